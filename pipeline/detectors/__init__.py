@@ -1,9 +1,10 @@
-"""The detectors, one module or package each; no detector imports another.
+"""The detectors. Each is a module or a package of its own, and no detector imports another.
 
-voter    about one voter, vote by vote
-window   about models, providers, networks, new accounts and the board, window by window
+voter    detectors about one voter, which process vote after vote
+window   detectors about models, providers, networks, new accounts and the board, which process window after window
 
-To add a detector, add its module here and an entry to VOTER or WINDOW below; the law suite then tests the detector.
+To add a detector, add its module to one of the two packages and an entry to VOTER or WINDOW below. The tests of the
+detector laws then include it.
 """
 
 from pipeline.detectors.voter.duplicate_votes import DuplicateVotes
@@ -18,7 +19,7 @@ from pipeline.detectors.window.vote_burst import VoteBurst
 from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector
 
 VOTER: tuple[VoterDetector, ...] = (VoterBias(), VoterRate(), DuplicateVotes())
-"""Voter detectors: the worker runs them on each partition."""
+"""The voter detectors, which the worker runs on the votes of each partition."""
 
 WINDOW: tuple[WindowDetector, ...] = (
     VoteBurst(),
@@ -29,7 +30,7 @@ WINDOW: tuple[WindowDetector, ...] = (
     SilentDeprecation(),
     UnknownModel(),
 )
-"""Window detectors: the monitor runs them over merged windows."""
+"""The window detectors, which the monitor runs on windows that contain the votes of all partitions."""
 
 __all__ = [
     "VOTER",

@@ -1,13 +1,13 @@
-"""Evidence that is valid at any time: e-values in exact integers. Pure numpy.
+"""Computes evidence that may be read at any time: e-values and e-detectors, in exact integers with numpy.
 
 fixed_point         log-likelihood ratios as integers of 2⁻²⁰ nats, e-values as integers of 2⁻²⁴
 grouped_sums        running sums within groups of a sorted array
 cusums              CUSUM statistics of many voters at once
-honest_reference    how an honest voter would vote, and the likelihood ratios of each alternative
+honest_reference    probabilities of an honest voter's votes, and the likelihood ratios of each alternative
 count_likelihoods   likelihood ratios of counts: binomial share, negative binomial, shifted win chances
 bayes_factors       Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
 e_detectors         evidence of a change at an unknown time: Shiryaev-Roberts
-multiple_testing    many keys at once: e-BH, e-LOND
+multiple_testing    tests of many keys: e-BH, e-LOND
 alert_policy        when an alert opens, escalates and is cleared
 keyed_state         named arrays with one row per key
 

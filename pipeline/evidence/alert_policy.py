@@ -1,12 +1,13 @@
 """Decides when an alert opens, escalates and is cleared.
 
-Let e be the e-value of one of m keys. An alert opens at e ≥ m/c, or where e-BH at level α rejects. The first rule tests
-each key alone: at most c false alarms are expected over all keys. The second rule opens k keys together at e ≥ m/(αk)
-each: the expected share of false alarms among them is at most α. An open alert is emitted again when the evidence has
-grown by a factor of 100. It is cleared after the evidence was below 1 for a number of steps in a row (hysteresis).
+Let e be the e-value of one of m keys. An alert about the key opens by either of two rules. First, it opens at e ≥ m/c;
+then at most c false alarms are expected over all keys. Second, it opens if e-BH at level α selects the key: k keys open
+together if e ≥ m/(αk) for each; then the expected share of false alarms among them is at most α. An open alert is
+emitted again when its evidence has grown by a factor of 100. It is cleared after the evidence was below 1 for a given
+number of steps in a row.
 
-For an e-detector M over a horizon of H steps, e = M/H. Alarms at M ≥ A come at most once in A steps on average, so at
-most c alarms are expected in H steps.
+For an e-detector M over a horizon of H steps, e is M/H. An e-detector reaches M ≥ A at most once in A steps on average
+while nothing is wrong, so at most c false alarms are expected in H steps.
 """
 
 import math
@@ -22,10 +23,10 @@ from pipeline.evidence.multiple_testing import e_bh
 from pipeline.vocabulary.arrays import Bool, Int64
 
 WINDOWS_PER_MONTH = 30 * 24 * 12
-"""H: the five-minute windows of thirty days."""
+"""The number of five-minute windows in thirty days."""
 
 NO_ALERT: Mapping[str, Any] = {"told": np.int64(0), "level": np.int64(0), "quiet": np.int64(0)}
-"""The columns of a key without an alert; see `AlertDecision`. Their names are stored with a detector's state."""
+"""The values of a key without an alert in the columns of `AlertDecision`. Stored states contain these names."""
 
 _HUNDRED = math.ceil(math.log(100.0) / LOG_UNIT)
 # A level is a factor of 100 and the second one is critical; more than eight add no information.
@@ -33,12 +34,15 @@ _MAX_LEVEL = 8
 
 
 def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]:
-    """Return the steps at which a key first reached a level above all levels emitted before.
+    """Return the steps at which a key reached a new highest level, and update `emitted`.
 
     Args:
-        level: int64[n], the level of the step's key after the step.
-        key: int64[n], the key of each step.
-        emitted: integers[m], the highest level emitted for each key; updated in place.
+        level: int64[n], the level of the step's key after each step.
+        key: int64[n], the position in `emitted` of the step's key.
+        emitted: m integers, the highest level emitted so far for each key; updated in place.
+
+    Returns:
+        Positions of these steps, ascending.
     """
     steps = []
     for i in np.flatnonzero(level > emitted[key]).tolist():
@@ -49,7 +53,12 @@ def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]
 
 
 def log_e_over_horizon(log_m: Int64, horizon: int) -> Int64:
-    """Return ln e = ln M − ln H of an e-detector over a horizon of H steps."""
+    """Return ln e = ln M − ln H, the logarithm of the e-value of an e-detector M over a horizon of H steps.
+
+    Args:
+        log_m: ln M of each key, in units of 2⁻²⁰ nats; the result has the same unit.
+        horizon: H, the number of steps.
+    """
     return np.asarray(log_m - math.ceil(math.log(horizon) / LOG_UNIT))
 
 
@@ -58,10 +67,10 @@ class AlertDecision:
     """The alerts to open, escalate or clear.
 
     Attributes:
-        raised: positions of keys that open or escalate, ascending.
-        cleared: positions of keys whose alert ends, ascending.
-        columns: the columns of NO_ALERT after the decision: `told` (ln e when the alert was last emitted), `level` (0
-            without an open alert) and `quiet` (steps in a row with evidence below 1).
+        raised: positions of the keys whose alert opens or escalates, ascending.
+        cleared: positions of the keys whose alert is cleared, ascending.
+        columns: the state of each key after the decision, int64[m] each: `told` (ln e when the alert was last
+            emitted), `level` (0 without an open alert) and `quiet` (number of steps in a row with e below 1).
     """
 
     raised: Int64
@@ -78,15 +87,15 @@ def decide_alerts(
     quiet_for: int,
     stepped: Bool | None = None,
 ) -> AlertDecision:
-    """Decide which alerts of m keys open, escalate or end.
+    """Decide which alerts of m keys open, escalate or are cleared.
 
     Args:
         log_e: int64[m], logarithm of the current e-value, in 2⁻²⁰ nats.
-        before: the columns of NO_ALERT, int64[m] each.
+        before: the state of each key before the step, in the columns of `AlertDecision`, int64[m] each.
         alarms: c, the tolerated expected number of false alarms over all keys.
         share: α of e-BH, the tolerated share of false alarms among alerts that open together.
         quiet_for: number of steps with an e-value below 1 after which an alert is cleared.
-        stepped: bool[m], the keys whose evidence was updated; all by default.
+        stepped: bool[m], true for the keys whose evidence was updated in this step; None for all keys.
     """
     now = np.ones(len(log_e), dtype=np.bool_) if stepped is None else stepped
     emitted, level, quiet = (before[name].copy() for name in ("told", "level", "quiet"))

@@ -1,9 +1,11 @@
-"""Bayes factors of declared shares: do the observed counts follow the declared sampling policy?
+"""Bayes factors that test whether observed counts follow the shares that a sampling policy declares.
 
-Under the alternative the shares have a Dirichlet (for two shares: beta) distribution around the declared shares θ. A
-Bayes factor against a point null is an e-process: the probability that it ever reaches 1/α is at most α.
+Null hypothesis: the shares are the declared shares θ. Alternative: the shares have a Dirichlet distribution around θ
+(for two shares, a beta distribution). Such a Bayes factor is an e-process: if the null hypothesis holds, the
+probability that it ever reaches 1/α is at most α.
 
-State: the counts. When a policy ends, its factor is final and multiplies the factor of the next policy.
+The only state is the counts. When a policy ends, its factor no longer changes, and it multiplies the factor of the next
+policy.
 
 Source: Dirichlet-multinomial Bayes factor, Good 1967 (J. Royal Statistical Society B 29(3)); as an e-process, Lindon &
 Malek 2022, "Anytime-valid inference for multinomial count data" (NeurIPS), equation 4.
@@ -17,8 +19,9 @@ from pipeline.evidence.fixed_point import to_log_units
 from pipeline.vocabulary.arrays import Int64
 
 CONCENTRATION = 1000.0
-"""k: covers alternatives from a few per cent (relative) off the declared shares to twice as much. With 40 models the
-median number of votes to an alert is 4,400 for a doubled share, 36,100 for half more, 2,000 for a silent model."""
+"""The concentration k of the alternative. 1000 suits shares from a few per cent (relative) off the declared share to
+twice the declared share. With 40 models the median number of votes to an alert is 4,400 for a model with twice its
+share, 36,100 for 1.5 times its share, and 2,000 for a model that does not appear."""
 
 
 def dirichlet_multinomial(counts: npt.ArrayLike, theta: npt.ArrayLike, k: float = CONCENTRATION) -> Int64:
@@ -27,8 +30,8 @@ def dirichlet_multinomial(counts: npt.ArrayLike, theta: npt.ArrayLike, k: float 
     The factor is Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π θ_i^{S_i}, with n = Σ S_i.
 
     Args:
-        counts: S, float or int [..., m].
-        theta: θ, the declared shares, float[m], positive, sum 1.
+        counts: [..., m], the counts S_i of the m categories on the last axis.
+        theta: float[m], the declared shares θ_i, positive, with sum 1.
         k: concentration of the alternative.
     """
     s, t = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
@@ -43,9 +46,9 @@ def beta_binomial(successes: npt.ArrayLike, n: npt.ArrayLike, theta: npt.ArrayLi
     The factor is B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) θ^S (1−θ)^{n−S}).
 
     Args:
-        successes: S of each key.
-        n: number of trials; broadcast.
-        theta: θ, the declared share of each key, within (0, 1).
+        successes: S, the number of successes of each key. All arguments broadcast.
+        n: number of trials of each key.
+        theta: θ, the declared share of each key, between 0 and 1.
         k: concentration of the alternative.
     """
     s, n, t = (np.asarray(value, dtype=np.float64) for value in (successes, n, theta))

@@ -1,13 +1,13 @@
-"""Likelihood ratios of counts: is a rate ρ times its expected value?
+"""Likelihood ratios that compare a count with its expected value: the alternative is a rate ρ times as high.
 
-Law: if the count has the null distribution, exp(log ratio) is an e-value: its expectation is at most 1. For ρ > 1 this
-also holds for every smaller mean, for ρ < 1 for every larger mean. So an estimated baseline is passed as its upper
-confidence bound if ρ > 1, and as its lower bound if ρ < 1.
+Law: if the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1 this also holds if the true mean is
+smaller than the mean that is passed; for ρ < 1, if it is larger. So callers pass the upper confidence bound of an
+estimated mean for ρ > 1, and the lower bound for ρ < 1.
 
 Sources: the binomial share given the total, and the negative binomial, as in Shin, Ramdas & Rinaldo 2024, "E-detectors"
 (New England Journal of Statistics in Data Science), section 5: likelihood ratios as increments.
 
-Not handled: dependence between the counts of one window beyond the over-dispersion of these distributions.
+Not handled: dependence between the counts of one window, other than the extra variance that these distributions have.
 """
 
 import numpy as np
@@ -20,32 +20,37 @@ from pipeline.vocabulary.arrays import Float64, Int64
 Array = npt.ArrayLike
 
 RISE_RATIOS = (1.25, 1.5, 2.0, 3.0, 5.0)
-"""ρ of a rise: from a quarter more to five times as much."""
+"""The ratios ρ that are tested for a rise: from 1.25 times to 5 times the expected rate."""
 
 FALL_RATIOS = (0.8, 2 / 3, 0.5, 1 / 3, 0.2)
-"""ρ of a fall: the inverse ratios."""
+"""The ratios ρ that are tested for a fall: from 0.8 times to 0.2 times the expected rate."""
 
 # Cap of the share under the alternative: above it nearly every vote would be expected.
 _MAX_SHARE = 0.95
 
 
 def alternative_share(share: Array, ratio: Array) -> Float64:
-    """Return the share under the alternative: q = min(ρπ, .95), but at least π if ρ ≥ 1; π is the expected share."""
+    """Return the share under the alternative: q = min(ρπ, 0.95), but at least π if ρ ≥ 1.
+
+    Args:
+        share: π, the expected share.
+        ratio: ρ, the share under the alternative divided by π.
+    """
     p = np.asarray(share, dtype=np.float64)
     q = np.minimum(np.asarray(ratio) * p, _MAX_SHARE)
     return np.where(np.asarray(ratio) >= 1, np.maximum(q, p), q)
 
 
 def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
-    """Return the log-likelihood ratio of x successes of n against Bin(n, π), in units of 2⁻²⁰ nats.
+    """Return the log-likelihood ratio of x successes in n trials with the share q against the share π.
 
-    The ratio is (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`.
+    The ratio is (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`. The result is in units of 2⁻²⁰ nats.
 
     Args:
-        x: successes of n; all arguments broadcast.
-        n: the total.
-        share: π, within (0, 1).
-        ratio: ρ.
+        x: number of successes. All arguments broadcast.
+        n: number of trials.
+        share: π, the expected share, between 0 and 1.
+        ratio: ρ, the share under the alternative divided by π.
     """
     x, n, p = (np.asarray(value, dtype=np.float64) for value in (x, n, share))
     q = alternative_share(p, ratio)
@@ -53,17 +58,18 @@ def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
 
 
 def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, concentration: Array) -> Int64:
-    """Return the log-likelihood ratio of x successes of n where the share itself varies, in units of 2⁻²⁰ nats.
+    """Return the log-likelihood ratio of x successes in n trials whose share varies, in units of 2⁻²⁰ nats.
 
-    L is the ratio of a negative binomial with mean nπ and size kπ. L is an e-value for x ~ BetaBin(n, kπ, k(1−π)) and
-    for every share that varies less: as a function of x, L is proportional to ρ^x, convex and rising, and the binomial,
-    the beta-binomial and smaller shares lie below this negative binomial in the increasing convex order (Shaked &
-    Shanthikumar 2007, chapter 4). The ratio of two beta-binomials is no e-value: if the share varies less than k says,
-    its expectation reaches 3.6.
+    The ratio L is that of a negative binomial with mean nπ and size kπ. L is an e-value if x is beta-binomial,
+    BetaBin(n, kπ, k(1−π)), and also if the share varies less or is smaller. Proof: as a function of x, L is
+    proportional to ρ^x, so it is convex and increasing, and all these distributions lie below the negative binomial in
+    the increasing convex order (Shaked & Shanthikumar 2007, chapter 4). The ratio of two beta-binomials would not be an
+    e-value: its expectation reaches 3.6 if the share varies less than k states.
 
     Args:
-        x, n, share, ratio: as in `binomial`; ρ > 1.
-        concentration: k; the variance of the share is π(1−π)/(1+k).
+        x, n, share: as in `binomial`.
+        ratio: ρ, above 1.
+        concentration: k. The variance of the share is π(1−π)/(1+k).
     """
     pi, k = np.asarray(share, dtype=np.float64), np.asarray(concentration, dtype=np.float64)
     return negative_binomial(x, np.asarray(n, dtype=np.float64) * pi, ratio, k * pi)
@@ -75,29 +81,29 @@ def negative_binomial(x: Array, mean: Array, ratio: Array, size: Array) -> Int64
     The ratio is ρ^x ((r+μ)/(r+ρμ))^(r+x).
 
     Args:
-        x: the count; all arguments broadcast.
-        mean: μ, the mean under the null.
+        x: the count. All arguments broadcast.
+        mean: μ, the mean under the null hypothesis.
         ratio: ρ, the mean under the alternative divided by μ.
-        size: r; the variance is μ + μ²/r.
+        size: r. The variance is μ + μ²/r.
     """
     x, mu, rho, r = (np.asarray(value, dtype=np.float64) for value in (x, mean, ratio, size))
     return to_log_units(np.asarray(xlogy(x, rho) - xlog1py(r + x, (rho - 1) * mu / (r + mu))))
 
 
 def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Array) -> Int64:
-    """Return the log-likelihood ratio of "the logit of a win is δ higher" for n votes with unequal win chances p_i.
+    """Return the log-likelihood ratio of the alternative that the logit of each win is δ higher than honest.
 
-    Only the sum of the chances needs to be known. Each p_i is first raised by b logits (the band that is still honest).
-    The raised chance p e^b/(1 + p(e^b − 1)) and ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean
-    p̄ may replace the single chances: with p̄⁺ the raised mean, e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value for
-    every set of chances with mean p̄, raised by at most b.
+    The win probabilities p_i of the n votes may differ; only their sum must be known. Let p̄ be their mean, and p̄⁺ the
+    mean after its logit is raised by b, the band that counts as honest. Then e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an
+    e-value for all p_i with mean p̄ whose logits are raised by at most b. Proof: p e^b/(1 + p(e^b − 1)) and
+    ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean may replace the single probabilities.
 
     Args:
         wins: number of wins.
         n: number of votes.
-        expected: Σ p_i.
-        shift: δ > 0.
-        base: b ≥ 0.
+        expected: Σ p_i, the expected number of wins.
+        shift: δ > 0, in logits.
+        base: b ≥ 0, in logits.
 
     Returns:
         The logarithm in units of 2⁻²⁰ nats; 0 where n is 0.

@@ -1,10 +1,10 @@
-"""Fixed-point evidence: integer sums are exact in any order, so the split into batches cannot change an alert.
+"""Represents evidence as integers. Integer sums are exact in any order, so the split into batches changes no alert.
 
 Law: every rounding goes down, so a rounded e-value is still an e-value.
 
-A log-likelihood ratio is an integer of 2⁻²⁰ nats, an e-value an integer of 2⁻²⁴. A likelihood ratio is capped at 2³²
-before it is weighted: the weights of a mixture sum to at most 1, so a sum stays below 2⁵⁶ and fits an int64 for any
-number of components. The cost of the cap: evidence above 4·10⁹ is reported as 4·10⁹.
+A log-likelihood ratio is an integer in units of 2⁻²⁰ nats; an e-value is an integer in units of 2⁻²⁴. A likelihood
+ratio is capped at 2³² before it is weighted. The weights of a mixture sum to at most 1, so the mixture is at most 2⁵⁶
+units and fits into an int64. Because of the cap, evidence above 4·10⁹ is reported as 4·10⁹.
 """
 
 import math
@@ -19,18 +19,18 @@ _MAX_LOG = 32 * np.log(2.0)
 
 
 def to_log_units(log_ratio: Float64) -> Int64:
-    """Convert natural logarithms of any shape to integers of 2⁻²⁰ nats, rounded down."""
+    """Convert natural logarithms (any shape) to integers in units of 2⁻²⁰ nats, rounded down."""
     units: Int64 = np.floor(log_ratio / LOG_UNIT).astype(np.int64)
     return units
 
 
 def from_log_units(units: int) -> float:
-    """Return e^x, where x is given in units of 2⁻²⁰ nats."""
+    """Return e^x for a logarithm x in units of 2⁻²⁰ nats."""
     return math.exp(int(units) * LOG_UNIT)
 
 
 def to_e_units(weight: Float64 | float, log_sum: Int64) -> Int64:
-    """Convert weighted likelihood ratios to integers of 2⁻²⁴, rounded down.
+    """Return weight · e^log_sum in units of 2⁻²⁴, rounded down; e^log_sum is capped at 2³².
 
     Args:
         weight: the mixture weights, broadcast against `log_sum`.
@@ -42,5 +42,5 @@ def to_e_units(weight: Float64 | float, log_sum: Int64) -> Int64:
 
 
 def from_e_units(units: int) -> float:
-    """Return the e-value that is given as an integer of 2⁻²⁴."""
+    """Convert an e-value from an integer in units of 2⁻²⁴ to a float."""
     return float(units) * E_UNIT

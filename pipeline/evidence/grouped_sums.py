@@ -9,22 +9,22 @@ from pipeline.vocabulary.arrays import Bool, Int64
 
 
 def group_starts(group: npt.NDArray[Any]) -> Bool:
-    """Return bool[n], True where a new group begins in a sorted array of length n."""
+    """Return bool[n], true at the first element of each group of a sorted array of n group numbers."""
     first = np.ones(len(group), dtype=np.bool_)
     np.not_equal(group[1:], group[:-1], out=first[1:])
     return first
 
 
 def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
-    """Return inclusive running sums that restart in each group.
+    """Return running sums that start anew in each group.
 
     Args:
-        values: int64[n] or int64[n, c], sorted by group.
-        group: int64[n], the group of each row, ascending.
-        prior: int64[g] or int64[g, c], the initial sum of each group, indexed by group.
+        values: int64[n] or int64[n, c], the numbers to add, sorted by group.
+        group: int64[n], the group of each row, counted from 0, ascending.
+        prior: int64[g] or int64[g, c], the sum of each group before its first row.
 
     Returns:
-        An array of the shape of `values`: the sum after each row.
+        An array of the shape of `values`: the group's sum after each row, that row included.
     """
     if not len(values):
         return values.copy()

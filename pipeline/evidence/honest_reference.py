@@ -1,20 +1,21 @@
-"""How an honest voter would vote, and how much better each alternative explains a vote.
+"""Probabilities of an honest voter's votes, and the likelihood ratios of each alternative against them.
 
-The probabilities come from a snapshot published before the vote, never from data that includes the vote. Three
-outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b), P(b) = (1 − t) σ(θ_b − θ_a), with strengths θ fitted on decisive
-votes, t the share of ties and σ the logistic function.
+The probabilities come from a snapshot that was published before the vote, never from data that includes the vote. A
+vote has three outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b) and P(b) = (1 − t) σ(θ_b − θ_a). The strengths θ are
+fitted on decisive votes, t is the share of ties, and σ is the logistic function.
 
-Honest tastes differ. Every ratio is taken against the least favourable honest voter whose logit is within η + 2 SE(θ_a
-− θ_b) of the board's, so the ratio is an e-value for every such voter. η is 0.5 for the alternative "always one side",
-and √2 times that for "against the rating", since a pair's logit differs by two tastes. For alternatives about one model
-η grows with the voter's votes on that model (BANDS): a few votes do not show a taste, hundreds do.
+Honest voters have different tastes. So each likelihood ratio is computed against the least favourable honest voter: the
+one who makes the ratio smallest among all voters whose logit lies within η + 2 SE(θ_a − θ_b) of the board's. The ratio
+is then an e-value for every such voter. η is 0.5 for the alternative "always one side". It is √2 times 0.5 for "against
+the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η grows with
+the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
 
-Honest shares of ties differ even more, and a voter who favours a model ties on that model more rarely than on others.
-So the alternatives about one model compare a voter with the voter's own ties: on a decided battle, who won; on every
-battle, whether it was a tie. The honest probability of a tie is the beta-binomial prediction from the voter's earlier
-votes on any model, times a factor below 1 for models of different strength (Davidson 1970), whose ties are rarer than
-the board's share. On the real board equal models have 5% more ties than the board's share, and nine of ten models have
-at least 90% of the predicted ties. The alternatives are further away (TIES_KEPT).
+Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
+model than on others. So an alternative about one model has two ratios: one for who won, if the battle was decided, and
+one for whether it was a tie. The honest probability of a tie is predicted from the voter's own earlier votes
+(beta-binomial), times a factor below 1 for models of different strength, which tie more rarely (Davidson 1970). On the
+real board equal models have 5% more ties than the board's share, and nine of ten models have at least 90% of the
+predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
 """
 
 from dataclasses import dataclass
@@ -27,42 +28,45 @@ from pipeline.evidence.fixed_point import to_log_units
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 DELTAS = (0.7, 1.5, 3.0)
-"""Sizes of a bias, in logits: half strength, strong, nearly always."""
+"""The sizes δ of a bias for or against a model that are tested, in logits: half strength, strong, nearly always."""
 
 TASTE = 0.5
-"""η, the band of honest taste in logits: one standard deviation of the simulated honest voters."""
+"""The band η of honest taste, in logits: one standard deviation of the taste of the simulated honest voters."""
 
 BANDS = ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
-"""η about one model, for the first 30 votes on it, up to the 90th, up to the 140th, and beyond: first for the voter's
-first ranked model, then for every other.
+"""The bands η for alternatives about one model, in logits. The first row holds for the voter's first ranked model, the
+second row for every other model. The columns hold for the voter's votes 1 to 30 on the model, 31 to 90, 91 to 140, and
+all later votes.
 
-An attacker's target is its first ranked model. A busy honest voter has a taste for every model; a narrow band for each
-of ten would give ten times as many false alarms, so only one model has it. Measured on voters with tastes of sd .5 for
-every model: of 450 with 100 votes on each of twenty models .7% alarm. One band for all models (.3, .4, .8) alarms on
-1.8% of such voters and finds fewer attackers at half strength.
+The model that an attacker promotes or demotes is usually the attacker's first ranked model. Only that model has narrow
+bands: narrow bands for ten models would raise ten times as many false alarms about honest voters. Measured on 450
+honest voters whose tastes have standard deviation 0.5 and who cast 100 votes on each of twenty models: 0.7% raise an
+alert. The same bands (0.3, 0.4, 0.8) for all models raise an alert for 1.8% of these voters and find fewer attackers at
+half strength.
 """
 
 FEWEST_MODELS = 20
-"""With fewer models all bands are wide, because a taste shows against few others, repeatedly. Of 2,400 voters with 120
-votes on each of ten models 1.3% alarm with a narrow band, .6% without."""
+"""On a board with fewer models than this, all models have the wide bands (second row of BANDS), since a taste shows
+sooner in repeated battles against few models. Of 2,400 honest voters with 120 votes on each of ten models, 1.3% raise
+an alert with narrow bands and 0.6% with wide bands."""
 
 TIES_KEPT = (0.65, 0.4, 0.15)
-"""The share of honest ties on its model that a biased voter still casts, for each of DELTAS."""
+"""For each δ in DELTAS, a biased voter's probability of a tie on its model divided by an honest voter's."""
 
 TIE_LEVELS = 256
-"""Expected shares of ties are rounded down to 256ths. A smaller share means an honest voter who ties more rarely, so
-rounding costs a little power and no validity."""
+"""Number of levels to which an expected share of ties is rounded down. Rounding down assumes an honest voter with fewer
+ties, so evidence becomes slightly weaker and stays valid."""
 
 _BAND_ENDS = np.array([30, 90, 140])
 
 UNIFORM_BAND = 0.015
-"""η of random clicks. The band of honest taste would leave no power; this small one allows for tastes and estimated
-ratings. Without it 1.3% of 3,000 honest voters alarmed at α = 1%, with it 1.0%, and random clicks are found after 79
-votes instead of 70."""
+"""The band η for the alternative "clicks at random", in logits. It must be small, since with the band TASTE random
+clicks would never be found. Of 3,000 honest voters, 1.0% raise an alert at α = 1% with this band and 1.3% without a
+band. Random clicks are found after 79 votes with it and after 70 votes without."""
 
 EXPECTED_UNIT = 2.0**-10
-"""Unit of the expected wins that are summed over a window. Rounding up by at most a thousandth costs a little power and
-no validity, and the sums compress to a few bytes."""
+"""The unit of the expected wins that are summed over a window. Each is rounded up to this unit, so evidence becomes
+slightly weaker and stays valid, and the sums compress to a few bytes."""
 
 # Probabilities of a voter who always presses one side, with a few slips: (that side, the other, tie).
 _ONE_SIDED = (0.96, 0.02, 0.02)
@@ -74,15 +78,15 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Reference:
-    """Honest behaviour according to a snapshot, and the likelihood ratios of every alternative.
+    """The honest behaviour that one snapshot predicts, and the likelihood ratios of every alternative against it.
 
     Attributes:
-        sequence: number of the snapshot.
-        model_no: int64[K], the store's number of each model.
+        sequence: sequence number of the snapshot.
+        model_no: int64[K], the number of each model in the store.
         theta: float64[K], strengths in logits, fitted on decisive votes.
         covariance: float64[K, K], covariance of `theta`.
-        tie_share: t, the share of ties (both kinds) among votes.
-        tie_prior: (α, β) of the beta distribution of the voters' own tie shares.
+        tie_share: t, the share of votes with the outcome `tie` or `both_bad`.
+        tie_prior: α and β of the beta distribution that describes how tie shares differ between voters.
     """
 
     sequence: int
@@ -98,7 +102,7 @@ class Reference:
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
 
     def has_both(self, model_a: Int64, model_b: Int64) -> Bool:
-        """Return bool[n], true where the snapshot has both models of a vote."""
+        """Return bool[n], true for each vote whose two models (numbers in the store) are both in the snapshot."""
         return (self.index_of(model_a) >= 0) & (self.index_of(model_b) >= 0)
 
     @cached_property
@@ -116,18 +120,18 @@ class Reference:
 
     @cached_property
     def expected_wins(self) -> Int64:
-        """P(i wins against j), where a tie is no win: int64[K, K] in units of 2⁻¹⁰, rounded up."""
+        """The probability that a vote on i and j is won by i: int64[K, K], in units of 2⁻¹⁰, rounded up."""
         difference, _ = self._difference
         units: Int64 = np.ceil((1 - self.tie_share) * expit(difference) / EXPECTED_UNIT).astype(np.int64)
         return units
 
     @cached_property
     def target_ratios(self) -> Int64:
-        """Log-ratios of "i is promoted by δ" against an honest voter, for decided battles of i and j.
+        """Log-likelihood ratios of the alternative "i is promoted by δ" in decided battles of i and j.
 
-        int64[8, K, K, 2, 3]; the axes: the band (`taste_band`), i, j, the winner (0: j, 1: i), and δ of DELTAS. "j is
-        demoted by δ" means the same for this pair, so [i, j] holds its ratio too. Add the log-ratio of the battle being
-        decided or tied: see `TARGET_TIE_RATIOS`.
+        The array is int64[8, K, K, 2, 3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner
+        (0: j, 1: i), and the δ in DELTAS. The same entry holds for "j is demoted by δ", which changes the logit of this
+        pair equally. The total ratio of a battle also includes the tie ratio in `TARGET_TIE_RATIOS`.
         """
         difference, error = self._difference
         p = np.clip(expit(difference), _TINY, 1 - _TINY)
@@ -149,32 +153,36 @@ class Reference:
         return np.asarray(even / (even + 2 * np.cosh(self._difference[0] / 2)) / t)
 
     def expected_tie_share(self, ties_before: Int64, votes_before: Int64) -> Float64:
-        """Return each voter's expected share of ties, given its earlier votes: the mean of the beta-binomial.
+        """Return float64[n], the share of ties expected of each vote's voter, given the voter's earlier votes.
+
+        The share is the posterior mean (α + ties) / (α + β + votes) with `tie_prior` = (α, β).
 
         Args:
-            ties_before, votes_before: arrays of length n, the voter's ties and votes before each vote.
+            ties_before: int64[n], number of the voter's ties before each vote.
+            votes_before: int64[n], number of the voter's votes before each vote.
         """
         alpha, beta = self.tie_prior
         return np.asarray((alpha + ties_before) / (alpha + beta + votes_before))
 
     def tie_level(self, a: Int64, b: Int64, own: Float64) -> Int64:
-        """Return int64[n], the least honest probability of a tie on each battle, as a row of `TARGET_TIE_RATIOS`.
+        """Return int64[n], the honest probability of a tie in each battle, as a row number of `TARGET_TIE_RATIOS`.
 
         Args:
-            a, b: positions of the models in `theta`.
-            own: the voter's tie share, from `expected_tie_share`.
+            a, b: int64[n], positions of the two models in `theta`.
+            own: float64[n], the voter's expected share of ties, from `expected_tie_share`.
         """
         level = (own * self._least_ties[a, b] * TIE_LEVELS).astype(np.int64)
         return np.minimum(level, TIE_LEVELS - 1)  # reached where every vote is a tie
 
     @cached_property
     def generic_ratios(self) -> Int64:
-        """Log-ratios of four alternatives against an honest voter: int64[K, K, 3, 4].
+        """Log-likelihood ratios of the four alternatives that are not about one model.
 
-        The axes: model a, model b, the outcome (a, b, tie), and the alternative (left, right, against the rating,
-        uniform). "Against the rating" is a mixture: half of the votes go to the weaker model, half swap win and loss of
-        an honest voter. The first three alternatives allow the band of honest taste. "Uniform" allows a small band
-        (UNIFORM_BAND) and uses decisive votes only; its error rate is measured, not proved.
+        The array is int64[K, K, 3, 4] in units of 2⁻²⁰ nats. Its axes are model a, model b, the outcome (a, b, tie),
+        and the alternative: always left, always right, against the rating, clicks at random. "Against the rating" mixes
+        two behaviours in equal parts: votes for the weaker model, and an honest voter's votes with win and loss
+        swapped. The first three alternatives use the band TASTE. "Clicks at random" uses the smaller UNIFORM_BAND and
+        decisive votes only; its error rate is measured, not proved.
         """
         difference, error = self._difference
         band = TASTE + error
@@ -199,10 +207,11 @@ class Reference:
 
     @cached_property
     def largest_ratios(self) -> Int32:
-        """The largest log-ratio over the alternatives that allow a band of taste, at least 0: int32[K, K, 3].
+        """The largest log-likelihood ratio of a vote over all alternatives except "clicks at random", at least 0.
 
-        The axes: model a, model b, the outcome (a, b, tie). 0 is the log-ratio of alternatives about other models. On a
-        decided battle `MAX_TIE_RATIO` must be added; a tie is evidence against every alternative about a model.
+        The array is int32[K, K, 3] in units of 2⁻²⁰ nats. Its axes are model a, model b and the outcome (a, b, tie). It
+        is at least 0, since alternatives about other models have the log-ratio 0. To bound the total ratio of a decided
+        battle, add `MAX_TIE_RATIO`. For a tie nothing is added.
         """
         best = np.maximum(self.generic_ratios[..., :3].max(axis=3), 0)
         target = self.target_ratios.max(axis=(0, 4))
@@ -214,21 +223,23 @@ class Reference:
 
     @staticmethod
     def taste_band(votes: Int64, first: Bool) -> Int64:
-        """Return the band (first axis of `target_ratios`) of each vote on a model.
+        """Return int64[n], the band of each vote on a model as an index of the first axis of `target_ratios`.
 
         Args:
-            votes: the voter's earlier votes on the model.
-            first: whether the model is the voter's first ranked model.
+            votes: int64[n], number of the voter's earlier votes on the model.
+            first: bool[n], whether the model is the voter's first ranked model.
         """
         return np.searchsorted(_BAND_ENDS, votes, side="right") + np.where(first, 0, len(BANDS[0]))
 
     @staticmethod
     def random_tie_ratio(tied: Bool, own: Float64) -> Int64:
-        """Return the log-ratio of "half of all votes are ties, at random" against the voter's own tie share.
+        """Return the log-likelihood ratio of the alternative "each vote is a tie with probability ½".
+
+        The result is int64[n] in units of 2⁻²⁰ nats. The null hypothesis is the voter's own share of ties.
 
         Args:
             tied: bool[n], whether the vote is a tie.
-            own: float64[n], the voter's tie share, from `expected_tie_share`.
+            own: float64[n], the voter's expected share of ties, from `expected_tie_share`.
         """
         return to_log_units(np.log(0.5) - np.log(np.where(tied, own, 1 - own)))
 
@@ -241,8 +252,10 @@ def _target_tie_ratios() -> Int64:
 
 
 TARGET_TIE_RATIOS = _target_tie_ratios()
-"""int64[256, 2, 3]: log-ratio of a biased voter, for each `Reference.tie_level`, for a battle that (0) was decided, (1)
-was a tie, and for each of DELTAS."""
+"""Log-likelihood ratios for whether a battle was a tie, in alternatives about one model: int64[256, 2, 3].
+
+The unit is 2⁻²⁰ nats. The axes are the honest probability of a tie (`Reference.tie_level`), the outcome (0: decided, 1:
+tie), and the δ in DELTAS."""
 
 MAX_TIE_RATIO = TARGET_TIE_RATIOS[:, 0].max(axis=1)
-"""int64[256]: the largest of TARGET_TIE_RATIOS on a decided battle; on a tie none is positive."""
+"""For each tie level, the largest entry of TARGET_TIE_RATIOS for a decided battle: int64[256], in 2⁻²⁰ nats."""

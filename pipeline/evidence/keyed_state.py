@@ -1,7 +1,7 @@
-"""State per key: named arrays whose first axis is the key, sorted. `vocabulary.packing` packs them as bytes.
+"""Detector state as named arrays with one row for each key, sorted by key. `vocabulary.packing` packs them as bytes.
 
-Laws: a key's row depends only on what happened to that key; adding keys, dropping keys and packing change no other row;
-input arrays are never changed.
+Laws: the row of a key depends only on events about that key. Adding keys, dropping keys and packing change no other
+row. Input arrays are not changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,15 +20,15 @@ KEY = "key"
 def add_keys(
     state: Mapping[str, npt.NDArray[Any]], keys: Iterable[str], blank: Mapping[str, Any]
 ) -> tuple[KeyedColumns, Int64]:
-    """Return the state with a row for each of the given keys; existing rows are kept.
+    """Return the state with a row for each key in `keys`: the existing row, or a new one with the values of `blank`.
 
     Args:
-        state: columns by name, and KEY, the sorted keys; empty at first.
-        keys: in any order, each at most once.
-        blank: column → value (a number or an array) in the row of a new key.
+        state: name → column. The column KEY holds the sorted keys. Empty before the first call.
+        keys: the keys, in any order and without repetition.
+        blank: name of a column → value (a number or an array) in the row of a new key.
 
     Returns:
-        The columns, and the row of each of `keys`.
+        The columns after the addition, and int64[len(keys)], the row of each key in `keys`.
     """
     wanted = list(keys)
     known = state.get(KEY, np.zeros(0, dtype=np.str_))
@@ -56,5 +56,5 @@ def _blank(row: Any, count: int) -> npt.NDArray[Any]:
 
 
 def take_rows(columns: KeyedColumns, rows: npt.NDArray[Any]) -> KeyedColumns:
-    """Return the columns with only these rows (a mask or ascending positions)."""
+    """Return the columns with only the selected rows; `rows` is a mask or ascending positions."""
     return {name: values[rows] for name, values in columns.items()}

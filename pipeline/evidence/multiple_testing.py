@@ -1,14 +1,15 @@
 """Multiple testing: limits the expected share of false discoveries over many keys.
 
-    e-BH     for m keys that are tested together: reject the k largest e-values if the k-th is at least m/(αk). The
-             false discovery rate is at most α under any dependence (Wang & Ramdas 2022, J. Royal Statistical Society
-             B 84(3)).
-    e-LOND   for hypotheses that arrive one after another, each once: after R discoveries hypothesis t gets the level
-             α_t = α γ_t (R + 1), and is rejected at e ≥ 1/α_t (Xu & Ramdas 2024, "Online multiple testing with
-             e-values", AISTATS). The weights γ_t sum to at most 1 (`lond_weight`).
+    e-BH     for m keys that are tested together: the k keys with the largest e-values are rejected if the k-th largest
+             is at least m/(αk). The false discovery rate is at most α, however the e-values depend on each other (Wang
+             & Ramdas 2022, J. Royal Statistical Society B 84(3)).
+    e-LOND   for hypotheses that arrive one after another and are tested once each: after R discoveries, hypothesis t is
+             tested at level α_t = α γ_t (R + 1) and rejected if e ≥ 1/α_t (Xu & Ramdas 2024, "Online multiple testing
+             with e-values", AISTATS). The weights γ_t sum to at most 1 (`lond_weight`).
 
-e-BH needs *current* e-values: with running maxima it does not control the rate. e-LOND is for the daily sweep and not
-for keys that are tested for ever: after 500,000 hypotheses α_t is practically 0.
+e-BH must be given *current* e-values; with running maxima it does not control the false discovery rate. e-LOND suits
+the daily sweep. It does not suit keys that are tested in every window, since α_t is practically 0 after 500,000
+hypotheses.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _GAMMA = 0.2951
 
 
 def e_bh(log_e: Int64, alpha: float) -> Bool:
-    """Return which of m simultaneous hypotheses e-BH rejects at level α.
+    """Test m hypotheses together with e-BH at level α.
 
     Args:
-        log_e: int64[m], logarithms of current e-values in units of 2⁻²⁰ nats.
-        alpha: the false discovery rate, below 1.
+        log_e: int64[m], logarithms of the current e-values in units of 2⁻²⁰ nats.
+        alpha: α, the tolerated false discovery rate, below 1.
 
     Returns:
-        bool[m].
+        bool[m], true for each hypothesis that is rejected.
     """
     m = len(log_e)
     if not m:
@@ -47,16 +48,16 @@ def e_bh(log_e: Int64, alpha: float) -> Bool:
 
 
 def lond_weight(t: int) -> float:
-    """Return γ_t = c/(t ln²(t + 1)) for t ≥ 1: positive, falling, with a sum of at most 1."""
+    """Return the weight γ_t = c/(t ln²(t + 1)) of hypothesis t ≥ 1. The weights are positive and sum to at most 1."""
     return float(_GAMMA / (t * np.log(t + 1) ** 2))
 
 
 @dataclass(frozen=True, slots=True)
 class ELond:
-    """The state of e-LOND.
+    """The state of e-LOND after some hypotheses.
 
     Attributes:
-        alpha: the false discovery rate over all hypotheses ever.
+        alpha: the tolerated false discovery rate over all hypotheses, past and future.
         submitted: number of hypotheses (or families) so far.
         rejected: number of discoveries so far.
     """
@@ -71,16 +72,17 @@ class ELond:
         return self.alpha * lond_weight(self.submitted + 1) * (self.rejected + 1)
 
     def submit_family(self, e_values: Float64) -> tuple[ELond, Bool]:
-        """Test m hypotheses together as one hypothesis of the stream: each gets 1/m of the level α_t.
+        """Test a family of m hypotheses in place of one hypothesis: each is tested at level α_t/m.
 
-        The threshold of each is m/α_t. The false discovery rate stays below α under any dependence within the family:
-        1{e_i ≥ m/α_t} ≤ α_t e_i/m, and the sum of the right side over i has an expectation of at most α_t.
+        So a hypothesis is rejected if e ≥ m/α_t. The false discovery rate stays at most α, however the e-values of the
+        family depend on each other. Proof: 1{e_i ≥ m/α_t} ≤ α_t e_i/m, and the sum of the right side over i has an
+        expectation of at most α_t.
 
         Args:
-            e_values: float64[m]; an empty family uses up no level.
+            e_values: float64[m], the e-values of the family. An empty family does not change the state.
 
         Returns:
-            The state after the family, and bool[m]: the discoveries.
+            The state after the family, and bool[m], true for each hypothesis that is rejected.
         """
         m = len(e_values)
         if not m:

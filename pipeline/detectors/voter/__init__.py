@@ -1,8 +1,8 @@
-"""Detectors about one voter, vote by vote; the worker runs them.
+"""Detectors about one voter, which process vote after vote. The worker runs them.
 
-voter_bias        a choice of winners that no honest voter would make; random clicks
-voter_rate        votes faster than anybody can read
-duplicate_votes   the same two models under the same prompt, repeatedly
+voter_bias        a voter's choice of winners differs from any honest voter's, or looks random
+voter_rate        a voter votes faster than anybody can read
+duplicate_votes   a voter votes on the same two models under the same prompt, again and again
 
-A voter detector does not read the age of accounts; detectors on new accounts are in `detectors/window`.
+Voter detectors do not read the age of accounts. The detector of new accounts, `cohort_bias`, is in `detectors/window`.
 """

@@ -1,19 +1,21 @@
-"""`duplicate_votes`: does one voter repeatedly vote on the same two models under the same prompt?
+"""`duplicate_votes`: detects a voter who votes on the same two models under the same prompt, again and again.
 
-Formula: a vote is a repeat if its (pair, prompt) is among the last four of its voter. An honest voter repeats at most
-once in a hundred votes, by a double click or a retry; the alternative is a voter who repeats half of the time. So the
-likelihood ratio L is .5/.01 for a repeat and .5/.99 for any other vote. CUSUM: W ← max(W, 0) + ln L; alarm at e^W ≥ 10⁴
-(the third repeat in a row) and again at every hundredfold. (The worker emits another alert under this name, for an id
-that comes back with another body: `pipeline.stream.deduplication`.)
+Formula: a vote is a repeat if one of the voter's last four votes has the same pair of models and the same prompt. Null
+hypothesis: at most one vote in 100 is a repeat, by a double click or a retry. Alternative: half of the votes are
+repeats. So the likelihood ratio L is 0.5/0.01 for a repeat and 0.5/0.99 for any other vote. The CUSUM is
+W ← max(W, 0) + ln L. An alert is emitted at e^W ≥ 10⁴ (the third repeat in a row), and again whenever e^W has grown by
+a factor of 100. The worker emits another alert under the same name, when a vote's id returns with different content
+(`pipeline.stream.deduplication`).
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; repeating a prompt to identify models, Huang et al.
 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
-Blind spot: votes without a prompt's hash; prompts that differ in a letter; a rotation of more than four prompts; many
-voters with one prompt (`cohort_bias` finds them). Two different (pair, prompt) share their 16-bit mark once in 65,536.
+Blind spot: votes without a hash of the prompt; prompts that differ in a letter; a rotation of more than four prompts;
+many voters with one prompt (`cohort_bias` finds them). Pairs and prompts are compared by 16-bit hashes, so one in
+65,536 different votes is taken as a repeat.
 
-False alarms: at most one in 10⁴ votes of a voter who retries one vote in a hundred. Measured: none among 500,000 voters
-with a power law of activity, 3.65 votes each, where 7.3% of the prompts repeat another voter's.
+False alarms: at most one in 10⁴ votes of a voter who retries one vote in 100. Measured: none among 500,000 voters with
+3.65 votes each on average (power law), where 7.3% of the prompts repeat another voter's prompt.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes
@@ -40,7 +42,7 @@ from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.packing import read_records
 
 REMEMBERED = 4
-"""Earlier votes of the voter with which a vote is compared, two bytes each."""
+"""Number of the voter's earlier votes with which a vote is compared. The state keeps two bytes for each of them."""
 
 _REPEAT, _OTHER = (int(np.floor(np.log(ratio) / CUSUM_UNIT)) for ratio in (0.5 / 0.01, 0.5 / 0.99))
 _DIRECTION = "same pair and prompt, again and again"
@@ -62,7 +64,7 @@ class DuplicateVotes:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """As `VoterDetector.observe`. Cost: one sort of the votes."""
+        """Process new votes, with arguments and results as in `VoterDetector.observe`. Cost: one sort of the votes."""
         emitted, w, old, old_voter = _unpack(prior)
         rows = np.flatnonzero(reference.has_both(votes.model_a, votes.model_b) & (votes.prompt != 0))
         voter = np.concatenate([old_voter, votes.voter[rows]])

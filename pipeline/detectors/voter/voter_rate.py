@@ -1,17 +1,17 @@
-"""`voter_rate`: does one voter vote faster than anybody can read?
+"""`voter_rate`: detects a voter who votes faster than anybody can read the answers.
 
-Formula: reading two answers takes time. The gap between an honest voter's votes is no shorter, in the stochastic order,
-than an exponential gap at 2 votes a minute. A vote g seconds after the one before has likelihood ratio L = ρ
-e^(−(ρ−1)λg), with λ = 1/30 and ρ = 5. L falls with g, so L is an e-value for every such gap. CUSUM: W ← max(W, 0) + ln
-L; alarm at e^W ≥ 10⁴ and again at every hundredfold.
+Formula: let g be the time in seconds between two votes of a voter. Null hypothesis: g is at least as long, in the
+stochastic order, as an exponential time with rate λ = 1/30 (2 votes a minute). Alternative: the rate is ρ = 5 times as
+high. The likelihood ratio of a vote is L = ρ e^(−(ρ−1)λg). L falls with g, so L is an e-value for every such g. The
+CUSUM is W ← max(W, 0) + ln L. An alert is emitted at e^W ≥ 10⁴, and again whenever e^W has grown by a factor of 100.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4 (average run length).
 
-Blind spot: voters slower than a vote in twelve seconds; a voter with many ids. Times are the source's own (`cast_at`),
-in whole seconds; a time on the full minute may be rounded and is ignored.
+Blind spot: voters slower than one vote in twelve seconds; a person with many voter ids. The times are those that the
+source states (`cast_at`), in whole seconds. A time on a full minute is ignored, since the source may have rounded it.
 
-False alarms: at most one in 10⁴ votes of a voter who votes at 2 a minute without ever pausing; fewer for a slower
-voter. Measured: none among 500,000 voters with a power law of activity, 3.65 votes each.
+False alarms: at most one in 10⁴ votes of a voter who votes twice a minute without a pause, and fewer for a slower
+voter. Measured: none among 500,000 voters with 3.65 votes each on average (power law).
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes
@@ -60,7 +60,10 @@ class VoterRate:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """As `VoterDetector.observe`. Cost: a few vector operations a vote."""
+        """Process new votes, with arguments and results as in `VoterDetector.observe`.
+
+        Cost: a few vector operations per vote.
+        """
         states = read_records(_STATE, [_NEW_VOTER if s is None else s for s in prior]).copy()
         known = reference.has_both(votes.model_a, votes.model_b)
         rows = np.flatnonzero(known & (votes.at > 0) & (votes.at % MINUTE != 0))

@@ -1,7 +1,7 @@
-"""Detectors about models, providers, networks and the board, window by window; the monitor runs them.
+"""Detectors about models, providers, networks and the board, which process window after window. The monitor runs them.
 
 vote_burst           a model, provider or network gets more votes than its share
-traffic              the board gets more votes than usual, or fewer (two detectors)
+traffic              the board gets more votes than usual (`traffic`) or fewer (`traffic_gap`)
 cohort_bias          new accounts, a network or the votes under one prompt favour a model
 sampling_skew        models are not sampled as the policy declares
 silent_deprecation   a declared model stopped appearing

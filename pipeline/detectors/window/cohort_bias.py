@@ -1,25 +1,29 @@
-"""`cohort_bias`: do new accounts, the voters of one network, or the votes under one prompt favour a model?
+"""`cohort_bias`: detects new accounts, a network, or votes under one prompt that favour or disfavour a model.
 
-A few votes from each of many accounts show in no single account, but in a cohort: new accounts, a network, or a prompt.
+An attacker with many accounts and a few votes from each is not visible in a single account. The attack is visible in a
+cohort, which here means all new accounts, all voters of one network, or all votes under one prompt.
 
-Formula: of a cohort's n votes on the model in a window, W are won, and the snapshot in force expects Σp. The null
-hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. With p̄⁺ the mean of p raised
-by b logits, L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {.4, .8, 1.6, 3}
-(`pipeline.evidence.count_likelihoods.shifted_logit`). Shiryaev-Roberts over windows, M ← (M + 1) L_δ, equally weighted;
-the same with losses for "demotes". b is the sum of three: how far the other votes on the model lie above the snapshot,
-as learned; 2 SE of that; and a band of .1 for new accounts (against all others), .5 for a network, 1 for a prompt
-(against all votes). So a model that really changed raises no alert: every cohort shows the change. A network or a
-prompt is followed from its first window with two votes on the model; the 1,000 keys with most evidence are kept.
+Formula: in a window a cohort has n votes on a model. W of them are won, and the snapshot in force expects Σp wins. The
+null hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean of p
+after its logit is raised by b. The likelihood ratio is L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {0.4, 0.8, 1.6, 3}
+(`pipeline.evidence.count_likelihoods.shifted_logit`). The evidence is the equally weighted mixture over δ of the
+Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses. b is the sum
+of three numbers: how far the other votes on the model are above the snapshot (learned), 2 standard errors of that, and
+a band. For new accounts the band is 0.1 and the other votes are those of all other accounts. For a network the band is
+0.5 and for a prompt 1, and the other votes are all votes. So a model that really changed raises no alert, since the
+change shows in all cohorts. Evidence about a network or a prompt starts in its first window with two votes on the
+model. The 1,000 keys with the most evidence are kept.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").
 
-Blind spot: attackers with old accounts, on many networks, with prompts of their own; a bias of a tenth of a logit;
-models that the snapshot lacks, and votes before the first snapshot. The attackers' votes look like honest votes of the
-cohort: a rival may have framed the model, and only a person excludes a cohort's votes.
+Blind spot: attackers who have old accounts on many networks and use different prompts; a bias of a tenth of a logit;
+models that the snapshot lacks; votes before the first snapshot. The detector cannot tell attackers' votes from honest
+votes of the cohort, and a rival may have cast them to discredit the model. So only a person excludes a cohort's votes.
 
-False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
-networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.
+False alarms: at most the number per month that the operator tolerates (default 1), while honest cohorts differ by no
+more than the bands. Half of that number is for new accounts, a quarter for networks and a quarter for prompts. Measured
+by `integrity bench evidence`.
 
 >>> from pipeline.registry import RegistryState
 >>> def votes(won, lost):  # of a model that is expected to win half of them
@@ -95,7 +99,10 @@ class CohortBias:
     name = "cohort_bias"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """As `WindowDetector.observe`. Cost: a few vector operations on the groups that voted."""
+        """Process a window, with arguments and results as in `WindowDetector.observe`.
+
+        Cost: a few vector operations on the cohorts that voted.
+        """
         parts: dict[str, KeyedColumns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
         base, rows = add_keys(parts["base"], window.models, _NEW_MODEL)
         cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}

@@ -1,25 +1,26 @@
-"""`silent_deprecation`: has a model that the policy declares to be sampled stopped appearing?
+"""`silent_deprecation`: detects that a model no longer appears although the policy declares that it is sampled.
 
-Formula: by the policy in force a battle includes the model with probability π. A window of n battles without the model
-has likelihood ratio L = (1 − π)^−n; a window with it, L = 0. A silence may begin with any window, so M ← (M + 1) L
-(Shiryaev-Roberts) sums over the windows since the last appearance. Or the silence begins with the policy: E ← E L from
-the first whole window on, 0 for good once the model appears. The combined value is .9 M/H + .1 E, with H the windows of
-a month; a model that never appears needs no H. With a declared share of 1%, E reaches 10⁴ after 917 battles without the
-model, with 3% after 303. The detector also reports a fact, by the published definition: at most 10 votes in 52 days,
-for a model that is registered and neither deprecated nor retracted.
+Formula: by the policy in force a battle includes the model with probability π. The likelihood ratio of a window with n
+battles is L = (1 − π)^−n if the model does not appear, and L = 0 if it appears. Two kinds of silence are tested. A
+silence that begins in any window is tested by the Shiryaev-Roberts e-detector M ← (M + 1) L. A silence that begins with
+the policy is tested by E ← E L, from the first whole window of the policy on. E stays 0 after the model appears once.
+The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
+never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.
+The detector also reports a fact by the published definition, without an e-value: a model has at most 10 votes in 52
+days and is registered and neither deprecated nor retracted.
 
-Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; E is a likelihood ratio from a start that is known before its votes,
-so Ville's inequality applies; the definition, Singh et al. 2025, "The Leaderboard Illusion", section 5: 205 of 243
-models were silently deprecated, 47 were listed as deprecated.
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". E is a likelihood ratio with a start that is known before the votes,
+so Ville's inequality applies. The definition is that of Singh et al. 2025, "The Leaderboard Illusion", section 5: 205
+of 243 models were silently deprecated, 47 were listed as deprecated.
 
-Blind spot: a model that fades without falling silent (`sampling_skew`); a policy weight of 0 is a declared silence, and
-leads to an alert after 52 days if the registry has no `model.deprecated`.
+Blind spot: a model that appears more rarely but still appears (`sampling_skew` finds it). A policy weight of 0 declares
+the silence; the fact is then reported after 52 days if the registry has no `model.deprecated`.
 
-False alarms: at most a tenth of the operator's number a month (default 1), over all models, while the policy is true
-and changes once a month; a hundredth more with every further change. The actual rate is nearly as high as this bound,
-unlike that of other detectors. Where 67 models appear in 3% of the battles each, a model that is declared and never
-drawn is found after some 290 battles; a model that falls silent later, after some 450. In N battles, runs of n battles
-without a model occur Nπ(1 − π)^n times by chance, so no rule with one false alarm a month is much faster
+False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
+the policy is true and changes once a month; a hundredth more with each further change. The actual rate is nearly as
+high as this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is
+never drawn is found after about 290 battles, and a model that falls silent later after about 450. By chance, N battles
+contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with one false alarm a month is much faster
 (`least_battles`). The fact has no false alarms.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
@@ -81,7 +82,10 @@ class SilentDeprecation:
     name = "silent_deprecation"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """As `WindowDetector.observe`. Cost: a few vector operations on the models."""
+        """Process a window, with arguments and results as in `WindowDetector.observe`.
+
+        Cost: a few vector operations on all models.
+        """
         policy = context.registry.policy
         declared = {m: share for m, share in (policy.appearance if policy else {}).items() if share > 0}
         day = np.array([window.start // DAY])
@@ -175,7 +179,11 @@ def _with_day(days: Any, appearances: Any, day: int, before: int) -> Any:
 
 
 def battles_until(share: float, evidence: float) -> int:
-    """Return the number of battles without the model after which the evidence (1 − share)^−battles reaches `evidence`.
+    """Return the smallest number n of battles without the model for which (1 − share)^−n is at least `evidence`.
+
+    Args:
+        share: share of battles in which the model is declared to appear.
+        evidence: the e-value to reach.
 
     >>> battles_until(0.01, 1e4), battles_until(0.03, 1e4)
     (917, 303)
@@ -184,13 +192,15 @@ def battles_until(share: float, evidence: float) -> int:
 
 
 def least_battles(share: float, battles: float, models: int, alarms: float = 1.0) -> int:
-    """Return the number of battles without the model that any rule must await to keep its rate of false alarms.
+    """Return the least number of battles without the model after which a rule may raise an alert.
+
+    A rule that raises it sooner has more false alarms than `alarms`, since such runs of battles occur by chance.
 
     Args:
         share: share of battles in which the model is declared to appear.
         battles: number of battles over which the false alarms are counted.
-        models: number of watched models, with the same share each.
-        alarms: tolerated false alarms in these battles.
+        models: number of watched models, each with this share.
+        alarms: tolerated number of false alarms in these battles.
 
     >>> least_battles(0.03, 86_400, 67)
     397

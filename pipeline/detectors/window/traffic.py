@@ -1,21 +1,22 @@
-"""`traffic` and `traffic_gap`: does the whole board get more votes, or fewer, than usual at this hour of the week?
+"""`traffic` and `traffic_gap`: detect that the board gets more or fewer votes than usual at this hour of the week.
 
-Formula: the votes x of an hour are negative binomial with mean μ and size r; L_ρ = ρ^x ((r+μ)/(r+ρμ))^(r+x).
-Shiryaev-Roberts over ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, over the inverse ratios for `traffic_gap`. The unit is an
-hour because the five-minute windows of one hour share its shock and are not independent. μ and r are learned. μ̂ is the
-mean of the same hour of the week; until two such weeks are known, the mean of the same hour of the day, with a fifth
-more or less for the weekend. `traffic` uses μ̂ + 2 SE and `traffic_gap` μ̂ − 2 SE: the first is valid for every smaller
-mean, the second for every larger mean.
+Formula: null hypothesis: the number x of votes in an hour is negative binomial with mean μ and size r. Alternative: the
+mean is ρμ. The likelihood ratio is L_ρ = ρ^x ((r+μ)/(r+ρμ))^(r+x). The evidence is a mixture of Shiryaev-Roberts
+e-detectors over ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, and over the inverse ratios for `traffic_gap`. A step is an
+hour, since the five-minute windows within one hour are not independent. μ and r are learned. The estimate μ̂ is the
+mean of the same hour of the week. Until two weeks are known, it is the mean of the same hour of the day, with a margin
+of a fifth for the difference between weekdays and weekend. `traffic` uses μ̂ + 2 SE, which is valid for every smaller
+mean; `traffic_gap` uses μ̂ − 2 SE, which is valid for every larger mean.
 
-Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ itself false alarms came 13.9, 5.0, 2.1 and 1.2 times too
-often after 1, 2, 4 and 8 weeks of baseline; with the bounds none came.
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ in place of its bounds, false alarms were 13.9, 5.0, 2.1 and
+1.2 times too frequent after 1, 2, 4 and 8 weeks of baseline. With the bounds there were none.
 
 Blind spot: the first three days; the week after a release in the registry, in which three times as many votes are
-expected and nothing is learned; a rise or fall of less than a quarter; the cause of a rise (`vote_burst` names it). If
+expected and nothing is learned; a rise or fall of less than a quarter; the cause of a rise (`vote_burst` finds it). If
 all sources fall silent, the gap is found only when the monitor closes windows without votes.
 
-False alarms: at most the operator's number a month (default 1) where hours are negative binomial; measured in
-`integrity bench evidence`.
+False alarms: at most the number per month that the operator tolerates (default 1), if the number of votes in an hour is
+negative binomial. Measured by `integrity bench evidence`.
 
 >>> from pipeline.registry import RegistryState
 >>> from pipeline.scoring.window import MEASURES, GroupedModelCounts
@@ -142,7 +143,7 @@ class _HourlyTraffic:
 
 @dataclass(frozen=True)
 class Traffic(_HourlyTraffic):
-    """Detects more votes than usual."""
+    """The detector `traffic`, which detects more votes than usual at this hour of the week."""
 
     name = "traffic"
     direction = "more votes than usual"
@@ -152,7 +153,7 @@ class Traffic(_HourlyTraffic):
 
 @dataclass(frozen=True)
 class TrafficGap(_HourlyTraffic):
-    """Detects fewer votes than usual, or none."""
+    """The detector `traffic_gap`, which detects fewer votes than usual at this hour of the week, or none."""
 
     name = "traffic_gap"
     direction = "fewer votes than usual"

@@ -1,12 +1,12 @@
-"""`unknown_model`: are there votes on a model that is not in the registry?
+"""`unknown_model`: detects votes on a model that is not in the registry.
 
-Formula: none. A model with votes in a window that is not in the registry as of the window's start is reported as a
+Formula: none. A model that has votes in a window and is not in the registry at the start of the window is reported as a
 fact. If the registry has no model at all, the detector emits nothing.
 
-Source: the design of this pipeline: a vote on an unknown model is admitted, because otherwise anybody who delays the
-registry could silence a model; a person is alerted instead.
+Source: the design of this pipeline. Votes on an unknown model are accepted, since otherwise a delay of the registry
+would silence a model. An alert informs a person instead.
 
-Blind spot: a model under another model's name.
+Blind spot: a model that appears under another model's name.
 
 False alarms: none, if every model is registered before its first vote.
 
@@ -41,7 +41,10 @@ class UnknownModel:
     name = "unknown_model"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """As `WindowDetector.observe`. Cost: a set of the window's models."""
+        """Process a window, with arguments and results as in `WindowDetector.observe`.
+
+        Cost: one set of the names of the window's models.
+        """
         registered = context.registry.models
         if not registered:
             return state, []

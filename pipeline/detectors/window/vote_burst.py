@@ -1,21 +1,25 @@
-"""`vote_burst`: does one model, provider or network get more of the board's votes than its share?
+"""`vote_burst`: detects that one model, provider or network gets more than its share of the board's votes.
 
-Formula: x of the n votes of a five-minute window include the model; given n, x ~ Bin(n, π), with π from the sampling
-policy in force. So a release that the policy declares raises no alert, however many votes it brings. For a provider, x
-counts votes whose randomly chosen side (bit 0 of SHA-256(vote_id)) is one of its models. With L_ρ the likelihood ratio
-of a share ρ times as large, Shiryaev-Roberts over ρ ∈ {1.25, 1.5, 2, 3, 5}: M ← (M + 1) L_ρ, equally weighted.
-Networks, and models of a board without a policy, have no declared share. Their share is learned from windows without an
-alert about them, by hour of the day, and its upper bound π⁺ = π̂ + 2 SE is used. A learned share varies from hour to
-hour, so the likelihood of x is then a negative binomial whose spread is learned too. A network's share is at least 1%.
+Formula: x of the n votes of a five-minute window include the model. Null hypothesis: x ~ Bin(n, π) given n, with the
+share π from the sampling policy in force. So a release that the policy declares raises no alert, however many votes the
+release brings. For a provider, one side of each vote is chosen by bit 0 of SHA-256(vote_id), and x is the number of
+votes whose chosen side is a model of the provider. L_ρ is the likelihood ratio of a share ρ times as large. The
+evidence is the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the Shiryaev-Roberts e-detectors M ← (M + 1)
+L_ρ.
+
+Networks have no declared share, and neither have the models of a board without a policy. Their share is learned for
+each hour of the day, from windows without an alert about them. The upper bound π⁺ = π̂ + 2 SE takes the place of π. A
+learned share varies from hour to hour, so x is then taken as negative binomial, with a variance that is learned too.
+The share of a network is taken as at least 1%.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; e-BH over all keys, Wang & Ramdas 2022.
 
-Blind spot: a rise below a quarter; the first day and 2,000 votes of a learned share; windows in which the policy
-changes, and the window after each; a network's burst below 1.25% of the board's votes; many small networks at once. A
-board that samples otherwise than it declares raises alerts here as in `sampling_skew`.
+Blind spot: a rise of less than a quarter; a learned share in its first day or its first 2,000 votes; a window in which
+the policy changes, and the next one; a network's burst below 1.25% of the board's votes; many small networks at once. A
+board that samples otherwise than declared raises alerts of this detector as well as of `sampling_skew`.
 
-False alarms: at most the operator's number a month (default 1), over all keys; proved for models and providers under a
-policy, measured for learned shares: see `integrity bench evidence`.
+False alarms: at most the number per month that the operator tolerates (default 1), over all keys. This is proved for
+models and providers under a policy, and measured for learned shares (`integrity bench evidence`).
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts
@@ -90,7 +94,10 @@ class VoteBurst:
     name = "vote_burst"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """As `WindowDetector.observe`. Cost: a few vector operations on some hundred keys."""
+        """Process a window, with arguments and results as in `WindowDetector.observe`.
+
+        Cost: a few vector operations on some hundred keys.
+        """
         if not window.accepted:
             return state, []
         hour = int(window.start // HOUR % 24)

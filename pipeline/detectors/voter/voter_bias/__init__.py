@@ -1,9 +1,9 @@
-"""The detector `voter_bias`; `detector` has its formula, source, blind spot and error rates.
+"""The detector `voter_bias`. The docstring of `detector` has its formula, source, blind spot and error rates.
 
-detector           the detector: alerts and states of a call
-running_evidence   for every vote: running sums, and a bound on the e-value
-exact_evidence     for voters whose bound reached a level: which levels are reached, and which votes are folded
-evidence_path      the exact e-value after each vote of such voters
+detector           the detector: processes the votes of one call, returns alerts and new states
+running_evidence   running sums and an upper bound on the e-value, for every vote
+exact_evidence     exact evidence, for voters whose bound reached a level
+evidence_path      the exact e-value after each vote of such a voter
 target_models      the models that a voter has met, and their ranks
 state_codec        a voter's state as bytes
 """

@@ -1,43 +1,49 @@
-"""`voter_bias`: does one voter's choice of winners differ from what an honest voter would choose?
+"""`voter_bias`: detects a voter whose choice of winners differs from that of an honest voter.
 
-Formula: E = Σ_k w_k Π_t LR_k,t. LR_k,t is the likelihood ratio of vote t under alternative k against the least
-favourable honest voter in the band (`pipeline.evidence.honest_reference`); w_k is the weight of the alternative. Six
-tenths of the weight are on target models. The r-th model that gets four of the voter's votes has 1/(r(r+1)) of that,
-divided over "promotes" (⅔) and "demotes" and three sizes δ: an attacker's target gets its votes first, so it has the
-largest weight. The rest is on always-left, always-right and against the rating. The weights sum to at most 1 and depend
-only on which battles the voter voted on, never on the outcomes. So E is an e-process, P(ever ≥ 1/α) ≤ α (Ville 1939),
-for every voter in the band who does not choose the next battle by the last outcomes.
+Formula: the evidence is the mixture E = Σ_k w_k Π_t LR_k,t over alternatives k with weights w_k. LR_k,t is the
+likelihood ratio of vote t under alternative k against the least favourable honest voter in the band
+(`pipeline.evidence.honest_reference`). The alternatives about single models have 60% of the weight. A model gets a rank
+when it has four of the voter's votes, and the model of rank r has the share 1/(r(r+1)) of these 60%. Low ranks weigh
+most, since an attacker's target is among the first models that get a rank. The share of a model is divided over
+"promotes" (⅔), "demotes" (⅓) and three sizes δ. The other 40% is on always left, always right and against the rating.
+The weights sum to at most 1 and depend on which battles the voter voted on, but not on the outcomes. So E is an
+e-process: P(E ever reaches 1/α) ≤ α (Ville 1939) for every voter in the band who does not choose battles by earlier
+outcomes.
 
-A battle of a target gives two ratios: one for being a tie or not, given how often this voter ties elsewhere; and one
-for the winner, if it is not a tie. A voter is in the band if two things hold for every model m. First, the logit of "m
-wins, given that there is a winner" is within η, plus two standard errors of the pair, of the board's logit. Second, the
-voter's ties on m are no rarer than the voter's ties elsewhere, whose share has a beta distribution over voters,
-estimated. η is 0.25 for the first 30 votes on the voter's first ranked model, 0.3 up to the 90th, and wider beyond and
-for every other model (0.5 for one side, 0.71 against the rating). Tastes of sd 0.5 are sometimes outside.
+A battle with a model gives two ratios about this model. One is for whether the battle was a tie, compared with the
+share of ties in the voter's other votes. The other, for a decided battle, is for who won. A voter is in the band if two
+conditions hold for every model m. First, the logit of a win of m in decided battles differs from the board's by at most
+η plus two standard errors of the pair. Second, the voter's probability of a tie with m is at least the voter's
+probability of a tie with other models. (How this probability varies between voters is described by a beta distribution,
+which is estimated.) η is 0.25 for the first 30 votes on the voter's first ranked model, 0.3 up to the 90th, and larger
+after that and for every other model. For "one side" η is 0.5, and for "against the rating" 0.71. A voter whose tastes
+have standard deviation 0.5 is sometimes outside the band.
 
-False alarms outside the band, measured (taste sd 0.5 for each model, α = 1%, `integrity bench evidence`): none among
-1,000 voters of 400 votes on 100 models; with ties that are rarer between unequal models, and rarer on some models than
-on others, 0.7% of 300 voters of 1,500 votes on 30 models, 0.3% of 1,000 of 600 on ten, 0.2% and 0.8% of 1,000 of 400 on
-four and on two; 0.4% of 1,000 who saw one new model in every fifth battle and whose readiness to tie has sd 1.
+False alarms of honest voters outside the band, measured at α = 1% with tastes of standard deviation 0.5 for each model
+(`integrity bench evidence`): none among 1,000 voters with 400 votes on 100 models. If ties are rarer between unequal
+models and on some of the models: 0.7% of 300 voters with 1,500 votes on 30 models, 0.3% of 1,000 with 600 on ten, 0.2%
+of 1,000 with 400 on four, 0.8% of 1,000 with 400 on two. 0.4% of 1,000 voters who saw a new model in every fifth battle
+and whose readiness to tie has standard deviation 1.
 
-*Uniform random clicking* is an alert of its own (direction `random`), from decisive votes and from the share of ties.
-Its band is small and its error rate is measured, not proved (1.0% of 3,000 honest voters of 400 votes, 0.6% of 1,500 on
-another board), so this alert is never more than a warning.
+Random clicking has an alert of its own (direction `random`), from the decisive votes and the share of ties. Its error
+rate is measured, not proved, so this alert is never more than a warning. Measured: 1.0% of 3,000 honest voters with 400
+votes each, and 0.6% of 1,500 on another board.
 
-Source: mixture likelihood ratio e-processes (Ramdas et al. 2023); the alternatives are the attackers of Huang et al.
+Source: mixture likelihood ratio e-processes (Ramdas et al. 2023). The alternatives are the attackers of Huang et al.
 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
-Blind spot: a voter who stays within the band and ties as often as elsewhere; many voters with a few votes each
-(`cohort_bias` finds them); votes before the first snapshot, and models that the snapshot lacks (LR = 1). A voter at
-half strength, whose target wins 1.4 logits more than it should (2.7 standard deviations of honest taste), is found
+Blind spot: a voter who stays within the band and casts as many ties on the target as elsewhere; many voters with a few
+votes each (`cohort_bias` finds them); votes before the first snapshot; models that the snapshot lacks (LR = 1). A voter
+at half strength raises the target's wins by 1.4 logits (2.7 standard deviations of honest taste). Such a voter is found
 mostly by missing ties: seven of ten within 80 votes on the target.
 
-All rounding is downward. A late vote counts as evidence, a quarantined vote does not.
+All rounding is downward. A late vote counts as evidence; a quarantined vote does not.
 
 Cost: the exact e-value is computed only when it may have reached the next level. A vote multiplies the e-value by at
-most the largest likelihood ratio among the alternatives, so the running product of these ratios is an upper bound (a
-few vector operations per vote). When the bound reaches the level, the pending votes are folded and the bound restarts
-from the exact value. The alerts are the same as with every vote folded.
+most the largest likelihood ratio among the alternatives, so the running product of these ratios is an upper bound. It
+takes a few vector operations per vote. When the bound reaches the level, the exact e-value is computed from the pending
+votes, these votes are folded into the sums of the state, and the bound restarts from the exact value. The alerts are
+the same as if the exact e-value were computed after every vote.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes
@@ -93,7 +99,7 @@ class VoterBias:
         reference: Reference,
         earlier: EarlierReference | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """As `VoterDetector.observe`: return the new states and the alerts."""
+        """Process new votes, with arguments and results as in `VoterDetector.observe`."""
         heads = StateHeads.unpack(prior)
         running = RunningEvidence.compute(votes, heads, reference)
         alerts = self._random_alerts(votes, heads, running, reference.sequence)

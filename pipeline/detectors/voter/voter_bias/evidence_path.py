@@ -1,4 +1,7 @@
-"""The exact e-value of `voter_bias` after every vote, for the few voters whose cheap bound reached a level."""
+"""The exact e-value of `voter_bias` after every vote.
+
+It is computed for the few voters whose upper bound reached a level.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 GENERIC = ("always votes for the left side", "always votes for the right side", "votes against the rating")
 TARGET_WEIGHT = 0.6
-"""Weight of the alternatives about a model. With more, one-sided voters are found later than after ten votes."""
+"""Total weight of the alternatives about single models. With a larger weight, voters who always choose one side would
+be found only after more than ten votes."""
 
 # Weights of promotes and demotes (most attackers promote), and of the sizes δ of each. The smallest δ gets most: with
 # equal weights 2% fewer attackers at half strength are found, and the others four votes sooner.
@@ -37,14 +41,15 @@ _MAX_LOG = 600.0
 
 @dataclass(frozen=True)
 class EvaluatedVotes:
-    """Votes with the snapshot that each vote is evaluated against, arrays of length n sorted by voter.
+    """Votes, each with the snapshot whose reference evaluates it: arrays of length n, sorted by voter.
 
     Attributes:
-        voter: position of the voter.
-        model_a, model_b: the store's numbers; both models are in the vote's snapshot.
+        voter: position of the voter among the m voters.
+        model_a, model_b: numbers of the models in the store; both models are in the vote's snapshot.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
-        snapshot: sequence number of the snapshot.
-        votes, ties: the voter's number of votes before this one, and how many of them were ties.
+        snapshot: sequence number of the vote's snapshot.
+        votes: number of the voter's votes before this vote.
+        ties: number of ties among these earlier votes.
     """
 
     voter: Int64
@@ -62,7 +67,7 @@ class EvaluatedVotes:
 
 @dataclass(frozen=True)
 class EvidencePath:
-    """The evidence after each of n votes. Some arrays have 2n rows: model a and model b of vote 0, of vote 1, …."""
+    """The evidence after each of n votes. Arrays with 2n rows have two rows for each vote: model a, then model b."""
 
     voter: Int64
     joined: JoinedVotes
@@ -72,11 +77,12 @@ class EvidencePath:
     e: Int64  # [n] the e-value
 
     def bound(self, i: int) -> int:
-        """Return an upper bound of ln e after vote i, in units of 2⁻²⁰ nats; models without a rank are included.
+        """Return an upper bound of ln e after vote i, in units of 2⁻²⁰ nats.
 
-        A model that the voter has not met has ratio 1; the weights of models without a rank sum to
-        TARGET_WEIGHT/(ranked + 1). Each part was rounded down by less than one unit. The bound depends only on the
-        votes up to this one, not on how they were split into calls, because states include it.
+        The bound includes what the models without a rank could add: their weights sum to TARGET_WEIGHT/(ranked + 1),
+        and a model that the voter has not met has ratio 1. It also makes up for the rounding down of each component. It
+        depends only on the votes up to vote i and not on their split into calls. That is required, since states
+        contain the bound.
         """
         ranked = int(self.joined.ranked[i])
         rest = TARGET_WEIGHT / (ranked + 1) * self._unranked_average(i)
@@ -102,7 +108,11 @@ class EvidencePath:
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(self, folded: FoldedSums) -> tuple[FoldedSums, TargetModels]:
-        """Return the sums and the models of each voter after its last vote, given the sums before the votes."""
+        """Return the sums and the models of each voter after the voter's last vote.
+
+        Args:
+            folded: the sums before the votes; not changed.
+        """
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
         after = FoldedSums(folded.met.copy(), folded.generic.copy(), folded.total.copy())
@@ -114,7 +124,11 @@ class EvidencePath:
         return after, TargetModels(targets.voter, targets.model, targets.rank, targets.votes, sums)
 
     def likeliest(self, i: int) -> list[dict[str, Any]]:
-        """Return the three alternatives with the largest shares of the evidence after vote i."""
+        """Return the three alternatives with the largest shares of the evidence after vote i, largest first.
+
+        Each is a dictionary with `what`, `share` (0 to 1) and, for an alternative about a model, `model` (its number in
+        the store) and `delta`.
+        """
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])
         sums = targets.sums.copy()
@@ -138,12 +152,13 @@ class EvidencePath:
 def compute_path(
     votes: EvaluatedVotes, folded: FoldedSums, targets: TargetModels, reference_of: Callable[[int], Reference]
 ) -> EvidencePath:
-    """Compute the evidence after each vote of m voters, starting from their folded sums.
+    """Compute the evidence after each vote of m voters, starting from the sums of their earlier votes.
 
     Args:
         votes: n votes of m voters.
-        folded, targets: the sums and models of the m voters before the votes; not changed.
-        reference_of: sequence number → reference of that snapshot.
+        folded: the sums of each voter before these votes; not changed.
+        targets: the models that each voter met before these votes; not changed.
+        reference_of: returns the reference of the snapshot with this sequence number.
     """
     joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, folded.met)
     first = (joined.targets.rank[joined.rows] == 1) & (joined.before >= RANKED_AFTER)

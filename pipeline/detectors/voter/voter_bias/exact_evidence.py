@@ -1,6 +1,6 @@
-"""For voters whose bound reached a level: which levels are really reached, and which votes are folded.
+"""Computes the exact evidence of voters whose bound reached a level, finds the levels reached, and folds votes.
 
-After `compute_path` this is a Python loop over each voter's votes: few voters get here, and rarely.
+After `compute_path` this is a Python loop over each voter's votes. Only few voters get here, and rarely.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipeline.evidence import Reference, running_sums
 from pipeline.vocabulary.arrays import Bool, Int64
 
 EarlierReference = Callable[[int], Reference]
-"""The reference of an earlier snapshot, by its sequence number."""
+"""A function that returns the reference of the earlier snapshot with this sequence number."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ class ExactEvidence:
     """Exact evidence of the m voters whose bound reached their next level or who have many pending votes.
 
     Attributes:
-        voters: int64[m], positions of these voters in the call.
-        path: the evidence after n votes: the pending votes of these voters and their votes of the call.
+        voters: int64[m], positions of these voters among all voters of the call.
+        path: the evidence after each of n votes, which are the voters' pending votes and their new votes.
         row: int64[n], the position of each vote in `RunningEvidence`, −1 for a pending vote.
-        levels: (vote, level) of each newly reached level.
-        emitted, bound: emitted level and bound of each voter after the last vote.
-        folded: position in the call → (packed components, number of models met, number of votes pending since).
+        levels: position of a vote in `path` and the level, for each level that is newly reached.
+        emitted: the highest emitted level of each voter after the last vote.
+        bound: the upper bound of ln e of each voter after the last vote, in units of 2⁻²⁰ nats.
+        folded: position of a voter in the call → packed components, number of models met, and number of entries that
+            are pending after the folded votes.
     """
 
     voters: Int64
@@ -63,14 +65,16 @@ class ExactEvidence:
         reference: Reference,
         earlier: EarlierReference | None,
     ) -> ExactEvidence:
-        """Compute the exact evidence over pending and new votes.
+        """Compute the exact evidence of some voters of a call, over their pending and new votes.
 
         Args:
-            voters: int64[m], positions of the voters in the call.
-            prior, heads, running: states, heads and running sums of all voters of the call.
-            marked: bool[v], whether a snapshot marker precedes the new votes of each voter of the call.
-            reference: reference for the new votes.
-            earlier: sequence number → reference for pending votes.
+            voters: int64[m], positions of these voters among the v voters of the call.
+            prior: the packed state of all v voters, None for a new voter.
+            heads: the heads of these states.
+            running: the running sums of all votes of the call.
+            marked: bool[v], whether a snapshot marker precedes the voter's new votes.
+            reference: the reference that evaluates the new votes.
+            earlier: returns the reference of an earlier snapshot, for pending votes.
 
         Raises:
             ValueError: a pending vote needs the reference of an earlier snapshot, and `earlier` is None.
@@ -113,7 +117,7 @@ class ExactEvidence:
         return cls(voters, path, row, levels, emitted, bound, folded)
 
     def update(self, heads: StateHeads) -> None:
-        """Set the heads of these voters to their values after the last vote."""
+        """Set the level, bound and number of pending entries in the heads of these voters to the values at the end."""
         heads.emitted[self.voters, 0] = self.emitted
         heads.bound[self.voters] = self.bound
         for i, (_, _, pending) in self.folded.items():

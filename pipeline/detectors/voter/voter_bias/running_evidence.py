@@ -1,4 +1,4 @@
-"""For every vote of a call: the running sums of `voter_bias`, and a bound on its e-value.
+"""Computes the running sums of `voter_bias` and an upper bound on its e-value, for every vote of a call.
 
 Cost: a few vector operations per vote. The exact e-value is computed by `exact_evidence`.
 """
@@ -19,23 +19,26 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int64
 LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 NO_NEXT_LEVEL = 2**30
 NEXT_LEVEL_BOUNDS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for level in LEVELS), NO_NEXT_LEVEL])
-"""Emitted level → the bound at which the next level may be reached; unreachable after the last level."""
+"""For each emitted level, the bound of ln e (in 2⁻²⁰ nats) from which on the next level may be reached.
+
+After the last level the entry is NO_NEXT_LEVEL, which no bound reaches."""
 
 
 @dataclass(frozen=True)
 class RunningEvidence:
-    """The votes of a call whose two models are in the snapshot, arrays of length n.
+    """The n votes of a call whose two models are in the snapshot, with running sums: arrays of length n.
 
     Attributes:
-        voter: position of the voter in the call.
-        rows: position of each vote among all votes of the call.
-        model_a, model_b: the store's numbers.
+        voter: position of the voter among the v voters of the call.
+        rows: position of the vote among all votes of the call.
+        model_a, model_b: numbers of the models in the store.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
-        large: bool[n], whether a model number does not fit a pending entry.
-        factor: the largest log-ratio of the vote over the alternatives.
-        votes_so_far, ties_so_far: the voter's votes and ties, this vote included.
-        uniform, tie, bound: as in `StateHeads`, after this vote.
-        new: int64[v], number of these votes of each voter of the call.
+        large: bool[n], whether a model number is too large for a pending entry.
+        factor: the largest log-likelihood ratio of the vote over the alternatives, in units of 2⁻²⁰ nats.
+        votes_so_far: number of the voter's votes, this vote included.
+        ties_so_far: number of the voter's ties, this vote included.
+        uniform, tie, bound: the values of `StateHeads` with these names, after this vote.
+        new: int64[v], number of votes of each voter among these n votes.
     """
 
     voter: Int64
@@ -54,7 +57,7 @@ class RunningEvidence:
 
     @classmethod
     def compute(cls, votes: VoterVotes, heads: StateHeads, reference: Reference) -> RunningEvidence:
-        """Return the running sums after each new vote, starting from `heads`."""
+        """Compute the running sums after each new vote, starting from the sums in `heads`."""
         a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
         rows = np.flatnonzero((a >= 0) & (b >= 0))
         a, b, voter = a[rows], b[rows], votes.voter[rows]
@@ -76,7 +79,13 @@ class RunningEvidence:
         )  # fmt: skip
 
     def update(self, heads: StateHeads, pending: Int64, snapshot: int) -> None:
-        """Set the heads to their values after the last vote, as if no vote had been folded."""
+        """Set the heads of all voters to their values after the last vote, before any vote is folded.
+
+        Args:
+            heads: the heads to change, in place.
+            pending: int64[v], number of pending entries of each voter.
+            snapshot: sequence number of the snapshot that evaluated the new votes.
+        """
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
         heads.votes[who], heads.ties[who] = self.votes_so_far[last], self.ties_so_far[last]

@@ -1,15 +1,17 @@
 """The state of a voter in `voter_bias`, and its bytes.
 
-Every state has a *head* and a list of *pending* votes, five bytes each: votes for which no exact e-value was needed so
-far. A voter of up to 32 votes has nothing else; that state is a *history*. Most voters never cast more. Beyond that the
-older votes are folded into *components* between the head and the pending votes: the sums of the generic alternatives,
-and one entry for each model met.
+Every state has a *head* and a list of *pending* votes of five bytes each. Pending votes are those for which no exact
+e-value was needed so far. The state of a voter with up to 32 votes has nothing else; such a state is a *history*. Most
+voters never cast more votes. For other voters the older votes are folded into *components*, which are stored between
+the head and the pending votes: the sums of the alternatives that are not about one model, and an entry for each model
+met.
 
     history      head (21 bytes) · pending
-    components   head (40) · generic sums and e-value about models (32) · met entries (32 each) · pending
+    components   head (40) · sums of these alternatives, e-value about models (32) · entries of models (32 each) ·
+    pending
 
-A pending entry with outcome 255 is a marker. The votes before a marker are evaluated against the snapshot that it
-names; the votes after the last marker, against the snapshot in the head.
+A pending entry with outcome 255 is a marker. The votes before a marker are evaluated against the snapshot that the
+marker names. The votes after the last marker are evaluated against the snapshot in the head.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int64
 from pipeline.vocabulary.packing import read_records
 
 MAX_PENDING = 32
-"""Most entries of a history. Folding them again costs less than storing the components of as many votes."""
+"""The largest number of pending entries. To evaluate so few votes again costs less than to store their components."""
 
 _MAX_VOTES = np.iinfo(np.uint16).max
 # Sums of an entry are limited to ±2,047 nats: e^−2047 is 0, and at e^2047 every level was emitted.
 _MAX_SUM = np.iinfo(np.int32).max
 
 MAX_MODEL_NUMBER = np.iinfo(np.uint16).max
-"""The largest model number in a pending entry; a vote on a model with a larger one is folded at once."""
+"""The largest model number that a pending entry can hold. A vote on a model with a larger number is folded at once."""
 
 _HISTORY, _COMPONENTS, _MARKER = ord("H"), ord("C"), 255
 _SHORT = np.dtype(
@@ -68,16 +70,18 @@ _BARE_MARKER = bytes([0, 0, 0, 0, _MARKER])
 
 @dataclass
 class StateHeads:
-    """The heads of the v voters of a call, arrays of length v.
+    """The heads of the states of the v voters of a call: arrays of length v.
 
     Attributes:
-        folded: bool, whether the state has components.
-        emitted: int64[v, 2], the emitted levels of `biased` and of `random`.
-        votes, ties: number of votes that counted as evidence, and how many of them were ties.
-        bound: upper bound of ln e of `biased`, in units of 2⁻²⁰ nats.
-        uniform, tie: log-ratio sums of "clicks at random" on decisive votes and on ties; exact.
-        snapshot: the snapshot that the last pending votes are evaluated against.
-        pending: number of entries, markers included.
+        folded: bool[v], whether the state has components.
+        emitted: int64[v, 2], the highest emitted levels of the alerts with direction `biased` and `random`.
+        votes: number of votes that counted as evidence.
+        ties: number of ties among these votes.
+        bound: upper bound of ln e for `biased`, in units of 2⁻²⁰ nats.
+        uniform: exact log-ratio sum of "clicks at random" on the decisive votes, in the same unit.
+        tie: exact log-ratio sum of "each vote is a tie with probability ½", in the same unit.
+        snapshot: sequence number of the snapshot that evaluates the pending votes after the last marker.
+        pending: number of pending entries, markers included.
     """
 
     folded: Bool
@@ -92,7 +96,7 @@ class StateHeads:
 
     @classmethod
     def unpack(cls, states: Sequence[bytes | None]) -> StateHeads:
-        """Return the heads of the given states; None is a new voter."""
+        """Read the heads of packed states; None stands for a new voter."""
         v = len(states)
         kinds = read_records(np.uint8, [b"\0" if s is None else s[:1] for s in states])
         lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
@@ -111,14 +115,14 @@ class StateHeads:
         return heads
 
     def pack_histories(self) -> bytes:
-        """Return every head as the head of a history, 21 bytes a voter. Invalid for voters with components."""
+        """Pack every head as the head of a history, 21 bytes per voter. Voters must not have components."""
         return self._pack(_SHORT, _HISTORY)
 
     def pack_with_components(self, met: Int64) -> bytes:
-        """Return every head as the head of a state with components, 40 bytes a voter.
+        """Pack every head as the head of a state with components, 40 bytes per voter.
 
         Args:
-            met: int64[v], number of models met.
+            met: int64[v], number of models that each voter has met.
         """
         return self._pack(_LONG, _COMPONENTS, pending=self.pending, met=met)
 
@@ -137,7 +141,7 @@ HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _
 
 
 def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
-    """Return votes as pending entries. Invalid for model numbers above MAX_MODEL_NUMBER."""
+    """Pack votes as pending entries, five bytes each. Model numbers must not be above MAX_MODEL_NUMBER."""
     entries = np.zeros(len(outcome), dtype=_PENDING)
     entries["model_a"], entries["model_b"] = model_a.astype(np.uint16), model_b.astype(np.uint16)
     entries["outcome"] = outcome
@@ -145,18 +149,19 @@ def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
 
 
 def snapshot_marker(snapshot: int) -> bytes:
-    """Return the marker that names the snapshot of the votes before it."""
+    """Return the bytes of a marker: it names the snapshot that evaluates the pending votes before the marker."""
     return snapshot.to_bytes(4, "little") + _BARE_MARKER[4:]
 
 
 @dataclass(frozen=True)
 class PendingVotes:
-    """The pending votes of m voters, arrays of length n sorted by voter, without markers.
+    """The pending votes of m voters without markers: arrays of length n, sorted by voter.
 
     Attributes:
-        voter: position of the voter in the call.
-        model_a, model_b, outcome: models (the store's numbers) and outcome of each vote.
-        snapshot: the snapshot that each vote is evaluated against.
+        voter: position of the voter among the m voters.
+        model_a, model_b: numbers of the models in the store.
+        outcome: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
+        snapshot: sequence number of the snapshot that evaluates the vote.
     """
 
     voter: Int64
@@ -167,11 +172,12 @@ class PendingVotes:
 
     @classmethod
     def unpack(cls, states: Sequence[bytes | None], pending: Int64, snapshot: Int64) -> PendingVotes:
-        """Return the pending votes of m states.
+        """Read the pending votes of m packed states.
 
         Args:
-            states: the states.
-            pending, snapshot: int64[m], these two columns of their `StateHeads`.
+            states: the packed states; None stands for a new voter.
+            pending: int64[m], the column `pending` of their `StateHeads`.
+            snapshot: int64[m], the column `snapshot` of their `StateHeads`.
         """
         size = _PENDING.itemsize
         tails = [_bytes(s)[-size * n :] if n else b"" for s, n in zip(states, pending.tolist(), strict=True)]
@@ -197,7 +203,7 @@ class PendingVotes:
 
 
 def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels]:
-    """Return the components of the given states; a history and a new voter have none."""
+    """Read the components of packed states. A history and a new voter have no components: sums 0 and no models."""
     m, size = len(states), _LONG.itemsize
     sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
     rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]
@@ -213,7 +219,7 @@ def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, Targe
 
 
 def pack_components(folded: FoldedSums, targets: TargetModels) -> list[bytes]:
-    """Return each voter's components: the bytes between the head and the pending votes."""
+    """Pack each voter's components: the bytes between the head and the pending votes."""
     sums = np.zeros(len(folded.met), dtype=_FOLDED)
     sums["generic"], sums["total"] = folded.generic, folded.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)

@@ -1,4 +1,4 @@
-"""The models that a voter has met in `voter_bias`: in which order, and which of these models have a rank."""
+"""The models that each voter has met in `voter_bias`, in which order, and with which rank."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pipeline.evidence import group_starts, running_sums
 from pipeline.vocabulary.arrays import Int64
 
 RANKED_AFTER = 4
-"""Votes on a model after which it gets a rank. An attacker's target gets rank 1; see `detector`."""
+"""Number of a voter's votes on a model after which the model gets a rank. An attacker's target usually gets rank 1."""
 
 
 @dataclass
 class FoldedSums:
-    """The sums of the folded votes of m voters, arrays of length m.
+    """The sums over the folded votes of m voters: arrays of length m.
 
     Attributes:
-        met: number of models met.
-        generic: int64[m, 3], log-ratio sums of the alternatives left, right and against the rating.
-        total: int64[m], the part of the e-value from alternatives about models, in units of 2⁻²⁴.
+        met: number of models that the voter has met.
+        generic: int64[m, 3], sums of log-likelihood ratios of the alternatives always left, always right and against
+            the rating, in units of 2⁻²⁰ nats.
+        total: int64[m], the part of the e-value that comes from alternatives about models, in units of 2⁻²⁴.
     """
 
     met: Int64
@@ -30,14 +31,16 @@ class FoldedSums:
 
 @dataclass
 class TargetModels:
-    """The models that m voters have met, arrays of length t sorted by voter, then by first vote.
+    """The models that m voters have met: one entry for each voter and model, sorted by voter, then by first vote.
 
     Attributes:
-        voter: position of the voter.
-        model: the store's number.
-        rank: r, 1 for the first model with RANKED_AFTER votes of the voter; 0 for a model with fewer votes.
-        votes: the voter's votes on the model, at most 65,535.
-        sums: int64[t, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
+        voter: position of the voter among the m voters.
+        model: number of the model in the store.
+        rank: 1 for the first model with RANKED_AFTER votes of the voter, 2 for the second, and so on; 0 for a model
+            with fewer votes.
+        votes: number of the voter's votes on the model, at most 65,535.
+        sums: int64[t, 6], sums of log-likelihood ratios in units of 2⁻²⁰ nats: for "promotes" with each δ, then for
+            "demotes" with each δ.
     """
 
     voter: Int64
@@ -47,19 +50,19 @@ class TargetModels:
     sums: Int64
 
     def take(self, order: Int64) -> TargetModels:
-        """Return the entries in another order."""
+        """Return the entries at these positions, in the order of `order`."""
         return TargetModels(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
 
 
 @dataclass(frozen=True)
 class JoinedVotes:
-    """Votes joined with their models: n votes, 2n rows (model a and model b of vote 0, of vote 1, and so on).
+    """n votes joined with their models. Arrays with 2n rows have two rows for each vote: model a, then model b.
 
     Attributes:
-        targets: all models met, new models included, with rank and votes after the last vote.
-        rows: int64[2n], the position in `targets` of each row's model.
-        before: int64[2n], the voter's votes on that model before this vote.
-        met: int64[n], number of models that the voter has met after each vote.
+        targets: all models that the voters have met, with rank and number of votes after the last vote.
+        rows: int64[2n], the position in `targets` of the row's model.
+        before: int64[2n], number of the voter's votes on the row's model before this vote.
+        met: int64[n], number of models that the voter has met after this vote.
         ranked: int64[n], number of these models that have a rank.
     """
 
@@ -71,14 +74,15 @@ class JoinedVotes:
 
 
 def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetModels, met: Int64) -> JoinedVotes:
-    """Add the models that voters meet for the first time, and rank the models with RANKED_AFTER votes.
+    """Add the models that voters meet for the first time, and give a rank to each model with RANKED_AFTER votes.
 
-    Within a vote model a comes first.
+    If both models of a vote are new or get a rank, model a comes before model b.
 
     Args:
-        voter, model_a, model_b: int64[n], votes sorted by voter.
-        targets: the models that the voters met before.
-        met: int64[m], number of models that each voter met before.
+        voter: int64[n], the voter of each vote, ascending.
+        model_a, model_b: int64[n], numbers of the vote's models in the store.
+        targets: the models that the voters met before these votes.
+        met: int64[m], number of models that each voter met before these votes.
     """
     who = np.repeat(voter, 2)
     model = np.stack([model_a, model_b], axis=1).ravel()
