@@ -16,6 +16,7 @@ from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.containers import spool
+from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
@@ -77,11 +78,8 @@ def read_input(
         file = open_battles(source, mapping)
         read = read_battles(file, step, None, left_out)
     battles, by_rule = apply_method(read, rules)
-    many = f" ({len(file.containers)} files)" if len(file.containers) > 1 else ""
     battles, apart = _comparable(battles)
-    notes = [f"read as {file.form.name}{many}"]
-    if file.unread:
-        notes.append(f"columns that were not read: {', '.join(file.unread)}")
+    notes = format_notes(file)
     notes += [_left_out_note(reason, count, left_out) for reason, count in left_out.counts.items()]
     notes += [
         f"{count:,} votes {SENTENCES[rule]} were left out by the method {rules.name} (--method none counts them)"

@@ -4,6 +4,7 @@ Modules:
     battle_formats    the formats that are recognised, one module each
     battle_format     how a format is declared
     containers        kinds of files, compressed files, folders and globs
+    format_notes      sentences about how a file was read
     battle_file       a file with its format, and what of it is not read
     json_pieces       the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   rows of a Parquet file, in memory that its size bounds

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pipeline.errors import UnknownFormat
-from pipeline.events.strict_checks import parse_strictly
-from pipeline.formats.battle_format import BattleFormat, NamedWinner, OutcomeRule, SpelledOutcome, first_match
+from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome, first_match
 from pipeline.formats.battle_formats import FORMATS
-from pipeline.formats.battle_formats.table import SYNONYMS, table_format
+from pipeline.formats.battle_formats.table import SYNONYMS, table_format, with_columns
 from pipeline.formats.cell_values import outcome_word
 from pipeline.formats.containers import Container, inspect, list_files
 from pipeline.formats.json_pieces import read_elements, read_lines
@@ -60,33 +58,22 @@ class ColumnMapping:
             raise UnknownFormat(f"--winner-is: expected name, got {winner_is!r}")
         return parsed
 
-    def rule(self, column: str) -> OutcomeRule:
-        """Return how the column of the outcome is read."""
-        return NamedWinner(column) if self.winner_is else SpelledOutcome(column)
-
 
 @dataclass(frozen=True, slots=True)
-class BattleFile:
-    """A battle file, or several that are read as one.
+class BattlePart:
+    """One of the files of a battle file.
 
     Attributes:
-        containers: the files, in the order in which they are read.
-        form: the format of their records.
-        columns: the columns of the first file.
-        mapping: names that the user gave.
-        mixed: some of the first records have another format than the file.
+        container: the file.
+        form: the format of its records.
+        columns: its columns, in their order.
+        mixed: some of its first records have another format, or state a key twice.
     """
 
-    containers: tuple[Container, ...]
+    container: Container
     form: BattleFormat
     columns: tuple[str, ...]
-    mapping: ColumnMapping
     mixed: bool = False
-
-    @property
-    def outcomes(self) -> Mapping[str, str]:
-        """Word for an outcome → our outcome, for the words of the format and those of the user."""
-        return {**self.form.spellings, **self.mapping.outcomes}
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -97,35 +84,85 @@ class BattleFile:
         return tuple(column for column in self.columns if column not in used)
 
 
+@dataclass(frozen=True, slots=True)
+class BattleFile:
+    """A battle file, or several that are read as one.
+
+    Attributes:
+        parts: the files, in the order in which they are read.
+        mapping: names that the user gave.
+    """
+
+    parts: tuple[BattlePart, ...]
+    mapping: ColumnMapping
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """The files."""
+        return tuple(part.container for part in self.parts)
+
+    @property
+    def form(self) -> BattleFormat:
+        """The format of the first file that has any columns."""
+        return next((part.form for part in self.parts if part.columns), self.parts[0].form)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether records have several formats."""
+        return any(part.mixed or (part.columns and part.form != self.form) for part in self.parts)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The columns that are not read."""
+        return tuple(dict.fromkeys(column for part in self.parts for column in part.unread))
+
+    def outcomes(self, form: BattleFormat) -> Mapping[str, str]:
+        """Return word for an outcome → our outcome, for the words of a format and those of the user."""
+        return {**form.spellings, **self.mapping.outcomes}
+
+
 def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile:
-    """Recognise a battle file.
+    """Recognise a battle file, and each of its shards.
 
     Args:
         path: a file, a folder of shards, or a glob.
         mapping: the user's names of columns and outcomes.
 
     Raises:
-        UnknownFormat: no reader for the file, or a table without a column that every battle needs.
+        UnknownFormat: no reader for a file, or a table without a column that every battle needs.
     """
     mapping = mapping or ColumnMapping()
-    containers = tuple(inspect(one) for one in list_files(path))
-    columns, kinds = _columns(containers[0])
+    return BattleFile(tuple(_open_part(inspect(one), mapping) for one in list_files(path)), mapping)
+
+
+def _open_part(container: Container, mapping: ColumnMapping) -> BattlePart:
+    columns, kinds = _columns(container)
     known = frozenset(columns)
     missing = [column for column in mapping.columns.values() if column and column not in known]
-    if missing:
-        raise UnknownFormat(f"{containers[0].name}: expected columns {missing}, got {columns}")
-    chosen = not (mapping.columns or mapping.winner_is)
-    form = recognised(known) if chosen else None
-    if form is None:
-        form = table_format(known, mapping.columns, mapping.rule)
-        _require_battle(containers[0], form, columns)
-    return BattleFile(containers, form, tuple(columns), mapping, mixed=chosen and len(kinds) > 1)
+    if missing and known:
+        raise UnknownFormat(f"{container.name}: expected columns {missing}, got {columns}")
+    form = recognised(known) or table_format(known)
+    if mapping.columns or mapping.winner_is:
+        form = _adjusted(container, form, mapping)
+    if form.name != OWN and form.map_record is None:
+        _require_battle(container, form, columns)
+    return BattlePart(container, form, tuple(columns), mixed=len(kinds) > 1)
+
+
+def _adjusted(container: Container, form: BattleFormat, mapping: ColumnMapping) -> BattleFormat:
+    """Return a format with the user's names of columns."""
+    if form.map_record is not None:
+        raise UnknownFormat(
+            f"{container.name}: is a {form.name}, whose columns have fixed names: expected no --columns and --winner-is"
+        )
+    named = "table" if form.name == OWN else form.name
+    return replace(with_columns(form, mapping.columns, winner_is_name=bool(mapping.winner_is)), name=named)
 
 
 def recognised(columns: frozenset[str]) -> BattleFormat | None:
     """Return the format with these columns, None for a table that is read by the usual names."""
     if "schema" in columns:
-        return replace(table_format(columns, {}), name=OWN, without_outcome=False)
+        return replace(table_format(columns), name=OWN, without_outcome=False)
     return first_match(FORMATS, columns)
 
 
@@ -154,14 +191,34 @@ def _columns(container: Container) -> tuple[list[str], set[str]]:
     columns: dict[str, None] = {}
     kinds: dict[frozenset[str], str] = {}
     for raw in islice(raw_records(container), _FIRST_RECORDS):
-        record = decoded(raw)
+        record, repeats = parsed(raw)
         if isinstance(record, dict):
+            if repeats:
+                kinds[frozenset()] = "a key twice"
+            _require_row(container, record)
             columns.update(dict.fromkeys(record))
             names = frozenset(record)
             if names not in kinds:
                 form = recognised(names)
                 kinds[names] = form.name if form else "table"
     return list(columns), set(kinds.values())
+
+
+def _require_row(container: Container, record: Mapping[str, Any]) -> None:
+    """Refuse an object that contains a whole table instead of a row."""
+    by_column = all(isinstance(record.get(name), Mapping) for name in ("model_a", "model_b", "winner"))
+    names = record.keys()
+    by_row = bool(record) and all(isinstance(value, Mapping) for value in record.values())
+    if (
+        by_column
+        or by_row
+        or names >= {"columns", "data"}
+        or (isinstance(record.get("schema"), Mapping) and "data" in names)
+    ):
+        raise UnknownFormat(
+            f"{container.name}: expected an array of records, or a record a line, got one object with a whole table, "
+            'as pandas writes it: write it with to_json(orient="records", lines=True)'
+        )
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:
@@ -180,15 +237,33 @@ def raw_records(container: Container, waits: Waits | None = None) -> Iterator[by
 
 
 def decoded(raw: bytes) -> Any:
-    """Return a decoded record, None if it is not JSON. Half a surrogate pair in a text is accepted."""
+    """Return a decoded record, None if it is no JSON, or an object that states a key twice."""
+    record, repeats = parsed(raw)
+    return None if repeats else record
+
+
+def parsed(raw: bytes) -> tuple[Any, bool]:
+    """Return a decoded record, None if it is no JSON, and whether it is an object that states a key twice.
+
+    NaN, which Python and pandas write for a missing value, is null. Half a surrogate pair in a text is accepted.
+    """
+    repeats = False
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        result = dict(pairs)
+        repeats = len(result) < len(pairs)  # the last call is that of the outermost object
+        return result
+
     try:
-        return msgspec.json.decode(raw)
+        record = json.loads(raw, object_pairs_hook=once, parse_constant=_constant)
     except (ValueError, RecursionError):
-        pass
-    try:
-        return parse_strictly(raw)
-    except (ValueError, RecursionError):
-        return None
+        return None, False
+    return record, repeats and isinstance(record, dict)
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -103,7 +103,7 @@ class BattleFormat:
     """
 
     name: str
-    matches: Callable[[frozenset[str]], bool]
+    matches: Callable[[frozenset[str]], bool] = field(compare=False)
     model_a: ValueSource
     model_b: ValueSource
     outcome: OutcomeRule

@@ -21,7 +21,7 @@ from pipeline.formats.battle_file import BattleFile, Waits
 from pipeline.formats.battle_format import FLAGS, Fields
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_reader import mapped_records
-from pipeline.formats.row_mapping import SKIPPED
+from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int64
@@ -91,7 +91,7 @@ def _chunks(
         for row, record in some:
             if record == SKIPPED:
                 left_out.add(NO_VOTE, row)
-            elif file.form.without_outcome and not isinstance(record, bytes) and record.get("winner") is None:
+            elif not isinstance(record, bytes) and record.get(WITHOUT_OUTCOME):
                 left_out.add(NO_OUTCOME, row)
             else:
                 chunk.append(record[: MAX_BYTES + 1] if isinstance(record, bytes) else record)

@@ -41,13 +41,13 @@ def read_by_column(
     file: BattleFile, step: Callable[[int], None] | None = None, left_out: LeftOut | None = None
 ) -> BattleColumns | None:
     """Read a file by column. None if it must be read record by record."""
-    if file.mixed:
+    if file.mixed or not file.form.model_a.column:
         return None
     if file.form.name == OWN and any(one.kind in ("json array", "json lines") for one in file.containers):
         return None  # the decoder of our own events is strict about duplicate keys
     done = 0
     try:
-        mapper = ColumnMapper(file.form, file.outcomes, left_out or LeftOut(), file.mapping.proxies)
+        mapper = ColumnMapper(file.form, file.outcomes(file.form), left_out or LeftOut(), file.mapping.proxies)
         for piece in pieces(file):
             added = mapper.add(piece)
             done += added

@@ -5,26 +5,32 @@ The same value is read alike from JSON, CSV and Parquet: 3, 3.0 and "3" are one 
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.formats.battle_format import Record, ValueSource
 
 OUTCOME_SPELLINGS = {
-    "tie (bothbad)": "both_bad",
-    "tie(bothbad)": "both_bad",
-    "tie (all bad)": "both_bad",
-    "tie(all bad)": "both_bad",
+    "modela": "model_a",
+    "modelb": "model_b",
+    "tie": "tie",
     "bothbad": "both_bad",
-    "both bad": "both_bad",
+    "tiebothbad": "both_bad",
+    "tieallbad": "both_bad",
 }
-"""Public spellings of an outcome → ours."""
+"""Public spellings of an outcome, without case, spaces, brackets, hyphens and underscores → ours."""
 
 MAX_TEXT = 300
 """Characters of a text that are read; the decoder refuses more than 200."""
 
-_TRUE = frozenset({"true", "1", "yes"})
-_FALSE = frozenset({"false", "0", "no"})
+# PostgreSQL writes t and f, and a table with a missing value writes 1.0 and 0.0.
+_TRUE = frozenset({"true", "1", "1.0", "yes", "t"})
+_FALSE = frozenset({"false", "0", "0.0", "no", "f"})
+_FOLDED_AWAY = re.compile(r"[\s_()\-]+")
+# As numpy prints a list, its texts have no commas between them; Python would join them to one.
+_NO_COMMA = re.compile(r"""(['"])\s+(['"])""")
+_NOT_A_NUMBER = re.compile(r"\bnan\b")
 
 
 def value_at(record: Record, source: ValueSource) -> Any:
@@ -44,15 +50,22 @@ def entry(value: Any, key: str) -> Any:
 
 
 def structured(value: Any) -> Any:
-    """Return the map or list in a text cell (JSON, or as Python prints it); any other value unchanged."""
+    """Return the map or list in a text cell (JSON, or as Python or numpy prints it); any other value unchanged."""
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
-    for parse in (json.loads, ast.literal_eval):
+    for parse in (json.loads, _printed):
         try:
             return parse(value)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
     return value
+
+
+def _printed(text: str) -> Any:
+    """Return the value that Python or numpy printed, with None for NaN."""
+    if text[0] == "[":
+        text = _NO_COMMA.sub(r"\1, \2", text)
+    return ast.literal_eval(_NOT_A_NUMBER.sub("None", text) if "nan" in text else text)
 
 
 def is_absent(value: Any) -> bool:
@@ -85,6 +98,8 @@ def outcome_word(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, str):
         word = value[:MAX_TEXT].strip()
+        if not word:
+            return None
         if word.lower() in ("true", "false"):
             return word.lower()
         try:
@@ -94,6 +109,22 @@ def outcome_word(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value)[:MAX_TEXT]
+
+
+def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
+    """Return our outcome for a word that `outcome_word` returned, or the word itself if it is none.
+
+    Args:
+        outcomes: the words of the format and of the user → ours. They are compared before OUTCOME_SPELLINGS, first as
+            they are, then without case.
+    """
+    if word in outcomes:
+        return outcomes[word]
+    lower = word.casefold()
+    found = {ours for theirs, ours in outcomes.items() if theirs.casefold() == lower}
+    if len(found) == 1:
+        return found.pop()
+    return OUTCOME_SPELLINGS.get(_FOLDED_AWAY.sub("", lower), word)
 
 
 def whole_value(value: Any) -> Any:
@@ -113,10 +144,16 @@ def count_value(value: Any) -> Any:
 
 
 def label_values(value: Any) -> list[str]:
-    """Return the labels of a list, or of a map of label → true."""
+    """Return the labels of a list, or of a map of label → true; maps inside of the map are read alike."""
     value = structured(value)
     if isinstance(value, Mapping):
-        return [str(label) for label, chosen in value.items() if chosen is True]
+        return [label for key, chosen in value.items() for label in _labels_of(key, chosen)]
     if isinstance(value, list):
         return [text for entry in value if (text := text_value(entry))]
     return [value] if isinstance(value, str) and value else []
+
+
+def _labels_of(key: Any, chosen: Any) -> list[str]:
+    if isinstance(chosen, Mapping):
+        return label_values(chosen)
+    return [str(key)] if chosen is True else []

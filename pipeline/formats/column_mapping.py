@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats.battle_format import BattleFormat, Flag, NamedWinner, OneHotOutcome, ValueSource, at
-from pipeline.formats.cell_values import OUTCOME_SPELLINGS, outcome_word, truth_value
+from pipeline.formats.cell_values import outcome_word, spelled_outcome, truth_value
 from pipeline.formats.column_pieces import Piece, Undecided
 from pipeline.formats.column_values import (
     count_column,
@@ -152,8 +152,7 @@ class ColumnMapper:
         word = outcome_word(value)
         if word is None:
             return _NONE
-        spelled = self._outcomes.get(word, OUTCOME_SPELLINGS.get(word, word))
-        return OUTCOME_CODES.get(spelled, _UNKNOWN)
+        return OUTCOME_CODES.get(spelled_outcome(word, self._outcomes), _UNKNOWN)
 
     def _named(self, piece: Piece, rule: NamedWinner, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
         winner = text_column(piece.values(at(rule.column)))

@@ -94,15 +94,24 @@ def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
     Raises:
         Undecided: more than 63 labels.
     """
-    if pa.types.is_struct(array.type) and all(pa.types.is_boolean(field.type) for field in array.type):
-        found = np.zeros(len(array), dtype=np.int64)
-        for field in array.type:
-            chosen = pc.fill_null(pc.struct_field(array, field.name), False).to_numpy(zero_copy_only=False)
-            if chosen.any():
-                found |= np.where(chosen, _bit(field.name, bits), 0)
-        return found
+    if pa.types.is_struct(array.type):
+        return _struct_labels(array, bits)
     rows = [label_values(value) for value in array.to_pylist()]
     return np.array([sum({_bit(label, bits) for label in labels}) for labels in rows], dtype=np.int64)
+
+
+def _struct_labels(array: pa.StructArray, bits: dict[str, int]) -> Int64:
+    """Return int64[n] with the labels of true fields, those of structs inside of the struct too."""
+    found = np.zeros(len(array), dtype=np.int64)
+    for field in array.type:
+        inner = pc.struct_field(array, field.name)
+        if pa.types.is_struct(field.type):
+            found |= _struct_labels(inner, bits)
+        elif pa.types.is_boolean(field.type):
+            chosen = pc.fill_null(inner, False).to_numpy(zero_copy_only=False)
+            if chosen.any():
+                found |= np.where(chosen, _bit(field.name, bits), 0)
+    return found
 
 
 def _bit(label: str, bits: dict[str, int]) -> int:

@@ -1,17 +1,19 @@
 """Opens battle files: one file or many, compressed or not, by the kind of each file.
 
-The content decides if the suffix leaves a choice: JSON Lines are often named .json.
+The content decides where it is plain: JSON Lines are often named .json, and a spreadsheet may write semicolons or
+UTF-16. A kind that the suffix does not name is noted.
 """
 
 from __future__ import annotations
 
 import glob
 import io
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -31,8 +33,22 @@ SUFFIXES: dict[str, Kind] = {
 }
 """Suffix → kind; .json is an array where it begins with a bracket."""
 
+_FAMILY: dict[Kind, str] = {
+    "json array": "JSON",
+    "json lines": "JSON",
+    "csv": "delimited text",
+    "tsv": "delimited text",
+    "parquet": "Parquet",
+}
 _CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_ARCHIVES = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "a 7z archive"}
 _COMPRESSED = {".gz", ".gzip", ".zst", ".zstd"}
+_PARQUET = b"PAR1"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_DELIMITERS = ",\t;|"
+_QUOTED = re.compile(r'"[^"]*"')
+# Least cells of a first line that make a file named .json a table.
+_LEAST_CELLS = 3
 _HEAD = 64 * 1024
 _BUFFER = 1024 * 1024
 
@@ -46,28 +62,41 @@ class Container:
         name: name of the file in messages.
         kind: how its bytes are read.
         codec: gzip or zstd, "" if it is not compressed.
+        encoding: utf-8 or utf-16; `open` gives UTF-8.
+        delimiter: what separates the cells of a CSV or TSV file.
+        note: a sentence if the content is of another kind than the suffix says.
     """
 
     path: Path
     name: str
     kind: Kind
     codec: str
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    note: str = ""
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Open the uncompressed bytes.
+        """Open the uncompressed bytes, in UTF-8.
 
         Raises:
-            UnknownFormat: the compressed file is damaged.
+            UnknownFormat: the compressed file is damaged, or text is no UTF-16.
         """
         with self.path.open("rb") as raw:
-            if not self.codec:
-                yield io.BufferedReader(raw, _BUFFER)
-                return
+            stream: Any = raw
             try:
-                yield io.BufferedReader(pa.CompressedInputStream(raw, self.codec), _BUFFER)
+                if self.codec:
+                    stream = pa.CompressedInputStream(stream, self.codec)
+                if self.encoding != "utf-8":
+                    plain = stream if self.codec else pa.PythonFile(stream, "r")
+                    stream = pa.transcoding_input_stream(plain, self.encoding, "utf-8")
+                yield io.BufferedReader(stream, _BUFFER)
             except OSError as error:
-                raise UnknownFormat(f"{self.name}: expected {self.codec} data: {error}") from None
+                raise UnknownFormat(f"{self.name}: expected {self.codec or 'readable'} data: {error}") from None
+            except UnicodeDecodeError as error:
+                if self.encoding == "utf-8":
+                    raise
+                raise UnknownFormat(f"{self.name}: expected {self.encoding} text: {error}") from None
 
     @contextmanager
     def plain_path(self) -> Iterator[Path]:
@@ -90,7 +119,9 @@ def list_files(path: Path) -> list[Path]:
         UnknownFormat: a folder or a glob without a file of a known kind.
     """
     if path.is_dir():
-        found = sorted(one for one in path.rglob("*") if one.is_file() and _known_suffix(one))
+        found = sorted(
+            one for one in path.rglob("*") if one.is_file() and _known_suffix(one) and not _is_aside(one, path)
+        )
     elif not path.exists() and any(sign in str(path) for sign in "*?["):
         found = sorted(one for one in map(Path, _matches(str(path))) if one.is_file())
     else:
@@ -105,25 +136,37 @@ def _matches(pattern: str) -> list[str]:
 
 
 def inspect(path: Path) -> Container:
-    """Return the container of a file: its kind and its compression.
+    """Return the container of a file: its kind, its compression, and how its text is written.
 
     Raises:
-        UnknownFormat: a suffix without a reader, or JSON that is neither an array nor lines.
+        UnknownFormat: a suffix without a reader, an archive, or JSON that is neither an array nor lines.
     """
-    with path.open("rb") as file:
-        magic = file.read(4)
-    codec = next((name for start, name in _CODECS.items() if magic.startswith(start)), "")
     suffix = _known_suffix(path)
     if suffix is None and path.suffix and path.suffix.lower() not in _COMPRESSED:
         raise UnknownFormat(f"expected one of {', '.join(SUFFIXES)}, got {path.name!r}")
-    container = Container(path, path.name, SUFFIXES.get(suffix or "", "csv"), codec)
-    if container.kind == "parquet" or (suffix is None and magic == b"PAR1"):
-        return Container(path, path.name, "parquet", codec)
-    if suffix is not None and container.kind != "json lines":
-        return container
-    with container.open() as stream:
+    with path.open("rb") as file:
+        magic = file.read(8)
+    for start, what in _ARCHIVES.items():
+        if magic.startswith(start):
+            raise UnknownFormat(f"{path.name}: expected a plain file, gzip or zstd, got {what}: unpack it first")
+    codec = next((name for start, name in _CODECS.items() if magic.startswith(start)), "")
+    raw = Container(path, path.name, SUFFIXES.get(suffix or "", "csv"), codec)
+    with raw.open() as stream:
         head = stream.read(_HEAD)
-    return Container(path, path.name, _kind_of(head, container.kind if suffix else None, path), codec)
+    if head.startswith(_PARQUET) or suffix == ".parquet":
+        return _noted(replace(raw, kind="parquet"), suffix)
+    encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
+    text = head.decode(encoding, "replace").removeprefix("\ufeff").lstrip()
+    kind = _kind_of(text, raw, suffix)
+    delimiter = _delimiter(text, "\t" if suffix == ".tsv" else ",")
+    return _noted(replace(raw, kind=kind, encoding=encoding, delimiter=delimiter), suffix)
+
+
+def _noted(container: Container, suffix: str | None) -> Container:
+    named = SUFFIXES.get(suffix or "")
+    if named is None or _FAMILY[named] == _FAMILY[container.kind]:
+        return container
+    return replace(container, note=f"{container.name} contains {_FAMILY[container.kind]}, and is read as that")
 
 
 def spool(stream: IO[bytes] | None = None) -> Path:
@@ -142,14 +185,33 @@ def _known_suffix(path: Path) -> str | None:
     return names[-1] if names and names[-1] in SUFFIXES else None
 
 
-def _kind_of(head: bytes, named: Kind | None, path: Path) -> Kind:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start[:1] == b"[":
+def _is_aside(path: Path, folder: Path) -> bool:
+    """Return whether a file of a folder is no shard by its name, as writers of shards agree: _metadata, .part.crc."""
+    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+
+
+def _kind_of(start: str, raw: Container, suffix: str | None) -> Kind:
+    if start[:1] == "[":
         return "json array"
-    if start[:1] == b"{" or (named is not None and path.suffix.lower() != ".json"):
+    if start[:1] == "{":
         return "json lines"
-    if named is not None or not start:
+    named = SUFFIXES.get(suffix or "")
+    if named in ("csv", "tsv"):
+        return named
+    if named is not None and suffix != ".json":
+        return "json lines"
+    line = start.partition("\n")[0]
+    if not start or (named is not None and line.count(_delimiter(start, ",")) + 1 < _LEAST_CELLS):
         what = "a JSON array of battles, or JSON Lines," if named else "records,"
-        raise UnknownFormat(f"{path.name}: expected {what} got {start[:40].decode(errors='replace')!r}")
-    first = start.splitlines()[0]
-    return "tsv" if first.count(b"\t") > first.count(b",") else "csv"
+        raise UnknownFormat(f"{raw.name}: expected {what} got {start[:40]!r}")
+    return "csv"
+
+
+def _delimiter(start: str, named: str) -> str:
+    """Return what separates the cells of a table's first line, outside of quotes; `named` if nothing does."""
+    line = start.partition("\n")[0]
+    if line.startswith("sep=") and len(line.rstrip()) == len("sep=;"):
+        return line[4]
+    bare = _QUOTED.sub("", line)
+    most = max(_DELIMITERS, key=bare.count)
+    return most if bare.count(most) > bare.count(named) else named

@@ -13,9 +13,11 @@ from pipeline.events.strict_checks import MAX_BYTES
 MAX_RECORD = 2 * 1024 * 1024
 """Bytes of an element; records of public files contain whole conversations, events have at most 64 KiB."""
 
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8, which may stand at the beginning of a file."""
+
 _PIECE = 1024 * 1024
 _SPACE = " \t\r\n"
-_MARK = b"\xef\xbb\xbf"
 # Control characters in texts are left to the decoder, which rejects the record alone.
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -88,7 +90,7 @@ class _Array:
     def _read(self, size: int) -> None:
         data = self._file.read(size)
         if not self._text and not self._number:
-            data = data.removeprefix(_MARK)
+            data = data.removeprefix(MARK)
         self._ended = not data
         self._text, self._at = self._text[self._at :] + data.decode("latin-1"), 0
 
@@ -102,7 +104,9 @@ def read_lines(file: IO[bytes]) -> Iterator[bytes]:
 
     The decoder rejects the rest of such a line as too large; later lines are read.
     """
+    first = True
     while line := file.readline(MAX_RECORD):
+        line, first = line.removeprefix(MARK) if first else line, False
         if len(line) == MAX_RECORD and not line.endswith(b"\n"):
             rest = line
             while rest and not rest.endswith(b"\n"):

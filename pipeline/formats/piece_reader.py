@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from pipeline.errors import UnknownFormat
-from pipeline.formats.battle_file import BattleFile
+from pipeline.formats.battle_file import BattleFile, BattlePart
 from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_headers
 from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, Undecided
 from pipeline.formats.containers import Container
-from pipeline.formats.json_pieces import MAX_RECORD, read_elements
+from pipeline.formats.json_pieces import MARK, MAX_RECORD, read_elements
 
 _BLOCK = 8 * 1024 * 1024
 _ROWS = 128 * 1024
@@ -29,12 +29,13 @@ def pieces(file: BattleFile) -> Iterator[Piece]:
         Undecided: the file must be read record by record.
     """
     columns = sorted(file.form.columns())
-    for container in file.containers:
+    for part in file.parts:
+        container = part.container
         try:
             if container.kind == "parquet":
                 yield from _parquet(container, columns)
             elif container.kind in ("csv", "tsv"):
-                yield from _delimited(container, columns)
+                yield from _delimited(part, columns)
             else:
                 yield from _json(container, columns)
         except (pa.ArrowException, ValueError, OSError, UnknownFormat, RecursionError):
@@ -55,11 +56,12 @@ def _parquet(container: Container, columns: list[str]) -> Iterator[Piece]:
                 yield ArrowPiece(batch)
 
 
-def _delimited(container: Container, columns: list[str]) -> Iterator[Piece]:
+def _delimited(part: BattlePart, columns: list[str]) -> Iterator[Piece]:
+    container = part.container
     with container.open() as stream:
-        parse = pacsv.ParseOptions(delimiter="," if container.kind == "csv" else "\t", newlines_in_values=True)
+        parse = pacsv.ParseOptions(delimiter=container.delimiter, newlines_in_values=True)
         names = list(_headers(container, parse))
-        if len(set(names)) != len(names):
+        if len(set(names)) != len(names) or [name for name in names if name] != list(part.columns):
             raise Undecided
         wanted = [name for name in names if name in columns]
         convert = pacsv.ConvertOptions(
@@ -101,7 +103,9 @@ def _json(container: Container, columns: list[str]) -> Iterator[Piece]:
 def _line_blocks(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield whole lines, some megabytes at a time."""
     rest = b""
+    first = True
     while block := stream.read(_BLOCK):
+        block, first = block.removeprefix(MARK) if first else block, False
         end = block.rfind(b"\n") + 1
         if not end:
             rest += block

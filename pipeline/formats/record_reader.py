@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.events.strict_checks import MAX_BYTES, find_fault
+from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
 from pipeline.formats.battle_file import (
     OWN,
     BattleFile,
+    BattlePart,
     ColumnMapping,
     Waits,
     decoded,
@@ -26,14 +27,13 @@ from pipeline.formats.battle_file import (
 )
 from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.battle_formats.table import table_format
-from pipeline.formats.containers import Container
-from pipeline.formats.row_mapping import SKIPPED, row_mapper
+from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
 
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
 _MAX_TEXT = 300
 # What a file says of a vote and an event does not: it serves a rating.
-_RATING_ONLY = frozenset({"code"})
+_RATING_ONLY = frozenset({"code", WITHOUT_OUTCOME})
 
 
 def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None) -> Iterator[bytes]:
@@ -58,13 +58,14 @@ def read_events(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes]
 
 def mapped_records(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes | Fields]:
     """Yield for each record its fields, SKIPPED if it is no vote of the format, or bytes for the decoder to check."""
-    read = _by_record(file) if file.mixed else row_mapper(file.form, file.outcomes)
-    for container in file.containers:
-        if container.kind in ("json array", "json lines"):
-            for raw in raw_records(container, waits):
+    for part in file.parts:
+        fixed = file.mapping.columns or file.mapping.winner_is
+        read = _by_record(file) if part.mixed and not fixed else row_mapper(part.form, file.outcomes(part.form))
+        if part.container.kind in ("json array", "json lines"):
+            for raw in raw_records(part.container, waits):
                 yield _map_json(raw, read)
         else:
-            for row in _rows(container, file, waits):
+            for row in _rows(part, waits):
                 yield _event(read(row), row)
 
 
@@ -75,8 +76,8 @@ def _by_record(file: BattleFile) -> Callable[[Record], Fields]:
     def read(record: Record) -> Fields:
         names = frozenset(record)
         if names not in mappers:
-            form = recognised(names) or table_format(names, {})
-            mappers[names] = row_mapper(form, {**form.spellings, **file.mapping.outcomes})
+            form = recognised(names) or table_format(names)
+            mappers[names] = row_mapper(form, file.outcomes(form))
         return mappers[names](record)
 
     return read
@@ -87,10 +88,10 @@ def is_registry_event(raw: bytes) -> bool:
     return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
 
 
-def _rows(container: Container, file: BattleFile, waits: Waits | None) -> Iterator[Mapping[str, Any]]:
-    if container.kind == "parquet":
-        return parquet_records(container, file.form.columns() | {"schema"})
-    return delimited_records(container, waits)
+def _rows(part: BattlePart, waits: Waits | None) -> Iterator[Mapping[str, Any]]:
+    if part.container.kind == "parquet":
+        return parquet_records(part.container, part.form.columns() | {"schema"})
+    return delimited_records(part.container, waits)
 
 
 def _map_json(raw: bytes, read: Callable[[Record], Fields]) -> bytes | Fields:
@@ -100,7 +101,7 @@ def _map_json(raw: bytes, read: Callable[[Record], Fields]) -> bytes | Fields:
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw
-    record = None if find_fault(raw, ()) else decoded(raw)
+    record = decoded(raw)
     if not isinstance(record, dict):
         return raw
     if "schema" in record:

@@ -18,11 +18,12 @@ from pipeline.formats.battle_format import (
     ValueSource,
 )
 from pipeline.formats.cell_values import (
-    OUTCOME_SPELLINGS,
+    MAX_TEXT,
     count_value,
     is_absent,
     label_values,
     outcome_word,
+    spelled_outcome,
     structured,
     text_value,
     truth_value,
@@ -33,6 +34,9 @@ from pipeline.vocabulary.voter_identity import find_voter
 
 SKIPPED: Fields = {}
 """What a record that is no vote of its format is mapped to."""
+
+WITHOUT_OUTCOME = "without_outcome"
+"""The key that is true for a record that is left out of a rating because it has no outcome."""
 
 
 def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Record], Fields]:
@@ -60,6 +64,8 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
             _name(value_at(record, source)) for source in (form.model_a, form.model_b)
         )
         fields["winner"] = read_outcome(record, fields["model_a"], fields["model_b"])
+        if form.without_outcome and fields["winner"] is None:
+            fields[WITHOUT_OUTCOME] = True
         fields |= {field: flag_value(record, flag) for field, flag in form.flags.items()}
         for side, features in form.style.items():
             fields[f"style_{side}"] = _style(record, features)
@@ -77,7 +83,7 @@ def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[
 
     def spelled(value: Any) -> Any:
         word = outcome_word(value)
-        return None if word is None else outcomes.get(word, OUTCOME_SPELLINGS.get(word, word))
+        return None if word is None else spelled_outcome(word, outcomes)
 
     def one_hot(record: Record, _a: Any, _b: Any) -> Any:
         assert isinstance(rule, OneHotOutcome)  # noqa: S101  # chosen below
@@ -85,7 +91,10 @@ def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[
         chosen = [outcome for outcome, value in given.items() if value]
         if len(chosen) == 1 and None not in given.values():
             return chosen[0]
-        return None if all(is_absent(record.get(c)) for c in rule.columns.values()) else f"{chosen} of {list(given)}"
+        cells = {column: record.get(column) for column in rule.columns.values()}
+        if all(is_absent(cell) for cell in cells.values()):
+            return None
+        return ", ".join(f"{column}={text_value(cell) or ''}" for column, cell in cells.items())[:MAX_TEXT]
 
     def named(record: Record, model_a: Any, model_b: Any) -> Any:
         assert isinstance(rule, NamedWinner)  # noqa: S101  # chosen below

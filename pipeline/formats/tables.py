@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -11,7 +12,7 @@ from pipeline.errors import UnknownFormat
 from pipeline.formats.bounded_parquet import read_headers, read_rows
 from pipeline.formats.containers import Container
 
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=.\r?\n?")
 _NO_NEWLINE = "a last line of {} bytes without a newline"
 # A line that follows the last one of a CSV file; no file has it.
 _END = "\x1f(end of file)\x1f"
@@ -29,7 +30,7 @@ def headers(container: Container) -> list[str]:
         with container.plain_path() as path:
             return read_headers(path)
     with container.open() as stream, _text(stream) as text:
-        names = next(csv.reader(text, delimiter=_DELIMITERS[container.kind]), [])
+        names = next(csv.reader(_content(text), delimiter=container.delimiter), [])
         return [name for name in names if name]
 
 
@@ -40,7 +41,7 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
         UnknownFormat: a line that is no CSV.
     """
     with container.open() as stream, _text(stream) as text:
-        rows = csv.DictReader(_whole_lines(text, waits), delimiter=_DELIMITERS[container.kind])
+        rows = csv.DictReader(_whole_lines(_content(text), waits), delimiter=container.delimiter)
         try:
             for row in _whole_rows(rows, waits):
                 yield {key: _printable(cell) for key, cell in row.items() if key}
@@ -61,6 +62,16 @@ def parquet_records(container: Container, wanted: Iterable[str]) -> Iterator[Map
 
 def _text(stream: IO[bytes]) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _content(text: Iterable[str]) -> Iterator[str]:
+    """Yield the lines from the header on, without empty lines and a spreadsheet's line `sep=;` before it."""
+    lines = iter(text)
+    for line in lines:
+        if line.strip() and not _SEPARATOR_LINE.fullmatch(line):
+            yield line
+            break
+    yield from lines
 
 
 def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> Iterator[str]:

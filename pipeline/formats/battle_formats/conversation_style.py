@@ -15,10 +15,5 @@ CONV_METADATA: Mapping[str, Mapping[str, ValueSource]] = {
 }
 """Side → our style feature → its source. Headers, lists and bold are maps of counts; emoji are not counted."""
 
-CATEGORY_TAGS: tuple[ValueSource, ...] = (
-    at("category_tag", "criteria_v0.1"),
-    at("category_tag", "math_v0.1"),
-    at("category_tag", "if_v0.1"),
-    at("category_tag", "creative_writing_v0.1"),
-)
-"""Maps of label → true or false."""
+CATEGORY_TAGS: tuple[ValueSource, ...] = (at("category_tag"),)
+"""A map of a classifier's name → its labels, a map of label → true or false; other values, such as scores, are none."""

@@ -1,9 +1,21 @@
-"""Any other table: the fields of a vote by the usual names of columns, or by the names that the user gives."""
+"""Any other table: the fields of a vote by the usual names of columns; and names that the user gives, for any format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from pipeline.events.vote import Style
-from pipeline.formats.battle_format import BattleFormat, Flag, OutcomeRule, SpelledOutcome, ValueSource, at
+from pipeline.formats.battle_format import (
+    BattleFormat,
+    Flag,
+    NamedWinner,
+    OneHotOutcome,
+    OutcomeRule,
+    SpelledOutcome,
+    ValueSource,
+    at,
+)
+from pipeline.vocabulary.outcomes import OUTCOMES, Outcome
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "vote_id": ("vote_id", "id", "question_id", "battle_id"),
@@ -21,43 +33,89 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "refusal": ("refusal", "is_refusal"),
     "code": ("is_code",),
     "deduplicated": ("deduplicated",),
+    "categories": ("categories",),
+    "winner_model_a": ("winner_model_a",),
+    "winner_model_b": ("winner_model_b",),
+    "winner_tie": ("winner_tie",),
+    "winner_both_bad": ("winner_both_bad", "winner_tie_bothbad"),
 }
-"""Names of our fields in public tables, most common first. A header is used for one field only."""
+"""Names of our fields in public tables, most common first. The last four are columns of one outcome each."""
 
 _TEXTS = ("vote_id", "voter_id", "language", "category", "network", "prompt_hash")
 _TIMES = ("cast_at", "voter_since")
 _FLAGS = ("anonymous", "refusal", "code", "deduplicated")
+_ONE_HOT: Mapping[str, Outcome] = {f"winner_{outcome}": outcome for outcome in OUTCOMES}
+_NOWHERE = at("")
+_Place = TypeVar("_Place", ValueSource, Flag)
 
 
-def table_format(
-    columns: frozenset[str], chosen: Mapping[str, str], rule: Callable[[str], OutcomeRule] = SpelledOutcome
-) -> BattleFormat:
-    """Return the format of a table with these columns.
-
-    Args:
-        columns: the columns of the table.
-        chosen: our field → its column, instead of SYNONYMS; "" leaves a field out.
-        rule: how the column of the outcome is read.
-    """
-    by_field = {
-        field: chosen.get(field, next((name for name in names if name in columns), ""))
+def table_format(columns: frozenset[str]) -> BattleFormat:
+    """Return the format of a table with these columns, by SYNONYMS."""
+    found = {
+        field: at(next(name for name in names if name in columns))
         for field, names in SYNONYMS.items()
+        if not columns.isdisjoint(names)
     }
-    found = {field: at(column) for field, column in by_field.items() if column}
-    nowhere = at("")
     return BattleFormat(
         name="table",
         matches=lambda _: True,
-        model_a=found.get("model_a", nowhere),
-        model_b=found.get("model_b", nowhere),
-        outcome=rule(by_field["winner"]),
+        model_a=found.get("model_a", _NOWHERE),
+        model_b=found.get("model_b", _NOWHERE),
+        outcome=_outcome({field: source.column for field, source in found.items()}),
         texts={field: found[field] for field in _TEXTS if field in found},
         times={field: found[field] for field in _TIMES if field in found},
         flags={field: Flag(found[field]) for field in _FLAGS if field in found},
         style={side: style for side in ("a", "b") if (style := _style(columns, side))},
-        labels=(at("categories"),) if "categories" in columns else (),
+        labels=(found["categories"],) if "categories" in found else (),
         without_outcome=True,
     )
+
+
+def with_columns(form: BattleFormat, chosen: Mapping[str, str], *, winner_is_name: bool) -> BattleFormat:
+    """Return a format with columns that the user names.
+
+    A column is then read for the field that the user gives it, and for no other.
+
+    Args:
+        form: the format.
+        chosen: our field → its column; "" leaves a field out.
+        winner_is_name: whether the column of the outcome contains the name of the winning model.
+    """
+    named = {field: at(column) for field, column in chosen.items() if column}
+    taken = {source.column for source in named.values()}
+
+    def kept(places: Mapping[str, _Place]) -> dict[str, _Place]:
+        return {
+            field: place
+            for field, place in places.items()
+            if field not in chosen and (place.source if isinstance(place, Flag) else place).column not in taken
+        }
+
+    labels = (named["categories"],) if "categories" in named else () if "categories" in chosen else form.labels
+    return replace(
+        form,
+        model_a=named.get("model_a", form.model_a),
+        model_b=named.get("model_b", form.model_b),
+        outcome=_named_winner(_outcome(chosen, form.outcome), winner_is_name),
+        texts=kept(form.texts) | {field: named[field] for field in _TEXTS if field in named},
+        times=kept(form.times) | {field: named[field] for field in _TIMES if field in named},
+        flags=kept(form.flags) | {field: Flag(named[field]) for field in _FLAGS if field in named},
+        labels=labels,
+    )
+
+
+def _outcome(columns: Mapping[str, str], otherwise: OutcomeRule | None = None) -> OutcomeRule:
+    """Return the outcome rule of these columns by field: one column, or one for each outcome; else `otherwise`."""
+    if columns.get("winner"):
+        return SpelledOutcome(columns["winner"])
+    one_hot = {outcome: columns[field] for field, outcome in _ONE_HOT.items() if columns.get(field)}
+    if {"model_a", "model_b"} <= one_hot.keys():
+        return OneHotOutcome(one_hot)
+    return otherwise or SpelledOutcome("")
+
+
+def _named_winner(rule: OutcomeRule, is_name: bool) -> OutcomeRule:
+    return NamedWinner(rule.column) if is_name and isinstance(rule, SpelledOutcome) else rule
 
 
 def _style(columns: frozenset[str], side: str) -> dict[str, ValueSource]:

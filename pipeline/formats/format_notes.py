@@ -1,0 +1,18 @@
+"""Sentences for people about how a battle file was read: its formats, and what of it was not read."""
+
+from collections import Counter
+
+from pipeline.formats.battle_file import BattleFile
+
+
+def format_notes(file: BattleFile) -> list[str]:
+    """Return sentences about the formats of a file, kinds that its name does not say, and columns that were not read."""
+    forms = Counter(part.form.name for part in file.parts)
+    several = len(file.parts) > 1
+    read_as = ", ".join(
+        f"{name} ({count:,} file{'s' * (count > 1)})" if several else name for name, count in forms.items()
+    )
+    notes = [f"read as {read_as}", *(part.container.note for part in file.parts if part.container.note)]
+    if file.unread:
+        notes.append(f"columns that were not read: {', '.join(file.unread)}")
+    return notes
