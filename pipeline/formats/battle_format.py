@@ -9,9 +9,13 @@ from typing import Any
 
 from pipeline.vocabulary.outcomes import Outcome
 
-FLAGS = ("anonymous", "refusal", "code", "deduplicated")
-"""The flags of a vote: cast without the models' names in view, answered by a refusal, about code, and left out by the
-publisher's deduplication of frequent prompts."""
+FLAGS = ("anonymous", "refusal", "code", "deduplicated", "identity_leak")
+"""The flags of a vote: cast without the models' names in view, answered by a refusal, about code, left out by the
+publisher's deduplication of frequent prompts, and cast on a conversation that tells which model answers. `code` serves
+a rating alone, the others are fields of a vote."""
+
+CODE = "code"
+"""The flag that a vote event does not have."""
 
 Record = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -92,11 +96,14 @@ class BattleFormat:
         model_a, model_b: places of the models' names.
         outcome: how the outcome is read.
         spellings: word for an outcome that only this format has → our outcome.
-        texts: our text field (vote_id, voter_id, language, category, network, prompt_hash) → its source.
+        texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
+        turn: source of the turn of the conversation, or of the session, that the vote is on.
         times: cast_at, voter_since → its source.
         flags: one of FLAGS → its source.
         style: side → our style feature → its source; a map of counts is summed.
         labels: sources of the vote's categories: a list of labels, or a map of label → true or false.
+        true_labels: category → source of a value that is true for a vote in it.
+        named_labels: name → source of a text; "NAME:TEXT" is a category of the vote.
         without_outcome: a record without an outcome is no vote of this format, and is left out and counted.
         also_read: columns that `map_record` reads beside those of the sources.
         map_record: maps a record that a declaration cannot express; None for a record that is no vote.
@@ -112,7 +119,10 @@ class BattleFormat:
     times: Mapping[str, ValueSource] = field(default_factory=dict)
     flags: Mapping[str, Flag] = field(default_factory=dict)
     style: Mapping[str, Mapping[str, ValueSource]] = field(default_factory=dict)
+    turn: ValueSource | None = None
     labels: tuple[ValueSource, ...] = ()
+    true_labels: Mapping[str, ValueSource] = field(default_factory=dict)
+    named_labels: Mapping[str, ValueSource] = field(default_factory=dict)
     without_outcome: bool = False
     also_read: frozenset[str] = frozenset()
     map_record: Callable[[Record], Fields | None] | None = None
@@ -125,6 +135,9 @@ class BattleFormat:
             *self.texts.values(),
             *self.times.values(),
             *self.labels,
+            *self.true_labels.values(),
+            *self.named_labels.values(),
+            *((self.turn,) if self.turn else ()),
         ]
         sources += [s for flag in self.flags.values() for s in (flag.source, flag.unless) if s is not None]
         sources += [source for features in self.style.values() for source in features.values()]

@@ -7,6 +7,7 @@ one id the first counts.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import SCHEMA, Vote, encode_event
 from pipeline.formats.battle_file import BattleFile, Waits
-from pipeline.formats.battle_format import FLAGS, Fields
+from pipeline.formats.battle_format import CODE, FLAGS, Fields
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_reader import mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
@@ -58,8 +59,8 @@ def read_by_record(
             column.extend(getattr(vote, name) for vote in votes)
         styles.append(_styles(votes))
         for name, values in flags.items():
-            values.extend(_flag(chunk[i], name) for i in kept)
-        labels.extend(_labels(chunk[i], bits) for i in kept)
+            values.extend(map(_flag, map(attrgetter(name), votes)) if name != CODE else (_code(chunk[i]) for i in kept))
+        labels.extend(_labels(vote.categories or (), bits) for vote in votes)
         if step is not None:
             step(len(votes))
     models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
@@ -134,13 +135,16 @@ def _with_placeholder_time(raw: bytes) -> bytes:
     return encode_event({**event, "cast_at": PLACEHOLDER_TIME, "voter_since": None})
 
 
-def _flag(record: bytes | Fields, name: str) -> int:
-    value = None if isinstance(record, bytes) else record.get(name)
+def _flag(value: bool | None) -> int:
     return -1 if value is None else int(value)
 
 
-def _labels(record: bytes | Fields, bits: dict[str, int]) -> int:
-    found: Sequence[str] = () if isinstance(record, bytes) else record.get("categories") or ()
+def _code(record: bytes | Fields) -> int:
+    """Return the flag that events do not have."""
+    return -1 if isinstance(record, bytes) else _flag(record.get(CODE))
+
+
+def _labels(found: Sequence[str], bits: dict[str, int]) -> int:
     return sum({1 << bits.setdefault(label, len(bits)) for label in found})
 
 

@@ -21,6 +21,9 @@ OUTCOME_SPELLINGS = {
 }
 """Public spellings of an outcome, without case, spaces, brackets, hyphens and underscores → ours."""
 
+MAX_COUNT = 2**31 - 1
+"""Largest count and turn of a vote."""
+
 MAX_TEXT = 300
 """Characters of a text that are read; the decoder refuses more than 200."""
 
@@ -141,6 +144,13 @@ def count_value(value: Any) -> Any:
         parts = [whole_value(part) for part in value.values() if not is_absent(part)]
         return sum(parts) if all(isinstance(part, int) for part in parts) else dict(value)
     return None if is_absent(value) else whole_value(value)
+
+
+def turn_value(value: Any) -> int | None:
+    """Return the number of a turn, None for anything but a whole number from 1 on."""
+    number = whole_value(value)
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    return number if is_number and 1 <= number <= MAX_COUNT else None
 
 
 def label_values(value: Any) -> list[str]:

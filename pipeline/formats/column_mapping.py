@@ -22,8 +22,10 @@ from pipeline.formats.column_values import (
     flag_column,
     label_column,
     looked_up,
+    named_label_column,
     recoded,
     text_column,
+    true_label_column,
 )
 from pipeline.formats.left_out import NO_OUTCOME, SELF_BATTLE, LeftOut
 from pipeline.ratings import STYLE_FEATURES
@@ -98,9 +100,7 @@ class ColumnMapper:
             self._flags[name].append(_flag(piece, flag)[is_vote])
         for side, parts in self._style.items():
             parts.append(_style(piece, form.style.get(side, {}))[is_vote])
-        if form.labels:
-            found = [label_column(piece.values(source), self._bits) for source in form.labels]
-            self._labels.append(np.bitwise_or.reduce(found)[is_vote])
+        self._labels.append(self._labels_of(piece)[is_vote])
         return int(np.count_nonzero(is_vote))
 
     def finish(self) -> BattleColumns:
@@ -139,6 +139,17 @@ class ColumnMapper:
             categories=(labels, _joined(self._labels, np.int64)) if labels else ((), np.zeros(0, np.int64)),
         )
         return columns if identity is None else columns.without_repeats(identity)
+
+    def _labels_of(self, piece: Piece) -> Int64:
+        """Return int64[n] with one bit for each category of a row."""
+        form, found = self._form, np.zeros(len(piece), dtype=np.int64)
+        for source in form.labels:
+            found |= label_column(piece.values(source), self._bits)
+        for label, source in form.true_labels.items():
+            found |= true_label_column(flag_column(piece.values(source), truth_value), label, self._bits)
+        for name, source in form.named_labels.items():
+            found |= named_label_column(piece.values(source), name, self._bits)
+        return found
 
     def _outcomes_of(self, piece: Piece, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
         rule = self._form.outcome

@@ -8,11 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.formats.cell_values import label_values, text_value
+from pipeline.formats.cell_values import MAX_COUNT, label_values, text_value
 from pipeline.formats.column_pieces import Undecided
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
 
-_MAX_COUNT = 2**31 - 1
 _MAX_LABELS = 63
 
 
@@ -83,7 +82,7 @@ def count_column(array: pa.Array) -> Int64:
     except pa.ArrowException:
         raise Undecided from None
     given = counts[np.asarray(array.is_valid())]
-    if pa.types.is_boolean(kind) or (len(given) and not 0 <= given.min() <= given.max() <= _MAX_COUNT):
+    if pa.types.is_boolean(kind) or (len(given) and not 0 <= given.min() <= given.max() <= MAX_COUNT):
         raise Undecided
     return np.asarray(counts, dtype=np.int64)
 
@@ -98,6 +97,21 @@ def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
         return _struct_labels(array, bits)
     rows = [label_values(value) for value in array.to_pylist()]
     return np.array([sum({_bit(label, bits) for label in labels}) for labels in rows], dtype=np.int64)
+
+
+def named_label_column(array: pa.Array, name: str, bits: dict[str, int]) -> Int64:
+    """Return int64[n] with the bit of the label "NAME:TEXT" for each row with a text."""
+    texts, positions = distinct(text_column(array))
+    codes = [0 if text in (None, "") else _bit(f"{name}:{text}", bits) for text in texts]
+    result: Int64 = np.array([*codes, 0], dtype=np.int64)[positions]
+    return result
+
+
+def true_label_column(values: Int8, label: str, bits: dict[str, int]) -> Int64:
+    """Return int64[n] with the bit of a label where a value is 1."""
+    if not (values == 1).any():
+        return np.zeros(len(values), dtype=np.int64)
+    return np.where(values == 1, _bit(label, bits), 0).astype(np.int64)
 
 
 def _struct_labels(array: pa.StructArray, bits: dict[str, int]) -> Int64:

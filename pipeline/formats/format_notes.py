@@ -6,7 +6,7 @@ from pipeline.formats.battle_file import BattleFile
 
 
 def format_notes(file: BattleFile) -> list[str]:
-    """Return sentences about the formats of a file, kinds that its name does not say, and columns that were not read."""
+    """Return sentences about the formats of a file, kinds that its name does not say, and unread columns."""
     forms = Counter(part.form.name for part in file.parts)
     several = len(file.parts) > 1
     read_as = ", ".join(

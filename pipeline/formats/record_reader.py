@@ -25,7 +25,7 @@ from pipeline.formats.battle_file import (
     raw_records,
     recognised,
 )
-from pipeline.formats.battle_format import Fields, Record
+from pipeline.formats.battle_format import CODE, Fields, Record
 from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
@@ -33,7 +33,7 @@ from pipeline.formats.tables import delimited_records, parquet_records
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
 _MAX_TEXT = 300
 # What a file says of a vote and an event does not: it serves a rating.
-_RATING_ONLY = frozenset({"code", WITHOUT_OUTCOME})
+_RATING_ONLY = frozenset({CODE, WITHOUT_OUTCOME})
 
 
 def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None) -> Iterator[bytes]:

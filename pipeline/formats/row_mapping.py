@@ -27,6 +27,7 @@ from pipeline.formats.cell_values import (
     structured,
     text_value,
     truth_value,
+    turn_value,
     value_at,
 )
 from pipeline.formats.time_parsing import to_rfc3339
@@ -69,9 +70,9 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
         fields |= {field: flag_value(record, flag) for field, flag in form.flags.items()}
         for side, features in form.style.items():
             fields[f"style_{side}"] = _style(record, features)
-        if form.labels:
-            labels = [label for source in form.labels for label in label_values(value_at(record, source))]
-            fields["categories"] = labels or None
+        if form.turn is not None:
+            fields["turn"] = turn_value(value_at(record, form.turn))
+        fields["categories"] = _categories(record, form)
         fields["voter_id"] = find_voter(fields.get("voter_id"))
         return fields
 
@@ -116,6 +117,15 @@ def flag_value(record: Record, flag: Flag) -> bool | None:
     """Return a flag of a record, None if the record does not state it."""
     value = truth_value(value_at(record, flag.source))
     return value if not value or flag.unless is None else not truth_value(value_at(record, flag.unless))
+
+
+def _categories(record: Record, form: BattleFormat) -> list[str] | None:
+    """Return the categories of a record in order, None if it has none."""
+    labels = {label for source in form.labels for label in label_values(value_at(record, source))}
+    labels |= {label for label, source in form.true_labels.items() if truth_value(value_at(record, source))}
+    named = ((name, text_value(value_at(record, source))) for name, source in form.named_labels.items())
+    labels |= {f"{name}:{text}" for name, text in named if text is not None}
+    return sorted(labels) or None
 
 
 def _name(value: Any) -> Any:

@@ -11,7 +11,10 @@ FORMAT = BattleFormat(
     texts={
         "vote_id": at("id"),
         "voter_id": at("visitor_id"),
+        "session": at("session_hash"),
         "category": at("selected_category"),
     },
     times={"cast_at": at("timestamp")},
+    turn=at("conv_turns"),
+    named_labels={"country": at("country_portal")},
 )

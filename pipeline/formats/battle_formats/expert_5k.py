@@ -9,5 +9,6 @@ FORMAT = BattleFormat(
     model_b=at("model_b"),
     outcome=SpelledOutcome("winner"),
     texts={"vote_id": at("id"), "language": at("language")},
+    turn=at("evaluation_order"),
     labels=(at("occupational_tags"),),
 )

@@ -20,5 +20,6 @@ FORMAT = BattleFormat(
     outcome=SpelledOutcome("winner"),
     texts={"vote_id": at("question_id"), "voter_id": at("judge"), "language": at("language")},
     times={"cast_at": at("tstamp")},
+    turn=at("turn"),
     flags={"anonymous": Flag(at("anony"))},
 )

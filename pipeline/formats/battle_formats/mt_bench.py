@@ -11,5 +11,6 @@ FORMAT = BattleFormat(
     model_a=at("model_a"),
     model_b=at("model_b"),
     outcome=SpelledOutcome("winner"),
+    turn=at("turn"),
     texts={"voter_id": at("judge")},
 )

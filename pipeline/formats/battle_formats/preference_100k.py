@@ -21,5 +21,7 @@ FORMAT = BattleFormat(
         "deduplicated": Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled")),
     },
     style=CONV_METADATA,
+    turn=at("turn"),
     labels=CATEGORY_TAGS,
+    true_labels={"code": at("is_code")},
 )

@@ -12,10 +12,13 @@ FORMAT = BattleFormat(
     texts={
         "vote_id": at("id"),
         "voter_id": at("evaluation_session_id"),
+        "session": at("evaluation_session_id"),
         "language": at("language"),
     },
     times={"cast_at": at("timestamp")},
     flags={"code": Flag(at("is_code"))},
     style=CONV_METADATA,
+    turn=at("evaluation_order"),
     labels=CATEGORY_TAGS,
+    true_labels={"code": at("is_code")},
 )

@@ -9,5 +9,6 @@ FORMAT = BattleFormat(
     model_b=at("model_b"),
     outcome=SpelledOutcome("winner"),
     texts={"voter_id": at("judge"), "language": at("languages", "0"), "category": at("primary_intent")},
+    turn=at("turn"),
     times={"cast_at": at("timestamp")},
 )

@@ -1,4 +1,4 @@
-"""Any other table: the fields of a vote by the usual names of columns; and names that the user gives, for any format."""
+"""Any other table, by the usual names of its columns; and columns that the user names, for any format."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pipeline.events.vote import Style
 from pipeline.formats.battle_format import (
+    FLAGS,
     BattleFormat,
     Flag,
     NamedWinner,
@@ -33,6 +34,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "refusal": ("refusal", "is_refusal"),
     "code": ("is_code",),
     "deduplicated": ("deduplicated",),
+    "identity_leak": ("identity_leak",),
+    "turn": ("turn", "evaluation_order", "conv_turns"),
+    "session": ("session", "session_id", "session_hash", "evaluation_session_id"),
     "categories": ("categories",),
     "winner_model_a": ("winner_model_a",),
     "winner_model_b": ("winner_model_b",),
@@ -41,9 +45,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 """Names of our fields in public tables, most common first. The last four are columns of one outcome each."""
 
-_TEXTS = ("vote_id", "voter_id", "language", "category", "network", "prompt_hash")
+_TEXTS = ("vote_id", "voter_id", "session", "language", "category", "network", "prompt_hash")
 _TIMES = ("cast_at", "voter_since")
-_FLAGS = ("anonymous", "refusal", "code", "deduplicated")
 _ONE_HOT: Mapping[str, Outcome] = {f"winner_{outcome}": outcome for outcome in OUTCOMES}
 _NOWHERE = at("")
 _Place = TypeVar("_Place", ValueSource, Flag)
@@ -64,8 +67,9 @@ def table_format(columns: frozenset[str]) -> BattleFormat:
         outcome=_outcome({field: source.column for field, source in found.items()}),
         texts={field: found[field] for field in _TEXTS if field in found},
         times={field: found[field] for field in _TIMES if field in found},
-        flags={field: Flag(found[field]) for field in _FLAGS if field in found},
+        flags={field: Flag(found[field]) for field in FLAGS if field in found},
         style={side: style for side in ("a", "b") if (style := _style(columns, side))},
+        turn=found.get("turn"),
         labels=(found["categories"],) if "categories" in found else (),
         without_outcome=True,
     )
@@ -99,7 +103,8 @@ def with_columns(form: BattleFormat, chosen: Mapping[str, str], *, winner_is_nam
         outcome=_named_winner(_outcome(chosen, form.outcome), winner_is_name),
         texts=kept(form.texts) | {field: named[field] for field in _TEXTS if field in named},
         times=kept(form.times) | {field: named[field] for field in _TIMES if field in named},
-        flags=kept(form.flags) | {field: Flag(named[field]) for field in _FLAGS if field in named},
+        flags=kept(form.flags) | {field: Flag(named[field]) for field in FLAGS if field in named},
+        turn=named.get("turn", None if "turn" in chosen else form.turn),
         labels=labels,
     )
 

@@ -23,6 +23,13 @@ from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
 from tests.unit.formats.samples import FORMATS, ONE_TIE, Row, battles
 
 COUNT = 500
+LABELS: dict[str, Callable[[Row], set[str]]] = {
+    "arena-human-preference-100k": lambda row: _chosen(row, complexity="creative", math="math", code="code"),
+    "arena-human-preference-140k": lambda row: _chosen(row, creative_writing="creative", math="math", code="code"),
+    "arena-expert-5k": lambda row: _chosen(row, Mathematical="math", Writing="creative"),
+    "compar:IA votes": lambda row: {"country:fr"},  # noqa: ARG005
+}
+SESSIONS = {"arena-human-preference-140k": "", "compar:IA votes": "s"}
 WITHOUT_TIMES = {"arena-human-preference-55k", "arena-expert-5k", "MT-bench human judgments"}
 
 
@@ -84,6 +91,10 @@ CONTAINERS: dict[str, Callable[[Path, Sequence[Row]], Path]] = {
     "a.csv.zst": _zstd,
     "shards": _shards,
 }
+
+
+def _chosen(row: Row, **labels: str) -> set[str]:
+    return {label for label, key in labels.items() if row[key]}
 
 
 def _same(found: BattleColumns, other: BattleColumns) -> None:
@@ -150,9 +161,8 @@ def test_a_format_gives_the_votes_that_were_written(tmp_path: Path, form: str) -
     if found.has_style.any():
         style = [[row["style"]["tokens_a"], row["style"]["headers_a"], row["style"]["lists_a"], 3, 0] for row in rows]
         assert found.style[0].tolist() == style
-    if found.categories[0]:
-        math = [("math" in labels or "Mathematical" in labels) for labels in _labels(found)]
-        assert math == [row["math"] for row in rows]
+    if form in LABELS:
+        assert _labels(found) == [LABELS[form](row) for row in rows]
 
 
 @pytest.mark.parametrize("form", [form for form in FORMATS if form not in WITHOUT_TIMES])
@@ -164,6 +174,24 @@ def test_events_of_a_format_are_votes(tmp_path: Path, form: str) -> None:
     assert not rejects
     assert len({vote.vote_id for vote in votes}) == COUNT
     assert [vote.cast_at.timestamp() for vote in votes] == [row["time"] for row in rows]
+    assert [vote.turn for vote in votes] == [row["turn"] for row in rows]
+    for name, values in _stated(form, rows).items():
+        assert [getattr(vote, name) for vote in votes] == values, name
+
+
+def _stated(form: str, rows: list[Row]) -> dict[str, list[object]]:
+    """Return field of a vote → its values, for fields that few formats have."""
+    fields: dict[str, list[object]] = {}
+    if form in SESSIONS:
+        fields["session"] = [SESSIONS[form] + row["voter"] for row in rows]
+    if form in LABELS:
+        fields["categories"] = [tuple(sorted(LABELS[form](row))) or None for row in rows]
+    if form in {"FastChat battles", "arena-human-preference-100k"}:
+        fields["anonymous"] = [row["anonymous"] for row in rows]
+    if form == "arena-human-preference-100k":
+        fields["refusal"] = [row["refusal"] for row in rows]
+        fields["deduplicated"] = [row["frequent"] and not row["sampled"] for row in rows]
+    return fields
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -207,10 +235,7 @@ def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     file = open_battles(_lines(tmp_path / "a.jsonl", [FORMATS["compar:IA votes"](row) for row in battles(3)]))
     assert file.unread == (
         "conversation_pair_id",
-        "session_hash",
-        "conv_turns",
         "is_unedited_prompt",
-        "country_portal",
         "conv_useful_a",
     )
 
@@ -230,7 +255,7 @@ def test_events_hold_what_a_vote_holds_and_nothing_of_a_rating(tmp_path: Path) -
 
 def test_a_column_that_serves_nothing_is_listed(tmp_path: Path) -> None:
     row = FORMATS["FastChat battles"](battles(1)[0])
-    assert open_battles(_lines(tmp_path / "a.jsonl", [row])).unread == ("turn", "conversation_a", "conversation_b")
+    assert open_battles(_lines(tmp_path / "a.jsonl", [row])).unread == ("conversation_a", "conversation_b")
 
 
 def test_a_vote_of_several_categories_counts_in_each(tmp_path: Path) -> None:
