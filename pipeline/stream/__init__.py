@@ -1,4 +1,4 @@
-"""The runtime: reads events from a source, scores them, and stores them.
+"""The processes that run all the time: the worker, which reads votes, scores and stores them, and the monitor.
 
 source/               sources of events: Kafka, a file
 worker.py             the loop: claim partitions, poll, write, stop

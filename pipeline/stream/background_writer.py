@@ -1,11 +1,11 @@
 """Background writer: commits one batch while the next is polled and decoded.
 
-With PostgreSQL a thread writes: psycopg releases the interpreter lock while the server works. SQLite works inside this
-process and takes the lock back after every row, which costs a writing thread up to 5 ms a row, so its batches are
-written in line.
+With PostgreSQL a thread writes the batches: psycopg releases the interpreter lock while the server works. With SQLite
+the caller's thread writes them: SQLite works inside this process and takes the lock again after every row, so a second
+thread would wait up to 5 ms for each row.
 
-Laws: at most one batch is being written; batches are written in the order of submission; the error of a batch is raised
-where its result is requested.
+Laws: at most one batch is being written. Batches are written in the order of submission. The error of a batch is raised
+by `wait`.
 """
 
 from collections.abc import Callable
@@ -30,20 +30,27 @@ class BackgroundWriter(Generic[Result]):
 
     @property
     def busy(self) -> bool:
-        """Whether there is a batch whose result was not taken yet."""
+        """Whether a batch was submitted whose result `wait` has not returned yet."""
         return self._pending is not None
 
     def submit(self, batch: Callable[[], Result]) -> None:
-        """Start writing a batch. The result of the previous batch must have been taken."""
+        """Start writing a batch.
+
+        Args:
+            batch: writes the batch and returns the result.
+
+        Raises:
+            ValueError: `wait` has not returned the result of the previous batch yet.
+        """
         if self._pending is not None:
             raise ValueError("expected the previous batch to be finished")
         self._pending = self._executor.submit(batch) if self._executor else _run(batch)
 
     def wait(self, heartbeat: Callable[[], None]) -> Result:
-        """Wait for the batch; return its result or raise its error.
+        """Wait for the submitted batch; return its result or raise its error.
 
         Args:
-            heartbeat: called every second of the wait.
+            heartbeat: called once per second while waiting.
         """
         pending = self._pending
         if pending is None:

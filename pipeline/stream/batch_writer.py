@@ -1,8 +1,8 @@
 """Writes one batch in one transaction.
 
 Order: fence each partition → find duplicates within the batch and in the store → read voter states → score the new
-votes → write votes, states, window counts, alerts, outbox, offsets. Everything commits or nothing does; a batch that
-was rolled back is written again.
+votes → write votes, states, window counts, alerts, outbox, offsets. The transaction commits all of it or nothing. A
+batch that was rolled back is written again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,25 +40,34 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 
 @dataclass(frozen=True)
 class WriteContext:
-    """The values that are the same for every batch of a worker."""
+    """The values that are the same for every batch of a worker.
+
+    Attributes:
+        source_no: the store's number of the source.
+        names: the dictionary of names.
+        detectors: the voter detectors to run.
+        lateness: microseconds by which a watermark trails the event time.
+        topics: names of the topics "alerts" and "rejected"; None without a broker.
+        states: cache of voter states.
+    """
 
     source_no: int
     names: NameDictionary
     detectors: Sequence[VoterDetector]
     lateness: int
-    topics: Mapping[str, str] | None  # of "alerts" and "rejected"; None without a broker
+    topics: Mapping[str, str] | None
     states: VoterStateCache
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """The changes of one batch; the caller applies them to memory after the commit.
+    """What a batch changed. The caller applies these changes to its memory after the commit.
 
     Attributes:
         tally: numbers of records by fate.
-        event_time: the store's partition number → the new event time.
-        states: voter states that changed.
-        states_written: whether all voter states were written with the batch.
+        event_time: the store's partition number → its largest event time after the batch.
+        states: the store's partition number → pseudonym of a voter → changed states of the voter.
+        states_written: whether all unwritten voter states were written with the batch.
     """
 
     tally: IngestTally
@@ -68,7 +77,11 @@ class BatchResult:
 
 
 def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
-    """Return the store's numbers of model_a, model_b, language, category and network of each vote."""
+    """Return the numbers that the store's dictionary gives to the names in votes; new names get new numbers.
+
+    Returns:
+        Column name (model_a, model_b, language, category, network) → int32[n], the number of each vote's name.
+    """
     return {
         column: names.numbers("model" if column.startswith("model") else column, getattr(votes, column))
         for column in ("model_a", "model_b", "language", "category", "network")
@@ -83,7 +96,11 @@ def number_batch(
     decoded: DecodedBatch,
     owned: Mapping[int, OwnedPartition],
 ) -> tuple[DecodedBatch, Mapping[str, Int32]]:
-    """Return a batch after `apply_name_quota`, and the numbers of its names."""
+    """Apply the quota for new model names to a batch, then number its names.
+
+    Returns:
+        The batch in which votes beyond the quota are rejects (`apply_name_quota`), and the result of `number_names`.
+    """
     partition_no = {number: one.claim.partition_no for number, one in owned.items()}
     quota = settings.new_models_per_hour
     decoded = apply_name_quota(store, context.names, quota, chunks, decoded, partition_no)
@@ -103,12 +120,14 @@ def write_batch(
     """Write one batch inside the caller's transaction.
 
     Args:
-        chunks: the polled records; their ends become the next offsets.
+        connection: the transaction.
+        chunks: the polled records; the ends of the chunks become the next offsets.
         decoded: the same records, decoded.
         numbers: numbers of names, from `number_names`.
-        owned: the worker's partitions, by the source's partition number; not changed here.
+        owned: the source's partition number → the worker's partition; not changed here.
         references: cache of references, refreshed here.
-        now: wall clock in microseconds.
+        context: values that are the same for every batch.
+        now: present time in microseconds since 1970 UTC.
 
     Raises:
         Fenced: another worker claimed a partition.
@@ -207,10 +226,13 @@ def write_voter_states(
     owned: Mapping[int, OwnedPartition],
     offsets: Mapping[int, int],
 ) -> None:
-    """Write voter states, and for each owned partition the offset up to which its states include the votes.
+    """Write voter states, and for each owned partition its state offset: the states include the votes before it.
 
     Args:
-        offsets: the source's partition number → that offset, where it is not the partition's `next_offset`.
+        connection: the transaction.
+        states: the store's partition number → pseudonym of a voter → packed state.
+        owned: the source's partition number → the worker's partition.
+        offsets: the source's partition number → its state offset; default for a partition: its `next_offset`.
 
     Raises:
         Fenced: another worker claimed a partition.

@@ -1,7 +1,7 @@
 """Finds votes whose id is already known: the first vote with an id counts, later votes are duplicates.
 
-Within a batch the first vote is the one with the smallest (partition, offset); a stored vote precedes the batch. A
-duplicate with a different body also raises an alert.
+A stored vote comes before all votes of the batch. Within the batch, the first vote is the one with the smallest
+(partition, offset). A duplicate whose body (all fields but the id) differs from the first vote's also opens an alert.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ _PUBLIC, _PRIVATE = slice(1, 5), slice(5, None)
 
 @dataclass(frozen=True)
 class Deduplication:
-    """New votes and duplicates of a batch of n votes.
+    """Which votes of a batch of n votes are new, and which d votes are duplicates.
 
     Attributes:
-        is_new: bool[n], whether the vote is no duplicate.
+        is_new: bool[n], False for a duplicate.
         rows: int64[d], rows of the duplicates.
-        originals: for each duplicate, the position of the vote that it repeats.
-        same_body: for each duplicate, whether its body equals the original's.
+        originals: for each duplicate, (partition, offset) of the first vote with its id.
+        same_body: for each duplicate, whether its body equals the body of the first vote.
     """
 
     is_new: Bool
@@ -40,10 +40,12 @@ class Deduplication:
 
 
 def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any]) -> Deduplication:
-    """Find the duplicates of a batch, and compare their bodies with the originals.
+    """Find the duplicates of a batch, and compare their bodies with those of the first votes.
 
     Args:
-        numbers: column name → the dictionary numbers of that column's names, from `number_names`.
+        connection: a transaction, which reads the stored votes.
+        votes: the n votes of the batch.
+        numbers: numbers of names, from `number_names`.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))
@@ -93,7 +95,7 @@ def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
-    """Store the duplicates, and return the alerts about duplicates with another body."""
+    """Store the duplicates of a batch, and return the alerts about duplicates with another body."""
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
     pairs = zip(duplicates.rows.tolist(), duplicates.originals, duplicates.same_body, strict=True)
     other = [((int(votes.partition[i]), int(votes.offset[i])), first) for i, first, same in pairs if not same]

@@ -1,7 +1,7 @@
-"""Reads files into a store in turn: one process at a time, each reading after the previous one.
+"""Lets one process at a time read files into a store.
 
-A lease in the store is the turn: of two processes that read files, the second waits until the first has ended. The
-epoch of the partition fences off a process that was slow and lost its lease.
+A process must hold a lease in the store while it reads a file; the next process waits until the lease is released or
+expires. A slow process that lost its lease cannot write, because the epoch of the partition has changed.
 """
 
 import logging
@@ -32,7 +32,7 @@ class _Stopped(Exception):  # no error: the worker was asked to stop
 
 
 class FileIntake:
-    """The right of one process to read files into a store, and its readings."""
+    """The lease with which a process reads files into a store, and what it must read of its file."""
 
     def __init__(
         self, source: FileSource, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
@@ -53,11 +53,11 @@ class FileIntake:
     def of(
         cls, source: Source, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
     ) -> "FileIntake | None":
-        """Return the intake of a file; None for another source."""
+        """Return the intake for a source that is a file, else None. Other arguments are those of the constructor."""
         return cls(source, store, owner, seconds, stopping) if isinstance(source, FileSource) else None
 
     def take_turn(self) -> bool:
-        """Wait until no other process reads files into this store; return False if the worker is to stop first."""
+        """Wait until this process holds the lease. Return False if the worker was asked to stop before."""
         told = None
         while not self._acquire():
             holder = self._retry.read(partial(leases.holder, name=_LEASE))
@@ -73,7 +73,15 @@ class FileIntake:
         return True
 
     def begin(self, partition_no: int, next_offset: int) -> bool:
-        """Find the new records of the file, and store the readings to do; return False if the worker is to stop."""
+        """Find the new records of the file, and store which readings are to be done.
+
+        Args:
+            partition_no: the store's number of the partition of files.
+            next_offset: next offset of this partition.
+
+        Returns:
+            False if the worker was asked to stop meanwhile; then nothing is stored.
+        """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:
             going = self._source.prepare(known, next_offset, self._keep)
@@ -92,12 +100,12 @@ class FileIntake:
         self.renew()
 
     def renew(self) -> None:
-        """Renew the lease, at most every third of its time."""
+        """Renew the lease, if more than a third of its time has passed since the last renewal."""
         if time.monotonic() - self._renewed > self._seconds / 3:
             self._acquire()
 
     def release(self) -> None:
-        """Release the lease for the next process; without the database the lease expires."""
+        """Release the lease for the next process. If the database does not answer, the lease expires later."""
         with suppress(DBAPIError), self._store.write() as connection:
             leases.release(connection, _LEASE, self._owner)
 

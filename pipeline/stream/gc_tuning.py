@@ -1,7 +1,7 @@
 """Tunes the cyclic garbage collector for a worker.
 
-A batch makes a hundred thousand tuples and lists with almost no cycles: reference counting frees them. At its default
-threshold of 700 new objects the collector takes a third of the time of a poll.
+A batch makes a hundred thousand tuples and lists, almost all without cycles, which reference counting frees. With its
+default threshold of 700 new objects, the collector would take a third of the time of a poll.
 """
 
 import gc
@@ -11,7 +11,7 @@ _THRESHOLDS = (100_000, 50, 100)
 
 
 def tune_gc() -> None:
-    """Set the collector's thresholds for a worker process. Objects that exist now are never scanned again."""
+    """Raise the collector's thresholds for a worker process, and exclude all existing objects from collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -1,6 +1,6 @@
-"""Halts a worker permanently: the check for a replaced log, and the alert that explains the halt.
+"""Halts a worker: checks whether the log was replaced, and opens the alert that explains the halt.
 
-The alert is stored because nobody watches the output of a process that has ended.
+The alert is stored, because nobody watches the output of a process that has ended.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 
 @contextmanager
 def absence_endured() -> Iterator[None]:
-    """Continue while the broker does not answer; end if it refuses us, since waiting would not help."""
+    """Suppress BrokerUnavailable within a `with` block, since the broker may return; let BrokerRefused pass."""
     try:
         yield
     except BrokerRefused:
@@ -32,15 +32,16 @@ def absence_endured() -> Iterator[None]:
 def check_log_unchanged(
     source: Source, retry: RetryPolicy, owned: Mapping[int, OwnedPartition], bounds: Mapping[int, tuple[int, int]]
 ) -> None:
-    """Check that every partition continues the log that was read. A worker halts instead of resetting its offset.
+    """Check that each owned partition is still the log that was read, and that its next offset is available.
 
     Args:
+        source: the source of the partitions.
         retry: retry policy of the store.
-        owned: the worker's partitions.
-        bounds: first and next offset of each partition.
+        owned: the source's partition number → the worker's partition.
+        bounds: the source's partition number → first available offset, and next offset to be written.
 
     Raises:
-        OffsetGap: the next offset does not exist, or the record before it is not the record that was read.
+        OffsetGap: the next offset is not available, or the last vote that was read is no longer at its offset.
         BrokerUnavailable: the broker does not answer.
     """
     for number, one in owned.items():
@@ -63,11 +64,14 @@ def open_halt_alert(
     owned: Mapping[int, OwnedPartition],
     now: int,
 ) -> None:
-    """Open the alert `worker_halted` with the cause and the runbook.
+    """Open the alert `worker_halted`, which names the cause and the runbook.
 
     Args:
-        owned: the worker's partitions; the alert names the first partition's next offset.
-        now: wall clock in microseconds.
+        connection: the transaction.
+        error: the cause of the halt.
+        source: name of the source.
+        owned: the worker's partitions. The alert states the next offset of the first one.
+        now: present time in microseconds since 1970 UTC.
     """
     some = next(iter(owned.values()), None)
     raised = AlertSignal(

@@ -15,9 +15,10 @@ _COUNTS = ("read", *RECORD_FATES)
 
 @dataclass
 class IngestTally:
-    """Numbers of records by fate, of alerts raised, and of rejects by reason.
+    """Numbers of records by fate, of alerts, and of rejects by reason.
 
-    `conflicting` is the number of duplicates whose content differs from the first vote with their id.
+    `read` is the number of all records. `conflicting` is the number of duplicates whose content differs from the first
+    vote with their id.
     """
 
     read: int = 0
@@ -41,7 +42,8 @@ class IngestTally:
         """Add the tally of one batch to a worker's metrics.
 
         Args:
-            seconds: time from the batch's poll to its commit.
+            metrics: the metrics.
+            seconds: time from the poll of the batch to its commit.
         """
         for fate in RECORD_FATES:
             metrics.votes.labels(fate).inc(getattr(self, fate))
@@ -57,7 +59,14 @@ def tally_batch(
     rejects: Sequence[Reject],
     same_body: Sequence[bool],
 ) -> IngestTally:
-    """Return the sum of the progress of a batch's partitions; `same_body` is a column of `Deduplication`."""
+    """Return the tally of one batch.
+
+    Args:
+        progress: numbers of records by fate, for each partition of the batch.
+        alert_ids: ids of the alerts of the batch.
+        rejects: the rejects of the batch.
+        same_body: for each duplicate, whether its content equals that of the first vote with its id.
+    """
     tally = IngestTally(alerts=len(set(alert_ids)), conflicting=len(same_body) - sum(same_body))
     for name in _COUNTS:
         setattr(tally, name, sum(getattr(p, name) for p in progress))

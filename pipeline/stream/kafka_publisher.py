@@ -1,7 +1,8 @@
-"""Publishes battle files to Kafka: every record is an event, every delivery is checked.
+"""Publishes battle files to Kafka: every record becomes an event, and the delivery of every event is checked.
 
-The client's `flush()` does not raise when a delivery failed, so every future is checked. The partition is computed
-here, by the rule of Kafka's own clients, so that all publishers put a voter's votes on the same partition.
+The client's `flush()` raises no error for a failed delivery, so the future of every event is checked. The partition is
+computed here with the hash of Kafka's Java client (murmur2), so that all publishers put the votes of a voter on the
+same partition.
 """
 
 import itertools
@@ -34,16 +35,24 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 def create_topics(
     bootstrap: str, settings: Settings, topic: str, partitions: int, security: Security = PLAINTEXT
 ) -> list[str]:
-    """Create the topics that do not exist.
+    """Create the topics of the project that do not exist.
 
-    All topics get append times from the broker. Votes and registry events are never deleted.
+    In all topics the broker sets the append times. Votes and registry events are never deleted.
+
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        settings: names the topics of registry events, alerts and rejects.
+        topic: the topic of votes.
+        partitions: number of partitions of `topic`, if it is created.
+        security: from `client_security`.
 
     Returns:
-        A sentence for each topic other than `topic` that is missing and that we may not create, or that we may not see.
+        One sentence for each problem with another topic than `topic`: an access rule hides it, or it is missing and an
+        access rule forbids us to create it.
 
     Raises:
         BrokerUnavailable: no broker answers.
-        BrokerRefused: it does not let us in, or not create or write to `topic`.
+        BrokerRefused: the broker refuses our login, or forbids us to create `topic` or to write to it.
     """
     wanted = _wanted_topics(settings, topic, partitions)
     problems: list[str] = []
@@ -95,11 +104,13 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
     """Return a producer whose records are acknowledged by all replicas.
 
     Args:
-        options: options of the client that replace ours.
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        security: from `client_security`.
+        options: options of the client, which take precedence over the defaults of this function.
 
     Raises:
         BrokerUnavailable: no broker answers.
-        BrokerRefused: it does not let us in.
+        BrokerRefused: the broker refuses our login.
     """
     ours = {
         "acks": "all",
@@ -130,22 +141,25 @@ def publish(
 ) -> dict[str, int]:
     """Publish one file.
 
-    Sends every record, valid or not: the worker counts invalid ones as rejected and stores their row.
+    Every record is sent, valid or not. The worker rejects the invalid ones and stores where they came from.
 
     Args:
         path: the file.
-        topic: the votes topic; registry events go to the registry topic of the settings.
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        topic: the topic of votes.
+        settings: names the topic of registry events.
+        mapping: columns of a file whose format is not known.
         progress: called with the number of records acknowledged so far.
         preparer: prepares the records; default: they are sent as they are.
         security: from `client_security`.
-        waits: as in `read_records`.
+        waits: called with the text at the end of the file that is not a complete record yet.
 
     Returns:
-        {"votes", "registry"}: records acknowledged, by topic.
+        Numbers of acknowledged records: "votes" and "registry".
 
     Raises:
-        BrokerUnavailable: a delivery failed; names the file and the row.
-        BrokerRefused: an ACL forbids it.
+        BrokerUnavailable: a delivery failed; names the file and the record.
+        BrokerRefused: an access rule forbids the delivery.
     """
     preparer = preparer or RecordPreparer(topic, settings.topic_registry)
     client = create_producer(bootstrap, security)

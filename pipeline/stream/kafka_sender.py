@@ -1,7 +1,7 @@
-"""Delivers outbox messages to their topics on Kafka, within seconds or not at all.
+"""Delivers outbox messages to their topics on Kafka, or fails within seconds.
 
-A topic is checked before anything is sent to it: otherwise the client, and so the worker, would wait a minute for a
-missing topic.
+A topic is checked before messages are sent to it. Without this check, the client and therefore the worker would wait a
+minute for a missing topic.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _SECONDS = 5.0
 
 
 class KafkaSender:
-    """Sends messages; a call returns when all of them are acknowledged.
+    """Sends messages to Kafka. A call with messages returns when all of them are acknowledged.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
@@ -39,7 +39,7 @@ class KafkaSender:
         """Send messages (topic, key, value).
 
         Raises:
-            TopicUnavailable: a topic is missing, or an ACL closes it to us; nothing was sent.
+            TopicUnavailable: a topic is missing, or an access rule forbids us to write to it; nothing was sent.
             BrokerUnavailable: not all messages were acknowledged.
         """
         self.expect_topics({topic for topic, _, _ in messages})
@@ -59,10 +59,10 @@ class KafkaSender:
             raise broker_error("outbox", error) from error
 
     def expect_topics(self, topics: set[str]) -> None:
-        """Check that messages for topics would arrive.
+        """Check that topics exist and that we may write to them.
 
         Raises:
-            TopicUnavailable: a topic is missing or closed to us; names the first.
+            TopicUnavailable: names the first topic that is missing or to which we may not write.
             BrokerUnavailable: the broker does not answer.
         """
         wanted = sorted(topics - self._known)

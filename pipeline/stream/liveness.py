@@ -1,8 +1,8 @@
-"""Decides whether a worker is healthy: it must make progress, or prove that nothing is left to store.
+"""Decides whether a worker is healthy: it stores batches, or it has proof that nothing is left to store.
 
-The broker proves that nothing is left: it must report that a partition ends at our next offset. Our own position would
-prove nothing while the broker is away. A worker without a partition asks the store: either everything is stored, or
-other workers make progress. If neither holds, the consumer group is stuck, and such a worker is the only sign of it.
+For a worker with partitions, the proof is the broker's report that each of them ends at our next offset. Our own
+position proves nothing while the broker does not answer. A worker without a partition is healthy if the store contains
+everything or if other workers make progress. Otherwise the consumer group is stuck, which no other check would show.
 """
 
 import time
@@ -21,7 +21,7 @@ _CHECK_SECONDS = 5.0
 
 
 class Liveness:
-    """The time at which the last batch was stored, or at which the worker last proved that nothing is left to store."""
+    """Keeps the time of the last progress: a batch was stored, or it was proved that nothing is left to store."""
 
     def __init__(self, source: Source, source_no: int, retry: RetryPolicy, seconds: float, metrics: WorkerMetrics):
         """Start as healthy.
@@ -41,18 +41,18 @@ class Liveness:
         self._stored: Mapping[int, int] | None = None
 
     def healthy(self, problem: str = "") -> tuple[bool, str]:
-        """Return whether there was progress within the bound, and a sentence for /healthz."""
+        """Return whether the last progress is recent enough, and a sentence for /healthz that ends with `problem`."""
         silent = time.monotonic() - self._last
         return silent < self._seconds, f"last progress {silent:.0f} s ago" + (f"; {problem}" if problem else "")
 
     def progress(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """Update the time of the last progress: a batch was stored."""
+        """Record that a batch was stored. `owned` are the worker's partitions, whose lag is updated in the metrics."""
         self._last = time.monotonic()
         self._metrics.last_progress.set_to_current_time()
         self._show_lag(owned, self._source.known_ends())
 
     def idle(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """Check, after an empty poll, whether everything is stored; at most every few seconds."""
+        """After an empty poll, check whether everything is stored. The check is made at most every few seconds."""
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + min(self._seconds / 4, _CHECK_SECONDS)

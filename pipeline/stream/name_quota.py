@@ -1,8 +1,8 @@
 """Rejects votes on new model names beyond a quota for each partition and hour of append time.
 
-Names stay in the dictionary for ever, so an attacker could fill it with votes on invented names. A name that the
-dictionary or the registry knows is not new. Counting follows the order of the offsets. The count of a partition is
-stored in one transaction with the names that it admitted, so a batch that is written again finds both.
+Names stay in the store's dictionary forever, so an attacker could fill it with votes on invented names. A name that is
+in the dictionary or in the registry is not new. New names are counted in the order of the offsets. The count of a
+partition and the names that were admitted are stored in one transaction, so a batch that is written again finds both.
 
 Not handled: languages, categories and networks.
 """
@@ -39,15 +39,15 @@ def apply_name_quota(
     decoded: DecodedBatch,
     partition_no: Mapping[int, int],
 ) -> DecodedBatch:
-    """Return a batch in which votes on new names beyond the quota are rejects.
+    """Return the batch with votes on new model names beyond the quota turned into rejects.
 
     Args:
         store: the store with the dictionary, the registry and the counts.
-        names: the dictionary.
-        quota: new names of models that each partition may bring in an hour of append time.
+        names: the dictionary of names.
+        quota: largest number of new model names of a partition in an hour of append time.
         chunks: the polled records.
         decoded: the same records, decoded.
-        partition_no: the source's partition number → the store's number.
+        partition_no: the source's partition number → the store's partition number.
     """
     votes = decoded.votes
     fresh = names.find_new("model", {*votes.model_a, *votes.model_b})

@@ -1,6 +1,6 @@
 """Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet.
 
-Messages for a topic that is missing or closed to us stay; messages for other topics are sent meanwhile.
+Messages for a topic that is missing, or to which we may not write, stay in the outbox. Other messages are sent.
 """
 
 import logging
@@ -14,7 +14,7 @@ from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.topic_messages import Message
 
 Send = Callable[[Sequence[Message]], None]
-"""Delivers messages and returns when they are acknowledged."""
+"""A function that delivers messages, and returns when all are acknowledged."""
 
 _LIMIT = 1_000
 # The outbox is read this often for messages of others, such as the monitor.
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class OutboxSender:
-    """Sends the messages of one source, at least once each."""
+    """Sends the outbox messages of one source. Each message is sent at least once."""
 
     def __init__(self, send: Send | None, source_no: int, retry: RetryPolicy) -> None:
         """Create a sender; without a broker `send` is None, and nothing is sent.
@@ -42,16 +42,16 @@ class OutboxSender:
         self._closed: dict[str, tuple[float, str]] = {}  # topic → when to ask again, and what is wrong
 
     def notify(self) -> None:
-        """Remember that there are new messages."""
+        """Make the next `deliver` read the outbox, because there are new messages."""
         self._pending = True
 
     @property
     def problem(self) -> str:
-        """The reason why messages are not sent, "" if there is none."""
+        """The reason why messages wait in the outbox because of their topic, "" if there is none."""
         return "; ".join(f"{why}: messages wait in the outbox" for _, why in self._closed.values())
 
     def deliver(self) -> None:
-        """Send the messages in the outbox. They stay there while the broker is away."""
+        """Send the messages in the outbox. They stay there while the broker does not answer."""
         if self._send is None or time.monotonic() < self._paused_until:
             return
         if time.monotonic() >= self._next_check:

@@ -13,7 +13,7 @@ class OwnedPartition:
     """A partition that this worker owns.
 
     Attributes:
-        claim: the partition as it was claimed.
+        claim: the state of the partition when it was claimed.
         next_offset: the next offset to store.
         event_time: the largest event time of the partition so far, None before the first vote.
         snapshot: sequence number of the snapshot in force.
@@ -28,19 +28,20 @@ class OwnedPartition:
 def claim_partitions(
     connection: Connection, source_no: int, bounds: Mapping[int, tuple[int, int]], owner: str, now: int
 ) -> dict[int, OwnedPartition]:
-    """Claim partitions; from then on batches of their former owners fail.
+    """Claim partitions for a worker. From then on, batches of their former owners fail.
 
     Args:
+        connection: the transaction.
         source_no: the store's number of the source.
-        bounds: the source's partition number → first and next offset.
+        bounds: the source's partition number → first available offset, and next offset to be written.
         owner: the name of the worker, for display.
-        now: wall clock in microseconds.
+        now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The partitions, by the source's number.
+        The source's partition number → the owned partition.
 
     Raises:
-        StoreUnavailable: a migration marked the windows stale.
+        StoreUnavailable: a migration marked the window counts as stale.
     """
     stale_windows.expect_current(connection)
     owned = {}
@@ -53,7 +54,7 @@ def claim_partitions(
 
 
 def skip_offsets(connection: Connection, owned: OwnedPartition, end: int, now: int) -> None:
-    """Move a partition's next offset to `end`, past offsets without a record (transaction markers).
+    """Store `end` as the next offset of a partition, to skip offsets that have no record (transaction markers).
 
     Raises:
         Fenced: another worker claimed the partition.

@@ -1,8 +1,8 @@
-"""Prepares records for `publish`: removes raw voter ids and everything else about a person, and adds a signature.
+"""Prepares records for `publish`: removes voter ids and everything else about a person, and adds a signature.
 
-A valid vote is sent as its known fields, with the pseudonyms of its voter and session. Of an invalid record only what a
-reject keeps is sent, with the reason in a header, so that the worker counts and names it as it would have. Registry
-events name no voter and are sent unchanged.
+A valid vote is sent with its known fields only, and with pseudonyms of its voter and session. For an invalid record,
+the sample of its reject is sent, and the reason in a header. The worker then rejects it for the same reason for which
+it would reject the original. Registry events contain no voter and are sent unchanged.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ class PreparedRecord:
     Attributes:
         is_vote: False for a registry event.
         value: bytes of the record.
-        key: decides the partition: the pseudonym of the voter, else the id of the vote.
-        event_id: id in the header of CloudEvents.
-        marks: (name, value) of our own headers.
+        key: decides the partition: the pseudonym of the voter, or the id of the vote if it has no voter.
+        event_id: the event's id in its CloudEvents header.
+        marks: (name, value) of each header that this project defines.
     """
 
     is_vote: bool
@@ -50,9 +50,9 @@ class RecordPreparer:
     """Prepares the records of files for a topic.
 
     Attributes:
-        topic, registry_topic: where votes and registry events are sent.
-        pseudonyms: voter ids → pseudonyms; None to send records as they are.
-        voter_key: id of the key of the pseudonyms.
+        topic, registry_topic: topics to which votes and registry events are sent.
+        pseudonyms: computes pseudonyms of voter ids; None to send records as they are.
+        voter_key: id of the key with which pseudonyms are computed.
         signer: signs the records; None to send records unsigned.
     """
 
@@ -63,7 +63,12 @@ class RecordPreparer:
     signer: RecordSigner | None = None
 
     def prepare(self, records: Iterable[bytes], name: str) -> Iterator[PreparedRecord]:
-        """Prepare the records of a file, in their order; `name` is the name of the file."""
+        """Prepare the records of a file, in their order.
+
+        Args:
+            records: the records.
+            name: name of the file, from which keys of records without an id are made.
+        """
         left, row = iter(records), 0
         while chunk := list(islice(left, _CHUNK)):
             registry = [is_registry_event(raw) for raw in chunk]

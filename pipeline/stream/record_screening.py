@@ -1,8 +1,8 @@
 """Reads the headers of records, before and after the records are decoded.
 
-A record without the signature of a configured publisher is rejected. A record that its publisher found invalid is
-rejected with the publisher's reason. A record may be marked as having a pseudonym as its voter, which is then never
-hashed again.
+If publishers are configured, a record without the signature of one of them is rejected. A record that its publisher
+found invalid is rejected with the publisher's reason. A header may state that the voter id in a record is a pseudonym
+already; it is then used as it is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,15 @@ Decoded = tuple[list[Event], list[int], list[Reject]]
 
 
 class MarkedVotes(NamedTuple):
-    """Decoded votes, their positions, the rejects, and the pseudonyms of each vote's voter and session, 0 for none."""
+    """The result of decoding n records into v votes.
+
+    Attributes:
+        votes: the votes.
+        positions: position of each vote among the records.
+        rejects: the rejected records, in order of position.
+        voter: int64[v], pseudonym of each vote's voter, 0 for nobody.
+        session: int64[v], pseudonym of each vote's session, 0 without a session.
+    """
 
     votes: list[Vote]
     positions: list[int]
@@ -57,11 +65,24 @@ class RecordScreen:
 
     @classmethod
     def of(cls, source: str, publishers: str, voter_key: bytes) -> RecordScreen:
-        """Return the screen of a worker; arguments as for `verifier_of`, and the voter key of its store."""
+        """Return the checks for a worker.
+
+        Args:
+            source: name of the source, kafka:CLUSTER/TOPIC or file:….
+            publishers: INTEGRITY_PUBLISHERS.
+            voter_key: the voter key of the worker's store.
+        """
         return cls(verifier_of(source, publishers), key_id(voter_key))
 
     def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
-        """Return each foreign voter key that is named for the first time: position of the record, and id of the key."""
+        """Find voter keys other than the store's that no earlier record named.
+
+        Args:
+            marks: headers of records.
+
+        Returns:
+            For each key, the position of the first record that names it, and the id of the key.
+        """
         found = {mark[0] for mark in marks if mark[0] is not None} - self._known_keys - {self.own_key.encode()}
         self._known_keys |= found
         first = (next(at for at, mark in enumerate(marks) if mark[0] == key) for key in found)
@@ -69,9 +90,10 @@ class RecordScreen:
 
 
 def verifier_of(source: str, publishers: str) -> RecordVerifier | None:
-    """Return the verifier of the signatures of a source's records; None without publishers, and for a file.
+    """Return the verifier for the records of a source, or None if its records need no signature.
 
-    A file has no signatures, since the person who starts the worker chose the file.
+    Without publishers no record needs a signature. The records of a file never need one, because the person who starts
+    the worker chooses the file.
 
     Args:
         source: name of the source, kafka:CLUSTER/TOPIC or file:….
@@ -88,12 +110,18 @@ def decode_marked(
     verifier: RecordVerifier | None,
     decode: Callable[[Sequence[bytes | None]], Decoded[Event]],
 ) -> Decoded[Event]:
-    """Decode records; records whose headers are wrong, or say that they are invalid, become rejects.
+    """Check the headers of records, and decode the records that pass.
+
+    A record without a valid signature, and a record that its publisher found invalid, become rejects.
 
     Args:
-        marks: our headers of each record; None if no record has any.
+        values: the records, None for a record without a value.
+        marks: signature and other headers of each record; None if no record has such headers.
         verifier: checks the signatures; None if records need no signature.
         decode: `decode_votes` or `decode_registry`.
+
+    Returns:
+        The events, their positions in `values`, and all rejects in order of position.
     """
     refused: dict[int, Reject] = {}
     if verifier is not None:
@@ -119,11 +147,11 @@ def decode_marked_votes(
     verifier: RecordVerifier | None,
     pseudonyms: Callable[[Sequence[str | None]], Int64],
 ) -> MarkedVotes:
-    """Decode votes, and return the pseudonyms of their voters and sessions with them.
+    """Decode records into votes, and determine the pseudonyms of their voters and sessions.
 
     Args:
         values, marks, verifier: as for `decode_marked`.
-        pseudonyms: voter ids, and names of sessions → pseudonyms, 0 for nobody.
+        pseudonyms: function from voter ids or sessions to pseudonyms, 0 for nobody.
     """
     votes, positions, rejects = decode_marked(values, marks, verifier, decode_votes)
     hashed = np.zeros(len(votes), dtype=np.bool_)

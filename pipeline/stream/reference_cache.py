@@ -1,4 +1,4 @@
-"""References (the win probabilities of a snapshot) in memory: the newest reference, and recent earlier ones."""
+"""Keeps references of snapshots in memory: the newest, and earlier ones that were used recently."""
 
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection
@@ -11,11 +11,11 @@ _EARLIER = 24
 
 
 class ReferenceCache:
-    """The newest published snapshot's reference, and the last few other references that were used.
+    """The reference of the newest published snapshot, and up to 24 references of earlier snapshots.
 
     Attributes:
         sequence: number of the newest snapshot, 0 before the first.
-        reference: reference of the newest snapshot, None if it has none.
+        reference: reference of the newest snapshot, None if there is none.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,11 @@ class ReferenceCache:
             self.sequence = newest
 
     def earlier(self, connection: Connection, sequence: int) -> Reference:
-        """Return the reference of an earlier snapshot."""
+        """Return the reference of an earlier snapshot, from memory or from the store.
+
+        Raises:
+            ValueError: the store has no such snapshot.
+        """
         found = self._earlier.get(sequence) or snapshots.read_reference(connection, sequence)
         if found is None:
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")

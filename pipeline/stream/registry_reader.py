@@ -1,10 +1,10 @@
 """Reads the registry topic into the store, in a thread of the worker process.
 
-Every worker reads the topic; the store's position decides whose chunk is written. Events, rejects and position are
-written in one transaction, so each event is stored once however many readers there are. A record that is not an event
-is stored as a reject with its reason. An event that contradicts earlier events is stored, has no effect, and is a
-reject as long as it contradicts (`pipeline.registry`). Both are published on the topic of rejects through the worker's
-outbox.
+Every worker reads the topic. Events, rejects and the store's position on the topic are written in one transaction, and
+only if the position has not moved meanwhile. Each event is therefore stored once, even with several readers. A record
+that is not an event is stored as a reject with its reason. An event that contradicts earlier events is stored, has no
+effect, and counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are published
+on the topic of rejects through the worker's outbox.
 
 Law: the position never passes an event that is not stored. Not handled: a registry topic of several partitions.
 """
@@ -35,7 +35,11 @@ _POLL, _RETRY = 0.5, 5.0
 
 
 class RegistryReader:
-    """Reads one registry topic into one store."""
+    """Reads one registry topic into one store.
+
+    Attributes:
+        read: number of records that this reader has stored.
+    """
 
     def __init__(
         self,
@@ -82,12 +86,15 @@ class RegistryReader:
         return self.read - before
 
     def read_chunk(self, seconds: float) -> int:
-        """Read one chunk, waiting at most `seconds` for it, and store it; return its number of records.
+        """Read one chunk and store it. Wait at most `seconds` for its first record.
+
+        Returns:
+            The number of records that were read.
 
         Raises:
             OffsetGap: records were deleted before they were read.
             BrokerUnavailable: the broker does not answer.
-            StoreUnavailable: the database stayed away.
+            StoreUnavailable: the database stayed unavailable.
         """
         chunk = self._topic.poll(self._position(), _LIMIT, seconds)
         if chunk is None:
@@ -99,11 +106,11 @@ class RegistryReader:
         return len(chunk.values)
 
     def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
-        """Read until stopped; retry when the broker or the database is away.
+        """Read chunks until stopped. While the broker or the database does not answer, try again.
 
         Args:
-            stopped: set to stop.
-            halt: called with the error when reading ends: an offset gap, a refusal, or an unexpected error.
+            stopped: an event that the caller sets to end the reading.
+            halt: called with the error that ends the reading: an offset gap, a refusal, or an unexpected error.
         """
         while not stopped.is_set():
             try:
@@ -139,18 +146,18 @@ class RegistryReader:
 
 @contextmanager
 def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None]) -> Iterator[None]:
-    """Keep the registry up to date while a worker runs.
+    """Keep the registry up to date within a `with` block, while a worker runs.
 
     Args:
         reader: reader of the registry topic.
-        until_end: read the existing events before the worker starts, and nothing after that; a missing topic is an
-            empty registry. Otherwise a thread follows the topic.
-        halt: called to stop the worker when the thread fails.
+        until_end: True reads the existing events before the block and nothing after that; a missing topic counts as
+            empty. False reads the topic in a thread during the block.
+        halt: called to stop the worker if the thread fails.
 
     Raises:
-        OffsetGap: registry events were deleted before they were read. This, or any other error that ended the thread,
-            is raised after the worker has stopped.
-        BrokerRefused: an ACL forbids to read the topic.
+        OffsetGap: registry events were deleted before they were read.
+        BrokerRefused: an access rule forbids us to read the topic.
+        Exception: any other error that ended the thread. Errors of the thread are raised at the end of the block.
     """
     errors: list[Exception] = []
 

@@ -1,4 +1,4 @@
-"""Stops a worker that rejects too many records: a faulty deployment must not turn a whole topic into rejects."""
+"""Stops a worker that rejects too many records, so that a faulty deployment does not reject a whole topic."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _WINDOW = 2_000
 
 
 class RejectLimit:
-    """Limits consecutive rejects, and their share of the last 2,000 records."""
+    """Limits the number of consecutive rejects, and the share of rejects among the last 2,000 records."""
 
     def __init__(self, consecutive: int, ratio: float) -> None:
         """Set the limits.
@@ -26,7 +26,11 @@ class RejectLimit:
         self._recent: deque[tuple[int, int]] = deque()  # (records, rejects) by batch
 
     def check(self, read: int, rejects: Sequence[Reject]) -> None:
-        """Count a batch of `read` records.
+        """Count a batch, and check the limits.
+
+        Args:
+            read: number of records in the batch.
+            rejects: the rejects among them, in order of position.
 
         Raises:
             TooManyRejects: names the limit that was exceeded.

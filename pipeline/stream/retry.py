@@ -1,8 +1,8 @@
 """Retries transactions that failed for a transient reason: a lost connection, a lock, a race.
 
-`is_transient` in store/db/engine.py decides which errors are transient. Such a failure has rolled the transaction back,
-so it is run again as a whole. Waits double from 0.1 s to 5 s; after a minute of waits the database counts as down. The
-time inside transactions does not count: a long transaction may be retried too.
+`is_transient` in store/db/engine.py decides which errors are transient. The failed transaction was rolled back, so the
+whole transaction is run again. The wait before a retry doubles from 0.1 s to 5 s. After a minute of waits in total, the
+database counts as down. The time inside transactions does not count, so a long transaction is retried too.
 """
 
 import logging
@@ -26,11 +26,11 @@ Result = TypeVar("Result")
 
 
 class RetryPolicy:
-    """Runs transactions of one store; safe to share between threads.
+    """Runs transactions of one store, and retries them after transient errors. Threads may share a policy.
 
     Args:
         store: the store.
-        sleep: waits for the given number of seconds.
+        sleep: function that waits for a number of seconds.
     """
 
     def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -45,7 +45,7 @@ class RetryPolicy:
         )
 
     def write(self, statements: Callable[[Connection], Result]) -> Result:
-        """Run a transaction that writes; return its result."""
+        """Run a function in a transaction that may write, with retries; return its result."""
 
         def transaction() -> Result:
             with self._store.write() as connection:
@@ -54,7 +54,7 @@ class RetryPolicy:
         return self.run(transaction)
 
     def read(self, query: Callable[[Connection], Result]) -> Result:
-        """Run a transaction that only reads; return its result."""
+        """Run a function in a transaction that only reads, with retries; return its result."""
 
         def transaction() -> Result:
             with self._store.read() as connection:
@@ -63,10 +63,10 @@ class RetryPolicy:
         return self.run(transaction)
 
     def run(self, transaction: Callable[[], Result]) -> Result:
-        """Run a transaction that opens its connection itself; return its result.
+        """Run a function that opens and commits its own transaction, with retries; return its result.
 
         Raises:
-            StoreUnavailable: the transaction failed for a transient reason in every try of a minute.
+            StoreUnavailable: every try failed for a transient reason, until the waits added up to a minute.
         """
         return self._retrying(transaction)
 

@@ -1,4 +1,4 @@
-"""Checks, before work begins, whether topics of the settings are missing or closed to us."""
+"""Checks before work begins which topics are missing, and to which of them access rules forbid us access."""
 
 from typing import Any
 
@@ -14,11 +14,13 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
-    """Return a sentence about each topic that a worker needs and lacks (votes aside), and the consequence.
+    """Return a sentence for each topic of registry events, alerts or rejects that a worker cannot use.
+
+    A sentence names the topic, what is wrong with it, and the consequence. The topic of votes is not checked.
 
     Raises:
         BrokerUnavailable: no broker answers.
-        BrokerRefused: it does not let us in.
+        BrokerRefused: the broker refuses our login.
     """
     written = (settings.topic_alerts, settings.topic_rejected)
     found = _access(bootstrap, {settings.topic_registry, *written}, security)
@@ -30,10 +32,10 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
 
 
 def describe(url: str, settings: Settings) -> dict[str, Any]:
-    """Return facts about a cluster for `doctor`: whether our login works, and our access to each topic.
+    """Return facts about a cluster for `doctor`: whether our login works, and what we may do with each topic.
 
     Raises:
-        Usage: not a kafka:// URL, or settings of security that contradict each other.
+        Usage: the text is not a kafka:// URL, or settings of security contradict each other.
     """
     bootstrap, topic = parse_kafka_url(url)
     read = (topic or settings.topic_votes, settings.topic_registry)

@@ -1,4 +1,4 @@
-"""Messages for the topics of alerts and rejects: (topic, key, value), the value as JSON."""
+"""Makes messages for the topics of alerts and rejects. A message is (topic, key, value), and its value is JSON."""
 
 import base64
 import json
@@ -12,11 +12,14 @@ Message = tuple[str, bytes, bytes]
 
 
 def alert_message(topic: str, alert_id: str, subject: str, raised: AlertSignal, partition: int) -> Message:
-    """Return the message of an alert.
+    """Return the message that announces an alert.
 
     Args:
-        alert_id, subject: id and subject of the alert; a voter by the label of the alert.
-        partition: the source's number of the alert's partition, NO_PARTITION for an alert about windows.
+        topic: the topic of alerts.
+        alert_id: id of the alert.
+        subject: subject of the alert. A voter is named by the voter's label in this alert, not by the pseudonym.
+        raised: the signal that opened or escalated the alert.
+        partition: the source's number of the alert's partition, NO_PARTITION for an alert about a window.
     """
     value = {
         "schema": 1, "id": alert_id, "detector": raised.detector, "severity": raised.severity,
@@ -31,8 +34,10 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
     """Return the message about a rejected record of the votes topic.
 
     Args:
-        partition: the source's number of the partition.
-        origin: file and row that the record was published from, None if unknown.
+        topic: the topic of rejects.
+        reject: the reject.
+        partition, offset: place of the record; `partition` is the source's number.
+        origin: file and record number that the record was published from, None if unknown.
     """
     value = {
         "schema": 1, "partition": partition, "offset": offset, "reason": reject.reason, "detail": reject.detail,
@@ -42,7 +47,7 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
 
 
 def rejected_event_message(topic: str, reject: Mapping[str, Any]) -> Message:
-    """Return the message about a record of the registry topic that is not an event or contradicts earlier events."""
+    """Return the message about a rejected record of the registry topic: no event, or contrary to earlier events."""
     return topic, str(reject["origin"] or reject["offset"]).encode(), _json({"schema": 1, **reject})
 
 

@@ -1,13 +1,14 @@
 """Voter states in memory, with delayed writes.
 
-A voter's state is computed from stored votes alone, so it need not be written with every batch. It is written every 20
-batches or 5 seconds, with the offset up to which the written states include votes. The next owner of a partition
-replays the votes after that offset (`replay_states`) and raises no alert, since the former owner raised it.
+A voter's state can be computed from stored votes, so it is not written with every batch. States are written every 20
+batches or 5 seconds, together with the state offset: the written states include all votes before this offset. The next
+owner of a partition replays the votes from the state offset on (`replay_states`). The replay opens no alerts, because
+the former owner opened them.
 
-Laws: an unwritten state is never evicted; memory is bounded; the cache is cleared when partitions change hands.
+Laws: an unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their owner.
 
-The store keeps one packed state per voter: for each detector its tag byte, a length, and its own state. A new detector
-finds no state of its own; the state of a removed detector is dropped at the voter's next vote.
+The store has one packed state per voter: for each detector a tag byte, a length and the detector's state. A new
+detector finds no state for any voter. The state of a removed detector is dropped at the voter's next vote.
 """
 
 import time
@@ -26,14 +27,15 @@ _CAPACITY = 200_000
 _BATCHES, _SECONDS = 20, 5.0
 
 ByVoter = dict[int, dict[int, DetectorStates]]
-"""Partition number → voter → states of its detectors."""
+"""The store's partition number → pseudonym of a voter → the voter's state in each detector."""
 
 
 class VoterStateCache:
     """States of the voters of owned partitions: all unwritten states, and recently used written states.
 
-    Written states are kept in two generations. When the young generation is full it becomes the old one, and the
-    previous old one is dropped. That approximates an LRU cache; reading cachetools.LRUCache takes 20 times as long.
+    Written states are kept in two generations. When the young generation is full, it becomes the old generation, and
+    the previous old generation is dropped. This approximates an LRU cache, and reads 20 times as fast as
+    cachetools.LRUCache.
     """
 
     def __init__(self, detectors: Sequence[VoterDetector], capacity: int = _CAPACITY) -> None:
@@ -42,7 +44,7 @@ class VoterStateCache:
         self.clear()
 
     def clear(self) -> None:
-        """Drop everything: the partitions changed hands, and the new owner has newer states."""
+        """Drop all states, because partitions changed their owner and other workers may have newer states."""
         self._young: ByVoter = {}
         self._old: ByVoter = {}
         self._young_count = 0
@@ -53,7 +55,13 @@ class VoterStateCache:
         self._batches, self._since = 0, time.monotonic()
 
     def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
-        """Return the state of each voter, None for an unknown voter. Reads missing states from the store."""
+        """Return the states of voters, from memory or else from the store; None for a voter without a state.
+
+        Args:
+            connection: reads the store.
+            part: the store's number of the partition.
+            voters: pseudonyms.
+        """
         unwritten, young, old = (half.get(part, {}) for half in (self._unwritten, self._young, self._old))
         found = [unwritten.get(v) or young.get(v) or old.get(v) for v in voters]
         missing = [v for v, parts in zip(voters, found, strict=True) if parts is None]
@@ -65,7 +73,7 @@ class VoterStateCache:
         return found
 
     def put(self, states: Mapping[int, Mapping[int, DetectorStates]]) -> None:
-        """Add the states that a committed batch changed."""
+        """Add the states that a committed batch changed, as unwritten states."""
         for part, group in states.items():
             self._unwritten.setdefault(part, {}).update(group)
         self._batches += 1
@@ -77,7 +85,7 @@ class VoterStateCache:
         return self._batches >= _BATCHES or full or waited >= _SECONDS
 
     def unwritten(self, batch: Mapping[int, Mapping[int, DetectorStates]] | None = None) -> dict[int, dict[int, bytes]]:
-        """Return the unwritten states, packed, with the changes of a batch that is not committed yet."""
+        """Return the unwritten states, packed for the store. States in `batch`, not committed yet, replace them."""
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
             group = {**self._unwritten.get(part, {}), **(batch or {}).get(part, {})}
@@ -105,10 +113,18 @@ def replay_states(
     detectors: Sequence[VoterDetector],
     reference: Callable[[int], Reference],
 ) -> None:
-    """Bring the states written up to offset `first` forward to `end`, from the stored votes. Raises no alert.
+    """Bring voter states of a partition up to date: evaluate its stored votes in [first, end) again, without alerts.
+
+    Each vote is evaluated by the snapshot that was in force at its offset.
 
     Args:
-        reference: sequence number of a snapshot → its reference; a vote is evaluated by the snapshot then in force.
+        connection: reads the store.
+        states: the cache, which receives the new states.
+        partition_no: the store's number of the partition.
+        first: the state offset: stored states include the votes before it.
+        end: the next offset of the partition.
+        detectors: the voter detectors.
+        reference: function from the sequence number of a snapshot to its reference.
     """
 
     def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:

@@ -1,14 +1,20 @@
 """The monitor: merges the windows of all partitions, closes them in order, and runs the window detectors over them.
 
-A window is closed when the merged watermark has passed its end. The merged watermark is the smallest over the
-partitions, without finished files and without partitions that had no event for `idle_after`; the latter exception is
-stored. If all sources are finished files, the watermark is their newest event time, without lateness: no more votes
-come. When every partition of a live source is idle, the clock replaces the watermark, so that detectors see the
-silence. A lease in the store lets one monitor work at a time. Position, detector states, alerts and closed windows are
-written in one transaction, so a monitor that dies skips nothing and repeats nothing. `--close` closes every window,
-regardless of the watermark, for a log that has ended.
+A window is closed when the merged watermark has passed its end. The merged watermark is the smallest watermark of the
+partitions, with these rules:
 
-Not handled: late votes of an idle partition, after their window was closed, count as votes but reach no detector.
+1. Finished files do not count. If all sources are finished files, the watermark is their newest event time, without
+   lateness, because no more votes come.
+2. A partition without an event for `idle_after` is idle and does not count. The store records which partitions were
+   left out.
+3. If all partitions of a live source are idle, the clock replaces the watermark, so that detectors see windows without
+   votes.
+4. `--close` closes every window, regardless of the watermark, for a log that has ended.
+
+A lease in the store lets one monitor work at a time. Position, detector states, alerts and closed windows are written
+in one transaction, so a monitor that dies neither skips nor repeats a window.
+
+Not handled: votes of an idle partition whose window is closed already count as votes, but reach no detector.
 """
 
 import time
@@ -59,8 +65,8 @@ class MergedWatermark:
     """The event time up to which windows are complete.
 
     Attributes:
-        at: microseconds, None before the first vote.
-        idle: partitions that were ignored although they are behind the watermark.
+        at: microseconds since 1970 UTC, None before the first vote.
+        idle: the store's numbers of idle partitions that were left out although they are behind the watermark.
     """
 
     at: int | None
@@ -70,13 +76,14 @@ class MergedWatermark:
 def merged_watermark(
     known: Sequence[PartitionProgress], lateness: int, idle_after: int, now: int, floor: int | None = None
 ) -> MergedWatermark:
-    """Return the merged watermark.
+    """Return the merged watermark of partitions, by the rules of the module docstring.
 
     Args:
-        known: the partitions that ever had a vote.
-        lateness, idle_after: microseconds.
-        now: wall clock in microseconds.
-        floor: windows before this time are closed already.
+        known: all partitions that ever had a vote.
+        lateness: microseconds by which a watermark trails the event time.
+        idle_after: microseconds without an event after which a partition is idle.
+        now: present time in microseconds since 1970 UTC.
+        floor: end of the closed windows, below which the watermark never is; None if no window is closed.
     """
     if known and all(p.finished for p in known):
         at = max(p.event_time for p in known)
@@ -100,14 +107,14 @@ def merged_watermark(
 
 @dataclass
 class Monitor:
-    """One monitor over one store.
+    """Closes the windows of one store and runs the window detectors over them.
 
     Attributes:
         store: the store.
         settings: the settings of this process.
         owner: the name of this process in the lease.
         detectors: the window detectors to run.
-        progress: called after every step with the number of windows closed so far.
+        progress: called with the number of windows closed so far, after each transaction that closed some.
     """
 
     store: Store
@@ -126,21 +133,21 @@ class Monitor:
         self._position: int | None = None
 
     def stop(self) -> None:
-        """End after the current step."""
+        """Make `run` return after its current transaction."""
         self._stopping = True
 
     def run(self, *, until_end: bool = False, close: bool = False) -> int:
-        """Close windows.
+        """Close windows until `stop` is called.
 
         Args:
-            until_end: return when there is nothing to close.
-            close: also close windows above the watermark.
+            until_end: return as soon as there is no window to close.
+            close: also close windows after the watermark.
 
         Returns:
             The number of windows with votes that were closed.
 
         Raises:
-            StoreUnavailable: a migration has marked the windows stale.
+            StoreUnavailable: a migration has marked the window counts as stale.
         """
         closed = 0
         try:
@@ -159,7 +166,7 @@ class Monitor:
         return closed
 
     def explain_waiting(self) -> str:
-        """Return a sentence about what the next windows wait for; "" if there is no window left to close."""
+        """Return a sentence that says why the next windows are still open; "" if there is no window left to close."""
         with self.store.read() as connection:
             start = closed_windows.closed_until(connection)
             last = window_counts.last_start(connection)

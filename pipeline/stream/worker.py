@@ -1,9 +1,9 @@
 """The worker: claims partitions, writes batches, stops cleanly.
 
-Laws: every acknowledged vote is stored exactly once, with its fate; a batch of a partition that was reassigned is
-dropped, never written; SIGTERM ends the process after the current batch; a worker is healthy while it stores batches or
-proves that nothing is left to store (`liveness`); memory holds at most two batches, one being written and one waiting,
-so a slow store slows reading.
+Laws: every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is
+dropped, never written. SIGTERM ends the process after the current batch. A worker is healthy while it stores batches or
+has proof that nothing is left to store (`liveness`). At most two batches are in memory, one being written and one
+waiting, so a slow store slows the reading.
 """
 
 import time
@@ -52,7 +52,7 @@ class _PolledBatch:
 
 @dataclass
 class Worker:
-    """One worker over one source and one store.
+    """Reads one source into one store.
 
     Attributes:
         source, store, settings: the source to read, the store for the votes, and the settings of this process.
@@ -101,21 +101,24 @@ class Worker:
         self._liveness = Liveness(*watched, self.settings.progress_seconds, self.metrics)
 
     def stop(self) -> None:
-        """End after the current batch. Safe to call from a signal handler."""
+        """Make `run` return after the current batch. Safe to call from a signal handler."""
         self._stopping = True
 
     def healthy(self) -> tuple[bool, str]:
-        """Return whether the worker recently stored a batch or proved that nothing is left, and a sentence about it."""
+        """Return whether the worker is healthy (`liveness`), and a sentence about its last progress."""
         return self._liveness.healthy(self._outbox.problem)
 
     def run(self, *, until_end: bool = False) -> IngestTally:
-        """Work until stopped. With `until_end`, stop when everything that was there at the start is stored.
+        """Read and store votes until `stop` is called; return the tally of all batches.
+
+        Args:
+            until_end: return when all records are stored that the source had at the start.
 
         Raises:
             OffsetGap: votes were deleted or replaced before they were read.
             TooManyRejects: too many records are not votes.
-            StoreUnavailable: the database stayed away, or a migration marked the windows stale.
-            BrokerRefused: the broker does not let us read the votes or join the group.
+            StoreUnavailable: the database stayed unavailable, or a migration marked the window counts as stale.
+            BrokerRefused: the broker forbids us to read the votes or to join the consumer group.
         """
         ends = self._current_ends() if until_end else None
         try:

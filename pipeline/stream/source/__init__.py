@@ -7,7 +7,7 @@ record_sorter.py         sorts records by time in bounded memory
 kafka_url.py             kafka://… → servers and topic
 kafka_security.py        settings → the client's options for TLS and SASL
 kafka_connection.py      connects a client, and says why it cannot
-kafka_topics.py          what we may do with topics
+kafka_topics.py          which topics exist, and whether we may read and write them
 kafka_client.py          kafka-python's consumer with safe defaults, records → Chunk
 kafka_source.py          the votes topic, read as a member of a consumer group
 kafka_registry_topic.py  the registry topic, read without a group

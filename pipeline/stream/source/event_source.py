@@ -2,12 +2,12 @@
 
 Laws (tests/integration/test_sources.py checks them for every source):
 
-1. A partition is a sequence of records with growing offsets; reading from an offset gives the same records every time.
-2. An offset is always the *next* one to read. Offsets may have gaps: compare with <=, never = + 1.
-3. `assigned_partitions()` is what this worker may read now. When it changes, `generation()` grows; the worker drops a
-   batch that was polled before.
+1. A partition is a sequence of records with growing offsets. Reading from an offset gives the same records every time.
+2. An offset is always the *next* one to read. Offsets may have gaps, so the offset after n is not always n + 1.
+3. `assigned_partitions()` are the partitions that this worker may read now. When they change, `generation()` grows, and
+   the worker drops a batch that was polled before.
 4. Nothing is read from a partition before `seek`.
-5. The source does not store progress: the store does.
+5. The source does not store how far it was read; the store does.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The source's name in the store: stable for one log, different for different logs."""
+        """The source's name in the store. The same log always has the same name, another log has another name."""
         ...
 
     def generation(self) -> int:
-        """Return a counter that grows whenever `assigned_partitions` changes."""
+        """Return a number that grows whenever `assigned_partitions` changes."""
         ...
 
     def assigned_partitions(self) -> list[int]:
@@ -34,43 +34,43 @@ class Source(Protocol):
         ...
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return for each partition the first offset still available, and the next offset to be written."""
+        """Return partition → (first available offset, next offset to be written) for the given partitions."""
         ...
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return partition → next offset to be written, as of the last fetches. Makes no request."""
+        """Return partition → next offset to be written, as far as earlier fetches have shown. Makes no request."""
         ...
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
-        """Return the partitions whose log is no longer the log that was read.
+        """Return the partitions whose log was replaced: a record that was read is no longer there.
 
         Args:
-            read: partition → offset of a record that was read, and its append time in microseconds.
+            read: partition → (offset of a record that was read, its append time in microseconds).
         """
         ...
 
     def all_partitions(self) -> list[int]:
-        """Return every partition, assigned to this worker or not."""
+        """Return all partitions, including those that are not assigned to this worker."""
         ...
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Continue at these offsets."""
+        """Make `poll` continue at these offsets, given as partition → next offset to read."""
         ...
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Return up to `limit` records; wait at most `seconds` for the first one."""
+        """Return up to `limit` records, one chunk per partition. Wait at most `seconds` for the first record."""
         ...
 
     def heartbeat(self) -> None:
-        """Keep the assignment without reading; called every second while the worker waits for a slow store."""
+        """Keep the assigned partitions without reading. Called once per second while the worker waits for the store."""
         ...
 
     def positions(self) -> Mapping[int, int]:
-        """Return the next offset to read of each partition, past gaps at the end of the log."""
+        """Return partition → next offset to read. A gap at the end of the log is skipped."""
         ...
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Report offsets up to which records are stored, for displays of lag only."""
+        """Report partition → next offset to store, for displays of lag only."""
         ...
 
     def close(self) -> None:
@@ -79,13 +79,14 @@ class Source(Protocol):
 
 
 def find_offset_gap(source: str, partition: int, wanted: int, first: int, end: int) -> OffsetGap | None:
-    """Return the error if reading cannot continue at `wanted`, else None.
+    """Return an error if reading cannot continue at the offset `wanted`, else None.
 
     Args:
         source: name of the source.
         partition: the source's number of the partition.
         wanted: the next offset to read.
-        first, end: the first offset that is available, and the next offset to be written.
+        first: the first available offset.
+        end: the next offset to be written.
     """
     where = f"{source}, partition {partition}"
     if wanted < first:

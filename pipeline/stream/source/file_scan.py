@@ -1,7 +1,7 @@
 """Reads the records of a file from its beginning: the digest of all records so far, and the times of records.
 
-The digest is over records and not over bytes, so it is the same for every format, and a file that grew still begins
-with the records that were read.
+The digest is computed from the records, not from the bytes of the file. It is therefore the same in every format, and
+stays the same for the first records of a file to which records were appended.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class FileScan:
         self.at = 0
 
     def take(self, limit: int) -> list[bytes]:
-        """Return the next records: a few thousand, `limit`, or all that are left."""
+        """Return the next records: at most `limit`, and at most 5,000; an empty list at the end of the file."""
         step = list(islice(self._records, min(_STEP, limit)))
         self._lengths.update(np.fromiter(map(len, step), dtype="<i8", count=len(step)).tobytes())
         self._bytes.update(b"".join(step))
@@ -41,7 +41,7 @@ class FileScan:
         return step
 
     def digest(self) -> bytes:
-        """Return SHA-256 over the records taken so far, each with its length."""
+        """Return a SHA-256 digest of the records taken so far and of their lengths."""
         return hashlib.sha256(self._lengths.digest() + self._bytes.digest()).digest()
 
 
@@ -56,10 +56,13 @@ _NO_TIME = (ValueError, RecursionError, OverflowError)
 
 
 def record_times(records: Sequence[bytes], before: int) -> Int64:
-    """Return the time of each record.
+    """Return the `cast_at` of each record, int64[n] in microseconds since 1970 UTC.
+
+    A record without a readable time gets the time of the record before it.
 
     Args:
-        before: time of the record before these; a record without a readable time gets the time of the record before it.
+        records: n records.
+        before: time of the record before the first of them.
     """
     try:
         return to_times([_decode(record).cast_at for record in records])

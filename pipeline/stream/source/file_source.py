@@ -1,10 +1,11 @@
-"""A battle file as a source. All files of a store are one source with one partition, read in turn.
+"""A battle file as a source. All files of a store form one source with one partition, and are read one after another.
 
-The new part of a file is one *reading*: its records in the order of time, at new offsets that follow the previous
-reading. An interrupted reading continues with the same records at the same offsets.
+A *reading* is the pass over the new records of a file. It sorts them by time and gives them new offsets, which follow
+those of the previous reading. An interrupted reading continues with the same records at the same offsets.
 
-A file is recognised by the digest of the records that were read, not by its name. Appended records are a new reading.
-If a file differs before its end, the whole file is read again; votes that are stored already are found by their ids.
+A file is recognised by the digest of the records that were read, not by its name. Records that were appended to it
+since are a new reading. If earlier records were changed, the whole file is read again, and votes that are stored
+already become duplicates.
 
 Not handled: which process may read files into the store now, and where readings are stored (`stream.file_intake`).
 """
@@ -25,7 +26,7 @@ from pipeline.stream.source.record_sorter import RecordBlock, RecordSorter
 from pipeline.vocabulary.visible_text import visible
 
 FILES = "file:votes"
-"""The name of the source of all files."""
+"""The name of the source that consists of all files."""
 
 
 @dataclass(slots=True)
@@ -41,8 +42,9 @@ class FileSource:
 
     Attributes:
         path: the file.
-        waits: text at the end of the file that was not read, "" if there is none.
-        changed: number of records that were read from this file before and are no longer its beginning.
+        waits: text at the end of the file that is not a complete record yet, "" if there is none.
+        changed: number of records that an earlier reading took from a file of this name, if this file does not begin
+            with them; else 0.
     """
 
     name = FILES
@@ -71,12 +73,12 @@ class FileSource:
         """Read the file, find its new records, and sort these by time.
 
         Args:
-            known: the readings of the store, of all files.
-            next_offset: next offset of the partition: a reading that ends later was interrupted.
-            keep: called every few thousand records.
+            known: the readings of all files that the store knows.
+            next_offset: next offset of the partition. A reading that ends after it was interrupted.
+            keep: called after every few thousand records.
 
         Returns:
-            The readings to do: an interrupted reading, a new reading, both, or none.
+            The readings that must be done: interrupted readings of this file, then a reading of its new records.
         """
         self.close()
         self.waits = ""
@@ -134,12 +136,12 @@ class FileSource:
         return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
 
     def number(self, readings: Sequence[FileReading]) -> None:
-        """Set the store's numbers of the readings that `prepare` returned."""
+        """Replace the readings that `prepare` returned by the same readings with the store's numbers."""
         for part, reading in zip(self._parts or [], readings, strict=True):
             part.reading = reading
 
     def generation(self) -> int:
-        """Always the same number: the assignment of a file never changes."""
+        """Return 1: the assigned partitions of a file never change."""
         return 1
 
     def assigned_partitions(self) -> list[int]:
@@ -155,15 +157,15 @@ class FileSource:
         return {number: (0, np.iinfo(np.int64).max) for number in partitions}
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return nothing: the end is unknown until the file is read."""
+        """Return an empty mapping: the end is unknown until the file is read."""
         return {}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
-        """Return no partition: the records that were read from a file are recognised by their digest."""
+        """Return an empty list: whether a file was replaced is decided by the digest of its records."""
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Continue at an offset. A file that was not prepared is read as if all its records were new."""
+        """Make `poll` continue at an offset. Without a call of `prepare` before, all records of the file are new."""
         if self._parts is None:
             self.prepare()
         self._next = offsets[0]
@@ -177,7 +179,7 @@ class FileSource:
                     yield part, block
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:  # noqa: ARG002  # a file never waits
-        """Return the next records; an empty list at the end of the file."""
+        """Return the next records as one chunk in a list; an empty list at the end of the file."""
         if self._blocks is None:
             return []
         taken: list[RecordBlock] = []
@@ -202,17 +204,17 @@ class FileSource:
         return Chunk(0, offsets, read_at, values, records, self._next, of_file=True)
 
     def heartbeat(self) -> None:
-        """Do nothing: a file is never reassigned."""
+        """Do nothing: a file is never assigned to another worker."""
 
     def positions(self) -> Mapping[int, int]:
-        """Return the next offset to read."""
+        """Return {0: next offset to read}."""
         return {0: self._next}
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
         """Do nothing: no display shows a file's lag."""
 
     def close(self) -> None:
-        """Release the temporary files."""
+        """Delete the temporary files."""
         for part in self._parts or []:
             part.sorter.close()
         self._parts, self._blocks, self._open = None, None, None

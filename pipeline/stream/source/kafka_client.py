@@ -1,7 +1,7 @@
-"""The Kafka consumer that all readers of topics share, the cluster id, and polled records as a `Chunk`.
+"""Creates Kafka clients with safe options, reads the cluster id, and turns polled records into a `Chunk`.
 
-Four of kafka-python's defaults are unsafe. Reset to latest, reading of uncommitted records and accidental creation of
-topics are changed here; auto-commit is changed where a group is joined.
+Four of kafka-python's defaults are unsafe. Three are changed here: to reset to the latest offset, to read uncommitted
+records, and to create topics by accident. Automatic commits are switched off where a consumer group is joined.
 """
 
 from collections.abc import Mapping
@@ -35,11 +35,16 @@ _NONE: Mapping[str, bytes] = {}
 
 
 def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> KafkaConsumer:
-    """Return a client that reads committed records only, creates no topic and never resets its offset.
+    """Return a consumer that reads committed records only, creates no topic and never resets its offset.
+
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        security: from `client_security`.
+        options: options of the client, which take precedence over the safe options.
 
     Raises:
         BrokerUnavailable: no broker answers.
-        BrokerRefused: it does not let us in.
+        BrokerRefused: the broker refuses our login.
     """
     safe = {
         "auto_offset_reset": "none",
@@ -52,21 +57,21 @@ def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: A
 
 
 def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminClient:
-    """Return an administration client.
+    """Return a connected administration client.
 
     Raises:
         BrokerUnavailable: no broker answers.
-        BrokerRefused: it does not let us in.
+        BrokerRefused: the broker refuses our login.
     """
     return connect(KafkaAdminClient, bootstrap, security, request_timeout_ms=CONNECT_MS)
 
 
 def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
-    """Return the id of the cluster, and check that we may read a topic of it.
+    """Return the id of a Kafka cluster, after checking that we may read a topic of the cluster.
 
     Raises:
-        BrokerUnavailable: no broker answers, or it has no such topic.
-        BrokerRefused: the broker refuses our login, or reading the topic.
+        BrokerUnavailable: no broker answers, or the topic is missing.
+        BrokerRefused: the broker refuses our login, or forbids us to read the topic.
     """
     admin = connect_admin(bootstrap, security)
     try:
@@ -83,7 +88,7 @@ def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> st
 
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:
-    """Return the polled records of one partition as a chunk."""
+    """Return the polled records of one partition, at least one, as a chunk."""
     headers = [dict(r.headers) if r.headers else _NONE for r in records]
     marks = [_marks(found) for found in headers]
     return Chunk(

@@ -1,7 +1,8 @@
 """Creates clients of kafka-python whose errors say why they cannot connect.
 
-The library tries again until a timeout, and its error then gives no reason. Here the last failure of each broker is
-kept, and a refusal (a certificate, a login) by every broker ends the first connection at once.
+The library repeats a failed connection until a timeout, and its error then gives no reason. Here the last failure of
+each broker is kept. If every broker refuses the first connection because of a certificate or a login, the attempt ends
+at once.
 """
 
 import logging
@@ -117,33 +118,33 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
 
 
 class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not typed
-    """The library's network client over a manager that keeps failures."""
+    """The library's network client, with a connection manager that keeps the last failure of each broker."""
 
     def __init__(self, **configs: Any) -> None:
         net = NetworkSelector(**configs)
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
-        """Return the last failure of a broker, preferably a refusal; None without failures."""
+        """Return the last failure of a broker; a refusal, if there is one; None if no connection failed."""
         failures: list[BaseException] = list(self._manager.failures.values())
         refused = [error for error in failures if _refusal(error, self._manager.config)]
         found = refused or failures
         return found[-1] if found else None
 
     def end(self) -> None:
-        """Close the connections and end the thread of a client that could not be created."""
+        """Close the connections, and end the thread of the client."""
         self.close()
         self._net.stop()
 
 
 def connect(make: Callable[..., Client], bootstrap: str, security: Security, **options: Any) -> Client:
-    """Make a client of kafka-python and connect it.
+    """Create a client of kafka-python, and connect it.
 
     Args:
-        make: KafkaConsumer, KafkaProducer or KafkaAdminClient.
+        make: the class of the client: KafkaConsumer, KafkaProducer or KafkaAdminClient.
         bootstrap: HOST:PORT of brokers, separated by commas.
         security: from `client_security`.
-        options: the client's other options.
+        options: all other options of the client.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -167,7 +168,13 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """Return our error for a connection that failed."""
+    """Return the error to raise for a failed connection: BrokerRefused if the brokers refuse us, and why.
+
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        error: the error of the library.
+        security: options of the client.
+    """
     if why := _refusal(error, security):
         return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")
     found = str(security["security_protocol"])
@@ -179,11 +186,11 @@ def explained(bootstrap: str, error: BaseException, security: Security) -> Broke
 
 
 def broker_error(where: str, error: BaseException) -> Unavailable:
-    """Return our error for a request that failed; a refusal by an ACL is reported as such.
+    """Return the error to raise for a failed request: BrokerRefused for a refusal by an access rule.
 
     Args:
-        where: the request and the broker.
-        error: the error of the client.
+        where: the request and the broker, for the message.
+        error: the error of the library.
     """
     if isinstance(error, GroupAuthorizationFailedError):
         return BrokerRefused(f"{where}: no ACL lets us join consumer group {_named(error)} (READ on the group)")

@@ -1,7 +1,8 @@
 """The registry topic of Kafka: one partition, read from any offset, without a consumer group.
 
-Every worker may read it; the store keeps the position (`store.votes.registry_events.append`).
-Law: an offset is always the next one to read; no record is skipped.
+Every worker may read the topic. The store keeps the position (`store.votes.registry_events`).
+
+Laws: an offset is always the next one to read. No record is skipped.
 """
 
 import time
@@ -18,7 +19,7 @@ from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 
 
 class RegistryTopic:
-    """A registry topic, which has one partition."""
+    """A client that reads one registry topic, which has one partition."""
 
     def __init__(self, bootstrap: str, topic: str, security: Security = PLAINTEXT) -> None:
         """Connect.
@@ -49,11 +50,11 @@ class RegistryTopic:
 
     @property
     def next_offset(self) -> int:
-        """The next offset that the client reads, past gaps at the end of the log."""
+        """The next offset that the client reads. A gap at the end of the log is skipped."""
         return self._empty_range[1]
 
     def end(self) -> int:
-        """Return the next offset to be written.
+        """Return the end of the topic: the next offset to be written.
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -61,10 +62,10 @@ class RegistryTopic:
         return self._bounds()[1]
 
     def poll(self, offset: int, limit: int, seconds: float) -> Chunk | None:
-        """Return up to `limit` records from an offset on, None if none arrive within `seconds`.
+        """Return up to `limit` records from `offset` on as a chunk; None if no record arrives within `seconds`.
 
         Raises:
-            OffsetGap: the log does not have that offset.
+            OffsetGap: the topic does not have this offset.
             BrokerUnavailable: the broker refuses the request.
         """
         if not self._empty_range[0] <= offset <= self._empty_range[1]:

@@ -1,7 +1,8 @@
 """Turns settings into kafka-python's options for TLS and SASL, which every client gets.
 
-Laws: a setting that would have no effect is an error, so that nobody who set TLS connects without it; a file that
-cannot be used is named before a broker is asked; a password is never shown, not even where the client logs its options.
+Laws: a setting that would have no effect is an error, so that nobody connects without TLS by mistake. A certificate or
+key file that cannot be used is named before any connection is made. Passwords are never shown, not even where the
+client logs its options.
 """
 
 import importlib
@@ -18,7 +19,7 @@ from pipeline.private_files import warn_if_open
 from pipeline.settings import PREFIX, Settings
 
 Security = Mapping[str, Any]
-"""Options of any client of kafka-python."""
+"""Options for TLS and SASL of any client of kafka-python."""
 
 PLAINTEXT: Security = {"security_protocol": "PLAINTEXT"}
 
@@ -58,10 +59,10 @@ class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is 
 
 
 def client_security(settings: Settings) -> Security:
-    """Return options for every Kafka client of this process.
+    """Return the options for TLS and SASL that every Kafka client of this process gets.
 
     Raises:
-        Usage: settings that contradict each other, or a file that cannot be used.
+        Usage: the settings contradict each other, or a certificate or key file cannot be used.
     """
     given = {name: getattr(settings, f"kafka_{name}") for name in (*_TLS, *_OAUTH, *_LOGIN, "sasl_mechanism")}
     protocol = settings.kafka_security_protocol

@@ -1,7 +1,7 @@
-"""A Kafka topic as a source, on kafka-python.
+"""A Kafka topic as a source, read with kafka-python.
 
-Rebalance listeners run on the client's IO thread, where a blocking call raises. So they only count, and the worker's
-loop acts on the count.
+The client calls rebalance listeners in its IO thread, where a blocking call raises an error. The listeners therefore
+only count rebalances, and the worker's loop reacts to the count.
 """
 
 import time
@@ -53,7 +53,7 @@ class _RebalanceCounter(ConsumerRebalanceListener):  # type: ignore[misc]  # the
 
 
 class KafkaSource:
-    """One worker's share of a topic, read as a member of a consumer group."""
+    """The partitions of a topic that are assigned to one worker as a member of a consumer group."""
 
     def __init__(
         self,
@@ -116,11 +116,11 @@ class KafkaSource:
         self._consumer.topics()
 
     def generation(self) -> int:
-        """Number of rebalances so far."""
+        """Return the number of rebalances so far."""
         return self._rebalances.generation
 
     def assigned_partitions(self) -> list[int]:
-        """Return the partitions assigned to this member now."""
+        """Return the partitions that are assigned to this worker now."""
         return sorted(tp.partition for tp in self._consumer.assignment())
 
     def all_partitions(self) -> list[int]:
@@ -135,7 +135,7 @@ class KafkaSource:
             raise broker_error(f"{self.name}: the broker did not return its partitions", error) from error
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Request the first and the next offset of each partition from the broker.
+        """Request from the broker partition → (first available offset, next offset to be written).
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -149,7 +149,7 @@ class KafkaSource:
         return {tp.partition: (first[tp], end[tp]) for tp in topic_partitions}
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Continue at these offsets; ignore partitions that are no longer assigned."""
+        """Make `poll` continue at these offsets. Partitions that are no longer assigned are ignored."""
         self._sought_in = self.generation()
         mine = set(self.assigned_partitions())
         self._sought = {number: offset for number, offset in offsets.items() if number in mine}
@@ -157,15 +157,19 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return the ends of the partitions that `seek` named, as of the last fetches."""
+        """Return partition → next offset to be written, as far as fetches since `seek` have shown."""
         assigned = self.assigned_partitions()
         known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
-        """Return the partitions whose log was truncated below the records that were read, and written to again.
+        """Return the partitions whose log was truncated before a record that was read, and written to again.
 
-        Fetches each record again with a separate client, so that the group's position does not move.
+        Each record is fetched again and its append time compared. A separate client fetches, so that the group's
+        position does not move.
+
+        Args:
+            read: partition → (offset of a record that was read, its append time in microseconds).
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -208,12 +212,13 @@ class KafkaSource:
         return [(number, TopicPartition(self._topic, number)) for number in numbers]
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Return records of the partitions that `seek` named.
+        """Return up to `limit` records of the partitions that `seek` named, one chunk per partition.
 
-        Returns an empty list while the broker is away: the client reconnects by itself, twice a second.
+        Wait at most `seconds` for the first record. While the broker does not answer, the list is empty, and the client
+        reconnects by itself, twice a second.
 
         Raises:
-            OffsetGap: the log does not have the next offset.
+            OffsetGap: a partition does not have its next offset.
             BrokerUnavailable: the broker refuses the client permanently.
         """
         pending, self._heartbeat_error = self._heartbeat_error, None
@@ -263,7 +268,7 @@ class KafkaSource:
             self._subscribe()
 
     def heartbeat(self) -> None:
-        """Stay in the group: poll with every partition paused."""
+        """Stay in the consumer group without reading: poll while every partition is paused."""
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)
         try:
@@ -274,14 +279,14 @@ class KafkaSource:
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
-        """Return the next offset of each partition that `seek` named."""
+        """Return partition → next offset to read, for the partitions that `seek` named."""
         return {
             number: self._consumer.position(TopicPartition(self._topic, number), timeout_ms=1000)
             for number in self._sought
         }
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Commit offsets to the group, for displays of lag; nothing else depends on these offsets."""
+        """Commit offsets to the consumer group. They are only for displays of lag."""
         self._consumer.commit_async(
             {TopicPartition(self._topic, n): OffsetAndMetadata(o, "", -1) for n, o in offsets.items()}
         )

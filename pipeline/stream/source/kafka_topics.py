@@ -1,4 +1,4 @@
-"""Asks the broker, in one request, what we may do with topics."""
+"""Asks the broker in one request which topics exist, and whether we may read and write them."""
 
 from collections.abc import Sequence
 from enum import Flag
@@ -9,7 +9,11 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopic
 
 
 class Access(Flag):
-    """Our access to a topic: missing, hidden from us by ACLs, or seen, and then open for reading, writing or both."""
+    """Our access to a topic.
+
+    MISSING: the topic does not exist. HIDDEN: access rules hide whether it exists. SEEN: it exists; READ and WRITE are
+    added if we may read and write it.
+    """
 
     MISSING = 0
     HIDDEN = 1
@@ -19,20 +23,20 @@ class Access(Flag):
 
     @property
     def may_read(self) -> bool:
-        """Whether we may fetch records."""
+        """Whether we may read records of the topic."""
         return Access.READ in self
 
     @property
     def may_write(self) -> bool:
-        """Whether we may produce records."""
+        """Whether we may write records to the topic."""
         return Access.WRITE in self
 
 
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
-    """Return our access to each topic.
+    """Return topic → our access to it.
 
     Raises:
-        kafka.errors.KafkaError: the broker does not answer, or names another error of a topic.
+        kafka.errors.KafkaError: the broker does not answer, or reports any other error for a topic.
     """
     if not topics:
         return {}
@@ -40,7 +44,12 @@ def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Ac
 
 
 def write_problem(found: Access, topic: str) -> str | None:
-    """Return why messages for a topic would not arrive, None if they would."""
+    """Return why we cannot write to a topic, or None if we can.
+
+    Args:
+        found: our access to the topic.
+        topic: name of the topic.
+    """
     if found is Access.MISSING:
         return f"topic {topic} is missing"
     if not found.may_write:

@@ -1,6 +1,6 @@
-"""Parses kafka://HOST:PORT,HOST:PORT…/TOPIC, the address of a cluster. Settings say how to log in.
+"""Parses kafka://HOST:PORT,HOST:PORT…/TOPIC, the address of a Kafka cluster. The login is in settings, not in the URL.
 
-Law: nothing in a URL is ignored; an unknown part is an error, which never repeats a password.
+Law: no part of a URL is ignored. An unknown part is an error, whose message never contains a password.
 """
 
 import re
@@ -16,15 +16,15 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def is_kafka_url(text: str) -> bool:
-    """Return whether a source is meant to be Kafka, rather than a file."""
+    """Return whether the address of a source begins like a Kafka URL. Any other address is a file."""
     return text.lower().startswith("kafka:")
 
 
 def parse_kafka_url(url: str) -> tuple[str, str]:
-    """Return the servers as HOST:PORT,HOST:PORT, and the topic, which is empty if the URL names none.
+    """Return the servers of a Kafka URL as HOST:PORT,HOST:PORT, and its topic, "" if it names none.
 
     Raises:
-        Usage: not such a URL.
+        Usage: the text is not a Kafka URL, or has a login, parameters or an invalid topic.
     """
     scheme, mark, rest = url.partition("://")
     if scheme.lower() != "kafka" or not mark:
@@ -47,10 +47,10 @@ def parse_kafka_url(url: str) -> tuple[str, str]:
 
 
 def check_topic(name: str) -> str:
-    """Return a topic's name.
+    """Return the name of a topic unchanged, after checking that Kafka accepts it.
 
     Raises:
-        Usage: Kafka has no topic of such a name.
+        Usage: the name is not 1 to 249 letters, digits, dots, dashes and underscores.
     """
     if not _TOPIC.fullmatch(name) or name in (".", ".."):
         raise Usage(f"expected a topic of 1 to 249 letters, digits, dots, dashes and underscores, got {name!r}")

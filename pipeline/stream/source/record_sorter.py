@@ -1,10 +1,10 @@
 """Sorts the records of a file by time in bounded memory.
 
-Records are collected until they fill a piece; a full piece is sorted and written to a temporary folder. Reading merges
-the pieces. Records that fit one piece stay in memory.
+Records are collected into pieces of about 64 MB. A full piece is sorted and written to a temporary folder. Reading
+merges the pieces block by block. If all records fit into one piece, they stay in memory.
 
-Laws: the order is (time, record number), whatever the sizes of the pieces; memory holds one piece, or one block of each
-piece.
+Laws: the order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece while
+records are added, and one block of each piece while they are read.
 """
 
 import errno
@@ -26,24 +26,30 @@ _SCHEMA = pa.schema([("at", pa.int64()), ("number", pa.int64()), ("value", pa.la
 
 @dataclass(frozen=True, slots=True)
 class RecordBlock:
-    """Records in order, with their times and record numbers (`at` and `number`, int64[n])."""
+    """Consecutive records of a sorted sequence.
+
+    Attributes:
+        at: int64[n], time of each record in microseconds.
+        number: int64[n], number of each record in the file.
+        values: n records.
+    """
 
     at: Int64
     number: Int64
     values: list[bytes]
 
     def take(self, rows: Int64) -> "RecordBlock":
-        """Return the records at these positions."""
+        """Return the records at these positions, in this order."""
         return RecordBlock(self.at[rows], self.number[rows], [self.values[row] for row in rows.tolist()])
 
     def split(self, row: int) -> tuple["RecordBlock", "RecordBlock"]:
-        """Return the first `row` records, and the others."""
+        """Return two blocks: the first `row` records, and all others."""
         head = RecordBlock(self.at[:row], self.number[:row], self.values[:row])
         return head, RecordBlock(self.at[row:], self.number[row:], self.values[row:])
 
 
 class RecordSorter:
-    """The records of one reading: added in the order of the file, read in the order of time."""
+    """Sorts the records of one reading: they are added in the order of the file and read in the order of time."""
 
     def __init__(self, piece_bytes: int = PIECE_BYTES, block_rows: int = BLOCK_ROWS) -> None:
         """Begin without records; at most `piece_bytes` of records stay in memory."""
@@ -55,12 +61,12 @@ class RecordSorter:
         self.size = 0
 
     def add(self, first: int, values: Sequence[bytes], at: Int64) -> None:
-        """Add records.
+        """Add consecutive records of the file.
 
         Args:
-            first: record number of the first of the records; the others follow.
+            first: number of the first of these records in the file.
             values: n records.
-            at: int64[n], time of each record.
+            at: int64[n], time of each record in microseconds.
 
         Raises:
             Unavailable: the temporary folder is full.
@@ -72,7 +78,7 @@ class RecordSorter:
             self._write_piece()
 
     def read(self, first: int = 0) -> Iterator[RecordBlock]:
-        """Yield the records in order, from position `first` of that order on."""
+        """Yield the records in order of time, as blocks; the first `first` records of this order are left out."""
         if self._pieces and self._open:
             self._write_piece()
         blocks = _merge([self._blocks(path) for path in self._pieces]) if self._pieces else iter([self._sorted()])
