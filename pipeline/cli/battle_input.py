@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import typer
 
 from pipeline.cli.ingest_notes import repeat_notes
-from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
@@ -20,10 +18,12 @@ from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
-from pipeline.ratings.method import ALL_VOTES, SENTENCES, Method, apply_method
+from pipeline.ratings.method import SENTENCES, apply_method
+from pipeline.settings.method_file import SHIPPED, load_method
 
 MethodOption = Annotated[
-    str, typer.Option(help="A TOML file with the rules by which votes are left out; none: every vote counts.")
+    str,
+    typer.Option(help="arena (the default), none (every vote counts), or a TOML file with rules that leave votes out."),
 ]
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
@@ -67,13 +67,13 @@ def read_input(
         path: a file, a folder of shards, a glob, or "-" for standard input.
         mapping: the user's names of columns and outcomes.
         skip_bad: whether to leave out records that are not votes.
-        method: a TOML file, "none", or "" for the shipped method.
+        method: "arena" or "" for the shipped method, "none", or a TOML file.
         step: called with the number of votes read since the last call.
 
     Raises:
         UnknownFormat, BadRecord, BadInput: the file, a record, or the method is wrong.
     """
-    rules, left_out = load_method(method), LeftOut(skip_bad)
+    rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
     with _named(path) as source:
         file = open_battles(source, mapping)
         read = read_battles(file, step, None, left_out)
@@ -114,24 +114,6 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
     others = len(battles) - len(kept)
     notes = [f"{len(apart)} models cannot be compared with the others; their {others:,} votes are not rated:"]
     return kept, notes + [f"  {one.model}: {one.reason}" for one in apart]
-
-
-def load_method(given: str) -> Method:
-    """Return the method in a file, the shipped method, or an empty one for "none".
-
-    Raises:
-        Usage: the file does not exist.
-        BadInput: the file is not a method.
-    """
-    if given == "none":
-        return ALL_VOTES
-    if not given:
-        shipped = files("pipeline").joinpath("data/method.toml")
-        return Method.parse(shipped.read_text(encoding="utf-8"), "method.toml")
-    path = Path(given)
-    if not path.is_file():
-        raise Usage(f"--method: expected a file or none, got {given}")
-    return Method.parse(path.read_text(encoding="utf-8"), path.name)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """migrate, pseudonym, rejects, doctor: a store's tables, its pseudonyms, its rejected records, its health."""
 
 import platform
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -11,11 +13,12 @@ from sqlalchemy.exc import DBAPIError
 from pipeline import jobs, settings
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.errors import IntegrityError
+from pipeline.errors import BadInput, IntegrityError, Usage
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store, now, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
+from pipeline.settings.method_file import load_method
 from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.db import database_facts
@@ -91,11 +94,13 @@ def doctor(
                      **{name: _version(name) for name in _PACKAGES}},
         "settings": [_setting(options, *each) for each in settings.sources().items()],
         "settings_digest": options.digest(),
+        "method": _method(options.method),
         "unknown_settings": settings.unknown(),
         "store": _store(store or options.store),
         **({"kafka": topics.describe(source, options)} if source else {}),
     }  # fmt: skip
-    faults = (report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since"))
+    faults = [report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since")]
+    faults.append(report["method"].get("error"))
     healthy = not any(faults) and report.get("kafka", {}).get("healthy", True)
     if as_json:
         emit({"healthy": healthy, **report})
@@ -106,6 +111,7 @@ def doctor(
             out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}")
         for name, origin in report["unknown_settings"].items():
             out.print(f"{name:42} unknown, ignored ({origin})")
+        out.print(_method_line(report["method"]), soft_wrap=True)
         for told in report["store"].pop("voter_share", ()):
             out.print(told, soft_wrap=True)
         for warning in report["store"].pop("quality_warnings", ()):
@@ -124,6 +130,22 @@ def doctor(
             out.print(f"kafka: {report['kafka']}", soft_wrap=True)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _method(given: str) -> dict[str, Any]:
+    """Return the method of the next refresh, or why it cannot be read."""
+    try:
+        found = load_method(given, f"{PREFIX}METHOD")
+    except (BadInput, Usage) as error:
+        return {"error": str(error)}
+    return {**asdict(found), "rules": list(found.rules), "sha256": found.digest()}
+
+
+def _method_line(method: Mapping[str, Any]) -> str:
+    if "error" in method:
+        return f"method: {method['error']}"
+    rules = ", ".join(method["rules"]) or "no rule: every vote counts"
+    return f"method {method['name']} ({method['sha256'][:16]}): {rules}"
 
 
 def _setting(options: Settings, name: str, source: str) -> dict[str, Any]:

@@ -1,32 +1,36 @@
-"""A method: the named rules by which votes are left out of a board.
+"""A method: the named rules by which votes are left out of a board, and which models and boards are shown.
 
-A rule leaves out each vote whose flag has the rule's value. A vote that does not state the flag is kept. A vote that
-several rules leave out is reported under the first of them.
+A rule leaves out the votes whose flag has a value. A vote that several rules name is counted under the first of them.
+A vote that does not say is counted.
 """
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import rfc8785
 
 from ..errors import BadInput
+from ..vocabulary.method_rules import RULE_BITS, SENTENCES
 from .battle_columns import BattleColumns
+
+__all__ = ["ALL_VOTES", "RULES", "SENTENCES", "Method", "apply_method"]
 
 RULES: Mapping[str, tuple[str, int]] = {
     "not_anonymous": ("anonymous", 0),
     "refusal": ("refusal", 1),
     "deduplicated": ("deduplicated", 1),
+    "identity_leak": ("identity_leak", 1),
+    "frequent_prompt": ("frequent_prompt", 1),
 }
-"""Name of a rule → the flag that the rule tests, and the value (1 true, 0 false) at which a vote is left out."""
+"""Rule → the flag of a vote in a file, and the value by which it is left out; in the order of RULE_BITS."""
 
-SENTENCES: Mapping[str, str] = {
-    "not_anonymous": "cast with the models' names in view",
-    "refusal": "on an answer that is a refusal",
-    "deduplicated": "left out by the publisher's deduplication of frequent prompts",
-}
-"""Name of a rule → the words that describe its votes in messages, as in "12 votes cast with …"."""
+_PRIVATE = ("hidden", "shown")
+_MOST = 10**12
+_KEYS = "name, [rules], [listing] and [boards]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +38,84 @@ class Method:
     """The rules of a board.
 
     Attributes:
-        name: name of the method.
-        rules: the names of its rules, in the order of RULES.
+        name: of the method.
+        rules: names in RULES, in their order there.
+        least_votes: a model with fewer votes is rated, and not listed on a board.
+        preliminary_votes: a model with fewer votes is marked as preliminary.
+        private_models: "hidden" if models under test are not listed, "shown" if they are.
+        least_board_votes: a category or language with fewer votes gets no board.
     """
 
     name: str
     rules: tuple[str, ...]
+    least_votes: int = 0
+    preliminary_votes: int = 0
+    private_models: str = "shown"
+    least_board_votes: int = 0
 
     @classmethod
     def parse(cls, text: str, source: str) -> "Method":
-        """Parse a method from a TOML document with a `name` and a table `[rules]` of rule names and true or false.
-
-        Args:
-            text: the TOML document.
-            source: where the document comes from, for error messages.
+        """Parse a TOML document: `name`, and the tables `[rules]`, `[listing]` and `[boards]`, each of which may lack.
 
         Raises:
-            BadInput: the text is not TOML, names an unknown rule, or has a value that is neither true nor false.
+            BadInput: not TOML, or an unknown table, key or value; names the source, and what was expected and found.
         """
         try:
             document: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"{source}: expected TOML: {error}") from None
-        rules = document.pop("rules", {})
+        tables = {table: document.pop(table, {}) for table in ("rules", "listing", "boards")}
         name = document.pop("name", "")
-        if document or not isinstance(rules, dict) or not isinstance(name, str) or not name:
-            raise BadInput(f'{source}: expected name = "…" and a table [rules], got {text[:80]!r}')
-        for rule, value in rules.items():
-            if rule not in RULES or not isinstance(value, bool):
-                raise BadInput(
-                    f"{source}: expected a rule of {', '.join(RULES)} with true or false, got {rule} = {value}"
-                )
-        return cls(name, tuple(rule for rule in RULES if rules.get(rule)))
+        if document or not all(isinstance(table, dict) for table in tables.values()):
+            raise BadInput(f"{source}: expected {_KEYS}, got {', '.join(document) or text[:80]!r}")
+        if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+            raise BadInput(f'{source}: expected name = "…" of 1 to 200 visible characters, got {name!r:.80}')
+        listing = {"private_models": "hidden", **tables["listing"]}
+        return cls(
+            name,
+            _rules(tables["rules"], source),
+            private_models=_choice(listing.pop("private_models"), source),
+            **_numbers(listing, ("least_votes", "preliminary_votes"), "listing", source),
+            **{f"least_board_{key.removeprefix('least_')}": value
+               for key, value in _numbers(tables["boards"], ("least_votes",), "boards", source).items()},
+        )  # fmt: skip
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the method in canonical JSON, 64 hexadecimal digits."""
+        return hashlib.sha256(rfc8785.dumps({**asdict(self), "rules": list(self.rules)})).hexdigest()
+
+
+def _rules(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
+    for rule, value in table.items():
+        if rule not in RULE_BITS or not isinstance(value, bool):
+            raise BadInput(
+                f"{source}: expected a rule of {', '.join(RULES)} with true or false, got {rule} = {value!r:.80}"
+            )
+    return tuple(rule for rule in RULES if table.get(rule))
+
+
+def _numbers(table: Mapping[str, Any], names: tuple[str, ...], where: str, source: str) -> dict[str, int]:
+    for key, value in table.items():
+        if key not in names or type(value) is not int or not 0 <= value <= _MOST:
+            raise BadInput(
+                f"{source}: [{where}]: expected {' or '.join(names)} with a whole number of votes, "
+                f"got {key} = {value!r:.80}"
+            )
+    return dict(table)
+
+
+def _choice(value: Any, source: str) -> str:
+    if value not in _PRIVATE:
+        raise BadInput(f"{source}: [listing]: expected private_models = {' or '.join(_PRIVATE)}, got {value!r:.80}")
+    return str(value)
 
 
 ALL_VOTES = Method("none", ())
-"""The method without rules, which leaves no vote out."""
+"""Leaves no vote out, and lists every model."""
 
 
 def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns, dict[str, int]]:
-    """Return the votes that the method keeps, and rule → number of votes that the rule leaves out.
-
-    A rule is missing from the second result if the votes do not have its flag.
-    """
+    """Return the votes that count, and for each rule the number of votes that it leaves out."""
     counts = np.ones(len(battles), dtype=np.bool_)
     left_out: dict[str, int] = {}
     for rule in method.rules:

@@ -2,6 +2,7 @@
 
 - `checks`: types of single settings, messages about bad values, and which settings are secret.
 - `model`: `Settings`, one class with every setting's name, default, range and reason.
+- `method_file`: reads the method that a setting or an option names.
 - `loading`: reads the values (`load`), lets a caller replace them (`override`), and finds unknown variables.
 """
 

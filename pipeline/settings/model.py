@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
         least_share: an alert is opened when the largest comparable group of models has a smaller share of the votes. A
             refresh is refused below half of the votes, or below this share if it is smaller.
+        method: which votes the defended view and the boards by category and language count, and what is listed: "arena"
+            for the shipped method, "none" to count every vote, or a TOML file. A snapshot states its method apart from
+            the settings.
         hold_places: a candidate that moves a model of the top by more places than this waits for a person; 0: none
             does.
         hold_top: the first so many ranks are the top.
@@ -119,6 +122,7 @@ class Settings(BaseSettings):
     anchor: Anchor = "mixtral-8x7b-instruct-v0.1=1114"
     auto_voter: bool = True
     least_share: float = Field(default=0.95, ge=0, le=1)
+    method: str = "arena"
     hold_places: int = Field(default=0, ge=0, le=10_000)
     hold_top: int = Field(default=10, ge=1, le=10_000)
     appeals: Address = ""
