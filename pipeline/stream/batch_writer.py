@@ -120,13 +120,11 @@ def write_batch(
     """Write one batch inside the caller's transaction.
 
     Args:
-        connection: the transaction.
         chunks: the polled records; the ends of the chunks become the next offsets.
         decoded: the same records, decoded.
         numbers: numbers of names, from `number_names`.
         owned: the source's partition number → the worker's partition; not changed here.
         references: cache of references, refreshed here.
-        context: values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 
     Raises:
