@@ -1,11 +1,11 @@
-"""`score_retraction` on published snapshots: vote counts and names that a board's history takes back.
+"""The audit `score_retraction` on published snapshots: finds vote counts that fell and names that were removed.
 
-Voters never withdraw votes. A cumulative count that is lower in a later snapshot, or a missing name, means that scores
-were recomputed, cleaned, renamed or withdrawn. Published: counts fell in 73 of 87 transitions of a text board between
-June 2024 and August 2025, and 91 of its 309 names were gone at the end.
+Voters cannot withdraw votes. So if a cumulative vote count is lower in a later snapshot or a name is missing, scores
+were recomputed, cleaned, renamed or withdrawn. On a published text board, counts fell in 73 of 87 transitions between
+June 2024 and August 2025, and 91 of its 309 names were missing at the end.
 
-Blind spot: the reason. A public notice, a removal of duplicates, a silent withdrawal and a new name for the same model
-look alike here. If a snapshot lists a name twice, the larger count is used; `names_twice` lists such names.
+Blind spot: the reason for a change. An announced removal, a removal of duplicates, a silent withdrawal and a new name
+for the same model look the same here. If a snapshot lists a name twice, the larger count is used.
 """
 
 from collections import Counter
@@ -23,7 +23,15 @@ from pipeline.formats.published_boards import PublishedBoard
 
 @dataclass(frozen=True, slots=True)
 class VoteCountDrop:
-    """A vote count that is lower in the later of two snapshots. `model` is None for the board's total."""
+    """A vote count that is lower in the later of two successive snapshots.
+
+    Attributes:
+        start: day of the earlier snapshot.
+        end: day of the later snapshot.
+        before: number of votes in the earlier snapshot.
+        after: number of votes in the later snapshot.
+        model: name of the model; None for the total of the board.
+    """
 
     start: date
     end: date
@@ -34,7 +42,13 @@ class VoteCountDrop:
 
 @dataclass(frozen=True, slots=True)
 class RemovedName:
-    """A name that the last snapshot lacks; the last day on which a snapshot had it, and its votes there."""
+    """A model name that an earlier snapshot has and the last snapshot lacks.
+
+    Attributes:
+        model: the name.
+        last_seen: day of the last snapshot with this name.
+        votes: number of its votes in that snapshot.
+    """
 
     model: str
     last_seen: date
@@ -43,13 +57,14 @@ class RemovedName:
 
 @dataclass(frozen=True, slots=True)
 class StyleShifts:
-    """Ranks under style control against plain ranks, in one snapshot.
+    """Differences between ranks with and without style control in one snapshot.
 
     Attributes:
+        day: day of the snapshot.
         compared: number of models with both ranks.
         shifted: number of these models whose two ranks differ.
-        mean: mean of |style rank − rank| in places.
-        models: (model, rank, rank under style control) of shifted models, the largest shift first, then by rank.
+        mean: mean of |style rank − rank| over the compared models, in places.
+        models: name, rank and rank under style control of each shifted model, largest shift first, then by rank.
     """
 
     day: date
@@ -61,13 +76,16 @@ class StyleShifts:
 
 @dataclass(frozen=True, slots=True)
 class VoteShares:
-    """Shares of the votes of a snapshot; a battle counts for both of its models.
+    """Shares of the votes of one snapshot. Each vote counts for both models of its battle.
 
     Attributes:
-        total: the sum of the models' counts.
-        organizations, licenses, groups: share by organisation, by licence as published, and by licence group.
-        hhi: concentration over organisations.
-        gini: inequality over models.
+        day: day of the snapshot.
+        total: the sum of the models' vote counts.
+        organizations: organisation → share of `total`.
+        licenses: licence as published → share of `total`.
+        groups: licence group → share of `total`.
+        hhi: concentration over organisations, the sum of the squared shares.
+        gini: Gini coefficient of the vote counts of models.
     """
 
     day: date
@@ -84,14 +102,15 @@ class BoardHistory:
     """Changes over the published snapshots of one board.
 
     Attributes:
+        board: name of the board.
         days: days of the snapshots, ascending.
-        falls: every vote count of a model that fell.
-        total_falls: every total vote count of the board that fell.
-        names_seen: number of names in all snapshots.
+        falls: each decrease of a model's vote count from one snapshot to the next.
+        total_falls: each decrease of the board's total vote count from one snapshot to the next.
+        names_seen: number of different names in all snapshots.
         gone: names that the last snapshot lacks, sorted by name.
-        names_twice: (day, name) of names that a snapshot lists more than once.
-        style: one entry for each snapshot with ranks under style control.
-        shares: one entry for each snapshot with votes.
+        names_twice: day and name for each name that a snapshot lists more than once.
+        style: one entry for each snapshot that has ranks under style control.
+        shares: one entry for each snapshot that has votes.
         top: changes of the first place.
     """
 
@@ -108,7 +127,7 @@ class BoardHistory:
 
     @property
     def transitions(self) -> int:
-        """Number of pairs of neighbouring snapshots."""
+        """Number of transitions, which are pairs of successive snapshots."""
         return len(self.days) - 1
 
     @property
@@ -123,7 +142,11 @@ class BoardHistory:
 
 
 def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
-    """Compare each snapshot of one board with the next. Takes at least one snapshot, oldest first."""
+    """Compare each snapshot of one board with the next.
+
+    Args:
+        snapshots: at least one snapshot of the board, oldest first.
+    """
     counts = [_votes(snapshot) for snapshot in snapshots]
     falls, total_falls = [], []
     for (earlier, before), (later, after) in pairwise(zip(snapshots, counts, strict=True)):
@@ -153,7 +176,7 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
 
 
 def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
-    """Compare ranks under style control with plain ranks; models that lack one of the two are skipped."""
+    """Compare the ranks with and without style control in one snapshot. Models that lack either rank are skipped."""
     rows = np.flatnonzero(np.isfinite(snapshot.rank) & np.isfinite(snapshot.style_rank))
     shift = np.abs(snapshot.style_rank[rows] - snapshot.rank[rows])
     order = sorted(range(len(rows)), key=lambda k: (-shift[k], snapshot.rank[rows[k]]))

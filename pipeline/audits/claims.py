@@ -1,18 +1,22 @@
-"""`benchmark_claim`, `perturbation_gap`, `arena_gap`: claimed scores against measured scores.
+"""The audits `benchmark_claim`, `perturbation_gap` and `arena_gap`: compare claimed scores with measured scores.
 
-benchmark_claim    z = (claimed p − measured q)/√(p(1−p)/n + q(1−q)/m), unpooled variances, n and m questions.
-                   Published: GSM8K 92.1 → 78.8 (n = 1,319) z = 9.9, HumanEval 74.3 → 62.9 (n = 164) z = 2.2, which is
-                   not below .01.
-perturbation_gap   the same questions in another wording. A harder wording costs every model something, so a model's
-                   loss is compared with the median loss of its peers.
-arena_gap          difference in differences: a model trained on an arena's prompts gains on benchmarks of such prompts
-                   and on no others. Published: with 0, 30, 70% of the training from an arena the score was 23.5, 42.7,
-                   49.9% on one benchmark and 66.5, 64.4, 65.9% on another (Singh et al. 2025, "The Leaderboard
-                   Illusion", section 4).
+benchmark_claim    tests a claimed share p of n questions against a measured share q of m questions with
+                   z = (p − q)/√(p(1−p)/n + q(1−q)/m). Published examples: GSM8K 92.1% claimed and 78.8% measured
+                   (n = 1,319) has z = 9.9. HumanEval 74.3% and 62.9% (n = 164) has z = 2.2, whose p-value is above
+                   0.01.
+perturbation_gap   compares scores before and after the questions are worded differently. A harder wording lowers every
+                   model's score, so a model's loss is compared with the median loss of the other models.
+arena_gap          compares a model's gain on arena-like benchmarks with its gain on other benchmarks. A model that was
+                   trained on an arena's prompts gains on arena-like benchmarks only. Published example: with 0, 30 and
+                   70% of the training data from an arena, the score was 23.5, 42.7 and 49.9% on an arena-like
+                   benchmark, and 66.5, 64.4 and 65.9% on another (Singh et al. 2025, "The Leaderboard Illusion",
+                   section 4).
 
-Laws: proportions are in [0, 1]; a test fires only in the suspected direction, with the two-sided p-value.
-Blind spot: a different prompt, harness or number of shots explains a gap as well as a false claim does. Two results on
-the same questions are correlated: the independent standard errors used here are then too large, never too small.
+Laws: scores are shares in [0, 1]. A test fires only in the suspected direction and uses the two-sided p-value.
+
+Blind spot: a different prompt, harness or number of shots can explain a gap as well as a false claim can. Two results
+on the same questions are correlated. The standard errors assume independence, so for such results they are too large
+and the tests are conservative.
 
 >>> claim = benchmark_claim("m", "GSM8K", Score(0.921, 1319), Score(0.788, 1319))
 >>> round(claim.z, 1), claim.fires
@@ -34,7 +38,7 @@ from pipeline.errors import BadCounts
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A share of n questions that were answered correctly.
+    """A benchmark score: the share of n questions that a model answered correctly.
 
     Raises:
         BadCounts: the share is not in [0, 1], or n is below 1.
@@ -49,19 +53,21 @@ class Score:
 
     @property
     def variance(self) -> float:
-        """Variance of the share. A share of 0 or 1 is moved by half an answer (Agresti-Coull), so it is never 0."""
+        """Variance of the share. For a share of 0 or 1, half an answer is added or taken away, so it is never 0."""
         inside = min(max(self.share, 0.5 / self.n), 1 - 0.5 / self.n)
         return inside * (1 - inside) / self.n
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreTest:
-    """A difference of two scores, tested against its expected value.
+    """The test of whether a difference of scores is larger than expected.
 
     Attributes:
-        gap: the difference in the suspected direction.
-        expected: expected value of `gap`.
-        z: gap − expected, in standard errors of the gap.
+        model: the model.
+        benchmark: name of the benchmark.
+        gap: the difference of the scores as shares, positive in the suspected direction.
+        expected: the expected value of `gap` if nothing is wrong.
+        z: (gap − expected) divided by its standard error.
         p_value: two-sided p-value of z.
     """
 
@@ -74,15 +80,21 @@ class ScoreTest:
 
     @property
     def fires(self) -> bool:
-        """Whether the gap is larger than expected, at level ALPHA."""
+        """Whether the gap is larger than expected and the p-value is below ALPHA."""
         return self.gap > self.expected and self.p_value < ALPHA
 
 
 def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -> tuple[Score, Score]:
     """Return the claimed and the measured score as shares. If either is above 1, both are taken as percentages.
 
+    Args:
+        claimed: the claimed score.
+        claimed_n: number of questions of the claim; None to use `n`.
+        measured: the measured score.
+        n: number of questions of the measurement.
+
     Raises:
-        BadCounts: as for `Score`.
+        BadCounts: for the same reasons as `Score`.
     """
     scale = 100.0 if max(claimed, measured) > 1 else 1.0
     return Score(claimed / scale, claimed_n or n), Score(measured / scale, n)
@@ -90,7 +102,7 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """A claimed score with its source, and a measured score with its evaluator."""
+    """A claimed score with its source, and a measured score of the same model and benchmark with its evaluator."""
 
     model: str
     benchmark: str
@@ -101,13 +113,13 @@ class ClaimCheck:
 
 
 def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> ScoreTest:
-    """Test a claimed score against a measured one."""
+    """Test whether a claimed score is higher than the measured score."""
     gap = claimed.share - measured.share
     return _tested(model, benchmark, gap, 0.0, claimed.variance + measured.variance)
 
 
 def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str, evaluator: str) -> Finding | None:
-    """Return the finding about a claim. None if the test does not fire."""
+    """Return the finding about a claim that is too high; None if the test does not fire."""
     if not test.fires:
         return None
     what = (
@@ -124,7 +136,13 @@ def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str,
 
 @dataclass(frozen=True, slots=True)
 class AccuracyDrop:
-    """The loss of a score (share before − share after) when n questions are worded otherwise, and its variance."""
+    """The loss of a score when n questions are worded differently.
+
+    Attributes:
+        n: number of questions.
+        loss: share before minus share after.
+        variance: variance of `loss`.
+    """
 
     n: int
     loss: float
@@ -132,17 +150,21 @@ class AccuracyDrop:
 
 
 def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
-    """Return the loss from two scores alone. Treats the questions as different, which is conservative."""
+    """Return the loss between two scores. The two sets of questions are taken as independent, which is conservative."""
     return AccuracyDrop(min(before.n, after.n), before.share - after.share, before.variance + after.variance)
 
 
 def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
-    """Test each model's loss against the median loss of the others.
+    """Test for each model whether its loss is larger than the median loss of the other models.
 
-    The variance includes the variance of the median, (1.2533 s)²/m for m normal losses with standard deviation s.
+    The variance includes the variance of the median: (1.2533 s)²/m for m normal losses with standard deviation s.
+
+    Args:
+        benchmark: name of the benchmark.
+        drops: model → its loss.
 
     Raises:
-        BadCounts: fewer than three models, so that there are no peers.
+        BadCounts: there are fewer than three models.
     """
     if len(drops) < 3:
         raise BadCounts(f"expected at least three models to be peers of each other, got {len(drops)}")
@@ -156,10 +178,13 @@ def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple
 
 
 def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tuple[Score, Score]) -> ScoreTest:
-    """Test whether a model gained more on arena-like prompts than on others.
+    """Test whether a model gained more on arena-like prompts than on other prompts.
 
     Args:
-        arena, other: a score of the model to compare with (a base or sibling model), then the model's own score.
+        model: the model that is tested.
+        benchmark: name of the arena-like benchmark.
+        arena: two scores on the arena-like benchmark: of the base model, then of the tested model.
+        other: two scores on the other benchmark, in the same order.
     """
     gained, elsewhere = arena[1].share - arena[0].share, other[1].share - other[0].share
     variance = sum(score.variance for score in (*arena, *other))
@@ -167,7 +192,13 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
 
 
 def arena_finding(test: ScoreTest, base: str, other: str) -> Finding:
-    """Return the finding about a model that gained more on arena-like prompts than elsewhere."""
+    """Return the finding that a model gained more on arena-like prompts than on other prompts.
+
+    Args:
+        test: the test from `arena_gap`.
+        base: name of the base model.
+        other: name of the other benchmark.
+    """
     what = (
         f"{test.model} gained {test.gap * 100:.1f} points over {base} on {test.benchmark}, whose prompts are like the "
         f"board's, and {test.expected * 100:.1f} on {other}: z = {test.z:.1f}"

@@ -1,12 +1,14 @@
-"""Facts about a provider, each figure with its definition, source and uncertainty.
+"""Computes facts about a provider: figures with their definition, source and uncertainty.
 
-A count over the whole log has no sampling error; the fact says so, and names what the count cannot see. A share
-estimates the probability that the group is drawn, and has the interval of this probability: a group's appearances a
-battle are 0, 1 or 2 with mean m, of variance at most m(2 − m) (`sampling`). A score has the board's 95% interval; a
-score without the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
+The uncertainty depends on the kind of figure. A count over the whole log has no sampling error. A share has the
+interval of the probability that a model of the group is drawn: the number of the group's models in a battle is 0, 1 or
+2 with mean m, so its variance is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score without
+the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 
 Laws: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
-reason. Blind spot: variants that were never submitted under the provider's name.
+reason.
+
+Blind spot: variants that were never submitted under the provider's name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +23,7 @@ from pipeline.vocabulary.time import format_rfc3339
 from pipeline.vocabulary.z_values import Z_95
 
 COMPLETE_COUNT = "None: a complete count."
-"""Uncertainty of a count over the whole log."""
+"""The text for the uncertainty of a count over the whole log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,16 @@ class ProviderFact:
     """One figure about a provider or a model.
 
     Attributes:
-        about: the provider or the model.
+        about: the provider or the model that the figure is about.
+        name: name of the figure.
         value: the figure; None if it is not known.
-        unit: unit of value and bounds.
+        unit: unit of `value`, `lower` and `upper`.
         definition: how the figure is computed.
-        source: the data that the figure was computed from.
-        uncertainty: size and direction of its possible error.
-        lower, upper: 95% bounds, if the figure has bounds.
-        detail: names or dates behind the figure.
+        source: the data from which the figure was computed.
+        uncertainty: size and direction of the possible error of the figure.
+        lower: lower 95% bound; None if the figure has no bounds.
+        upper: upper 95% bound; None if the figure has no bounds.
+        detail: names or dates that the figure was computed from.
     """
 
     about: str
@@ -52,7 +56,7 @@ class ProviderFact:
 
 
 def format_figure(value: float | None, unit: str) -> str:
-    """Return a figure of a fact as people read it: shares in per cent, counts with separators.
+    """Format the value of a fact for people: shares in per cent, counts with thousands separators.
 
     >>> format_figure(0.209096, "of all appearances"), format_figure(1234, "models"), format_figure(0.08731, "a battle")
     ('20.9%', '1,234', '0.08731')
@@ -68,7 +72,7 @@ def format_figure(value: float | None, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """Short names of the data sources. `jobs.audits.provider_page` explains each of them once."""
+    """Short names of the data sources, for `ProviderFact.source`. The page of a provider explains each name once."""
 
     registry: str = "registry"
     votes: str = "log"
@@ -77,7 +81,7 @@ class FactSources:
 
 
 def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return the numbers of a provider's private variants: in total, now, and the most at once."""
+    """Return facts about a provider's private variants: how many in total, how many now, and the most at once."""
     mine = _models(provider, state)
     private = [m.name for m in mine if m.visibility == "private"]
     now = variants.variants_under_test(state).get(provider, ())
@@ -109,7 +113,7 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
 
 
 def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return for each release: N as disclosed and as seen, the score as it is and without the winner's curse."""
+    """Return facts about each release: N as disclosed and as seen, and the score with and without winner's curse."""
     facts: list[ProviderFact] = []
     for one in (r for r in releases if r.provider == provider):
         facts += [*_tried(one, sources), *_scored(one, sources)]
@@ -117,7 +121,7 @@ def release_facts(provider: str, releases: Sequence[ModelRelease], sources: Fact
 
 
 def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return the differences of claimed and measured scores, in percentage points."""
+    """Return a fact for each checked claim: claimed score minus measured score, in percentage points."""
     facts = []
     for one in checked:
         gap = one.claimed.share - one.measured.share
@@ -137,11 +141,14 @@ def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[Pr
 def removal_facts(
     provider: str, state: RegistryState, removed: Mapping[str, str], falls: Mapping[str, str], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Return facts about models that left the board with a notice or without, and about vote counts that fell.
+    """Return facts about models that were removed with or without a notice, and about vote counts that fell.
 
     Args:
-        removed: model → description of a removal without a notice (`retraction`).
-        falls: model → description of a vote count that fell or a name that vanished between snapshots.
+        provider: name of the provider.
+        state: the registry.
+        removed: model → description of its removal without a notice (`retraction.unannounced_removals`).
+        falls: model → description of its vote count that fell or its name that was missing from a later snapshot.
+        sources: short names of the data sources.
     """
     mine = {m.name: m for m in _models(provider, state)}
     noticed = [name for name, m in mine.items() if m.deprecated_at is not None and m.notice_given]
@@ -173,7 +180,7 @@ def removal_facts(
 def contradiction_facts(
     provider: str, rejected: Iterable[Contradiction], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Return a fact about the registry events by or about the provider that were refused as contradictions."""
+    """Return facts about the provider's registry events that were rejected because they contradict earlier events."""
     listed = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (
         ProviderFact(

@@ -1,10 +1,10 @@
-"""Name families: names of one provider that are likely versions of one model.
+"""Groups the names of one provider into families: names that are likely versions of one model.
 
-Dates, sizes and stage words (preview, latest, instruct, …) are removed. Names whose remaining trigrams have a Jaccard
-similarity of at least one half are linked; connected names form a family.
+Dates, sizes and stage words (preview, latest, instruct, …) are removed from each name. Two names are linked if the
+trigrams of what remains have a Jaccard similarity of at least one half. Connected names form a family.
 
-Blind spot: a code name ("spider", "anonymous-chatbot") joins no family; two products of one provider may have similar
-names. A family that the registry declares takes precedence.
+Blind spot: a code name ("spider", "anonymous-chatbot") joins no family. Different products of one provider may have
+similar names. A family that is declared in the registry takes precedence over these families.
 
 >>> name_families(["llama-4-maverick-03-26-exp", "Llama-4-Maverick-17B-128E-Instruct", "gpt-4o", "gpt-4o-0513", "o1"])
 (('Llama-4-Maverick-17B-128E-Instruct', 'llama-4-maverick-03-26-exp'), ('gpt-4o', 'gpt-4o-0513'), ('o1',))
@@ -27,7 +27,7 @@ _REST = re.compile(r"[^a-z0-9.]+")
 
 
 def name_stem(name: str) -> str:
-    """Return a name without the parts that distinguish versions of one model.
+    """Return a name in lower case without the parts that distinguish versions of one model: dates, sizes, stages.
 
     >>> [name_stem(n) for n in ("Gemma-1.1-7b-it", "gpt-4-0613", "claude-3-5-sonnet-20241022", "Qwen2.5-72B-Instruct")]
     ['gemma 1.1', 'gpt 4', 'claude 3 5 sonnet', 'qwen2.5']
@@ -39,13 +39,13 @@ def name_stem(name: str) -> str:
 
 
 def similarity(first: str, second: str) -> float:
-    """Return the Jaccard similarity of the trigrams of two names' stems, 0 to 1."""
+    """Return the Jaccard similarity of the trigrams of the stems of two names, from 0 to 1."""
     a, b = _trigrams(name_stem(first)), _trigrams(name_stem(second))
     return len(a & b) / len(a | b)
 
 
 def name_families(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Split the names of one provider into families. Each family is sorted, and so is the list of families."""
+    """Split the names of one provider into families; both the names of a family and the families are sorted."""
     listed = sorted(set(names))
     grams = [_trigrams(name_stem(name)) for name in listed]
     if not listed:

@@ -1,8 +1,8 @@
 """The result of an audit: a finding about one subject.
 
-The p-value of a test becomes evidence by e = 1/(2√p): E[e] ≤ 1 where nothing is wrong (Vovk & Wang 2021, "E-values:
-calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2), so that e-LOND can combine the
-findings of many days. A fact has no p-value and no evidence.
+The e-value of a test with p-value p is e = 1/(2√p), whose expectation is at most 1 if nothing is wrong (Vovk & Wang
+2021, "E-values: calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2). With e-values, e-LOND
+can combine the findings of many days. A fact has neither a p-value nor an e-value.
 
 >>> round(p_to_e_value(1e-4), 6)
 50.0
@@ -18,7 +18,7 @@ from pipeline.errors import BadCounts
 from pipeline.scoring.signals import Severity, SubjectKind
 
 ALPHA = 0.01
-"""A test fires below this p-value."""
+"""A test leads to a finding if its p-value is below this level."""
 
 # Below it a p-value is 0 in floating point, and its e-value would be infinite.
 _LEAST = 1e-300
@@ -29,12 +29,15 @@ class Finding:
     """One irregularity with its subject and evidence.
 
     Attributes:
-        direction: the rule of the audit that fired; key together with audit and subject.
+        audit: name of the audit.
+        subject_kind: what the subject is, such as a model or a provider.
+        subject: name of the subject.
+        direction: what is wrong in short words. Audit, subject and direction identify a finding over several sweeps.
         severity: how much the finding matters if it is true.
-        what: a sentence with the figures.
+        what: one sentence with the figures.
         p_value: p-value of this test alone; None for a fact.
-        evidence: the figures, by name.
-        tests: number of tests that the audit made at the same time; the e-value is divided by this number.
+        evidence: name → figure.
+        tests: number of tests in the same run of the audit, by which the e-value is divided.
     """
 
     audit: str
@@ -49,15 +52,18 @@ class Finding:
 
     @property
     def e_value(self) -> float | None:
-        """The e-value of the test divided by `tests`, so that those of all tests sum to an e-value; None for a fact."""
+        """The e-value of the test divided by `tests`; None for a fact.
+
+        The sum over all tests of the audit is an e-value.
+        """
         return None if self.p_value is None else p_to_e_value(self.p_value) / self.tests
 
 
 def p_to_e_value(p: float) -> float:
-    """Return the e-value of a p-value, 1/(2√p).
+    """Convert a p-value to the e-value 1/(2√p).
 
     Raises:
-        BadCounts: not a probability.
+        BadCounts: `p` is not a probability.
     """
     if not 0 <= p <= 1:
         raise BadCounts(f"expected a p-value in [0, 1], got {p}")
@@ -65,5 +71,5 @@ def p_to_e_value(p: float) -> float:
 
 
 def two_sided(z: float) -> float:
-    """Return P(|Z| ≥ |z|) of a standard normal Z."""
+    """Return the two-sided p-value of z: P(|Z| ≥ |z|) for a standard normal Z."""
     return float(2 * ndtr(-abs(z)))

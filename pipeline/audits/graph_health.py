@@ -1,15 +1,19 @@
-"""Connectivity of a board's comparison graph, and its weakest cut.
+"""Measures how well a board's models are connected by battles, and finds the weakest cut between them.
 
-With more than one strongly connected component of the win graph there is no rating (Ford 1957), and the audit raises.
-Otherwise, with H the Laplacian of the information N_ij p_ij (1 − p_ij) of N_ij votes and win chance p_ij:
-    λ₂             second smallest eigenvalue of H (algebraic connectivity, Fiedler 1973): 0 for a split board
-    resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), the variance of θ_i − θ_j; the largest is the worst comparison
-    conductance    votes across a cut divided by votes of its smaller side, for the best cut along the order of the
-                   Fiedler vector. By Cheeger's inequality it is small exactly if the normalised λ₂ is small
+If the win digraph has more than one strongly connected component, there is no rating (Ford 1957), and the audit raises
+an error. Otherwise let H be the Laplacian matrix with weights N_ij p_ij (1 − p_ij), where N_ij is the number of votes
+of i and j, and p_ij the probability that i wins. The audit computes:
+    λ₂             second smallest eigenvalue of H (algebraic connectivity, Fiedler 1973); 0 for a split board
+    resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), which is the variance of θ_i − θ_j. The pair with the largest
+                   resistance has the least certain comparison
+    conductance    votes across a cut divided by votes of the smaller side. The cut is the one with the smallest
+                   conductance along the order of the Fiedler vector. By Cheeger's inequality the conductance is small
+                   exactly if the normalised λ₂ is small
 
-A cut is weak if fewer than one in eight votes of the smaller side cross it: all comparisons of the two sides rest on
-those few votes. Two halves whose cross pairs have 1/33 of the votes of inner pairs have a conductance of .07 to .11;
-the weakest cut of a real board of 129 models has .27, a board that is sampled at random has .5.
+A cut is weak if fewer than one in eight votes of the smaller side cross it, since these few votes decide all
+comparisons between the two sides. For comparison: a board sampled at random has a conductance of 0.5, and the weakest
+cut of a real board of 129 models has 0.27. Two halves have 0.07 to 0.11 if a pair across the cut has 1/33 of the votes
+of other pairs.
 
 >>> from pipeline.ratings import PairCounts
 >>> pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
@@ -43,14 +47,15 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class GraphHealth:
-    """Connectivity of a board.
+    """The connectivity of a board.
 
     Attributes:
         models: number of rated models.
-        lambda2: algebraic connectivity of the information, votes.
+        lambda2: algebraic connectivity λ₂ of the information matrix, in votes.
         worst: the two models with the least certain comparison.
-        worst_se, median_se: standard error of the difference of these two, and of the median pair, points.
-        conductance: conductance of the weakest cut found, 0 to 1.
+        worst_se: standard error of the difference of these two models' ratings, in points.
+        median_se: median over all pairs of the standard error of the difference, in points.
+        conductance: conductance of the weakest cut found, from 0 to 1.
         side: the models on the smaller side of that cut.
         crossing: number of votes across the cut.
         crossing_pairs: number of pairs of models with at least one vote across the cut.
@@ -68,16 +73,16 @@ class GraphHealth:
 
     @property
     def weak(self) -> bool:
-        """Whether few votes connect the two sides of the cut."""
+        """Whether fewer than one in eight votes of the smaller side cross the cut."""
         return self.conductance < _WEAK
 
 
 @single_blas_thread
 def graph_health(counts: PairCounts) -> GraphHealth:
-    """Measure the connectivity of a board's comparison graph.
+    """Measure how well the models of a board are connected by battles.
 
     Raises:
-        Disconnected: the graph is split; lists the components by name.
+        Disconnected: the win digraph is not strongly connected; the error lists the components by name.
         BadCounts, NotConverged: as in `ratings.fit`.
     """
     # Before any table of all pairs is made: a board may have many names that met nobody else.
@@ -103,7 +108,7 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
-    """Return the findings about a board's comparison graph: it is split, or few votes connect its parts."""
+    """Return the finding that a board is split into components or that few votes connect two sides, if there is one."""
     try:
         health = graph_health(counts)
     except Disconnected as error:

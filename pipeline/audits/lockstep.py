@@ -1,17 +1,21 @@
-"""`lockstep`: groups of voters who share more votes at the same time than independent voters would.
+"""The audit `lockstep`: finds groups of voters who cast the same votes at the same time.
 
-A cell is a (pair, outcome, ten-minute bucket, prompt). Its probability π_c is the product of three shares: of its pair
-with its outcome, of its bucket, and of its prompt; a product, so that a group does not make its own cells likely. Under
-independence a voter of n votes has a vote in a given cell with a probability of at most n π_c, and votes in k given
-cells with at most Π n π_c. So with n the larger number of votes of voters u and v,
-    s(u, v) = Σ over shared cells of ln(1 / (n π_c))
-links the two if s ≥ ln(V²/2 / α), for V voters: the expected number of false links is at most about α a board. Cells of
-more than 50 votes are skipped: a popular prompt at a busy hour is no evidence. Connected voters form a group. Groups
-are ranked by the density of FRAUDAR (Hooi et al. 2016, KDD): votes in cells that two or more of them share, each with
-weight 1/log(x + 5) for a cell of x votes, over voters and cells, after removing voters that lower it.
+In this audit a cell is a combination of pair of models, outcome, ten-minute bucket and prompt. The probability π_c of
+cell c is the product of three shares of all votes: that of the pair with the outcome, that of the bucket, and that of
+the prompt. (The cell's own share of votes is not used, since a group would make its own cells likely.) An independent
+voter with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u
+and v. The score of the two voters is
+    s(u, v) = Σ over shared cells of ln(1 / (n π_c)).
+They are linked if s ≥ ln(V²/2 / α), where V is the number of voters. Then the expected number of false links on a board
+is at most about α. Cells with more than 50 votes are skipped, since many people use a popular prompt at a busy hour.
 
-Law: evidence for a person to review, never a reason for automatic removal.
-Blind spot: friends who test the same prompt together.
+Linked voters form a group. Groups are ranked by the density of FRAUDAR (Hooi et al. 2016, KDD): the votes in cells that
+at least two of the group's voters share, each with weight 1/log(x + 5) for a cell with x votes, divided by the number
+of voters and cells. Voters who lower the density are removed first.
+
+Law: a group is evidence for a person to review and never a reason for automatic removal.
+
+Blind spot: friends who test the same prompt together look like a group.
 """
 
 from collections.abc import Callable
@@ -37,13 +41,13 @@ _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
 @dataclass(frozen=True, slots=True)
 class LockstepGroup:
-    """Voters in lockstep.
+    """A group of voters who cast the same votes at the same time.
 
     Attributes:
         voters: numbers of the voters, ascending.
         cells: number of cells that at least two of the voters share.
-        density: density of FRAUDAR, after removing voters that lower it.
-        score: score s of the strongest link, nats.
+        density: density of the group as in FRAUDAR.
+        score: largest score s of two voters of the group, in nats.
     """
 
     voters: tuple[int, ...]
@@ -55,14 +59,14 @@ class LockstepGroup:
 def lockstep(
     voter: npt.ArrayLike, pair: npt.ArrayLike, outcome: npt.ArrayLike, at: npt.ArrayLike, prompt: npt.ArrayLike
 ) -> tuple[LockstepGroup, ...]:
-    """Find groups among n votes, the densest first.
+    """Find groups of voters in n votes, the densest group first.
 
     Args:
-        voter: number of each vote's voter, −1 without a voter: such votes are left out.
-        pair: number of the pair of models, which are in one order.
-        outcome: number of the outcome.
-        at: time of the vote, microseconds.
-        prompt: number of the prompt; votes without a prompt share one number.
+        voter: n numbers, the voter of each vote. Votes with −1 (no voter) are left out.
+        pair: n numbers, the pair of models of each vote. The pairs (a, b) and (b, a) must have one number.
+        outcome: n numbers, the outcome of each vote, for the models in the order of the pair's number.
+        at: n times of votes, in microseconds.
+        prompt: n numbers, the prompt of each vote. Votes without a prompt must share one number.
     """
     who, *rest = (np.asarray(column, dtype=np.int64) for column in (voter, pair, outcome, at, prompt))
     known = who != -1
@@ -98,7 +102,13 @@ def lockstep(
 def lockstep_findings(
     groups: tuple[LockstepGroup, ...], voters: int, label: Callable[[int], str]
 ) -> tuple[Finding, ...]:
-    """Return a finding for each group, under its first voter; `voters`: their number on the board."""
+    """Return a finding for each group. The subject of a finding is the group's first voter.
+
+    Args:
+        groups: the groups from `lockstep`.
+        voters: number of voters on the board.
+        label: returns the name of the voter with this number.
+    """
     findings = []
     for group in groups:
         who = sorted(label(code) for code in group.voters)

@@ -1,16 +1,19 @@
-"""Five recommendations for leaderboards as a policy: each rule with its parameters, verdict and evidence.
+"""Evaluates a policy: five recommended rules for leaderboards, each with parameters and a verdict.
 
-no_retraction            a published score is not withdrawn
+no_retraction            no published score was withdrawn
 private_variants         a provider has at most `most` private variants at once
-deprecation_by_license   licence groups lose models at similar rates: retired shares differ by at most `most_apart`,
-                         or Fisher's exact test (1922) gives p above `level` for every two groups
-fair_sampling            sampled as declared, and near the active-sampling rule: a pair with n votes of variance v is
-                         drawn in proportion to √(v/n) − √(v/(n+1)), the gain in precision of one more vote
-                         (Chiang et al. 2024, "Chatbot Arena", equation 9)
-public_removal           every removal has a public notice; a model without votes for `days` days is removed
+deprecation_by_license   licence groups lose models at similar rates: the shares of retired models differ by at most
+                         `most_apart`, or Fisher's exact test (1922) gives p above `level` for every two groups
+fair_sampling            models are sampled as declared, and nearly as by active sampling. Active sampling draws a pair
+                         with n votes of variance v in proportion to √(v/n) − √(v/(n+1)), the gain in precision of one
+                         more vote (Chiang et al. 2024, "Chatbot Arena", equation 9)
+public_removal           every removal has a public notice; a model without votes for `days` days counts as removed
 
-Source: Singh et al. 2025, "The Leaderboard Illusion", section 6. Law: a rule that cannot be evaluated is neither passed
-nor failed. Blind spot: whether a notice is true.
+Source: Singh et al. 2025, "The Leaderboard Illusion", section 6.
+
+Law: a rule that cannot be evaluated is neither passed nor failed.
+
+Blind spot: whether a notice is true.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +37,7 @@ RULES: Mapping[str, Mapping[str, float]] = {
     "fair_sampling": {"most_distance": 0.5},
     "public_removal": {"votes": 10, "days": 52},
 }
-"""Every rule and its parameters, as the shipped policy sets them."""
+"""Name of a rule → its parameters with the values of the shipped policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,11 @@ class PolicyVerdict:
     """The verdict on one rule.
 
     Attributes:
-        passed: None if the rule cannot be evaluated.
-        what: a sentence with the figures.
-        evidence: the figures, by name.
+        rule: name of the rule.
+        passed: whether the board follows the rule; None if the rule cannot be evaluated.
+        what: one sentence with the figures.
+        parameters: name → value of each parameter of the rule.
+        evidence: name → figure.
     """
 
     rule: str
@@ -56,15 +61,16 @@ class PolicyVerdict:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """Inputs of the rules.
+    """The facts that the rules are evaluated on.
 
     Attributes:
-        retractions: findings of `score_retraction`.
-        under_test: provider → private variants under test.
-        retired, listed: number of models by licence group: retired models, and all that were ever public.
-        unfair: findings about sampling (`sampling_findings`); None where no policy is declared.
-        distance: total variation distance between the sampling and the active-sampling rule; None if not known.
-        removals: model → how it was removed, for removals without a public notice.
+        retractions: the findings of the audit `score_retraction`.
+        under_test: provider → its private variants under test.
+        retired: licence group → number of retired models.
+        listed: licence group → number of models that were ever public, retired models included.
+        unfair: the findings about sampling (`sampling_findings`); None if no sampling policy is declared.
+        distance: total variation distance between the actual sampling and active sampling; None if not known.
+        removals: model → how it was removed, for each model that was removed without a public notice.
     """
 
     retractions: Sequence[Finding]
@@ -77,10 +83,10 @@ class PolicyFacts:
 
 
 def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return the rules of a policy file with default parameters filled in.
+    """Check a policy file and return its rules, each with all parameters. Missing parameters get the shipped values.
 
     Raises:
-        BadCounts: an unknown rule or parameter, or a value that is not a number of at least 0.
+        BadCounts: a rule or parameter is unknown, or a value is not a number of at least 0.
     """
     result: dict[str, dict[str, float]] = {}
     for rule, given in policy.items():
@@ -96,17 +102,22 @@ def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def evaluate_policy(policy: Mapping[str, Mapping[str, float]], facts: PolicyFacts) -> tuple[PolicyVerdict, ...]:
-    """Return the verdict on every rule of a policy, given as `parse_policy` returns it."""
+    """Return the verdict on every rule of a policy.
+
+    Args:
+        policy: rule → its parameters, from `parse_policy`.
+        facts: what the rules are evaluated on.
+    """
     return tuple(_EVALUATORS[rule](given, facts) for rule, given in policy.items())
 
 
 def active_shares(counts: PairCounts) -> Float64:
-    """Return the shares of appearances under the active-sampling rule: float64[K], sum 1.
+    """Return each model's share of appearances under active sampling: float64[K] with sum 1.
 
-    A pair without votes counts as one vote with the largest possible variance.
+    A pair without votes is treated as a pair with one vote of the largest possible variance.
 
     Raises:
-        BadCounts: fewer than two models.
+        BadCounts: there are fewer than two models.
     """
     if len(counts.models) < 2:
         raise BadCounts(f"expected at least two models to draw pairs of, got {len(counts.models)}")
@@ -123,7 +134,7 @@ def active_shares(counts: PairCounts) -> Float64:
 
 
 def total_variation(first: Float64, second: Float64) -> float:
-    """Return the total variation distance of two distributions: half the sum of absolute differences."""
+    """Return the total variation distance of two distributions: half the sum of the absolute differences, 0 to 1."""
     return float(np.abs(first - second).sum() / 2)
 
 

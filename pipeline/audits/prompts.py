@@ -1,10 +1,11 @@
-"""Prompt duplication: the share of votes on a prompt that was used before.
+"""Measures repeated prompts, since models can be trained on prompts that return.
 
-Within a month: 1 − distinct prompts / votes. From month to month: the share of a month's votes whose prompt was used
-in the month before. Published: 20% within a month, 7.3% from month to month for exact copies, 26.5% with near copies
-(Singh et al. 2025, "The Leaderboard Illusion", section 4): models can be trained on prompts that return.
+Two shares are computed for each month. The share within the month is 1 − distinct prompts / votes. The share across
+months is the share of the month's votes whose prompt was also used in the month before. A published board had 20%
+within a month, and across months 7.3% with exact copies and 26.5% with near copies (Singh et al. 2025, "The Leaderboard
+Illusion", section 4).
 
-Blind spot: hashes see exact copies only.
+Blind spot: prompts are compared by hash, so only exact copies count as repeats.
 
 >>> prompt_duplication([1, 1, 1, 1, 2, 2], [7, 7, 7, 8, 8, 9])
 (MonthlyRepeats(month=1, votes=4, within=0.5, across=None), MonthlyRepeats(month=2, votes=2, within=0.0, across=0.5))
@@ -19,16 +20,17 @@ from pipeline.audits.finding import Finding
 from pipeline.vocabulary.arrays import Bool, Int64
 
 LIMIT = 0.25
-"""Share within a month above which there is a finding: the published board had .20."""
+"""The share of repeated prompts within a month above which there is a finding. A published board had 0.20."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonthlyRepeats:
-    """Repeated prompts in a month.
+    """Repeated prompts in one month.
 
     Attributes:
+        month: number of the month.
         votes: number of votes with a prompt.
-        within: share of these votes that repeat a prompt of this month.
+        within: share of these votes whose prompt an earlier vote of this month has.
         across: share of these votes whose prompt was used in the month before; None if that month has no votes.
     """
 
@@ -39,11 +41,11 @@ class MonthlyRepeats:
 
 
 def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[MonthlyRepeats, ...]:
-    """Count repeated prompts by month.
+    """Compute the shares of repeated prompts for each month, in order of time.
 
     Args:
-        month: int[n], month of each vote; consecutive months have consecutive numbers.
-        prompt: int[n], prompt of each vote; −1 for a vote without a prompt, which is skipped.
+        month: int[n], number of each vote's month. Consecutive months must have consecutive numbers.
+        prompt: int[n], number of each vote's prompt. Votes with −1 (no prompt) are skipped.
     """
     when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
     when, asked = when[asked != -1], asked[asked != -1]
@@ -67,7 +69,7 @@ def _among(ascending: Int64, others: Int64) -> Bool:
 
 
 def prompt_findings(months: tuple[MonthlyRepeats, ...]) -> tuple[Finding, ...]:
-    """Return the findings about months whose share of repeated prompts is above LIMIT."""
+    """Return a finding for each month whose share of repeated prompts within the month is above LIMIT."""
     return tuple(
         Finding(
             "prompt_duplication", "board", "board", f"prompts repeat in month {one.month}", "warning",

@@ -1,11 +1,12 @@
-"""`score_retraction`: published scores that were withdrawn.
+"""The audit `score_retraction`: finds published scores that were withdrawn.
 
-Facts, no test: a model retracted after it was scored; a model deprecated or renamed after it was scored without a
-public notice; a vote count that falls between two snapshots of a board.
+All findings are facts. They are: a model was retracted after it was scored; a model was deprecated or renamed after it
+was scored, without a public notice; a vote count of the raw view fell between two snapshots of a board.
 
-Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and 5 (205 models silently
-deprecated, 47 listed). Blind spot: a count also falls if votes are removed for a published reason. Raw views are
-compared.
+Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and section 5 (205 models
+silently deprecated, 47 listed as deprecated).
+
+Blind spot: a vote count also falls if votes are removed for a published reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,11 @@ AUDIT = "score_retraction"
 
 
 def withdrawn_scores(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
-    """Return the findings about scored models that were retracted, or deprecated or renamed without a notice.
+    """Return findings about scored models that were retracted, and about those deprecated or renamed without a notice.
 
     Args:
         events: all events of the registry.
-        scored_at: model key → time of its first public rating, microseconds since 1970 UTC.
+        scored_at: model → time of its first public rating, in microseconds since 1970 UTC.
     """
     registry = Registry(events)
     findings = []
@@ -55,14 +56,14 @@ def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) 
 def unannounced_removals(
     state: RegistryState, scored_at: Mapping[str, int], recent: Mapping[str, int], votes: float, days: float
 ) -> dict[str, str]:
-    """Return the models that were removed without a public notice, by an event or by no longer being shown.
+    """Find the models that were removed without a public notice: by a registry event, or by no longer being sampled.
 
     Args:
         state: the registry as of now.
         scored_at: model → time of its first public rating.
-        recent: model → votes in the last `days` days; empty if the board is younger than that.
-        votes: a model with at most this many recent votes counts as removed (published: 10 in 52 days).
-        days: length of the recent period.
+        recent: model → number of its votes in the last `days` days; empty if the board is younger than that.
+        votes: a model with at most this many recent votes counts as removed (published rule: 10 votes in 52 days).
+        days: length of the recent period in days.
 
     Returns:
         Model → description of the removal.
@@ -87,7 +88,15 @@ def _over(model: RegisteredModel) -> bool:
 
 
 def fall_finding(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
-    """Return the finding about a vote count that fell between two snapshots; `after` is None for a removed name."""
+    """Return the finding about a vote count that fell between two snapshots.
+
+    Args:
+        model: name of the model.
+        earlier: the earlier snapshot, as text for people.
+        later: the later snapshot, as text for people.
+        before: number of votes in the earlier snapshot.
+        after: number of votes in the later snapshot; None if it lacks the model.
+    """
     left = "is gone from" if after is None else f"{after:,} in"
     what = f"{model} had {before:,} votes in {earlier} and {left} {later}"
     figures = {"from": earlier, "to": later, "before": before, "after": after}

@@ -1,18 +1,20 @@
-"""Sampling fairness: how often models were shown, compared with the declared sampling policy.
+"""Compares how often models appeared in battles with the declared sampling policy.
 
-Rates: the rate of a model is the share of a day's battles that contain it; the rate of a provider or a licence group is
-the sum over its models (a battle between two of them counts twice). Shares are of all appearances and sum to 1.
+A model appears once in each battle in which it is one of the two models. The rate of a model is its number of
+appearances divided by the number of battles. The rate of a provider or a licence group is the sum over its models, so a
+battle between two of them counts twice. A share is a part of all appearances; the shares of all models sum to 1.
 
-Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π) times: p is twice the smaller exact
-tail. A group's appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x −
-nm)/√(nm(2 − m)) is conservative. Daily tests are corrected over days and subjects (Bonferroni).
+Formulas: a model with declared probability π appears x ~ Bin(n, π) times in n battles; its p-value is twice the smaller
+exact tail. A group appears 0, 1 or 2 times in a battle, with mean m and variance at most m(2 − m), so
+z = (x − nm)/√(nm(2 − m)) is conservative. Tests of single days are corrected for the number of days and subjects
+(Bonferroni).
 
-Published: two providers with 19.2% and 20.4% of the data, 83 open-weight models with 29.7% in all; peak daily rates of
-34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles against a declared 13.6% (Singh et
-al. 2025, "The Leaderboard Illusion", section 4).
+Published examples: two providers with 19.2% and 20.4% of the data, and all 83 open-weight models together with 29.7%;
+highest daily rates of 34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles where 13.6%
+were declared (Singh et al. 2025, "The Leaderboard Illusion", section 4).
 
-Blind spot: the reason. A provider with twenty models rightly has a larger share than a provider with two; only the
-declared policy accounts for that.
+Blind spot: the reason for a share. A provider with twenty models rightly has a larger share than a provider with two.
+Only a comparison with the declared policy takes this into account.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,14 +38,16 @@ class DailyAppearances:
     """Appearances of K models on D days.
 
     Attributes:
-        models: K names.
-        days: D labels, ascending.
-        battles: int64[D], battles of each day.
-        appearances: int64[D, K].
-        declared: float64[D, K], share of battles with the model by the policy in force; NaN on days without a policy.
+        models: names of the K models.
+        days: labels of the D days, ascending.
+        battles: int64[D], number of battles on each day.
+        appearances: int64[D, K], number of battles with each model on each day.
+        declared: float64[D, K], the share of battles with the model that the policy in force declares; NaN on days
+            without a policy.
 
     Raises:
-        BadCounts: shapes do not match, or a model has more appearances than there are battles; names the day.
+        BadCounts: shapes do not match, or a model has more appearances than the day has battles. The message names the
+            day.
     """
 
     models: tuple[str, ...]
@@ -68,15 +72,18 @@ class LedgerLine:
     """Appearances of one model, provider or licence group.
 
     Attributes:
-        kind: model, provider or license.
-        models, appearances: number of models of this subject, and of their appearances.
+        kind: `model`, `provider` or `license`.
+        name: name of the subject.
+        models: number of models of the subject.
+        appearances: number of appearances of these models.
         share: share of all appearances.
-        rate: appearances a battle, over all days.
-        peak, peak_day: the highest daily rate, and its day.
-        declared: declared appearances a battle, over the days with a policy; None without a policy.
+        rate: appearances per battle over all days.
+        peak: the highest rate on one day.
+        peak_day: the day with the highest rate.
+        declared: declared appearances per battle over the days with a policy; None without a policy.
         p_value: p-value of all days with a policy together; None without a policy.
-        far: (rate, day, declared rate) of the day that departs most from the policy.
-        peak_p_value: p-value of that day, Bonferroni-corrected over the days.
+        far: rate, day and declared rate of the day with the smallest p-value; None without a policy.
+        peak_p_value: p-value of that day, Bonferroni-corrected for the number of days.
     """
 
     kind: str
@@ -98,9 +105,13 @@ class SamplingLedger:
     """Appearances of every model, provider and licence group.
 
     Attributes:
-        models, providers, licenses: one line each, largest share first.
-        hhi: concentration over providers.
-        gini: inequality over models.
+        days: labels of the days, ascending.
+        battles: number of battles on all days.
+        models: one line for each model, largest share first.
+        providers: one line for each provider, largest share first.
+        licenses: one line for each licence group, largest share first.
+        hhi: concentration over providers, the sum of the squared shares.
+        gini: Gini coefficient of the appearances of models.
     """
 
     days: tuple[str, ...]
@@ -113,10 +124,12 @@ class SamplingLedger:
 
 
 def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: Mapping[str, str]) -> SamplingLedger:
-    """Sum the appearances by model, provider and licence group, and test them against the policy.
+    """Sum the appearances by model, provider and licence group, and test the sums against the declared policy.
 
     Args:
-        provider, license_group: model → group; a model that is missing counts as "unknown".
+        shown: the appearances of each model on each day.
+        provider: model → its provider; a model that is missing counts as "unknown".
+        license_group: model → its licence group; a model that is missing counts as "unknown".
 
     Raises:
         BadCounts: there are no battles.
@@ -134,9 +147,10 @@ def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: 
 
 
 def sampling_findings(book: SamplingLedger) -> tuple[Finding, ...]:
-    """Return the findings about models, providers and licence groups that were shown more or less than declared.
+    """Return the findings about models, providers and licence groups that appeared more or less often than declared.
 
-    Level: ALPHA over all lines of a kind; uses the smaller p-value of all days together and of the most extreme day.
+    The p-value of a line is the smaller of two, doubled: that of all days together and that of the most extreme day.
+    The level ALPHA holds over all lines of one kind (models, providers or licence groups).
     """
     findings = []
     for kind, lines in (("model", book.models), ("provider", book.providers), ("board", book.licenses)):

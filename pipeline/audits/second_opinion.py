@@ -1,9 +1,9 @@
-"""Rank agreement with another board, such as a ranking by usage.
+"""Compares the order of models with that on another board, such as a ranking by usage.
 
-Kendall's τ_b (1945, Biometrika 33) and Spearman's ρ (1904) over the models on both boards, and the models whose places
-differ most. Names match without case and punctuation; nothing else is guessed.
+The result has Kendall's τ_b (1945, Biometrika 33) and Spearman's ρ (1904) over the models on both boards, and the
+models whose places differ most. Two names match if they are equal without case and punctuation.
 
-Blind spot: two boards that measure different things may both be right. Disagreement is a question, not a finding.
+Blind spot: two boards that measure different things may both be right, so a disagreement is not a finding.
 
 >>> opinion = second_opinion({"a": 1300, "b": 1200, "c": 1100, "d": 1000}, {"A": 9, "b": 1, "C": 5, "e": 2})
 >>> opinion.common, round(opinion.tau, 2), opinion.apart[0]
@@ -22,7 +22,14 @@ from pipeline.errors import BadCounts
 
 @dataclass(frozen=True, slots=True)
 class RankDisagreement:
-    """A model, its place on each board among the common models (1 is best; ties get the better place)."""
+    """A model whose place differs between two boards.
+
+    Attributes:
+        model: name of the model.
+        place: place on this board among the common models; 1 is best, and models with equal scores share the better
+            place.
+        other_place: place on the other board among the common models.
+    """
 
     model: str
     place: int
@@ -31,12 +38,13 @@ class RankDisagreement:
 
 @dataclass(frozen=True, slots=True)
 class BoardAgreement:
-    """Rank agreement of two boards.
+    """How well the orders of two boards agree.
 
     Attributes:
         common: number of models on both boards.
-        tau, tau_p: Kendall's τ_b, and the p-value of "no association".
-        rho: Spearman's ρ.
+        tau: Kendall's τ_b, from −1 to 1.
+        tau_p: p-value of `tau` for the null hypothesis that the two orders are independent.
+        rho: Spearman's ρ, from −1 to 1.
         apart: models with different places, largest difference first.
     """
 
@@ -48,10 +56,14 @@ class BoardAgreement:
 
 
 def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> BoardAgreement:
-    """Compare the order of two boards, given as score by model name, where higher is better.
+    """Compare the orders of two boards.
+
+    Args:
+        board: model → score on this board; higher is better.
+        other: model → score on the other board; higher is better.
 
     Raises:
-        BadCounts: fewer than three common models.
+        BadCounts: fewer than three models are on both boards.
     """
     named = {_plain(name): value for name, value in other.items()}
     common = sorted((name for name in board if _plain(name) in named), key=lambda name: (-board[name], name))

@@ -1,7 +1,7 @@
-"""Shares of groups, their concentration and their inequality.
+"""Computes shares of groups, their concentration (HHI) and their inequality (Gini coefficient).
 
-Formulas, for shares s_1 … s_K that sum to 1: HHI = Σ s² (Herfindahl 1950, Hirschman 1945), from 1/K to 1;
-Gini = Σ_i (2i − K − 1) s_(i) / K with s ascending (Gini 1912), from 0 to 1 − 1/K.
+Let the shares s_1 … s_K sum to 1. HHI = Σ s² (Herfindahl 1950, Hirschman 1945) lies between 1/K and 1.
+Gini = Σ_i (2i − K − 1) s_(i) / K (Gini 1912), with the shares s_(i) in ascending order, lies between 0 and 1 − 1/K.
 
 >>> shares({"x": 3, "y": 1})
 {'x': 0.75, 'y': 0.25}
@@ -24,10 +24,10 @@ _ALIKE = 0.9
 
 
 def shares(amounts: Mapping[str, float]) -> dict[str, float]:
-    """Return the share of each amount in the sum, in the given order.
+    """Return name → share of the amount in the sum of all amounts, in the order of `amounts`.
 
     Raises:
-        BadCounts: an amount is negative or infinite (named), or the sum is 0.
+        BadCounts: an amount is negative or infinite (the message gives its name), or the sum is 0.
     """
     for name, amount in amounts.items():
         if not 0 <= amount < float("inf"):
@@ -39,7 +39,7 @@ def shares(amounts: Mapping[str, float]) -> dict[str, float]:
 
 
 def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
-    """Return the sum of the amounts of each group, sorted by group."""
+    """Return group → sum of its amounts, sorted by group; `groups` has the group of each amount."""
     result: dict[str, float] = {}
     for group, amount in zip(groups, amounts, strict=True):
         result[group] = result.get(group, 0.0) + float(amount)
@@ -47,7 +47,7 @@ def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
 
 
 def hhi(amounts: Sequence[float]) -> float:
-    """Return the concentration: the probability that two draws in proportion to the amounts fall into one group.
+    """Return the concentration HHI: the probability that two draws in proportion to the amounts give the same group.
 
     Raises:
         BadCounts: as in `shares`.
@@ -56,7 +56,7 @@ def hhi(amounts: Sequence[float]) -> float:
 
 
 def gini(amounts: Sequence[float]) -> float:
-    """Return the Gini coefficient: mean absolute difference over twice the mean.
+    """Return the Gini coefficient: the mean absolute difference of two amounts divided by twice the mean amount.
 
     Raises:
         BadCounts: as in `shares`.

@@ -1,15 +1,16 @@
-"""Deprecation under a shifting task mix: whether the order depends on when models were retired.
+"""Tests whether the order of models depends on a change of tasks over time.
 
-Votes of one pair are a mix of tasks (categories, languages). If the mix drifts and a model is retired meanwhile, its
-comparisons keep the old mix and all others get the new mix. Bradley-Terry then compares answers to different questions,
-and the order of the *remaining* models may change (Singh et al. 2025, "The Leaderboard Illusion", section 5).
+The votes of each pair are a mix of tasks (categories or languages). If the mix changes and a model is retired, the
+model's battles have the old mix and later battles have the new mix. The Bradley-Terry model then compares answers to
+different tasks, and the order of the *remaining* models may change (Singh et al. 2025, "The Leaderboard Illusion",
+section 5).
 
-The audit rates the board twice: with the votes as cast, and with every pair's votes reweighted to one mix of tasks
-(post-stratification: within a pair, each task's outcome shares are weighted by the task's share of the whole board).
-The order of pairs that swap between the two depends on the mix.
+The audit rates the board twice: with the votes as cast, and with every pair's votes reweighted to the same mix of
+tasks. For the reweighting, the outcome shares of a pair in each task are weighted by the task's share of all votes of
+the board (post-stratification). Two models whose order differs between the two ratings depend on the mix.
 
-Blind spot: a task without votes of a pair has no weight; the pair's other tasks replace it. For intransitive models the
-number of votes of each pair matters too; the reweighting leaves this number unchanged.
+Blind spot: if a pair has no votes in a task, the pair's other tasks get the weight of this task. If the models are
+intransitive, the order also depends on the number of votes of each pair, which the reweighting does not change.
 """
 
 from collections.abc import Mapping
@@ -31,10 +32,11 @@ class ReorderedPair:
     """Two models whose order differs between the votes as cast and the votes reweighted to one mix of tasks.
 
     Attributes:
-        above, below: the two models, in the order of the votes as cast.
-        gap: points between the models with the votes as cast, above 0.
-        gap_at_one_mix: points between the models with the reweighted votes, below 0.
-        z: gap − gap_at_one_mix, divided by the standard error of `gap`.
+        above: the model that is rated higher with the votes as cast.
+        below: the model that is rated lower with the votes as cast.
+        gap: rating of `above` minus rating of `below` with the votes as cast, in points; positive.
+        gap_at_one_mix: the same difference with the reweighted votes, in points; negative.
+        z: (gap − gap_at_one_mix) divided by the standard error of `gap`.
     """
 
     above: str
@@ -49,8 +51,9 @@ class TaskMix:
     """The order of a board's models with the votes as cast, and with each pair's votes reweighted to one mix of tasks.
 
     Attributes:
-        order, order_at_one_mix: the two orders, as names, best first.
-        reordered: pairs of models that swap between the two orders, largest change first.
+        order: names of the models with the votes as cast, best first.
+        order_at_one_mix: names of the models with the reweighted votes, best first.
+        reordered: pairs of models whose order differs between the two, largest change first.
     """
 
     order: tuple[str, ...]
@@ -62,10 +65,10 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
     """Rate a board with the votes as cast, and with each pair's votes reweighted to one mix of tasks.
 
     Args:
-        tasks: task → its pair counts, all on one axis of models.
+        tasks: task → its pair counts. All counts must have the same `models`.
 
     Raises:
-        BadCounts: no task, or different axes of models.
+        BadCounts: there is no task, or the counts have different `models`.
         Disconnected, NotConverged: as in `ratings.fit`.
     """
     parts = list(tasks.values())
@@ -83,7 +86,7 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
 
 
 def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
-    """Return a finding if the order of two models depends on the mix by more than chance explains."""
+    """Return a finding if the order of two models depends on the mix of tasks more than chance explains."""
     sure = [pair for pair in found.reordered if pair.z > _SURE]
     if not sure:
         return ()

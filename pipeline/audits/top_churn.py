@@ -1,13 +1,14 @@
-"""`top_churn`: changes of the first place, compared with the number that the intervals allow.
+"""The audit `top_churn`: compares how often the first place changed with the number that chance allows.
 
-Formula: a score with standard error e, from n votes now and n' in the next snapshot, moves by chance with variance v =
-e² (1 − n/n'): the later estimate contains the votes of the earlier one, and increments of a maximum-likelihood estimate
-are uncorrelated with the final value. A model d points behind #1 overtakes by chance with probability Φ(−d/√(v_1 + v)),
-where v_1 is the variance of #1. The sum over all models and transitions bounds the expected number of changes (union
-bound). The observed number is tested against Poisson(that sum).
+Formula: let a score have standard error e, n votes in one snapshot and n' votes in the next. By chance it moves with
+variance v = e² (1 − n/n'), since the later estimate contains the earlier votes, and the increments of a
+maximum-likelihood estimate are uncorrelated with the final value. A model d points behind the first model overtakes it
+by chance with probability Φ(−d/√(v_1 + v)), where v_1 is the variance of the first model's score. The sum over all
+models and transitions is an upper bound of the expected number of changes. The observed number is tested against a
+Poisson distribution with this mean.
 
-Blind spot: a new model at #1 is counted apart: it has no earlier score. Public intervals are rounded to points; a board
-that was re-anchored or refitted by another method moves by more than its intervals allow.
+Blind spot: a new model in the first place is counted separately, since it has no earlier score. Published intervals are
+rounded to points. A board that was re-anchored or refitted with another method moves by more than its intervals allow.
 
 Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3: the first place changed hands between
 two providers several times within days.
@@ -34,13 +35,16 @@ class LeaderChange:
     """One change of the first place.
 
     Attributes:
-        before, day: days of the two snapshots.
-        old, new: the first model of each snapshot.
-        organization: organisation of the new first model, as published.
-        gap: points between `new` and `old` in the later snapshot; None if `old` is missing there.
-        overlap: whether the intervals of the two overlap there; None if an interval is missing.
-        newcomer: whether the earlier snapshot lacks the new first model.
-        within_week: whether the last change, or the first snapshot, was at most seven days before.
+        before: day of the earlier snapshot.
+        day: day of the later snapshot.
+        old: the first model of the earlier snapshot.
+        new: the first model of the later snapshot.
+        organization: organisation of `new`, as published.
+        gap: score of `new` minus score of `old` in the later snapshot, in points; None if the later snapshot lacks
+            `old`.
+        overlap: whether the intervals of `new` and `old` overlap in the later snapshot; None if an interval is missing.
+        newcomer: whether the earlier snapshot lacks `new`.
+        within_week: whether the previous change (or the first snapshot) was at most seven days before.
     """
 
     before: date
@@ -56,12 +60,12 @@ class LeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class TopChurn:
-    """Changes of the first place.
+    """All changes of the first place on one board, and their test.
 
     Attributes:
-        changes: oldest first.
-        by_chance: upper bound of the expected number of changes, by chance, between models in both snapshots.
-        p_value: probability of at least as many changes between such models by chance.
+        changes: the changes, oldest first.
+        by_chance: upper bound of the number of changes expected by chance, without changes to a newcomer.
+        p_value: probability of at least as many such changes by chance.
     """
 
     changes: tuple[LeaderChange, ...]
@@ -70,14 +74,17 @@ class TopChurn:
 
     @property
     def overtakings(self) -> int:
-        """Number of changes between models that were in both snapshots."""
+        """Number of changes in which the new first model was in both snapshots."""
         return sum(not change.newcomer for change in self.changes)
 
 
 def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
-    """Find and test the changes of the first place on one board, given its snapshots, oldest first.
+    """Find the changes of the first place on one board, and test their number.
 
-    The first model has the highest score; of equal scores, the one with more votes.
+    The model with the highest score is first; among equal scores, the model with more votes.
+
+    Args:
+        snapshots: the snapshots of the board, oldest first.
     """
     changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day
@@ -93,7 +100,7 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
 
 
 def top_churn_findings(found: TopChurn) -> tuple[Finding, ...]:
-    """Return a finding if the first place changed more often than the intervals allow."""
+    """Return a finding if the first place changed more often than chance allows."""
     if found.p_value >= ALPHA:
         return ()
     soon = sum(change.within_week for change in found.changes)

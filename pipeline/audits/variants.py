@@ -1,16 +1,19 @@
-"""`variant_churn` and `best_of_n`: private variants of a provider, and the gain of publishing the best one.
+"""The audits `variant_churn` and `best_of_n`: private variants of a provider, and the gain from releasing the best one.
 
-variant_churn   private variants of one provider under test at one moment: more than 3 is a warning, more than 10 is
-                critical (the limit of one public policy for "provisional" models).
-best_of_n       at a release: N is the larger of the disclosed number and the number of the family's variants seen
-                before. A missing N, an N below the number seen and an N above 10 are findings, with the raw score and
-                the score without the winner's curse (`ratings.winners_curse`).
+variant_churn   counts the private variants of a provider that are under test at the same time. More than 3 are a
+                warning; more than 10 are critical (the limit of one public policy for "provisional" models).
+best_of_n       estimates the winner's curse of a release. N is the larger of two numbers: the disclosed N, and the
+                number of the family's variants seen before the release. There is a finding if N was not disclosed, if
+                the disclosed N is below the number seen, or if N is above 10. The finding has the score with and
+                without the winner's curse (`ratings.winners_curse`).
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
 
-Laws: the same registry gives the same findings; a variant counts from its submission to its release, retraction or
-deprecation. Blind spot: variants that were never submitted under the provider's name.
+Laws: the same registry gives the same findings. A variant counts as under test from its submission to its release,
+retraction or deprecation.
+
+Blind spot: variants that were never submitted under the provider's name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,12 +34,14 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class VariantScore:
-    """A model's score.
+    """The score of a variant.
 
     Attributes:
-        rating, se: rating and standard error, points.
-        votes: number of votes behind the rating.
-        before: number of these votes cast before the release, which alone can bias the choice; None for all.
+        rating: rating, in points.
+        se: standard error of the rating, in points.
+        votes: number of votes on the model.
+        before: number of these votes that were cast before the release; None for all. Only these votes can bias the
+            choice of the variant.
     """
 
     rating: float
@@ -46,7 +51,7 @@ class VariantScore:
 
     @property
     def kept(self) -> float:
-        """Share of the votes that were cast before the choice."""
+        """Share of the votes that were cast before the release, from 0 to 1."""
         if self.before is None or self.votes <= 0:
             return 1.0
         return min(1.0, self.before / self.votes)
@@ -54,20 +59,23 @@ class VariantScore:
 
 @dataclass(frozen=True, slots=True)
 class ModelRelease:
-    """A release and the selection behind it.
+    """The release of a variant, and the estimated effect of its selection among N variants.
 
     Attributes:
-        released_as: the registered public model; `model` itself if no other is named.
-        at: time of the release, microseconds since 1970 UTC.
-        disclosed_n: number of variants as the provider disclosed it.
+        model: the variant that was released.
+        released_as: the registered public model; equal to `model` if the registry names no other.
+        provider: the provider; None if not known.
+        at: time of the release, in microseconds since 1970 UTC.
+        disclosed_n: the disclosed N; None if it was not disclosed.
         seen: variants of the family that were registered before the release, `model` included.
-        raw: score of `model`; None if it was never rated.
-        se: standard error of the raw score, points.
-        corrected: score without the remaining winner's curse of N, for τ = 0; None if `model` was never rated.
-        corrected_se: standard error of `corrected`.
-        shrunk: empirical-Bayes score from all N variants; None unless all of at least two were rated.
-        shrunk_se: standard error of `shrunk`.
-        gain: expected gain of the best of N when it was chosen; the curse is the part due to chance.
+        raw: rating of `model`, in points; None if it was never rated.
+        se: standard error of `raw`, in points.
+        corrected: rating without the winner's curse of N; None if `model` was never rated.
+        corrected_se: standard error of `corrected`, in points.
+        shrunk: empirical-Bayes rating from the ratings of all N variants; None if fewer than two variants or not all of
+            them were rated.
+        shrunk_se: standard error of `shrunk`, in points.
+        gain: the expected gain from releasing the best of N, split into quality and luck.
     """
 
     model: str
@@ -91,12 +99,12 @@ class ModelRelease:
 
     @property
     def curse(self) -> float:
-        """Points of the raw score that are due to chance."""
+        """Winner's curse in the raw rating: `raw` minus `corrected`, in points; 0 if the model was never rated."""
         return 0.0 if self.raw is None or self.corrected is None else self.raw - self.corrected
 
 
 def release_times(state: RegistryState) -> dict[str, int]:
-    """Return model → time of its release, under its own name or as the public model of a variant."""
+    """Return model → time of its release, for variants that were released and for the public models they became."""
     found: dict[str, int] = {}
     for model in state.models.values():
         for name in (model.name, state.first_name(model.released_as or model.name)):
@@ -116,7 +124,7 @@ def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
 
 
 def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
-    """Return the private variants under test of each provider; sorted by provider, then variant."""
+    """Return provider → its private variants that are under test, both sorted by name."""
     result: dict[str, list[str]] = {}
     for name, (_, end) in sorted(_tested_until(state).items()):
         if end is None:
@@ -126,14 +134,19 @@ def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentVariants:
-    """The largest number of private variants that a provider had under test at once, and the first time of that."""
+    """The largest number of private variants that a provider had under test at the same time.
+
+    Attributes:
+        most: the number.
+        at: the first time with this number, in microseconds since 1970 UTC.
+    """
 
     most: int
     at: int
 
 
 def peak_variants(state: RegistryState, provider: str) -> ConcurrentVariants | None:
-    """Return the largest number of a provider's private variants under test at once; None if it had none."""
+    """Return the largest number of a provider's private variants under test at once; None if there were none."""
     steps: list[tuple[int, int]] = []
     for name, (start, end) in _tested_until(state).items():
         if state.models[name].provider == provider:
@@ -164,8 +177,9 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: floa
     """Return every release of the registry, in order of time.
 
     Args:
-        scores: model key → score of the variant as it was tested.
-        tau: spread of the true qualities within a family, points; 0 attributes all of the gain to chance.
+        state: the registry.
+        scores: variant → its score as it was tested.
+        tau: standard deviation of the true qualities within a family, in points; 0 attributes the whole gain to luck.
 
     Raises:
         BadCounts: a standard error is not above 0, or τ is negative.
@@ -176,7 +190,7 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: floa
 
 
 def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
-    """Return the findings about releases whose N was not disclosed, is below the number seen, or is large."""
+    """Return findings about releases whose N was not disclosed, was disclosed below the number seen, or is above 10."""
     findings = []
     for one in releases:
         severity: Severity = "critical" if one.n > TOO_MANY else "warning"

@@ -1,15 +1,18 @@
-"""`version_mismatch`: whether the released model is the one that was tested.
+"""The audit `version_mismatch`: tests whether the released model is the model that was tested.
 
-    rating   z = (tested − released − curse)/√(s₁² + s₂²), s₁ and s₂ the standard errors, curse that of the best of N
-    style    standardised mean difference d of each style feature, z = d/√(1/n + 1/m); fires if both d ≥ .2 (Cohen's
-             small effect) and p < .01, Bonferroni over the features: with enough votes any difference is significant
-    rank     under style control against plain, of both: a chat-tuned variant gains by style
-    digest   of the checkpoints, where both are registered: a fact
+Four things are compared:
+    rating   z = (tested − released − curse)/√(s₁² + s₂²), with the standard errors s₁ and s₂ and the winner's curse of
+             the best of N
+    style    the standardised mean difference d of each style feature, with z = d/√(1/n + 1/m). There is a finding if d
+             is at least 0.2 (Cohen's small effect) and p is below 0.01 after Bonferroni correction over the features.
+             The limit on d is needed, since with enough votes any difference is significant
+    rank     the ranks of both models with and without style control, since a variant tuned for chat gains by style
+    digest   the digests of the checkpoints, if both are registered; a difference is a fact
 
-Motivating case: 1417 points and #2 as tested, #5 under style control, the released model about #32. Two identical
-checkpoints that scored 1069 and 1052, or 1097 and 1059, must not fire.
+Motivating case: the tested model had 1417 points, rank 2, and rank 5 under style control; the released model had a rank
+of about 32. The audit must not report identical checkpoints that scored 1069 and 1052, or 1097 and 1059.
 
-Blind spot: to voters, the same weights with another system prompt or temperature look like another model.
+Blind spot: the same weights with another system prompt or temperature look like another model.
 """
 
 from collections.abc import Mapping
@@ -28,7 +31,7 @@ _ROUNDING = 12**-0.5
 
 @dataclass(frozen=True, slots=True)
 class StyleStatistics:
-    """A style feature of a model's answers: mean and standard deviation over n answers."""
+    """Mean and standard deviation `sd` of one style feature over n answers of a model."""
 
     mean: float
     sd: float
@@ -41,10 +44,12 @@ class ModelVersion:
 
     Attributes:
         model: key of the model.
-        rating, se: rating and standard error in points; None if not rated.
-        rank, style_rank: rank, and rank under style control; None if missing.
-        digest: digest of the checkpoint; None if unknown.
-        style: feature → statistics.
+        rating: rating in points; None if not rated.
+        se: standard error of the rating in points; None if not rated.
+        rank: rank without style control; None if not known.
+        style_rank: rank under style control; None if not known.
+        digest: digest of the checkpoint; None if not known.
+        style: style feature → its statistics over the model's answers.
     """
 
     model: str
@@ -57,7 +62,9 @@ class ModelVersion:
 
 
 def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tuple[float, float]:
-    """Return d and z of a style feature: d is (tested − released mean) / pooled standard deviation, z its statistic.
+    """Return the standardised mean difference d of a style feature, and its statistic z.
+
+    d is (mean of tested − mean of released) / pooled standard deviation, and z is d/√(1/n + 1/m).
 
     Raises:
         BadCounts: fewer than two answers, or a negative standard deviation.
@@ -72,11 +79,12 @@ def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tupl
 
 
 def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float = 0.0) -> tuple[Finding, ...]:
-    """Return the findings of comparing the released model with the tested one.
+    """Compare the released model with the tested model and return the findings.
 
     Args:
-        tested, released: the two models.
-        curse: winner's curse of the tested score, points (`ratings.winners_curse`).
+        tested: the model as it was tested.
+        released: the model as it was released.
+        curse: winner's curse in the rating of the tested model, in points (`ratings.winners_curse`).
     """
     return (*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released))
 
