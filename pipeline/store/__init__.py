@@ -1,4 +1,6 @@
-"""Everything that is stored, and every SQL statement. SQLite and PostgreSQL share one code.
+"""Reads and writes everything that is stored: all SQL statements, and the ledger's files.
+
+The same code works with SQLite and with PostgreSQL.
 
 db         the database: opening a store, dialect, schema, migrations, key files, ledger files
 votes      votes as they were read, window counts, states, registry events

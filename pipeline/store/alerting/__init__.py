@@ -1,4 +1,4 @@
-"""Alerts, what must be sent, and who may decide.
+"""Alerts, the outbox of messages, and the tokens and decisions of operators.
 
 alert_lifecycle   opens, escalates and clears alerts; changes their state
 alert_queries     reads alerts as operators see them

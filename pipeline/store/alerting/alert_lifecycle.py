@@ -1,7 +1,7 @@
-"""Opens alerts, escalates and clears them, and moves them from state to state.
+"""Opens, escalates and clears alerts, and changes their states.
 
-Law: a signal that a detector emitted is never changed or deleted. An alert changes its state by dated entries with a
-name and a reason; more evidence for an open alert is recorded as an escalation.
+Law: the history of an alert only grows. Every change of state, and more evidence for an open alert (an escalation), is
+a dated entry with a name and a reason.
 """
 
 import json
@@ -30,15 +30,16 @@ _STATES = {
 def record_signals(
     connection: Connection, signals: Iterable[Signal], names: Mapping[int, str], now: int
 ) -> list[str | None]:
-    """Apply the signals of detectors in order: alerts open, escalate, or end.
+    """Apply signals of detectors in order: open, escalate or clear alerts.
 
     Args:
-        signals: in the order of emission.
-        names: model number → name, for the numbers in the evidence.
-        now: wall clock in microseconds.
+        connection: the transaction.
+        signals: the signals, in the order of emission.
+        names: the store's number of a model → its name; replaces numbers in the evidence.
+        now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The id of the alert that each signal is about; None for the end of an alert that a person resolved before.
+        For each signal, the id of its alert. None if a signal clears an alert that a person has already resolved.
     """
     ids: list[str | None] = []
     for signal in signals:
@@ -52,16 +53,16 @@ def record_signals(
 def open_alerts(
     connection: Connection, signals: Iterable[AlertSignal], names: Mapping[int, str], now: int
 ) -> list[str]:
-    """Open an alert for each signal, or escalate the alert if it is open.
+    """Open an alert for each signal; if an alert with the signal's key is already open, escalate it.
 
-    An alert is identified by the position of its vote in the source: the store's own number of a partition depends on
-    which partition was claimed first. A resolved alert that is raised again at the same position is open again.
+    The id of an alert contains the source's number of the partition, because the store's number depends on the order
+    in which partitions were claimed. If the alert with this id exists and is resolved, it is reopened.
 
     Args:
         signals, names, now: as for `record_signals`.
 
     Returns:
-        The id of the alert that each signal opened or escalated.
+        For each signal, the id of the alert that it opened, reopened or escalated.
     """
     ids = []
     for signal in signals:
@@ -97,10 +98,10 @@ def _clear(connection: Connection, signal: ClearedSignal, now: int) -> str | Non
 
 
 def end_snoozes(connection: Connection, now: int) -> int:
-    """Open the alerts whose snooze has ended.
+    """Change the state of alerts whose snooze has ended from snoozed to open.
 
     Returns:
-        The number of these alerts.
+        The number of alerts whose state changed.
     """
     c = schema.alert.c
     ended = list(connection.scalars(sa.select(c.alert_id).where(c.state == "snoozed", c.snoozed_until <= now)))
@@ -115,11 +116,15 @@ def end_snoozes(connection: Connection, now: int) -> int:
 def change_state(
     connection: Connection, alert_id: str, action: str, name: str, reason: str, now: int, until: int | None = None
 ) -> str:
-    """Change an alert's state by a person's decision.
+    """Change the state of an alert by a person's decision.
 
     Args:
+        connection: the transaction.
+        alert_id: id of the alert.
         action: ack, snooze, appeal, resolve or reopen.
-        until: end of a snooze (wall clock); None for a snooze without an end.
+        name, reason: who decides, and why.
+        now: present time in microseconds since 1970 UTC.
+        until: end of a snooze, in the same unit; None for a snooze without an end.
 
     Returns:
         The new state.
@@ -139,7 +144,7 @@ def change_state(
 
 
 def read_state(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Read the state of an alert and the end of its snooze, and keep both from changing during this transaction.
+    """Return `state` and `snoozed_until` of an alert, and lock its row until the end of the transaction.
 
     Raises:
         UnknownAlert: no alert has this id.

@@ -1,4 +1,4 @@
-"""Reads alerts in the form that the CLI and the API show, with their history and the votes that they are about."""
+"""Reads alerts in the form that the CLI and the API show, with their history and their votes."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,10 @@ _WITHOUT_VOTES = frozenset({"sampling_skew", "silent_deprecation", "traffic_gap"
 
 
 def select_alerts() -> sa.Select[Any]:
-    """Return a query for every alert with the source's number of its partition (NULL if none was claimed yet)."""
+    """Return a query for all alerts.
+
+    It has the columns of the table, and `number`, the source's number of the partition (NULL for no partition).
+    """
     p = schema.partition.c
     on = p.partition_no == schema.alert.c.partition_no
     return sa.select(schema.alert, p.number).outerjoin_from(schema.alert, schema.partition, on)
@@ -38,8 +41,9 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
     """Return the alerts, newest first, as `integrity alerts --json` shows them.
 
     Args:
-        state: only alerts in this state.
-        now: wall clock; an alert whose snooze has ended by then is shown as open.
+        connection: reads the store.
+        state: only alerts in this state; None for all alerts.
+        now: present time in microseconds since 1970 UTC. An alert whose snooze has ended is shown as open.
     """
     c = schema.alert.c
     query = select_alerts().order_by(c.opened_at.desc(), c.alert_id)
@@ -48,16 +52,16 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
 
 
 def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
-    """Return id, detector and severity of every alert that is not resolved."""
+    """Return (id, detector, severity) of every alert that is not resolved, sorted by id."""
     a = schema.alert.c
     query = sa.select(a.alert_id, a.detector, a.severity).where(a.state != "resolved").order_by(a.alert_id)
     return [(row.alert_id, row.detector, row.severity) for row in connection.execute(query)]
 
 
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Return an alert with its history and the newest votes that it is about.
+    """Return an alert as `integrity alerts show --json` does: with its history and its newest votes.
 
-    An alert about a voter also has the voter's record on the models that the evidence names.
+    An alert about a voter also contains how the voter voted on the models that the evidence names.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -85,18 +89,20 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def unknown_alert(alert_id: str) -> UnknownAlert:
-    """Return the error for an id that no alert has."""
+    """Return the error to raise if no alert has an id."""
     return UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
 
 
 def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
-    """Return the selection of votes that an alert about a window is about, up to now or to the end of the alert.
+    """Return the selection of votes that belong to an alert about windows.
+
+    It goes from the alert's first window to the end of the alert, or to the last closed window if the alert is open.
 
     Args:
         shown: an alert as `find_alert` returns it.
 
     Raises:
-        Usage: the alert is about no votes in particular.
+        Usage: no particular votes belong to the alert.
     """
     evidence, subject = shown["evidence"], shown["subject"]
     if "window" not in evidence or subject["kind"] == "provider" or shown["detector"] in _WITHOUT_VOTES:
@@ -112,14 +118,20 @@ def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:
-    """Return the source's number of a partition; `partition_no` itself for a halt before the first claim."""
+    """Return the source's number of a partition. A number that the store does not know is returned unchanged."""
     p = schema.partition.c
     found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
     return partition_no if found is None else int(found)
 
 
 def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
-    """Return evidence for people: models by name, partitions by the source's number, times in RFC 3339."""
+    """Return evidence with models by name, partitions by the source's number, and times in RFC 3339.
+
+    Args:
+        connection: reads the store.
+        evidence: a value of JSON types, with the store's numbers of models and partitions.
+        names: the store's number of a model → its name.
+    """
     if isinstance(evidence, Mapping):
         return {key: _format_value(connection, key, value, names) for key, value in evidence.items()}
     if isinstance(evidence, list | tuple):
@@ -138,7 +150,10 @@ def _format_value(connection: Connection, key: str, value: Any, names: Mapping[i
 
 
 def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
-    """Return a row of `select_alerts` as `integrity alerts --json` shows it; open if its snooze has ended by `now`."""
+    """Return a row of `select_alerts` in the form in which `integrity alerts --json` shows an alert.
+
+    If `now` (microseconds since 1970 UTC) is after the end of its snooze, a snoozed alert is shown as open.
+    """
     until = row["snoozed_until"]
     awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now
     return {

@@ -1,7 +1,7 @@
 """Tokens that let operators decide over HTTP: created, looked up, revoked.
 
-Laws: a token is shown once, when it is created; the store keeps only its SHA-256 (256 random bits need no slow hash).
-Nothing is deleted: a token that is revoked or expired stays listed, with its author and the reason.
+Laws: a token is shown once, when it is created. The store keeps only its SHA-256; a slow hash is not needed for 256
+random bits. Nothing is deleted: a revoked or expired token stays in the list, with its author and the reason.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from pipeline.errors import Usage
 from pipeline.store.db import schema
 
 SCOPES = ("alerts", "exclusions", "notices", "log")
-"""What a token may do.
+"""What a token may permit.
 
-alerts: acknowledge, snooze and appeal an alert, which changes no exclusion; together with `exclusions` also resolve
-and reopen one, which does. exclusions: exclude and restore votes. notices: add correction notices. log: read the
-operators' log.
+alerts: acknowledge, snooze and appeal alerts. exclusions: exclude and restore votes. alerts and exclusions together:
+also resolve and reopen alerts, which may change exclusions. notices: add correction notices. log: read the operators'
+log.
 """
 
 # Scanners find leaked tokens by this prefix.
@@ -30,7 +30,7 @@ _PREFIX = "integrity_"
 
 @dataclass(frozen=True, slots=True)
 class OperatorToken:
-    """A valid token: the name of its owner, and what it permits."""
+    """A valid token: the name of its owner, and its scopes out of SCOPES."""
 
     name: str
     scopes: tuple[str, ...]
@@ -45,13 +45,14 @@ def create(
         name: owner of the token, recorded with every decision that is made with it.
         scopes: a selection of SCOPES.
         by, reason: who creates the token, and why.
-        now, expires_at: microseconds since 1970 UTC.
+        now: present time in microseconds since 1970 UTC.
+        expires_at: end of the token's validity, in the same unit.
 
     Returns:
         The token itself, which the store does not keep.
 
     Raises:
-        Usage: no name or reason, an unknown scope, or a name that has a valid token.
+        Usage: name or reason is empty, a scope is unknown, or the name already has a valid token.
     """
     if not name.strip() or not reason.strip():
         raise Usage("expected a name and a reason: a token is not created without both")
@@ -71,19 +72,32 @@ def create(
 
 
 def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
-    """Return what the store knows about a token. None for a token that is unknown, revoked or expired."""
+    """Return the owner and the scopes of a token; None if it is unknown, revoked or expired.
+
+    Args:
+        connection: reads the store.
+        token: the token itself, as `create` returned it.
+        now: present time in microseconds since 1970 UTC.
+    """
     t = schema.token.c
     row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == _hash(token), *_valid(now))).one_or_none()
     return None if row is None else OperatorToken(row.name, tuple(row.scopes.split()))
 
 
 def revoke(connection: Connection, name: str, by: str, reason: str, now: int) -> list[str]:
-    """Revoke the valid token of a name.
+    """Revoke the valid token of an owner.
 
-    Returns: The scopes of the token.
+    Args:
+        connection: the transaction.
+        name: owner of the token.
+        by, reason: who revokes the token, and why.
+        now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The scopes of the token.
 
     Raises:
-        Usage: no reason, or the name has no valid token.
+        Usage: the reason is empty, or the owner has no valid token.
     """
     if not reason.strip():
         raise Usage("expected a reason: a token is not revoked without one")
@@ -97,7 +111,7 @@ def revoke(connection: Connection, name: str, by: str, reason: str, now: int) ->
 
 
 def list_tokens(connection: Connection) -> list[dict[str, Any]]:
-    """Return every token that was ever created, newest first, without its hash."""
+    """Return all tokens that were ever created, newest first: the columns of the table without the hash."""
     columns = [column for column in schema.token.c if column.name not in {"token_no", "sha256"}]
     rows = connection.execute(sa.select(*columns).order_by(schema.token.c.token_no.desc())).mappings()
     return [{**row, "scopes": row["scopes"].split()} for row in rows]

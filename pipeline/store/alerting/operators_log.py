@@ -1,7 +1,7 @@
-"""The operators' log: every decision, login, failed login, token, export and erasure, as one row each.
+"""The operators' log: one row for every decision, login, failed login, change of a token, export and erasure.
 
-Laws: a row is written in the transaction of the action that it records, so that neither exists without the other; rows
-are never changed or deleted, which the database enforces; the operator's name comes from the token or the operating
+Laws: a row is written in the transaction of the action that it records, so that neither exists without the other. Rows
+are never changed or deleted, which the database enforces. The operator's name comes from the token or the operating
 system's login, never from the body of a request.
 """
 
@@ -29,7 +29,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 TABLE_COLUMNS = ("number", *_COLUMNS[1:])
-"""The columns of a table of rows."""
+"""The columns in which an export shows the log."""
 
 Values = Mapping[str, Any] | None
 
@@ -40,7 +40,7 @@ class Operator:
 
     Attributes:
         name: the owner of the token, or the person who runs a command.
-        via: how the operator reached the store, for example the API or a command.
+        via: how the operator reached the store: "api", or "cli" for a command.
         origin: address of the client, or LOGIN@HOST for a command.
     """
 
@@ -50,7 +50,11 @@ class Operator:
 
 
 def process_operator(name: str | None = None) -> Operator:
-    """Return the operator of this process: `name`, else the login; the origin is always LOGIN@HOST."""
+    """Return the operator who runs this process.
+
+    Args:
+        name: name of the operator; default: the login of the operating system. The origin is always LOGIN@HOST.
+    """
     try:
         login = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container with an arbitrary user
@@ -73,14 +77,14 @@ def record(
 
     Args:
         operator: the operator who acts.
-        action: SUBJECT.VERB: alert.ack, exclusion.exclude, token.add, …
-        target: id of the alert, vote, token … that the action changes; "" if there is none.
-        now: wall clock in microseconds.
-        reason: reason of the action, if it has one.
-        before, after: the changed values before and after the action, as in the rows of the store.
+        action: SUBJECT.VERB, such as alert.ack, exclusion.exclude or token.add.
+        target: id of what the action changes, such as an alert or a vote; "" if there is none.
+        now: present time in microseconds since 1970 UTC.
+        reason: reason of the action, "" if it has none.
+        before, after: name → value of the changed values, before and after the action.
 
     Raises:
-        Usage: a name or a reason with hidden characters; both are published, partly in signed bytes.
+        Usage: the name or the reason has hidden characters. Both are published, partly in signed files.
     """
     for what, text in (("name", operator.name), ("reason", reason)):
         if visible(text) != text:
@@ -102,12 +106,28 @@ def record(
 
 
 def record_export(connection: Connection, what: str, target: str, now: int, after: Values = None) -> None:
-    """Append a row about an export by a command, before the export is written."""
+    """Append a row about an export by a command. The caller writes the export afterwards.
+
+    Args:
+        connection: the transaction.
+        what: kind of the export; the action is `export.` and this word.
+        target: what is exported, such as the id of a snapshot.
+        now: present time in microseconds since 1970 UTC.
+        after: values that describe the export.
+    """
     record(connection, process_operator(), f"export.{what}", target, now, after=after)
 
 
 def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
-    """Append a refused request, FAILED_LOGIN or DENIED (a token without the scope); limited by hour."""
+    """Append a row about a refused request, unless the last hour already has 1,000 such rows.
+
+    Args:
+        connection: the transaction.
+        operator: who sent the request.
+        action: FAILED_LOGIN (no valid token) or DENIED (the token lacks the scope).
+        target: what the request was about.
+        now: present time in microseconds since 1970 UTC.
+    """
     number = count_refusals(connection, now)
     if number < _MOST_REFUSED:
         last = number == _MOST_REFUSED - 1
@@ -115,7 +135,7 @@ def record_refusal(connection: Connection, operator: Operator, action: str, targ
 
 
 def takes_refusals(connection: Connection, now: int) -> bool:
-    """Return whether `record_refusal` would append a row: a refused request must not cost a write for ever."""
+    """Return whether `record_refusal` would append a row. Above its limit, a refused request then needs no write."""
     return count_refusals(connection, now) < _MOST_REFUSED
 
 
@@ -127,7 +147,7 @@ def count_refusals(connection: Connection, now: int) -> int:
 
 
 def has_login(connection: Connection, operator: Operator, now: int) -> bool:
-    """Return whether the last hour has a login of this operator from the same origin."""
+    """Return whether the log has a row about a login of this operator from the same origin in the last hour."""
     c = schema.operator_log.c
     query = sa.select(c.entry_no).where(
         c.action == LOGIN, c.at > now - HOUR, c.operator == operator.name, c.origin == operator.origin
@@ -138,12 +158,13 @@ def has_login(connection: Connection, operator: Operator, now: int) -> bool:
 def list_entries(
     connection: Connection, limit: int, before: int | None = None, action: str | None = None, name: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return rows of the log as people see them, newest first.
+    """Return rows of the log, newest first: name → value, with `number` for the row and times in RFC 3339.
 
     Args:
         limit: largest number of rows.
-        before: only rows with a smaller number.
-        action, name: only rows with this action, by this operator.
+        before: only rows with a smaller number; None for no limit.
+        action: only rows with this action; None for all.
+        name: only rows of this operator; None for all.
     """
     c = schema.operator_log.c
     query = sa.select(*(c[column] for column in _COLUMNS)).order_by(c.entry_no.desc()).limit(limit)
@@ -156,7 +177,7 @@ def list_entries(
 
 
 def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of `list_entries` with plain values: `before` and `after` are JSON text."""
+    """Return a row of `list_entries` for a table, with `before` and `after` as JSON text."""
     return {name: _json(row[name]) if name in {"before", "after"} else row[name] for name in TABLE_COLUMNS}
 
 

@@ -1,4 +1,6 @@
-"""Messages that must still reach a topic: added with the batch, deleted when the broker has acknowledged them.
+"""The outbox: messages that must still reach a topic.
+
+A message is added in the transaction of its batch, and deleted when the broker has acknowledged it.
 
 Law: every message is delivered at least once.
 """
@@ -12,7 +14,7 @@ from pipeline.store.db import schema
 
 
 def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
-    """Add messages, given as (topic, key, value)."""
+    """Add messages (topic, key, value) to the outbox of a source."""
     rows = [{"source_no": source_no, "topic": topic, "key": key, "value": value} for topic, key, value in messages]
     if rows:
         connection.execute(schema.outbox.insert(), rows)
@@ -21,7 +23,14 @@ def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str
 def read_oldest(
     connection: Connection, source_no: int, limit: int, without: Sequence[str] = ()
 ) -> list[tuple[int, str, bytes, bytes]]:
-    """Return the oldest messages of a source as (number, topic, key, value), without those for some topics."""
+    """Return the oldest messages of a source as (number, topic, key, value).
+
+    Args:
+        connection: reads the store.
+        source_no: the store's number of the source.
+        limit: largest number of messages.
+        without: topics whose messages are left out.
+    """
     c = schema.outbox.c
     query = (
         sa.select(c.outbox_no, c.topic, c.key, c.value)

@@ -1,8 +1,9 @@
-"""Alerts in the form for the public: what the votes did, never who cast them.
+"""Alerts in the form for the public, which describes the votes and never identifies the voter.
 
-Laws: an alert about a voter names a label that is made for it alone, and no vote, offset or exact time of the voter:
-somebody who sends votes under another person's id must learn nothing about that person. Times of votes are hours, as
-in the public log. Fields that are not known to be harmless are left out.
+Laws: a public alert about a voter names the voter by a label that is made for this alert alone. It contains no vote,
+offset or exact time of the voter, so that somebody who sends votes under another person's id learns nothing about that
+person. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter is
+published only if it is listed as harmless.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ _PRIVATE_EVIDENCE = frozenset({"voter", "voters"})
 
 
 def publish_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert of `alert_queries` in the form for the public."""
+    """Return an alert, as `alert_queries` returns it, in the form for the public."""
     about_voter = shown["subject"]["kind"] == "voter"
     found = _voter_alert(shown) if about_voter else dict(shown)
     found.pop("label", None)
@@ -29,7 +30,7 @@ def publish_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hour_of(time: str) -> str:
-    """Return the hour of a time in RFC 3339.
+    """Return a time in RFC 3339 rounded down to the hour.
 
     >>> hour_of("2026-01-02T03:04:05.678Z")
     '2026-01-02T03:00:00Z'

@@ -1,4 +1,4 @@
-"""Counts of the votes behind an alert: a voter's record on the models named, and the size of a selection."""
+"""Counts the votes that belong to an alert: a voter's votes on certain models, or a selection of votes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,15 +16,17 @@ _WON, _LOST, _TIED = "won", "lost", "tied"
 
 
 def read_record(connection: Connection, subject: str, partition_no: int, evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Count a voter's battles, in all and on each model that the evidence names.
+    """Count how a voter voted, in total and on each model that the evidence of an alert names.
 
     Args:
-        subject: the voter's pseudonym as alerts show it.
+        connection: reads the store.
+        subject: the voter's pseudonym, 16 hexadecimal digits.
         partition_no: the store's number of the voter's partition.
-        evidence: evidence of an alert, models by name.
+        evidence: evidence of the alert, with models by name.
 
     Returns:
-        {"battles", "left", "right", "tied", "models": {name: {"battles", "won", "lost", "tied"}}}
+        {"battles", "left", "right", "tied", "models": {name: {"battles", "won", "lost", "tied"}}}: numbers of votes.
+        `left` and `right` are votes for model a and for model b.
     """
     v = schema.vote.c
     query = sa.select(v.model_a, v.model_b, v.outcome, sa.func.count().label("votes"))
@@ -48,15 +50,15 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
 
 
 def has_voter(connection: Connection, voter: int) -> bool:
-    """Return whether a stored vote has this pseudonym."""
+    """Return whether any stored vote has this pseudonym as its voter."""
     v = schema.vote.c
     return connection.scalar(sa.select(v.offset).where(v.voter == voter, v.voter != 0).limit(1)) is not None
 
 
 def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
-    """Count the votes of a selection and their voters; votes without a voter add no voter.
+    """Return the number of `votes` in a selection, and the number of different `voters` who cast them.
 
-    A database role that may not read voters gets no number of voters.
+    If the database role may not read voters, `voters` is missing.
     """
     v = schema.vote.c
     numbers = [sa.func.count().label("votes")]

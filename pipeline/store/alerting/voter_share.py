@@ -1,8 +1,7 @@
 """Reports a voter with more than a fifth of all votes as a fault of the configuration.
 
-Everybody behind one proxy, or a placeholder that a producer writes for an unknown voter, looks like one voter: the
-evidence is then about nobody, and excluding "the voter" would exclude everybody, which the policy (`exclusion_list`)
-never does.
+Such a voter is most likely many people with one id: everybody behind a proxy, or everybody for whom a producer writes
+the same placeholder. Evidence about this id is evidence about nobody. The policy (`exclusion_list`) never excludes it.
 """
 
 import json
@@ -22,10 +21,14 @@ _SUBJECT, _DIRECTION = "votes", "one voter has more than a fifth of the votes"
 
 
 def update_alert(connection: Connection, now: int) -> DominantVoter | None:
-    """Open the alert if a voter has more than a fifth of all votes, or update its figures; clear it if none has.
+    """Open, update or clear the alert about a voter with more than a fifth of all votes.
 
     Args:
-        now: wall clock in microseconds.
+        connection: the transaction.
+        now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The voter with more than a fifth of all votes, None if there is none.
     """
     found, reported = find_dominant_voter(connection), read_reported(connection)
     if found is not None and reported is None:
@@ -43,7 +46,10 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def read_reported(connection: Connection) -> DominantVoter | None:
-    """Return the figures of the alert that is not resolved, without the voter: for roles that may not read voters."""
+    """Return the figures of the unresolved alert, None if there is none. The field `voter` is 0.
+
+    Database roles that may not read voters use this function.
+    """
     a = schema.alert.c
     query = sa.select(a.evidence).where(a.detector == DETECTOR, a.state != "resolved").limit(1)
     text = connection.scalar(query)
@@ -54,7 +60,7 @@ def read_reported(connection: Connection) -> DominantVoter | None:
 
 
 def describe(found: DominantVoter) -> str:
-    """Return a text about the problem and its solution, without the voter."""
+    """Return a text that states the problem and its solution without naming the voter."""
     return (
         f"one voter id has {found.votes:,} of {found.total:,} votes ({found.share:.0%}): most likely many people share "
         "it, so no voter can be told from another. Nothing is excluded because of it. If it is the address of a proxy, "

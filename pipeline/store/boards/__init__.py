@@ -1,4 +1,4 @@
-"""Boards, and what decides which votes they count.
+"""Boards and snapshots, and the exclusions and other decisions that determine which votes they count.
 
 snapshots        candidates and published snapshots
 reference_codec  the reference of a snapshot as bytes

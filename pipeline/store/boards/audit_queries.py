@@ -1,4 +1,4 @@
-"""Reads for audits: accepted votes as columns, boards by day, and falling counts between published snapshots."""
+"""Reads what audits need: accepted votes as columns, boards by day, and vote counts that fell between snapshots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROWS = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoteColumns:
-    """Accepted votes, int64[n] each, in the order of partition and offset.
+    """Accepted votes as columns int64[n], in the order (partition, offset).
 
     Attributes:
         voter: pseudonym, 0 without a voter.
@@ -49,7 +49,12 @@ _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
 def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteColumns:
-    """Return every accepted vote that is sealed. Without `voters` that column is not read, and is 0."""
+    """Return all accepted votes that are sealed.
+
+    Args:
+        connection: reads the store.
+        voters: False leaves the column `voter` at 0, for database roles that may not read voters.
+    """
     nobody = sa.cast(sa.literal(0), sa.BigInteger)
     v, p = schema.vote.c, schema.partition.c
     parts: list[Int64] = []
@@ -62,10 +67,11 @@ def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteCol
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
-    """Return the last snapshot with this view of each UTC day, oldest first.
+    """Return the board of each UTC day: a view of the last snapshot that was published on the day, oldest day first.
 
     Returns:
-        For each snapshot: when it was published, and rows (model, rating, lower, upper, votes).
+        For each day: when the snapshot was published (microseconds since 1970 UTC), and rows (model, rating, lower,
+        upper, votes).
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     last = (
@@ -86,12 +92,13 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
 
 
 def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
-    """Return vote counts that fell from one published snapshot to the next, and models that the next one lacks.
+    """Find models whose number of votes fell from a published snapshot to the next one, or that the next one lacks.
 
-    The database finds them: a year of hourly snapshots is millions of rows, of which hardly one is reported.
+    The database compares the snapshots: a year of hourly snapshots has millions of rows, of which very few are found.
 
     Returns:
-        (model, the two sequence numbers, votes before, votes after or None), by sequence number and model.
+        Rows (model, sequence number, next sequence number, votes before, votes after), sorted by sequence number and
+        model. The last value is None if the next snapshot lacks the model.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     rows = (
@@ -118,7 +125,7 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
 
 
 def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """Return model → time of the first published snapshot with it, microseconds."""
+    """Return model → time when the first snapshot with the model was published, microseconds since 1970 UTC."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     query = (
         sa.select(r.model, sa.func.min(s.published_at))

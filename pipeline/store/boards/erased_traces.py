@@ -1,7 +1,7 @@
-"""Removes the links between an erased vote and its voter: pseudonyms in alerts and exclusions, votes in evidence.
+"""Removes what links an erased vote to its voter: pseudonyms in alerts and exclusions, and votes in evidence.
 
-Law: the label, figures and history of an alert about an erased voter stay, so that the published reason of an exclusion
-still leads to the alert; nobody can find the voter from them, even with the voter key.
+Law: an alert about an erased voter keeps its label, figures and history, so that the published reason of an exclusion
+still leads to the alert. Nobody can find the voter from what is kept, even with the voter key.
 """
 
 import json
@@ -15,18 +15,19 @@ from pipeline.store.db import dialect, schema
 from pipeline.store.votes.ingest import VotePosition
 
 ERASED_OFFSET = -1
-"""The offset of an alert that opened at a vote which was erased."""
+"""Replaces the offset of an alert whose vote was erased."""
 
 _NAMES_A_VOTE = ("vote_id", "counted", "ignored")
 _ERASED = "(erased)"
 
 
 def forget_voter(connection: Connection, voter: str, now: int) -> None:
-    """Replace the pseudonym of a voter by the labels of the alerts and exclusions about it, and resolve the alerts.
+    """Replace the pseudonym of a voter in alerts and exclusions by their labels, and resolve the alerts.
 
     Args:
-        voter: the pseudonym as shown.
-        now: wall clock in microseconds.
+        connection: the transaction.
+        voter: the pseudonym, 16 hexadecimal digits.
+        now: present time in microseconds since 1970 UTC.
     """
     overwrite_deleted(connection)
     a, e, x = schema.alert.c, schema.alert_event.c, schema.exclusion.c
@@ -47,7 +48,7 @@ def forget_voter(connection: Connection, voter: str, now: int) -> None:
 
 
 def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
-    """Remove erased votes from the alerts about voters that opened at them or name them."""
+    """Remove erased votes from alerts about voters: from their positions and from their evidence."""
     overwrite_deleted(connection)
     a, places = schema.alert.c, set(votes)
     ids = {row.vote_id for row in dialect.rows_at(connection, "vote", "vote_id", sorted(places))}
@@ -62,7 +63,7 @@ def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
 
 
 def overwrite_deleted(connection: Connection) -> None:
-    """Make SQLite overwrite the data that this transaction deletes; in PostgreSQL a later vacuum does."""
+    """Make SQLite overwrite deleted data on the disk. Does nothing in PostgreSQL, where a later vacuum overwrites."""
     if not dialect.has_server(connection):
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
 

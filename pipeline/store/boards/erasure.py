@@ -1,8 +1,9 @@
 """Erases the private fields and the blinds of votes, never their leaves.
 
-Laws: after an erasure nobody can prove, or find by trying, which private fields a leaf commits to; proofs, counts and
-ratings are unchanged; a vote that was excluded by its voter stays excluded, by its own id. Nothing that is left links a
-vote to its voter: alerts and exclusions of an erased voter keep their label alone, and alerts name no erased vote.
+Laws: after an erasure nobody can prove, or find by trying, which private fields a leaf commits to. Proofs, counts and
+ratings are unchanged. A vote that an exclusion of its voter excluded stays excluded, by an exclusion of the vote. What
+remains does not link a vote to its voter: alerts and exclusions of an erased voter keep only their label, and alerts
+name no erased vote.
 """
 
 from bisect import bisect_right
@@ -32,7 +33,7 @@ _ERASED_FIELDS = {
 
 
 def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
-    """Return the stored votes of a voter, sealed or not."""
+    """Return (partition, offset) of all stored votes of a voter, sealed or not. `voter` is the pseudonym."""
     v = schema.vote.c
     rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
     return [(int(part), int(offset)) for part, offset in rows]
@@ -41,8 +42,13 @@ def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
 def erase_voter(connection: Connection, voter: int, now: int) -> int:
     """Erase all sealed votes of a voter, the voter's detector states, and the pseudonym in alerts and exclusions.
 
+    Args:
+        connection: the transaction.
+        voter: the pseudonym.
+        now: present time in microseconds since 1970 UTC.
+
     Returns:
-        The number of votes erased.
+        The number of erased votes.
     """
     v, state = schema.vote.c, schema.voter_state.c
     rows = connection.execute(
@@ -64,10 +70,16 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
 
 
 def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> int:
-    """Erase votes. Votes that are not sealed are left: they have no leaf yet, and can be erased after a seal.
+    """Erase the private fields and blinds of votes.
+
+    Votes that are not sealed have no leaf yet. They are not erased here, but can be erased after the next seal.
+
+    Args:
+        connection: the transaction.
+        positions: (partition, offset) of the votes.
 
     Returns:
-        The number of votes erased.
+        The number of erased votes.
     """
     leaves = leaf_index.find_leaves(connection, positions)
     v, b = schema.vote.c, schema.blind.c
@@ -84,7 +96,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
 
 
 def find_erased(connection: Connection, positions: Collection[VotePosition]) -> set[VotePosition]:
-    """Return those of the given positions whose votes were erased."""
+    """Return the positions, out of the given ones, at which the vote was erased."""
     by_leaf = {leaf: position for position, leaf in leaf_index.find_leaves(connection, positions).items()}
     return {
         by_leaf[leaf]

@@ -1,4 +1,4 @@
-"""The votes that exclusions are about: found, counted by pair, and attributed to entries of the list."""
+"""Finds the votes that exclusions exclude, counts them by pair of models, and attributes them to exclusions."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from pipeline.store.votes.vote_selections import VoteSelection, voter_column
 from pipeline.vocabulary.fates import COUNTED
 
 VotesByPosition = dict[VotePosition, Any]
-"""Rows of partition_no, offset, voter, model_a, model_b, outcome."""
+"""(partition, offset) of a vote → its row: partition_no, offset, voter, model_a, model_b, outcome."""
 
 
 def _columns(connection: Connection) -> tuple[sa.ColumnElement[Any], ...]:
@@ -36,14 +36,15 @@ def find_votes(
     except_selections: Collection[VoteSelection] = (),
     fates: Sequence[int] = COUNTED,
 ) -> VotesByPosition:
-    """Return the counted votes, in the log at a size, of these voters, with these ids or in these selections.
+    """Find votes by voter, by id or by selection, without retracted votes.
 
     Args:
-        log_size: votes sealed later are left out; None: every committed vote counts as sealed.
-        voters: pseudonyms.
-        vote_ids, selections: more votes.
-        except_ids, except_selections: votes to leave out.
-        fates: fates of the votes that count.
+        connection: reads the store.
+        log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
+        voters: pseudonyms of voters whose votes are found.
+        vote_ids, selections: further votes that are found.
+        except_ids, except_selections: votes that are left out.
+        fates: only votes with these fates.
     """
     v, columns = schema.vote.c, _columns(connection)
     # Retracted votes are in no count already.
@@ -69,7 +70,14 @@ def find_votes(
 def find_excluded(
     connection: Connection, log_size: int | None, entries: Iterable[Mapping[str, str]], fates: Sequence[int] = COUNTED
 ) -> VotesByPosition:
-    """Return the counted votes in the log at a size that the given entries (kind, target) exclude."""
+    """Find the votes that exclusions exclude.
+
+    Args:
+        connection: reads the store.
+        log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
+        entries: exclusions, each with `kind` and `target`.
+        fates: only votes with these fates.
+    """
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in voter_labels.resolve(connection, entries):
         targets[entry["kind"]].append(entry["target"])
@@ -79,7 +87,7 @@ def find_excluded(
 
 
 def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:
-    """Return the votes at these positions."""
+    """Return the votes at the given positions (partition, offset)."""
     v, columns = schema.vote.c, _columns(connection)
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -92,7 +100,7 @@ def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> 
 
 
 def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int, int]]:
-    """Return the number of votes of each model_a, model_b and outcome, as (model_a, model_b, outcome, votes)."""
+    """Count votes by models and outcome: sorted rows (model_a, model_b, outcome, number of votes)."""
     counts = Counter((row.model_a, row.model_b, row.outcome) for row in votes.values())
     return [(*cell, number) for cell, number in sorted(counts.items())]
 
@@ -100,7 +108,16 @@ def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int
 def attribute_to_entries(
     connection: Connection, votes: Mapping[VotePosition, Any], entries: Sequence[Mapping[str, str]]
 ) -> dict[VotePosition, int]:
-    """Return position of each excluded vote → index of the first entry (kind, target) that excludes it."""
+    """Return for each excluded vote which exclusion excludes it.
+
+    Args:
+        connection: reads the store.
+        votes: the excluded votes.
+        entries: exclusions, each with `kind` and `target`.
+
+    Returns:
+        (partition, offset) → index in `entries` of the first exclusion of the vote; `len(entries)` if there is none.
+    """
     entries = voter_labels.resolve(connection, entries)
     by_target: dict[tuple[str, str], int] = {}
     by_position: dict[VotePosition, int] = {}

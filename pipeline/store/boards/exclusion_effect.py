@@ -1,7 +1,7 @@
-"""The effect of a decision on the next refresh: how many votes the defended view counts again, or no longer.
+"""The effect of a decision on the next refresh: how many votes go into the defended view, and out of it.
 
-The next refresh uses the list's entries plus those that the policy `auto-voter/1` adds. The effect is the difference
-between these exclusions before and after the decision.
+The next refresh uses the exclusions in force, and first applies the policy `auto-voter/1`. The effect is the difference
+between the exclusions that it will use with the decision and without it.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from sqlalchemy.engine import Connection
 from pipeline.store.boards import excluded_votes, exclusion_list
 
 ExclusionTarget = tuple[str, str]
-"""The kind and the target of an exclusion."""
+"""(kind, target) of an exclusion."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextRefresh:
-    """Numbers of votes that the defended view counts again at the next refresh, and that it leaves out."""
+    """Numbers of votes that go into the defended view (`votes_in`) and out of it (`votes_out`) at the next refresh."""
 
     votes_in: int
     votes_out: int
@@ -31,7 +31,12 @@ class NextRefresh:
 
 
 def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozenset[ExclusionTarget]:
-    """Return the exclusions of the next refresh, as the store is now; `auto_voter`: whether the policy is on."""
+    """Return the exclusions that the next refresh would use if it began now.
+
+    Args:
+        connection: reads the store.
+        auto_voter: whether the policy `auto-voter/1` is in use.
+    """
     found = {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
     for action, subject, *_ in exclusion_list.policy_changes(connection) if auto_voter else ():
         change = found.add if action == "exclude" else found.discard
@@ -42,7 +47,7 @@ def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozense
 def count_change(
     connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget]
 ) -> NextRefresh:
-    """Return the numbers of votes that change if the expected exclusions change from `before` to `after`."""
+    """Count the votes that go into and out of the defended view if the exclusions change from `before` to `after`."""
     kept = before & after
     return NextRefresh(_count(connection, before - after, kept), _count(connection, after - before, kept))
 

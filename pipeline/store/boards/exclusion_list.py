@@ -1,7 +1,7 @@
-"""The dated list of exclusions: what does not count in the defended view, and why.
+"""The dated list of exclusions: which votes do not count in the defended view, and why.
 
-Laws: every entry has a reason and an author; nothing is removed; an entry is undone by another entry. The author may be
-the policy `auto-voter/1`: it excludes the votes of a voter under a critical alert.
+Laws: every entry has a reason and an author. No entry is removed; another entry undoes it. The author may be the policy
+`auto-voter/1`, which excludes the votes of a voter with an open critical alert.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ class ActiveExclusion:
 
     Attributes:
         kind: one of KINDS.
-        target: a voter's pseudonym as shown, a vote id, or the text of a selection of votes.
+        target: a voter's pseudonym in hexadecimal digits, a vote id, or the text of a selection of votes.
         reason, name: reason and author of the entry.
-        public: the target in the form for the public: a voter's label instead of the pseudonym.
+        public: the target in the form for the public, with a voter's label instead of the pseudonym.
     """
 
     kind: str
@@ -50,16 +50,17 @@ def add_entry(
     now: int,
     alert_id: str | None = None,
 ) -> None:
-    """Add an entry to the list.
+    """Add an entry to the list of exclusions.
 
     Args:
+        connection: the transaction.
         action: exclude or restore.
-        kind, target, reason, name: as for `ActiveExclusion`.
-        now: wall clock in microseconds.
-        alert_id: the alert that the entry follows from.
+        kind, target, reason, name: as in `ActiveExclusion`.
+        now: present time in microseconds since 1970 UTC.
+        alert_id: id of the alert that is the cause of the entry, None if there is none.
 
     Raises:
-        Usage: no reason or no name, or a target that does not exist.
+        Usage: reason or name is empty, or the target has the wrong form.
     """
     if action not in {"exclude", "restore"} or kind not in KINDS:
         raise Usage(f"expected exclude or restore of a {' or '.join(KINDS)}, got {action} of a {kind}")
@@ -87,10 +88,10 @@ def add_entry(
 
 
 def parse_voter(target: str) -> int:
-    """Return the pseudonym that an exclusion of a voter names.
+    """Parse the target of an exclusion of a voter; return the pseudonym.
 
     Raises:
-        Usage: the target is not a pseudonym.
+        Usage: the target is not a pseudonym in hexadecimal digits.
     """
     try:
         return parse_pseudonym(target)
@@ -99,7 +100,7 @@ def parse_voter(target: str) -> int:
 
 
 def read_active(connection: Connection) -> list[ActiveExclusion]:
-    """Return what is excluded now, sorted. The last entry about a target decides."""
+    """Return the exclusions in force, sorted by kind and target. The last entry about a target decides."""
     return [
         ActiveExclusion(kind, target, row["reason"], row["name"], row["label"] or target)
         for (kind, target), row in sorted(_last_entries(connection).items())
@@ -108,7 +109,7 @@ def read_active(connection: Connection) -> list[ActiveExclusion]:
 
 
 def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveExclusion]:
-    """Return what is excluded now by an entry that names this alert."""
+    """Return the exclusions in force whose target an alert caused to be excluded."""
     e = schema.exclusion.c
     rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
     named = {tuple(row) for row in rows}
@@ -118,9 +119,9 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 def apply_auto_voter(connection: Connection, now: int) -> int:
     """Apply the policy `auto-voter/1`; return the number of new entries.
 
-    A voter is excluded when a critical alert about the voter opens, until every such alert is resolved: acknowledging,
-    snoozing or appealing changes no exclusion. An entry of a person is never changed. A voter with more than a fifth of
-    all votes is never excluded.
+    The policy excludes a voter while there is a critical alert about the voter that is not resolved. Acknowledging,
+    snoozing or appealing an alert changes no exclusion. The policy never overrides an entry of a person, and never
+    excludes a voter with more than a fifth of all votes.
     """
     changes = policy_changes(connection)
     for action, subject, reason, alert_id in changes:
@@ -129,7 +130,7 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
 
 
 def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
-    """Return the entries that the policy would add now: action, voter, reason, and the alert that it follows from."""
+    """Return the entries that the policy would add now, as (action, voter's pseudonym, reason, id of the alert)."""
     a = schema.alert.c
     critical = {
         row.subject: row.alert_id
@@ -173,7 +174,7 @@ def has_entry(connection: Connection, kind: str, target: str) -> bool:
 
 
 def flagged_voters(connection: Connection) -> list[int]:
-    """Return the voters with an alert that is not resolved: their votes train no baseline."""
+    """Return the pseudonyms of voters with an unresolved alert. Their votes are not used to fit references."""
     a = schema.alert.c
     named = (a.subject_kind == "voter", a.state != "resolved", a.subject.is_distinct_from(a.label))
     rows = connection.scalars(sa.select(a.subject).where(*named).distinct())

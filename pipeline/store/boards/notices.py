@@ -1,6 +1,6 @@
 """Correction notices: dated notes of a named person on a published snapshot.
 
-Laws: a notice is never changed or deleted, which the database enforces; every manifest contains all notices that were
+Laws: a notice is never changed or deleted, which the database enforces. Every manifest contains all notices that were
 added before its candidate was rated.
 """
 
@@ -15,16 +15,23 @@ from pipeline.store.db import schema
 from pipeline.vocabulary.time import format_rfc3339
 
 MAX_TEXT = 2_000
-"""Characters of a notice: it becomes part of every manifest."""
+"""Largest number of characters of a notice. It is limited because a notice becomes part of every later manifest."""
 
 _PUBLISHED = ("sequence", "snapshot", "text", "name", "at")
 
 
 def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, name: str, now: int) -> dict[str, Any]:
-    """Add a notice to a published snapshot; return it as `list_notices` does.
+    """Add a notice to a published snapshot; return the notice as a row of `list_notices`.
+
+    Args:
+        connection: the transaction.
+        snapshot: the snapshot.
+        text: one line that says what is wrong.
+        name: name of the author.
+        now: present time in microseconds since 1970 UTC.
 
     Raises:
-        Usage: no text or no name, or a text that is too long or has control characters.
+        Usage: text or name is empty, or the text is too long or has control characters.
     """
     if not text.strip() or not name.strip():
         raise Usage("expected a text and a name: a notice is not added without both")
@@ -45,7 +52,7 @@ def count_notices(connection: Connection) -> int:
 
 
 def list_notices(connection: Connection, snapshot_id: str | None = None) -> list[dict[str, Any]]:
-    """Return the notices on one snapshot, or on all, oldest first.
+    """Return the notices on the snapshot with this id, or on all snapshots if it is None, oldest first.
 
     Returns:
         Rows of number, sequence, snapshot, text, name, at (RFC 3339).
@@ -58,7 +65,7 @@ def list_notices(connection: Connection, snapshot_id: str | None = None) -> list
 
 
 def list_published(connection: Connection) -> list[dict[str, Any]]:
-    """Return all notices as the body of a snapshot and its manifest state them."""
+    """Return all notices, oldest first, with the fields that a manifest contains: `list_notices` without number."""
     return [{name: one[name] for name in _PUBLISHED} for one in list_notices(connection)]
 
 

@@ -1,7 +1,7 @@
-"""What a refresh prepares for readers, because it takes long to compute or needs columns that readers may not read.
+"""Answers that a refresh prepares for the API, because they take long or need columns that the API may not read.
 
-Law: moves between two snapshots never change, so moves from one snapshot to the next are kept. Everything else is about
-the newest snapshot and is replaced with the next refresh.
+Law: the moves from one snapshot to the next never change, so they are kept. All other answers are about the newest
+snapshot, and the next refresh replaces them.
 """
 
 import json
@@ -15,29 +15,37 @@ from sqlalchemy.engine import Connection
 from pipeline.store.db import dialect, schema
 
 Kind = Literal["provider", "moves", "recent_moves"]
-"""provider: the page of a provider. moves: to the next snapshot. recent_moves: from another one to the newest."""
+"""Kind of an answer.
+
+provider: the page of a provider. moves: the moves of models from a snapshot to the next one. recent_moves: the moves
+from an older snapshot to the newest one.
+"""
 
 Answers = Mapping[tuple[Kind, str], Any]
 _KEPT: Kind = "moves"
 
 
 def moves_name(before: str, after: str, view: str) -> str:
-    """Return the name of the moves between two snapshots, given by id."""
+    """Return the name under which the moves of a view between two snapshots, given by their ids, are stored."""
     return f"{before}..{after} {view}"
 
 
 def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool:
-    """Return whether the answers about a snapshot are there, with the registry up to an event."""
+    """Return whether answers about a snapshot are stored that were made with the registry up to this event number."""
     p = schema.prepared.c
     query = sa.select(p.kind).where(p.snapshot_id == snapshot_id, p.event_no == event_no).limit(1)
     return connection.scalar(query) is not None
 
 
 def replace(connection: Connection, snapshot_id: str, event_no: int, answers: Answers, now: int) -> None:
-    """Store the answers about the newest snapshot in place of those about the one before.
+    """Replace the stored answers by answers about the newest snapshot; keep the answers of kind `moves`.
 
     Args:
-        answers: JSON values by kind and name.
+        connection: the transaction.
+        snapshot_id: id of the newest snapshot.
+        event_no: number of the newest registry event that the answers contain.
+        answers: (kind, name) → answer, a JSON value.
+        now: present time in microseconds since 1970 UTC.
     """
     p = schema.prepared.c
     connection.execute(sa.delete(schema.prepared).where(p.kind != _KEPT))
@@ -52,7 +60,7 @@ def replace(connection: Connection, snapshot_id: str, event_no: int, answers: An
 
 
 def read(connection: Connection, name: str, *kinds: Kind) -> Any:
-    """Return an answer of one of these kinds, None if there is none."""
+    """Return the answer with this name and one of these kinds, None if there is none."""
     p = schema.prepared.c
     body = connection.scalar(sa.select(p.body).where(p.name == name, p.kind.in_(kinds)).limit(1))
     return None if body is None else json.loads(zlib.decompress(bytes(body)))

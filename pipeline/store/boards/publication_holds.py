@@ -1,7 +1,7 @@
-"""Candidates that wait for a person: they move the top of the board further than the settings let a machine publish.
+"""Holds: candidates that are not published before a person releases them.
 
-A hold is open while its candidate can still be published: it is not released, and no other snapshot was published
-since the candidate was made.
+A candidate is held if top models moved more places than the settings allow. A hold is open while its candidate can
+still be published, that is, until it is released or another snapshot is published.
 """
 
 import json
@@ -20,11 +20,14 @@ Moves = Sequence[dict[str, Any]]
 
 
 def hold(connection: Connection, snapshot_id: str, after: int, moves: Moves, now: int) -> None:
-    """Hold a candidate, unless it is held already.
+    """Hold a candidate. If it is held already, nothing changes.
 
     Args:
-        after: sequence of the snapshot that the candidate would follow.
-        moves: the moves that are too far, for people.
+        connection: the transaction.
+        snapshot_id: id of the candidate.
+        after: sequence number of the snapshot that the candidate would follow.
+        moves: the moves that are too far, as in `PublicationHeld`.
+        now: present time in microseconds since 1970 UTC.
     """
     row = {"snapshot_id": snapshot_id, "after": after, "at": now, "moves": json.dumps(list(moves), ensure_ascii=False)}
     connection.execute(dialect.insert_or_ignore(connection, schema.publication_hold, "snapshot_id").values(row))
@@ -38,10 +41,16 @@ def is_released(connection: Connection, snapshot_id: str) -> bool:
 
 
 def release(connection: Connection, snapshot_id: str, name: str, reason: str, now: int) -> str:
-    """Release a held candidate, named by its id or the beginning of it; return its id.
+    """Release a held candidate; return its whole id.
+
+    Args:
+        connection: the transaction.
+        snapshot_id: id of the candidate, or the beginning of the id.
+        name, reason: who releases it, and why.
+        now: present time in microseconds since 1970 UTC.
 
     Raises:
-        Usage: no reason, or no open hold has this id.
+        Usage: name or reason is empty, or not exactly one open hold has this id.
     """
     if not reason.strip() or not name.strip():
         raise Usage("expected a reason and a name: a candidate is not released without both")
@@ -60,7 +69,7 @@ def release(connection: Connection, snapshot_id: str, name: str, reason: str, no
 
 
 def list_open(connection: Connection) -> list[dict[str, Any]]:
-    """Return the open holds, newest first: snapshot, at (RFC 3339), moves."""
+    """Return the open holds, newest first, as rows of `snapshot` (id), `at` (RFC 3339) and `moves`."""
     h = schema.publication_hold.c
     query = (
         sa.select(h.snapshot_id, h.at, h.moves)

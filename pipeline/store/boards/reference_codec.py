@@ -1,8 +1,8 @@
-"""The reference of a snapshot as bytes that grow with the pairs of models that met, not with all pairs.
+"""Packs the reference of a snapshot as bytes. Their size grows with the pairs of models that met, not with all pairs.
 
-A board of few models keeps the whole covariance. A large one keeps the variances, and the covariance of the pairs that
-met. For two models that never met, the difference gets the largest standard error that their own allow (the sum of
-both), so that a vote between them is weaker evidence and never stronger.
+For a board of few models, the whole covariance is stored. For a large board, the variances are stored, and the
+covariances of the pairs that met. For a pair that never met, the standard error of the difference becomes the sum of
+the two standard errors, the largest possible value. A vote on such a pair is then weaker evidence, never stronger.
 """
 
 import io
@@ -20,11 +20,11 @@ _CELL, _PAIR = 8, 16
 
 
 def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
-    """Return a reference as bytes (numpy's npz, nothing pickled).
+    """Return a reference as bytes, in numpy's format npz without pickled objects.
 
     Args:
         reference: the reference.
-        pairs: the pairs that met, as two arrays of positions in `theta`; None for all pairs.
+        pairs: two arrays int32[p]: positions in `theta` of the two models of each pair that met; None for all pairs.
     """
     size = len(reference.theta)
     ties = np.array([reference.tie_share, *reference.tie_prior])
@@ -41,7 +41,7 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
 
 
 def unpack_reference(sequence: int, raw: bytes) -> Reference:
-    """Return the reference that `pack_reference` packed."""
+    """Return the reference that `pack_reference` packed; `sequence` is the number of its snapshot."""
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         covariance = data["covariance"] if "covariance" in data else _covariance(data)

@@ -1,7 +1,8 @@
 """Snapshots of the board: candidates, and published snapshots.
 
-A refresh first writes a candidate, which readers do not see. Publishing signs its manifest and gives it a sequence
-number, in one transaction. A manifest names the previous manifest; UNIQUE(previous) prevents a second successor.
+A refresh first writes a candidate, which readers do not see. To publish it, one transaction signs its manifest and
+gives it a sequence number. A manifest contains the digest of the previous manifest. The constraint UNIQUE(previous)
+prevents that two snapshots follow the same snapshot.
 """
 
 import hashlib
@@ -29,12 +30,12 @@ class PublishedSnapshot:
     """A published snapshot.
 
     Attributes:
-        snapshot_id: digest of `body`.
-        sequence: 1 for the first snapshot.
-        previous: digest of the snapshot before it, 64 zeros for the first.
-        digest: SHA-256 of the manifest, the leaf of the snapshot log.
-        log_size: leaves of the vote log that the snapshot rates.
-        body: configuration, exclusions, counts and verdict: everything but the rows.
+        snapshot_id: SHA-256 of `body`.
+        sequence: number of the snapshot, 1 for the first.
+        previous: `digest` of the snapshot before it, 64 zeros for the first.
+        digest: SHA-256 of the manifest.
+        log_size: number of leaves of the vote log that the snapshot rates.
+        body: configuration, exclusions, counts and verdict, but not the rows of the boards.
         published_at: microseconds since 1970 UTC.
     """
 
@@ -49,13 +50,13 @@ class PublishedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCandidate:
-    """A snapshot that is rated, and perhaps published.
+    """A snapshot that is rated, and possibly published.
 
     Attributes:
-        snapshot_id: digest of the body.
-        raw: the body's bytes.
-        body: the body.
-        sequence: None until the snapshot is published.
+        snapshot_id: SHA-256 of the body.
+        raw: the body as bytes.
+        body: the body as a JSON object.
+        sequence: number of the published snapshot, None before it is published.
     """
 
     snapshot_id: str
@@ -77,10 +78,15 @@ def add_candidate(
     reference: bytes,
     now: int,
 ) -> str:
-    """Write a candidate, unless there is one with this work key; return the candidate's id.
+    """Write a candidate, unless there is one with the same work key; return the candidate's id.
 
     Args:
-        rows: view → rows of the board.
+        connection: the transaction.
+        work_key: digest of everything that determines the candidate. Equal work gives the same candidate.
+        body: the body of the snapshot.
+        rows: view → rows of its board.
+        reference: the packed reference.
+        now: present time in microseconds since 1970 UTC.
     """
     snapshot_id = canonical_digest(body)
     statement = dialect.insert_or_ignore(connection, schema.snapshot).values(
@@ -106,15 +112,15 @@ def add_candidate(
 
 
 def lock_publication(connection: Connection) -> None:
-    """Keep other processes from publishing until the end of this transaction."""
+    """Take a lock, so that no other process publishes until the end of this transaction."""
     dialect.lock(connection, _LOCK)
 
 
 def find_candidate(connection: Connection, snapshot_id: str) -> SnapshotCandidate:
-    """Return a candidate, published or not.
+    """Return the candidate with an id, whether it is published or not.
 
     Raises:
-        Usage: there is no such candidate.
+        Usage: no candidate has this id.
     """
     c = schema.snapshot.c
     row = connection.execute(sa.select(c.body, c.sequence).where(c.snapshot_id == snapshot_id)).one_or_none()
@@ -126,15 +132,15 @@ def find_candidate(connection: Connection, snapshot_id: str) -> SnapshotCandidat
 def publish(
     connection: Connection, snapshot_id: str, sequence: int, previous: str, digest: str, now: int
 ) -> PublishedSnapshot:
-    """Give a candidate its place in the snapshot log, in the transaction that writes its signed manifest.
+    """Mark a candidate as published, in the transaction that writes its signed manifest.
 
     Args:
         connection: a transaction that called `lock_publication`.
-        snapshot_id: the candidate.
-        sequence: 1 for the first snapshot.
-        previous: digest of the snapshot before it, 64 zeros for the first.
-        digest: SHA-256 of its manifest.
-        now: wall clock in microseconds.
+        snapshot_id: id of the candidate.
+        sequence: number of the snapshot, 1 for the first.
+        previous: `digest` of the snapshot before it, 64 zeros for the first.
+        digest: SHA-256 of the manifest of the candidate.
+        now: present time in microseconds since 1970 UTC.
     """
     connection.execute(
         sa.update(schema.snapshot)
@@ -153,10 +159,15 @@ def latest(connection: Connection) -> PublishedSnapshot | None:
 
 
 def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> PublishedSnapshot:
-    """Return the newest published snapshot: of those with this id or digest (or prefix), published up to `at`.
+    """Return the newest published snapshot that fulfils all given conditions.
+
+    Args:
+        connection: reads the store.
+        snapshot_id: an id or digest of a snapshot, or the beginning of one; None for any snapshot.
+        at: only snapshots published up to this time, microseconds since 1970 UTC; None for any time.
 
     Raises:
-        Usage: nothing is published, or no snapshot matches.
+        Usage: nothing is published, or no snapshot fulfils the conditions.
     """
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
@@ -206,7 +217,7 @@ def count_published(connection: Connection) -> int:
 
 
 def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
-    """Return the rows of a snapshot's board, best first."""
+    """Return the rows of one view of a snapshot, sorted by rank."""
     c = schema.snapshot_row.c
     query = sa.select(*(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view == view)
     rows = [dict(row) for row in connection.execute(query).mappings()]
@@ -215,14 +226,14 @@ def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[
 
 
 def read_reference(connection: Connection, sequence: int) -> Reference | None:
-    """Return the reference (probabilities of honest votes) of a snapshot, or None if it has none."""
+    """Return the reference of the published snapshot with this number, or None if it has none."""
     c = schema.snapshot.c
     raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
     return unpack_reference(sequence, bytes(raw)) if raw else None
 
 
 def from_row(row: Mapping[str, Any]) -> PublishedSnapshot:
-    """Return the published snapshot in a row of the table."""
+    """Return a row of the table `snapshot` as a published snapshot."""
     return PublishedSnapshot(
         row["snapshot_id"],
         row["sequence"],

@@ -1,6 +1,6 @@
-"""Records of sweeps: the hypotheses submitted to e-LOND, which bounds false discoveries over all sweeps.
+"""Records how many hypotheses each sweep tested with e-LOND, which bounds the share of false alerts over all sweeps.
 
-Law: the same log and registry are submitted once; a sweep that repeats them starts from the same state.
+Law: the hypotheses of one log size and registry count once. A repeated sweep starts from the same state as the first.
 """
 
 import sqlalchemy as sa
@@ -13,9 +13,13 @@ _LOCK = 0x5EE9
 
 
 def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
-    """Return the state of e-LOND before a sweep over a log of this size and this many registry events.
+    """Return the state of e-LOND before a sweep, after waiting for any other sweep's transaction to end.
 
-    Waits for the end of another sweep's transaction.
+    Args:
+        connection: the transaction of the sweep.
+        log_size: number of leaves of the vote log that the sweep audits.
+        event_no: number of the newest registry event.
+        alpha: bound of e-LOND for the share of false discoveries.
     """
     dialect.lock(connection, _LOCK)
     s = schema.sweep.c
@@ -28,7 +32,7 @@ def state_before(connection: Connection, log_size: int, event_no: int, alpha: fl
 
 
 def record_sweep(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
-    """Store the e-LOND counts before and after a sweep, unless this log and registry have a record."""
+    """Store the states of e-LOND before and after a sweep, unless a sweep of this log size and registry is recorded."""
     s = schema.sweep.c
     known = connection.scalar(sa.select(s.sweep_no).where(s.log_size == log_size, s.event_no == event_no))
     if known is None:

@@ -1,4 +1,4 @@
-"""Verdicts of the expectation suites, and the votes and registry events that they check."""
+"""Stores verdicts of the expectation suites, and reads the votes and registry events that the suites check."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ _WARNING = ("part", "column", "expectation", "observed", "reason")
 
 
 class PassedVerdict(NamedTuple):
-    """A verdict that let a refresh continue."""
+    """A verdict that let a refresh continue: its id, and the size of the log that was checked."""
 
     verdict_id: str
     log_size: int
 
 
 def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
-    """Return the last verdict of a suite that passed, None if there is none."""
+    """Return the passed verdict of a suite with the largest log size, None if no verdict passed."""
     v = schema.verdict.c
     row = connection.execute(
         sa.select(v.verdict_id, v.log_size)
@@ -41,7 +41,10 @@ def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
 
 
 def all_passed(connection: Connection, suite: str | None = None) -> bool | None:
-    """Return whether the newest verdict of a suite, or of every suite, passed; None before the first verdict."""
+    """Return whether the newest verdict of a suite passed; None if there is none.
+
+    Without `suite`, return whether the newest verdicts of all suites passed.
+    """
     found = [bool(row.success) for row in _newest(connection) if suite in (None, row.suite)]
     return all(found) if found else None
 
@@ -50,7 +53,8 @@ def list_warnings(connection: Connection) -> list[dict[str, Any]]:
     """Return the failed expectations of severity `warning` in the newest verdict of each suite.
 
     Returns:
-        Rows with suite, part (the view of a snapshot, else ""), column, expectation, observed, reason.
+        Rows with suite, part (name of the view for the suite of snapshots, else ""), column, expectation, observed and
+        reason.
     """
     return [
         {"suite": verdict.suite, **{name: row.get(name, "") for name in _WARNING}}
@@ -91,11 +95,13 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
     """Store a verdict; return its id.
 
     Args:
-        suite: the suite that gave the verdict.
-        log_size: size of the log that was checked; for the registry, the number of its newest event.
+        connection: the transaction.
+        suite: name of the suite.
+        log_size: number of leaves of the vote log that was checked; for the suite `registry`, the number of its newest
+            event.
         success: whether a refresh may continue.
-        results: what each expectation found, as JSON.
-        now: wall clock in microseconds.
+        results: the verdict as JSON (`SuiteVerdict.as_json`).
+        now: present time in microseconds since 1970 UTC.
     """
     verdict_id = hashlib.sha256(f"{log_size}|{now}|{results}".encode()).hexdigest()[:16]
     connection.execute(
@@ -113,9 +119,9 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return as columns the votes by which the log grew from `first` to `end` leaves.
+    """Return the votes by which the vote log grew from `first` to `end` leaves, as column name → values.
 
-    Of more than a million votes the newest of each partition are returned, so that every partition is checked.
+    At most a million votes are returned: of more votes, the newest of each partition.
     """
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(
@@ -155,7 +161,7 @@ def newest_registry_event(connection: Connection) -> int:
 
 
 def read_registry(connection: Connection, last: int) -> dict[str, list[Any]]:
-    """Return the columns of the registry events up to a number, in the order of arrival."""
+    """Return the registry events up to the number `last`, in the order of arrival, as column name → values."""
     e = schema.registry_event.c
     rows = connection.execute(
         sa.select(e.event_id, e.at, e.type, e.body).where(e.event_no <= last).order_by(e.event_no)

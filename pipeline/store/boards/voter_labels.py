@@ -1,8 +1,8 @@
-"""Labels of voters for the public: an alert or exclusion shows a label that is made for this alert alone.
+"""Labels of voters: random names that alerts and exclusions show to the public instead of pseudonyms.
 
-Laws: a label is random, so nobody can derive it from a voter's id or pseudonym, and two alerts about one voter cannot
-be linked; an exclusion has the label of the alert behind it. Snapshots name excluded voters by label; `resolve` finds
-their votes. After the erasure of a voter nobody can resolve the voter's labels.
+Laws: each alert about a voter has its own label, so nobody can link two alerts about one voter or derive a label from
+an id or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name excluded voters by label;
+`resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the pseudonym from a label.
 """
 
 import re
@@ -28,16 +28,20 @@ def new_label() -> str:
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text is a label, not a pseudonym."""
+    """Return whether a text has the form of a label, which no pseudonym has."""
     return _LABEL.fullmatch(text) is not None
 
 
 def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
-    """Return the label for an entry about a voter: its alert's, else the previous entry's, else a new label.
+    """Return the label for an exclusion of a voter.
+
+    It is the label of the alert that caused the exclusion, else the label of the voter's previous exclusion, else a
+    new label.
 
     Args:
-        voter: pseudonym as shown.
-        alert_id: the alert that the entry follows from.
+        connection: reads the store.
+        voter: the pseudonym, 16 hexadecimal digits.
+        alert_id: id of the alert that caused the exclusion, None if there is none.
     """
     a, e = schema.alert.c, schema.exclusion.c
     if alert_id is not None:
@@ -50,7 +54,7 @@ def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
 
 
 def hide(connection: Connection, text: str, alert_id: str) -> str:
-    """Return a text with the label of an alert's voter instead of the pseudonym."""
+    """Return a text in which the pseudonym of an alert's voter is replaced by the alert's label."""
     a = schema.alert.c
     query = sa.select(a.subject, a.label).where(a.alert_id == alert_id, a.label.is_not(None))
     row = connection.execute(query).one_or_none()
@@ -58,7 +62,7 @@ def hide(connection: Connection, text: str, alert_id: str) -> str:
 
 
 def without_voters(connection: Connection, text: str) -> str:
-    """Return a text for the public, such as a reason, with the label of each voter whose pseudonym it names."""
+    """Return a text, such as a reason, in which each voter's pseudonym is replaced by a label of the voter."""
     v, found = schema.vote.c, set(_PSEUDONYM.findall(text))
     for word in sorted(found):
         number = parse_pseudonym(word)
@@ -68,14 +72,14 @@ def without_voters(connection: Connection, text: str) -> str:
 
 
 def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
-    """Return alert → its subject in the form for the public: a voter by label."""
+    """Return id of an alert → its subject for the public, which is the label if the subject is a voter."""
     a = schema.alert.c
     query = sa.select(a.alert_id, sa.func.coalesce(a.label, a.subject)).where(a.alert_id.in_(sorted(alert_ids)))
     return {str(alert_id): str(subject) for alert_id, subject in connection.execute(query)}
 
 
 def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions with voters by pseudonym; a label that cannot be resolved stays."""
+    """Return exclusions with the labels of voters replaced by pseudonyms. Labels of erased voters stay."""
     given, e = [dict(entry) for entry in entries], schema.exclusion.c
     labelled = [entry for entry in given if entry["kind"] == "voter" and is_label(entry["target"])]
     if labelled:
@@ -87,12 +91,12 @@ def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, 
 
 
 def pseudonyms(targets: Iterable[str]) -> list[int]:
-    """Return the pseudonyms among the targets of exclusions of voters."""
+    """Return the pseudonyms of voters from targets of exclusions; targets that are labels are left out."""
     return [parse_pseudonym(target) for target in targets if not is_label(target)]
 
 
 def publish(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions with voters by label; exclusions of earlier snapshots name pseudonyms."""
+    """Return exclusions with the pseudonyms of voters, which old snapshots contain, replaced by labels."""
     return [
         {**entry, "target": label_of(connection, entry["target"], None)}
         if entry["kind"] == "voter" and not is_label(entry["target"])
