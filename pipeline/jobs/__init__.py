@@ -1,13 +1,13 @@
-"""Jobs that the DAGs and the command line share. They return data; the caller turns the data into text for people.
+"""Jobs that the DAGs, the command line and the API share. A job returns data; the caller turns the data into text.
 
-dag_api.py          what a DAG may import
-refresh/            seal, check, rate, publish: from committed votes to a signed snapshot
+dag_api.py          the functions that a DAG may import
+refresh/            seals, checks, rates and publishes: from committed votes to a signed snapshot
 custody/            verification, audit, witnesses, retraction, erasure, key rotation
 audits/             the audits of a sweep, and the page of a provider
 restoration.py      restores a backup of a store
 moderation.py       decisions of people about alerts and votes
-correction_notices.py  notes of people on published snapshots
-detector_replay.py  runs one detector over everything that is stored
+correction_notices.py  adds notices of people to published snapshots
+detector_replay.py  runs one detector over all stored votes or windows
 rebuild_windows.py  rebuilds the window counts that a migration marked stale
 store_status.py     reads the store for the metrics exporter
 """

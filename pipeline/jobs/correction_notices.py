@@ -1,4 +1,4 @@
-"""Adds correction notices to published snapshots, for the CLI and the API alike."""
+"""Adds correction notices to published snapshots. The CLI and the API use this module."""
 
 from typing import Any
 
@@ -11,10 +11,16 @@ from pipeline.store.boards import notices, snapshots
 
 
 def add_notice(connection: Connection, snapshot: str, text: str, operator: Operator) -> dict[str, Any]:
-    """Add a notice to a published snapshot, named by its id, its digest, or the beginning of either; return it.
+    """Add a correction notice to a published snapshot, and return the notice.
+
+    Args:
+        connection: a connection to the store.
+        snapshot: id or digest of the snapshot, or the beginning of either.
+        text: one line of text.
+        operator: who adds the notice.
 
     Raises:
-        Usage: no such snapshot, or a text that is empty, too long or not one line.
+        Usage: there is no such snapshot, or the text is empty, too long or has several lines.
     """
     found = snapshots.find(connection, snapshot)
     added = notices.add_notice(connection, found, text, operator.name, now())

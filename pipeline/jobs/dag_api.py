@@ -1,6 +1,6 @@
-"""Everything that a DAG may import from this project.
+"""The functions that a DAG may import from this project.
 
-A DAG file imports this module inside its tasks, since the scheduler parses the file every 30 s.
+A DAG file imports this module inside its tasks, since the scheduler reads the file every 30 s and imports take long.
 """
 
 from pipeline import settings
@@ -31,8 +31,8 @@ __all__ = [
 
 
 def store_url() -> str:
-    """Return the address of the store, from the settings.
+    """Return the address of the store from the settings.
 
-    The address may contain a password: each task calls this function, so that the address never passes through XCom.
+    Each task must call this function instead of passing the address through XCom, since it may contain a password.
     """
     return settings.load().store

@@ -1,7 +1,7 @@
-"""Runs one detector over everything that is stored, before it is switched on or after it was changed.
+"""Runs one detector over all stored data, to test it before it is switched on or after it was changed.
 
-A window detector reads the closed windows again. A voter detector reads the stored votes again, each evaluated by the
-snapshot that was in force for it. The detector starts without state, and nothing is written unless requested.
+A window detector reads all closed windows. A voter detector reads all stored votes; each vote is evaluated by the
+snapshot that was in force for it. The detector starts without state. Nothing is written unless the caller asks for it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,11 +47,16 @@ _CHUNK = 576
 
 
 def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, Any]]:
-    """Run one detector over history. With `write`, open the alerts that it raises.
+    """Run one detector over all stored votes or windows.
+
+    Args:
+        url: address of the store.
+        name: name of the detector.
+        write: whether to open the alerts that the detector raises.
 
     Returns:
-        Its signals in order: detector, subject, direction, severity, e_value, level, at, evidence; severity `cleared`
-            for the end of an alert.
+        The signals of the detector in order of time, each with detector, subject, direction, severity, e_value, level,
+            at and evidence. The severity is `cleared` if an alert ends.
 
     Raises:
         Usage: no detector has this name.

@@ -1,7 +1,7 @@
-"""Decisions of people about alerts and votes, for the CLI and the API alike.
+"""Carries out decisions of people about alerts and votes. The CLI and the API use this module.
 
-Laws: a decision and its row in the operators' log are one transaction; what a decision changes at the next refresh is
-counted and stated; a target that does not exist is refused.
+Laws: a decision and its row in the operators' log are written in one transaction. The result states how many votes the
+next refresh will count more or fewer because of the decision. A target that does not exist raises an error.
 """
 
 from dataclasses import asdict
@@ -28,20 +28,29 @@ ALERT_SCOPES = {
     "resolve": ("alerts", "exclusions"),
     "reopen": ("alerts", "exclusions"),
 }
-"""Every action on an alert, with the scopes that a token needs: those of all that the action changes."""
+"""Action on an alert → the scopes that an API token needs for it."""
 
 
 def change_alert_state(
     connection: Connection, alert_id: str, action: str, operator: Operator, reason: str, hours: float | None = None
 ) -> dict[str, Any]:
-    """Do one of the actions of ALERT_SCOPES; a snooze without `hours` lasts until somebody acts.
+    """Acknowledge, snooze, appeal, resolve or reopen an alert.
+
+    Args:
+        connection: a connection to the store.
+        alert_id: id of the alert.
+        action: one of ALERT_SCOPES.
+        operator: who decides.
+        reason: why.
+        hours: duration of a snooze; None to snooze until the next action of a person.
 
     Returns:
-        {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}
+        {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" and "votes_out" are the
+            numbers of votes that the next refresh will count again and no longer count. "done" is a sentence.
 
     Raises:
         UnknownAlert: no alert has this id.
-        Usage: the alert is resolved, and the action is neither resolve nor reopen.
+        Usage: the alert is resolved and the action is neither resolve nor reopen, or `hours` is out of range.
     """
     if hours is not None and not 0 < hours <= _MAX_HOURS:
         raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
@@ -62,18 +71,23 @@ def change_alert_state(
 def change_exclusion(
     connection: Connection, action: str, target: str, operator: Operator, reason: str
 ) -> dict[str, Any]:
-    """Exclude or restore votes.
+    """Exclude votes from the defended view, or restore excluded votes.
 
     Args:
-        action: exclude or restore.
-        target: an alert's id, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
+        connection: a connection to the store.
+        action: `exclude` or `restore`.
+        target: the id of an alert, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
+        operator: who decides.
+        reason: why.
 
     Returns:
-        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}
+        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}.
+            "votes_in" and "votes_out" are the numbers of votes that the next refresh will count again and no longer
+            count. "done" is a sentence.
 
     Raises:
         UnknownAlert: no alert has this id.
-        Usage: an invalid target, one that does not exist, an alert that names no votes, or no reason.
+        Usage: the target is invalid or does not exist, the alert names no votes, or the reason is missing.
     """
     targets, alert_id = _targets(connection, action, target)
     expected, active = _expected(connection), _active(connection)

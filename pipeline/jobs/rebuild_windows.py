@@ -1,12 +1,13 @@
-"""Counts the five-minute windows again from the stored votes, after a migration has marked them stale.
+"""Computes the window counts again from the stored votes, after a migration has marked them stale.
 
-`integrity migrate` runs this job after the migrations, as the role that owns the tables. Workers, the monitor and
-`replay` refuse stale windows and do not rebuild (`store.votes.stale_windows`): their database roles may not delete, and
-of many processes that start at once only one should count all votes.
+`integrity migrate` runs this job after the migrations, with the database role that owns the tables. Workers, the
+monitor and `replay` raise an error if the windows are stale (`store.votes.stale_windows`). They do not rebuild the
+windows: their database roles may not delete rows, and only one of many processes that start together should count all
+votes.
 
-Laws: one transaction, so a run that dies leaves the windows stale; the windows count the votes before each partition's
-next offset, each evaluated by the snapshot in force for it, as the worker counted them. A late vote counts in the
-window of the newest event time of the votes that are stored before it.
+Laws: the rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals what the workers
+counted: the votes before each partition's next offset, each evaluated by the snapshot in force for it. A late vote
+counts in the window that contains the newest event time of the votes stored before it.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from pipeline.vocabulary.time import NO_TIME
 
 
 def rebuild_windows(store: Store) -> int:
-    """Rebuild the windows if they are stale. Return how many were counted again, 0 if they were current."""
+    """Rebuild the windows if they are stale, and return how many were rebuilt; 0 if they were not stale."""
     with store.write() as connection:
         if not stale_windows.clear(connection):
             return 0

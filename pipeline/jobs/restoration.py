@@ -1,7 +1,7 @@
-"""Restores a backup into an empty place, and verifies it there.
+"""Restores a backup as a new store, and verifies the store.
 
-Laws: nothing is written before every file of the backup is checked and the place is known to be empty; the database is
-written last, so that an interrupted restore leaves no store that looks complete.
+Laws: nothing is written before every file of the backup has been checked and the target is known to be empty. The
+database is written last, so an interrupted restore leaves no store that looks complete.
 """
 
 import hmac
@@ -27,18 +27,23 @@ _KEYS, _HEADS, _FILES = "keys/", "ledger/heads/", "ledger/files/"
 
 
 def restore(url: str, source: Path) -> dict[str, Any]:
-    """Restore a backup as the store at `url`, and recompute everything it has published; a row tells of it.
+    """Restore a backup as the store at `url`, verify its ledger, and record the restore in the operators' log.
+
+    Args:
+        url: address of the new store.
+        source: the backup, a folder or a tar file.
 
     Returns:
-        {"store", "made_at", "snapshots", "last_snapshot", "offsets", "verified"}; "offsets" are those at which workers
-        go on, "verified" is the answer of `verify_ledger`.
+        {"store", "made_at", "snapshots", "last_snapshot", "offsets", "verified"}. "offsets" are the offsets at which
+        the workers will continue. "verified" is the result of `verify_ledger`.
 
     Raises:
-        Usage: no backup, one of the other kind of database, or there is something at `url` already.
-        Refuted: a file of the backup is missing or damaged, or the ledger's folder here is newer than the backup.
-        MissingKey: the voter key is neither in the backup nor here.
-        StoreUnavailable: this code cannot read tables of that version.
-        VerificationFailed: the backup is of a store whose ledger does not follow from its votes.
+        Usage: there is no backup at `source`, it was made from the other kind of database, or the store exists already.
+        Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
+            backup.
+        MissingKey: the voter key is neither in the backup nor in the settings of the target.
+        StoreUnavailable: this version of the code cannot read tables of the backup's version.
+        VerificationFailed: the restored ledger does not follow from the restored votes.
     """
     engine = dialect.create_engine(parse_url(complete_url(url)), worker=False)
     try:

@@ -1,8 +1,8 @@
-"""Audits over one consistent read of a store.
+"""Runs audits on data that one transaction reads from a store.
 
-audit_input.py      reads what the audits need
+audit_input.py      reads the input of the audits
 board_audits.py     runs every audit, and contains the audits of votes and boards
 registry_audits.py  audits that compare the registry with the board
-sweep.py            all audits, the policy, and the alerts that follow
+sweep.py            runs all audits, evaluates the policy, and opens and clears alerts
 provider_page.py    the page of facts about a provider
 """

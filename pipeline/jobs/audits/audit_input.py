@@ -1,4 +1,4 @@
-"""The input of audits: one consistent read of a store."""
+"""The input of audits, which one transaction reads from a store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,23 +26,25 @@ from pipeline.vocabulary.z_values import Z_95
 
 @dataclass(frozen=True)
 class AuditInput:
-    """What a sweep reads from a store.
+    """The data that a sweep reads from a store.
 
     Attributes:
         events: events of the registry, in the order of arrival.
-        votes: accepted and sealed votes; models are positions in `models`.
-        models: keys of the models, sorted; a renamed model has the key of its first name.
+        registry: the registry that these events make up.
+        votes: the accepted votes in the log; a model is a position in `models`.
+        models: keys of the models, sorted. The key of a renamed model is its first name.
         categories: number of a category → its text.
         published: number of published snapshots.
-        vote_decreases: decreases of a model's votes between snapshots: model, two sequence numbers, votes before and
-            after (`store.boards.audit_queries.find_falling_counts`).
-        first_published: name → time of its first snapshot, microseconds.
-        board: rows of the newest snapshot by view and model; empty before the first snapshot.
-        snapshot: the newest snapshot, None before the first.
-        boards: the last snapshot of each day, defended view, oldest first.
-        style: style of models that were tested or released under another name, by model and feature.
-        log_size, log_digest: size and digest of the sealed votes.
-        at: time of the newest vote or event, at which the registry is evaluated.
+        vote_decreases: each decrease of a model's vote count between snapshots, as model, sequence numbers of the two
+            snapshots, votes before and votes after (None if the later snapshot lacks the model).
+        first_published: model name → time of the first snapshot with this name, in microseconds.
+        board: view → model → row of the newest snapshot; empty before the first snapshot.
+        snapshot: the newest snapshot; None before the first.
+        boards: the defended view of the last snapshot of each day, oldest first.
+        style: model → style feature → statistics, for models that were tested or released under another name.
+        log_size: number of leaves of the vote log.
+        log_digest: digest of the vote log.
+        at: time of the newest vote or registry event, in microseconds. The registry is evaluated at this time.
     """
 
     events: tuple[RegistryEvent, ...]
@@ -63,23 +65,23 @@ class AuditInput:
 
     @property
     def state(self) -> RegistryState:
-        """The registry as of `at`."""
+        """The state of the registry at the time `at`."""
         return self.registry.as_of(self.at)
 
     @cached_property
     def counts(self) -> PairCounts:
-        """All accepted votes by pair, on the axis `models`."""
+        """The pair counts of all accepted votes, with the models in the order of `models`."""
         return PairCounts.from_codes(self.models, self.votes.model_a, self.votes.model_b, self.votes.outcome)
 
     @cached_property
     def days(self) -> Int64:
-        """The day of each vote since 1970, int64[n]."""
+        """The day of each vote, counted from 1970-01-01 UTC: int64[n]."""
         result: Int64 = self.votes.cast_at // DAY
         return result
 
     @cached_property
     def appearances(self) -> DailyAppearances:
-        """How often each model was shown per day, and its declared share."""
+        """The number of battles with each model on each day, and the share that the sampling policy declares."""
         first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
         days = first + np.flatnonzero(np.bincount(self.days - first))
         place = np.searchsorted(days, self.days)
@@ -98,7 +100,7 @@ class AuditInput:
 
     @cached_property
     def sampling_ledger(self) -> SamplingLedger:
-        """Actual and declared appearances by model, provider and licence."""
+        """Actual and declared appearances of each model, provider and licence group."""
         known = {name: self.state.models.get(name) for name in self.models}
         providers = {name: m.provider for name, m in known.items() if m and m.provider}
         licenses = {name: shares.license_group(m.license) for name, m in known.items() if m}
@@ -106,7 +108,7 @@ class AuditInput:
 
     @cached_property
     def scores(self) -> dict[str, VariantScore]:
-        """Ratings of the newest snapshot, defended view, by model."""
+        """Model → its rating in the defended view of the newest snapshot."""
         rated = {model: row for model, row in self.board.get("defended", {}).items() if row["upper"] > row["lower"]}
         se = {model: (row["upper"] - row["lower"]) / (2 * Z_95) for model, row in rated.items()}
         before = self._before_release
@@ -125,12 +127,12 @@ class AuditInput:
 
     @cached_property
     def releases(self) -> tuple[ModelRelease, ...]:
-        """Every release, with the variants that were tested before it."""
+        """Every release in the registry, with the variants that were tested before the release."""
         return releases(self.state, self.scores)
 
     @cached_property
     def first_rated_at(self) -> dict[str, int]:
-        """Time of each model's first published rating, microseconds."""
+        """Model → time of its first published rating, in microseconds."""
         first: dict[str, int] = {}
         for name, at in self.first_published.items():
             key = self.state.first_name(name)
@@ -145,7 +147,12 @@ class AuditInput:
 
 
 def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInput:
-    """Read the input of all audits in one transaction; without `voters`, of the audits that compare no voters."""
+    """Read the input of the audits in one transaction.
+
+    Args:
+        connection: a connection to the store.
+        voters: whether to read the voters of votes, which only audits that compare voters need.
+    """
     events, _ = registry_events.read_since(connection, 0)
     registry, votes = Registry(events), audit_queries.read_vote_columns(connection, voters=voters)
     newest = [to_microseconds(event.at) for event in events]

@@ -1,4 +1,4 @@
-"""Runs every audit over one read of a store: prepares the audit's arguments, collects its findings and its report."""
+"""Runs every audit on the input read from a store, and collects findings and reports."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -36,7 +36,11 @@ Audit = Callable[[AuditInput], tuple[Sequence[Finding], Mapping[str, Any]]]
 
 
 def run_audits(given: AuditInput, only: Collection[str] | None = None) -> tuple[list[Finding], dict[str, Any]]:
-    """Run all audits, or those in `only`; return the findings, and a report by audit."""
+    """Run all audits, or those in `only`.
+
+    Returns:
+        The findings of all audits, and name of the audit → its report.
+    """
     findings: list[Finding] = []
     reports: dict[str, Any] = {}
     for name, audit in AUDITS.items():
@@ -135,7 +139,14 @@ def _task_mix(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 
 def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
-    """Compare the order of models with the newest snapshot of another board.
+    """Compare the order of models with that on another board.
+
+    Args:
+        given: the input of the audits, with the board of this store.
+        path: a file with published snapshots of the other board; the newest is used.
+
+    Returns:
+        The fields of `BoardAgreement`, or the reason why the boards cannot be compared.
 
     Raises:
         Usage: the file does not exist.
@@ -166,7 +177,7 @@ AUDITS: dict[str, Audit] = {
     "prompt_duplication": _prompts,
     "task_mix": _task_mix,
 }
-"""Every audit by the name of its findings and alerts, in the order in which they are submitted as hypotheses."""
+"""Name of an audit (also in findings and alerts) → its function, in the order in which e-LOND tests their families."""
 
 PROVIDER_AUDITS = frozenset(
     {

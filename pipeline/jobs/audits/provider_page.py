@@ -1,4 +1,4 @@
-"""The page of facts about a provider, from one read of a store."""
+"""Builds the page of facts about a provider from data that one transaction reads from a store."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,11 +19,15 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def provider_page(url: str, name: str) -> dict[str, Any]:
-    """Return the facts about one provider, named as in the registry, from registry, votes and snapshots.
+    """Return the page of facts about one provider.
+
+    Args:
+        url: address of the store.
+        name: name of the provider in the registry.
 
     Returns:
-        {"provider", "as_of", "sources", "facts", "findings"}: facts are `audits.facts.ProviderFact` with its name as
-            "fact"; findings are those of a sweep about the provider or its models.
+        {"provider", "as_of", "sources", "facts", "findings"}. A fact has the fields of `audits.facts.ProviderFact`,
+            with the name as "fact". The findings are those that a sweep has about the provider or its models.
 
     Raises:
         Usage: the registry has no such provider; the message lists the known providers.
@@ -38,7 +42,7 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
 
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return the page of every provider, by name, with one read of the store and one run of the audits."""
+    """Return name of a provider → its page, for every provider. The store is read once and the audits run once."""
     given = read_audit_input(connection, voters=False)
     providers = _providers(given)
     found = run_audits(given, PROVIDER_AUDITS)[0] if providers else []

@@ -1,4 +1,4 @@
-"""Audits that compare the registry with the board: variants, releases, removals, claims."""
+"""Audits that compare the registry with the board: of variants, releases, removals and claims."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,7 +15,7 @@ Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 
 
 def audit_variant_churn(given: AuditInput) -> Audited:
-    """Find providers with many private variants, and names of a provider that are probably one model."""
+    """Find providers with many private variants, and report the names of each provider that are likely one model."""
     under_test = variants.variants_under_test(given.state)
     return variants.variant_churn(given.state), {"under_test": under_test, "families": _families(given)}
 
@@ -31,13 +31,13 @@ def _families(given: AuditInput) -> dict[str, list[list[str]]]:
 
 
 def audit_best_of_n(given: AuditInput) -> Audited:
-    """Report each release: number of variants tested, and its score with and without the winner's curse."""
+    """Report each release with its number of variants tested, and its score with and without the winner's curse."""
     shown = [{**asdict(one), "n": one.n, "at": format_rfc3339(one.at)} for one in given.releases]
     return variants.best_of_n(given.releases), {"releases": shown}
 
 
 def audit_retractions(given: AuditInput) -> Audited:
-    """Find scores that were retracted after publication."""
+    """Find published scores that were withdrawn."""
     found = (*retraction.withdrawn_scores(given.events, given.first_rated_at), *vote_decreases(given))
     return found, {"snapshots": given.published}
 
@@ -51,7 +51,7 @@ def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
 
 
 def audit_versions(given: AuditInput) -> Audited:
-    """Compare each released model with the tested model."""
+    """Compare each released model with the model that was tested."""
     found: list[Finding] = []
     tests = 0
     for one in given.releases:
@@ -76,7 +76,7 @@ def _version_of(given: AuditInput, name: str) -> ModelVersion:
 
 
 def audit_claims(given: AuditInput) -> Audited:
-    """Compare benchmark claims with reproductions."""
+    """Compare claimed benchmark scores with the scores that evaluators measured."""
     found, checked = [], checked_claims(given)
     for one in checked:
         test = claims.benchmark_claim(one.model, one.benchmark, one.claimed, one.measured)
@@ -86,7 +86,7 @@ def audit_claims(given: AuditInput) -> Audited:
 
 
 def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
-    """Return every claim paired with every reproduction of it."""
+    """Return each pair of a claimed benchmark score and a measured score of the same model and benchmark."""
     key, found = given.state.first_name, []
     results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
     for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
@@ -98,7 +98,7 @@ def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
 
 
 def audit_perturbations(given: AuditInput) -> Audited:
-    """Compare each model's loss on a reworded benchmark with its peers' losses."""
+    """Compare each model's loss on a reworded benchmark with the losses of the other models."""
     results = [e for e in given.events if isinstance(e, BenchmarkResult)]
     plain = {(e.benchmark, given.state.first_name(e.model)): e for e in results if not e.perturbed}
     drops: dict[str, dict[str, claims.AccuracyDrop]] = {}
@@ -123,7 +123,10 @@ def audit_perturbations(given: AuditInput) -> Audited:
 
 
 def audit_arena_gap(given: AuditInput) -> Audited:
-    """Compare a model's gain over its family's first model on arena-like benchmarks with its gain on others."""
+    """Compare a model's gain on arena-like benchmarks with its gain on other benchmarks.
+
+    The gain is measured from the first model of the same family.
+    """
     measured: dict[str, dict[str, BenchmarkResult]] = {}
     for event in given.events:
         if isinstance(event, BenchmarkResult) and not event.perturbed:

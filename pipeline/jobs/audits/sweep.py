@@ -1,9 +1,9 @@
 """The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
 
-A finding becomes an alert if it is a fact, or a discovery at the operator's level (`false_share`). In each sweep every
-audit with tests is one family of hypotheses, in one sequence over all sweeps (e-LOND, `evidence`); the same log and
-registry are submitted once. Weaker findings are only reported. An open alert is repeated while sweeps find it, and
-cleared by the first sweep that does not find it.
+A finding becomes an alert if it is a fact or a discovery. Discoveries are selected by e-LOND at the level that the
+operator sets (`false_share`): the tests of one audit in one sweep are a family, and the families of all sweeps form one
+sequence. A second sweep over the same log and registry is not tested again. Findings that are not discoveries are only
+reported. An open alert is emitted again by each sweep that finds it, and cleared by the first sweep that does not.
 """
 
 import tomllib
@@ -36,12 +36,15 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
     """Run every audit, evaluate the policy, open and clear alerts.
 
     Args:
-        policy_file: a policy in TOML; default: the policy of the settings, else the shipped policy.
-        against: published snapshots of another board, whose newest is compared; default: those of the settings, if any.
+        url: address of the store.
+        policy_file: a policy in TOML. None for the policy in the settings, or for the shipped policy if the settings
+            name none.
+        against: a file with published snapshots of another board, whose newest is compared with this board. None for
+            the file in the settings, if any.
 
     Returns:
-        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. The report of an audit that could not
-            run gives the reason. A finding's "discovery" is None for a fact.
+        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. If an audit could not run, its report
+            has the reason. The field "discovery" of a finding is None for a fact.
 
     Raises:
         Usage: the policy is not valid, or the other board's file does not exist.
@@ -75,7 +78,10 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
 
 
 def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
-    """Read a policy file, or the shipped policy.
+    """Read a policy file, or the shipped policy if `path` is None.
+
+    Returns:
+        Name of a rule → its parameters.
 
     Raises:
         Usage: the file does not exist, is not TOML, or names an unknown rule or parameter.
@@ -90,7 +96,7 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
 def policy_facts(
     given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
 ) -> policy.PolicyFacts:
-    """Return the facts that the rules of a policy are evaluated on."""
+    """Collect the facts that the rules of a policy are evaluated on, from the input and the findings of a sweep."""
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}
@@ -112,7 +118,12 @@ def policy_facts(
 
 
 def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[str, str]:
-    """Return model → how it was removed, for models removed without the notice that the rule requires."""
+    """Return model → how it was removed, for each model that was removed without a public notice.
+
+    Args:
+        given: the input of the audits.
+        rule: the parameters of the rule `public_removal`.
+    """
     days = int(rule["days"])
     old = len(given.days) and int(given.days.max() - given.days.min()) >= days
     recent = given.recent_votes(days) if old else {}
@@ -129,10 +140,15 @@ def _distance(counts: PairCounts) -> float | None:
 def discoveries(
     start: ELond, findings: Sequence[Finding], reports: Mapping[str, Mapping[str, Any]]
 ) -> tuple[ELond, list[bool | None]]:
-    """Submit every audit with tests as one family of hypotheses, in the order of AUDITS.
+    """Test the findings with e-LOND. The tests of each audit are one family; families follow the order of AUDITS.
+
+    Args:
+        start: the state of e-LOND before the sweep.
+        findings: the findings of the sweep.
+        reports: name of an audit → its report, which has the number of its tests.
 
     Returns:
-        e-LOND's state after the sweep; for each finding whether it is a discovery, None for a fact.
+        The state of e-LOND after the sweep, and for each finding whether it is a discovery (None for a fact).
     """
     discovered: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
     state = start
@@ -175,7 +191,7 @@ def _raised(finding: Finding, at: int) -> AlertSignal:
 
 
 def finding_as_json(finding: Finding) -> dict[str, Any]:
-    """Return a finding as the JSON object that `integrity sweep --json` prints."""
+    """Convert a finding to the JSON object that `integrity sweep --json` prints."""
     return {
         "audit": finding.audit,
         "subject": {"kind": finding.subject_kind, "id": finding.subject},

@@ -1,8 +1,8 @@
 """Writes a backup of a store: the database, the files of the ledger that it names, and the keys.
 
-The database is copied first, as one transaction sees it, and the ledger's files after: a file that the database names
-is on the disk before the row is, and is never changed. Hashes of the log are left out, because a restore computes them
-again; and so are signed heads that the copy of the database does not have yet.
+The database is copied first, as one transaction sees it. The files of the ledger are copied afterwards. That order is
+safe, since each file is written before the row that names it, and never changes. Two things are left out: hashes of the
+log, which a restore computes again, and signed heads that are newer than the copy of the database.
 """
 
 from contextlib import closing
@@ -27,14 +27,19 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def back_up(url: str, to: Path, *, with_keys: bool = True) -> dict[str, Any]:
-    """Write a backup of a store, while workers go on writing; the operators' log gets a row.
+    """Write a backup of a store, and record it in the operators' log. Workers may write to the store meanwhile.
+
+    Args:
+        url: address of the store.
+        to: the backup to create: a tar file if the name ends in .tar, otherwise a folder.
+        with_keys: whether to include the store's secret keys.
 
     Returns:
         {"backup", "made_at", "votes", "log_size", "snapshots", "last_snapshot", "files", "bytes", "keys"}
 
     Raises:
-        Usage: there is something at `to`.
-        Unavailable: PostgreSQL's pg_dump is missing or fails; a file of the ledger is missing.
+        Usage: `to` exists already.
+        Unavailable: PostgreSQL's pg_dump is missing or fails, or a file of the ledger is missing.
         Refuted: a file of the ledger was changed.
     """
     with existing_store(url, with_key=False) as store:

@@ -1,7 +1,8 @@
-"""The files of a backup, in a folder or a tar: written with a list of digests, read only if every digest is right.
+"""Writes and reads the files of a backup, which is a folder or a tar file with a list of digests.
 
-Laws: `backup.json` is written last, so that a backup without it did not finish; a file is named by the list alone, in
-one of a few forms, so that no name leads out of the place where it is restored; files are for their owner alone.
+Laws: the list `backup.json` is written last, so a backup without this file is not complete. Only files in the list are
+read, and only names of a few fixed forms are allowed, so no name leads outside the target of a restore. All files are
+readable by their owner only.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _BLOCK, _LARGEST_DOCUMENT = 1 << 20, 1 << 28
 
 
 class BackupWriter:
-    """A backup that is being written; see `finish`."""
+    """Writes a backup file by file. The backup is complete after `finish`."""
 
     def __init__(self, to: Path) -> None:
         """Create an empty backup: a tar if the name ends in .tar, else a folder.
@@ -65,11 +66,17 @@ class BackupWriter:
 
     @property
     def draft(self) -> Path:
-        """Where a file may be made that `add` then takes."""
+        """The path at which a caller may create a temporary file, to pass it to `add` with `take`."""
         return self._to.with_name(self._to.name + ".draft") if self._tar is not None else self._to / "database.draft"
 
     def add(self, name: str, source: Path, *, take: bool = False) -> str:
-        """Add a file; return its SHA-256. With `take`, the source is moved."""
+        """Add a file to the backup and return its SHA-256.
+
+        Args:
+            name: name of the file in the backup.
+            source: the file to add.
+            take: whether to move the file instead of copying it.
+        """
         with source.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             counted = _HashedFile(file)
@@ -90,7 +97,7 @@ class BackupWriter:
         return counted.digest()
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write the list of the files, with these facts beside it."""
+        """Write `backup.json`, which has the list of files with their digests and the fields of `facts`."""
         document = {"format": FORMAT, **facts, "files": dict(sorted(self.listed.items()))}
         data = json.dumps(document, indent=1).encode() + b"\n"
         if self._tar is None:
@@ -103,14 +110,14 @@ class BackupWriter:
         _flush(cast("BinaryIO", self._file))
 
     def close(self) -> None:
-        """Close the file, and delete a draft that a failure left."""
+        """Close the tar file, and delete the temporary file at `draft` if there is one."""
         self.draft.unlink(missing_ok=True)
         if self._file is not None:
             self._file.close()
 
 
 class BackupReader:
-    """A backup whose list has been read. `check` compares every file with it."""
+    """Reads the files of a backup. The list `backup.json` has been read; `check` compares every file with this list."""
 
     def __init__(self, source: Path, tar: tarfile.TarFile | None) -> None:
         self._source, self._tar = source, tar
@@ -118,10 +125,10 @@ class BackupReader:
         self.listed: dict[str, dict[str, Any]] = self.facts["files"]
 
     def check(self) -> None:
-        """Read every file.
+        """Read every file and compare its size and digest with the list.
 
         Raises:
-            Refuted: a file is missing, or its size or digest is not the one of the list.
+            Refuted: a file is missing, or its size or digest differs from the list.
         """
         for name, one in self.listed.items():
             size, hashed = 0, hashlib.sha256()
@@ -138,7 +145,7 @@ class BackupReader:
 
     @contextmanager
     def as_file(self, name: str) -> Iterator[Path]:
-        """Yield the path of a file, for programs that read paths."""
+        """Provide a file of the backup as a path on disk, for programs that need a path; a context manager."""
         if self._tar is None:
             yield self._source / name
             return
@@ -199,11 +206,11 @@ def _check_facts(facts: Mapping[str, Any], where: str) -> None:
 
 @contextmanager
 def open_backup(source: Path) -> Iterator[BackupReader]:
-    """Open a backup, a folder or a tar, for the duration of a `with` block.
+    """Open a backup (a folder or a tar file) for the duration of a `with` block.
 
     Raises:
-        Usage: there is none, or one that did not finish.
-        Refuted: its list cannot be read.
+        Usage: there is no backup at `source`, or it is not complete.
+        Refuted: the list `backup.json` cannot be read.
     """
     try:
         if source.is_dir():

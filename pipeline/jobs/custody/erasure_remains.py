@@ -13,7 +13,16 @@ from pipeline.store.votes.ingest import VotePosition
 
 
 def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) -> list[dict[str, Any]]:
-    """Return, for each partition of a topic, the number of records of these votes and the offset of the last one."""
+    """Return where Kafka still has the records of these votes.
+
+    Args:
+        connection: a connection to the store.
+        positions: partition and offset of each vote.
+
+    Returns:
+        For each partition of a topic: {"source", "partition", "records", "last_offset"}, with the number of records
+            and the offset of the last one.
+    """
     sources = arrow_reader.partition_sources(connection)
     found = []
     for part in sorted({part for part, _ in positions}):
@@ -26,9 +35,12 @@ def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) 
 
 
 def rewrite_database(store: Store) -> bool:
-    """Rewrite a SQLite file, so that no old page contains erased data; False if another process uses the file.
+    """Rewrite the file of a SQLite database, so that no unused page contains erased data.
 
-    In PostgreSQL this is the work of vacuum.
+    Does nothing with PostgreSQL, where autovacuum removes old rows.
+
+    Returns:
+        False if the file could not be rewritten, since another process uses it; otherwise True.
     """
     if has_server(store.engine):
         return True
@@ -45,7 +57,7 @@ def rewrite_database(store: Store) -> bool:
 
 
 def describe(result: dict[str, Any]) -> str:
-    """Return what was erased and what remains, as text for the person who asked."""
+    """Describe the result of an erasure as text: what was erased and what remains."""
     lines = [f"erased the voter of {result['erased']} votes"]
     if result.get("unsealed"):
         lines.append(f"{result['unsealed']} votes are not sealed yet and keep their voter: refresh, then erase again")

@@ -1,14 +1,15 @@
-"""The daily audit of the public ledger: recomputes everything, and checks that no signed head was taken back.
+"""The daily audit of the public ledger: recomputes everything that is published, and checks all signed heads.
 
-Laws: all checks run, whatever the others find; a failure opens a critical alert that only a person can resolve, since a
-log that is correct again was still wrong; damaged tiles are derived data: they are rebuilt and reported.
+Five checks are made:
+    votes       recomputes every leaf, count, root and published figure from the rows of the store
+    bundle      verifies the newest snapshot in the way a reader does, from the ledger's files and the public key only
+    heads       checks that the log continues every signed head: those stored as files and those that a witness signed
+    offsets     checks that every offset of every partition has a fate, and that every sealed offset is in a segment
+    tiles       checks the stored hashes from which proofs are made
 
-    votes       every leaf, count, root and published figure, recomputed from the rows of the store
-    bundle      the newest snapshot, verified as a reader does, from the ledger's files and the key alone
-    heads       the signed heads kept beside the database and the heads that a witness signed are in the log, and
-                today's log continues them
-    offsets     every offset of every partition is accounted for, and every sealed offset is in a segment
-    tiles       the hashes that proofs are read from
+Laws: every check runs, even if another fails. A failed check opens a critical alert that only a person can resolve,
+since a log that is correct again was wrong before. Damaged tiles are reported and rebuilt, since they can be computed
+from the log.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,14 @@ DETECTOR = "audit_ledger"
 
 @dataclass(frozen=True, slots=True)
 class AuditPart:
-    """The result of one check: what was checked, or the first fault and its leaf, segment, snapshot or file."""
+    """The result of one check of the audit.
+
+    Attributes:
+        name: name of the check.
+        passed: whether the check passed.
+        what: what was checked, or the first fault that was found.
+        where: the leaf, segment, snapshot or file of the fault; empty if the check passed.
+    """
 
     name: str
     passed: bool

@@ -1,7 +1,8 @@
-"""Recomputes from the stored votes everything that is published.
+"""Recomputes everything that is published from the stored votes, and compares it with the ledger.
 
-Laws: the log is compared with the votes, the manifests with the log, the boards with both; the error names the first
-difference. `ledger.bundle_verification` checks a bundle without the store; here the stored rows are checked too.
+Laws: the log is compared with the votes, the manifests with the log, and the boards with both. The error names the
+first difference. Unlike `ledger.bundle_verification`, which needs no store, this module also checks the rows of the
+store.
 """
 
 from collections.abc import Mapping
@@ -30,10 +31,10 @@ _ROUNDING = 0.0051
 
 
 def verify_ledger(url: str) -> dict[str, Any]:
-    """Recompute from the stored votes everything that is published.
+    """Recompute everything that is published from the stored votes, and compare it with the ledger.
 
     Returns:
-        {"segments", "votes", "snapshots", "erased"}: the number of each that was checked.
+        {"segments", "votes", "snapshots", "erased"}: how many of each were checked. "erased" counts erased votes.
 
     Raises:
         VerificationFailed: names the first difference.

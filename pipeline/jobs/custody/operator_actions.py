@@ -16,13 +16,19 @@ from pipeline.store.votes import ingest
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
-    """Retract a vote: from the next seal on it counts in no view.
+    """Retract a vote. From the next seal on, the vote counts in no view.
+
+    Args:
+        url: address of the store.
+        vote_id: id of the vote.
+        reason: why the vote is retracted.
+        name: who retracts the vote.
 
     Returns:
-        {"vote", "leaf"}: the vote's id, and its index in the vote log.
+        {"vote", "leaf"}: the id of the vote, and the index of its leaf in the vote log.
 
     Raises:
-        Usage: no such vote, no reason or name, not sealed yet, or already retracted.
+        Usage: there is no such vote, the vote is not sealed or already retracted, or the reason or name is missing.
     """
     with existing_store(url) as store, store.write() as connection:
         reason = voter_labels.without_voters(connection, reason)
@@ -35,16 +41,24 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
 def erase(
     url: str, *, vote_id: str | None = None, voter_id: str | None = None, name: str | None = None, reason: str = ""
 ) -> dict[str, Any]:
-    """Erase the private fields, the voter included, of one or of all sealed votes of a voter.
+    """Erase the private fields of one vote, or of all sealed votes of a voter. The voter is a private field too.
 
-    The operators' log says who asked for it, when, and how many votes it was; not which.
+    The operators' log records who erased, when, and how many votes, but not which votes.
+
+    Args:
+        url: address of the store.
+        vote_id: id of the vote; None to erase the votes of a voter.
+        voter_id: id of the voter; None to erase one vote.
+        name: who erases; None for the login of this process.
+        reason: why.
 
     Returns:
-        {"erased": votes}, and where there are any: "unsealed", votes that keep their voter until they are sealed;
-        "kafka", what topics keep (`erasure_remains`); "old_pages", True if the database file could not be rewritten.
+        {"erased": number of votes}, and if they apply: "unsealed", the number of votes that keep their voter until they
+        are sealed; "kafka", the records that topics keep (`erasure_remains.records_in_kafka`); "old_pages", True if the
+        database file could not be rewritten.
 
     Raises:
-        Usage: no such vote, or a vote that is not sealed yet.
+        Usage: there is no such vote, or the vote is not sealed yet.
     """
     with existing_store(url) as store:
         with store.write() as connection:
@@ -66,13 +80,18 @@ def erase(
 
 
 def rotate_key(url: str, name: str | None = None, reason: str = "") -> dict[str, Any]:
-    """Create a new signing key. Both keys sign the next snapshot, the new one alone those after it.
+    """Create a new signing key. Both keys sign the next snapshot; only the new key signs later snapshots.
+
+    Args:
+        url: address of the store.
+        name: who rotates the key; None for the login of this process.
+        reason: why.
 
     Returns:
-        {"key", "after"}: the new public key, and the last snapshot that the old key signed alone.
+        {"key", "after"}: the new public key, and the sequence number of the last snapshot that only the old key signed.
 
     Raises:
-        Usage: keys come from the environment, nothing is published yet, or a rotation is already under way.
+        Usage: the keys come from the environment, no snapshot is published, or a rotation is already under way.
     """
     if configuration.load().ledger_key:
         raise Usage(

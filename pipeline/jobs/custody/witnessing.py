@@ -1,7 +1,7 @@
-"""A witness, which runs on another machine, and the board's side: requests and cosignatures.
+"""The actions of a witness on its own machine, and those of the board: requests to witnesses and their cosignatures.
 
-Laws: a witness writes the new head to disk before it returns its signature; it signs one head at a time (a lock on its
-folder); the board stores a cosignature only if it is valid and by a witness that the manifest names.
+Laws: a witness writes the new head to disk before it returns the signature. A witness signs one head at a time, under a
+lock on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest names.
 """
 
 import fcntl
@@ -28,10 +28,13 @@ _KEY, _LOGS = "witness.key", "logs.json"
 
 
 def create_witness(folder: Path, name: str) -> str:
-    """Create a folder with the key of a witness; return the public key, for INTEGRITY_WITNESSES of the watched boards.
+    """Create the folder and the key of a witness.
+
+    Returns:
+        The public key, which the operators of the watched boards add to INTEGRITY_WITNESSES.
 
     Raises:
-        Usage: the folder has a witness already, or the name is not valid.
+        Usage: the folder already has a witness, or the name is not valid.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -48,10 +51,14 @@ def create_witness(folder: Path, name: str) -> str:
 
 
 def watch_log(folder: Path, key: str) -> str:
-    """Start watching a log, from its first leaf; return its name.
+    """Let a witness watch a log from its first leaf on, and return the name of the log.
+
+    Args:
+        folder: folder of the witness.
+        key: public key of the log.
 
     Raises:
-        Usage: not the key of a log, or the log is already watched.
+        Usage: `key` is not the key of a log, or the log is already watched.
     """
     parsed = verifier_input.read_keys([key], "KEY")[0]
     with _locked(folder) as logs:
@@ -63,16 +70,23 @@ def watch_log(folder: Path, key: str) -> str:
 
 
 def watched_logs(folder: Path) -> dict[str, Any]:
-    """Return the logs that a witness watches, each with its key, and with size and root of the newest head signed."""
+    """Return the logs that a witness watches: name of a log → its key, and size and root of the last head signed."""
     with _locked(folder) as logs:
         return logs
 
 
 def sign_head(folder: Path, request: bytes) -> bytes:
-    """Sign the head in a `witness_request`, if it continues the last signed head; return the signature line.
+    """Sign the head in a request if it continues the head that the witness signed last.
+
+    Args:
+        folder: folder of the witness.
+        request: the request, as `witness_request` returns it.
+
+    Returns:
+        The signature line.
 
     Raises:
-        Refuted: as in `witness.cosign`.
+        Refuted: the request is not valid, or its head does not continue the last signed head.
     """
     given = load_request(request)
     with _locked(folder) as logs:
@@ -91,10 +105,14 @@ def sign_head(folder: Path, request: bytes) -> bytes:
 
 
 def witness_request(url: str, old: int) -> bytes:
-    """Return the request to a witness whose last signed head has `old` leaves.
+    """Return the request to a witness to sign the newest head of the snapshot log.
+
+    Args:
+        url: address of the store.
+        old: number of leaves of the head that the witness signed last.
 
     Raises:
-        Usage: fewer than `old` snapshots are published, or none.
+        Usage: no snapshot is published, or fewer than `old` snapshots are.
     """
     with existing_store(url) as store:
         head = log_proofs.read_checkpoint(store)
@@ -104,7 +122,7 @@ def witness_request(url: str, old: int) -> bytes:
 
 
 def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
-    """Store a witness's signature line with the newest head; return {"sequence", "witness"}.
+    """Store the signature line of a witness with the newest head, and return {"sequence", "witness"}.
 
     Raises:
         Refuted: the line is not a valid signature of a witness that the manifest names.

@@ -1,4 +1,4 @@
-"""The reference of a snapshot: how honest voters vote, estimated from votes that nobody suspects."""
+"""Estimates the reference of a snapshot: how honest voters vote, from the votes of voters who are not flagged."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _TIE_CONCENTRATION = 10.0
 
 
 def pack_baseline_reference(given: RatingInput) -> bytes:
-    """Return the reference estimated from the baseline, packed; empty if the baseline allows no rating."""
+    """Estimate the reference from the baseline votes and pack it as bytes; empty if the baseline cannot be rated."""
     try:
         counts, _ = select_rated_models(given.baseline.decisive(), least_share=0.0)
         estimate = fit(counts)

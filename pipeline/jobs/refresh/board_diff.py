@@ -1,11 +1,13 @@
-"""Computes why ranks moved between two snapshots.
+"""Computes why ranks changed between two snapshots.
 
-The change from one board to the next is split into three steps, each with its own rating: first the settings of the
-newer snapshot, then its exclusions, then the new votes. A model's points of the three steps sum to its rating change.
-Other facts need no rating: a model's new battles, their score that the old board expected, and the models it passed.
+The change from the older board to the newer is split into three steps, and the board is rated after each step. The
+first step applies the settings of the newer snapshot, the second its exclusions, the third its new votes. For each
+model the rating changes of the three steps sum to the whole change. The result also has a model's new battles, the
+score that the old board expected in them, and the models that it passed.
 
-Laws: the same two snapshots always give the same result; points sum to the change within rounding; if a step allows no
-rating (no comparison between models), its points are None and the reason is given.
+Laws: the same two snapshots always give the same result. The changes of the steps sum to the whole change except for
+rounding. If the board cannot be rated after a step (models cannot be compared), the changes are None and a reason is
+given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,10 +42,12 @@ class NewBattles:
     """The new battles of a model.
 
     Attributes:
-        votes: number of all new battles.
-        wins, losses: number of new battles that the model won and lost.
-        score: wins and half of the ties as a share of the battles; None without battles.
-        expected: the score that the old board expected against models that it rates; None without such battles.
+        votes: number of new battles.
+        wins: number of new battles that the model won.
+        losses: number of new battles that the model lost.
+        score: (wins + half of the ties) / new battles; None without new battles.
+        expected: the score that the old board predicts for the new battles against models that it rates; None if there
+            are no such battles.
     """
 
     votes: int
@@ -55,14 +59,16 @@ class NewBattles:
 
 @dataclass(frozen=True, slots=True)
 class ModelMove:
-    """A model on either board.
+    """How a model moved from the older board to the newer.
 
     Attributes:
-        before, after: the model's rows; None on a board without the model.
-        points: rating change by each of STEPS, rounded to 0.01; None where a step has no rating.
-        battles: the new battles.
-        passed: models that were above this model and are below it now, nearest first.
-        passed_by: models that were below this model and are above it now, nearest first.
+        model: name of the model.
+        before: the model's row on the older board; None if that board lacks the model.
+        after: the model's row on the newer board; None if that board lacks the model.
+        points: step (of STEPS) → rating change of the model, rounded to 0.01; None if the step has no rating.
+        battles: the model's new battles.
+        passed: models that were above this model and are now below it, nearest first.
+        passed_by: models that were below this model and are now above it, nearest first.
     """
 
     model: str
@@ -75,14 +81,14 @@ class ModelMove:
 
     @property
     def places(self) -> int | None:
-        """Places gained (+) or lost (−); None for a model on one board only."""
+        """Number of places gained (positive) or lost (negative); None for a model that is on one board only."""
         if self.before is None or self.after is None:
             return None
         return int(self.before["rank"] - self.after["rank"])
 
     @property
     def rating_change(self) -> float | None:
-        """Points gained or lost; None for a model on one board only."""
+        """Rating after minus rating before, in points; None for a model that is on one board only."""
         if self.before is None or self.after is None:
             return None
         return round(float(self.after["rating"] - self.before["rating"]), 2)
@@ -90,14 +96,18 @@ class ModelMove:
 
 @dataclass(frozen=True, slots=True)
 class BoardDiff:
-    """All changes between two snapshots.
+    """All changes of one view between two snapshots.
 
     Attributes:
-        moves: every model of either board, the biggest rise first.
-        excluded, restored: exclusions that were added and undone.
-        settings: name → (before, after) of each setting that differs.
+        before: the older snapshot.
+        after: the newer snapshot.
+        view: name of the view.
+        moves: one entry for each model of either board, largest rise first.
+        excluded: exclusions that only the newer snapshot has.
+        restored: exclusions that only the older snapshot has.
+        settings: name → values before and after, for each setting that differs.
         votes: number of new votes that the view counts.
-        missing_points_reason: why some points are None, "" if no points are None.
+        missing_points_reason: why some `points` are None; "" if none are.
     """
 
     before: PublishedSnapshot
@@ -114,10 +124,17 @@ class BoardDiff:
 def compare_snapshots(
     connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff:
-    """Compare a view of two snapshots; `files` is the store's ledger.
+    """Compare a view of two snapshots.
+
+    Args:
+        connection: a connection to the store.
+        files: the ledger files of the store.
+        before: the older snapshot.
+        after: the newer snapshot.
+        view: name of the view.
 
     Raises:
-        Usage: `before` is the newer snapshot, or one of the two has no such view.
+        Usage: `before` is newer than `after`, or a snapshot does not have this view.
     """
     if before.sequence > after.sequence:
         raise Usage(f"expected the older snapshot first, got {before.sequence} and then {after.sequence}")
@@ -144,7 +161,12 @@ def compare_snapshots(
 def snapshot_differences(
     before: PublishedSnapshot, after: PublishedSnapshot
 ) -> tuple[tuple[Mapping[str, str], ...], tuple[Mapping[str, str], ...], dict[str, tuple[Any, Any]]]:
-    """Return the exclusions that were added, those that were undone, and the settings that differ."""
+    """Compare the exclusions and the settings of two snapshots.
+
+    Returns:
+        The exclusions that were added, the exclusions that were undone, and name → values before and after of each
+            setting that differs.
+    """
     old, new = ({_key(e): e for e in one.body["exclusions"]} for one in (before, after))
     added = tuple(e for key, e in new.items() if key not in old)
     return added, tuple(e for key, e in old.items() if key not in new), _settings(before, after)

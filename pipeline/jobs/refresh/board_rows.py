@@ -1,4 +1,4 @@
-"""The board of a view, rated as it is published, and its rows."""
+"""Rates a view as it is published, and builds its rows."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,16 +17,16 @@ _COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "vote
 def rate_view(
     counts: PairCounts, options: Settings, waiting: Mapping[str, int] | None = None, *, tie_only: bool = True
 ) -> Leaderboard:
-    """Rate a view; round as published.
+    """Rate the votes of a view, and round the board as it is published.
 
     Args:
-        counts: its votes.
+        counts: the votes of the view.
         options: the settings.
-        waiting: votes on models that the registry does not know, which `counts` leaves out.
+        waiting: unregistered model → number of its votes, which are not in `counts`.
         tie_only: as in `compute_leaderboard`.
 
     Raises:
-        RatingError: the votes allow no comparison (too small a connected part, or no convergence).
+        RatingError: the models cannot be compared (largest component too small), or the fit does not converge.
     """
     share, anchor = min(options.least_share, PUBLISHED_SHARE), _anchor(counts, options)
     board = compute_leaderboard(counts, anchor=anchor, least_share=share, tie_only=tie_only).rounded()
@@ -43,7 +43,7 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
 
 
 def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
-    """Return a board as the rows of a snapshot, sorted by model name."""
+    """Convert a board to the rows of a snapshot, sorted by model name."""
     rows = [
         {"model": model} | {name: getattr(shown, name)[i].item() for name in _COLUMNS}
         for i, model in enumerate(shown.models)
@@ -52,12 +52,17 @@ def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
 
 
 def sort_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows sorted by model, the order in which they are digested."""
+    """Return the rows sorted by model. The digest of a view is computed over the rows in this order."""
     return sorted(rows, key=lambda row: str(row["model"]))
 
 
 def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
-    """Summarise the fit of a view and its counts for the body of a snapshot."""
+    """Return the facts about the fit of a view that the body of a snapshot contains.
+
+    Args:
+        shown: the board of the view.
+        counts: the votes of the view; None to leave out facts about votes.
+    """
     counted: dict[str, Any] = {}
     if counts is not None:
         share = round(rated_share(counts), _SHARE_DIGITS)

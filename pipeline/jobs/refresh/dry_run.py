@@ -1,7 +1,7 @@
-"""Computes what a refresh would publish, and writes nothing.
+"""Computes what a refresh would publish, without writing anything.
 
-Every step runs in one transaction that is rolled back; files go to a temporary folder. While it runs, a SQLite store
-has no other writer, and on PostgreSQL no other refresh seals.
+All steps run in one transaction that is rolled back, and files are written to a temporary folder. Meanwhile no other
+process can write to a SQLite store, and no other refresh can seal votes in PostgreSQL.
 """
 
 import tempfile
@@ -27,16 +27,17 @@ Parts = dict[str, quality_gate.Columns | quality_gate.Rows]
 
 
 def dry_run(url: str) -> dict[str, Any]:
-    """Evaluate a refresh without its effects.
+    """Compute what a refresh would publish now.
 
     Returns:
-        would_publish and why_not; after (the sequence of the newest snapshot), log_size, votes_counted, votes_excluded,
-        unrated; moves (rows of model, before, after, places of the defended view); held (those that hold it);
-        gate ({"success", "critical", "warnings"}).
+        A dictionary with these keys: would_publish (a boolean), why_not (the reason if not), after (sequence number of
+        the newest snapshot), log_size, votes_counted, votes_excluded, unrated, moves (rows of model, rank before, rank
+        after and places, of the defended view), held (those moves for which the candidate would be held), and gate
+        ({"success", "critical", "warnings"}).
 
     Raises:
-        BadCounts: the log would be empty.
-        RatingError: as in `rate`.
+        BadCounts: the vote log would be empty.
+        RatingError: the votes cannot be rated.
     """
     with existing_store(url) as store, tempfile.TemporaryDirectory() as folder:
         apart = replace(store, files=LedgerFiles(Path(folder)))

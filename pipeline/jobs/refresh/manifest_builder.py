@@ -33,7 +33,11 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
-    """Write the file of excluded leaves; return {"sha256": its digest, "votes": the votes of each exclusion}."""
+    """Write the file that lists the leaves of excluded votes.
+
+    Returns:
+        {"sha256", "votes"}: the digest of the file, and the number of votes of each exclusion.
+    """
     leaves = np.array(sorted(given.left_out), dtype=np.int64)
     entry = np.array([given.left_out[leaf] for leaf in leaves.tolist()], dtype=np.int32)
     taken = np.bincount(entry, minlength=len(given.exclusions)).tolist()
@@ -41,12 +45,12 @@ def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, A
 
 
 def open_alerts(connection: Connection) -> list[list[str]]:
-    """Return id, detector and severity of each unresolved alert."""
+    """Return [id, detector, severity] of each unresolved alert."""
     return [list(row) for row in alert_queries.list_unresolved(connection)]
 
 
 def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
-    """Return source, partition and next offset up to which the log at a size has votes."""
+    """Return [source, partition, next offset] of each partition, for the votes in the log at size `log_size`."""
     known = arrow_reader.partition_sources(connection)
     return sorted([*known[part], end] for part, end in leaf_index.next_offsets(connection, log_size).items())
 
@@ -59,11 +63,22 @@ def build_manifest(
     previous: Manifest | None,
     now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
-    """Return the manifest of a candidate after the newest manifest, and those who must sign it; `now` in microseconds.
+    """Build the manifest of a candidate.
+
+    Args:
+        connection: a connection to the store.
+        store: the store.
+        keys: the signing keys.
+        candidate: the candidate.
+        previous: the manifest of the newest snapshot; None before the first.
+        now: the current time, in microseconds.
+
+    Returns:
+        The manifest, and the signers that must sign it.
 
     Raises:
         Usage: INTEGRITY_BOARD or INTEGRITY_WITNESSES is not valid.
-        MissingKey: as in `signing_keys.key_chain`.
+        MissingKey: the previous signing key must sign too and is missing.
     """
     body, board = candidate.body, board_name(store, previous)
     names, signers = key_chain(previous.keys if previous else (), keys, f"{board}/snapshots")
@@ -122,7 +137,7 @@ def _witnesses() -> tuple[str, ...]:
 
 @cache
 def lock_digest() -> str:
-    """Return the SHA-256 of requirements.lock, "" if the file is not shipped."""
+    """Return the SHA-256 of requirements.lock; "" if this installation does not have the file."""
     shipped = resources.files("pipeline") / "_requirements.lock"
     beside = Path(__file__).parents[3] / "requirements.lock"
     return next((sha256(one.read_bytes()).hexdigest() for one in (shipped, beside) if one.is_file()), "")

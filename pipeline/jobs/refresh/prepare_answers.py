@@ -1,7 +1,7 @@
-"""Answers that a refresh stores at its end, as they take too long to compute in a request.
+"""Stores answers at the end of a refresh that a request cannot compute.
 
-The page of every provider comes from audits that read all votes; moves need the votes of excluded voters, which the
-role of the page may not read.
+These are the pages of all providers, since their audits read all votes and take too long, and the comparisons of
+snapshots, since they need the votes of excluded voters, which the database role of the web page may not read.
 """
 
 import logging
@@ -25,11 +25,17 @@ from pipeline.store.votes import registry_events
 _log = logging.getLogger("integrity.refresh")
 
 WEEK = 7.0
-"""Days over which the page shows moves by default."""
+"""The number of days over which the web page shows moves by default."""
 
 
 class StoredMoves(msgspec.Struct):
-    """The part of a comparison that does not follow from the bodies of the two snapshots."""
+    """The stored part of a `BoardDiff`: what cannot be computed from the bodies of the two snapshots.
+
+    Attributes:
+        moves: the moves of the models.
+        votes: number of new votes that the view counts.
+        untold: the `missing_points_reason`.
+    """
 
     moves: tuple[ModelMove, ...]
     votes: int
@@ -37,7 +43,7 @@ class StoredMoves(msgspec.Struct):
 
 
 def prepare_answers(store: Store) -> None:
-    """Store the answers about the newest snapshot, unless they are stored already."""
+    """Store the provider pages and comparisons for the newest snapshot, unless they are already stored."""
     with store.read() as connection:
         newest = snapshots.latest(connection)
         _, event_no = registry_events.read_since(connection, 0)
@@ -55,7 +61,7 @@ def prepare_answers(store: Store) -> None:
 def read_moves(
     connection: Connection, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff | None:
-    """Return the stored comparison of two snapshots, None if it was not stored."""
+    """Return the stored comparison of a view of two snapshots; None if it was not stored."""
     name = moves_name(before.snapshot_id, after.snapshot_id, view)
     stored = prepared_answers.read(connection, name, "moves", "recent_moves")
     if stored is None:

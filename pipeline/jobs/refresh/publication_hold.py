@@ -1,8 +1,9 @@
-"""Holds a candidate back that moves the top of the board too far, until a person releases it.
+"""Holds a candidate that moves the top of the board too far, until a person releases it.
 
-The defended view is compared with that of the newest snapshot. The top are the first INTEGRITY_HOLD_TOP ranks of either
-board; a model that one of the boards lacks stands below its last rank there. A move by more than INTEGRITY_HOLD_PLACES
-places holds the candidate; 0, the default, holds nothing.
+The defended view of the candidate is compared with that of the newest snapshot. A candidate is held if a model of the
+top moves by more than INTEGRITY_HOLD_PLACES places; with 0, the default, no candidate is held. The top is the first
+INTEGRITY_HOLD_TOP ranks of either board. A model that a board lacks counts as one place below the last rank of that
+board.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +23,17 @@ VIEW = "defended"
 
 
 def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str, Any]]:
-    """Find the moves of more than `places` places among the first `top` ranks of two boards, the longest first.
+    """Find the models in the first `top` ranks of either board that moved by more than `places` places.
+
+    Args:
+        before: rows of the older board.
+        after: rows of the newer board.
+        top: number of ranks from the top.
+        places: the largest move in places that is not returned.
 
     Returns:
-        Rows of model, before and after (ranks; None where the board lacks the model), places (+ up, − down).
+        {"model", "before", "after", "places"} of each such model, longest move first. "before" and "after" are ranks,
+            None if the board lacks the model. "places" is positive for a move up and negative for a move down.
     """
     old, new = ({row["model"]: int(row["rank"]) for row in rows} for rows in (before, after))
     found = []
@@ -38,7 +46,15 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 
 
 def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
-    """Return the moves from the newest snapshot to these rows of the defended view that the settings hold."""
+    """Return the moves for which a candidate must be held according to the settings.
+
+    Args:
+        connection: a connection to the store.
+        rows: the rows of the candidate's defended view.
+
+    Returns:
+        The moves from the newest snapshot, as in `far_moves`.
+    """
     options = configuration.load()
     newest = snapshots.latest(connection)
     if newest is None or not options.hold_places:
@@ -48,10 +64,10 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 
 
 def expect_no_hold(store: Store, candidate_id: str) -> None:
-    """Raise if a candidate moves the top too far and nobody has released it.
+    """Raise `PublicationHeld` if a candidate moves the top too far and nobody has released it.
 
     Raises:
-        PublicationHeld: the candidate is held; the hold is stored.
+        PublicationHeld: the candidate is held. The hold is stored before the error is raised.
         Usage: no candidate has this id.
     """
     with store.read() as connection:
@@ -75,10 +91,16 @@ def expect_no_hold(store: Store, candidate_id: str) -> None:
 
 
 def release(url: str, candidate: str, name: str | None, reason: str) -> str:
-    """Release a held candidate, named by its id or the beginning of it; return its id.
+    """Release a held candidate, so that it can be published, and return its id.
+
+    Args:
+        url: address of the store.
+        candidate: id of the candidate, or the beginning of the id.
+        name: who releases the candidate; None for the login of this process.
+        reason: why.
 
     Raises:
-        Usage: no reason, or no candidate with this id is held.
+        Usage: the reason is missing, or no candidate with this id is held.
     """
     with existing_store(url) as store, store.write() as connection:
         moves = {one["snapshot"]: one["moves"] for one in publication_holds.list_open(connection)}
@@ -92,6 +114,6 @@ def release(url: str, candidate: str, name: str | None, reason: str) -> str:
 
 
 def describe_move(move: Mapping[str, Any]) -> str:
-    """Return a move as text: MODEL RANK → RANK."""
+    """Format a move as text: MODEL RANK → RANK."""
     before, after = ("not rated" if move[name] is None else str(move[name]) for name in ("before", "after"))
     return f"{move['model']} {before} → {after}"

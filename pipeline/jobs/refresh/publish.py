@@ -1,4 +1,4 @@
-"""The fourth step of a refresh: signs a candidate and makes it the newest snapshot."""
+"""The last step of a refresh: signs a candidate and makes it the newest snapshot."""
 
 from typing import Any
 
@@ -11,10 +11,12 @@ from pipeline.store.read import store_figures
 
 
 def publish(url: str, candidate: str) -> dict[str, Any]:
-    """Sign a candidate and publish it; from then on it evaluates new votes.
+    """Sign a candidate and publish it as the newest snapshot, whose reference then evaluates new votes.
 
-    A candidate is not published if another snapshot was published after the candidate was made. Returns the newest
-    snapshot, as `integrity refresh --json` shows it.
+    The candidate is not published if another snapshot was published after the candidate was made.
+
+    Returns:
+        The newest snapshot, in the form that `integrity refresh --json` prints.
 
     Raises:
         PublicationHeld: the candidate moves the top of the board too far, and nobody has released it.

@@ -1,10 +1,11 @@
-"""The quality gate of a refresh: each suite of expectations is evaluated, and its verdict is stored.
+"""The quality gate of a refresh: evaluates three suites of expectations, and stores their verdicts.
 
-    votes      before rating: the votes that are new in the log since the last passed verdict
-    registry   before rating: every registry event, when there are new ones
-    snapshot   before publishing: the rows of each view of a candidate
+    votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
+    registry   evaluated before rating, on all registry events, if there are new events
+    snapshot   evaluated before publishing, on the rows of each view of a candidate
 
-A failed critical expectation stops the refresh. Warnings do not; `verdicts.warnings` lists them.
+A failed critical expectation stops the refresh. A failed expectation that is only a warning does not stop it;
+`verdicts.warnings` lists these.
 """
 
 from __future__ import annotations
@@ -31,11 +32,18 @@ Outcome = tuple[str, str]
 
 
 def check(url: str, log_size: int) -> str:
-    """Evaluate the expectations on what is new since the last passed verdicts; return the id of the votes' verdict.
+    """Evaluate the suites `votes` and `registry` on what is new since their last passed verdicts.
+
+    Args:
+        url: address of the store.
+        log_size: size of the vote log up to which votes are evaluated.
+
+    Returns:
+        The id of the verdict on the votes.
 
     Raises:
-        BadCounts: the log is empty. No verdict is stored, so that a new board alerts nobody.
-        QualityGate: a critical expectation failed; the verdict is stored.
+        BadCounts: the log is empty. No verdict is stored, so that a new board raises no alert.
+        QualityGate: a critical expectation failed. The verdict is stored.
     """
     if not log_size:
         raise BadCounts("expected votes in the log, got none yet: there is nothing to check or to rate")
@@ -50,10 +58,13 @@ def check(url: str, log_size: int) -> str:
 
 
 def check_snapshot(url: str, candidate: str) -> str | None:
-    """Evaluate the views of a candidate; return the verdict's id. None if it is published and no verdict failed.
+    """Evaluate the suite `snapshot` on the views of a candidate.
+
+    Returns:
+        The id of the verdict; None if the candidate is already published and the last verdict did not fail.
 
     Raises:
-        QualityGate: a critical expectation failed; the verdict is stored.
+        QualityGate: a critical expectation failed. The verdict is stored.
         Usage: no candidate has this id.
     """
     with existing_store(url) as store:
@@ -84,7 +95,12 @@ def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, 
 
 
 def evaluate(suite: str, parts: Mapping[str, Columns | Rows]) -> SuiteVerdict:
-    """Evaluate a suite on parts of data, without storing the verdict."""
+    """Evaluate a suite of expectations, without storing the verdict.
+
+    Args:
+        suite: name of the suite.
+        parts: name → data; the suite is evaluated on each of them, for example on each view of a candidate.
+    """
     from pipeline import expectation_suites  # noqa: PLC0415  # pandas and Great Expectations are slow to import
 
     return expectation_suites.check_parts(suite, {part: _frame(data) for part, data in parts.items()})

@@ -25,20 +25,33 @@ from pipeline.store.votes import dictionary, unchecked_votes
 
 
 def rate(url: str, log_size: int) -> str:
-    """Rate the views raw and defended, and style if votes have style counts.
+    """Rate the views of the log at a size, and store them as a candidate.
+
+    The views are raw and defended, and style if votes have style counts.
+
+    Args:
+        url: address of the store.
+        log_size: number of leaves of the vote log to rate.
 
     Returns:
-        The id of the candidate, or of the newest snapshot if it was made from the same input.
+        The id of the candidate, or the id of the newest snapshot if it was made from the same input.
 
     Raises:
-        RatingError: the votes allow no comparison (too small a connected part, or no convergence).
+        RatingError: the models cannot be compared (largest component too small), or the fit does not converge.
     """
     with existing_store(url) as store, store.write() as connection:
         return rate_log(connection, store, log_size, configuration.load())
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Rate the log at a size, as `rate`, in the transaction of the caller."""
+    """Rate the views of the log at a size within the caller's transaction; see `rate`.
+
+    Args:
+        connection: a connection with a write transaction.
+        store: the store.
+        log_size: number of leaves of the vote log to rate.
+        options: the settings.
+    """
     voter_share.update_alert(connection, now())
     if options.auto_voter:
         exclusion_list.apply_auto_voter(connection, now())

@@ -1,4 +1,4 @@
-"""Reads what a refresh rates: counts of each view, exclusions, the baseline."""
+"""Reads what a refresh rates: counts of each view, exclusions, and the baseline of the reference."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,27 +22,31 @@ VIEWS = ("raw", "defended")
 
 
 def counted_fates(body: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the fates of the votes that count in the defended view, by the late rule in the body of a snapshot.
+    """Return the fates of the votes that count in the defended view of a snapshot.
 
-    A body without a rule belongs to a snapshot that left late votes out.
+    The body of the snapshot states whether late votes count. In old snapshots, whose body does not state it, late votes
+    do not count.
     """
     return COUNTED if "coverage" in body else (ACCEPTED,)
 
 
 @dataclass(frozen=True)
 class RatingInput:
-    """What a refresh rates.
+    """The votes that a refresh rates.
 
     Attributes:
-        views: counts of `raw` (accepted and late votes) and of `defended` (the same without exclusions).
-        baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
-        tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
-        late, excluded, flagged: numbers of votes that came late, that are excluded, and that are of flagged voters.
-        exclusions: {"kind", "target", "reason", "name"} of each exclusion, a voter by label.
+        model_no: name of a model → its number in the store.
+        views: `raw`, the counts of accepted and late votes; and `defended`, the same without excluded votes.
+        baseline: `defended` without the votes of flagged voters. The reference is estimated from these counts.
+        tie_moments: sums over voters, from which the spread of their tie shares is estimated (`baseline_reference`).
+        late: number of late votes.
+        excluded: number of excluded votes.
+        flagged: number of votes of flagged voters.
+        exclusions: {"kind", "target", "reason", "name"} of each exclusion; a voter is named by a public label.
         styled: the votes of the style view.
-        left_out: leaf of each excluded vote → its position in `exclusions`.
-        waiting: view → model that the registry does not know → its votes, which count in no view.
-        unregistered: number of votes on such models.
+        left_out: leaf of each excluded vote → position of its exclusion in `exclusions`.
+        waiting: view → unregistered model → number of its votes, which count in no view.
+        unregistered: number of all votes on unregistered models.
     """
 
     model_no: dict[str, int]
@@ -67,13 +71,15 @@ def read_rating_input(
     fates: Sequence[int] = COUNTED,
     unregistered: Collection[str] | None = None,
 ) -> RatingInput:
-    """Return the input of a rating, by default with the current exclusions.
+    """Read the input of a rating of the log at a size.
 
     Args:
-        listed: exclusions to use instead.
-        left_out: position of each vote that these exclude, if already known.
+        connection: a connection to the store.
+        log_size: number of leaves of the vote log.
+        listed: the exclusions; None for the current exclusions.
+        left_out: partition and offset of each vote that these exclusions exclude; None to find them here.
         fates: fates of the votes that the defended view counts (`counted_fates`).
-        unregistered: models whose votes wait; by default those that the registry does not know now.
+        unregistered: models whose votes do not count; None for those that the registry does not know now.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     numbers = dictionary.model_names(connection)
@@ -119,7 +125,7 @@ def read_rating_input(
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the models that the registry does not know now, sorted; empty as long as the registry knows no model."""
+    """Return those of `names` that the registry does not know now, sorted; none if the registry has no model at all."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     if not state.models:
         return ()

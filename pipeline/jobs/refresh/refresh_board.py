@@ -17,9 +17,12 @@ _TRIES = 3
 
 
 def refresh_board(url: str) -> dict[str, Any]:
-    """Seal, check, rate, check the candidate, publish; repeat if another refresh published something else meanwhile.
+    """Run all steps of a refresh: seal, check, rate, check the candidate, publish.
 
-    Returns the newest snapshot, as `publish`, and the `warnings` of the newest verdicts.
+    The steps are repeated if another refresh published a different snapshot meanwhile.
+
+    Returns:
+        The newest snapshot as `publish` returns it, with the key `warnings` for the warnings of the newest verdicts.
     """
     for _ in range(_TRIES):
         size = seal(url)
@@ -33,13 +36,19 @@ def refresh_board(url: str) -> dict[str, Any]:
 
 
 def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dict[str, Any]:
-    """Release a held candidate, named by its id or the beginning of it, and publish it; as `refresh_board`.
+    """Release a held candidate and publish it.
 
     Args:
-        name: who releases it; None for the login of this process.
+        url: address of the store.
+        candidate: id of the candidate, or the beginning of the id.
+        name: who releases the candidate; None for the login of this process.
+        reason: why.
+
+    Returns:
+        The newest snapshot, as in `refresh_board`.
 
     Raises:
-        Usage: no reason, or no candidate with this id is held.
+        Usage: the reason is missing, or no candidate with this id is held.
     """
     return _with_warnings(url, publish(url, publication_hold.release(url, candidate, name, reason)))
 

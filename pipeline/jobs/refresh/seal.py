@@ -5,7 +5,7 @@ from pipeline.store.log import seals, tile_cache
 
 
 def seal(url: str) -> int:
-    """Append committed votes to the log; return its size."""
+    """Append the committed votes to the vote log as one segment, and return the size of the log."""
     with existing_store(url) as store:
         with store.write() as connection:
             sealed = seals.seal(connection, store.files, now())

@@ -1,7 +1,8 @@
 """Opens the alert `rated_share` when a published board leaves out more votes than INTEGRITY_LEAST_SHARE allows.
 
-A board falls apart if some models met only each other. The part with most votes is published all the same, so that
-nobody stops the board with votes between invented models; a person learns what was left out.
+A board has several components if some models met only each other. The component with the most votes is published in any
+case, so that nobody can stop the board with votes between invented models. The alert informs a person of the votes that
+were left out.
 """
 
 from sqlalchemy.engine import Connection
@@ -16,7 +17,7 @@ _SHOWN = 20
 
 
 def record_share(connection: Connection, snapshot: PublishedSnapshot, now: int) -> None:
-    """Open or clear the alert after a snapshot was published, at `now` in microseconds."""
+    """Open or clear the alert `rated_share` after a snapshot was published; `now` is the time in microseconds."""
     least = float(snapshot.body["settings"]["least_share"])
     views = {view: shown for view, shown in snapshot.body["views"].items() if "rated_share" in shown}
     view = min(views, key=lambda name: float(views[name]["rated_share"]))

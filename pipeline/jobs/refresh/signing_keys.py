@@ -1,7 +1,8 @@
-"""The keys that sign a board's checkpoints, and how a new key follows an old one.
+"""The keys that sign a board's checkpoints, and the rotation from one key to the next.
 
-Laws: the public name of a board is fixed by its first snapshot; a snapshot is signed by the key of the previous one, or
-by a new key together with it; a store without its key publishes nothing: a new key would look like a forger's.
+Laws: the public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous
+snapshot, or by a new key and that key together. A store whose key is missing publishes nothing, since readers could not
+tell a new key alone from a forger's key.
 """
 
 from dataclasses import dataclass
@@ -17,21 +18,28 @@ from pipeline.store.log import manifests
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """Seeds of a board's signing key and, until both have signed a snapshot, of the key before it."""
+    """The secret keys of a board during and between rotations.
+
+    Attributes:
+        current: seed of the current signing key.
+        previous: seed of the key before it, until both keys have signed a snapshot; otherwise None.
+    """
 
     current: bytes
     previous: bytes | None
 
     def signer(self, origin: str) -> Signer:
-        """Return the current key's signer for a log."""
+        """Return the signer that signs with the current key; `origin` is the name of the log."""
         return Signer(origin, self.current)
 
 
 def load_signing_keys(store: Store) -> SigningKeys:
-    """Return the keys from the settings, else from key files. A board without a snapshot gets a new key.
+    """Read the signing keys from the settings or, if they have none, from the key files of the store.
+
+    A new key is created for a board without a snapshot.
 
     Raises:
-        MissingKey: snapshots were signed, and the key is missing.
+        MissingKey: the board has snapshots, and the key is missing.
     """
     given, before = configuration.load().ledger_seeds
     if given is None:
@@ -51,16 +59,20 @@ def load_signing_keys(store: Store) -> SigningKeys:
 
 
 def end_rotation(store: Store, keys: SigningKeys) -> None:
-    """Delete the file of the previous key, after both keys have signed a snapshot."""
+    """Delete the file of the previous key. Call this after both keys have signed a snapshot."""
     if keys.previous is not None and not configuration.load().ledger_key:
         key_files.delete_previous(store.key_folder)
 
 
 def board_name(store: Store, before: Manifest | None) -> str:
-    """Return the public name of the board, which its first manifest fixes.
+    """Return the public name of the board.
+
+    Args:
+        store: the store.
+        before: the newest manifest, which fixes the name; None before the first snapshot.
 
     Raises:
-        Usage: the settings have an invalid name, or another name than the board's checkpoints.
+        Usage: the name in the settings is not valid, or differs from the name in the manifest.
     """
     wanted = configuration.load().board
     if before is None:
@@ -76,10 +88,15 @@ def board_name(store: Store, before: Manifest | None) -> str:
 
 
 def key_chain(before: tuple[str, ...], keys: SigningKeys, origin: str) -> tuple[tuple[str, ...], list[Signer]]:
-    """Return the keys that a manifest names, and its signers; `before` are the keys of the previous manifest.
+    """Return the public keys that the next manifest names, and the signers that must sign it.
+
+    Args:
+        before: the public keys that the previous manifest names.
+        keys: the signing keys.
+        origin: name of the log.
 
     Raises:
-        MissingKey: the key is new, and the previous key, which must sign too, is missing.
+        MissingKey: the current key is new, and the previous key, which must sign too, is missing.
     """
     signer, older = keys.signer(origin), None if keys.previous is None else Signer(origin, keys.previous)
     mine = str(signer.verifier)

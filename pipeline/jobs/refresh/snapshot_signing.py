@@ -1,7 +1,8 @@
-"""Signs a candidate: its manifest, its place in the snapshot log, and the signatures.
+"""Signs the manifest of a candidate and appends it to the snapshot log.
 
-Laws: manifest, place in the log and signatures are written in one transaction, so that nothing is visible unsigned or
-incomplete; a candidate is never published after a snapshot that was published since the candidate was made.
+Laws: the manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an
+unsigned or incomplete snapshot. A candidate is not published if another snapshot was published since the candidate was
+made.
 """
 
 from sqlalchemy.engine import Connection
@@ -18,13 +19,21 @@ from pipeline.store.log import manifests
 def sign_and_publish(
     connection: Connection, store: Store, keys: SigningKeys, candidate_id: str, now: int
 ) -> PublishedSnapshot:
-    """Sign a candidate and append it to the snapshot log, at `now` in microseconds.
+    """Sign a candidate and append it to the snapshot log.
 
-    Returns the snapshot, or the newest snapshot if it was published after the candidate was made.
+    Args:
+        connection: a connection with a write transaction.
+        store: the store.
+        keys: the signing keys.
+        candidate_id: id of the candidate.
+        now: the current time, in microseconds.
+
+    Returns:
+        The published snapshot, or the newest snapshot if it was published after the candidate was made.
 
     Raises:
         Usage: no candidate has this id.
-        MissingKey: as `signing_keys.key_chain`.
+        MissingKey: the previous signing key must sign too and is missing.
     """
     snapshots.lock_publication(connection)
     found = snapshots.find_candidate(connection, candidate_id)
@@ -46,7 +55,7 @@ def sign_and_publish(
 
 
 def store_head(store: Store, published: PublishedSnapshot) -> None:
-    """Store the signed head of a snapshot as a file beside the database, for the audit."""
+    """Write the signed head of a snapshot to a file outside the database. The ledger audit compares it with the log."""
     with store.read() as connection:
         signed = manifests.find_by_snapshot(connection, published.snapshot_id)
     # Never overwritten: the audit searches for a head that differs from the stored one.

@@ -1,8 +1,8 @@
 """The view `style`: the defended votes under style control.
 
-Laws: the view is published if votes have style counts and the fit converges; a snapshot without the view gives the
-reason; the view never blocks the two other views. Its cost grows with all votes that have style counts, not with the
-new votes, since the fit needs every vote (2 million votes take about a second).
+Laws: the view is published if votes have style counts and the fit converges. Otherwise the snapshot has the reason, and
+the other two views are published without it. The fit needs every vote with style counts, not only the new votes; 2
+million votes take about a second.
 """
 
 from dataclasses import dataclass
@@ -35,10 +35,11 @@ class StyleView:
     """The board under style control, or the reason why there is none.
 
     Attributes:
-        board: the board, rounded as it is published.
-        coefficients: [{"feature", "coefficient", "lower", "upper"}], logits per standard deviation.
-        votes: number of votes fitted.
-        reason: the reason; empty if there is a board.
+        board: the board, rounded as it is published; None if there is none.
+        coefficients: {"feature", "coefficient", "lower", "upper"} of each style feature, in logits per standard
+            deviation.
+        votes: number of votes that were fitted.
+        reason: why there is no board; empty if there is one.
     """
 
     board: Leaderboard | None
@@ -50,10 +51,12 @@ class StyleView:
 def rate_style_view(
     votes: StyledVotes, numbers: dict[int, str], options: Settings, *, tie_only: bool = True
 ) -> StyleView:
-    """Rate counted votes with style counts, without exclusions.
+    """Rate the view under style control.
 
     Args:
-        numbers: a model's number -> its name.
+        votes: the votes of the view: those with style counts that are not excluded.
+        numbers: number of a model in the store → its name.
+        options: the settings.
         tie_only: as in `compute_leaderboard`.
     """
     if not len(votes):
@@ -107,7 +110,7 @@ def _coefficients(found: StyleFit) -> list[dict[str, Any]]:
 
 
 def same_coefficients(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Return whether the coefficients agree within 1.5 units of the last published decimal."""
+    """Return whether two lists of style coefficients agree within 1.5 units of the last published decimal."""
     if [row["feature"] for row in one] != [row["feature"] for row in other]:
         return False
     pairs = zip(one, other, strict=True)
