@@ -6,8 +6,7 @@ model the rating changes of the three steps sum to the whole change. The result 
 score that the old board expected in them, and the models that it passed.
 
 Laws: the same two snapshots always give the same result. The changes of the steps sum to the whole change except for
-rounding. If the board cannot be rated after a step (models cannot be compared), the changes are None and a reason is
-given.
+rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,8 +45,7 @@ class NewBattles:
         wins: number of new battles that the model won.
         losses: number of new battles that the model lost.
         score: (wins + half of the ties) / new battles; None without new battles.
-        expected: the score that the old board predicts for the new battles against models that it rates; None if there
-            are no such battles.
+        expected: the score that the old board predicts against models that it rates; None without such battles.
     """
 
     votes: int
@@ -124,14 +122,7 @@ class BoardDiff:
 def compare_snapshots(
     connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff:
-    """Compare a view of two snapshots.
-
-    Args:
-        connection: a connection to the store.
-        files: the ledger files of the store.
-        before: the older snapshot.
-        after: the newer snapshot.
-        view: name of the view.
+    """Compare a view of an older snapshot `before` with that of a newer snapshot `after`.
 
     Raises:
         Usage: `before` is newer than `after`, or a snapshot does not have this view.
