@@ -20,7 +20,8 @@ GRANT SELECT (partition_no, first_offset, next_offset, accepted, late) ON batch 
 -- Beside ids, what folding voter states again needs (states are written behind, and a new owner catches up), and what
 -- telling a repeat that says the same from one that does not needs.
 GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, model_a, model_b, outcome, fate,
-              language, category, network, prompt, voter_since, style) ON vote TO integrity_ingest;
+              language, category, network, prompt, voter_since, style, flags, turn, session, categories)
+  ON vote TO integrity_ingest;
 -- The batches count the votes: a worker reports a voter with more than a fifth of them.
 GRANT SELECT ON vote_key, batch TO integrity_ingest;
 GRANT SELECT, INSERT ON source, model, term, registry_event, registry_reject, in_force, alert_event TO integrity_ingest;
@@ -35,8 +36,8 @@ GRANT SELECT ON snapshot TO integrity_ingest;
 
 -- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate;
-GRANT INSERT ON segment, segment_range, blind, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
-GRANT INSERT, UPDATE ON sealed_total TO integrity_rate;
+GRANT INSERT ON segment, segment_range, blind, frequent_vote, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
+GRANT INSERT, UPDATE ON sealed_total, prompt_count TO integrity_rate;
 -- A retraction is asked for by a person and gets its leaf with the seal.
 GRANT INSERT ON retraction TO integrity_rate;
 GRANT UPDATE (leaf) ON retraction TO integrity_rate;
@@ -54,7 +55,7 @@ GRANT INSERT (at, operator, via, origin, action, target, reason, before, after) 
   TO integrity_rate, integrity_read;
 GRANT INSERT ON notice TO integrity_rate;
 
--- integrity_read: columns, never a table, so that it may not lock one either. Not: blinds; voters (vote, voter_state);
+-- integrity_read: columns, never a table, so that it may not lock one either. Not: blinds; voters and sessions (vote, voter_state);
 -- hashes of tokens; samples of rejects; what detectors and the outbox hold; the operators' log, of which it counts
 -- refused requests.
 GRANT SELECT (version_num) ON alembic_version TO integrity_read;
@@ -65,7 +66,8 @@ GRANT SELECT (partition_no, source_no, number, next_offset, epoch, owner, event_
 GRANT SELECT (partition_no, first_offset, next_offset, epoch, read, accepted, late, quarantined, duplicate, rejected)
   ON batch TO integrity_read;
 GRANT SELECT (partition_no, "offset", vote_id, cast_at, appended_at, model_a, model_b, outcome, fate, language,
-              category, network, prompt, voter_since, style) ON vote TO integrity_read;
+              category, network, prompt, voter_since, style, flags, turn, categories) ON vote TO integrity_read;
+GRANT SELECT (partition_no, "offset") ON frequent_vote TO integrity_read;
 GRANT SELECT (key, partition_no, "offset") ON vote_key TO integrity_read;
 GRANT SELECT (reading_no, partition_no, name, skipped, records, first_offset, next_offset, read_at, digest)
   ON file_reading TO integrity_read;
@@ -84,7 +86,8 @@ GRANT SELECT (name, position) ON position TO integrity_read;
 GRANT SELECT (partition_no, first, "end") ON left_out TO integrity_read;
 GRANT SELECT (partition_no, from_offset, sequence) ON in_force TO integrity_read;
 GRANT SELECT (event_no, alert_id, at, action, name, reason) ON alert_event TO integrity_read;
-GRANT SELECT (segment_no, log_size, leaves, root, edge, sha256, counts, styles, at) ON segment TO integrity_read;
+GRANT SELECT (segment_no, log_size, leaves, root, edge, sha256, counts, styles, at, boards, labels)
+  ON segment TO integrity_read;
 GRANT SELECT (segment_no, partition_no, first_offset, next_offset, first_leaf, runs) ON segment_range TO integrity_read;
 GRANT SELECT (retraction_no, partition_no, "offset", vote_id, reason, name, at, retracts, leaf)
   ON retraction TO integrity_read;

@@ -164,11 +164,10 @@ def _more_fields(votes: Sequence[Vote]) -> tuple[Int32, Int32, list[str | None]]
     """Return flags, turns and categories of votes."""
     flags, turn = np.zeros((2, len(votes)), dtype=np.int32)
     categories: list[str | None] = [None] * len(votes)
-    for row, more in enumerate(map(_read_more, votes)):
-        if more != _NO_MORE:
-            flags[row] = _flags(more[: len(_FLAGS)])
-            turn[row] = more[-3] or 0
-            categories[row] = category_list(votes[row].category, more[-1])
+    for row, more in [(row, more) for row, more in enumerate(map(_read_more, votes)) if more != _NO_MORE]:
+        flags[row] = _flags(more[: len(_FLAGS)])
+        turn[row] = more[-3] or 0
+        categories[row] = category_list(votes[row].category, more[-1])
     return flags, turn, categories
 
 
@@ -179,15 +178,15 @@ def _flags(stated: tuple[bool | None, ...]) -> int:
 
 @lru_cache(maxsize=100_000)
 def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
-    """Return all categories of a vote as a sorted JSON list, None if there are none besides `category`.
+    """Return all categories of a vote as a sorted list in canonical JSON, None if there are none besides `category`.
 
     >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
-    ('["code", "maths"]', None)
+    ('["code","maths"]', None)
     """
     labels = {*(categories or ()), *(() if category is None else (category,))}
     if not labels or labels == {category}:
         return None
-    return json.dumps(sorted(labels), ensure_ascii=False)
+    return json.dumps(sorted(labels), ensure_ascii=False, separators=(",", ":"))
 
 
 def to_times(times: Sequence[datetime | None]) -> Int64:

@@ -80,11 +80,11 @@ def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
     """Return the numbers that the store's dictionary gives to the names in votes; new names get new numbers.
 
     Returns:
-        Column name (model_a, model_b, language, category, network) → int32[n], the number of each vote's name.
+        Column name (model_a, …, network, categories) → int32[n], the number of each vote's name.
     """
     return {
         column: names.numbers("model" if column.startswith("model") else column, getattr(votes, column))
-        for column in ("model_a", "model_b", "language", "category", "network")
+        for column in ("model_a", "model_b", "language", "category", "network", "categories")
     }
 
 

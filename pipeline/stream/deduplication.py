@@ -18,8 +18,9 @@ from pipeline.scoring.signals import AlertSignal
 from pipeline.store.votes import file_readings, ingest
 from pipeline.vocabulary.arrays import Bool, Int64
 
-# Of `ingest.vote_bodies`: time, models and outcome; what an erasure empties, apart from the voter in front.
-_PUBLIC, _PRIVATE = slice(1, 5), slice(5, None)
+# Of `ingest.vote_bodies`: time, models and outcome; what an erasure empties, apart from the voter in front; what votes
+# that were stored by an earlier version do not state.
+_PUBLIC, _PRIVATE, _LATER = slice(1, 5), slice(5, 14), slice(11, None)
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,18 @@ def _same_bodies(
     of_store = dict(zip(stored, in_store, strict=True))
     originals = in_batch | of_store
     return [
-        in_batch[row] == originals[first] or (first in of_store and _repeats_erased(in_batch[row], of_store[first]))
+        in_batch[row] == originals[first] or (first in of_store and _repeats_less(in_batch[row], of_store[first]))
         for row, first in zip(rows.tolist(), first_rows, strict=True)
     ]
+
+
+def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
+    """Return whether a stored vote differs from its repeat only in that it lost fields, or never had some.
+
+    An earlier version of this code did not read the later fields: it stored the same record without them.
+    """
+    earlier = not any(original[_LATER]) and repeat[: _LATER.start] == original[: _LATER.start]
+    return earlier or _repeats_erased(repeat, original)
 
 
 def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:

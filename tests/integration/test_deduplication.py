@@ -35,6 +35,13 @@ FULL = {
     "voter_since": "2024-06-30T12:00:00Z",
     "style_a": STYLE,
     "style_b": {**STYLE, "tokens": 6},
+    "anonymous": True,
+    "refusal": False,
+    "deduplicated": False,
+    "identity_leak": True,
+    "turn": 1,
+    "session": "s",
+    "categories": ["code", "hard"],
 }
 DIFFERENT = {
     "cast_at": "2024-07-01T12:00:00.000001Z",
@@ -49,6 +56,13 @@ DIFFERENT = {
     "voter_since": "2024-06-30T12:00:00.000001Z",
     "style_a": {**STYLE, "lists": 7},
     "style_b": {**STYLE, "tokens": 7},
+    "anonymous": False,
+    "refusal": True,
+    "deduplicated": True,
+    "identity_leak": False,
+    "turn": 2,
+    "session": "t",
+    "categories": ["code"],
 }
 
 

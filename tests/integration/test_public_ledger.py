@@ -122,6 +122,36 @@ def test_both_databases_give_the_same_leaves_for_the_same_blinds(board: Board, m
         assert held[place] == sha256(blinds[32 * place : 32 * place + 32] + rfc8785.dumps(private)).digest(), row
 
 
+def test_a_leaf_commits_to_the_later_fields_that_its_vote_states(board: Board) -> None:
+    stated: list[dict[str, Any]] = [
+        {}, {"anonymous": False}, {"turn": 2}, {"session": "s"}, {"category": "maths", "categories": ['a "b"', "é"]},
+        {"refusal": True, "identity_leak": False, "turn": 1, "session": "s", "categories": ["x"], "category": "y"},
+    ]  # fmt: skip
+    board.read(*(event(n, **more) for n, more in enumerate(stated)))
+    jobs.seal(board.url)
+    with board.store() as store, store.read() as connection:
+        digest = str(connection.scalar(sa.select(schema.segment.c.sha256)))
+        blinds = bytes(connection.scalars(sa.select(schema.blind.c.blinds)).one())
+        rows = connection.execute(sa.select(schema.vote).order_by(schema.vote.c.offset)).all()
+        terms = {row.term_no: row.text for row in connection.execute(sa.select(schema.term))}
+        source = str(connection.scalar(sa.select(schema.source.c.name)))
+        held = segment.read(store.files.get(digest), "segment")[0]["commitment"].to_pylist()
+    later: list[dict[str, Any]] = [
+        {}, {"flags": 1}, {"turn": 2}, {"session": True}, {"categories": ['a "b"', "maths", "é"]},
+        {"flags": 2 + 256, "turn": 1, "session": True, "categories": ["x", "y"]},
+    ]  # fmt: skip
+    for place, (row, more) in enumerate(zip(rows, later, strict=True)):
+        private: dict[str, Any] = {
+            "appended_at": row.appended_at, "cast_at": row.cast_at, "category": terms.get(row.category),
+            "language": terms.get(row.language), "network": terms.get(row.network), "offset": row.offset,
+            "partition": 0, "prompt": f"{row.prompt % 2**64:016x}", "source": source, "style": None,
+            "voter": format_pseudonym(row.voter), "voter_since": row.voter_since,
+        }  # fmt: skip
+        private |= more | ({"session": format_pseudonym(row.session)} if "session" in more else {})
+        assert held[place] == sha256(blinds[32 * place : 32 * place + 32] + rfc8785.dumps(private)).digest(), row
+    jobs.verify_ledger(board.url)
+
+
 STYLE = {"tokens": 120, "headers": 1, "lists": 2, "bold": 3, "emoji": 0}
 ROOT = "925a7755a34b9cb6fadea1abc3d298c775f2fdefa10dc1b8b8aa9df497884c4e"
 

@@ -236,10 +236,11 @@ HIDDEN: dict[str, set[str] | None] = {
         "entry_no", "operator", "via", "origin", "target", "reason", "before", "after", "database_role"
     },
     "outbox": None,
+    "prompt_count": None,
     "registry_reject": {"sha256", "sample"},
     "reject": {"sha256", "sample"},
     "token": None,
-    "vote": {"voter"},
+    "vote": {"voter", "session"},
     "voter_state": None,
     "window": {"counts"},
 }  # fmt: skip
@@ -274,6 +275,7 @@ def test_the_reading_role_reads_columns_and_no_table(board: Board) -> None:
 def test_ingest_reads_of_a_vote_what_folding_states_and_telling_repeats_takes_and_nothing_of_the_log(board):
     board.sql("ingest", 'SELECT partition_no, "offset", vote_id, voter, cast_at, model_a, outcome, fate FROM vote')
     board.sql("ingest", "SELECT language, category, network, prompt, voter_since, style FROM vote")
+    board.sql("ingest", "SELECT flags, turn, session, categories FROM vote")
     for query in ("* FROM segment", "* FROM snapshot_row", "* FROM exclusion"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             board.sql("ingest", f"SELECT {query}")

@@ -29,6 +29,9 @@ _ERASED_FIELDS = {
     "prompt": 0,
     "voter_since": None,
     "style": None,
+    "turn": 0,
+    "session": 0,
+    "categories": 0,
 }
 
 

@@ -6,13 +6,18 @@ Law: the same vote, names and blind give the same leaf, on either database. The 
     {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
      "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
 
-Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; an absent
-value is null.
+A vote that states one of the later fields has that one too, in its place in the order of the keys:
+
+    "categories":[…] "flags":… "session":"…" "turn":…
+
+Times are microseconds, `prompt`, `session` and `voter` 16 hexadecimal digits, `style` the stored counts in
+hexadecimal; an absent value is null.
 """
 
 from __future__ import annotations
 
 from binascii import hexlify
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,14 +101,19 @@ def _private(batch: pa.RecordBatch, part: int, names: LeafNames) -> list[Any]:
         _bytes(batch["appended_at"]),
         b',"cast_at":',
         _decimal(batch["cast_at"]),
-        _terms_as_json(to_numpy(batch, "category"), names.terms, ',"category":', ',"language":'),
-        _terms_as_json(to_numpy(batch, "language"), names.terms, "", ',"network":'),
+        _category_lists(to_numpy(batch, "categories"), names.terms),
+        _terms_as_json(to_numpy(batch, "category"), names.terms, ',"category":', ""),
+        _number_if_any(to_numpy(batch, "flags"), ',"flags":'),
+        _terms_as_json(to_numpy(batch, "language"), names.terms, ',"language":', ',"network":'),
         _terms_as_json(to_numpy(batch, "network"), names.terms, "", ',"offset":'),
         _decimal(batch["offset"]),
         f',"partition":{number},"prompt":"'.encode(),
         _bytes(batch["prompt"]),
-        b'","source":' + rfc8785.dumps(source) + b',"style":',
+        b'"',
+        _session(to_numpy(batch, "session")),
+        b',"source":' + rfc8785.dumps(source) + b',"style":',
         _style(style),
+        _number_if_any(to_numpy(batch, "turn"), ',"turn":'),
         b',"voter":',
         *_voter(voter),
         b',"voter_since":',
@@ -117,6 +127,8 @@ def _merge(pieces: list[Any]) -> list[Any]:
     """Return the pieces with neighbours merged that are the same for every vote."""
     merged: list[Any] = []
     for piece in pieces:
+        if piece == b"" and isinstance(piece, bytes):
+            continue
         if merged and isinstance(piece, bytes) and isinstance(merged[-1], bytes):
             merged[-1] += piece
         else:
@@ -129,6 +141,23 @@ def _voter(voter: Int64) -> list[Any]:
     if known.all():
         return [b'"', _hexadecimal(voter), b'"']
     return [pc.if_else(pa.array(known), pc.binary_join_element_wise(b'"', _hexadecimal(voter), b'"', b""), _NULL)]
+
+
+def _session(session: Int64) -> Any:
+    if not session.any():
+        return b""
+    texts = pc.binary_join_element_wise(b',"session":"', _hexadecimal(session), b'"', b"")
+    return pc.if_else(pa.array(session != 0), texts, b"")
+
+
+def _number_if_any(numbers: _Codes, before: str) -> Any:
+    """Return numbers after the text `before`, 0 as nothing."""
+    return _spelt(numbers, lambda number: f"{before}{number}" if number else "")
+
+
+def _category_lists(codes: _Codes, known: dict[int, str]) -> Any:
+    """Return lists of categories, whose terms are canonical JSON; 0 as nothing."""
+    return _spelt(codes, lambda number: f',"categories":{known[number]}' if number else "")
 
 
 def _bytes(column: Any) -> Any:
@@ -165,8 +194,13 @@ def _name(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
 
 def _terms_as_json(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
     """Return terms as JSON, 0 as null, between the texts `before` and `after`."""
+    return _spelt(codes, lambda number: before + rfc8785.dumps(known.get(number)).decode() + after)
+
+
+def _spelt(codes: _Codes, spell: Callable[[int], str]) -> Any:
+    """Return the text of each number, as bytes if all have the same."""
     distinct, code = leaf.unique_codes(codes)
-    spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
+    spelt = [spell(number) for number in distinct.tolist()]
     if len(spelt) == 1:
         return spelt[0].encode()
     chosen = pa.DictionaryArray.from_arrays(pa.array(code), pa.array(spelt, pa.string()))

@@ -30,6 +30,7 @@ BATCH_ROWS = 32_768
 # Batches read ahead: one more than is needed, so that neither side waits at every pause of the other.
 _AHEAD = 2
 
+_LATER = {"flags": pa.int32(), "turn": pa.int32(), "session": pa.int64(), "categories": pa.int32()}
 VOTE_SCHEMA = pa.schema(
     [
         ("offset", pa.int64()),
@@ -41,6 +42,7 @@ VOTE_SCHEMA = pa.schema(
         ("prompt", pa.string()),
         ("voter_since", pa.string()),
         ("style", pa.binary()),
+        *((name, kind) for name, kind in _LATER.items()),
     ]
 )
 """As leaves write them: `appended_at` and `voter_since` in decimal, `prompt` as 16 hexadecimal digits."""

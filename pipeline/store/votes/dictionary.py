@@ -18,13 +18,13 @@ from pipeline.vocabulary.arrays import Int32
 class NameDictionary:
     """Assigns numbers to names. Keeps known numbers in memory.
 
-    Kinds: "model", and the terms "language", "category", "network". An absent name (None) is 0.
+    Kinds: "model", and the terms "language", "category", "network", "categories". An absent name (None) is 0.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, dict[str | None, int]] = {
-            kind: {None: 0} for kind in ("model", "language", "category", "network")
+            kind: {None: 0} for kind in ("model", "language", "category", "network", "categories")
         }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:

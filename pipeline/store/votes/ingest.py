@@ -21,7 +21,11 @@ VotePosition = tuple[int, int]
 VoteKeys = npt.NDArray[np.void]
 """V16[n]: the first 128 bits of SHA-256(vote_id)."""
 
-_BODY = "voter, cast_at, model_a, model_b, outcome, language, category, network, prompt, voter_since, style"
+_BODY = (
+    "voter, cast_at, model_a, model_b, outcome, language, category, network, prompt, voter_since, style, "
+    "turn, session, categories, flags"
+)
+_RARE = ("flags", "turn", "session", "categories")
 
 
 def vote_keys(votes: VoteBatch) -> VoteKeys:
@@ -67,14 +71,15 @@ def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any,
     """Return all that votes state besides their ids. Two votes are the same if their bodies are equal.
 
     Args:
-        numbers: model_a, model_b, language, category, network of the votes as int32[n].
+        numbers: model_a, model_b, language, category, network, categories of the votes as int32[n].
     """
     columns = (
         np.where(votes.has_voter, votes.voter, 0), votes.cast_at, numbers["model_a"], numbers["model_b"], votes.outcome,
         numbers["language"], numbers["category"], numbers["network"], votes.prompt,
     )  # fmt: skip
     since = [None if time == NO_TIME else time for time in votes.voter_since.tolist()]
-    return list(zip(*(column.tolist() for column in columns), since, _styles(votes), strict=True))
+    rare = [column.tolist() for column in (votes.turn, votes.session, numbers["categories"], votes.flags)]
+    return list(zip(*(column.tolist() for column in columns), since, _styles(votes), *rare, strict=True))
 
 
 def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any], fate: Any) -> None:
@@ -85,6 +90,8 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
         numbers: as for `vote_bodies`.
         fate: int8[n], fate of each vote.
     """
+    rare = {"flags": votes.flags, "turn": votes.turn, "session": votes.session}
+    columns = {**numbers, **rare}
     dialect.load(
         connection,
         schema.vote,
@@ -97,7 +104,8 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
             "appended_at": votes.appended_at,
             "outcome": votes.outcome,
             "fate": fate,
-            **numbers,
+            # Few batches have a vote with one of these, and writing their defaults would cost a tenth of the rest.
+            **{name: column for name, column in columns.items() if name not in _RARE or column.any()},
             "prompt": votes.prompt,
             "voter_since": np.ma.masked_equal(votes.voter_since, NO_TIME),
             "style": _styles(votes),

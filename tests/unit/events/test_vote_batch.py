@@ -72,7 +72,7 @@ def test_columns_equal_the_fields_of_the_votes() -> None:
     assert (batch.offset.tolist(), batch.appended_at.tolist()) == ([0, 1], [5, 6])
     flags = (NOT_ANONYMOUS << 5) + (REFUSAL << 5) + DEDUPLICATED + (IDENTITY_LEAK << 5)
     assert (batch.flags.tolist(), batch.turn.tolist()) == ([flags, 0], [3, 0])
-    assert (batch.session.tolist(), batch.categories) == ([name_of("\0session\0s-1"), 0], ['["code", "maths"]', None])
+    assert (batch.session.tolist(), batch.categories) == ([name_of("\0session\0s-1"), 0], ['["code","maths"]', None])
 
 
 @pytest.mark.parametrize("field", STATED)
@@ -94,7 +94,7 @@ def test_the_categories_of_a_vote_are_all_that_it_names() -> None:
         (None, ["b", "a"]),
     ]
     batch = batch_of(*({**EVENT, "category": one, "categories": several} for one, several in named))
-    assert batch.categories == [None, None, None, None, '["a", "b", "c"]', '["b"]', '["a", "b"]']
+    assert batch.categories == [None, None, None, None, '["a","b","c"]', '["b"]', '["a","b"]']
     assert batch.category == [one for one, _ in named]
 
 

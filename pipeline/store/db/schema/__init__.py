@@ -1,7 +1,8 @@
 """The tables that queries are written against; the migrations create them.
 
-Times are microseconds since 1970 UTC. Votes have models and terms (language, category, network) as small integers, 0
-for absent. A voter is a 64-bit keyed pseudonym, 0 for absent. `next_offset` is always the next offset to read.
+Times are microseconds since 1970 UTC. Votes have models and terms (language, category, network, categories) as small
+integers, 0 for absent. A voter is a 64-bit keyed pseudonym, 0 for absent. `next_offset` is always the next offset to
+read.
 
 base.py       naming of constraints, columns of one kind
 votes.py      votes, duplicates, rejects, the dictionaries, and how far each partition is read
@@ -28,7 +29,9 @@ from pipeline.store.db.schema.evidence import (
 from pipeline.store.db.schema.ledger import (
     blind,
     cosignature,
+    frequent_vote,
     manifest,
+    prompt_count,
     retraction,
     sealed_total,
     segment,
@@ -62,6 +65,7 @@ __all__ = [
     "exclusion",
     "file_reading",
     "file_records",
+    "frequent_vote",
     "in_force",
     "lease",
     "left_out",
@@ -75,6 +79,7 @@ __all__ = [
     "partition",
     "position",
     "prepared",
+    "prompt_count",
     "publication_hold",
     "registry_event",
     "registry_reject",

@@ -20,6 +20,24 @@ segment = Table(
     # its counted votes with style counts (sealed_styles.py), null where there are none
     Column("styles", LargeBinary),
     Column("at", BigInteger, nullable=False),
+    # its counts by board and flags (sealed_boards.py); null in segments from before votes had flags
+    Column("boards", LargeBinary),
+    # SHA-256 of the file of its labels (ledger/labels.py); null where no vote has one
+    Column("labels", Text),
+)
+
+# Votes that are outside the sample of a frequent prompt, as decided when they were sealed (frequent_prompts.py).
+frequent_vote = Table(
+    "frequent_vote", metadata, *primary_key(BigInteger, "partition_no", "offset"), sqlite_with_rowid=False
+)
+
+# How many sealed votes each prompt has, and how many of them its sample has.
+prompt_count = Table(
+    "prompt_count",
+    metadata,
+    *primary_key(BigInteger, "prompt"),
+    *not_null(BigInteger, "votes", "kept"),
+    sqlite_with_rowid=False,
 )
 
 segment_range = Table(
@@ -54,7 +72,8 @@ retraction = Table(
     UniqueConstraint("partition_no", "offset"),
 )
 
-# The sum of the counts of all segments, one row, which a refresh reads.
+# Sums over all segments, which a refresh reads: "votes" of `counts`, "board/…" of each board of `boards`; and
+# "prompts", how many prompts have how many votes (frequent_prompts.py).
 sealed_total = Table(
     "sealed_total",
     metadata,

@@ -59,6 +59,13 @@ vote = Table(
     Column("prompt", BigInteger, nullable=False),
     Column("voter_since", BigInteger),
     Column("style", LargeBinary),
+    # what the vote states (vocabulary/vote_flags.py); 0 where it states nothing
+    Column("flags", Integer, nullable=False, server_default="0"),
+    Column("turn", Integer, nullable=False, server_default="0"),
+    # a keyed hash, as the voter's
+    Column("session", BigInteger, nullable=False, server_default="0"),
+    # the term of a list of all its categories in JSON, 0 where it has none besides `category`
+    Column("categories", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 # An excluded voter's votes are looked up by voter.
