@@ -24,6 +24,8 @@
     operators_command.py      operators log
     notice_commands.py        notice add, notice list
     rate_command.py           rate: ratings of a battle file, without a store
+    convert_command.py        convert: a battle file in another format
+    output_file.py            a file that is complete or absent, for the commands that write one
     history_command.py        history: published snapshots of another board, without a store
     sweep_command.py          sweep: the slow audits and the policy
     provider_command.py       provider: the facts about one provider

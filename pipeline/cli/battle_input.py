@@ -74,13 +74,13 @@ def read_input(
         UnknownFormat, BadRecord, BadInput: the file, a record, or the method is wrong.
     """
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
-    with _named(path) as source:
+    with named(path) as source:
         file = open_battles(source, mapping)
         read = read_battles(file, step, None, left_out)
     battles, by_rule = apply_method(read, rules)
     battles, apart = _comparable(battles)
     notes = format_notes(file)
-    notes += [_left_out_note(reason, count, left_out) for reason, count in left_out.counts.items()]
+    notes += left_out_notes(left_out)
     notes += [
         f"{count:,} votes {SENTENCES[rule]} were left out by the method {rules.name} (--method none counts them)"
         for rule, count in by_rule.items()
@@ -91,9 +91,7 @@ def read_input(
     document = {
         "format": file.form.name,
         "unread_columns": list(file.unread),
-        "left_out": {
-            reason: {"records": count, "first": left_out.first[reason][0]} for reason, count in left_out.counts.items()
-        },
+        "left_out": left_out.document(),
         "method": {"name": rules.name, "left_out": by_rule},
         "repeated_ids": read.repeated,
         "conflicting_ids": read.conflicting,
@@ -117,7 +115,8 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[Path]:
+def named(path: Path) -> Iterator[Path]:
+    """Yield a path that can be read more than once: the path itself, or a copy of standard input."""
     if path != _STANDARD_INPUT:
         yield path
         return
@@ -126,6 +125,11 @@ def _named(path: Path) -> Iterator[Path]:
         yield copy
     finally:
         copy.unlink()
+
+
+def left_out_notes(left_out: LeftOut) -> list[str]:
+    """Return a sentence for each reason for which records were left out."""
+    return [_left_out_note(reason, count, left_out) for reason, count in left_out.counts.items()]
 
 
 def _left_out_note(reason: str, count: int, left_out: LeftOut) -> str:

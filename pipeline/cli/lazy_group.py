@@ -19,6 +19,7 @@ _COMMANDS = {
     "witness_commands": "witness",
     "alert_commands": "alerts replay",
     "rate_command": "rate",
+    "convert_command": "convert",
     "history_command": "history",
     "sweep_command": "sweep",
     "provider_command": "provider",

@@ -19,6 +19,10 @@ Modules:
     column_values     columns of values, read as `cell_values` reads single ones
     column_mapping    pieces → columns of votes, as the format declares
     battle_tables     a battle file as columns, by column where every row is a plain vote
+    vote_columns      votes as Arrow columns, one for each field
+    vote_reader       a battle file as votes with all of their fields, to be written in another format
+    output_schemas    our vote event, a flat table, arena-human-preference-140k
+    vote_writer       JSON, JSON Lines, CSV, TSV and Parquet, compressed or not
     left_out          counts the records that are left out of a rating
     published_boards  tables of published leaderboard snapshots
 

@@ -18,8 +18,9 @@ from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import SCHEMA, Vote, encode_event
-from pipeline.formats.battle_file import BattleFile, Waits
+from pipeline.formats.battle_file import BattleFile, Waits, decoded
 from pipeline.formats.battle_format import CODE, FLAGS, Fields
+from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_reader import mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
@@ -140,8 +141,11 @@ def _flag(value: bool | None) -> int:
 
 
 def _code(record: bytes | Fields) -> int:
-    """Return the flag that events do not have."""
-    return -1 if isinstance(record, bytes) else _flag(record.get(CODE))
+    """Return the flag that events do not have; `convert` writes it beside the fields of an event."""
+    if not isinstance(record, bytes):
+        return _flag(record.get(CODE))
+    event = decoded(record) if b'"is_code"' in record else None
+    return _flag(truth_value(event.get("is_code")) if isinstance(event, dict) else None)
 
 
 def _labels(found: Sequence[str], bits: dict[str, int]) -> int:

@@ -41,6 +41,10 @@ class LeftOut:
             self.counts[reason] = self.counts.get(reason, 0) + len(rows)
             self.first.setdefault(reason, (int(rows[0]), ""))
 
+    def document(self) -> dict[str, dict[str, int]]:
+        """Return reason → number of records and row of the first, for programs."""
+        return {reason: {"records": count, "first": self.first[reason][0]} for reason, count in self.counts.items()}
+
     def clear(self) -> None:
         """Forget all records, since the file is read again."""
         self.counts.clear()

@@ -27,6 +27,7 @@ from pipeline.formats.battle_file import (
 )
 from pipeline.formats.battle_format import CODE, Fields, Record
 from pipeline.formats.battle_formats.table import table_format
+from pipeline.formats.cell_values import is_absent, whole_value
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
 
@@ -53,7 +54,7 @@ def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits 
 
 def read_events(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes]:
     """Yield every record of a recognised battle file as one event in bytes."""
-    return _identified(record for record in mapped_records(file, waits) if record != SKIPPED)
+    return identified(record for record in mapped_records(file, waits) if record != SKIPPED)
 
 
 def mapped_records(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes | Fields]:
@@ -118,10 +119,10 @@ def _event(fields: Fields, record: Record) -> Fields:
     if fields is SKIPPED:
         return SKIPPED
     schema = record.get("schema")
-    return {"schema": SCHEMA if schema is None else schema, **fields}
+    return {"schema": SCHEMA if is_absent(schema) else whole_value(schema), **fields}
 
 
-def _identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:
+def identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:
     """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged.
 
     A record that is larger than an event may be is cut, so that a batch of such records does not fill the memory; the

@@ -84,6 +84,7 @@ ASKED = {
 
 WITHOUT_STORE = {
     "rate": [["{word}"], ["{file}", "--anchor", "{word}"], ["{file}", "--columns", "{word}"]],
+    "convert": [["{word}", "{folder}/converted.csv"], ["{file}", "{folder}/{word}.csv"], ["{file}", "{word}"]],
     "history": [["{word}"]],
     "restore": [["{word}", "--store", "{folder}/restored"], ["{folder}/no backup", "--store", "{word}"]],
     "publish": [["--to", "{word}"], ["{word}", "--to", "kafka://localhost:1"]],

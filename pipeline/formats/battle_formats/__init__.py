@@ -2,6 +2,7 @@
 
 fastchat_log        FastChat's raw log of conversations and votes
 preference_140k     arena-human-preference-140k
+preference_140k_export  the same with our own fields, as `convert` and `export` write it
 preference_100k     arena-human-preference-100k
 preference_55k      arena-human-preference-55k
 expert_5k           arena-expert-5k
@@ -24,11 +25,13 @@ from pipeline.formats.battle_formats import (
     preference_55k,
     preference_100k,
     preference_140k,
+    preference_140k_export,
     search_arena,
 )
 
 FORMATS = (
     fastchat_log.FORMAT,
+    preference_140k_export.FORMAT,
     preference_140k.FORMAT,
     preference_100k.FORMAT,
     preference_55k.FORMAT,

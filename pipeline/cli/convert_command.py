@@ -1,0 +1,110 @@
+"""convert: the votes of a battle file in another format."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli.app import JsonOption, app, emit, err
+from pipeline.cli.battle_input import SkipBadOption, WinnerIsOption, left_out_notes, named
+from pipeline.cli.output_file import ForceOption, new_file, require_new
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, progress_bar
+from pipeline.errors import Usage
+from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_file import BattleFile, open_battles
+from pipeline.formats.format_notes import format_notes
+from pipeline.formats.left_out import LeftOut
+from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
+from pipeline.formats.vote_reader import VoteReader
+from pipeline.formats.vote_writer import open_writer, output_kind
+
+_STANDARD_INPUT = "-"
+_WRITTEN_AS = {
+    "vote": "vote events",
+    "table": "a table with one value a column",
+    "140k": "arena-human-preference-140k with a column for each field of a vote that it lacks",
+}
+
+
+# Long because each option of a command is a parameter.
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="As for `rate`: a file, a folder, a quoted glob, or - for standard input."),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="A new file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz or .zst."
+        ),
+    ],
+    to: Annotated[
+        Literal["vote", "140k", "table"],
+        typer.Option(help="vote: our vote events; table: one plain value a column; 140k: arena-human-preference-140k."),
+    ] = "vote",
+    columns: ColumnsOption = "",
+    outcomes: OutcomesOption = "",
+    winner_is: WinnerIsOption = "",
+    skip_bad: SkipBadOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the votes of a battle file in another format, with all that the file says of each vote.
+
+    The first invalid record is an error unless --skip-bad is given.
+    """
+    output_kind(target)
+    require_new(target, force)
+    if not source.exists() and str(source) != _STANDARD_INPUT and not any(sign in str(source) for sign in "*?["):
+        raise Usage(f"expected a file, a folder, a glob or -, got {source}")
+    mapping = ColumnMapping.parse(columns, outcomes, winner_is)
+    left_out = LeftOut(skip_bad)
+    with named(source) as path:
+        file = open_battles(path, mapping)
+        _require_other(file, target)
+        reader = VoteReader(file, left_out)
+        votes = _write(reader, target, OUTPUT_SCHEMAS[to], force=force, quiet=as_json)
+    notes = [*format_notes(file), f"{votes:,} votes were written to {target}, as {_WRITTEN_AS[to]}"]
+    if own := [key for key in reader.unread if key not in file.unread]:
+        notes.append(f"keys that are no fields of a vote were not read: {', '.join(own)}")
+    notes += left_out_notes(left_out)
+    if as_json:
+        emit(
+            {
+                "written": str(target),
+                "to": to,
+                "format": file.form.name,
+                "votes": votes,
+                "unread_columns": list(reader.unread),
+                "left_out": left_out.document(),
+                "notes": notes,
+            }
+        )
+    else:
+        err.lines(notes)
+
+
+def _require_other(file: BattleFile, target: Path) -> None:
+    if target.exists() and any(one.path.samefile(target) for one in file.containers):
+        raise Usage(f"expected an output file that is no input, got {target} as both")
+
+
+def _write(reader: VoteReader, target: Path, schema: OutputSchema, *, force: bool, quiet: bool) -> int:
+    """Write the votes to a file; return their number."""
+    kind, codec = output_kind(target)
+    votes = 0
+    with progress_bar(quiet) as bar:
+        task = bar.add_task(target.name, total=None)
+        with (
+            new_file(target, force=force) as draft,
+            open_writer(draft, kind, codec, schema.columns, events=schema.events) as write,
+        ):
+            for batch in reader.batches():
+                write(schema.build(batch))
+                votes += len(batch)
+                bar.update(task, completed=votes)
+    return votes
+
+
+__all__ = ["convert"]
