@@ -1,7 +1,6 @@
 """Reads a battle file for a command, with notes about how it was read and what was left out."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from pipeline.cli.ingest_notes import repeat_notes
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
-from pipeline.formats.containers import spool
+from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.ratings import select_rated_models
@@ -28,14 +27,9 @@ MethodOption = Annotated[
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
 ]
-WinnerIsOption = Annotated[
-    str, typer.Option(help="name: the column of the outcome holds the name of the winning model.")
-]
 
 LEAST_SHARE = 0.5
 """Least share of the votes that must be among models that can be compared."""
-
-_STANDARD_INPUT = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ def read_input(
         UnknownFormat, BadRecord, BadInput: the file, a record, or the method is wrong.
     """
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
-    with named(path) as source:
+    with readable_path(path) as source:
         file = open_battles(source, mapping)
         read = read_battles(file, step, None, left_out)
     battles, by_rule = apply_method(read, rules)
@@ -112,19 +106,6 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
     others = len(battles) - len(kept)
     notes = [f"{len(apart)} models cannot be compared with the others; their {others:,} votes are not rated:"]
     return kept, notes + [f"  {one.model}: {one.reason}" for one in apart]
-
-
-@contextmanager
-def named(path: Path) -> Iterator[Path]:
-    """Yield a path that can be read more than once: the path itself, or a copy of standard input."""
-    if path != _STANDARD_INPUT:
-        yield path
-        return
-    copy = spool()
-    try:
-        yield copy
-    finally:
-        copy.unlink()
 
 
 def left_out_notes(left_out: LeftOut) -> list[str]:

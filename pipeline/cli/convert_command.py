@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.cli.app import JsonOption, app, emit, err
-from pipeline.cli.battle_input import SkipBadOption, WinnerIsOption, left_out_notes, named
+from pipeline.cli.battle_input import SkipBadOption, left_out_notes
 from pipeline.cli.output_file import ForceOption, new_file, require_new
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, progress_bar
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, open_battles
+from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
@@ -60,7 +61,7 @@ def convert(
         raise Usage(f"expected a file, a folder, a glob or -, got {source}")
     mapping = ColumnMapping.parse(columns, outcomes, winner_is)
     left_out = LeftOut(skip_bad)
-    with named(source) as path:
+    with readable_path(source) as path:
         file = open_battles(path, mapping)
         _require_other(file, target)
         reader = VoteReader(file, left_out)

@@ -1,6 +1,6 @@
 """Sentences that tell a person about the votes that were read, with the next step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def repeat_notes(repeated: int, conflicting: int) -> list[str]:
@@ -18,6 +18,21 @@ def repeat_notes(repeated: int, conflicting: int) -> list[str]:
             "id for each vote, not for each question. `--columns vote_id=HEADER` names another column, `--columns "
             "vote_id=` derives ids from the records"
         )
+    return notes
+
+
+def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | None, str]]) -> list[str]:
+    """Return a sentence for each reason for which records were rejected, with the first such record.
+
+    Args:
+        reasons: reason → number of records.
+        first: reason → file and number of the first record, and what is wrong with it.
+    """
+    notes = []
+    for reason, count in sorted(reasons.items()):
+        origin, detail = first.get(reason, (None, ""))
+        place = f"the first is {origin}: " if origin else ""
+        notes.append(f"{count:,} rejected as {reason}: {place}{detail}; `integrity rejects` lists all")
     return notes
 
 

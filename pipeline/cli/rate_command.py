@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.battle_input import MethodOption, SkipBadOption, WinnerIsOption, read_input
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption
+from pipeline.cli.battle_input import MethodOption, SkipBadOption, read_input
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption
 from pipeline.cli.terminal import DescriptionColumn
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import Usage

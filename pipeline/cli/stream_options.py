@@ -15,6 +15,9 @@ ColumnsOption = Annotated[
     str, typer.Option(help="Our field names to the file's column names: model_a=left,winner=choice,…")
 ]
 OutcomesOption = Annotated[str, typer.Option(help="The file's outcomes to ours: left=model_a,right=model_b,…")]
+WinnerIsOption = Annotated[
+    str, typer.Option(help="name: the column of the outcome holds the name of the winning model.")
+]
 
 
 def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:

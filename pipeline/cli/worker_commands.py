@@ -14,11 +14,12 @@ import typer
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, StoreOption, app, emit_or_print, err, store_url
-from pipeline.cli.ingest_notes import changed_notes, repeat_notes, waiting_notes
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
+from pipeline.cli.ingest_notes import changed_notes, reject_notes, repeat_notes, waiting_notes
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, chosen_topic, progress_bar
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
+from pipeline.formats.containers import readable_path
 from pipeline.metrics import WorkerMetrics
 from pipeline.metrics_server import serve
 from pipeline.open_store import now, open_store
@@ -43,7 +44,8 @@ from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 @app.command()
 def work(
-    source: Annotated[str, typer.Option(help="FILE or kafka://HOST:PORT,HOST:PORT/TOPIC")],
+    context: typer.Context,
+    source: Annotated[str, typer.Option(help="FILE, a folder, a quoted glob, -, or kafka://HOST:PORT,HOST:PORT/TOPIC")],
     store: StoreOption = None,
     registry_file: Annotated[Path | None, typer.Option("--registry", help="Registry events, JSON Lines.")] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end that the source has now.")] = False,
@@ -52,16 +54,20 @@ def work(
     metrics_host: Annotated[str, typer.Option(help="Address for /metrics and /healthz.")] = "127.0.0.1",
     columns: ColumnsOption = "",
     outcomes: OutcomesOption = "",
+    winner_is: WinnerIsOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Read votes from a file or from Kafka, evaluate each and store it. SIGTERM stops it cleanly."""
     options = settings.load()
     _expect_source(source, topic, options)  # before a store is made for it
+    mapping = ColumnMapping.parse(columns, outcomes, winner_is)
     opened = open_store(store or options.store, worker=True)
     if registry_file is not None:
         registry_events.load_file(opened, registry_file)
     metrics = WorkerMetrics()
-    origin, send = _source(source, topic, opened, options, ColumnMapping.parse(columns, outcomes))
+    # A copy of standard input lasts until the command ends.
+    path = source if is_kafka_url(source) else context.with_resource(readable_path(Path(source)))
+    origin, send = _source(str(path), topic, opened, options, mapping)
     tune_gc()
     with progress_bar(as_json) as bar:
         task = bar.add_task("votes", total=None)
@@ -89,7 +95,7 @@ def work(
     opened.close()
     result, notes = _result(tally, seconds), _notes(tally, origin, unchecked)
     notes += [] if dominant is None else [voter_share.describe(dominant)]
-    more = {"conflicting": tally.conflicting, "unchecked": unchecked, "notes": notes}
+    more = {"conflicting": tally.conflicting, "reasons": tally.reasons, "unchecked": unchecked, "notes": notes}
     emit_or_print(as_json, {**result, **more}, ", ".join(f"{name} {value:,}" for name, value in result.items()))
     for note in () if as_json else notes:
         err.print(note)
@@ -177,10 +183,11 @@ def _notes(tally: IngestTally, origin: Source, unchecked: int) -> list[str]:
     about_file = []
     if isinstance(origin, FileSource):
         name = origin.path.name
-        about_file = [*changed_notes(name, origin.changed), *waiting_notes(name, [origin.waits])]
+        about_file = [*origin.notes, *changed_notes(name, origin.changed), *waiting_notes(name, [origin.waits])]
     return [
         *repeat_notes(tally.conflicting, tally.conflicting),
         *about_file,
+        *reject_notes(tally.reasons, tally.first),
         *late_notes(tally.late, tally.accepted + tally.late),
         *unchecked_notes(unchecked),
     ]

@@ -49,6 +49,7 @@ _DELIMITERS = ",\t;|"
 _QUOTED = re.compile(r'"[^"]*"')
 # Least cells of a first line that make a file named .json a table.
 _LEAST_CELLS = 3
+STANDARD_INPUT = Path("-")
 _HEAD = 64 * 1024
 _BUFFER = 1024 * 1024
 
@@ -104,12 +105,11 @@ class Container:
         if not self.codec:
             yield self.path
             return
-        with self.open() as stream:
-            copy = spool(stream)
-        try:
+        with tempfile.TemporaryDirectory(prefix="votes-") as folder:
+            copy = Path(folder, self.name)
+            with self.open() as stream:
+                _copy(stream, copy)
             yield copy
-        finally:
-            copy.unlink()
 
 
 def list_files(path: Path) -> list[Path]:
@@ -122,13 +122,17 @@ def list_files(path: Path) -> list[Path]:
         found = sorted(
             one for one in path.rglob("*") if one.is_file() and _known_suffix(one) and not _is_aside(one, path)
         )
-    elif not path.exists() and any(sign in str(path) for sign in "*?["):
+    elif not path.exists() and _is_glob(path):
         found = sorted(one for one in map(Path, _matches(str(path))) if one.is_file())
     else:
         return [path]
     if not found:
         raise UnknownFormat(f"expected files named {', '.join(SUFFIXES)}, found none at {path}")
     return found
+
+
+def _is_glob(path: Path) -> bool:
+    return any(sign in str(path) for sign in "*?[")
 
 
 def _matches(pattern: str) -> list[str]:
@@ -169,13 +173,27 @@ def _noted(container: Container, suffix: str | None) -> Container:
     return replace(container, note=f"{container.name} contains {_FAMILY[container.kind]}, and is read as that")
 
 
-def spool(stream: IO[bytes] | None = None) -> Path:
-    """Copy standard input to a temporary file, which can be read more than once."""
-    with tempfile.NamedTemporaryFile(prefix="votes-", delete=False) as target:
-        source: Any = stream or sys.stdin.buffer
-        while block := source.read(_BUFFER):
+def exists(path: Path) -> bool:
+    """Return whether a path names a file, a folder, or a glob with matches."""
+    return path.exists() or (_is_glob(path) and bool(_matches(str(path))))
+
+
+@contextmanager
+def readable_path(path: Path) -> Iterator[Path]:
+    """Yield the path of a file that can be read more than once; for "-" that of a temporary copy of standard input."""
+    if path != STANDARD_INPUT:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="votes-") as folder:
+        copy = Path(folder, "standard input")
+        _copy(sys.stdin.buffer, copy)
+        yield copy
+
+
+def _copy(stream: IO[bytes], path: Path) -> None:
+    with path.open("wb") as target:
+        while block := stream.read(_BUFFER):
             target.write(block)
-    return Path(target.name)
 
 
 def _known_suffix(path: Path) -> str | None:

@@ -16,3 +16,15 @@ def format_notes(file: BattleFile) -> list[str]:
     if file.unread:
         notes.append(f"columns that were not read: {', '.join(file.unread)}")
     return notes
+
+
+def time_notes(file: BattleFile) -> list[str]:
+    """Return a sentence if the records have no time, without which a store accepts no vote."""
+    untimed = [part for part in file.parts if part.columns and "cast_at" not in part.form.times]
+    if not untimed:
+        return []
+    return [
+        f"{untimed[0].container.name} has no column of times: each of its records is rejected (missing_field), because "
+        "a store keeps votes in the order of time. `--columns cast_at=HEADER` names the column; `integrity rate` rates "
+        "a file without times"
+    ]

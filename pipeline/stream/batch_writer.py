@@ -165,7 +165,7 @@ def write_batch(
         outbox.enqueue(connection, context.source_no, messages)
     progress = [_with_counts(one, new, fate, votes, duplicates, decoded) for one in progress]
     partitions.record_batch(connection, progress)
-    tally = tally_batch(progress, ids, decoded.rejects, duplicates.same_body)
+    tally = tally_batch(progress, ids, decoded.rejects, decoded.origins, duplicates.same_body)
     return BatchResult(tally, event_time, observed.states, states_written)
 
 

@@ -18,7 +18,8 @@ class IngestTally:
     """Numbers of records by fate, of alerts, and of rejects by reason.
 
     `read` is the number of all records. `conflicting` is the number of duplicates whose content differs from the first
-    vote with their id.
+    vote with their id. `first` has, for each reason, the origin of its first reject in the file, and what is wrong with
+    that record.
     """
 
     read: int = 0
@@ -30,6 +31,7 @@ class IngestTally:
     alerts: int = 0
     conflicting: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    first: dict[str, tuple[str | None, str]] = field(default_factory=dict)
 
     def add(self, other: IngestTally) -> None:
         """Add another tally to this one."""
@@ -37,6 +39,8 @@ class IngestTally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.reasons.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
+        for reason, one in other.first.items():
+            self.first[reason] = min(self.first.get(reason, one), one, key=_record_number)
 
     def export(self, metrics: WorkerMetrics, seconds: float) -> None:
         """Add the tally of one batch to a worker's metrics.
@@ -57,6 +61,7 @@ def tally_batch(
     progress: Sequence[partitions.BatchProgress],
     alert_ids: Sequence[str],
     rejects: Sequence[Reject],
+    origins: Sequence[str | None],
     same_body: Sequence[bool],
 ) -> IngestTally:
     """Return the tally of one batch.
@@ -72,4 +77,12 @@ def tally_batch(
         setattr(tally, name, sum(getattr(p, name) for p in progress))
     for reject in rejects:
         tally.reasons[reject.reason] = tally.reasons.get(reject.reason, 0) + 1
+        one = (origins[reject.position], reject.detail)
+        tally.first[reject.reason] = min(tally.first.get(reject.reason, one), one, key=_record_number)
     return tally
+
+
+def _record_number(one: tuple[str | None, str]) -> int:
+    """Return the number of a record in its file, 0 for a record without an origin."""
+    number = (one[0] or "").rpartition("#")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0

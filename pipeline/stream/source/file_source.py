@@ -19,7 +19,10 @@ import numpy as np
 
 from pipeline.errors import Unavailable
 from pipeline.events.chunk import Chunk, FileRecords
-from pipeline.formats import ColumnMapping, read_records
+from pipeline.formats import ColumnMapping
+from pipeline.formats.containers import exists
+from pipeline.formats.format_notes import format_notes, time_notes
+from pipeline.formats.record_reader import open_battles, read_events
 from pipeline.store.votes.file_readings import FileReading
 from pipeline.stream.source.file_scan import FileScan, record_times
 from pipeline.stream.source.record_sorter import RecordBlock, RecordSorter
@@ -42,6 +45,7 @@ class FileSource:
 
     Attributes:
         path: the file.
+        notes: sentences about how the file is read; empty before `prepare`.
         waits: text at the end of the file that is not a complete record yet, "" if there is none.
         changed: number of records that an earlier reading took from a file of this name, if this file does not begin
             with them; else 0.
@@ -55,9 +59,10 @@ class FileSource:
         Raises:
             Unavailable: the file does not exist.
         """
-        if not path.is_file():
+        if not exists(path):
             raise Unavailable(f"expected a battle file, got none at {path}")
         self.path = path
+        self.notes: list[str] = []
         self._shown_name = visible(path.name)  # a name may hold bytes that are no text
         self.waits = ""
         self.changed = 0
@@ -100,7 +105,9 @@ class FileSource:
         return [part.reading for part in self._parts]
 
     def _records(self) -> Iterator[bytes]:
-        return read_records(self.path, self._mapping, self._note)
+        file = open_battles(self.path, self._mapping)
+        self.notes = [*format_notes(file), *time_notes(file)]
+        return read_events(file, self._note)
 
     def _note(self, what: str) -> None:
         self.waits = what
