@@ -1,3 +1,4 @@
+# Long because it is the one place where metrics are declared.
 # ruff: noqa: RUF009 - _gauge() and _counter() are dataclasses.field()
 """Defines every Prometheus metric of the project, each with a comment.
 
@@ -100,6 +101,25 @@ class WorkerMetrics:
     def revoked(self, source: str, partition: int) -> None:
         """Remove the lag of a partition that another worker owns now; otherwise its last value would stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
+
+
+class FollowMetrics:
+    """Counters of one `publish --follow`, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        # Votes that the broker has confirmed since the start of the process, rejected records included.
+        self.votes = Counter("integrity_publish_votes_total", "Votes published from logs.", registry=self.registry)
+        # Logs that exist and are followed.
+        self.files = Gauge("integrity_publish_files", "Logs that are followed.", registry=self.registry)
+        # Bytes of logs that are not published. A line that is being written keeps it above 0 for a moment.
+        self.bytes_behind = Gauge("integrity_publish_behind_bytes", "Bytes not published yet.", registry=self.registry)
+        # Set when all files were read, or a batch was confirmed.
+        self.last_progress = Gauge(
+            "integrity_publish_last_progress_timestamp_seconds",
+            "Unix time of the last confirmed batch or complete reading.",
+            registry=self.registry,
+        )
 
 
 class ApiMetrics:

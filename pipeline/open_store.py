@@ -92,6 +92,11 @@ def key_folder(url: str) -> Path:
     return Path(state) / "leaderboard-integrity" / f"{name}.keys"
 
 
+def publish_folder(url: str) -> Path:
+    """Return the folder of what `publish` remembers, for a publisher with the keys of a store."""
+    return Path(configuration.load().publish_state or key_folder(url).with_suffix(".publish"))
+
+
 def voter_key(url: str) -> bytes:
     """Return the voter key of a store, from which a publisher computes pseudonyms.
 

@@ -7,7 +7,8 @@
     terminal.py               the gate to the terminal: no markup, no hidden characters
     lazy_group.py             which module defines which command; loads only that module
     commands.py               the application with all commands loaded
-    publish_command.py        publish: battle files to Kafka
+    publish_command.py        publish: battle files and growing logs to Kafka
+    follow_logs.py            the part of publish that follows logs
     battle_input.py           reads a battle file for a command, and says how
     ingest_notes.py           sentences about the votes that were read
     stream_options.py         the options of publish and work, the kafka:// URL

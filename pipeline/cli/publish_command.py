@@ -1,14 +1,16 @@
-"""publish: battle files to Kafka."""
+"""publish: battle files and growing logs to Kafka."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress, TaskID
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit_or_print, err, out
+from pipeline.cli.follow_logs import FollowPlan, follow_logs, require_follow
 from pipeline.cli.ingest_notes import waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
 from pipeline.errors import BrokerRefused, Usage
@@ -17,13 +19,20 @@ from pipeline.events.record_signature import parse_signer
 from pipeline.formats import ColumnMapping
 from pipeline.open_store import voter_key
 from pipeline.stream.decoding import PseudonymCache
-from pipeline.stream.kafka_publisher import create_topics
+from pipeline.stream.follow.log_files import DEFAULT_PATTERN
+from pipeline.stream.follow.log_follower import FollowPace
+from pipeline.stream.kafka_publisher import RecordProducer, create_topics
 from pipeline.stream.kafka_publisher import publish as publish_file
 from pipeline.stream.record_preparation import RecordPreparer
 from pipeline.stream.source.kafka_security import client_security
 from pipeline.stream.source.kafka_url import parse_kafka_url
 
 _STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STORE. INTEGRITY_VOTER_KEY goes before."
+_FOLLOW = "Follow a log of JSON Lines, or a folder of logs, as they grow and rotate; SIGTERM ends it cleanly."
+_PATTERN = f"With --follow FOLDER: the names of its logs. Default: {DEFAULT_PATTERN}"
+_UNTIL_END = "With --follow: stop when everything is sent that is there now."
+_HEARTBEAT = "With --follow: seconds between two lines that say how far it is; 0 for none."
+_STATE = "Folder of what is remembered between runs. Default: INTEGRITY_PUBLISH_STATE, else <store>.publish/."
 _SHOW_KEY = "Print the entry of INTEGRITY_PUBLISH_KEY for the workers' INTEGRITY_PUBLISHERS, and publish nothing."
 
 
@@ -42,9 +51,17 @@ def publish(
     store: Annotated[str | None, typer.Option(help=_STORE)] = None,
     raw_ids: Annotated[bool, typer.Option("--raw-ids", help="Send voter ids as they are.")] = False,
     show_key: Annotated[bool, typer.Option("--show-key", help=_SHOW_KEY)] = False,
+    follow: Annotated[Path | None, typer.Option("--follow", help=_FOLLOW)] = None,
+    pattern: Annotated[str, typer.Option("--pattern", help=_PATTERN)] = "",
+    until_end: Annotated[bool, typer.Option("--until-end", help=_UNTIL_END)] = False,
+    poll: Annotated[float, typer.Option("--poll", min=0.01, help="With --follow: seconds between two polls.")] = 1.0,
+    heartbeat: Annotated[float, typer.Option("--heartbeat", min=0, help=_HEARTBEAT)] = 60.0,
+    state: Annotated[str, typer.Option("--state", help=_STATE)] = "",
+    metrics_port: Annotated[int | None, typer.Option(help="With --follow: serve /metrics and /healthz there.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address for /metrics and /healthz.")] = "127.0.0.1",
     as_json: JsonOption = False,
 ) -> None:
-    """Publish battle files to Kafka, with pseudonyms in place of voter ids. The broker confirms every delivery.
+    """Publish battle files to Kafka, or follow logs. Pseudonyms replace voter ids; every delivery is confirmed.
 
     With INTEGRITY_PUBLISH_KEY every record is signed.
     """
@@ -61,46 +78,63 @@ def publish(
     name, security = chosen_topic(topic, topic_in_url, options), client_security(options)
     mapping = ColumnMapping.parse(columns, outcomes)
     files = files or []
+    require_follow(
+        follow, files, {"--pattern": pattern, "--until-end": until_end, "--metrics-port": metrics_port is not None}
+    )
     for path in files:
         if not path.is_file():
             raise Usage(f"expected a file, got {path}")
-    problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
-    _tell(problems, bootstrap, files)
-    total = {"votes": 0, "registry": 0}
-    key = b"" if raw_ids or not files else voter_key(store or options.store)
+    url = store or options.store
+    key = b"" if raw_ids or not (files or follow) else voter_key(url)
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
     preparer = RecordPreparer(name, options.topic_registry, pseudonyms, key, signer)
+    pace = FollowPace(poll, heartbeat, options.progress_seconds)
+    plan = FollowPlan(follow or Path(), pattern, state, url, pace, until_end, metrics_port, metrics_host)
+    problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
+    _tell(problems, bootstrap, only_topics=not (files or follow))
     notes: list[str] = []
-    with progress_bar(as_json) as bar:
-        for path in files:
-            waiting: list[str] = []
-            task = bar.add_task(path.name, total=None)
-            done = partial(_completed, bar, task)
-            sent = publish_file(path, bootstrap, name, options, mapping, done, preparer, security, waiting.append)
-            bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
-            total = {kind: total[kind] + count for kind, count in sent.items()}
-            notes += waiting_notes(path.name, waiting)
+    if follow:
+        connect = partial(RecordProducer, bootstrap, name, options, security)
+        counts = follow_logs(plan, f"{bootstrap}/{name}", connect, preparer, mapping)
+    else:
+        sender = partial(publish_file, bootstrap=bootstrap, topic=name, settings=options, mapping=mapping)
+        counts, notes = _publish_files(files, partial(sender, preparer=preparer, security=security), as_json)
     result = {
         "voter_ids": "raw" if raw_ids else "pseudonyms",
         "signed": signer is not None,
         "topic": name,
-        "published": total["votes"],
-        "registry": total["registry"],
-        "files": len(files),
+        **counts,
         "notes": notes,
     }
-    text = f"published {total['votes']:,} votes to {name}"
-    if total["registry"]:
-        text += f" and {total['registry']:,} registry events to {options.topic_registry}"
-    if raw_ids and files:
+    text = f"published {counts['published']:,} votes to {name}"
+    if counts["registry"]:
+        text += f" and {counts['registry']:,} registry events to {options.topic_registry}"
+    if raw_ids and (files or follow):
         text += "; with raw voter ids, which stay on the topic as long as it keeps its records"
     emit_or_print(as_json, result, text)
     err.lines([] if as_json else notes)
 
 
-def _tell(problems: list[str], bootstrap: str, files: list[Path]) -> None:
+def _publish_files(
+    files: list[Path], send: Callable[..., dict[str, int]], quiet: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Publish files; return the counts of the JSON document, and notes."""
+    total = {"votes": 0, "registry": 0}
+    notes: list[str] = []
+    with progress_bar(quiet) as bar:
+        for path in files:
+            waiting: list[str] = []
+            task = bar.add_task(path.name, total=None)
+            sent = send(path, progress=partial(_completed, bar, task), waits=waiting.append)
+            bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
+            total = {kind: total[kind] + count for kind, count in sent.items()}
+            notes += waiting_notes(path.name, waiting)
+    return {"published": total["votes"], "registry": total["registry"], "files": len(files)}, notes
+
+
+def _tell(problems: list[str], bootstrap: str, *, only_topics: bool) -> None:
     """Print the problems of topics; raise an error if the command was only asked to create topics."""
-    if problems and not files:
+    if problems and only_topics:
         raise BrokerRefused(f"{bootstrap}: {'; '.join(problems)}")
     err.lines(problems)
 

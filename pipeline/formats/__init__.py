@@ -12,6 +12,9 @@ Modules:
     cell_values       single values: text, truth, counts, labels, outcomes
     time_parsing      the times of public files → RFC 3339
     row_mapping       a record → the fields of a vote event, as its format declares
+    line_events       lines of a log that grows → vote events
+    vote_ids          the ids of votes that have none
+    record_text       the texts of a battle: the question and the answers
     record_reader     every record of a battle file as one vote event in bytes
     battle_records    a battle file as columns, record by record
     piece_reader      pieces of columns of a battle file
@@ -32,6 +35,13 @@ decoder rejects it with its row. The same records give the same bytes from every
 
 from pipeline.formats.battle_file import ColumnMapping
 from pipeline.formats.published_boards import PublishedBoard, read_published_boards
-from pipeline.formats.record_reader import is_registry_event, read_records
+from pipeline.formats.record_reader import RecordCheck, is_registry_event, read_records
 
-__all__ = ["ColumnMapping", "PublishedBoard", "is_registry_event", "read_published_boards", "read_records"]
+__all__ = [
+    "ColumnMapping",
+    "PublishedBoard",
+    "RecordCheck",
+    "is_registry_event",
+    "read_published_boards",
+    "read_records",
+]

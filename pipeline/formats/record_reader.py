@@ -7,13 +7,12 @@ without its newline, unless it is a complete JSON object, and a CSV row whose qu
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.events.strict_checks import MAX_BYTES
-from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
+from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats.battle_file import (
     OWN,
     BattleFile,
@@ -25,19 +24,21 @@ from pipeline.formats.battle_file import (
     raw_records,
     recognised,
 )
-from pipeline.formats.battle_format import CODE, Fields, Record
+from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.cell_values import is_absent, whole_value
-from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME, row_mapper
+from pipeline.formats.record_text import TEXT_COLUMNS
+from pipeline.formats.row_mapping import SKIPPED, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
+from pipeline.formats.vote_ids import CHECKED, VoteIds
 
-# Characters of a text in an event that is too large; the decoder refuses more than 200.
-_MAX_TEXT = 300
-# What a file says of a vote and an event does not: it serves a rating.
-_RATING_ONLY = frozenset({CODE, WITHOUT_OUTCOME})
+RecordCheck = Callable[[Record, Fields], Fields]
+"""Returns the fields that text checks add to a mapped record."""
 
 
-def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None) -> Iterator[bytes]:
+def read_records(
+    path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None, check: RecordCheck | None = None
+) -> Iterator[bytes]:
     """Yield every record of a battle file as one event in bytes, in the order of the file.
 
     Args:
@@ -45,29 +46,32 @@ def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits 
         mapping: how the table's headers and outcomes translate to ours, if it has its own.
         waits: called with the text at the end of a file that is not a complete record yet; None for a complete file,
             whose last line needs no newline.
+        check: adds fields that the record's text decides; None to leave text unread.
 
     Raises:
         UnknownFormat: no reader for this file, or a file that its reader cannot parse.
     """
-    return read_events(open_battles(path, mapping), waits)
+    return read_events(open_battles(path, mapping), waits, check)
 
 
-def read_events(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes]:
+def read_events(file: BattleFile, waits: Waits | None = None, check: RecordCheck | None = None) -> Iterator[bytes]:
     """Yield every record of a recognised battle file as one event in bytes."""
-    return identified(record for record in mapped_records(file, waits) if record != SKIPPED)
+    return identified(record for record in mapped_records(file, waits, check) if record != SKIPPED)
 
 
-def mapped_records(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes | Fields]:
+def mapped_records(
+    file: BattleFile, waits: Waits | None = None, check: RecordCheck | None = None
+) -> Iterator[bytes | Fields]:
     """Yield for each record its fields, SKIPPED if it is no vote of the format, or bytes for the decoder to check."""
     for part in file.parts:
         fixed = file.mapping.columns or file.mapping.winner_is
         read = _by_record(file) if part.mixed and not fixed else row_mapper(part.form, file.outcomes(part.form))
         if part.container.kind in ("json array", "json lines"):
             for raw in raw_records(part.container, waits):
-                yield _map_json(raw, read)
+                yield map_json(raw, read, check)
         else:
-            for row in _rows(part, waits):
-                yield _event(read(row), row)
+            for row in _rows(part, waits, TEXT_COLUMNS if check else frozenset()):
+                yield _checked(_event(read(row), row), row, check)
 
 
 def _by_record(file: BattleFile) -> Callable[[Record], Fields]:
@@ -89,16 +93,17 @@ def is_registry_event(raw: bytes) -> bool:
     return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
 
 
-def _rows(part: BattlePart, waits: Waits | None) -> Iterator[Mapping[str, Any]]:
+def _rows(part: BattlePart, waits: Waits | None, texts: frozenset[str]) -> Iterator[Mapping[str, Any]]:
     if part.container.kind == "parquet":
-        return parquet_records(part.container, part.form.columns() | {"schema"})
+        return parquet_records(part.container, part.form.columns() | {"schema"} | texts)
     return delimited_records(part.container, waits)
 
 
-def _map_json(raw: bytes, read: Callable[[Record], Fields]) -> bytes | Fields:
+def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | None = None) -> bytes | Fields:
     """Return a battle in our fields. Our own events and whatever is not a battle are passed on unchanged.
 
-    The decoder checks the text of the fields that are mapped. Other text, such as a conversation, is not read.
+    The decoder checks the text of the fields that are mapped. Other text, such as a conversation, is read by `check`
+    alone.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw
@@ -107,7 +112,7 @@ def _map_json(raw: bytes, read: Callable[[Record], Fields]) -> bytes | Fields:
         return raw
     if "schema" in record:
         return record if isinstance(record["schema"], int) else raw
-    mapped = _event(read(record), record)
+    mapped = _checked(_event(read(record), record), record, check)
     try:
         encode_event(mapped)
     except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, or a number that no field can hold
@@ -122,30 +127,29 @@ def _event(fields: Fields, record: Record) -> Fields:
     return {"schema": SCHEMA if is_absent(schema) else whole_value(schema), **fields}
 
 
+def _checked(mapped: Fields, record: Record, check: RecordCheck | None) -> Fields:
+    """Return a mapped record with the fields that its text decides."""
+    if check is None or mapped is SKIPPED or not TEXT_COLUMNS & record.keys():
+        return mapped
+    return {**mapped, CHECKED: check(record, mapped)}
+
+
 def identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:
-    """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged.
-
-    A record that is larger than an event may be is cut, so that a batch of such records does not fill the memory; the
-    decoder still rejects it.
-    """
-    seen: Counter[str] = Counter()
+    """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged."""
+    ids = VoteIds()
     for record in records:
-        if isinstance(record, bytes):
-            yield record[: MAX_BYTES + 1]
-            continue
-        event = {k: v for k, v in record.items() if v is not None and k not in _RATING_ONLY}
-        if "vote_id" not in event:
-            first = derive_vote_id(event, 0)
-            event["vote_id"] = derive_vote_id(event, seen[first]) if first in seen else first
-            seen[first] += 1
-        raw = encode_event(event)
-        yield raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
+        yield record[: MAX_BYTES + 1] if isinstance(record, bytes) else ids.encode(record)
 
 
-def _cut(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event that is too large with shorter texts, one of which is still longer than the decoder accepts."""
-    cut = {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
-    return {name: value for name, value in cut.items() if isinstance(value, str | int)}
-
-
-__all__ = ["OWN", "ColumnMapping", "is_registry_event", "mapped_records", "open_battles", "read_events", "read_records"]
+__all__ = [
+    "OWN",
+    "ColumnMapping",
+    "RecordCheck",
+    "identified",
+    "is_registry_event",
+    "map_json",
+    "mapped_records",
+    "open_battles",
+    "read_events",
+    "read_records",
+]

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
             a proxy's address is that of all who come through it. Private ones need not be named.
         publish_key: key by which `publish` signs what it sends: NAME=ed25519:SEED or NAME=hmac-sha256:SECRET, 64
             hexadecimal digits; "" to send records unsigned.
+        publish_state: folder in which `publish` keeps how far logs were read and the signatures of prompts; default:
+            `<store>.publish/`.
         publishers: keys of the publishers whose records a worker accepts, separated by commas:
             NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
             prints the entry of a publish_key.
@@ -147,6 +149,7 @@ class Settings(BaseSettings):
     second_board: str = ""
     proxies: str = ""
     publish_key: str = Field(default="", repr=False)
+    publish_state: str = ""
     publishers: str = Field(default="", repr=False)
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
     kafka_ssl_cafile: str = ""

@@ -25,5 +25,6 @@ gc_tuning.py          garbage collector thresholds of a worker
 registry_reader.py    the registry topic → store
 window_monitor.py     closes windows and runs the window detectors
 kafka_publisher.py    files → topics
+follow/               logs that grow → topics
 record_preparation.py what a record says on a topic: no raw voter id; a signature
 """

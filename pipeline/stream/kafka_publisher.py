@@ -5,9 +5,8 @@ computed here with the hash of Kafka's Java client (murmur2), so that all publis
 same partition.
 """
 
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 from kafka.partitioner.default import murmur2
 
 from pipeline.errors import BrokerRefused
-from pipeline.formats import ColumnMapping, read_records
+from pipeline.formats import ColumnMapping, RecordCheck, read_records
 from pipeline.settings import Settings
 from pipeline.stream.record_preparation import PreparedRecord, RecordPreparer
 from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
@@ -27,6 +26,8 @@ from pipeline.vocabulary.visible_text import visible
 
 # Unacknowledged records: enough to keep the broker busy, few enough for memory.
 _IN_FLIGHT = 20_000
+# Records between two reports of progress.
+_PROGRESS = 5_000
 # An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
 # valid event may have.
 _MAX_MESSAGE = 16 * 1024 * 1024
@@ -127,6 +128,70 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
     return connect(KafkaProducer, bootstrap, security, **ours | options)
 
 
+class RecordProducer:
+    """Sends prepared records; every delivery is checked."""
+
+    def __init__(self, bootstrap: str, topic: str, settings: Settings, security: Security = PLAINTEXT) -> None:
+        """Connect.
+
+        Args:
+            topic: the votes topic; registry events go to the registry topic of the settings.
+            security: from `client_security`.
+
+        Raises:
+            BrokerUnavailable: no broker answers.
+            BrokerRefused: it does not let us in.
+        """
+        self._client = create_producer(bootstrap, security)
+        self._topic, self._registry_topic = topic, settings.topic_registry
+        self._waiting: deque[tuple[str, int, Any]] = deque()
+        self._partitions = 0
+
+    @property
+    def waiting(self) -> int:
+        """Number of records that are not known to be acknowledged."""
+        return len(self._waiting)
+
+    def send(self, record: PreparedRecord, name: str, row: int) -> None:
+        """Send a record of a file; wait for older ones if there are too many without an acknowledgement.
+
+        Raises:
+            BrokerUnavailable: a delivery failed; names the file and the record.
+            BrokerRefused: an ACL forbids it.
+        """
+        try:
+            self._partitions = self._partitions or len(self._client.partitions_for(self._topic))
+            topic = self._topic if record.is_vote else self._registry_topic
+            partition = _partition(record.key, self._partitions) if record.is_vote else 0
+            headers = _headers(record, name, row)
+            future = self._client.send(topic, value=record.value, key=record.key, headers=headers, partition=partition)
+        except KafkaError as error:
+            raise broker_error(f"{name}: publishing stopped", error) from error
+        self._waiting.append((name, row, future))
+        if len(self._waiting) >= _IN_FLIGHT:
+            self._await(_IN_FLIGHT // 2)
+
+    def flush(self) -> None:
+        """Wait until every record is acknowledged; raises as `send` does."""
+        try:
+            self._client.flush()
+        except KafkaError as error:
+            raise broker_error("publishing stopped", error) from error
+        self._await(len(self._waiting))
+
+    def close(self) -> None:
+        """Close the connection; records without an acknowledgement may be lost."""
+        self._client.close(timeout=5)
+
+    def _await(self, count: int) -> None:
+        for _ in range(count):
+            name, row, future = self._waiting.popleft()
+            try:
+                future.get(timeout=120)
+            except KafkaError as error:
+                raise broker_error(f"{name}, record {row}: not acknowledged", error) from error
+
+
 # Many parameters: what is sent, where to, how, and who is told.
 def publish(
     path: Path,
@@ -138,6 +203,7 @@ def publish(
     preparer: RecordPreparer | None = None,
     security: Security = PLAINTEXT,
     waits: Callable[[str], None] = lambda _: None,
+    check: RecordCheck | None = None,
 ) -> dict[str, int]:
     """Publish one file.
 
@@ -153,6 +219,7 @@ def publish(
         preparer: prepares the records; default: they are sent as they are.
         security: from `client_security`.
         waits: called with the text at the end of the file that is not a complete record yet.
+        check: as in `read_records`.
 
     Returns:
         Numbers of acknowledged records: "votes" and "registry".
@@ -162,43 +229,20 @@ def publish(
         BrokerRefused: an access rule forbids the delivery.
     """
     preparer = preparer or RecordPreparer(topic, settings.topic_registry)
-    client = create_producer(bootstrap, security)
+    producer = RecordProducer(bootstrap, topic, settings, security)
     sent = {"votes": 0, "registry": 0}
-    waiting: deque[tuple[int, Any]] = deque()
     try:
-        count, name = len(client.partitions_for(topic)), visible(path.name)
-        for row, one in enumerate(preparer.prepare(read_records(path, mapping, waits), name)):
-            kind = "votes" if one.is_vote else "registry"
-            destination = topic if one.is_vote else settings.topic_registry
-            partition = _partition(one.key, count) if one.is_vote else 0
-            headers = _headers(one, name, row)
-            future = client.send(destination, value=one.value, key=one.key, headers=headers, partition=partition)
-            waiting.append((row, future))
-            sent[kind] += 1
-            if len(waiting) >= _IN_FLIGHT:
-                _await_acks(path, itertools.islice(_drained(waiting), _IN_FLIGHT // 2))
-                progress(row + 1 - len(waiting))
-        client.flush()
-        _await_acks(path, _drained(waiting))
+        name = visible(path.name)
+        for row, one in enumerate(preparer.prepare(read_records(path, mapping, waits, check), name)):
+            producer.send(one, name, row)
+            sent["votes" if one.is_vote else "registry"] += 1
+            if not row % _PROGRESS:
+                progress(row + 1 - producer.waiting)
+        producer.flush()
         progress(sum(sent.values()))
-    except KafkaError as error:
-        raise broker_error(f"{path.name}: publishing stopped", error) from error
     finally:
-        client.close(timeout=5)
+        producer.close()
     return sent
-
-
-def _drained(waiting: deque[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-    while waiting:
-        yield waiting.popleft()
-
-
-def _await_acks(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
-    for row, future in deliveries:
-        try:
-            future.get(timeout=120)
-        except KafkaError as error:
-            raise broker_error(f"{path.name}, record {row}: not acknowledged", error) from error
 
 
 def _partition(key: bytes, count: int) -> int:

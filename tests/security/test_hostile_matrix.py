@@ -87,7 +87,11 @@ WITHOUT_STORE = {
     "convert": [["{word}", "{folder}/converted.csv"], ["{file}", "{folder}/{word}.csv"], ["{file}", "{word}"]],
     "history": [["{word}"]],
     "restore": [["{word}", "--store", "{folder}/restored"], ["{folder}/no backup", "--store", "{word}"]],
-    "publish": [["--to", "{word}"], ["{word}", "--to", "kafka://localhost:1"]],
+    "publish": [
+        ["--to", "{word}"],
+        ["{word}", "--to", "kafka://localhost:1"],
+        ["--follow", "{word}", "--to", "kafka://localhost:1", "--until-end"],
+    ],
     "migrate": [["--store", "postgresql://{word}"], ["--store", "{word}://x"], ["--store", "{folder}/{word}"]],
     "witness init": [["{folder}/w", "--name", "{word}"]],
     "witness watch": [["{folder}/w2", "{word}"]],

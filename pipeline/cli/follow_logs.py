@@ -1,0 +1,108 @@
+"""The part of `publish` that follows logs: options, signals, metrics, and what is printed."""
+
+import hashlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.app import err
+from pipeline.errors import Usage
+from pipeline.formats import ColumnMapping
+from pipeline.formats.line_events import LineEvents
+from pipeline.metrics import FollowMetrics
+from pipeline.metrics_server import serve
+from pipeline.open_store import now, publish_folder
+from pipeline.stream.follow.log_files import DEFAULT_PATTERN, file_lister
+from pipeline.stream.follow.log_follower import FollowPace, LogFollower
+from pipeline.stream.follow.log_tracker import LogTracker
+from pipeline.stream.follow.position_file import PositionFile
+from pipeline.stream.kafka_publisher import RecordProducer
+from pipeline.stream.record_preparation import RecordPreparer
+from pipeline.vocabulary.time import format_rfc3339
+
+
+@dataclass(frozen=True)
+class FollowPlan:
+    """What the user asked for.
+
+    Attributes:
+        path: the log or folder.
+        pattern: names of logs in a folder.
+        state: folder of the state file; "" for the default.
+        store: the store whose folder is the default.
+        pace: seconds between two things.
+        until_end: stop when everything is sent that exists now.
+        metrics_port, metrics_host: where metrics are served; no port for nowhere.
+    """
+
+    path: Path
+    pattern: str
+    state: str
+    store: str
+    pace: FollowPace
+    until_end: bool = False
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+
+
+def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]) -> None:
+    """Check the options of `publish` that belong to --follow.
+
+    Raises:
+        Usage: one of them without --follow, or files beside it.
+    """
+    if follow is not None and files:
+        raise Usage(f"expected --follow or files, got both: --follow {follow} and {files[0]}")
+    alone = [name for name, value in given.items() if value]
+    if follow is None and alone:
+        raise Usage(f"expected {alone[0]} with --follow LOG or --follow FOLDER, got it alone")
+
+
+def state_folder(state: str, store: str) -> Path:
+    """Return the folder of what `publish` remembers."""
+    return Path(state) if state else publish_folder(store)
+
+
+def follow_logs(
+    plan: FollowPlan,
+    to: str,
+    connect: Callable[[], RecordProducer],
+    preparer: RecordPreparer,
+    mapping: ColumnMapping,
+) -> dict[str, Any]:
+    """Follow logs until a signal, or until their ends; return the counts of the JSON document.
+
+    Args:
+        to: servers and topic, as text.
+        connect: returns a producer.
+    """
+    listed = file_lister(plan.path, plan.pattern or DEFAULT_PATTERN)
+    follows = str(plan.path.resolve())
+    name = hashlib.sha256(f"{follows}\n{to}".encode()).hexdigest()[:16]
+    positions = PositionFile(state_folder(plan.state, plan.store) / f"follow-{name}.json", follows, to)
+    metrics = FollowMetrics()
+    follower = LogFollower(
+        partial(LogTracker, listed, LineEvents(mapping), positions),
+        connect, preparer, _report, plan.pace, metrics,
+    )  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: follower.stop())
+    server = None
+    if plan.metrics_port is not None:
+        server = serve(metrics.registry, plan.metrics_port, host=plan.metrics_host, health=follower.healthy)
+    if not listed():
+        _report(f"{plan.path}: no log yet; waits for one")
+    try:
+        tally = follower.run(until_end=plan.until_end)
+    finally:
+        positions.close()
+        if server is not None:
+            server.close()
+    return {"published": tally.votes, "registry": tally.registry, "files": tally.files, "bytes_behind": tally.behind}
+
+
+def _report(sentence: str) -> None:
+    err.print(f"{format_rfc3339(now())} {sentence}")

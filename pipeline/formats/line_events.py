@@ -1,0 +1,65 @@
+"""Maps the lines of a log that grows to vote events, each by the format of its own record.
+
+A line that is no record of a vote is left out; a line that should be one and is not is passed on, and the decoder
+rejects it with its place.
+"""
+
+from collections.abc import Callable
+
+from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.formats.battle_file import ColumnMapping, recognised
+from pipeline.formats.battle_format import Fields, Record
+from pipeline.formats.battle_formats import fastchat_log
+from pipeline.formats.battle_formats.table import table_format, with_columns
+from pipeline.formats.record_reader import RecordCheck, map_json
+from pipeline.formats.row_mapping import SKIPPED, row_mapper
+from pipeline.formats.vote_ids import VoteIds
+
+# The columns of FastChat's log that every action has, votes or not.
+_ACTION = frozenset({"type", "tstamp"})
+# Columns that only a battle has.
+_OUTCOMES = frozenset({"winner", "winner_model_a", "chosen_model_name"})
+_MARK = b"\xef\xbb\xbf"
+# Sets of columns whose mapping is remembered.
+_MOST_SHAPES = 1_000
+
+
+class LineEvents:
+    """Maps lines of JSON to vote events."""
+
+    def __init__(self, mapping: ColumnMapping | None = None, check: RecordCheck | None = None) -> None:
+        """Take the user's names of columns and outcomes, and a check that reads the text of records."""
+        self._mapping, self._check = mapping or ColumnMapping(), check
+        self._mappers: dict[frozenset[str], Callable[[Record], Fields]] = {}
+
+    def event(self, line: bytes, ids: VoteIds) -> bytes | None:
+        """Return the event of a line, None if the line is no vote."""
+        return self._mapped(line, ids, self._check)
+
+    def count(self, line: bytes, ids: VoteIds) -> None:
+        """Count a line that was read before, so that ids derived later are those of a log that is read at once."""
+        self._mapped(line, ids, None)
+
+    def _mapped(self, line: bytes, ids: VoteIds, check: RecordCheck | None) -> bytes | None:
+        record = map_json(line.removeprefix(_MARK), self._read, check)
+        if isinstance(record, bytes):
+            return record[: MAX_BYTES + 1]
+        return None if record == SKIPPED else ids.encode(record)
+
+    def _read(self, record: Record) -> Fields:
+        names = frozenset(record)
+        if names not in self._mappers:
+            if len(self._mappers) >= _MOST_SHAPES:
+                self._mappers.clear()
+            self._mappers[names] = self._mapper(names)
+        return self._mappers[names](record)
+
+    def _mapper(self, names: frozenset[str]) -> Callable[[Record], Fields]:
+        mapping = self._mapping
+        if names >= _ACTION and not names & _OUTCOMES:
+            form = fastchat_log.FORMAT
+        else:
+            form = recognised(names) or table_format(names)
+        if mapping.columns or mapping.winner_is:
+            form = with_columns(form, mapping.columns, winner_is_name=bool(mapping.winner_is))
+        return row_mapper(form, {**form.spellings, **mapping.outcomes})

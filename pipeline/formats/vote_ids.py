@@ -1,0 +1,83 @@
+"""Gives each record that is mapped from a file its vote id, and encodes it as an event.
+
+Laws: an id that is missing is derived from the content of the record and from the number of identical records before it
+in the same log, so reading the log again gives the same ids, and identical records stay different votes. Fields that
+the text checks add do not change an id.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.events.vote import derive_vote_id, encode_event
+from pipeline.formats.battle_format import CODE, Fields
+from pipeline.formats.row_mapping import WITHOUT_OUTCOME
+
+CHECKED = "checked"
+"""Key of the fields that text checks add to a mapped record."""
+
+# Characters of a text in an event that is too large; the decoder refuses more than 200.
+_MAX_TEXT = 300
+# What a file says of a vote and an event does not: it serves a rating.
+_RATING_ONLY = frozenset({CODE, WITHOUT_OUTCOME, CHECKED})
+# Identical records are told apart across the rotation of a log if at most so many other records are between them.
+_RECENT = 200
+# Characters of a derived id that identify the content of a record.
+_KEY = 32
+
+
+class VoteIds:
+    """Derives the missing ids of the records of one log.
+
+    Attributes:
+        derived: number of ids derived so far.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self.derived = 0
+
+    def encode(self, fields: Fields) -> bytes:
+        """Return a record as an event in bytes, with its id.
+
+        A record that is larger than an event may be is cut, so that a batch of such records does not fill the memory;
+        the decoder still rejects it.
+        """
+        event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
+        if "vote_id" not in event:
+            event["vote_id"] = self._derive(event)
+        for name, value in fields.get(CHECKED, {}).items():
+            event.setdefault(name, value)
+        raw = encode_event(event)
+        return raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
+
+    def recent(self) -> dict[str, int]:
+        """Return the occurrences of the records that were read last."""
+        return {key: self._seen[key] for key in self._recent}
+
+    def occurrences(self) -> dict[str, int]:
+        """Return the occurrences of all records whose ids were derived."""
+        return dict(self._seen)
+
+    def merge(self, occurrences: Mapping[str, int]) -> None:
+        """Take over occurrences that were counted elsewhere; the larger number counts."""
+        for key, count in occurrences.items():
+            self._seen[key] = max(self._seen[key], count)
+            self._recent.append(key)
+
+    def _derive(self, event: Fields) -> str:
+        first = derive_vote_id(event, 0)
+        key = first[:_KEY]
+        occurrence = self._seen[key]
+        self._seen[key] += 1
+        self._recent.append(key)
+        self.derived += 1
+        return derive_vote_id(event, occurrence) if occurrence else first
+
+
+def _cut(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event that is too large with shorter texts, one of which is still longer than the decoder accepts."""
+    cut = {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
+    return {name: value for name, value in cut.items() if isinstance(value, str | int)}

@@ -1,0 +1,58 @@
+"""Reads the complete lines of a log after a position, in blocks of bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.formats.json_pieces import MAX_RECORD
+from pipeline.stream.follow.log_file import LogFile
+from pipeline.stream.follow.prefix_digest import PrefixDigest
+
+_BLOCK = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LineBlock:
+    """Some lines.
+
+    Attributes:
+        lines: the lines with content, without their ends. One that is too large for a record is cut where that shows.
+        digest: digest of the log up to the end of the last line.
+    """
+
+    lines: list[bytes]
+    digest: PrefixDigest
+
+
+def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) -> Iterator[LineBlock]:
+    """Yield the lines after the bytes of a digest. A line without its newline is not read yet.
+
+    Args:
+        digest: of the bytes before the first line; is not changed.
+        complete: the log does not grow any more, so its last line needs no newline.
+    """
+    digest, rest, cut = digest.copy(), b"", b""
+    at = digest.size
+    while data := file.read_at(at, _BLOCK):
+        at += len(data)
+        end = data.rfind(b"\n") + 1
+        if not end:
+            rest += data
+            if len(rest) > MAX_RECORD:  # nobody reads such a line: its beginning is enough to reject it
+                digest.update(rest)
+                cut, rest = cut or rest[: MAX_BYTES + 1], b""
+            continue
+        whole, rest = rest + data[:end], data[end:]
+        digest.update(whole)
+        yield LineBlock(_lines(cut, whole), digest.copy())
+        cut = b""
+    if complete and (cut or rest):
+        digest.update(rest)
+        yield LineBlock(_lines(cut, rest), digest)
+
+
+def _lines(cut: bytes, text: bytes) -> list[bytes]:
+    lines = text.split(b"\n")
+    if cut:
+        lines[0] = cut
+    return [line.rstrip(b"\r") if len(line) <= MAX_RECORD else line[: MAX_BYTES + 1] for line in lines if line.strip()]

@@ -1,0 +1,61 @@
+"""Derives the missing vote ids of logs; the logs that had one name after each other share their counts.
+
+Identical records thus stay different votes across a rotation too, and reading a log again gives the same ids.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pipeline.formats.vote_ids import VoteIds
+from pipeline.stream.follow.line_reader import line_blocks
+from pipeline.stream.follow.log_file import LogFile
+from pipeline.stream.follow.log_position import LogPosition
+from pipeline.stream.follow.prefix_digest import PrefixDigest
+
+
+class LineMapping(Protocol):
+    """Maps lines to events; see `LineEvents`."""
+
+    def event(self, line: bytes, ids: VoteIds) -> bytes | None:
+        """Return the event of a line, None if it is none."""
+
+    def count(self, line: bytes, ids: VoteIds) -> None:
+        """Count a line that was read before."""
+
+
+class LineageIds:
+    """The ids of each lineage of logs."""
+
+    def __init__(self, lines: LineMapping) -> None:
+        self._lines = lines
+        self._ids: dict[str, VoteIds] = {}
+        self._counted: set[tuple[int, int]] = set()
+
+    def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
+        """Return the ids of a log.
+
+        Args:
+            log: the log that is read next.
+            file: its file; the lines before the position are read again if their ids were derived.
+            logs: all logs that are known.
+        """
+        if log.lineage not in self._ids:
+            self._ids[log.lineage] = ids = VoteIds()
+            for other in logs:
+                if other.lineage == log.lineage:
+                    ids.merge(other.recent)
+        ids = self._ids[log.lineage]
+        if log.derived and log.key not in self._counted:
+            ids.merge(self._recount(log, file))
+        self._counted.add(log.key)
+        return ids
+
+    def _recount(self, log: LogPosition, file: LogFile) -> dict[str, int]:
+        ids, records = VoteIds(), 0
+        for block in line_blocks(file, PrefixDigest()):
+            for line in block.lines[: log.records - records]:
+                self._lines.count(line, ids)
+            records += len(block.lines)
+            if records >= log.records:
+                break
+        return ids.occurrences()

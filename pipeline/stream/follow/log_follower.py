@@ -1,0 +1,167 @@
+"""Follows logs: sends what is new, waits for the broker's confirmation, and remembers how far it came.
+
+While the broker is away nothing is remembered and nothing is lost: everything that was not confirmed is read again.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.errors import BrokerRefused, BrokerUnavailable
+from pipeline.metrics import FollowMetrics
+from pipeline.stream.follow.log_tracker import LogBatch, LogTracker
+from pipeline.stream.kafka_publisher import RecordProducer
+from pipeline.stream.record_preparation import RecordPreparer
+
+_RETRY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class FollowTally:
+    """What a follower did.
+
+    Attributes:
+        votes, registry: records that the broker has confirmed, by topic.
+        files: logs that are followed.
+        behind: bytes that were not published yet.
+    """
+
+    votes: int = 0
+    registry: int = 0
+    files: int = 0
+    behind: int = 0
+
+    def sentence(self) -> str:
+        """Return a line for people."""
+        return f"{self.votes:,} votes sent, {self.files:,} files followed, {self.behind:,} bytes behind"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowPace:
+    """Seconds between two things.
+
+    Attributes:
+        poll: two looks at the files.
+        heartbeat: two lines that say how far the follower is; 0 for none.
+        progress: after so long without progress the follower is unhealthy.
+    """
+
+    poll: float = 1.0
+    heartbeat: float = 60.0
+    progress: float = 60.0
+
+
+class LogFollower:
+    """The loop.
+
+    Attributes:
+        tally: what was done so far.
+    """
+
+    # Many parameters: where lines come from and go to, and who is told.
+    def __init__(
+        self,
+        start: Callable[[], LogTracker],
+        connect: Callable[[], RecordProducer],
+        preparer: RecordPreparer,
+        report: Callable[[str], None],
+        pace: FollowPace,
+        metrics: FollowMetrics,
+        before_send: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Create a follower.
+
+        Args:
+            start: returns a tracker at the positions that are remembered.
+            connect: returns a producer.
+            report: is called with lines for people.
+            before_send: makes durable what a repetition must know, before votes are sent.
+        """
+        self._start, self._connect, self._preparer = start, connect, preparer
+        self._report, self._pace, self._metrics, self._before_send = report, pace, metrics, before_send
+        self._stopping = threading.Event()
+        self._told: set[str] = set()
+        self._next_heartbeat = time.monotonic() + pace.heartbeat
+        self._last_progress = time.monotonic()
+        self.tally = FollowTally()
+
+    def stop(self) -> None:
+        """Make `run` return after the batch at hand."""
+        self._stopping.set()
+
+    def healthy(self) -> tuple[bool, str]:
+        """Return whether there was progress lately, and a sentence for /healthz."""
+        silent = time.monotonic() - self._last_progress
+        return silent < max(self._pace.progress, 3 * self._pace.poll), f"last progress {silent:.0f} s ago"
+
+    def run(self, *, until_end: bool = False) -> FollowTally:
+        """Follow until `stop`, or until everything is sent that exists now.
+
+        Raises:
+            BrokerRefused: an ACL forbids it.
+            BrokerUnavailable: the broker is away, with `until_end`.
+        """
+        while not self._stopping.is_set():
+            try:
+                self._follow(until_end)
+                break
+            except BrokerRefused:
+                raise
+            except BrokerUnavailable as error:
+                if until_end:
+                    raise
+                self._tell(f"{error}; tries again every {_RETRY_SECONDS:.0f} s, nothing is lost")
+                self._stopping.wait(_RETRY_SECONDS)
+        return self.tally
+
+    def _follow(self, until_end: bool) -> None:
+        producer, tracker = self._connect(), self._start()
+        try:
+            while not self._stopping.is_set():
+                self._poll(tracker, producer)
+                if until_end and not tracker.unsettled:
+                    return
+                self._stopping.wait(self._pace.poll)
+        finally:
+            tracker.close()
+            producer.close()
+
+    def _poll(self, tracker: LogTracker, producer: RecordProducer) -> None:
+        for batch in tracker.poll():
+            if self._stopping.is_set():
+                return  # the batch before this one is remembered
+            self._send(batch, producer)
+            self._progressed(tracker)
+        self._progressed(tracker)
+        for note in tracker.notes:
+            self._tell(note)
+        tracker.notes.clear()
+        if self._pace.heartbeat and time.monotonic() >= self._next_heartbeat:
+            self._next_heartbeat = time.monotonic() + self._pace.heartbeat
+            self._told.clear()
+            self._report(self.tally.sentence())
+
+    def _send(self, batch: LogBatch, producer: RecordProducer) -> None:
+        prepared = list(self._preparer.prepare(batch.events, batch.name))
+        self._before_send()
+        for row, record in zip(batch.rows, prepared, strict=True):
+            producer.send(record, batch.name, row)
+        producer.flush()
+        votes = sum(record.is_vote for record in prepared)
+        self.tally.votes += votes
+        self.tally.registry += len(prepared) - votes
+        self._metrics.votes.inc(votes)
+
+    def _progressed(self, tracker: LogTracker) -> None:
+        self._last_progress = time.monotonic()
+        self.tally.files, self.tally.behind = tracker.files, tracker.behind()
+        self._metrics.files.set(self.tally.files)
+        self._metrics.bytes_behind.set(self.tally.behind)
+        self._metrics.last_progress.set_to_current_time()
+
+    def _tell(self, sentence: str) -> None:
+        """Report a sentence, once between two heartbeats."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._report(sentence)

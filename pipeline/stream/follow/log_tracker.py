@@ -1,0 +1,268 @@
+"""Finds what is new in a set of logs, and remembers what was published of them.
+
+A poll reads the known logs first, then the files that are new. A file that begins as a known log does is left alone
+until it has stopped growing: it is most likely a copy that a rotation makes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from os import stat_result
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from pipeline.formats.vote_ids import VoteIds
+from pipeline.stream.follow.line_reader import LineBlock, line_blocks
+from pipeline.stream.follow.lineage_ids import LineageIds, LineMapping
+from pipeline.stream.follow.log_file import DAMAGED, LogFile, is_compressed
+from pipeline.stream.follow.log_position import HEAD, LogPosition, head_digest
+from pipeline.stream.follow.log_recognition import find_continuation, is_prefix, similar_logs
+from pipeline.stream.follow.open_logs import OpenLogs
+
+_KEPT_GONE = 100
+# Polls after which a growing file that begins as a known log is read all the same.
+_MOST_POLLS = 60
+
+Key = tuple[int, int]
+
+
+class Positions(Protocol):
+    """Keeps positions; see `PositionFile`."""
+
+    def load(self) -> list[LogPosition]:
+        """Return the positions."""
+
+    def save(self, logs: list[LogPosition]) -> None:
+        """Replace the positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """Some events of one log, in order.
+
+    Attributes:
+        name: path of the log below the followed folder.
+        rows: number of the record of each event in the log.
+        events: the events.
+    """
+
+    name: str
+    rows: list[int]
+    events: list[bytes]
+
+
+class LogTracker:
+    """Reads a set of logs.
+
+    Attributes:
+        unsettled: number of files that are looked at again before they are read.
+        notes: sentences about bytes that could not be read; the caller empties the list.
+    """
+
+    def __init__(self, scan: Callable[[], Mapping[str, Path]], lines: LineMapping, positions: Positions) -> None:
+        """Begin where `positions` say.
+
+        Args:
+            scan: returns the files that exist now: name → path.
+            lines: maps lines to events.
+            positions: keeps what was read.
+        """
+        self._scan, self._lines, self._positions = scan, lines, positions
+        known = positions.load()
+        self._alive = {log.key: log for log in known if not log.gone}
+        self._gone = [log for log in known if log.gone]
+        self._open = OpenLogs()
+        self._ids = LineageIds(lines)
+        self._settling: dict[Key, tuple[int, int, int]] = {}
+        self._held: dict[Key, tuple[int, int, Key, int]] = {}
+        self._generation: Counter[Key] = Counter()
+        self._unsaved = False
+        self.unsettled, self.notes = 0, list[str]()
+
+    def poll(self) -> Iterator[LogBatch]:
+        """Yield what is new. A batch counts as published when the next one is asked for, or the end is reached."""
+        found = self._found()
+        self.unsettled = 0
+        for key in [key for key in self._alive if key not in found]:
+            yield from self._read_missing(key)
+        for key, (name, path, stat) in found.items():
+            if key in self._alive:
+                yield from self._read_known(key, name, path, stat)
+        for key, (name, path, stat) in found.items():
+            if key not in self._alive and stat.st_size and self._is_new(key, name, path, stat):
+                yield from self._read(key, self._open.get(key, path), stat)
+        if self._unsaved:
+            self._save()
+        self._forget_missing(found)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.close()
+
+    @property
+    def files(self) -> int:
+        """Number of logs that are followed."""
+        return len(self._alive)
+
+    def behind(self) -> int:
+        """Return the number of bytes that exist and were not published, without compressed logs."""
+        return sum(self._open.size(key) - log.offset for key, log in self._alive.items() if self._open.size(key))
+
+    def _found(self) -> dict[Key, tuple[str, Path, stat_result]]:
+        found: dict[Key, tuple[str, Path, stat_result]] = {}
+        for name, path in sorted(self._scan().items()):
+            try:
+                stat = path.stat()
+            except OSError:
+                continue  # renamed or deleted meanwhile: the next poll finds it
+            found.setdefault((stat.st_dev, stat.st_ino), (name, path, stat))
+        return found
+
+    def _read_missing(self, key: Key) -> Iterator[LogBatch]:
+        """Read the rest of a log that has no name any more, as long as it is open."""
+        file = self._open.peek(key)
+        if file is not None:
+            stat = file.stat()
+            deleted = stat.st_nlink == 0
+            if deleted or self._has_changed(key, stat):
+                if self._alive[key].begins(file):
+                    yield from self._read(key, file, stat, complete=deleted)
+                else:
+                    deleted = True
+            if not deleted:
+                return  # moved elsewhere: whoever has it open may still write to it
+        self._retire(key, "deleted")
+
+    def _read_known(self, key: Key, name: str, path: Path, stat: stat_result) -> Iterator[LogBatch]:
+        if self._alive[key].name != name:
+            self._put(msgspec.structs.replace(self._alive[key], name=name))
+        if not self._has_changed(key, stat):
+            self._open.keep(key, path)
+            return
+        try:
+            file = self._open.get(key, path)
+            begins = self._alive[key].begins(file)
+        except DAMAGED as error:
+            self._note(f"{name}: cannot be read: {error}")
+            self._open.drop(key)
+            return
+        if not begins:
+            lineage = self._alive[key].lineage
+            self._retire(key, "truncated, or replaced")
+            self._put(LogPosition(name=name, device=key[0], inode=key[1], lineage=lineage))
+            self._save()
+        yield from self._read(key, file, stat)
+
+    def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
+        """Return whether an unknown file is read from now on; its position is remembered then."""
+        held = self._held.get(key)
+        if held is not None and held[2] in self._alive:
+            unchanged = (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]])
+            if held == unchanged:
+                return False
+        try:
+            position = self._recognise(key, name, path, stat)
+        except DAMAGED as error:
+            self.unsettled += self._polls(key) < _MOST_POLLS
+            self._note(f"{name}: cannot be read: {error}")
+            self._open.drop(key)
+            return False
+        if position is None:
+            self._open.drop(key)
+            return False
+        self._put(position)
+        self._save()
+        return True
+
+    def _recognise(self, key: Key, name: str, path: Path, stat: stat_result) -> LogPosition | None:
+        """Return where an unknown file is read from, None to wait."""
+        file = self._open.get(key, path)
+        similar = similar_logs(file, [*self._alive.values(), *self._gone])
+        if (similar or file.compressed) and not self._is_settled(key, stat):
+            self.unsettled += 1
+            return None
+        for log in similar:
+            original = None if log.gone else self._open.peek(log.key)
+            if original is not None and log.begins(original) and is_prefix(file, original):
+                self._held[key] = (stat.st_size, stat.st_mtime_ns, log.key, self._generation[log.key])
+                return None  # a copy of a log that still grows: nothing is new
+        found = find_continuation(file, similar)
+        if found is None:
+            return LogPosition(name=name, device=key[0], inode=key[1], lineage=name)
+        if found.log.gone:
+            self._gone.remove(found.log)
+        return found.moved_to(name, *key)
+
+    def _is_settled(self, key: Key, stat: stat_result) -> bool:
+        """Return whether a file has the size and time that it had in the poll before."""
+        size, mtime, polls = self._settling.get(key, (-1, 0, 0))
+        self._settling[key] = (stat.st_size, stat.st_mtime_ns, polls + 1)
+        return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
+
+    def _polls(self, key: Key) -> int:
+        return self._settling.get(key, (0, 0, 0))[2]
+
+    def _read(self, key: Key, file: LogFile, stat: stat_result, *, complete: bool = False) -> Iterator[LogBatch]:
+        """Yield the lines after a log's position, which moves behind each batch that was published."""
+        ids = self._ids.of(self._alive[key], file, [*self._gone, *self._alive.values()])
+        for block in self._blocks(key, file, complete or file.compressed):
+            log = self._alive[key]
+            if not log.begins(file):
+                return  # truncated while it was read: the next poll reads it from its beginning
+            before = ids.derived
+            yield self._batch(log, block, ids)
+            head = log.head if log.offset >= HEAD else head_digest(file, block.digest.size)
+            log = log.advanced(block.digest, len(block.lines), head)
+            derived = log.derived + ids.derived - before
+            recent = ids.recent() if derived else {}
+            self._put(msgspec.structs.replace(log, derived=derived, recent=recent))
+            self._save()
+        self._put(msgspec.structs.replace(self._alive[key], size=stat.st_size, mtime=stat.st_mtime_ns))
+
+    def _blocks(self, key: Key, file: LogFile, complete: bool) -> Iterator[LineBlock]:
+        try:
+            yield from line_blocks(file, self._alive[key].prefix(file), complete=complete)
+        except DAMAGED as error:
+            self._note(f"{self._alive[key].name}: cannot be read further: {error}")
+        finally:
+            if file.compressed:
+                self._open.drop(key)
+
+    def _batch(self, log: LogPosition, block: LineBlock, ids: VoteIds) -> LogBatch:
+        mapped = [(log.records + n, self._lines.event(line, ids)) for n, line in enumerate(block.lines)]
+        events = [(row, event) for row, event in mapped if event is not None]
+        return LogBatch(log.name, [row for row, _ in events], [event for _, event in events])
+
+    def _has_changed(self, key: Key, stat: stat_result) -> bool:
+        return (self._alive[key].size, self._alive[key].mtime) != (stat.st_size, stat.st_mtime_ns)
+
+    def _retire(self, key: Key, how: str) -> None:
+        """Remember a log as gone."""
+        log = self._alive.pop(key)
+        self._generation[key] += 1
+        if log.size > log.offset and not is_compressed(log.name):
+            self._note(f"{log.name}: {how}; its last {log.size - log.offset} bytes had no newline and were not read")
+        if log.offset:
+            self._gone = [*self._gone, msgspec.structs.replace(log, gone=True)][-_KEPT_GONE:]
+        if how == "deleted":
+            self._open.drop(key)
+        self._unsaved = True
+
+    def _put(self, log: LogPosition) -> None:
+        self._alive[log.key] = log
+        self._unsaved = True
+
+    def _save(self) -> None:
+        self._positions.save([*self._gone, *self._alive.values()])
+        self._unsaved = False
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _forget_missing(self, found: Mapping[Key, object]) -> None:
+        for table in (self._settling, self._held):
+            for key in [key for key in table if key not in found]:
+                del table[key]

@@ -1,0 +1,92 @@
+"""The state file of a follower: the positions of its logs, written atomically, for one process at a time."""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import BadInput, Unavailable
+from pipeline.stream.follow.log_position import LogPosition
+
+_VERSION = 1
+_ADVICE = "move it away to read every log again; the store finds the votes that it has by their ids"
+
+
+class _Document(msgspec.Struct):
+    version: int
+    follows: str
+    to: str
+    logs: list[LogPosition]
+
+
+class PositionFile:
+    """The state file, locked for this process."""
+
+    def __init__(self, path: Path, follows: str, to: str) -> None:
+        """Lock the file, which need not exist yet.
+
+        Args:
+            path: the state file.
+            follows: what is followed, as text for people.
+            to: where the votes are sent, as text for people.
+
+        Raises:
+            Unavailable: another process has the file.
+        """
+        self._path, self._follows, self._to = path, follows, to
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise Unavailable(
+                f"another process follows {follows} and sends it to {to}: it has the state file {path}; end that "
+                "process first, or name another folder with --state"
+            ) from None
+
+    def load(self) -> list[LogPosition]:
+        """Return the positions; none before the first run.
+
+        Raises:
+            BadInput: the file is damaged, or is that of another follower.
+        """
+        if not self._path.exists():
+            return []
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=_Document)
+        except msgspec.DecodeError as error:
+            raise BadInput(f"{self._path}: expected the state of a follower, got {error}: {_ADVICE}") from None
+        if (found.version, found.follows, found.to) != (_VERSION, self._follows, self._to):
+            raise BadInput(
+                f"{self._path}: expected version {_VERSION}, {self._follows} to {self._to}, got version "
+                f"{found.version}, {found.follows} to {found.to}: name another folder with --state"
+            )
+        return found.logs
+
+    def save(self, logs: Sequence[LogPosition]) -> None:
+        """Replace the positions; they survive a power failure when this returns."""
+        document = _Document(_VERSION, self._follows, self._to, list(logs))
+        write_durably(self._path, msgspec.json.encode(document))
+
+    def close(self) -> None:
+        """Release the lock."""
+        os.close(self._lock)
+
+
+def write_durably(path: Path, data: Any) -> None:
+    """Replace a file at once, or not at all, with content that only its owner can read."""
+    draft = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
