@@ -1,16 +1,16 @@
-"""The HTTP API below /api/v1, and the pages; `app.create_app` makes both.
+"""The HTTP API below /api/v1, and the web pages. `app.create_app` creates the application with both.
 
-Laws: a snapshot is named by its digest and never changes, so its responses are immutable and computed once; an error is
-a problem document (RFC 9457), or a page for a browser; a change needs a token, a name and a reason; no client delays
-another; pages work without JavaScript and load nothing from other hosts.
+Laws: the address of a snapshot contains its digest, and the snapshot never changes, so responses about it are immutable
+and computed once. An error is a problem document (RFC 9457), or a page if the client is a browser. A change needs a
+token, a name and a reason. No client delays another. Pages work without JavaScript and load nothing from other hosts.
 
     app.py                 the application: routes, error handlers, middleware
     middleware.py          limit for request bodies, security headers
     security_headers.py    the headers that every response has
     server/                the HTTP server below the application, with its limits
-    client_rates.py        who a request comes from, and how many of a kind a client may send
-    costly_work.py         the pool of costly requests
-    login_guard.py         counts invalid tokens, stops guessing
+    client_rates.py        finds the client of a request, and limits the requests of each client
+    costly_work.py         the thread pool for costly requests
+    login_guard.py         refuses clients that guess tokens
     response_cache.py      caches responses in memory
     change_token.py        a token that changes with the store, for the cache
     cache_policies.py      headers that say how long a response may be cached
@@ -20,7 +20,7 @@ another; pages work without JavaScript and load nothing from other hosts.
     openapi_responses.py   descriptions of responses for OpenAPI
     documents/             Pydantic models of the responses, for OpenAPI
     store_reader.py        what routes and pages read from the store
-    operator_view.py       whether a reader is an operator, who sees pseudonyms
+    operator_view.py       decides whether a reader may see pseudonyms of voters
     snapshot_summaries.py  snapshots as JSON, views side by side
     model_summaries.py     models as JSON: registry entry, rows, history
     move_reasons.py        sentences that explain why a model moved
@@ -33,7 +33,7 @@ another; pages work without JavaScript and load nothing from other hosts.
     status_routes.py       progress of the pipeline
     notice_routes.py       correction notices
     operator_routes.py     decisions of operators, protected by tokens
-    operator_access.py     tokens, scopes, and refused requests
+    operator_access.py     checks tokens and scopes, and records refused requests
     charts.py              Vega-Lite charts as SVG
-    pages/                 the pages; templates/ and static/ are theirs
+    pages/                 the web pages, which use templates/ and static/
 """

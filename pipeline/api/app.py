@@ -1,7 +1,7 @@
-"""The application: routes, error handlers, middleware.
+"""Creates the application: routes, error handlers, middleware.
 
-Laws: every response has the security headers; any site may read the API, and no other site can change anything through
-it; pages load nothing from other hosts; costly requests run in a pool of their own.
+Laws: every response has the security headers. Scripts of any web site may read the API, but cannot change anything
+through it. Pages load nothing from other hosts. Costly requests run in a thread pool of their own.
 """
 
 from collections.abc import AsyncIterator
@@ -63,11 +63,13 @@ class _Site(FastAPI):
 
 
 def create_app(store: Store, options: Settings | None = None, metrics: ApiMetrics | None = None) -> FastAPI:
-    """Return the application with the API and the pages of an open store, which the caller closes.
+    """Create the application with the API and the pages of a store.
 
     Args:
-        options: settings with the limits by client and the address for appeals; default: those of this process.
-        metrics: counters of responses and refusals; default: new counters.
+        store: an open store, which the caller must close after use.
+        options: the settings, such as limits for each client and the address for appeals; None for those of this
+            process.
+        metrics: counters of responses and refused requests; None to create new counters.
     """
     options, metrics = options or configuration.load(), metrics or ApiMetrics()
 

@@ -13,9 +13,9 @@ _MAX_FILES = 4
 
 
 class BundleFiles:
-    """The last few bundles as files, which are deleted when the process ends; one bundle is written at a time.
+    """A cache of the last few bundles as temporary files, which are deleted when the process ends.
 
-    The files are in a plain dictionary, which is read without a lock: a request for an existing bundle must not wait
+    One bundle is written at a time. Reading the cache needs no lock, so a request for an existing bundle does not wait
     while another bundle is written.
     """
 
@@ -26,11 +26,11 @@ class BundleFiles:
         self._lock = threading.Lock()
 
     def get(self, snapshot: str) -> Path:
-        """Return the file of a snapshot's bundle, written anew if a witness has signed since.
+        """Return the path of a snapshot's bundle. The bundle is written again if a witness has signed meanwhile.
 
         Raises:
             Usage: there is no such snapshot.
-            Problem: 503; another bundle is being written.
+            Problem: status 503, if another bundle is being written.
         """
         head = log_proofs.read_checkpoint(self._store)
         cached = self._files.get(snapshot)

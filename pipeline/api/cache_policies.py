@@ -1,16 +1,16 @@
-"""Headers that say how long a response may be cached, by clients (cache-control) and by `response_cache`."""
+"""Headers that state how long clients and the module `response_cache` may cache a response."""
 
 IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
-"""For responses at an address with a digest, which never change."""
+"""For responses whose address contains a digest: they never change."""
 
 RENDERED = {"cache-control": "public, max-age=300", "x-cache-until": "forever"}
-"""For texts and pictures of unchanging snapshots: they change only with the version of this program."""
+"""For texts and pictures of snapshots: they change only when the version of this program changes."""
 
 REVALIDATE = {"cache-control": "no-cache"}
-"""For responses that the next snapshot, alert or exclusion may change: clients must revalidate."""
+"""For responses that may change with the next snapshot, alert or exclusion: clients must ask again before each use."""
 
 UNTIL_PUBLISHED = {**REVALIDATE, "x-cache-until": "published"}
-"""For responses that only the next snapshot or registry event changes, not alerts or exclusions."""
+"""For responses that change with the next snapshot or registry event, but not with alerts or exclusions."""
 
 NO_STORE = {"cache-control": "no-store"}
-"""Never cached."""
+"""For responses that must not be cached."""

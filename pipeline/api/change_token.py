@@ -1,4 +1,4 @@
-"""A token that changes with the store, so that a cached response can be checked."""
+"""The change token: a value that changes whenever the store changes. The response cache compares it."""
 
 import asyncio
 import time
@@ -6,17 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 PERIOD = 1.0
-"""Seconds between two reads of the token; a cached response is at most this much older than the store."""
+"""The shortest time in seconds between two reads of the token. A cached response is outdated by at most this time."""
 
 
 class ChangeToken:
-    """Reads the token at most once in `PERIOD` seconds; concurrent requests share one read.
-
-    The decorators of cachetools would not share one asynchronous computation.
+    """Reads the token from the store at most once in `PERIOD` seconds. Concurrent requests share one read.
 
     Args:
-        read: reads numbers from the store, some of which grow with every change.
-        clock: returns seconds; monotonic.
+        read: returns the token: numbers from the store, at least one of which grows with every change.
+        clock: returns the time in seconds from a monotonic clock.
     """
 
     def __init__(self, read: Callable[[], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,7 +25,7 @@ class ChangeToken:
         self._reading: asyncio.Task[Any] | None = None
 
     async def current(self) -> Any:
-        """Return the token; read it from the store if the last read is older than `PERIOD`."""
+        """Return the token. It is read from the store if the last read is more than `PERIOD` seconds ago."""
         if self._clock() < self._due:
             return self._token
         if self._reading is None:
@@ -35,7 +33,7 @@ class ChangeToken:
         return await asyncio.shield(self._reading)
 
     def expire(self) -> None:
-        """Make the next request read the token, because this process has just changed the store."""
+        """Let the next request read the token from the store. Call this after this process has changed the store."""
         self._due = float("-inf")
 
     async def _refresh(self) -> Any:

@@ -1,6 +1,7 @@
-"""Draws charts on the server: Vega-Lite to SVG.
+"""Draws charts on the server, with Vega-Lite, as SVG.
 
-Law: the same rows give the same bytes. An SVG has no script, and pages show it by <img>, where browsers run no scripts.
+Laws: the same rows give the same bytes. An SVG contains no script, and pages show it in <img>, where browsers do not
+run scripts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,12 @@ Row = Mapping[str, Any]
 
 
 def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
-    """Return a chart of a model's history: defended rating with its interval, raw rating as a dashed line.
+    """Return a chart of a model's history as SVG: defended rating with interval, and raw rating as a dashed line.
 
     Args:
-        defended, raw: rows of `HistoryPointDocument`.
-        width: width in pixels.
+        defended: the history in the view `defended`, with the fields of `HistoryPointDocument`.
+        raw: the history in the view `raw`, with the same fields.
+        width: width of the chart in pixels.
     """
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
@@ -52,7 +54,7 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
 
 
 def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
-    """Return a chart of a model's share of the battles over time."""
+    """Return a chart of a model's share of the battles over time, as SVG."""
     values = [_point(row, "defended") for row in rows]
     layers = [
         {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},

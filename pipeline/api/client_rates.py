@@ -1,6 +1,6 @@
-"""Finds the client of a request, and limits the requests of each kind by client.
+"""Finds the client of a request, and limits how many requests of a kind each client may send.
 
-Law: memory is bounded, whatever addresses clients have.
+Law: memory is bounded, however many different addresses send requests.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ _CLIENTS = 20_000
 
 
 def client_of(address: str) -> str:
-    """Return the client behind an address: an IPv4 address, or the /64 network of an IPv6 address."""
+    """Return the client that an address belongs to: the IPv4 address itself, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # a Unix socket, or a test
@@ -28,10 +28,10 @@ def client_of(address: str) -> str:
 
 
 class TrustedProxies:
-    """The proxies whose headers about their clients are trusted.
+    """The set of proxies that are trusted to state the addresses of their clients.
 
     Args:
-        texts: addresses and networks of the proxies.
+        texts: addresses and networks of the proxies, as text.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -54,15 +54,14 @@ class TrustedProxies:
 
 
 class ClientRates:
-    """Limits requests by client: `burst` requests at once, then `per_minute`.
+    """Limits the rate of requests of each client with the generic cell rate algorithm.
 
-    Uses the generic cell rate algorithm: one number for each client, the time at which its full burst is available
-    again.
+    The algorithm stores one number for each client: the time at which its full burst is available again.
 
     Args:
-        per_minute: requests a minute, 0 for no limit.
-        burst: requests at once; default: as many as in a minute.
-        clock: returns seconds; monotonic.
+        per_minute: number of requests that a client may send per minute; 0 for no limit.
+        burst: number of requests that a client may send at once; None for `per_minute`.
+        clock: returns the time in seconds from a monotonic clock.
     """
 
     def __init__(self, per_minute: int, burst: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -72,11 +71,11 @@ class ClientRates:
         self._whole_at: LRUCache[str, float] = LRUCache(_CLIENTS)
 
     def seconds_to_wait(self, client: str) -> float:
-        """Return the seconds until this client may send the next request; 0 if it may send one now."""
+        """Return in how many seconds this client may send its next request; 0 for now."""
         whole_at: float = self._whole_at.get(client, 0.0)
         return max(0.0, whole_at + self._interval - self._slack - self._clock())
 
     def count(self, client: str) -> None:
-        """Count a request of this client."""
+        """Count one request of this client towards its limit."""
         if self._interval:
             self._whole_at[client] = max(self._whole_at.get(client, 0.0), self._clock()) + self._interval

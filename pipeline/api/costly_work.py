@@ -1,8 +1,8 @@
 """Runs costly requests in a small pool of threads, so that they do not delay other requests.
 
-Laws: at most `threads` requests run, each on a connection reserved for the pool; at most `queue` requests wait, and
-further ones are refused at once (503); each client has a limit a minute (429). Responses from the cache are not
-counted.
+Laws: at most `threads` requests run at once, each with a database connection reserved for the pool. At most `queue`
+requests wait; further requests are refused at once with status 503. A client that exceeds its limit per minute is
+refused with status 429. Responses from the cache do not count.
 """
 
 import math
@@ -24,12 +24,13 @@ _QUEUE = 16
 
 
 class CostlyWork:
-    """The pool of threads for costly requests.
+    """The thread pool for costly requests.
 
     Args:
         rates: limits of the requests of each client.
-        threads: number of requests that run at once.
-        queue: number of requests that wait.
+        metrics: counters of refused requests.
+        threads: largest number of requests that run at once.
+        queue: largest number of requests that wait.
     """
 
     def __init__(self, rates: ClientRates, metrics: ApiMetrics, threads: int = THREADS, queue: int = _QUEUE) -> None:
@@ -43,10 +44,12 @@ class CostlyWork:
         """Run `work` in a thread of the pool and return its result.
 
         Args:
-            limited: whether the request counts against the limit of its client.
+            request: the request.
+            work: the function to run.
+            limited: whether the request counts towards the limit of its client.
 
         Raises:
-            Problem: 429, this client sends too many requests; 503, too many requests wait.
+            Problem: status 429 if this client sends too many requests; status 503 if too many requests wait.
         """
         if limited:
             refuse_if_too_often(self._rates, request, self._metrics, "costly requests")
@@ -62,15 +65,21 @@ class CostlyWork:
 
 
 def requesting_client(request: Request) -> str:
-    """Return the client that sent a request; behind a trusted proxy, the client that the proxy names."""
+    """Return the client that sent a request (see `client_of`). Behind a trusted proxy it is the proxy's client."""
     return client_of(request.client.host) if request.client else ""
 
 
 def refuse_if_too_often(rates: ClientRates, request: Request, metrics: ApiMetrics, what: str) -> None:
-    """Refuse a request of a client that has used up its rate.
+    """Raise an error if the client of a request has reached its limit.
+
+    Args:
+        rates: the limits of clients.
+        request: the request.
+        metrics: counters of refused requests.
+        what: the kind of request, for the message.
 
     Raises:
-        Problem: 429, with the seconds to wait.
+        Problem: status 429, with the number of seconds to wait.
     """
     seconds = rates.seconds_to_wait(requesting_client(request))
     if seconds > 0:

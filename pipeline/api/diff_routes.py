@@ -23,7 +23,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
-    """Return the route."""
+    """Return a router with the route about moves between two snapshots."""
     router = APIRouter(tags=["moves"])
 
     @router.get("/diff/{pair}", response_model=DiffDocument, responses=TABLE_RESPONSES)
@@ -45,10 +45,17 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 
 
 def find_diff(reader: StoreReader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
-    """Return the comparison of two snapshots, given by their digests: the stored one, else a new one.
+    """Return the comparison of two snapshots: the stored comparison if there is one, otherwise a new one.
+
+    Args:
+        reader: reads the store.
+        connection: a connection to the store.
+        first: digest of the older snapshot.
+        second: digest of the newer snapshot.
+        view: name of the view.
 
     Raises:
-        Problem: 404; there is no such snapshot, or it has no such view.
+        Problem: status 404 if there is no such snapshot, or a snapshot does not have this view.
         Usage: the second snapshot is not newer than the first.
     """
     before, after = (reader.snapshot(connection, one) for one in (first, second))
@@ -59,7 +66,7 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
-    """Return a comparison as `DiffDocument`."""
+    """Convert a comparison to the fields of `DiffDocument`."""
     return {
         "before": summarize_snapshot(reader, connection, found.before),
         "after": summarize_snapshot(reader, connection, found.after),

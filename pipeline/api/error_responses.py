@@ -1,7 +1,7 @@
-"""Turns every exception into a problem document (RFC 9457), or into a page for browsers.
+"""Turns every exception into a problem document (RFC 9457), or into a page if the client is a browser.
 
-Laws: a mistake of the caller is a 4xx that names the field; a store that does not answer is a 503; a response never
-shows internals such as a stack trace; a redirect names a path of this site.
+Laws: a mistake of the client has a 4xx status and names the field. A store that does not answer gives status 503. A
+response does not show internals such as a stack trace. A redirect leads to a path of this site only.
 """
 
 import logging
@@ -31,7 +31,7 @@ PageRenderer = Callable[[Request, dict[str, Any]], Response]
 
 
 class Problem(Exception):
-    """An error that becomes a problem document, with additional response headers and members of the document."""
+    """An error that becomes a problem document. It may have response headers and further members of the document."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
@@ -42,12 +42,17 @@ class Problem(Exception):
 
 
 def not_found(expected: str, got: str) -> Problem:
-    """Return a 404 problem that says what was expected and what was found."""
+    """Return a problem with status 404 that states what was expected and what was found."""
     return Problem(404, f"expected {expected}, got {got[:200]!r}")
 
 
 def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
-    """Install handlers for every exception. `render_page` makes the page of a problem document."""
+    """Install handlers for all exceptions.
+
+    Args:
+        app: the application.
+        render_page: returns the page that shows a problem document to a browser.
+    """
 
     def respond(request: Request, problem: Problem) -> Response:
         document = {

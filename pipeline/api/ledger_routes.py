@@ -1,6 +1,7 @@
 """Routes about the public ledger: signed heads, proofs, receipts, tiles, bundles.
 
-Laws: a response contains the ledger's bytes unchanged; a voter's votes are shown only to a caller who names each vote.
+Laws: a response contains the bytes of the ledger unchanged. A vote is shown only to a client that names its id, so
+nobody can list the votes of a voter.
 """
 
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ TilePath = Annotated[str, Path(pattern=r"^tile/[0-9]{1,2}(/x[0-9]{3}){0,6}/[0-9]
 
 
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
-    """Return the routes, in the order in which OpenAPI lists them."""
+    """Return a router with the routes about the public ledger. OpenAPI lists them in this order."""
     router = APIRouter(tags=["ledger"])
     _add_snapshot_log_routes(router, reader.store, costly)
     _add_vote_log_routes(router, reader.store)
@@ -126,7 +127,7 @@ def _checkpoint(store: Store, log: str) -> Response:
 
 @contextmanager
 def usage_as_problem(status: int = 404) -> Iterator[None]:
-    """Turn a Usage error, such as an unknown vote, into a problem with this status."""
+    """A context manager that turns a Usage error, such as an unknown vote, into a problem with this status."""
     try:
         yield
     except Usage as error:

@@ -8,21 +8,21 @@ from pipeline.metrics import ApiMetrics
 
 
 class LoginGuard:
-    """Refuses every token (429) of a client that has sent too many invalid tokens."""
+    """Refuses all tokens of a client that has sent too many invalid tokens, with status 429."""
 
     def __init__(self, rates: ClientRates, metrics: ApiMetrics) -> None:
         self._rates = rates
         self._metrics = metrics
 
     def admit(self, request: Request) -> None:
-        """Check that the client of a request may send a token.
+        """Raise an error if the client of a request may not send a token at present.
 
         Raises:
-            Problem: 429; the client has sent too many invalid tokens.
+            Problem: status 429, if the client has sent too many invalid tokens.
         """
         refuse_if_too_often(self._rates, request, self._metrics, "invalid tokens")
 
     def failed(self, request: Request) -> None:
-        """Count an invalid token."""
+        """Count an invalid token of the client that sent this request."""
         self._metrics.failed_logins.inc()
         self._rates.count(requesting_client(request))

@@ -12,7 +12,7 @@ _MAX_BODY = 64 << 10
 
 
 class BodyLimit:
-    """Refuses a request body of more than 64 KiB while it is received."""
+    """Refuses a request as soon as more than 64 KiB of its body have been received."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,7 +37,7 @@ class ResponseHeaders:
 
     Args:
         count: called with the status of every response.
-        https_days: days for which browsers that use HTTPS must use nothing else (HSTS); 0: no such header.
+        https_days: number of days for which browsers must use HTTPS only (HSTS header); 0 for no such header.
     """
 
     def __init__(self, app: ASGIApp, count: Callable[[int], None], https_days: int) -> None:

@@ -29,7 +29,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
-    """Return the routes, in the order in which OpenAPI lists them."""
+    """Return a router with the routes about models and providers. OpenAPI lists them in this order."""
     router = APIRouter(tags=["models"])
 
     @router.get("/models", response_model=ModelListDocument, responses=TABLE_RESPONSES)

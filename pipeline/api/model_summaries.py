@@ -1,4 +1,4 @@
-"""Models as JSON: registry entry, rows in the newest snapshot, history."""
+"""Converts models to JSON: registry entry, rows in the newest snapshot, history over snapshots."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ _Rows = dict[str, dict[str, dict[str, Any]]]
 
 
 def list_models(connection: Connection) -> list[dict[str, Any]]:
-    """Return every model that a vote or the registry names, as `ModelDocument`, by name."""
+    """Return every model that a vote or the registry names, with the fields of `ModelDocument`, sorted by name."""
     state = _registry_state(connection)
     newest = snapshots.latest(connection)
     voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}
@@ -38,10 +38,10 @@ def list_models(connection: Connection) -> list[dict[str, Any]]:
 
 
 def find_model(connection: Connection, name: str) -> dict[str, Any]:
-    """Return a model, found by any of its names, as `ModelDocument`.
+    """Return the model that has or had this name, with the fields of `ModelDocument`.
 
     Raises:
-        Problem: 404; no vote and no registry event has this name.
+        Problem: status 404, if no vote and no registry event has this name.
     """
     state = _registry_state(connection)
     key = state.first_name(name)
@@ -52,7 +52,7 @@ def find_model(connection: Connection, name: str) -> dict[str, Any]:
 
 
 def model_history(reader: StoreReader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """Return a model in every snapshot, as `HistoryPointDocument`, oldest first."""
+    """Return the rows of a model in all snapshots, with the fields of `HistoryPointDocument`, oldest first."""
     return [
         {
             "sequence": row["sequence"],

@@ -1,10 +1,10 @@
-"""Sentences that explain why a model moved between two snapshots, for the API and the CLI."""
+"""Writes sentences that explain why a model moved between two snapshots. The API and the CLI use this module."""
 
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove
 
 
 def move_reason(move: ModelMove) -> str:
-    """Return one or two sentences that explain a move."""
+    """Return a few sentences that explain a move; "" if there is nothing to explain."""
     if move.before is None:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:

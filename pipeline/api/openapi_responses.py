@@ -10,7 +10,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def media_types(*types: str) -> Responses:
-    """Return a 200 response with these media types, to be added to those that the route declares."""
+    """Return the description of a 200 response with these media types, in addition to those that the route declares."""
     return {200: {"content": {one: {"schema": {"type": "string"}} for one in types}}}
 
 

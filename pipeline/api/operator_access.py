@@ -1,7 +1,8 @@
-"""Checks what a request may do: tokens, scopes, and the rows of the operators' log about refused requests.
+"""Checks whether a request has a token with the required scopes, and records refused requests in the operators' log.
 
-Laws: a token allows only what its scopes name, and an action needs the scopes of everything it changes; a request with
-a missing, expired or revoked token gets the same response, without the reason; each refusal is a row of the log.
+Laws: a token allows only the actions of its scopes. An action needs the scopes of everything that it changes. A
+missing, an expired and a revoked token get the same response, which does not state the reason. Each refusal is a row of
+the log.
 """
 
 import logging
@@ -28,12 +29,12 @@ CredentialsParam = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARE
 
 
 def client_address(request: Request) -> str:
-    """Return the address of the client, as the server has it from the connection or from a proxy that it trusts."""
+    """Return the address of the client, taken from the connection or from the header of a trusted proxy."""
     return request.client.host if request.client else _UNKNOWN
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """Return a FastAPI dependency that gives the operator of a request whose token has all of these scopes."""
+    """Return a FastAPI dependency that requires a token with all of these scopes and returns its operator."""
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given.credentials if given else None), *scopes)
@@ -42,7 +43,10 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that gives the valid token, for a route whose scopes depend on the request."""
+    """Return a FastAPI dependency that requires a valid token and returns it.
+
+    The route must check the scopes itself.
+    """
 
     def check(request: Request, given: CredentialsParam) -> OperatorToken:
         return find_token(reader, request, given.credentials if given else None)
@@ -51,10 +55,16 @@ def require_token(reader: StoreReader) -> Any:
 
 
 def find_token(reader: StoreReader, request: Request, given: str | None) -> OperatorToken:
-    """Find the valid token of a request.
+    """Return the token of a request if it is valid.
+
+    Args:
+        reader: reads the store.
+        request: the request.
+        given: the secret that the request sent; None if it sent none.
 
     Raises:
-        Problem: 401, which the operators' log records; 429, this client has sent too many invalid tokens.
+        Problem: status 401 if there is no valid token, which the operators' log records; status 429 if the client has
+            sent too many invalid tokens.
     """
     found = None
     logins: LoginGuard = request.app.state.logins
@@ -71,10 +81,10 @@ def find_token(reader: StoreReader, request: Request, given: str | None) -> Oper
 
 
 def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scopes: str) -> Operator:
-    """Return the operator of a token that has all of these scopes.
+    """Check that a token has all of these scopes, and return its operator.
 
     Raises:
-        Problem: 403; names the missing scopes, and the operators' log records it.
+        Problem: status 403, which names the missing scopes. The operators' log records it.
     """
     missing = [scope for scope in scopes if scope not in token.scopes]
     if missing:
@@ -85,7 +95,7 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
 
 
 def record_login(reader: StoreReader, request: Request, token: OperatorToken) -> None:
-    """Store a login of an operator who reads with a token, unless the last hour has the same name and address."""
+    """Record in the operators' log that an operator reads with a token, at most once an hour for a name and address."""
     operator, at = Operator(token.name, "api", client_address(request)), now()
     with reader.connect() as connection:
         known = operators_log.has_login(connection, operator, at)

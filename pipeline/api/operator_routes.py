@@ -1,6 +1,6 @@
-"""Routes by which operators decide about alerts, votes and snapshots, and read their log; protected by tokens.
+"""Routes with which operators decide about alerts, votes and snapshots, and read their log. They need a token.
 
-Law: a decision is recorded in the name of the token's owner, with a reason, in the operators' log too.
+Law: each decision is recorded in the operators' log with the name of the token's owner and the reason.
 """
 
 from typing import Literal
@@ -42,7 +42,7 @@ from pipeline.store.alerting.operators_log import Operator
 
 
 def routes(reader: StoreReader, changes: ChangeToken) -> APIRouter:
-    """Return the routes, in the order in which OpenAPI lists them."""
+    """Return a router with the routes about decisions of operators. OpenAPI lists them in this order."""
     router = APIRouter(tags=["operators"], responses=TOKEN_RESPONSES)
     _add_decisions(router, reader, changes)
     _add_notices(router, reader, changes)

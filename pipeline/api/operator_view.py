@@ -1,4 +1,4 @@
-"""Decides whether a response may name voters by pseudonym: only to a token that may decide about voters."""
+"""Decides whether a response may contain pseudonyms of voters: only if the token may decide on alerts or exclusions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ _DECIDING = frozenset({"alerts", "exclusions"})
 
 
 def operator_dependency(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that is True if the request has a token that may decide about voters.
+    """Return a FastAPI dependency that returns whether the request has a token that may decide about voters.
 
-    The operators' log gets a login, once an hour for each operator and address.
+    The operators' log records a use of the token, at most once an hour for each operator and address.
 
     Raises:
-        Problem: 401; a token that is unknown, expired or revoked.
+        Problem: status 401, if the token is unknown, expired or revoked.
     """
 
     # The header is read here: a security scheme would describe the routes as closed to everybody else.
@@ -35,5 +35,5 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return the headers about caching: a response for an operator must not be cached for others."""
+    """Return the headers about caching, so that no response for an operator is cached and sent to others."""
     return {**(NO_STORE if operator else REVALIDATE), "vary": "Authorization"}

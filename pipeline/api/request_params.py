@@ -1,7 +1,7 @@
 """The parameters of requests: limits, cursors, ids, formats.
 
-Laws: a cursor is opaque and names the last row of a page; an invalid cursor is refused. A page has at most MAX_ROWS
-rows. Text with control characters is refused, because no database can store NUL.
+Laws: a cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most MAX_ROWS
+rows. Text with control characters is refused, since PostgreSQL cannot store NUL.
 """
 
 import base64
@@ -47,10 +47,11 @@ ProviderParam = Annotated[
 async def reject_unknown_params(request: Request) -> None:
     """Reject unknown and repeated query parameters.
 
-    A misspelt parameter must not silently give the default, and unknown parameters must not flood the response cache.
+    Without this check a misspelt parameter would silently have its default value, and unknown parameters could fill the
+    response cache.
 
     Raises:
-        Problem: 422; names the parameter and the known parameters.
+        Problem: status 422, which names the parameter and the known parameters.
     """
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     given = [name for name, _ in request.query_params.multi_items()]
@@ -62,7 +63,7 @@ async def reject_unknown_params(request: Request) -> None:
 
 
 def format_from_accept(accept: str) -> TableFormat:
-    """Return the first table format that an Accept header names; JSON if it names none."""
+    """Return the first table format that an Accept header names; JSON if the header names none."""
     for part in accept.split(","):
         kind = part.split(";")[0].strip().lower()
         if kind in _MEDIA_TYPES:
@@ -71,15 +72,22 @@ def format_from_accept(accept: str) -> TableFormat:
 
 
 def encode_cursor(*key: Any) -> str:
-    """Return the key of a page's last row as a cursor."""
+    """Encode the key of the last row of a page as a cursor."""
     return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """Return the key that a cursor encodes; None for None.
+    """Decode a cursor.
+
+    Args:
+        cursor: the cursor; None for the first page.
+        kinds: the types of the values in the key.
+
+    Returns:
+        The key of the last row of the previous page; None for the first page.
 
     Raises:
-        Problem: 422; not a cursor with values of these types.
+        Problem: status 422, if the text is not a cursor with values of these types.
     """
     if cursor is None:
         return None

@@ -1,13 +1,17 @@
 """Caches responses to GET and HEAD in memory.
 
-1. `cache-control: immutable`, or `x-cache-until: forever` (read by this middleware alone): cached while there is room.
-2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes. With
-   `x-cache-until: published`, until the part of the token changes that a publication changes.
-3. `no-store`, errors, and responses above 4 MiB are never cached.
-4. A response to a request with an `authorization` header is never cached: it may be for one operator. Such a request
-   gets a cached response only where that does not vary by `authorization`.
-5. Concurrent requests for one key share one computation, until it is known that its response cannot be cached.
-6. A cached response has an ETag in each encoding and is compressed once, a long one in a thread.
+The headers of a response decide how long the response is cached (`cache_policies`):
+
+1. With `cache-control: immutable` or `x-cache-until: forever`, the response is cached while there is room.
+2. With `no-cache`, the response is cached until the change token of the store changes. If it also has
+   `x-cache-until: published`, only the part of the token is compared that changes with a publication.
+3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
+4. Responses to requests with an `authorization` header are not cached, since they may be for one operator. Such a
+request
+   gets a cached response only if that response does not vary by `authorization`.
+
+Concurrent requests for one key share one computation, until it is known that the response cannot be cached. A cached
+response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to clients.
 """
 
 import asyncio
@@ -28,7 +32,9 @@ from pipeline.api.request_params import format_from_accept
 from pipeline.errors import IntegrityError
 
 BUDGET = 64 << 20
-"""Bytes of cached responses: a board of 200 models in every form is about 100 KB, so some hundreds of snapshots."""
+"""The default limit on the size of all cached responses, in bytes.
+
+It suffices for some hundreds of snapshots, since all forms of a board of 200 models take about 100 KB."""
 
 # Smaller than a packet: compressing it saves nothing.
 _WORTH_COMPRESSING = 1_400
@@ -42,16 +48,17 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class CachedResponse:
-    """A response, and when it is valid.
+    """A cached response, and the condition under which it is valid.
 
     Attributes:
-        headers: all headers but content-length, content-encoding and etag.
-        body: the body, not compressed.
-        packed: the body as gzip; None if that saves too little.
-        digest: the digest of the body, from which the ETag of each encoding is made.
-        token: the change token for which the response is valid; None: always valid.
-        personal: whether operators get another response.
-        published: whether only the part of the token that a publication changes is compared.
+        status: HTTP status.
+        headers: all headers except content-length, content-encoding and etag.
+        body: the body without compression.
+        packed: the body compressed with gzip; None if compression saves too little.
+        digest: digest of the body, from which the ETag of each encoding is made.
+        token: the change token for which the response is valid; None if the response is always valid.
+        personal: whether the response varies by `authorization`, so that operators need another response.
+        published: whether only the part of the token is compared that changes with a publication.
     """
 
     status: int
@@ -64,12 +71,12 @@ class CachedResponse:
     published: bool = False
 
     def etag(self, packed: bool) -> bytes:
-        """Return the ETag of the body as it is, or compressed."""
+        """Return the ETag of the compressed body (`packed` true) or of the body without compression."""
         return b'"%s%s"' % (self.digest, b"-gzip" if packed else b"")
 
     @property
     def size(self) -> int:
-        """Bytes of memory that the response takes."""
+        """The memory that the response takes, in bytes."""
         return len(self.body) + len(self.packed or b"") + 1_000
 
 
@@ -77,8 +84,8 @@ class ResponseCache:
     """ASGI middleware that caches responses to GET and HEAD.
 
     Args:
-        budget: largest size of all cached responses, bytes.
-        published: returns the part of a token that a publication changes.
+        budget: largest size of all cached responses, in bytes.
+        published: returns the part of a change token that changes with a publication.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The headers of every response, whether the application or the server writes the response."""
+"""The security headers that every response has, whether the application or the HTTP server writes the response."""
 
 Header = tuple[bytes, bytes]
 
@@ -16,7 +16,7 @@ EVERYWHERE: tuple[Header, ...] = (
 )
 
 OF_PAGES: tuple[Header, ...] = (*EVERYWHERE, (b"cross-origin-resource-policy", b"same-origin"))
-"""No other site embeds a page, a style sheet or a chart."""
+"""The headers of pages. They prevent other sites from embedding a page, a style sheet or a chart."""
 
 OF_THE_API: tuple[Header, ...] = (
     *EVERYWHERE,
@@ -24,9 +24,9 @@ OF_THE_API: tuple[Header, ...] = (
     (b"access-control-expose-headers", b"ETag, X-Next-Cursor, Content-Disposition, Retry-After"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 )
-"""Any site may read the API; without credentials and allowed methods, none can change anything through it."""
+"""The headers of API responses. Scripts of any site may read the API, but no header allows them to change anything."""
 
 
 def strict_transport(days: int) -> Header:
-    """Return the HSTS header for responses over TLS: browsers use only TLS for so many days."""
+    """Return the HSTS header for responses over TLS, which lets browsers use only TLS for this number of days."""
     return b"strict-transport-security", b"max-age=%d" % (days * 86_400)

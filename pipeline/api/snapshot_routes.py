@@ -40,7 +40,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "vote
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """Return the routes, in the order in which OpenAPI lists them."""
+    """Return a router with the routes about snapshots and boards. OpenAPI lists them in this order."""
     router = APIRouter(tags=["snapshots"])
     _add_snapshot_routes(router, reader)
     _add_board_routes(router, reader)

@@ -1,4 +1,4 @@
-"""Snapshots as JSON: a snapshot without its body, and its views side by side."""
+"""Converts snapshots to JSON: a snapshot without its body, and its views side by side."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _ORDER: tuple[View, ...] = ("defended", "raw", "style")
 
 
 def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot) -> dict[str, Any]:
-    """Return a snapshot without its body, as `SnapshotDocument`."""
+    """Convert a snapshot, without its body, to the fields of `SnapshotDocument`."""
     body = snapshot.body
     return {
         "snapshot": snapshot.snapshot_id,
@@ -31,7 +31,15 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
 
 
 def join_views(rows: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return views side by side, as `StandingDocument`, ordered as the defended view; models without it are last."""
+    """Join the rows of all views by model.
+
+    Args:
+        rows: view → its rows, best first.
+
+    Returns:
+        The fields of `StandingDocument` for each model, in the order of the defended view. Models that the defended
+            view lacks are last.
+    """
     by_model = {view: {row["model"]: row for row in of_view} for view, of_view in rows.items()}
     order = list(dict.fromkeys(row["model"] for view in _ORDER for row in rows.get(view, [])))
     return [{"model": model, **{view: by_model.get(view, {}).get(model) for view in VIEWS}} for model in order]

@@ -16,7 +16,7 @@ _PARTITION = {"source": "source", "partition": "number", "next_offset": "next_of
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """Return the route."""
+    """Return a router with the route about the progress of the pipeline."""
     router = APIRouter(tags=["status"])
 
     @router.get("/status", response_model=StatusDocument)

@@ -1,4 +1,4 @@
-"""Reads the store for the API and the pages: snapshots, their rows, provider facts, time of the newest vote."""
+"""Reads the store for the API and the pages: snapshots, their rows, facts about providers, time of the newest vote."""
 
 import threading
 from collections.abc import Iterator
@@ -32,15 +32,15 @@ class StoreReader:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open a connection for one read transaction."""
+        """Open a connection with a read transaction, for the duration of a `with` block."""
         with self.store.read() as connection:
             yield connection
 
     def snapshot(self, connection: Connection, snapshot_id: str) -> PublishedSnapshot:
-        """Return a published snapshot.
+        """Return the published snapshot with this id.
 
         Raises:
-            Problem: 404; there is no such snapshot.
+            Problem: status 404, if there is no such snapshot.
         """
         found = page_queries.find_snapshot(connection, snapshot_id)
         if found is None:
@@ -51,7 +51,7 @@ class StoreReader:
         """Return the newest published snapshot.
 
         Raises:
-            Problem: 404; nothing is published yet.
+            Problem: status 404, if no snapshot is published yet.
         """
         found = snapshots.latest(connection)
         if found is None:
@@ -59,10 +59,10 @@ class StoreReader:
         return found
 
     def rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """Return the rows of a view, best first.
+        """Return the rows of a view of a snapshot, best model first.
 
         Raises:
-            Problem: 404; the snapshot has no such view. Gives the reason.
+            Problem: status 404 with the reason, if the snapshot does not have this view.
         """
         if view not in snapshot.body["views"]:
             reason = snapshot.body.get("style", {}).get("reason", "snapshots of its version had none")
@@ -70,7 +70,7 @@ class StoreReader:
         return snapshots.read_rows(connection, snapshot.snapshot_id, view)
 
     def provider(self, connection: Connection, name: str) -> dict[str, Any] | None:
-        """Return the facts about a provider as the last refresh stored them, None if it stored none."""
+        """Return the page of a provider that the last refresh stored; None if the refresh stored none."""
         found: dict[str, Any] | None = prepared_answers.read(connection, name, "provider")
         return found
 
@@ -78,10 +78,13 @@ class StoreReader:
         attrgetter("_data_until"), lambda _self, _connection, log_size: log_size, attrgetter("_data_until_lock")
     )
     def data_until(self, connection: Connection, log_size: int) -> int | None:
-        """Return when the newest vote of a log was cast, µs. Cached, since a log of a given size never changes."""
+        """Return the time of the newest vote in the vote log at a size, in microseconds; None if there is no vote.
+
+        The result is cached, since the log at a given size never changes.
+        """
         return page_queries.newest_vote_time(connection, log_size)
 
     def data_until_text(self, connection: Connection, log_size: int) -> str | None:
-        """Return when the newest vote of a log was cast, in RFC 3339."""
+        """Return the time of the newest vote in the vote log at a size, in RFC 3339; None if there is no vote."""
         at = self.data_until(connection, log_size)
         return None if at is None else format_rfc3339(at)

@@ -1,6 +1,6 @@
-"""Responses with rows as JSON, CSV or Parquet.
+"""Builds responses with rows as JSON, CSV or Parquet.
 
-Law: a CSV cell that a spreadsheet would execute as a formula starts with an apostrophe.
+Law: an apostrophe is put before a CSV value that a spreadsheet would execute as a formula.
 """
 
 import csv
@@ -44,13 +44,16 @@ def table_response(
     columns: Sequence[str] = (),
     table_row: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
 ) -> Response:
-    """Return a page of rows in the format of `?format=`, else of the Accept header.
+    """Return a response with a page of rows, in the format that the client asks for.
 
     Args:
-        document: {"rows": […], "next": cursor or None, …}; JSON contains all of it, the other formats the rows.
-        name: file name for downloads, without its suffix.
-        columns: the columns of a table without rows.
-        table_row: makes rows that all have the same columns, for the formats other than JSON.
+        request: the request, whose Accept header is used if `table_format` is None.
+        table_format: the value of the parameter `format`; None if the request does not have it.
+        document: {"rows": […], "next": cursor or None, …}. JSON contains the whole document, other formats the rows.
+        name: file name for downloads, without suffix.
+        headers: headers of the response.
+        columns: names of the columns, for a table without rows.
+        table_row: converts a row for formats other than JSON, where all rows must have the same columns.
     """
     table_format = table_format or format_from_accept(request.headers.get("accept", ""))
     more = {**headers, "vary": ", ".join(["Accept", *filter(None, [headers.get("vary")])])}
@@ -66,7 +69,7 @@ def table_response(
 
 
 def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response; NaN and infinities become null."""
+    """Return a response with a document as JSON. NaN and infinite numbers become null."""
     try:
         body = json_text(document)
     except ValueError:
@@ -83,7 +86,7 @@ def _replace_non_finite(value: Any) -> Any:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
-    """Return rows with the same fields as CSV (RFC 4180)."""
+    """Convert rows to CSV (RFC 4180). All rows must have the same fields; `columns` is used if there are no rows."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(rows[0] if rows else columns)
@@ -92,7 +95,10 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> by
 
 
 def to_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
-    """Return rows with the same fields as Parquet. A column has the same type on every page, even without rows."""
+    """Convert rows to Parquet. A column has the same type on every page, even on a page without rows.
+
+    All rows must have the same fields; `columns` is used if there are no rows.
+    """
     schema = pa.schema([(name, _arrow_type(name)) for name in (rows[0] if rows else columns)])
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), out)

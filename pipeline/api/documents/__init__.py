@@ -1,8 +1,8 @@
 """Pydantic models that describe the responses in OpenAPI.
 
-The routes write their responses by hand (`table_responses.json_response`), which is faster; a property test checks them
-against these models. Times are RFC 3339 in UTC. Ratings are points, rounded to 0.01, with a fixed mean; intervals cover
-95%.
+The routes do not use these models to write responses, since `table_responses.json_response` is faster; a test checks
+that the responses have the fields of these models. Times are RFC 3339 in UTC. Ratings are in points, rounded to 0.01.
+Intervals have 95% coverage.
 
     base.py              the base class, and the problem document of an error
     board_documents.py   snapshots, their boards, the status of the pipeline

@@ -1,4 +1,4 @@
-"""Requests of operators that contain a decision, and the responses."""
+"""Requests with which operators decide something, and the responses."""
 
 from typing import Annotated, Literal
 
@@ -25,13 +25,13 @@ class ReasonRequest(Document):
 
 
 class AlertActionRequest(ReasonRequest):
-    """The reason, and the length of a snooze."""
+    """The reason for an action on an alert, and the duration of a snooze."""
 
     hours: Hours | None = None
 
 
 class ExclusionRequest(ReasonRequest):
-    """Votes to exclude or to restore."""
+    """A decision to exclude votes from the defended view, or to restore excluded votes."""
 
     action: Literal["exclude", "restore"]
     kind: Literal["voter", "vote", "votes"]
@@ -45,14 +45,14 @@ class NoticeRequest(Document):
 
 
 class NextRefreshDocument(Document):
-    """Numbers of votes that the defended view will count again after the next refresh, and will no longer count."""
+    """How many votes the next refresh counts again (`votes_in`) or no longer counts (`votes_out`) as defended votes."""
 
     votes_in: int
     votes_out: int
 
 
 class AlertActionDocument(Document):
-    """The new state of an alert, and its effect on the next refresh."""
+    """The new state of an alert, and the effect of the change on the next refresh."""
 
     alert: str
     state: str
@@ -61,14 +61,14 @@ class AlertActionDocument(Document):
 
 
 class TokenDocument(Document):
-    """The owner and the scopes of a token."""
+    """The name of a token's owner, and the scopes of the token."""
 
     name: str
     scopes: list[str]
 
 
 class ExclusionActionDocument(Document):
-    """The new entry of the list of exclusions."""
+    """The new entry in the list of exclusions, and its effect on the next refresh."""
 
     action: str
     kind: str

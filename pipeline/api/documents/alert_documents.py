@@ -15,7 +15,11 @@ class SubjectDocument(Document):
 
 
 class AlertDocument(BaseModel):
-    """An alert. `partition` and `offset` name the vote that opened it; a window has `window` and `until` instead."""
+    """An alert about a subject.
+
+    An alert that a vote opened also has the vote's `partition` and `offset`. An alert that a window opened has `window`
+    and `until` instead.
+    """
 
     id: str
     detector: str
@@ -36,7 +40,7 @@ class AlertListDocument(Document):
 
 
 class AlertDetailDocument(AlertDocument):
-    """An alert with its newest votes and its history."""
+    """An alert with the newest votes of its subject, and with the history of its states."""
 
     votes: list[dict[str, Any]]
     history: list[dict[str, Any]]

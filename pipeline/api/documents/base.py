@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Document(BaseModel):
-    """A document without undescribed fields."""
+    """The base class of all documents. A document has no fields other than those of its class."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 

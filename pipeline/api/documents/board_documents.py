@@ -9,7 +9,7 @@ from pipeline.api.request_params import View
 
 
 class CoverageDocument(Document):
-    """Late and unchecked votes of a snapshot."""
+    """The votes of a snapshot that came late or were not checked for manipulation."""
 
     late_rule: str = Field(description="By which rule late votes count.")
     late: int = Field(description="Votes of the raw view that came late.")
@@ -35,7 +35,7 @@ class SnapshotDocument(Document):
 
 
 class SnapshotDetailDocument(SnapshotDocument):
-    """A snapshot with its body."""
+    """A published snapshot with its body."""
 
     body: dict[str, Any]
 
@@ -48,7 +48,7 @@ class SnapshotListDocument(Document):
 
 
 class BoardRowDocument(Document):
-    """A model on a board."""
+    """The row of one model on a board."""
 
     model: str
     rating: float
@@ -61,7 +61,7 @@ class BoardRowDocument(Document):
 
 
 class BoardDocument(Document):
-    """A page of a board in one view, best model first."""
+    """A page of the board of one view, best model first."""
 
     snapshot: str
     view: View
@@ -70,7 +70,7 @@ class BoardDocument(Document):
 
 
 class StandingDocument(Document):
-    """A model in every view; null where it is not rated."""
+    """The rows of one model in every view; null for a view in which the model is not rated."""
 
     model: str
     raw: BoardRowDocument | None
@@ -79,7 +79,7 @@ class StandingDocument(Document):
 
 
 class StandingListDocument(Document):
-    """A page of all views side by side, ordered as the defended view."""
+    """A page of the boards of all views side by side, in the order of the defended view."""
 
     snapshot: str
     rows: list[StandingDocument]
@@ -87,7 +87,7 @@ class StandingListDocument(Document):
 
 
 class StatusDocument(Document):
-    """Progress of the pipeline: newest snapshot, votes by fate, alerts by state, offsets by partition."""
+    """The progress of the pipeline: newest snapshot, votes by fate, alerts by state, offsets by partition."""
 
     appeals: str | None = Field(description="Where voters and providers appeal: a page or a mailbox.")
     snapshot: str | None

@@ -1,4 +1,4 @@
-"""Moves between two snapshots, and their reasons."""
+"""How models moved between two snapshots, and why."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pipeline.api.request_params import View
 
 
 class NewBattlesDocument(Document):
-    """A model's new battles."""
+    """The battles of a model that are new in the newer snapshot."""
 
     votes: int
     wins: int
@@ -20,7 +20,7 @@ class NewBattlesDocument(Document):
 
 
 class MovePointsDocument(Document):
-    """Rating points by cause; null where they cannot be attributed."""
+    """The rating change of a model split by cause, in points; null if the change cannot be attributed."""
 
     settings: float | None
     exclusions: float | None
@@ -28,7 +28,7 @@ class MovePointsDocument(Document):
 
 
 class MoveDocument(Document):
-    """A model on both boards, or on one of them."""
+    """How one model moved between two snapshots. `before` or `after` is null if that snapshot lacks the model."""
 
     model: str
     places: int | None = Field(description="Places won (+) or lost (−); null for a model on one board only.")
@@ -43,7 +43,7 @@ class MoveDocument(Document):
 
 
 class DiffExclusionDocument(Document):
-    """An exclusion that one of the snapshots has and the other has not."""
+    """An exclusion that only one of the two snapshots has."""
 
     kind: str
     target: str
@@ -52,7 +52,7 @@ class DiffExclusionDocument(Document):
 
 
 class SettingChangeDocument(Document):
-    """A setting that differs between the snapshots."""
+    """A setting whose value differs between the two snapshots."""
 
     name: str
     before: Any
@@ -60,7 +60,7 @@ class SettingChangeDocument(Document):
 
 
 class DiffDocument(Document):
-    """Moves between two snapshots and their reasons; the biggest rise first."""
+    """All moves of models between two snapshots, with reasons; the largest rise first."""
 
     before: SnapshotDocument
     after: SnapshotDocument

@@ -6,13 +6,13 @@ from pipeline.api.documents.base import Document
 
 
 class KeyListDocument(Document):
-    """Verifier keys (C2SP signed-note) of the snapshot log, oldest first."""
+    """The public keys that verify the snapshot log (C2SP signed-note verifier keys), oldest first."""
 
     keys: list[str]
 
 
 class SnapshotProofDocument(Document):
-    """Proof that a manifest is a leaf of the snapshot log; `path` is hexadecimal, lowest hash first."""
+    """The proof that a manifest is a leaf of the snapshot log. `path` has hexadecimal hashes, from the leaf upwards."""
 
     sequence: int
     leaf: int
@@ -23,7 +23,10 @@ class SnapshotProofDocument(Document):
 
 
 class ConsistencyProofDocument(Document):
-    """A consistency proof (RFC 9162, 2.1.4); `path` is hexadecimal."""
+    """The proof that the log of size `new` continues the log of size `old` (RFC 9162, 2.1.4).
+
+    `path` has hexadecimal hashes.
+    """
 
     log: str
     old: int
@@ -32,7 +35,7 @@ class ConsistencyProofDocument(Document):
 
 
 class VoteProofDocument(Document):
-    """Proof that a vote is a leaf of the vote log."""
+    """The proof that a vote is a leaf of the vote log. `path` has hexadecimal hashes, from the leaf upwards."""
 
     leaf: int
     size: int
@@ -41,7 +44,7 @@ class VoteProofDocument(Document):
 
 
 class ReceiptDocument(Document):
-    """A vote's leaf, the proof that it is in the log, and which views count it."""
+    """The receipt of a vote: its leaf, the proof that the leaf is in the vote log, and which views count the vote."""
 
     vote: str
     leaf: int

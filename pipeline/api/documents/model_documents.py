@@ -1,4 +1,4 @@
-"""Models and providers, and a model's history."""
+"""Models, their history over snapshots, and providers."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pipeline.api.request_params import View
 
 
 class HistoryPointDocument(Document):
-    """A model in one snapshot."""
+    """The row of a model in one snapshot, with its share of the battles."""
 
     sequence: int
     snapshot: str
@@ -27,7 +27,7 @@ class HistoryPointDocument(Document):
 
 
 class HistoryDocument(Document):
-    """A model in every snapshot, oldest first."""
+    """The rows of a model in one view of every snapshot, oldest first."""
 
     model: str
     view: View
@@ -35,7 +35,7 @@ class HistoryDocument(Document):
 
 
 class ModelDocument(Document):
-    """A model: its registry entry, and its rows in the newest snapshot."""
+    """A model: its entry in the registry, and its rows in the views of the newest snapshot."""
 
     model: str
     provider: str | None
@@ -57,7 +57,7 @@ class ModelDocument(Document):
 
 
 class ModelListDocument(Document):
-    """A page of models, by name."""
+    """A page of models, sorted by name."""
 
     rows: list[ModelDocument]
     next: str | None
@@ -79,7 +79,7 @@ class ProviderFactDocument(Document):
 
 
 class ProviderDocument(Document):
-    """What the registry, the votes and the snapshots show about a provider."""
+    """Facts and findings about a provider, from the registry, the votes and the snapshots."""
 
     provider: str
     as_of: str

@@ -6,7 +6,7 @@ from pipeline.api.documents.base import Document
 
 
 class NoticeDocument(Document):
-    """A correction notice: a dated note of a named person on a published snapshot."""
+    """A correction notice: a dated note that a named person added to a published snapshot."""
 
     number: int
     sequence: int = Field(description="The snapshot's sequence number.")

@@ -8,7 +8,7 @@ from pipeline.api.documents.base import Document
 
 
 class OperatorLogEntryDocument(Document):
-    """A row of the operators' log."""
+    """One row of the operators' log: who did what, when and why."""
 
     number: int
     at: str

@@ -1,9 +1,9 @@
-"""The pages, rendered on the server; they work without JavaScript.
+"""The web pages, which are rendered on the server and work without JavaScript.
 
-Laws: text from outside is escaped; a page shows only what the API also returns, and links to it; a page also writes
-every figure of a picture as text.
+Laws: text from votes, registry or people is escaped. A page shows only data that the API also returns, and links to
+that address. Every figure in a picture is also on the page as text.
 
-    page_templates.py      renders templates; how figures are written
+    page_templates.py      renders templates, and formats figures
     board_pages.py         the board, snapshots, moves between snapshots
     model_pages.py         models and providers
     alert_pages.py         alerts and exclusions
@@ -24,7 +24,7 @@ __all__ = ["routes"]
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, app: FastAPI) -> APIRouter:
-    """Return the routes of all pages."""
+    """Return a router with the routes of all pages."""
     router = APIRouter(
         include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(reject_unknown_params)]
     )

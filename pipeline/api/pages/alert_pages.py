@@ -27,7 +27,7 @@ _Kind = Annotated[Literal["", "voter", "model", "provider", "network", "board"],
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
-    """Return the routes of these pages."""
+    """Return a router with the routes of the pages about alerts and exclusions."""
     router = APIRouter()
 
     @router.get("/alerts")

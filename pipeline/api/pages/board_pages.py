@@ -36,7 +36,7 @@ DaysParam = Annotated[float, Query(ge=0, le=36_600, description="Days before the
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
-    """Return the routes of these pages."""
+    """Return a router with the routes of the pages about boards, snapshots and moves."""
     router = APIRouter()
     _add_board_pages(router, reader, templates)
     _add_snapshot_pages(router, reader, templates)

@@ -19,7 +19,7 @@ _ALERTS = 20
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
-    """Return the routes of these pages."""
+    """Return a router with the routes of the pages about models and providers."""
     router = APIRouter()
 
     @router.get("/model")

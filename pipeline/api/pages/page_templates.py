@@ -1,4 +1,4 @@
-"""Renders the Jinja templates, and defines how figures are written."""
+"""Renders the Jinja templates of the pages, and formats figures."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pipeline.audits.facts import format_figure
 from pipeline.vocabulary.visible_text import visible
 
 PAGE_ROWS = 50
-"""Rows on a page of a paginated list."""
+"""The number of rows on one page of a list."""
 
 # Width of a drawn interval in the units of its SVG, and the margin for a mark at either end.
 _WIDTH, _MARGIN = 200.0, 4.0
 
 
 class PageTemplates:
-    """The templates of `pipeline.api`. Text and its hidden characters are escaped; an undefined name is an error.
+    """The templates of the web pages. Text is escaped, hidden characters too. An undefined name raises an error.
 
     Args:
-        appeals: address of a page or a mailbox for appeals; "" for none.
+        appeals: address of a page or a mailbox where voters and providers can appeal; "" for none.
     """
 
     def __init__(self, appeals: str = "") -> None:
@@ -44,29 +44,29 @@ class PageTemplates:
         self._environment.globals |= {"VIEWS": VIEWS, "appeals": appeals, "appeals_link": _link(appeals)}
 
     def page(self, name: str, headers: Mapping[str, str], **values: Any) -> HTMLResponse:
-        """Render the template `name`.html."""
+        """Render the template `name`.html with these values, as a response with these headers."""
         text = self._environment.get_template(f"{name}.html").render(**values)
         return HTMLResponse(text, headers=dict(headers))
 
     def problem(self, _request: Request, document: dict[str, Any]) -> Response:
-        """Render the page of an error."""
+        """Render the page that shows a problem document."""
         return self.page("problem", {}, problem=document)
 
 
 class IntervalScale:
-    """The common scale of the intervals on a page, from `low` to `high` points."""
+    """The horizontal scale on which a page draws all rating intervals, from `low` to `high` points."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, max(high, low + 1.0)
 
     @classmethod
     def covering(cls, rows: Sequence[Mapping[str, Any]]) -> IntervalScale:
-        """Return the scale from the lowest to the highest bound of the rows."""
+        """Return the scale that covers the intervals of these rows."""
         bounds = [row[side] for row in rows for side in ("lower", "upper", "rating")]
         return cls(math.floor(min(bounds, default=0.0)), math.ceil(max(bounds, default=1.0)))
 
     def x(self, points: float) -> str:
-        """Return the SVG coordinate of a rating."""
+        """Return the horizontal SVG coordinate of a rating, as text."""
         return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (points - self.low) / (self.high - self.low):.1f}"
 
 

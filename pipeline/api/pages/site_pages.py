@@ -23,7 +23,7 @@ _FILES = {name: (_STATIC / name).read_bytes() for name in _MEDIA_TYPES}
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, app: FastAPI) -> APIRouter:
-    """Return the routes of these pages and files."""
+    """Return a router with the routes of the list of API addresses, the charts and the static files."""
     router = APIRouter()
 
     @router.get("/api")

@@ -13,7 +13,7 @@ from pipeline.store.read import log_proofs, vote_receipts
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
-    """Return the routes of these pages."""
+    """Return a router with the routes of the pages about verification and receipts."""
     router = APIRouter()
 
     @router.get("/verify")

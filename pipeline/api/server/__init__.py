@@ -1,11 +1,11 @@
 """The HTTP server below the application: uvicorn with limits.
 
-Laws: whatever clients send, or do not send, memory and connections are bounded; a client that sends or reads too slowly
-is disconnected; a new connection may replace an idle one, so that idle clients cannot keep others out; every response
+Laws: memory and connections are bounded, whatever clients send. A client that sends or reads too slowly is
+disconnected. A new connection may replace an idle connection, so idle clients cannot keep others out. Every response
 has the security headers.
 
     http_limits.py   the limits
-    connections.py   the open connections: limits by client, and the end of slow connections
+    connections.py   the table of open connections, which limits clients and closes slow connections
     protocol.py      one connection: uvicorn's protocol with the limits
-    http_server.py   listens, serves, ends; TLS
+    http_server.py   starts and stops the server, with or without TLS
 """

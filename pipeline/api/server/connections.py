@@ -1,4 +1,4 @@
-"""The open connections: limits by client, and the sweep that ends slow connections."""
+"""The table of open connections, which limits the connections of each client and closes slow connections."""
 
 from collections import defaultdict
 from typing import Protocol
@@ -9,25 +9,29 @@ from pipeline.metrics import ApiMetrics
 
 
 class ServedConnection(Protocol):
-    """The methods of a connection that the table calls."""
+    """The attributes and methods of a connection that the table of connections uses."""
 
     address: str
 
     def give_up_place(self) -> None:
-        """Close at once, because another connection takes the place."""
+        """Close the connection at once, since another connection takes its place in the table."""
 
     def sweep(self, now: float) -> None:
         """Close the connection if its client has been too slow."""
 
 
 class ConnectionTable:
-    """The table of open connections. Connections that wait for their client are in the order of waiting.
+    """The table of open connections.
 
-    A connection waits for its client until the last byte of a request, while the client does not read, and after the
-    response.
+    A connection waits for its client in three situations: until the last byte of a request has arrived, while the
+        client
+    does not read the response, and after the response. When the table is full, a new connection replaces the connection
+    that has waited longest.
 
     Args:
-        trusted: trusted proxies, whose connections serve many clients.
+        limits: the limits of the server.
+        trusted: trusted proxies. They have no limit by client, since their connections serve many clients.
+        metrics: the number of open connections, and counters of refused connections.
     """
 
     def __init__(self, limits: HttpLimits, trusted: TrustedProxies, metrics: ApiMetrics) -> None:
@@ -40,11 +44,15 @@ class ConnectionTable:
         self._waiting: dict[ServedConnection, None] = {}
 
     def patience(self, address: str) -> float:
-        """Return for how many seconds a client at this address may read nothing."""
+        """Return the number of seconds for which a client at this address may read nothing."""
         return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
 
     def admit(self, connection: ServedConnection) -> bool:
-        """Admit a new connection, if need be in place of a waiting one; False if all others are answering requests."""
+        """Add a new connection to the table, if necessary in place of a waiting connection.
+
+        Returns:
+            False if there is no place, since all other connections are answering requests.
+        """
         address = connection.address
         client = "" if address in self._trusted else client_of(address)
         if client and self._count[client] >= self.limits.client_connections:
@@ -69,7 +77,7 @@ class ConnectionTable:
         return True
 
     def release(self, connection: ServedConnection) -> None:
-        """Free the place of a connection; a second call does nothing."""
+        """Remove a connection from the table. A second call for the same connection does nothing."""
         client = self._open.pop(connection, None)
         if client is None:
             return
@@ -89,6 +97,6 @@ class ConnectionTable:
         self._waiting.pop(connection, None)
 
     def sweep(self, now: float) -> None:
-        """End connections that are too slow. Called every second."""
+        """Close the connections that are too slow; `now` is the time in seconds. The server calls this every second."""
         for connection in list(self._open):
             connection.sweep(now)

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Limits by connection and by client.
+    """The limits of the HTTP server for connections and clients. Each value is the largest allowed.
 
     Attributes:
-        header_bytes, header_count: size and number of a request's headers, its address included.
-        header_seconds: time from the first byte of a request, or from the connection, to the end of the headers.
+        header_bytes: size of a request's headers in bytes, its address included.
+        header_count: number of a request's headers.
+        header_seconds: time from the first byte of a request, or from the opening of the connection, to the end of the
+            headers.
         body_seconds: time from the end of the headers to the end of the body.
         idle_seconds: time between two requests of a connection.
-        stall_seconds, stall_bytes: a client that reads fewer bytes in this time is disconnected.
-        proxy_stall_seconds: this time for a trusted proxy, which reads in larger pieces.
-        pipelined: number of requests of one connection that wait for the previous request.
-        connections: open connections of all clients.
-        client_connections: open connections of one client; trusted proxies have no such limit.
-        backlog: connections that the kernel accepts before this process does.
+        stall_seconds: time in which a client must read at least `stall_bytes`; otherwise it is disconnected.
+        proxy_stall_seconds: the same time for a trusted proxy, which reads larger pieces less often.
+        stall_bytes: number of bytes that a client must read in `stall_seconds`.
+        pipelined: number of requests of one connection that wait for an earlier request.
+        connections: number of open connections of all clients.
+        client_connections: number of open connections of one client; trusted proxies have no such limit.
+        backlog: number of connections that the kernel accepts before this process does.
     """
 
     header_bytes: int = 32 << 10

@@ -1,4 +1,4 @@
-"""Listens, serves and ends: uvicorn's server with guarded connections, and TLS."""
+"""Runs uvicorn's server with limits for each connection, with or without TLS."""
 
 import asyncio
 import contextlib
@@ -27,10 +27,10 @@ _SWITCH_SECONDS = 0.0005
 
 
 class GuardedServer(uvicorn.Server):
-    """A uvicorn server whose connections have limits.
+    """A uvicorn server whose connections are limited by a `ConnectionTable`.
 
     Args:
-        tls: None for plain HTTP.
+        tls: the TLS context; None for plain HTTP.
     """
 
     def __init__(self, config: uvicorn.Config, table: ConnectionTable, tls: ssl.SSLContext | None) -> None:
@@ -39,7 +39,7 @@ class GuardedServer(uvicorn.Server):
         self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, then listen."""
+        """Start the application, and then listen at the sockets."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(70)  # an unexpected error; 1 is a finding
@@ -55,7 +55,11 @@ class GuardedServer(uvicorn.Server):
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Sweep the connections every second; uvicorn calls this ten times a second."""
+        """Close slow connections once a second. uvicorn calls this method ten times a second.
+
+        Returns:
+            Whether the server must stop.
+        """
         if counter % 10 == 0:
             self._table.sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
@@ -73,7 +77,11 @@ def run(
 
     Args:
         app: an ASGI application.
-        trusted: proxies whose X-Forwarded-For and X-Forwarded-Proto are used.
+        listener: the listening socket.
+        metrics: counters of connections and refused requests.
+        limits: the limits of the server.
+        trusted: proxies whose headers X-Forwarded-For and X-Forwarded-Proto are trusted.
+        tls: the TLS context; None for plain HTTP.
     """
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, server_header=False, ws="none", http="httptools",
@@ -89,10 +97,17 @@ def run(
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
-    """Return a context for TLS 1.2 or later with a certificate chain and its key (PEM files); None without both.
+    """Create a context for TLS 1.2 or later.
+
+    Args:
+        certificate: path of the certificate chain (PEM); "" for none.
+        key: path of its private key (PEM); "" for none.
+
+    Returns:
+        The context; None if neither path is given.
 
     Raises:
-        Usage: only one of the two files is given, or the files do not fit.
+        Usage: only one of the two paths is given, or the key does not belong to the certificate.
     """
     if not certificate and not key:
         return None

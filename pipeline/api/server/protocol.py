@@ -1,6 +1,6 @@
-"""One connection: uvicorn's protocol, with limits in bytes and in time.
+"""One connection of the HTTP server: uvicorn's protocol with limits on bytes and on time.
 
-Not handled: WebSockets, which no route offers.
+Not handled: WebSockets, since no route uses them.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ class _TooLarge(Exception):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that is closed if its client sends too much or too slowly, or reads too slowly.
+    """A connection that is closed if its client sends too much, sends too slowly or reads too slowly.
 
     Attributes:
-        address: address of the peer.
+        address: address of the client or proxy at the other end of the connection.
     """
 
     # As many parameters as uvicorn's own protocol, and the table.
@@ -74,7 +74,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._drained = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Add the connection to the table, or refuse it."""
+        """Add the connection to the table of connections, or close it if the table has no place."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._deadline = self.loop.time() + self._limits.header_seconds
@@ -84,7 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "connections", "every connection is in use; try again")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove the connection from the table, and inform the application, even if further requests wait."""
+        """Remove the connection from the table, and inform the application about the disconnect."""
         self._table.release(self)
         self._drop_requests()
         super().connection_lost(exc)
@@ -130,13 +130,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.time() + self._limits.header_seconds
 
     def on_message_begin(self) -> None:
-        """Begin to count the bytes and the seconds of the headers."""
+        """Start the limits on size and time of the headers."""
         super().on_message_begin()
         if self._phase is not _Phase.HEAD:  # it was sent before the response to the one before
             self._begin_head()
 
     def on_headers_complete(self) -> None:
-        """Check the headers, and begin to count the seconds of the body."""
+        """Check the headers, and start the limit on the time of the body."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self._limits.header_bytes or len(self.headers) > self._limits.header_count:
             raise _TooLarge
@@ -146,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the limits of the request, which is complete."""
+        """Stop the limits of the request, since the request is complete."""
         self._deadline = _NEVER
         if self.cycle.response_complete:
             self._phase = _Phase.WAITING
@@ -156,7 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Mark the connection as waiting for its next request; the body of the answered one may still be arriving."""
+        """Mark the connection as waiting for its client, after a response has been sent."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             if self._phase is _Phase.WHOLE:
@@ -164,19 +164,19 @@ class GuardedProtocol(HttpToolsProtocol):
             self._table.wait(self)
 
     def pause_writing(self) -> None:
-        """Mark the connection as waiting, since its client does not read."""
+        """Mark the connection as waiting for its client, since the client does not read."""
         self._table.wait(self)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Mark the connection as working: the client has read the buffered bytes."""
+        """Mark the connection as answering a request, since the client has read the buffered bytes."""
         self._drained = True
         if self.cycle is not None and not self.cycle.response_complete:
             self._table.work(self)
         super().resume_writing()
 
     def give_up_place(self) -> None:
-        """Close at once."""
+        """Close the connection at once, since another connection takes its place."""
         self._refused = True
         if self._responding or self.transport.get_write_buffer_size():
             self._cut_off()
