@@ -59,7 +59,7 @@ def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
 
 
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Return an alert as `integrity alerts show --json` does: with its history and its newest votes.
+    """Return an alert in the form of `format_alert`, with its history and its newest votes.
 
     An alert about a voter also contains how the voter voted on the models that the evidence names.
 

@@ -1,8 +1,8 @@
 """Arrays as one binary parameter of PostgreSQL.
 
-The driver converts a Python list to text, element by element: for the ids of a batch that costs as much as the query
-itself. Here numpy lays out the binary form (PostgreSQL source, `array_recv`): a header, then the elements, each after
-its length.
+The driver converts a Python list to text, element by element, which takes as long for the ids of a batch as the query
+itself. Here numpy makes the binary form (PostgreSQL source, `array_recv`): a header, then the elements, each preceded
+by its length.
 """
 
 import struct
@@ -37,7 +37,7 @@ class Blobs:
 
 @dataclass(frozen=True, slots=True)
 class Uuids:
-    """A parameter of type uuid[]: 16 bytes an element (V16[n])."""
+    """A parameter of type uuid[], from V16[n]: n elements of 16 bytes."""
 
     values: npt.NDArray[np.void]
 

@@ -1,8 +1,7 @@
-"""PostgreSQL's binary COPY, in and out, laid out by numpy.
+"""Writes and reads rows with PostgreSQL's binary COPY, whose bytes numpy makes and parses.
 
-Rows whose variable fields have the same lengths share one record type, so a block of them is one array. Building
-the stream row by row in Python costs three times as much.
-Format: PostgreSQL documentation, "COPY", section "Binary Format".
+Rows whose fields of variable length have the same lengths form one structured array. Making the bytes row by row in
+Python takes three times as long. Format: PostgreSQL documentation, "COPY", section "Binary Format".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ class _Field:
 
 
 def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
-    """Insert rows, given as columns, as `dialect.load`."""
+    """Insert rows, given as column name → values; see `dialect.load`."""
     n = len(next(iter(columns.values())))
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]

@@ -1,7 +1,7 @@
-"""Lends a connection to one thread, and prevents every other thread from using it meanwhile.
+"""Lends a connection to one thread, and prevents every other thread from using it at the same time.
 
-Law: from `lend` or `lend_to_thread` until the end of the block, a statement of another thread raises `ConnectionLent`
-before it reaches the database. A SQLAlchemy connection and its transaction are not thread-safe.
+A SQLAlchemy connection and its transaction are not thread-safe. Law: within a `with` block of `lend` or
+`lend_to_thread`, a statement of any other thread raises `ConnectionLent` before it reaches the database.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _LOAN = "loan"
 
 
 class ConnectionLent(RuntimeError):
-    """A thread used a connection that is lent to another thread: an error in the calling code."""
+    """A thread used a connection that is lent to another thread. The calling code is wrong."""
 
 
 class Loan:
@@ -33,12 +33,12 @@ class Loan:
 
 
 def guard(engine: Engine) -> None:
-    """Make every connection of an engine check who may use it before each statement."""
+    """Make every connection of an engine check before each statement that the calling thread may use it."""
     sa.event.listen(engine, "before_cursor_execute", lambda connection, *_: _check(connection))
 
 
 def raw_cursor(connection: Connection, **options: Any) -> Any:
-    """Return a cursor of the driver, for work that SQLAlchemy does too slowly.
+    """Return a cursor of the database driver, for work that is too slow with SQLAlchemy.
 
     Raises:
         ConnectionLent: the connection is lent to another thread.
@@ -49,7 +49,7 @@ def raw_cursor(connection: Connection, **options: Any) -> Any:
 
 @contextmanager
 def lend(connection: Connection) -> Iterator[Loan]:
-    """Lend a connection to the thread that calls `Loan.accept`, until the end of the block."""
+    """Within a `with` block, lend a connection to the thread that calls `Loan.accept`."""
     info, loan = connection.info, Loan()
     if _LOAN in info:
         raise ConnectionLent("expected a connection that is free, got one that is lent already: end that loan first")
@@ -64,10 +64,10 @@ def lend(connection: Connection) -> Iterator[Loan]:
 
 @contextmanager
 def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Run work that uses a connection in a thread of its own; the end of the block waits for it.
+    """Within a `with` block, run work that uses a connection in a new thread. The end of the block waits for the work.
 
     Yields:
-        A function that waits for the work, raises what it raised, and gives the connection back to the caller.
+        A function that waits for the work and gives the connection back to the caller. It raises the error of the work.
     """
     with lend(connection) as loan:
 
@@ -90,7 +90,7 @@ def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator
 
 @contextmanager
 def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Do the work at once in the calling thread: a replacement for `lend_to_thread`."""
+    """Do the work at once in the calling thread. Has the interface of `lend_to_thread`, for SQLite."""
     work()
     yield lambda: None
 

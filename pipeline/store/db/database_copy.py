@@ -1,6 +1,7 @@
 """Copies a whole database to a file and back: SQLite's online backup, PostgreSQL's pg_dump and pg_restore.
 
-Laws: a copy is the database as one transaction sees it, while others write; no password is in a program's arguments.
+Laws: a copy is the database as one transaction sees it, even while others write. No password is passed to a program as
+an argument.
 """
 
 import os
@@ -18,7 +19,7 @@ from pipeline.store.db import dialect
 from pipeline.store.db.store_url import shown_url
 
 FILE_NAMES = {"sqlite": "database.sqlite", "postgresql": "database.pgdump"}
-"""Name of the copy in a backup, by kind of database."""
+"""Kind of database → name of the file with its copy in a backup."""
 
 # Secrets that libpq takes from the environment. The others could only be given in the arguments.
 _IN_ENVIRONMENT = {"password": "PGPASSWORD", "passfile": "PGPASSFILE"}
@@ -26,11 +27,13 @@ _NOWHERE = ("sslpassword", "oauth_client_secret")
 
 
 def dump(connection: Connection, to: Path) -> None:
-    """Write the database, as the transaction of this connection sees it, to a new file for its owner alone.
+    """Write a copy of the database, as the transaction of a connection sees it, to a new file.
+
+    Only the owner of the file can read it.
 
     Raises:
         Unavailable: pg_dump is missing or fails.
-        Usage: the file exists, or the store's URL has a secret that pg_dump cannot be given.
+        Usage: the file exists, or the store's URL has a secret that cannot be passed to pg_dump.
     """
     try:
         os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -51,7 +54,7 @@ def restore(engine: Engine, copy: Path) -> None:
     """Write a copy that `dump` made into an empty database.
 
     Raises:
-        Unavailable: pg_restore is missing or fails, after which the database is still empty.
+        Unavailable: pg_restore is missing or fails. The database is then still empty.
         Usage: the database is not empty.
     """
     expect_empty(engine)
@@ -67,10 +70,10 @@ def restore(engine: Engine, copy: Path) -> None:
 
 
 def expect_empty(engine: Engine) -> None:
-    """Check that a database has no tables; a SQLite file must not exist.
+    """Check that a PostgreSQL database has no tables, or that a SQLite file does not exist.
 
     Raises:
-        Usage: it has some.
+        Usage: the database has tables, or the file exists.
     """
     if not dialect.database_exists(engine):
         return
@@ -87,10 +90,10 @@ def expect_empty(engine: Engine) -> None:
 
 
 def expect_programs(engine: Engine, *programs: str) -> None:
-    """Check that the programs that copy this database are here; SQLite needs none.
+    """Check that PostgreSQL's client programs are installed. Does nothing for SQLite, which needs none.
 
     Raises:
-        Unavailable: one is missing.
+        Unavailable: a program is missing.
     """
     for program in programs if dialect.has_server(engine) else ():
         _find(program, engine)

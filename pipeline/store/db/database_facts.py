@@ -9,7 +9,7 @@ from pipeline.store.db import dialect
 
 
 def describe(engine: Engine) -> dict[str, str]:
-    """Return program, version, and on PostgreSQL the encoding and the collation."""
+    """Return the program and the version of a database, for PostgreSQL also its encoding and collation."""
     if not dialect.has_server(engine):
         return {"program": "SQLite", "version": sqlite3.sqlite_version}
     query = (

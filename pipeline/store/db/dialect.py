@@ -1,6 +1,6 @@
-"""What differs between SQLite and PostgreSQL; no other module of the store asks which of the two it uses.
+"""Contains everything that differs between SQLite and PostgreSQL. Other modules call it without testing which is used.
 
-Only PostgreSQL needs statements for locks: a write transaction of SQLite locks the whole database from its start.
+Only PostgreSQL needs statements for locks, because a write transaction of SQLite locks the whole database.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,16 +39,16 @@ _PRAGMAS = (
 
 
 def has_server(database: Connection | Engine) -> bool:
-    """Return True for PostgreSQL: statements run in a server, and a waiting thread leaves the interpreter free.
+    """Return True for PostgreSQL, whose statements run in a server; False for SQLite, which runs in this process.
 
-    SQLite runs in this process and takes the interpreter lock back after every row. A thread of its own would wait for
-    the lock up to 5 ms a row, so SQLite's work is done in line.
+    A thread that waits for a server does not hold the interpreter lock. SQLite takes the lock again after every row, so
+    a second thread would wait up to 5 ms for each row. Work with SQLite is therefore done in the calling thread.
     """
     return database.dialect.name == "postgresql"
 
 
 def create_engine(url: sa.URL, *, worker: bool) -> Engine:
-    """Return an engine. With `worker`, PostgreSQL bounds the time that locks and idle transactions may take."""
+    """Return an SQLAlchemy engine. With `worker`, PostgreSQL limits the time that locks and idle transactions take."""
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
@@ -87,15 +87,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def database_exists(engine: Engine) -> bool:
-    """Return False for a SQLite file that does not exist: connecting would create it."""
+    """Return False for a SQLite file that does not exist, which a connection would create; True otherwise."""
     return has_server(engine) or Path(str(engine.url.database)).exists()
 
 
 def check_encoding(engine: Engine) -> None:
-    """Check that the database can store every name.
+    """Check that the encoding of the database is UTF8, so that it can store every name.
 
     Raises:
-        StoreUnavailable: a PostgreSQL database in another encoding than UTF8.
+        StoreUnavailable: a PostgreSQL database has another encoding.
     """
     if not has_server(engine):
         return
@@ -109,7 +109,7 @@ def check_encoding(engine: Engine) -> None:
 
 
 def is_read_only(error: DBAPIError) -> bool:
-    """Return whether a database refused a statement because it, its file or this transaction is read-only."""
+    """Return whether a statement failed because the database, its file or the transaction is read-only."""
     return getattr(error.orig, "sqlstate", None) == _READ_ONLY or "readonly database" in str(error.orig)
 
 
@@ -119,7 +119,7 @@ def is_no_database(error: DBAPIError) -> bool:
 
 
 def read_options(engine: Engine) -> dict[str, Any]:
-    """Return the execution options of a transaction that only reads and sees one moment."""
+    """Return SQLAlchemy's execution options for a transaction that only reads, and sees the data of one moment."""
     return {"readonly": True, **({"isolation_level": "REPEATABLE READ"} if has_server(engine) else {})}
 
 
@@ -130,7 +130,7 @@ def execute_on_server(connection: Connection, statement: str, parameters: Mappin
 
 
 def may_read(connection: Connection, table: str, column: str) -> bool:
-    """Return whether the role of this connection may read a column; a SQLite store has no roles."""
+    """Return whether the database role of this connection may read a column. Always True in SQLite, without roles."""
     if not has_server(connection):
         return True
     query = sa.text("SELECT has_column_privilege(CAST(:table AS text), CAST(:column AS text), 'SELECT')")
@@ -138,7 +138,7 @@ def may_read(connection: Connection, table: str, column: str) -> bool:
 
 
 def lock(connection: Connection, number: int) -> None:
-    """Take the lock of this number until the end of this transaction; wait while another transaction has it."""
+    """Wait for the lock with this number, and hold it until the end of the transaction."""
     execute_on_server(connection, "SELECT pg_advisory_xact_lock(:number)", {"number": number})
 
 
@@ -148,17 +148,17 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
-    """Return an INSERT … ON CONFLICT DO NOTHING for conflicts of the columns `unique`, by default of any columns.
+    """Return an INSERT that ignores a row if its values in the columns `unique` exist already.
 
-    Name the columns if the database numbers another column: a sequence that was set back conflicts too, and such a row
-    must fail, to be tried again.
+    Without `unique`, conflicts in any column are ignored. Name the columns if the database numbers another column: if
+    its sequence was set back, the new number conflicts, and the row must fail and be tried again, not be ignored.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement
 
 
 def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[dict[str, Any]]) -> None:
-    """Insert rows, or replace the rows with the same keys."""
+    """Insert rows, or replace stored rows that have the same values in the columns `keys`."""
     if not rows:
         return
     statement = insert(connection, table)
@@ -167,10 +167,10 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as columns of one length. An int64 column that may be NULL is a masked array.
+    """Insert many rows, given as column name → values. An int64 column with NULLs is a masked array.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: a row's key is taken (PostgreSQL and SQLite alike).
+        sqlalchemy.exc.IntegrityError: a row with the same key exists.
     """
     if not len(next(iter(columns.values()))):
         return
@@ -183,9 +183,10 @@ def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_c
 
 
 def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int) -> Iterator[Int64]:
-    """Yield the rows of a query for whole numbers, none of them NULL, as int64[columns, at most `block_rows`].
+    """Yield the rows of a query in blocks int64[columns, rows] of at most `block_rows` rows.
 
-    Straight from the driver: SQLAlchemy's rows cost 15 µs each, twenty times as much as their numbers.
+    All values must be whole numbers, and none NULL. The driver is used directly: a row through SQLAlchemy takes 15 µs,
+    twenty times as long as its numbers.
     """
     text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
     types = [column.type for column in query.selected_columns]
@@ -205,10 +206,10 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:
-    """Return a condition "this column is one of these", in driver SQL, and its parameters.
+    """Return an SQL condition that a column has one of some values, and its parameters, in the form of the driver.
 
-    The values are V16[n] for 16-byte keys, or whole numbers. PostgreSQL takes all values as one array; SQLite takes one
-    parameter for each, `CHUNK` at most. A `partition_no` becomes part of the condition.
+    The values are V16[n] for keys of 16 bytes, or whole numbers; SQLite accepts at most CHUNK values. If `partition_no`
+    is given, the row must also have this number in its column `partition_no`.
     """
     many: tuple[Any, ...]
     if has_server(connection):
@@ -224,14 +225,14 @@ def any_of(
 
 
 def key_bytes(connection: Connection, column: str) -> str:
-    """Return an expression for a 16-byte key as bytes; PostgreSQL stores the key as a uuid."""
+    """Return an SQL expression for a key of 16 bytes as bytes. PostgreSQL stores such a key as a uuid."""
     return f'uuid_send("{column}")' if has_server(connection) else f'"{column}"'
 
 
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Return columns of the existing rows at these (partition_no, offset), in the same order."""
+    """Return the given columns of the rows at these (partition_no, offset), in the same order. All rows must exist."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]
@@ -244,7 +245,10 @@ def rows_at(
 
 
 def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, bytes]]) -> tuple[str, Any]:
-    """Return the source of an INSERT of rows (first, number, bytes), in driver SQL, and its parameters."""
+    """Return the SQL source of an INSERT of rows (first, number, bytes), and its parameters, in the driver's form.
+
+    `first` is the same for all rows; `rows` are the other two columns.
+    """
     if not has_server(connection):
         return "VALUES (?, ?, ?)", [(first, number, blob) for number, blob in rows]
     numbers = BigIntegers(np.array([number for number, _ in rows], dtype=np.int64))
@@ -252,11 +256,16 @@ def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, byt
 
 
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
-    """Return a query, in driver SQL, for all votes of a partition's [first, end) as one text in CSV, as bytes or NULL.
+    """Return a query that returns a range of a table's rows as one value: a CSV text as bytes, NULL without rows.
 
-    Rows through a driver, value by value or line by line, cost more than all the hashing of a seal. Parameters:
-    partition_no, first, end. `columns` is name → integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer
-    or maybe_bytes (hexadecimal digits); the last two may be NULL, which is an empty field.
+    The query is in the form of the driver and has the parameters partition_no, first offset and end offset. One value
+    is used, because fetching rows through a driver takes longer than all the hashing of a seal.
+
+    Args:
+        connection: the connection.
+        columns: name → kind: integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer or maybe_bytes
+            (hexadecimal digits). The last two kinds may be NULL, which gives an empty field.
+        table: name of the table.
     """
     if has_server(connection):
         forms = {
@@ -283,7 +292,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:
-    """Return the single bytes value of a query in driver SQL; empty for NULL."""
+    """Return the bytes that are the only value of a query in the form of the driver; b"" for NULL."""
     cursor = raw_cursor(connection, **({"binary": True} if has_server(connection) else {}))
     (data,) = cursor.execute(query, parameters).fetchone()
     cursor.close()

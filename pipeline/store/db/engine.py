@@ -1,8 +1,8 @@
-"""Opens a store: migrates it, checks its key, and gives out transactions.
+"""Opens a store: migrates it, checks its voter key, and opens transactions.
 
-Laws: a store is migrated before it is used, by one process at a time; a write transaction takes its lock at the
-beginning (SQLite: BEGIN IMMEDIATE), so it never fails half-way because of another writer; a store opens only with the
-pseudonym key that it was made with.
+Laws: a store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its lock at
+the beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with the voter
+key with which it was made.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ class Store:
     """A store that is open and migrated.
 
     Attributes:
-        url: URL as given, without a password.
-        voter_key: the key of the pseudonyms; empty in a process that was opened without it.
-        store_id: 16 hexadecimal digits, made with the store.
+        engine: SQLAlchemy's engine of the database.
+        url: the store's URL without secrets.
+        voter_key: the voter key; b"" if the store was opened without it.
+        store_id: 16 random hexadecimal digits that identify the store.
+        key_folder: folder of the store's key files.
         files: the files of the store's public ledger.
     """
 
@@ -56,19 +58,20 @@ class Store:
         worker: bool = False,
         with_key: bool = True,
     ) -> Store:
-        """Open a store; create or migrate it first where needed.
+        """Open a store; create or migrate it first if necessary.
 
         Args:
             url: postgresql://…, sqlite:///FILE, or simply a file.
-            ledger_folder: the folder of its public ledger; several stores may share one.
-            voter_key: the key of the pseudonyms; default: the key file of the store.
+            key_folder: the folder of the key files.
+            ledger_folder: the folder of the public ledger; several stores may share one.
+            voter_key: the voter key; default: the key file of the store.
             create: create a missing store; otherwise a missing store is an error.
-            worker: bound the time that locks and idle transactions may take.
-            with_key: whether to read the voter key; without it the store must exist, and nothing can be pseudonymised.
+            worker: limit the time that locks and idle transactions may take.
+            with_key: read the voter key. Without it the store must exist, and `pseudonym` does not work.
 
         Raises:
             StoreUnavailable: the database does not answer, or there is no store.
-            MissingKey: the store was made with a key that is not here.
+            MissingKey: the voter key with which the store was made is missing.
         """
         parsed = parse_url(url)
         engine = dialect.create_engine(parsed, worker=worker)
@@ -90,34 +93,37 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that writes; commit it at the end, roll it back on any error."""
+        """Open a transaction that may write, for a `with` block. It is rolled back if the block raises an error."""
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that only reads and sees one moment."""
+        """Open a transaction that only reads, for a `with` block. All its queries see the data of one moment."""
         options = dialect.read_options(self.engine)
         with self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     def pseudonym(self, voter_id: str) -> int:
-        """Return a voter's pseudonym in this store.
+        """Return the pseudonym that a voter id has in this store.
 
         Raises:
-            MissingKey: the store was opened without the key.
+            MissingKey: the store was opened without the voter key.
         """
         if not self.voter_key:
             raise MissingKey("expected the voter key, got none: this process works without it")
         return pseudonym(self.voter_key, voter_id)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections to the database."""
         self.engine.dispose()
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Return True if the same transaction may succeed when tried again: after a lost connection, a lock or a race."""
+    """Return whether a transaction that failed may succeed if it is run again.
+
+    This is so after a lost connection, a wait for a lock, or a conflict with another transaction.
+    """
     code = getattr(error.orig, "sqlstate", None)
     if dialect.is_read_only(error):
         return False
@@ -127,7 +133,12 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 def explain(error: DBAPIError, store: str) -> IntegrityError:
-    """Return an error of the database as one that says what a person can do."""
+    """Return the error to raise for an error of the database. Its message says what a person can do.
+
+    Args:
+        error: the error of the database.
+        store: the store's URL without secrets.
+    """
     said = str(error.orig).strip()
     if dialect.is_read_only(error):
         return StoreUnavailable(
@@ -169,7 +180,7 @@ def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[byte
 
 
 def read_key_check(connection: Connection) -> str | None:
-    """Return the check of the voter key that a store was made with, None for a new store."""
+    """Return the stored `key_check` of the voter key with which a store was made, None for a new store."""
     m = schema.meta.c
     found: str | None = connection.scalar(sa.select(m.value).where(m.name == "voter_key_check"))
     return found
@@ -192,5 +203,5 @@ def _read_id(engine: Engine) -> str:
 
 
 def key_check(key: bytes) -> str:
-    """Return what a store keeps of its voter key, to recognise it."""
+    """Return a hash of a voter key, which a store keeps so that it recognises the key."""
     return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()

@@ -1,7 +1,7 @@
-"""The key files of a store: 32 random bytes each in hexadecimal digits, readable by their owner alone.
+"""The key files of a store. Each has 32 random bytes in hexadecimal digits, and only its owner can read it.
 
-`voter.key` makes the pseudonyms. `ledger.key` signs snapshots. After a rotation `ledger-before.key` holds the previous
-key until a snapshot is signed by both.
+Pseudonyms are computed with `voter.key`. Snapshots are signed with `ledger.key`. After a rotation, the previous key is
+in `ledger-before.key` until a snapshot is signed by both keys.
 """
 
 import os
@@ -40,7 +40,7 @@ def create(folder: Path, name: str = VOTER_KEY) -> bytes:
 
 
 def rotate(folder: Path) -> bytes:
-    """Create a new key that signs snapshots; the old key stays until both have signed a snapshot.
+    """Create a new key that signs snapshots, and return it. The previous key stays until a snapshot is signed by both.
 
     Raises:
         FileExistsError: no snapshot was signed since the last rotation.
@@ -54,7 +54,7 @@ def rotate(folder: Path) -> bytes:
 
 
 def delete_previous(folder: Path) -> None:
-    """Delete the previous key, once a snapshot is signed by both."""
+    """Delete the previous key. Call this after a snapshot was signed by both keys."""
     (folder / PREVIOUS_LEDGER_KEY).unlink(missing_ok=True)
 
 

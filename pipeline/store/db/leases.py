@@ -8,7 +8,18 @@ from pipeline.vocabulary.time import SECOND
 
 
 def acquire(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
-    """Acquire or renew a lease. Return False if another owner has an unexpired lease."""
+    """Acquire or renew a lease.
+
+    Args:
+        connection: the transaction.
+        name: name of the lease.
+        owner: name of this process.
+        now: present time in microseconds since 1970 UTC.
+        seconds: time after which the lease expires.
+
+    Returns:
+        False if another owner has a lease that has not expired.
+    """
     c = schema.lease.c
     until = now + int(seconds * SECOND)
     statement = dialect.insert(connection, schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)
@@ -23,7 +34,7 @@ def acquire(connection: Connection, name: str, owner: str, now: int, seconds: fl
 
 
 def holder(connection: Connection, name: str) -> str | None:
-    """Return the owner of a lease, even if the lease has expired."""
+    """Return the owner of a lease, even if the lease has expired; None if nobody has it."""
     found: str | None = connection.scalar(sa.select(schema.lease.c.owner).where(schema.lease.c.name == name))
     return found
 

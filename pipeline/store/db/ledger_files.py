@@ -1,10 +1,11 @@
 """The files of the public ledger: segments and bundle files by their SHA-256, hashes of the log, signed heads.
 
-Laws: a file is complete or absent (a draft is renamed); a file that a row names is flushed before the row is committed.
+Laws: a file is complete or absent, because it is written under another name and then renamed. A file that a row names
+is flushed to the disk before the row is committed.
 
-The hashes of a level of the log are one file, and a tile is a part of that file: one file for each tile would be four
-thousand files for a million leaves, and cost more than hashing them. Hashes come from committed leaves alone, so two
-writers write the same bytes. Missing hashes are computed again from the segments, so hashes are not flushed.
+All hashes of a level of the log are in one file, and a tile is a range of this file. One file for each tile would be
+four thousand files for a million leaves. Hashes are computed from committed leaves only, so two writers write the same
+bytes. Hashes are not flushed, because missing hashes can be computed again from the segments.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ class LedgerFiles:
         return digest
 
     def draft(self) -> DraftFile:
-        """Return a new file that is stored when it is complete."""
+        """Return a new file, which readers find only after `keep` or `rename`."""
         return DraftFile(self)
 
     def delete_old_drafts(self) -> None:
-        """Delete drafts that killed processes left."""
+        """Delete drafts that are older than an hour, which killed processes left."""
         for path in self.folder.glob(f"{_DRAFT}*"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _MAX_DRAFT_AGE:
                     path.unlink()
 
     def get(self, digest: str) -> bytes:
-        """Return the content of a file, which is not checked.
+        """Return the content of the file with this SHA-256. The content is not checked.
 
         Raises:
             Unavailable: the file is missing.
@@ -65,11 +66,16 @@ class LedgerFiles:
         return _read(self.path(digest))
 
     def path(self, digest: str) -> Path:
-        """Return the path of a file."""
+        """Return the path of the file with this SHA-256, whether it exists or not."""
         return self.folder / "files" / digest[:2] / digest
 
     def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
-        """Write hashes, 32 bytes each, of a level (0: leaf hashes, 1: roots of 256 leaves, …), from index `first` on.
+        """Write hashes of a level of tiles.
+
+        Args:
+            level: 0 for leaf hashes, 1 for roots of 256 leaves, and so on.
+            first: index in the level of the first hash.
+            hashes: 32·n bytes.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -93,7 +99,7 @@ class LedgerFiles:
         return self.get_hashes(tile.level, tile.index * FULL, tile.width)
 
     def get_hashes(self, level: int, first: int, number: int) -> bytes:
-        """Return hashes of a level of tiles, from index `first` on.
+        """Return `number` hashes of a level of tiles, from index `first` on, 32·n bytes.
 
         Raises:
             Unavailable: some of the hashes are missing.
@@ -113,12 +119,12 @@ class LedgerFiles:
         return found
 
     def delete_hashes(self) -> None:
-        """Delete the hashes of the log; they are computed again from the segments."""
+        """Delete the stored hashes of the log. They can be computed again from the segments."""
         for path in (self.folder / "votes").glob("level-*"):
             path.unlink(missing_ok=True)
 
     def leaf_count(self) -> int:
-        """Return the number of leaf hashes stored."""
+        """Return the number of stored leaf hashes."""
         try:
             return self.level_path(0).stat().st_size // WIDTH
         except OSError:
@@ -129,7 +135,7 @@ class LedgerFiles:
         return self.folder / "votes" / f"level-{level}"
 
     def put_head(self, sequence: int, checkpoint: bytes) -> None:
-        """Store a signed head as a file: a database that is restored from a backup may no longer have that head.
+        """Store a signed head as a file, because a database restored from a backup may not have this head any more.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -137,11 +143,11 @@ class LedgerFiles:
         self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint)
 
     def has_head(self, sequence: int) -> bool:
-        """Return True if there is a head of this sequence number."""
+        """Return whether the head of the snapshot with this number is stored as a file."""
         return (self.folder / "heads" / f"{sequence:09d}").exists()
 
     def heads(self) -> dict[int, bytes]:
-        """Return every stored head, by sequence number."""
+        """Return number of a snapshot → its signed head, for all stored heads."""
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 
@@ -155,7 +161,7 @@ class LedgerFiles:
 
 
 class DraftFile(io.RawIOBase):
-    """A file that readers find only when it is complete. It is created with the first byte."""
+    """A file that readers find only after `keep` or `rename`. It is created when the first bytes are written."""
 
     def __init__(self, files: LedgerFiles) -> None:
         self._files = files
@@ -184,7 +190,7 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(self._path, error) from error
 
     def keep(self) -> str:
-        """Store the file under its SHA-256, and return that.
+        """Store the file under its SHA-256, and return this digest.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -195,7 +201,7 @@ class DraftFile(io.RawIOBase):
         return digest
 
     def rename(self, path: Path) -> None:
-        """Store the file at a path of the ledger.
+        """Store the file at a path in the folder of the ledger.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -214,7 +220,7 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(path, error) from error
 
     def discard(self) -> None:
-        """Delete the draft unless it was stored."""
+        """Delete the file if it was not stored by `keep` or `rename`."""
         if self._file is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)

@@ -1,12 +1,12 @@
-"""Brings a store to this version's tables, with Alembic.
+"""Upgrades the tables of a store to this version, with Alembic.
 
-Laws: a store is migrated in one transaction, on both databases; of processes that open a store at once, one migrates
-and the others wait. A migration runs no other code of the pipeline: where data computed from votes changes its form,
-the migration leaves a mark, and a job computes the data again. For windows it executes
+Laws: a store is migrated in one transaction, on both databases. If several processes open a store at once, one migrates
+it and the others wait. A migration runs no other code of the pipeline. If it changes the form of data that are computed
+from votes, it only marks these data as stale, and a job computes them again. To mark window counts, it executes
 
     INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
 
-and `integrity migrate` rebuilds them (`jobs.rebuild_windows`).
+and `integrity migrate` then rebuilds the window counts (`jobs.rebuild_windows`).
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline.store.db import dialect
 from pipeline.store.db.store_url import shown_url
 
 NEWEST = "0008"
-"""The version that this code is written for; a test compares it with the migrations."""
+"""The version of the tables that this code uses: the revision of the last migration."""
 
 # 0002 is no migration of this code, and is restamped as the base.
 _RESTAMPED, _BASE = "0002", "0003"
@@ -32,7 +32,7 @@ _NOT_OURS = "42501"
 
 
 def exists(engine: Engine) -> bool:
-    """Return True if there is a store of any version."""
+    """Return whether the database contains a store, of any version."""
     if not dialect.database_exists(engine):
         return False
     with engine.connect() as connection:
@@ -63,10 +63,14 @@ def upgrade(engine: Engine) -> None:
 
 
 def expect_upgradable(found: str | None, where: str) -> None:
-    """Check that this code can use tables of a version, or bring them up to date.
+    """Check that this code can use the tables of a version, or upgrade them.
+
+    Args:
+        found: version of the tables, None for an empty database.
+        where: the store's URL, for messages.
 
     Raises:
-        StoreUnavailable: it cannot.
+        StoreUnavailable: it can neither use nor upgrade them.
     """
     if found not in (*_UPGRADABLE, NEWEST):
         raise StoreUnavailable(f"{where}: {_refusal(str(found))}")

@@ -1,4 +1,4 @@
-"""An order of names that does not depend on the database's collation."""
+"""Sorts names in the same order in every database, whatever its collation is."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class CodePointOrder(FunctionElement[str]):
-    """A text column that sorts by code points: SQLite's own order, which few collations of PostgreSQL have."""
+    """An SQL expression that sorts a text column by Unicode code points, as SQLite does by default."""
 
     inherit_cache = True
 

@@ -1,4 +1,4 @@
-"""Parses and shows the URLs of stores. No message repeats a password."""
+"""Parses the URLs of stores, and shows them without secrets. No message contains a password."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +14,10 @@ _EXPECTED = "postgresql://USER@HOST:PORT/DATABASE, sqlite:///FILE or a file"
 
 
 def parse_url(url: str) -> sa.URL:
-    """Return a store's URL; a bare path is a SQLite file.
+    """Parse a store's URL. A path without a scheme is a SQLite file.
 
     Raises:
-        Usage: neither SQLite nor PostgreSQL.
+        Usage: the text is not a URL of SQLite or PostgreSQL, or the SQLite store is in memory.
     """
     if "://" not in url:
         return sa.URL.create("sqlite", database=str(Path(url).expanduser()))
@@ -41,7 +41,7 @@ def parse_url(url: str) -> sa.URL:
 
 
 def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> str:
-    """Return a PostgreSQL URL with parameters and a password that it does not have itself; another URL as it is."""
+    """Add parameters and a password to a PostgreSQL URL, unless it has them already; return other URLs unchanged."""
     parsed = parse_url(url)
     more = {name: value for name, value in parameters.items() if value and name not in parsed.query}
     if parsed.get_backend_name() != "postgresql":
@@ -52,6 +52,6 @@ def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> s
 
 
 def shown_url(url: sa.URL) -> str:
-    """Return a URL as people may see it."""
+    """Return a URL as text in which passwords and other secrets are replaced by `***`."""
     hidden = {name: "***" for name in _SECRET_PARAMETERS if name in url.query}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)

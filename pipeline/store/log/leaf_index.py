@@ -1,8 +1,8 @@
-"""Index between votes and leaves of the log: (partition, offset) → leaf, and back.
+"""Finds the leaf of a vote in the log, and the vote of a leaf.
 
-Law: a leaf is found by arithmetic over the ranges of segments, never by reading votes: a refresh that excludes votes of
-an old log looks up their leaves, and its cost must not grow with the log. Some offsets have no vote (duplicates,
-rejects, transaction markers), so a range stores the runs of offsets that have a vote.
+Law: a leaf is computed from the ranges of offsets in the segments, never by reading votes, so the time of a look-up
+does not grow with the log. Some offsets have no vote (duplicates, rejects, transaction markers), so a range stores its
+runs: intervals of consecutive offsets that all have a vote.
 """
 
 import zlib
@@ -20,7 +20,15 @@ from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 
 def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
-    """Return sorted offsets of [first, end) as packed runs (first offset, length); None if every offset is there."""
+    """Pack sorted offsets as runs (first offset, length).
+
+    Args:
+        offsets: int64[n], sorted offsets within [first, end).
+        first, end: the range.
+
+    Returns:
+        The packed runs, or None if every offset of the range is in `offsets`.
+    """
     if len(offsets) == end - first:
         return None
     cut = np.flatnonzero(np.diff(offsets) != 1) + 1
@@ -30,7 +38,7 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
 
 
 def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
-    """Return position → leaf for those of the given positions that are sealed and have a vote."""
+    """Return (partition, offset) → index of the leaf. Positions that are not sealed or have no vote are left out."""
     wanted: dict[int, list[int]] = {}
     for part, offset in set(positions):
         wanted.setdefault(part, []).append(offset)
@@ -41,7 +49,7 @@ def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VotePosition]:
-    """Return leaf → position of its vote. Retractions and leaves that do not exist are left out."""
+    """Return index of a leaf → (partition, offset) of its vote. Leaves without a vote are left out."""
     asked = np.array(sorted(set(leaves)), dtype=np.int64)
     r = schema.segment_range.c
     known = connection.execute(
@@ -68,7 +76,7 @@ def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VoteP
 
 
 def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
-    """Return partition → the next offset to seal, as it was when the log had this size."""
+    """Return the store's number of a partition → its next offset to seal when the log had `log_size` leaves."""
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, sa.func.max(r.next_offset))
@@ -80,7 +88,12 @@ def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
 
 
 def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
-    """Return True if packed runs are exactly these offsets of [first, end), whatever version of zlib packed them."""
+    """Return whether packed runs are exactly these offsets, even if another version of zlib packed them.
+
+    Args:
+        packed: the result of `pack_runs`.
+        offsets, first, end: as in `pack_runs`.
+    """
     if packed is None:
         return len(offsets) == end - first
     expected = pack_runs(offsets, first, end)

@@ -1,7 +1,7 @@
 """The snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
 
-Laws: rows are appended in the order of their sequence numbers, by the transaction that holds the publication lock; no
-row changes.
+Laws: rows are appended in the order of their sequence numbers, by the transaction that holds the publication lock. A
+row never changes.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ _COLUMNS = ("sequence", "snapshot_id", "sha256", "body", "checkpoint", "votes_ch
 
 @dataclass(frozen=True, slots=True)
 class SignedManifest:
-    """A leaf of the snapshot log, and the heads signed with it.
+    """A manifest, which is a leaf of the snapshot log, and the heads that were signed when it was published.
 
     Attributes:
         sequence: number of the snapshot and of its leaf in the log, 1 for the first.
         snapshot_id: id of the snapshot in the store.
         sha256: SHA-256 of the manifest.
         body: the manifest's bytes.
-        checkpoint: the signed head of the snapshot log, as the operator signed it.
+        checkpoint: the head of the snapshot log, signed by the operator alone.
         votes_checkpoint: the signed head of the vote log that the snapshot rates.
     """
 
@@ -39,7 +39,7 @@ class SignedManifest:
 
 
 def append(connection: Connection, signed: SignedManifest, leaf: bytes) -> None:
-    """Append a manifest with its leaf hash."""
+    """Append a manifest to the snapshot log. `leaf` is its leaf hash."""
     row = {name: getattr(signed, name) for name in _COLUMNS}
     connection.execute(schema.manifest.insert(), {**row, "leaf": leaf})
 
@@ -62,7 +62,7 @@ def find_by_snapshot(connection: Connection, snapshot_id: str) -> SignedManifest
     """Return the manifest of a published snapshot.
 
     Raises:
-        VerificationFailed: the snapshot has no manifest, though both are written in one transaction.
+        VerificationFailed: the snapshot has no manifest, although both are written in one transaction.
     """
     m = schema.manifest.c
     row = connection.execute(
@@ -87,7 +87,14 @@ def read_all(connection: Connection) -> Iterator[SignedManifest]:
 
 
 def add_cosignature(connection: Connection, sequence: int, witness: str, line: bytes) -> None:
-    """Store a witness's signature line for the checkpoint of a sequence number, unless there already is one."""
+    """Store a witness's signature line for a checkpoint, unless a line of this witness is already stored.
+
+    Args:
+        connection: the transaction.
+        sequence: number of the snapshot whose checkpoint the witness signed.
+        witness: name of the witness.
+        line: the signature line.
+    """
     c = schema.cosignature.c
     known = connection.scalar(sa.select(c.line).where(c.sequence == sequence, c.witness == witness))
     if known is None:
@@ -95,7 +102,7 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 
 
 def read_cosignatures(connection: Connection, sequence: int) -> bytes:
-    """Return the signature lines of all witnesses for the checkpoint of a sequence number."""
+    """Return the signature lines of all witnesses for the checkpoint of the snapshot with this number."""
     c = schema.cosignature.c
     lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(CodePointOrder(c.witness)))
     return b"".join(bytes(one) for one in lines)

@@ -1,8 +1,8 @@
-"""Retracts votes: from the next seal on they count in no view.
+"""Retracts votes. A retracted vote counts in no view from the next seal on.
 
-Laws: a retraction has a reason and a name, and is a leaf of the public log; the vote's own leaf stays; a vote is
-retracted once, and only after it was sealed. Exclusions are for doubtful votes; retractions are for votes that must
-never have been counted: cast by a test, published by mistake, withdrawn by the voter.
+Laws: a retraction has a reason and a name, and is a leaf of the public log. The leaf of the vote stays. A vote is
+retracted at most once, and only after it was sealed. Exclusions are for doubtful votes. Retractions are for votes that
+should never have counted: cast by a test, published by mistake, or withdrawn by the voter.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from pipeline.store.log import leaf_index
 from pipeline.store.votes.ingest import VotePosition
 
 Cell = tuple[int, int, int, int]
-"""model_a, model_b, outcome, fate"""
+"""(model_a, model_b, outcome, fate) of a vote: the key under which sealed votes are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class PendingRetraction:
 
     Attributes:
         number: number of the retraction.
-        vote_id: the vote that is retracted.
-        retracts: leaf of that vote.
+        vote_id: id of the retracted vote.
+        retracts: index of the vote's leaf.
         reason: why the vote is retracted.
         at: time of the retraction, microseconds since 1970 UTC.
-        cell: model_a, model_b, outcome and fate of the vote, which no longer counts.
+        cell: (model_a, model_b, outcome, fate) of the vote.
     """
 
     number: int
@@ -46,10 +46,18 @@ class PendingRetraction:
 
 
 def retract(connection: Connection, position: VotePosition, vote_id: str, reason: str, name: str, now: int) -> int:
-    """Retract a vote; return its leaf.
+    """Retract a vote; return the index of its leaf.
+
+    Args:
+        connection: the transaction.
+        position: (partition, offset) of the vote.
+        vote_id: id of the vote.
+        reason, name: why it is retracted, and by whom. The reason becomes public.
+        now: present time in microseconds since 1970 UTC.
 
     Raises:
-        Usage: no reason or no name, the vote is not in the log yet, or it was retracted before.
+        Usage: reason or name is empty, the reason is too long, the vote is not in the log yet, or it was retracted
+            before.
     """
     if not reason.strip() or not name.strip():
         raise Usage("expected a reason and a name: nothing is retracted without both")
@@ -92,18 +100,18 @@ def read_pending(connection: Connection) -> list[PendingRetraction]:
 
 
 def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction], first: int) -> None:
-    """Number the leaves of the retractions, from `first` on, and store these numbers."""
+    """Store the leaf indices of retractions: `first` for the first retraction, and so on."""
     r = schema.retraction.c
     for at, one in enumerate(retractions):
         connection.execute(sa.update(schema.retraction).where(r.retraction_no == one.number).values(leaf=first + at))
 
 
 RetractionRow = tuple[int, str, int, str, int]
-"""Leaf, vote id, the leaf that is retracted, reason, time."""
+"""(index of the retraction's leaf, id of the vote, index of the vote's leaf, reason, time)"""
 
 
 def build_leaves(rows: list[RetractionRow]) -> pa.Table:
-    """Return the leaves of retractions."""
+    """Return the leaves of retractions, a table with `leaf.SCHEMA`."""
     return leaf.retraction_rows(
         [row[1] for row in rows],
         np.array([row[4] for row in rows], dtype=np.int64),
@@ -113,7 +121,7 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
 
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
-    """Return the cells (model_a, model_b, outcome, fate) of the votes retracted in [first, end) of the log."""
+    """Return (model_a, model_b, outcome, fate) of the votes that leaves [first, end) of the log retract."""
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(v.model_a, v.model_b, v.outcome, v.fate)
@@ -124,14 +132,17 @@ def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[RetractionRow]:
-    """Return the retractions in [first, end) of the log."""
+    """Return the retractions among the leaves [first, end) of the log."""
     r = schema.retraction.c
     query = sa.select(r.leaf, r.vote_id, r.retracts, r.reason, r.at).where(r.leaf >= first, r.leaf < end)
     return [tuple(row) for row in connection.execute(query.order_by(r.leaf))]
 
 
 def retracted_positions(connection: Connection, log_size: int | None) -> set[VotePosition]:
-    """Return the positions of votes retracted in the log of this size; None: after all pending are sealed."""
+    """Return (partition, offset) of the votes that the first `log_size` leaves retract.
+
+    If `log_size` is None, votes with a pending retraction are included.
+    """
     r = schema.retraction.c
     query = sa.select(r.partition_no, r.offset)
     rows = connection.execute(query if log_size is None else query.where(r.leaf < log_size))

@@ -1,7 +1,7 @@
-"""Verifies the public log against the stored votes: builds every leaf again from its row and compares.
+"""Verifies the public log against the stored votes: builds every leaf again from its vote and compares the two.
 
-Laws: a row that was changed, removed or added is named with its leaf, its partition and its offset; a vote whose
-private fields were erased is compared by the public part of its leaf; no other difference is accepted.
+Laws: the error for a vote that was changed, removed or added names its leaf, partition and offset. Of a vote whose
+private fields were erased, only the public part of the leaf is compared. No other difference is accepted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ERASED = bytes(WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class ReverifiedLog:
-    """How much of the log was compared.
+    """How many leaves of the log were verified.
 
     Attributes:
         segments: number of segments.
@@ -44,10 +44,10 @@ class ReverifiedLog:
 
 
 def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
-    """Compare every segment, its file, counts and root with the votes.
+    """Compare every segment with the stored votes: its leaves, file, counts and root.
 
     Raises:
-        Refuted: names the leaf, or the segment, that is wrong.
+        Refuted: names the leaf or the segment that is wrong.
         Unavailable: a file of the ledger is missing.
     """
     names, frontier = vote_leaves.LeafNames.load(connection), Frontier()

@@ -1,7 +1,7 @@
-"""Counts of sealed votes by pair, outcome and fate, which a refresh reads instead of votes.
+"""Counts of sealed votes by pair of models, outcome and fate. A refresh reads these counts instead of the votes.
 
-Law: the stored total is the sum of the segments' counts (`total_matches_segments`), so a refresh costs as little after
-years as on the first day. The total changes only under the lock of the seal.
+Laws: the stored total is the sum of the counts of all segments (`total_matches_segments`). It changes only under the
+lock of the seal. The time to read it does not grow with the number of votes.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,10 @@ class SealedCounts:
     """The counts of sealed votes that a refresh needs.
 
     Attributes:
-        pairs: int64[n, 5], model_a, model_b, outcome, fate, votes; votes are negative where more were retracted.
-        ties: int64[4], sums over voters Σn, Σk, Σn(n−1), Σk(k−1), where a voter has n votes, of which k are ties.
+        pairs: int64[n, 5], rows (model_a, model_b, outcome, fate, number of votes). Retracted votes are subtracted, so
+            a number in the counts of one segment may be negative.
+        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over voters with n votes, of which k are ties. A voter counts
+            anew in each segment.
     """
 
     pairs: Int64
@@ -39,9 +41,9 @@ class SealedCounts:
 
 
 def read_counts(connection: Connection, log_size: int) -> SealedCounts:
-    """Return the counts of the first `log_size` leaves: the total minus the segments sealed since.
+    """Return the counts of the first `log_size` leaves: the total minus the counts of later segments.
 
-    For the newest size, which a refresh asks for, this reads one row.
+    For the present size of the log, this reads one row.
     """
     s = schema.segment.c
     total = _total(connection)
@@ -54,7 +56,7 @@ def read_counts(connection: Connection, log_size: int) -> SealedCounts:
 
 
 def total_matches_segments(connection: Connection) -> bool:
-    """Return True if the stored total is the sum of the segments' counts."""
+    """Return whether the stored total is the sum of the counts of all segments."""
     total, summed = _total(connection), _sum(_segments(connection, sa.true()))
     if total is None:
         return not len(summed.pairs)
@@ -78,12 +80,12 @@ def _sum(parts: list[SealedCounts]) -> SealedCounts:
 
 
 def add_segment(connection: Connection, before: int, size: int, added: SealedCounts) -> None:
-    """Add a segment's counts to the total.
+    """Add the counts of a new segment to the total.
 
     Args:
-        connection: a transaction with the seal's lock.
-        before: leaves of the log before the segment.
-        size: leaves of the log with the segment.
+        connection: a transaction that holds the lock of the seal.
+        before: number of leaves of the log before the segment.
+        size: number of leaves of the log after the segment.
         added: counts of the segment.
     """
     total = _total(connection)
@@ -105,7 +107,7 @@ class SegmentCounter:
         self._tied = [np.zeros(0, dtype=np.bool_)]
 
     def add_votes(self, batch: pa.RecordBatch) -> None:
-        """Count the votes of a batch, which has the columns of `arrow_reader.VOTE_SCHEMA`."""
+        """Count the votes of a batch with the columns of `arrow_reader.VOTE_SCHEMA`."""
         model_a, model_b = to_numpy(batch, "model_a").astype(np.int64), to_numpy(batch, "model_b").astype(np.int64)
         outcome, fate, voter = to_numpy(batch, "outcome"), to_numpy(batch, "fate"), to_numpy(batch, "voter")
         self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
@@ -114,11 +116,11 @@ class SegmentCounter:
         self._tied.append(outcome[known] >= 2)
 
     def subtract(self, cells: list[retractions.Cell]) -> None:
-        """Subtract retracted votes, given as (model_a, model_b, outcome, fate) of each."""
+        """Subtract retracted votes, each given as (model_a, model_b, outcome, fate)."""
         self._retracted = _sum_by_cell(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
 
     def result(self) -> SealedCounts:
-        """Return the counts."""
+        """Return the counts of all votes so far."""
         cells, votes = np.unique(np.concatenate(self._cells), return_counts=True)
         model_b = cells >> _MODEL_B & (1 << _MODEL_A - _MODEL_B) - 1
         pairs = np.column_stack([cells >> _MODEL_A, model_b, cells >> 2 & 3, cells & 3, votes])
@@ -152,7 +154,7 @@ def _tie_moments(voter: Int64, tied: Bool) -> Int64:
 
 
 def pack(sealed: SealedCounts) -> bytes:
-    """Return the counts as the bytes of a segment's row."""
+    """Return counts as bytes, which the row of a segment stores."""
     return pack_integers(sealed.ties, sealed.pairs)
 
 

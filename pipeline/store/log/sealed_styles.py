@@ -1,10 +1,11 @@
 """Sealed votes with style counts, for the view under style control.
 
-Style cannot be summed into pair counts: a fit needs every vote. So a segment stores its counted votes that have style
-counts of both answers as one compressed block, some 25 bytes a vote, and a refresh reads blocks instead of rows.
+A fit under style control needs the style of every vote, not sums over votes. A segment therefore stores one compressed
+block of its counted votes that have style counts of both answers, about 25 bytes per vote. A refresh reads these blocks
+instead of the votes.
 
-Not handled: late votes of segments that were sealed before late votes counted. Their blocks have accepted votes alone,
-and have no tag.
+Not handled: late votes of segments that were sealed before late votes counted. The blocks of such segments contain
+accepted votes only, and begin without a tag.
 """
 
 from __future__ import annotations
@@ -59,12 +60,12 @@ class StyledVotes:
         return len(self.position)
 
     def without(self, positions: Collection[VotePosition]) -> StyledVotes:
-        """Return the votes at all other positions."""
+        """Return the votes without those at the given positions (partition, offset)."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         return self.where(~np.isin(self.position, out))
 
     def where(self, kept: Bool) -> StyledVotes:
-        """Return the votes where the mask `kept` is true."""
+        """Return the votes that the mask `kept`, bool[n], selects."""
         return StyledVotes(
             self.position[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
         )
@@ -72,31 +73,38 @@ class StyledVotes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleMoments:
-    """n answers of a model: Σx and Σx² of tokens, headers, lists, bold, emoji, float64[5] each."""
+    """Sums over the answers of a model.
+
+    Attributes:
+        n: number of answers.
+        sums, squares: float64[5], Σx and Σx² of tokens, headers, lists, bold and emoji.
+    """
 
     n: int
     sums: Float64
     squares: Float64
 
     def plus(self, other: StyleMoments) -> StyleMoments:
-        """Return the moments of both sets of answers together."""
+        """Return the sums over the answers of both."""
         return StyleMoments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
 def pack_position(partition_no: int, offset: int) -> int:
-    """Return a vote's position as one number."""
+    """Return the position of a vote as one number, which sorts by partition, then by offset."""
     return partition_no * _OFFSETS + offset
 
 
 def has_late(packed: bytes | None) -> bool:
-    """Return whether a packed block includes the late votes of its segment."""
+    """Return whether the packed block of a segment includes its late votes. None, an empty block, gives False."""
     return packed is not None and packed[:1] == _WITH_LATE
 
 
 def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) -> npt.NDArray[np.void]:
-    """Return the counted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers.
+    """Return the counted votes of a batch that have style counts of both answers, as a structured array.
 
     Args:
+        partition_no: the store's number of the batch's partition.
+        batch: votes with the columns of `arrow_reader.VOTE_SCHEMA`.
         late: whether late votes are included.
     """
     if batch["style"].null_count == len(batch):
@@ -112,7 +120,7 @@ def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) 
 
 
 def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
-    """Return the blocks of a segment as bytes, None if they have no vote."""
+    """Join and pack the blocks of a segment as bytes; return None if they have no vote."""
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
     # Column by column: similar bytes are neighbours, and compress to half.
     raw = b"".join(np.ascontiguousarray(whole[name]).tobytes() for name in whole.dtype.names or ())
@@ -120,7 +128,13 @@ def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
 
 
 def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: Collection[int] = ()) -> bool:
-    """Return True if packed bytes have exactly these votes, apart from votes at the packed positions `ignored`."""
+    """Return whether packed bytes contain exactly the votes of some blocks.
+
+    Args:
+        blocks: the blocks.
+        packed: the result of `pack`.
+        ignored: packed positions (`pack_position`) whose votes in `packed` are not compared.
+    """
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
     kept = ~np.isin(found["position"], np.array([*ignored], dtype=np.int64))
     return all(np.array_equal(whole[name], found[name][kept]) for name in _NAMES)
@@ -136,7 +150,7 @@ def read_votes(connection: Connection, log_size: int) -> StyledVotes:
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Return model → moments of its answers among the first `log_size` leaves, for the given models."""
+    """Return number of a model → sums over its answers in the first `log_size` leaves, for the given models."""
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
     s = schema.segment.c
@@ -158,7 +172,7 @@ _NAMES = tuple(_DTYPE.names or ())
 
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns that `pack` packed."""
+    """Return column name → values of the votes that `pack` packed."""
     flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
     votes, start, found = len(flat) // _DTYPE.itemsize, 0, {}
     for name in _NAMES:

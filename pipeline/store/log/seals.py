@@ -1,12 +1,12 @@
 """Seals committed votes: appends them, and pending retractions, to the public log as segments.
 
-A seal takes every partition's [sealed_offset, next_offset) in the order (partition, offset), then the retractions, as
-leaves of the log (RFC 6962). Its root continues the log before it, so no vote can be changed, added or removed later
-without a change of every later root.
+A seal appends leaves to the log (RFC 6962): first the votes at offsets [sealed_offset, next_offset) of every partition,
+in the order (partition, offset), then the pending retractions. Each root covers all earlier leaves, so no vote can be
+changed, added or removed later without a change of every later root.
 
-Laws: one writer at a time (a lock); a segment's file is written before the row that names it, and that row is written
-in the transaction that moves `sealed_offset`; tiles are written afterwards, from committed leaves (`tile_cache`). So a
-crash leaves either the log as it was before or the log with the whole seal.
+Laws: a lock allows one seal at a time. The file of a segment is written before the row that names it. This row is
+written in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing of a
+seal or the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
 """
 
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class SealResult:
     """The result of a seal.
 
     Attributes:
-        size: leaves of the log.
-        growth: the hashes added to the log, for its tiles (`tile_cache.write`) once the transaction is committed.
+        size: number of leaves of the log.
+        growth: the new hashes, which the caller passes to `tile_cache.write` after the transaction is committed.
     """
 
     size: int
@@ -45,7 +45,12 @@ class SealResult:
 
 
 def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
-    """Append the committed votes that are not in the log yet.
+    """Append the committed votes and the pending retractions that are not in the log yet.
+
+    Args:
+        connection: the transaction.
+        files: the files of the ledger.
+        now: present time in microseconds since 1970 UTC.
 
     Raises:
         Unavailable: the ledger's folder cannot be written to.
@@ -128,21 +133,21 @@ def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return the size of the log and its root."""
+    """Return the number of leaves of the log, and its root in hexadecimal digits."""
     s = schema.segment.c
     row = connection.execute(sa.select(s.log_size, s.root).order_by(s.log_size.desc()).limit(1)).one_or_none()
     return (int(row.log_size), row.root) if row else (0, EMPTY_ROOT.hex())
 
 
 def root_at(connection: Connection, log_size: int) -> str:
-    """Return the root of the log when it had this size."""
+    """Return the root that the log had at a size, in hexadecimal digits. A seal must have ended at this size."""
     s = schema.segment.c
     found = connection.scalar(sa.select(s.root).where(s.log_size == log_size))
     return EMPTY_ROOT.hex() if log_size == 0 else str(found)
 
 
 def segment_files(connection: Connection, log_size: int) -> list[SegmentFile]:
-    """Return the files of the segments of the log at a size, in order."""
+    """Return the files of the segments that form the first `log_size` leaves, in order."""
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
     return [SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)]
@@ -157,6 +162,11 @@ def _frontier(connection: Connection) -> Frontier:
 
 
 def unpack_frontier(log_size: int, edge: bytes) -> Frontier:
-    """Return the right edge of the log after a segment, from the segment's row."""
+    """Return the right edge of the log after a segment.
+
+    Args:
+        log_size: number of leaves of the log after the segment.
+        edge: the column `edge` of the segment's row: the hashes of the edge, 32·n bytes.
+    """
     raw = bytes(edge)
     return Frontier(int(log_size), [raw[at : at + WIDTH] for at in range(0, len(raw), WIDTH)])

@@ -1,8 +1,8 @@
 """Builds a segment: its leaves, their hashes, its file and its counts.
 
-Four threads share the work. Two read votes ahead and join the fields that leaves commit to
-(`arrow_reader.read_prepared`), the caller hashes, and one counts and writes the file. The database, Arrow and the disk
-work without Python's lock; hashing holds it.
+Four threads share the work. One thread reads votes in advance, and one joins the private fields that leaves commit to
+(`arrow_reader.read_prepared`). The caller's thread hashes. The fourth thread counts votes and writes the file. Only
+hashing holds Python's lock; the database, Arrow and the disk work without it.
 """
 
 import secrets
@@ -32,7 +32,14 @@ MAX_VOTES = 1_000_000
 
 @dataclass(slots=True)
 class SegmentRange:
-    """The offsets of a partition in a segment, from `first` to `end`; `offsets` are the offsets that have a vote."""
+    """The offsets [first, end) of a partition in a segment.
+
+    Attributes:
+        part: the store's number of the partition.
+        first, end: the range of offsets.
+        first_leaf: index of the leaf of the first vote.
+        offsets: arrays of the offsets that have a vote.
+    """
 
     part: int
     first: int
@@ -58,13 +65,13 @@ class SegmentBuilder:
     """Builds one segment. Nothing is stored unless `finish` is called.
 
     Attributes:
-        first_leaf: size of the log before the segment.
-        size: leaves of the segment so far.
-        ranges: the offsets taken from each partition.
-        blinds: 32 bytes a leaf, zeros for retractions.
-        retractions: the retractions among its leaves.
-        growth: the hashes added to the log, step by step.
-        styled: votes with style counts.
+        first_leaf: number of leaves of the log before the segment.
+        size: number of leaves of the segment so far.
+        ranges: the ranges of offsets in the segment.
+        blinds: 32 bytes for each leaf, zeros for retractions, in several pieces.
+        retractions: the retractions among the leaves.
+        growth: the new hashes of the log, one item for each step.
+        styled: blocks of votes with style counts (`sealed_styles.build_block`).
     """
 
     def __init__(self, files: LedgerFiles, frontier: Frontier, names: vote_leaves.LeafNames) -> None:
@@ -101,7 +108,7 @@ class SegmentBuilder:
         self._draft.discard()
 
     def add_votes(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
-        """Append the votes of ranges, until the segment is full. Return the ranges, or parts of them, that are left."""
+        """Append the votes of ranges of offsets until the segment is full; return the ranges that are left."""
 
         def prepare(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
             blinds = secrets.token_bytes(WIDTH * len(batch))
@@ -131,10 +138,11 @@ class SegmentBuilder:
         self._tasks.append(self._thread.submit(self._counter.subtract, [one.cell for one in pending]))
 
     def finish(self) -> Callable[[], BuiltSegment]:
-        """Begin to complete the file and to flush it.
+        """Start to complete and flush the file in a thread.
 
         Returns:
-            A function that waits until this is done. It raises Unavailable if the ledger's folder cannot be written to.
+            A function that waits until the file is stored. It raises Unavailable if the ledger's folder cannot be
+                written to.
         """
         last = self._thread.submit(lambda: (self._counter.result(), self._keep()))
 

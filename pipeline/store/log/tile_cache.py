@@ -1,7 +1,7 @@
 """Writes the hashes of the vote log, from which tiles and proofs are read.
 
-Laws: a hash is a function of the log, so any process may write a hash at any time, even twice; hashes computed from a
-segment's file are compared with the root that the store has.
+Laws: hashes are computed from the log alone, so any process may write them at any time, even twice. Hashes computed
+from the file of a segment are written only if they give the root that the store has.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,13 @@ from pipeline.store.log.seals import unpack_frontier
 
 
 def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
-    """Write the hashes that a committed seal added. If earlier hashes are missing, write none: `catch_up` will.
+    """Write the hashes that a committed seal added to the log.
+
+    If earlier hashes are missing, nothing is written; `catch_up` writes all of them.
+
+    Args:
+        files: the files of the ledger.
+        growth: from `SealResult`.
 
     Raises:
         Unavailable: the folder cannot be written to.
@@ -31,11 +37,11 @@ def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
 
 
 def catch_up(connection: Connection, files: LedgerFiles) -> int:
-    """Write the hashes of every segment that has none. Return the number of hashes written.
+    """Write the missing hashes of all segments; return how many were written.
 
     Raises:
         Unavailable: a segment's file is missing, or the folder cannot be written to.
-        Refuted: reason `root`; the leaves of a segment's file do not give the root that the store has.
+        Refuted: reason `root`; the hashes of a segment's file do not give the root that the store has.
     """
     size = connection.scalar(sa.select(sa.func.max(schema.segment.c.log_size))) or 0
     # Leaf hashes are written last.
@@ -43,7 +49,9 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 
 
 def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
-    """Compute every hash again, from the segment that has leaf `first` on. Return how many were missing or wrong.
+    """Write the hashes again that are missing or wrong; return how many they were.
+
+    The hashes are computed from the segment that contains the leaf `first`, and from all later segments.
 
     Raises:
         Unavailable, Refuted: as in `catch_up`.

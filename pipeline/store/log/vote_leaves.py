@@ -1,17 +1,17 @@
 """Builds the public leaves of stored votes, for seals and for audits that compare them.
 
-Law: the same vote, names and blind give the same leaf, on either database. The private fields are canonical JSON (RFC
-8785), concatenated by Arrow: vote by vote in Python that costs more than the rest of a seal.
+Law: the same vote, names and blind give the same leaf on both databases. The private fields are canonical JSON (RFC
+8785), which Arrow concatenates for many votes at a time:
 
     {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
      "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
 
-A vote that states one of the later fields has that one too, in its place in the order of the keys:
+A vote that has one of the following fields has this field too, in its place in the order of the keys:
 
     "categories":[…] "flags":… "session":"…" "turn":…
 
-Times are microseconds, `prompt`, `session` and `voter` 16 hexadecimal digits, `style` the stored counts in
-hexadecimal; an absent value is null.
+Times are microseconds since 1970 UTC. `prompt`, `session` and `voter` have 16 hexadecimal digits. `style` has the bytes
+of the stored counts in hexadecimal digits. An absent value is null.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _Codes = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class LeafNames:
-    """The names behind the integers of stored votes.
+    """The names for which the numbers in stored votes stand.
 
     Attributes:
-        models: number → name.
-        terms: number → text.
-        sources: the store's number of a partition → its source, and its number there.
+        models: the store's number of a model → its name.
+        terms: the store's number of a language, category or network → its text.
+        sources: the store's number of a partition → (name of its source, the source's number of it).
     """
 
     models: dict[int, str]
@@ -56,14 +56,20 @@ class LeafNames:
 
     @classmethod
     def load(cls, connection: Connection) -> LeafNames:
-        """Return all names of a store."""
+        """Read all names of a store."""
         t = schema.term.c
         terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
         return cls(dictionary.model_names(connection), terms, partition_sources(connection))
 
 
 def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> pa.Table:
-    """Return the leaves of a batch, given its commitments (32 bytes a vote)."""
+    """Return the leaves of a batch of votes, a table with `leaf.SCHEMA`.
+
+    Args:
+        batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
+        names: the names for the numbers in votes.
+        committed: the commitments from `commit`, 32·n bytes.
+    """
     return leaf.vote_rows(
         batch["vote_id"],
         to_numpy(batch, "cast_at"),
@@ -76,18 +82,18 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 
 
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
-    """Return SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
+    """Return the commitment of each vote, SHA-256(blind ‖ private fields), 32·n bytes. Arguments: `blinded_fields`."""
     return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
 
 
 def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:
-    """Return blind ‖ private fields of each vote, which a leaf commits to; computed by Arrow without Python's lock.
+    """Return blind ‖ private fields of each vote, the bytes whose hash is the vote's commitment.
 
     Args:
-        batch: votes with the columns of `arrow_reader.VOTE_SCHEMA`.
-        part: partition of these votes.
-        blinds: 32 bytes a vote.
-        names: the names behind the numbers in votes.
+        batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
+        part: the store's number of the partition of these votes.
+        blinds: the blinds, 32·n bytes.
+        names: the names for the numbers in votes.
     """
     return pc.binary_join_element_wise(_fixed_width(blinds, WIDTH), *_private(batch, part, names), b"")
 

@@ -1,4 +1,4 @@
-"""Read-only queries for the API, the exporter and readers' proofs.
+"""Read-only queries for the API, the exporter and the proofs that readers request.
 
 page_queries       snapshots, a model's history, alerts and exclusions, a page at a time
 store_figures      figures of the whole store, and the check for gaps

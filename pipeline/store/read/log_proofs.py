@@ -1,7 +1,7 @@
 """Proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
-Laws: every proof is about a signed head, not about votes that are merely sealed; a proof of one vote reads O(log n)
-tiles.
+Laws: every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof of a
+vote in a log of n leaves reads O(log n) tiles.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class SnapshotProof:
     Attributes:
         sequence: number of the snapshot.
         leaf: index of the manifest's leaf, sequence − 1.
-        size: leaves of the log's newest head.
-        path: hexadecimal digests, the lowest first.
+        size: number of leaves of the log at `checkpoint`.
+        path: the inclusion proof, hexadecimal digests, lowest level first.
         manifest_sha256: SHA-256 of the manifest.
         checkpoint: the signed head.
     """
@@ -48,7 +48,14 @@ class SnapshotProof:
 
 @dataclass(frozen=True, slots=True)
 class VoteProof:
-    """Proof that a vote is in the vote log; `tiles_read` is the cost of the proof."""
+    """Proof that a vote is in the vote log.
+
+    Attributes:
+        leaf: index of the vote's leaf.
+        size: number of leaves of the log.
+        path: the inclusion proof, hexadecimal digests, lowest level first.
+        tiles_read: number of tiles that were read for the proof.
+    """
 
     leaf: int
     size: int
@@ -57,10 +64,10 @@ class VoteProof:
 
 
 def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
-    """Return the newest signed head of a log, with the signature lines of witnesses.
+    """Return the newest signed head of a log as a note, with the signature lines of witnesses.
 
     Raises:
-        Usage: nothing is published, or there is no such log.
+        Usage: nothing is published, or `log` is not the name of a log.
     """
     with store.read() as connection:
         signed = newest_manifest(connection)
@@ -70,7 +77,7 @@ def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
 
 
 def read_keys(store: Store) -> tuple[str, ...]:
-    """Return the verifier keys of the snapshot log, oldest first; the last one signs.
+    """Return the public keys of the snapshot log, oldest first. The last one signs at present.
 
     Raises:
         Usage: nothing is published.
@@ -80,20 +87,24 @@ def read_keys(store: Store) -> tuple[str, ...]:
 
 
 def read_manifest(store: Store, snapshot_id: str | None = None) -> bytes:
-    """Return the manifest of a snapshot (an id or its prefix), by default the newest.
+    """Return the manifest of a snapshot as bytes.
+
+    Args:
+        store: the store.
+        snapshot_id: id of the snapshot, or the beginning of the id; default: the newest snapshot.
 
     Raises:
-        Usage: there is no such snapshot.
+        Usage: no snapshot has this id.
     """
     with store.read() as connection:
         return find_manifest(connection, snapshot_id).body
 
 
 def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProof:
-    """Prove that a snapshot is in the snapshot log of its newest head.
+    """Prove that a snapshot is in the snapshot log at its newest head. `snapshot_id` is as for `read_manifest`.
 
     Raises:
-        Usage: there is no such snapshot.
+        Usage: no snapshot has this id.
     """
     with store.read() as connection:
         signed, newest = find_manifest(connection, snapshot_id), newest_manifest(connection)
@@ -105,10 +116,13 @@ def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProo
 
 
 def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tuple[Digest, ...]:
-    """Prove that a log with `new` leaves begins with the same log of `old` leaves.
+    """Prove that a log with `new` leaves continues the same log with `old` leaves.
+
+    Returns:
+        The consistency proof, hexadecimal digests, lowest level first.
 
     Raises:
-        Usage: not 0 ≤ old ≤ new ≤ the size of the newest head.
+        Usage: the sizes do not satisfy 0 ≤ old ≤ new ≤ size of the newest head.
     """
     with store.read() as connection:
         newest = newest_manifest(connection)
@@ -123,7 +137,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
     """Prove that a vote is in the vote log of the newest snapshot.
 
     Raises:
-        Usage: no such vote, or a vote that is not in a published log yet.
+        Usage: no vote has this id, or the vote is not in a published log yet.
     """
     with store.read() as connection:
         manifest = parse_manifest(newest_manifest(connection).body)
@@ -131,10 +145,15 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
 
 
 def read_tile(store: Store, log: str, path: str) -> bytes:
-    """Return a tile of a log, named as in C2SP tlog-tiles.
+    """Return the hashes of a tile of a log.
+
+    Args:
+        store: the store.
+        log: name of the log.
+        path: path of the tile as in C2SP tlog-tiles.
 
     Raises:
-        Usage: not the path of a tile of the log's newest head.
+        Usage: the path is not that of a tile of the log at its newest head.
     """
     try:
         tile = Tile.parse(path)
@@ -165,30 +184,30 @@ def newest_manifest(connection: Connection) -> SignedManifest:
 
 
 def find_manifest(connection: Connection, snapshot_id: str | None) -> SignedManifest:
-    """Return the manifest of a snapshot (an id or its prefix), by default the newest.
+    """Return the manifest of a snapshot; `snapshot_id` is as for `read_manifest`.
 
     Raises:
-        Usage: there is no such snapshot.
+        Usage: no snapshot has this id.
     """
     return manifests.find_by_snapshot(connection, snapshots.find(connection, snapshot_id).snapshot_id)
 
 
 @lru_cache(maxsize=4)
 def parse_manifest(body: bytes) -> Manifest:
-    """Return a manifest parsed from its bytes. Cached: strict parsing takes longer than a proof."""
+    """Parse a manifest. Results are cached, because strict parsing takes longer than a proof."""
     return manifest_format.load(body)
 
 
 def snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.MerkleTree:
-    """Return the Merkle tree of the snapshot log up to a head."""
+    """Return the Merkle tree of the snapshot log up to and including a manifest."""
     return merkle.MerkleTree(manifests.leaf_hashes(connection, head.sequence))
 
 
 def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
-    """Return the leaf of a vote in the log of a manifest.
+    """Return the index of a vote's leaf in the vote log that a manifest rates.
 
     Raises:
-        Usage: no such vote, or a vote that is not in this log.
+        Usage: no vote has this id, or the vote is not in this log.
     """
     position = ingest.expect_stored(connection, vote_id)
     found = leaf_index.find_leaves(connection, [position]).get(position)
@@ -198,7 +217,7 @@ def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
 
 
 def prove_leaf(store: Store, leaf: int, manifest: Manifest) -> VoteProof:
-    """Prove that a leaf is in the vote log of a manifest."""
+    """Prove that a leaf, given by its index, is in the vote log that a manifest rates."""
     log = TileReader(manifest.vote_log.size, store.files.get_tile)
     path = inclusion_path(leaf, manifest.vote_log.size, log.node)
     return VoteProof(leaf, manifest.vote_log.size, _hexadecimal(path), log.reads)

@@ -1,9 +1,9 @@
 """Queries of the API and its pages: snapshots, a model's history, alerts and exclusions, a page at a time.
 
-The rows of a board: `store.boards.snapshots`.
+The rows of a board are read by `store.boards.snapshots`.
 
-Laws: a page continues after the last row of the page before (keyset, never OFFSET), so rows published meanwhile move
-nothing; no answer grows with the age of the log.
+Laws: a page begins after the last row of the page before (keyset, never OFFSET), so new rows do not shift the pages. No
+answer grows with the age of the log.
 """
 
 import json
@@ -26,10 +26,10 @@ _LAST_VOTES = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
-    """Return numbers that grow when something that readers see has changed.
+    """Return a change token: numbers of which at least one grows when something changes that readers see.
 
-    The numbers count snapshots, alerts, exclusions, registry events, correction notices, what a refresh prepared, and
-    signatures of witnesses, in this order.
+    The numbers are, in this order: the newest snapshot, the newest entry of an alert, exclusion, registry event and
+    correction notice, the time of the newest prepared answer, and the number of signatures of witnesses.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [
@@ -47,17 +47,22 @@ def change_token(connection: Connection) -> tuple[int, ...]:
 
 
 def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the part of a change token that changes with a publication, a registry event, a notice or a signature."""
+    """Return a change token without its numbers for alerts and exclusions, which change without a publication."""
     return token[0], *token[3:]
 
 
 def earlier_snapshot(
     connection: Connection, found: PublishedSnapshot, days: float, newest_vote: Callable[[int], int | None]
 ) -> PublishedSnapshot | None:
-    """Return the newest snapshot whose votes end at least `days` before those of `found`, else the oldest.
+    """Return the newest snapshot whose newest vote is at least `days` older than the newest vote of `found`.
+
+    If there is none, the oldest snapshot is returned; None if `found` is the oldest snapshot or has no votes.
 
     Args:
-        newest_vote: returns when the newest vote of a log of a size was cast.
+        connection: reads the store.
+        found: a published snapshot.
+        days: the distance in days.
+        newest_vote: function from the size of a log to the time when its newest vote was cast, in microseconds.
     """
     c = schema.snapshot.c
     end, oldest = newest_vote(found.log_size), connection.scalar(sa.select(sa.func.min(c.sequence)))
@@ -77,7 +82,7 @@ def earlier_snapshot(
 
 
 def list_snapshots(connection: Connection, limit: int, before: int | None = None) -> list[PublishedSnapshot]:
-    """Return published snapshots with a sequence number below `before`, newest first."""
+    """Return up to `limit` published snapshots with a sequence number below `before`, newest first."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(limit)
     if before is not None:
@@ -86,7 +91,7 @@ def list_snapshots(connection: Connection, limit: int, before: int | None = None
 
 
 def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot | None:
-    """Return the published snapshot with this whole id, None if there is none."""
+    """Return the published snapshot with exactly this id, None if there is none."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id, c.sequence.is_not(None))
     row = connection.execute(query).mappings().one_or_none()
@@ -94,7 +99,7 @@ def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot
 
 
 def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
-    """Return the ids of published snapshots whose id or digest has this prefix, two at most."""
+    """Return the ids of at most two published snapshots whose id or digest begins with a text."""
     c = schema.snapshot.c
     begins = [column.startswith(prefix, autoescape=True) for column in (c.snapshot_id, c.digest)]
     query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), sa.or_(*begins))
@@ -102,9 +107,9 @@ def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
 
 
 def newest_vote_time(connection: Connection, log_size: int) -> int | None:
-    """Return when the newest vote of the log at a size was cast, microseconds; None for a log without counted votes.
+    """Return the time of the newest vote among the first `log_size` leaves, microseconds since 1970 UTC.
 
-    Quarantined votes, which claim a time in the future, are not considered.
+    Quarantined votes are left out, because their times are in the future. None if there is no other vote.
     """
     v = schema.vote.c
     newest = []
@@ -121,7 +126,10 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
 
 
 def model_history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """Return a model's row in each published snapshot with this view and model, oldest first, and the view's votes."""
+    """Return a model's row in each published snapshot that has the model in this view, oldest snapshot first.
+
+    Each row also has `battles`: the sum of `votes` over all rows of the view in the snapshot.
+    """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     every = schema.snapshot_row.alias("every")
     battles = (
@@ -142,7 +150,7 @@ def model_history(connection: Connection, model: str, view: str) -> list[dict[st
 
 
 def has_model(connection: Connection, name: str) -> bool:
-    """Return whether a vote has named this model."""
+    """Return whether the store's dictionary has a model of this name, which votes bring."""
     m = schema.model.c
     return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
 
@@ -155,13 +163,14 @@ def list_alerts(
     public: bool = True,
     **wanted: str | None,
 ) -> list[tuple[tuple[int, str], dict[str, Any]]]:
-    """Return alerts, newest first, each with the time and the id that it is sorted by.
+    """Return alerts, newest first, as ((time when the alert opened, id), alert). They are sorted by time and id.
 
     Args:
+        connection: reads the store.
         limit: largest number of alerts.
-        after: the id of the last alert seen.
-        public: return the form for the public (`public_alerts`); `subject` is then the label of a voter.
-        wanted: state, severity, detector, subject_kind, subject: only alerts with these values.
+        after: id of the last alert of the page before; None for the first page.
+        public: return alerts in the form for the public (`public_alerts`). A filter `subject` is then a voter's label.
+        wanted: filters `state`, `severity`, `detector`, `subject_kind` and `subject`: the value that alerts must have.
     """
     a = schema.alert.c
     query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
@@ -180,7 +189,7 @@ def list_alerts(
 
 
 def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest alerts about voters whose likeliest explanation names this model, for the public."""
+    """Return the newest alerts about voters whose most likely explanation names a model, in the form for the public."""
     a = schema.alert.c
     # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
     mention = json.dumps({"model": model})[1:-1]
@@ -197,10 +206,13 @@ def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[d
 def list_exclusions(
     connection: Connection, limit: int, before: int | None = None, *, public: bool = True
 ) -> list[dict[str, Any]]:
-    """Return entries of the list of exclusions with a number below `before`, newest first.
+    """Return entries of the list of exclusions, newest first, as rows of the table.
 
     Args:
-        public: whether a voter is named by the label of the entry.
+        connection: reads the store.
+        limit: largest number of entries.
+        before: only entries with a smaller number; None for the first page.
+        public: whether voters are named by their labels instead of their pseudonyms.
     """
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)

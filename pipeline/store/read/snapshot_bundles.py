@@ -1,4 +1,4 @@
-"""Bundles of snapshots, with everything that is needed to verify one, from the ledger's files as they are."""
+"""Reads bundles of snapshots, with everything that is needed to verify a snapshot, from the ledger's files."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -11,13 +11,14 @@ from pipeline.store.read.log_proofs import find_manifest, parse_manifest, snapsh
 
 
 def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
-    """Return the files of a snapshot's bundle: path → bytes. A segment is read when it is accessed.
+    """Return the files of a snapshot's bundle as path → bytes. A segment is read when it is looked up.
 
     Args:
-        snapshot_id: an id or its prefix; default: the newest.
+        store: the store.
+        snapshot_id: id of the snapshot, or the beginning of the id; default: the newest snapshot.
 
     Raises:
-        Usage: there is no such snapshot.
+        Usage: no snapshot has this id.
     """
     with store.read() as connection:
         signed = find_manifest(connection, snapshot_id)
@@ -33,10 +34,10 @@ def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, by
 
 
 def write_archive(store: Store, out: BinaryIO, snapshot_id: str | None = None) -> None:
-    """Write a snapshot's bundle as one zip file. The same snapshot and signatures give the same bytes.
+    """Write a snapshot's bundle as a zip to a stream. The same snapshot and signatures give the same bytes.
 
     Raises:
-        Usage: there is no such snapshot.
+        Usage: no snapshot has this id.
     """
     bundle_archive.write(out, read_bundle(store, snapshot_id))
 

@@ -1,4 +1,4 @@
-"""Figures of the whole store for the exporter and `doctor`, and the check that no record is missing."""
+"""Counts and times of the whole store for the exporter and `doctor`, and the check that no record is missing."""
 
 from typing import Any
 
@@ -11,20 +11,24 @@ from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def count_fates(connection: Connection) -> dict[str, int]:
-    """Return fate → number of records, from the ledger of offsets."""
+    """Return fate → number of records with this fate, from the ledger of offsets."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
 def count_rejects(connection: Connection) -> dict[str, int]:
-    """Return reason → number of rejects."""
+    """Return reason → number of rejects with this reason."""
     r = schema.reject.c
     return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
 
 
 def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Return the rejects in the order of source, partition and offset, each with its reason."""
+    """Return up to `limit` rejects in the order of source, partition and offset.
+
+    Returns:
+        Rows of source, partition (the source's number), offset, origin, reason and detail.
+    """
     r, p, s = schema.reject.c, schema.partition.c, schema.source.c
     query = (
         sa.select(s.name.label("source"), p.number.label("partition"), r.offset, r.origin, r.reason, r.detail)
@@ -38,7 +42,7 @@ def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
 
 
 def list_partitions(connection: Connection) -> list[dict[str, Any]]:
-    """Return every partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
+    """Return a row for each partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
     p, s = schema.partition.c, schema.source.c
     query = (
         sa.select(
@@ -51,7 +55,7 @@ def list_partitions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
-    """Return the number of alerts for each combination of values of these columns."""
+    """Return values of the given columns → number of alerts with these values, resolved alerts included."""
     a = schema.alert.c
     keys = [a[name] for name in columns]
     rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
@@ -59,7 +63,7 @@ def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ..
 
 
 def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """Return detector → number of alerts that are critical now and were a warning before."""
+    """Return (detector,) → number of its critical alerts that were escalated."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))
@@ -71,22 +75,22 @@ def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
 
 
 def set_time(connection: Connection, name: str, value: int) -> None:
-    """Store the time of the last event of this name, in microseconds."""
+    """Store when an event of this name last happened, in microseconds since 1970 UTC."""
     dialect.upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
 
 
 def get_time(connection: Connection, name: str) -> int | None:
-    """Return the time of the last event of this name; None if it never happened."""
+    """Return when an event of this name last happened, as `set_time` stored it; None if it never happened."""
     m = schema.meta.c
     value = connection.scalar(sa.select(m.value).where(m.name == name))
     return None if value is None else int(value)
 
 
 def find_gaps(connection: Connection) -> list[str]:
-    """Return the gaps and overlaps in the ledger of offsets, and fates that do not add up; none in a healthy store.
+    """Check the ledger of offsets; return a sentence for each fault, an empty list for a healthy store.
 
-    For every partition the batches must follow each other up to next_offset, and must count as many votes, duplicates
-    and rejects as the tables have.
+    In every partition, each batch must begin where the batch before it ended, and the last must end at next_offset. The
+    batches must count as many votes, duplicates and rejects as the tables have.
     """
     p, b = schema.partition.c, schema.batch.c
     found = []

@@ -1,4 +1,4 @@
-"""Receipts for voters: proof that a vote is in the published log, and whether it counts.
+"""Issues receipts for voters: the proof that a vote is in the published log, and whether it counts.
 
 Law: a receipt reads O(log n) tiles and one segment.
 """
@@ -26,7 +26,7 @@ def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
     """Return the receipt of a vote.
 
     Raises:
-        Usage: no such vote, or a vote that is not in a published log yet.
+        Usage: no vote has this id, or the vote is not in a published log yet.
     """
     with store.read() as connection:
         signed = newest_manifest(connection)
@@ -35,7 +35,7 @@ def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
 
 
 def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
-    """Return receipts of all votes of a voter (a pseudonym) that are in the newest snapshot's log.
+    """Return the receipts of all votes of a voter that are in the log of the newest snapshot. `voter` is a pseudonym.
 
     Raises:
         Usage: nothing is published.

@@ -5,7 +5,7 @@ partitions           claims and fences of partitions, the ledger of offsets
 file_readings        what was read of which file, and at which offsets
 dictionary           names → small integers
 voter_states         states of voter detectors
-snapshots_in_force   which snapshot evaluates a partition's votes, from which offset on
+snapshots_in_force   which snapshot evaluates a partition's votes, and from which offset
 window_counts        counts of the five-minute windows
 closed_windows       closes windows
 stale_windows        the mark that windows must be counted again

@@ -1,9 +1,9 @@
 """Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
 
-Laws: a batch has votes of one partition in the order of their offsets; the two databases give the same columns.
+Laws: a batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
 
-Both databases return the rows of a batch as one text in CSV (`dialect.csv_query`), which Arrow reads. A thread reads
-the next batch, without Python's lock, while the caller works on this batch.
+Both databases return the rows of a batch as one CSV text (`dialect.csv_query`), which Arrow parses. A thread reads the
+next batch while the caller works on the present batch.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -26,7 +26,7 @@ OffsetRange = tuple[int, int, int]
 """(the store's number of a partition, first offset, end)"""
 
 BATCH_ROWS = 32_768
-"""Offsets of a batch, and so its largest number of votes."""
+"""Number of offsets in a batch, and therefore its largest number of votes."""
 # Batches read ahead: one more than is needed, so that neither side waits at every pause of the other.
 _AHEAD = 2
 
@@ -45,7 +45,8 @@ VOTE_SCHEMA = pa.schema(
         *((name, kind) for name, kind in _LATER.items()),
     ]
 )
-"""As leaves write them: `appended_at` and `voter_since` in decimal, `prompt` as 16 hexadecimal digits."""
+"""Columns of a batch. Some are texts, as leaves contain them: `appended_at` and `voter_since` are decimal numbers,
+`prompt` is 16 hexadecimal digits."""
 
 # The rest are integers.
 _KINDS = {"vote_id": "text", "prompt": "hex64", "voter_since": "maybe_integer", "style": "maybe_bytes"}
@@ -53,9 +54,9 @@ _COLUMNS = {name: _KINDS.get(name, "integer") for name in VOTE_SCHEMA.names}
 
 
 def read_batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
-    """Yield the votes of a partition's [first, end), batch by batch.
+    """Yield the votes at offsets [first, end) of a partition, batch by batch.
 
-    Until the generator is exhausted or closed, the connection is lent to the thread that reads.
+    The connection is lent to another thread, which reads, until the generator is exhausted or closed.
     """
     with closing(read_prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
         yield from (batch for _, batch, _ in found)
@@ -64,15 +65,17 @@ def read_batches(connection: Connection, part: int, first: int, end: int) -> Gen
 def read_prepared(
     connection: Connection, ranges: Sequence[OffsetRange], prepare: Callable[[int, pa.RecordBatch], Prepared]
 ) -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
-    """Yield the votes of ranges, one range after the other. One thread reads ahead, another thread prepares.
+    """Yield the votes of several ranges of offsets, batch by batch, each batch with the result of a function.
+
+    One thread reads batches in advance, and a second thread calls the function.
 
     Args:
-        connection: lent as by `read_batches`.
-        ranges: the offsets to read.
-        prepare: called in the second thread with (partition, batch).
+        connection: lent to the first thread until the generator is exhausted or closed.
+        ranges: the ranges to read, in this order.
+        prepare: function of (the store's number of the partition, batch).
 
     Yields:
-        (index of the range, batch, result of `prepare`)
+        (index of the range in `ranges`, batch, result of `prepare`)
     """
 
     def found() -> Generator[tuple[int, pa.RecordBatch], None, None]:
@@ -100,14 +103,14 @@ def to_numpy(batch: pa.RecordBatch, name: str) -> Any:
 
 
 def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
-    """Return the store's number of a partition → name of its source, and its number there."""
+    """Return the store's number of a partition → (name of its source, the source's number of it)."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no, s.name, p.number).join(schema.source, s.source_no == p.source_no)
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}
 
 
 def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    """Return the votes of a partition's [first, end), `BATCH_ROWS` offsets at most, read by the calling thread."""
+    """Read the votes at offsets [first, end) of a partition in the calling thread; at most BATCH_ROWS offsets."""
     query = dialect.csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
     # Databases do not promise the order within an aggregate.

@@ -1,7 +1,7 @@
-"""Closed windows: their totals, the time up to which windows are closed, and partitions that were left out.
+"""Closed windows: their numbers of votes, the time up to which windows are closed, and partitions that were left out.
 
-Law: a window is closed in the transaction that writes the detectors' states and alerts, so that a monitor that replaces
-a dead monitor finds all of them or none.
+Law: a window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next monitor
+therefore finds all of these changes or none.
 """
 
 from collections.abc import Iterable
@@ -15,21 +15,30 @@ _MONITOR = "monitor"
 
 
 def close_windows(connection: Connection, totals: Iterable[tuple[int, int, int]], end: int) -> None:
-    """Store closed windows, given as (start, accepted, late), and that everything before `end` is closed."""
+    """Store that all windows before `end` are closed.
+
+    Args:
+        connection: the transaction.
+        totals: (start, number of accepted votes, number of late votes) of each window with votes.
+        end: microseconds since 1970 UTC.
+    """
     rows = [{"start": start, "accepted": accepted, "late": late} for start, accepted, late in totals]
     dialect.upsert(connection, schema.closed_window, ["start"], rows)
     dialect.upsert(connection, schema.position, ["name"], [{"name": _MONITOR, "position": end}])
 
 
 def closed_until(connection: Connection) -> int | None:
-    """Return the end of the closed windows: the next window to close starts here or later. None before the first."""
+    """Return the time before which all windows are closed, microseconds since 1970 UTC; None if none is closed."""
     c = schema.position.c
     value: int | None = connection.scalar(sa.select(c.position).where(c.name == _MONITOR))
     return value
 
 
 def leave_out(connection: Connection, partitions: Iterable[int], first: int, end: int) -> None:
-    """Store that windows starting in [first, end) are closed without these partitions. Adjoining ranges are merged."""
+    """Store that the windows that start in [first, end) were closed without waiting for these partitions.
+
+    A range that continues a stored range of the same partition is merged with it.
+    """
     c = schema.left_out.c
     for part in sorted(partitions):
         grown = connection.execute(

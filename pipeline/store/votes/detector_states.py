@@ -1,4 +1,4 @@
-"""The states of window detectors, as of the monitor's position."""
+"""The states of window detectors after the last closed window."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
 
 
 def read(connection: Connection) -> dict[str, WindowState]:
-    """Return detector → state of each window detector."""
+    """Return name of a window detector → its state."""
     c = schema.detector_state.c
     return {name: unpack_arrays(bytes(raw)) for name, raw in connection.execute(sa.select(c.detector, c.state))}
 
 
 def write(connection: Connection, states: Mapping[str, WindowState]) -> None:
-    """Replace the states of window detectors."""
+    """Replace the states of window detectors, given by the name of the detector."""
     rows = [{"detector": name, "state": pack_arrays(state)} for name, state in sorted(states.items())]
     dialect.upsert(connection, schema.detector_state, ["detector"], rows)

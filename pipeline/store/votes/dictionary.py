@@ -1,7 +1,7 @@
-"""The dictionary tables: names → small integers, the same for every worker.
+"""The dictionary: gives each name a small integer, the same for every worker.
 
-Numbers are assigned in a transaction of their own, before the batch that uses them: two workers that meet a new name at
-once agree on its number, and neither waits for the other's batch.
+Numbers are assigned in a separate transaction before the batch that uses them. Two workers that meet a new name at the
+same time therefore get the same number, and neither waits for the other's batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,10 @@ from pipeline.vocabulary.arrays import Int32
 
 
 class NameDictionary:
-    """Assigns numbers to names. Keeps known numbers in memory.
+    """Assigns numbers to names, and keeps known numbers in memory.
 
-    Kinds: "model", and the terms "language", "category", "network", "categories". An absent name (None) is 0.
+    A name has a kind: "model", "language", "category", "network" or "categories". All but the first are called terms.
+    None, for an absent name, has the number 0.
     """
 
     def __init__(self, store: Store) -> None:
@@ -28,7 +29,7 @@ class NameDictionary:
         }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
-        """Return the number of each name. A new name gets a number."""
+        """Return the number of each name of a kind, int32[n]. New names get numbers."""
         known = self._known[kind]
         missing = set(names) - known.keys()
         if missing:
@@ -36,7 +37,7 @@ class NameDictionary:
         return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
-        """Return the names that have no number yet."""
+        """Return those of the names of a kind that have no number yet."""
         known = self._known[kind]
         missing = names - known.keys()
         if missing:
@@ -47,7 +48,7 @@ class NameDictionary:
 
     @staticmethod
     def add_models(connection: Connection, names: Sequence[str]) -> None:
-        """Assign numbers to models in the caller's transaction."""
+        """Assign numbers to names of models in the caller's transaction. Known names keep their numbers."""
         rows = [{"name": name} for name in names]
         connection.execute(dialect.insert_or_ignore(connection, schema.model, "name"), rows)
 
@@ -75,20 +76,20 @@ class NameDictionary:
 
 
 def model_names(connection: Connection) -> dict[int, str]:
-    """Return number → name of every model."""
+    """Return the store's number of a model → its name, for all models."""
     rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
     return {int(number): name for number, name in rows}
 
 
 def terms_of_kind(connection: Connection, kind: str) -> dict[int, str]:
-    """Return the terms of one kind: number → text."""
+    """Return number of a term → its text, for all terms of one kind."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.kind == kind))
     return {int(number): text for number, text in rows}
 
 
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """Return the texts of the given terms: number → text."""
+    """Return number of a term → its text, for the given numbers."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
     return {int(number): text for number, text in rows}

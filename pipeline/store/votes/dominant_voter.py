@@ -1,8 +1,8 @@
-"""Finds a voter with more than a fifth of a board's votes: most likely many people under one id.
+"""Finds a voter with more than a fifth of all votes, who is most likely many people with one id.
 
-On a small board all votes are counted. On a large board only the voters that are frequent in a sample of 600 evenly
-spread votes are counted: a voter with a fifth of all votes has less than a tenth of the sample with probability below
-10⁻⁹.
+On a small board, the votes of all voters are counted. On a large board, 600 evenly spread votes are drawn, and only the
+votes of voters with at least a tenth of this sample are counted. A voter with a fifth of all votes has a smaller share
+of the sample with probability below 10⁻⁹.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from pipeline.store.db import dialect, schema
 
 MAX_SHARE = 0.2
-"""A larger share of one voter is a fault of the configuration."""
+"""Largest share of all votes that one voter can have. A larger share counts as a fault of the configuration."""
 
 # Fewer votes of one person are no sign of a shared id, on a board that has hardly any.
 _MIN_VOTES = 50
@@ -31,7 +31,8 @@ class DominantVoter:
 
     Attributes:
         voter: pseudonym.
-        votes, total: stored votes of the voter, and of all voters.
+        votes: number of stored votes of the voter.
+        total: number of all stored votes.
     """
 
     voter: int
@@ -45,7 +46,10 @@ class DominantVoter:
 
 
 def find_dominant_voter(connection: Connection) -> DominantVoter | None:
-    """Return the voter with more than MAX_SHARE of all stored votes; None also if the role may not read voters."""
+    """Return the voter with more than MAX_SHARE of all stored votes, None if there is none.
+
+    The result is also None if there are fewer than 50 votes, or if the database role may not read voters.
+    """
     if not dialect.may_read(connection, "vote", "voter"):
         return None
     b, v = schema.batch.c, schema.vote.c

@@ -1,7 +1,7 @@
-"""Readings of files: which records of which file were read, at which offsets.
+"""Readings of files: which records of which file were read, and at which offsets.
 
-All files of a store are one partition. A reading is the new part of a file when the file was read: its records in the
-order of time, at contiguous offsets. The record of the file at each offset is stored batch by batch, for messages.
+All files of a store form one partition. A reading is one pass over the new records of a file, in the order of time, at
+consecutive offsets. For messages, each batch stores which record of the file is at each offset.
 
 Law: at most the last reading of a partition is unfinished.
 """
@@ -22,16 +22,16 @@ from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """The new part of a file, read at one time.
+    """One pass over the new records of a file: records [skipped, records) of the file.
 
     Attributes:
         number: the store's number of the reading, 0 before it is stored.
-        name: the file's name.
-        skipped: number of records at the beginning of the file that earlier readings read.
-        records: number of records at the beginning of the file up to the end of this reading.
-        digest: SHA-256 over these records; empty for a reading that was abandoned.
-        first_offset, next_offset: offsets of the reading in the partition.
-        read_at: wall clock when the reading began, microseconds.
+        name: name of the file.
+        skipped: number of records at the beginning of the file that earlier readings took.
+        records: number of records from the beginning of the file to the end of this reading.
+        digest: SHA-256 of the first `records` records; b"" for a reading that was abandoned.
+        first_offset, next_offset: the offsets [first_offset, next_offset) of the reading in the partition.
+        read_at: when the reading began, microseconds since 1970 UTC.
     """
 
     number: int
@@ -60,14 +60,16 @@ def read_readings(connection: Connection, partition_no: int) -> list[FileReading
 def begin(
     connection: Connection, partition_no: int, next_offset: int, readings: Iterable[FileReading]
 ) -> list[FileReading]:
-    """Store readings before their first batch; abandon an interrupted reading that is not among them.
+    """Store readings before their first batch. An interrupted reading that is not among them is marked as abandoned.
 
     Args:
+        connection: the transaction.
+        partition_no: the store's number of the partition.
         next_offset: next offset of the partition.
-        readings: the readings to do, interrupted or new.
+        readings: the readings to be done: interrupted or new.
 
     Returns:
-        The readings with their numbers.
+        The same readings, all with numbers.
     """
     table, r = schema.file_reading, schema.file_reading.c
     going = list(readings)
@@ -91,7 +93,15 @@ def begin(
 
 
 def write_records(connection: Connection, partition_no: int, first: int, reading_no: int, records: Int64) -> None:
-    """Store which records of a file are at the offsets from `first` on."""
+    """Store which records of a file are at the offsets of a batch.
+
+    Args:
+        connection: the transaction.
+        partition_no: the store's number of the partition.
+        first: first offset of the batch.
+        reading_no: the store's number of the reading.
+        records: int64[n], numbers of the records at the offsets from `first` on.
+    """
     steps = np.diff(records, prepend=0)  # mostly 1, which compresses to nothing
     row = {
         "partition_no": partition_no,
@@ -103,7 +113,7 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
 
 
 def name_places(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, str]:
-    """Return position → file and record ("votes.jsonl#17"), for those of the positions that belong to files."""
+    """Return (partition, offset) → file and record, such as "votes.jsonl#17". Positions of no file are left out."""
     wanted: dict[int, list[int]] = {}
     for part, offset in positions:
         wanted.setdefault(part, []).append(offset)

@@ -1,4 +1,4 @@
-"""Writes a batch's votes, duplicates and rejects, and looks up which vote ids are stored already."""
+"""Writes the votes, duplicates and rejects of a batch, and finds which vote ids are stored already."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import NO_TIME
 
 VotePosition = tuple[int, int]
-"""(the store's number of a partition, offset)"""
+"""(the store's number of a partition, offset) of a vote"""
 
 VoteKeys = npt.NDArray[np.void]
 """V16[n]: the first 128 bits of SHA-256(vote_id)."""
@@ -29,12 +29,12 @@ _RARE = ("flags", "turn", "session", "categories")
 
 
 def vote_keys(votes: VoteBatch) -> VoteKeys:
-    """Return the keys of votes in the form in which the store has them."""
+    """Return the keys of votes, V16[n], as the store has them."""
     return np.ascontiguousarray(votes.key.astype(">u8")).view("V16").ravel()
 
 
 def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosition]:
-    """Return key → position, for those of the given keys whose votes are stored."""
+    """Return key → (partition, offset) of the stored vote. Keys without a stored vote are left out."""
     known: dict[bytes, VotePosition] = {}
     key = dialect.key_bytes(connection, "key")
     for start in range(0, len(keys), dialect.CHUNK):
@@ -45,13 +45,13 @@ def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosit
 
 
 def find_by_vote_id(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
-    """Return the positions of the stored votes with these ids."""
+    """Return (partition, offset) of the stored votes with these ids."""
     keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
     return set(find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
 
 
 def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
-    """Return the position of the vote with this id.
+    """Return (partition, offset) of the vote with this id.
 
     Raises:
         Usage: no stored vote has this id.
@@ -63,15 +63,19 @@ def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
 
 
 def stored_bodies(connection: Connection, positions: Sequence[VotePosition]) -> list[tuple[Any, ...]]:
-    """Return the bodies of the stored votes at these positions, in the same order, as `vote_bodies` does."""
+    """Return the bodies of stored votes, in the order of their positions, in the form of `vote_bodies`."""
     return [tuple(row) for row in dialect.rows_at(connection, "vote", _BODY, positions)]
 
 
 def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return all that votes state besides their ids. Two votes are the same if their bodies are equal.
+    """Return the bodies of votes: for each vote a tuple of all its fields but the id.
+
+    Two votes with the same id are the same vote if their bodies are equal.
 
     Args:
-        numbers: model_a, model_b, language, category, network, categories of the votes as int32[n].
+        votes: n votes.
+        numbers: model_a, model_b, language, category, network, categories → int32[n], the store's numbers of the
+            votes' names.
     """
     columns = (
         np.where(votes.has_voter, votes.voter, 0), votes.cast_at, numbers["model_a"], numbers["model_b"], votes.outcome,
@@ -86,7 +90,8 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     """Insert new votes and their keys.
 
     Args:
-        votes: new votes only.
+        connection: the transaction.
+        votes: n votes without duplicates.
         numbers: as for `vote_bodies`.
         fate: int8[n], fate of each vote.
     """
@@ -134,7 +139,14 @@ def _styles(votes: VoteBatch) -> list[bytes | None]:
 def write_duplicates(
     connection: Connection, votes: VoteBatch, firsts: Sequence[VotePosition], same: Sequence[bool]
 ) -> None:
-    """Store repeats of known ids: each repeat's position, that of the vote that counts, and whether both are equal."""
+    """Store duplicates.
+
+    Args:
+        connection: the transaction.
+        votes: the duplicates.
+        firsts: for each duplicate, (partition, offset) of the first vote with its id.
+        same: for each duplicate, whether its body equals that of the first vote.
+    """
     dialect.load(
         connection,
         schema.duplicate,
@@ -156,7 +168,13 @@ def write_rejects(
     appended_at: Int64,
     origins: Sequence[str | None],
 ) -> None:
-    """Store each rejected record with its position and reason."""
+    """Store rejected records, each with its place and reason.
+
+    Args:
+        connection: the transaction.
+        rejects: the rejects; `position` is an index into the arrays.
+        partition, offset, appended_at, origins: of all records of the batch.
+    """
     rows = [
         {
             "partition_no": int(partition[r.position]),

@@ -1,8 +1,8 @@
 """Partitions of the sources: the owner of each partition, and how far it is read.
 
-Laws: the database has the truth about how far a partition is read. `claim` raises the partition's epoch; `fence` is the
-first statement of every batch and fails for a former owner. Each batch leaves one row in the ledger of offsets, in the
-transaction that writes its votes.
+Laws: how far a partition is read is what the database states. `claim` raises the epoch of a partition. `fence` is the
+first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each
+of its partitions to the ledger of offsets, in the transaction that writes its votes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,10 +23,10 @@ class PartitionClaim:
         partition_no: the store's number of the partition.
         number: the source's number of the partition.
         next_offset: the next offset to read.
-        epoch: number of this claim; a batch of a former owner, with a lower epoch, fails.
+        epoch: number of this claim. A batch of a former owner has a lower epoch and fails.
         event_time: the largest event time so far, None before the first vote.
-        state_offset: the stored voter states cover the votes before this offset.
-        fresh: True if the partition was never read before.
+        state_offset: the stored voter states include the votes before this offset.
+        fresh: whether the partition was never claimed before.
     """
 
     partition_no: int
@@ -40,7 +40,16 @@ class PartitionClaim:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """The progress of one partition by one batch: a row of the ledger of offsets."""
+    """What a batch read of one partition: a row of the ledger of offsets.
+
+    Attributes:
+        partition_no: the store's number of the partition.
+        epoch: epoch of the partition's owner.
+        first_offset, next_offset: the offsets [first_offset, next_offset) that were read.
+        event_time: the largest event time of the partition after the batch, None before the first vote.
+        read: number of records.
+        accepted, late, quarantined, duplicate, rejected: number of records with each fate.
+    """
 
     partition_no: int
     epoch: int
@@ -57,14 +66,14 @@ class BatchProgress:
 
 @dataclass(frozen=True, slots=True)
 class PartitionProgress:
-    """How far a partition has come, for the merged watermark.
+    """How far a partition was read, for the merged watermark.
 
     Attributes:
         partition_no: the store's number of the partition.
         event_time: the largest event time of its votes.
-        updated_at: wall clock of its last batch.
-        live: True if its source has a broker and so does not end, unlike a file.
-        finished: True if the partition is of files and no reading is unfinished.
+        updated_at: time of its last batch. All times are microseconds since 1970 UTC.
+        live: whether the source is a topic, which has no end, and not a file.
+        finished: whether the source is a file and all its readings are complete.
     """
 
     partition_no: int
@@ -75,26 +84,26 @@ class PartitionProgress:
 
 
 def register_source(connection: Connection, name: str) -> int:
-    """Return the store's number of a source; a new source gets one."""
+    """Return the store's number of a source. A new source gets a number."""
     connection.execute(dialect.insert_or_ignore(connection, schema.source, "name"), {"name": name})
     number = connection.scalar(sa.select(schema.source.c.source_no).where(schema.source.c.name == name))
     return int(number)  # type: ignore[arg-type]  # the row was just put there
 
 
 def live_sources(connection: Connection) -> list[int]:
-    """Return the numbers of the sources that have a broker."""
+    """Return the store's numbers of the sources that are topics."""
     s = schema.source.c
     query = sa.select(s.source_no).where(s.name.not_like("file:%")).order_by(s.source_no)
     return list(connection.scalars(query))
 
 
 def is_file(source: str) -> bool:
-    """Return whether a source consists of files; in earlier versions each file was a source, `file:…`."""
+    """Return whether the name of a source is that of files. In earlier versions each file was a source, `file:…`."""
     return source.startswith("file:")
 
 
 def file_partitions(connection: Connection) -> set[int]:
-    """Return the store's numbers of the partitions that are files."""
+    """Return the store's numbers of the partitions whose source is files."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no).join(schema.source, s.source_no == p.source_no).where(s.name.like("file:%"))
     return set(connection.scalars(query))
@@ -103,9 +112,14 @@ def file_partitions(connection: Connection) -> set[int]:
 def end_frozen_transactions(connection: Connection, source_no: int, numbers: Iterable[int]) -> None:
     """End transactions that have locked one of these partitions for more than 3 s; their batches are rolled back.
 
-    A worker that is frozen in the middle of a COPY is not idle: no timeout of PostgreSQL ends its transaction
-    (statement and transaction timeouts wait for the client's next message), and the partition's next owner would wait
-    without end. Nothing is lost: the caller is the owner now, and the other batch would be fenced.
+    No timeout of PostgreSQL ends the transaction of a worker that is frozen within a COPY, because timeouts take effect
+    at the client's next message. The next owner of the partition would therefore wait forever. Nothing is lost: the
+    caller becomes the owner, and the frozen batch could not commit anyway.
+
+    Args:
+        connection: the transaction that will claim the partitions.
+        source_no: the store's number of the source.
+        numbers: the source's numbers of the partitions.
     """
     dialect.execute_on_server(
         connection,
@@ -118,12 +132,15 @@ def end_frozen_transactions(connection: Connection, source_no: int, numbers: Ite
 
 
 def claim(connection: Connection, source_no: int, number: int, first: int, owner: str, now: int) -> PartitionClaim:
-    """Make a worker the owner of a partition; from then on batches of its former owner fail.
+    """Make a worker the owner of a partition. From then on, batches of its former owner fail.
 
     Args:
-        first: the offset to begin at if the partition was never read.
-        owner: the new owner's name, for people.
-        now: wall clock in microseconds.
+        connection: the transaction.
+        source_no: the store's number of the source.
+        number: the source's number of the partition.
+        first: the offset to begin at if the partition was never claimed before.
+        owner: name of the new owner, for display.
+        now: present time in microseconds since 1970 UTC.
     """
     table = schema.partition
     statement = dialect.insert(connection, table).values(
@@ -144,7 +161,7 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
 
 
 def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
-    """Move a partition's next offset on, if this worker still owns the partition.
+    """Move a partition's next offset to the end of a batch, if this worker still owns the partition.
 
     Raises:
         Fenced: another worker claimed the partition, or these offsets are stored already.
@@ -164,12 +181,12 @@ def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
 
 
 def fenced(partition_no: int, epoch: int) -> Fenced:
-    """Return the error of a worker that no longer owns a partition."""
+    """Return the error to raise in a worker that no longer owns a partition."""
     return Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
 
 
 def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> None:
-    """Add a batch to the ledger of offsets."""
+    """Add a batch to the ledger of offsets, one row per partition."""
     rows = [
         {name: getattr(p, name) for name in p.__slots__ if name != "event_time"}  # the partition has it
         for p in progress
@@ -178,21 +195,24 @@ def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> N
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
-    """Return the source's number of each of its partitions → next offset to read."""
+    """Return the source's number of a partition → next offset to read, for all partitions of a source."""
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}
 
 
 def all_next_offsets(connection: Connection) -> dict[int, int]:
-    """Return for every partition: its number in the store → the next offset to read."""
+    """Return the store's number of a partition → next offset to read, for all partitions."""
     p = schema.partition.c
     rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
     return {int(part): int(offset) for part, offset in rows}
 
 
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Return the store's number of a partition → offset and append time of its last vote, where it has one."""
+    """Return the store's number of a partition → (offset, append time) of its last vote.
+
+    Partitions without a vote are left out.
+    """
     v = schema.vote.c
     found = {}
     for part in partitions:
@@ -203,7 +223,7 @@ def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, t
 
 
 def read_progress(connection: Connection) -> list[PartitionProgress]:
-    """Return the progress of the partitions that ever had a vote."""
+    """Return the progress of each partition that has a vote."""
     p, s, r = schema.partition.c, schema.source.c, schema.file_reading.c
     unfinished = sa.exists().where(r.partition_no == p.partition_no, r.next_offset > p.next_offset)
     rows = connection.execute(

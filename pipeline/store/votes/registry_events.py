@@ -1,7 +1,7 @@
-"""Registry events in the order of arrival, from files and from the registry topic, and the records that are rejected.
+"""Stores registry events from files and from the registry topic in the order of arrival, and rejected records.
 
-Law: every event is kept, even if it contradicts others: which events contradict follows from all events, and a later
-event may resolve a contradiction (`pipeline.registry`).
+Law: every event is stored, even if it contradicts others. Contradictions are found by reading all events, and an event
+that arrives later may resolve one (`pipeline.registry`).
 """
 
 import hashlib
@@ -30,10 +30,10 @@ _CONTRADICTIONS = "registry"
 
 
 def load_file(store: Store, path: Path) -> int:
-    """Store the registry events of a file (JSON Lines) and return how many are new. Known events stay.
+    """Store the registry events of a file (JSON Lines); return how many of them are new.
 
     Raises:
-        BadRecord: a line without a valid event; names the line. Then nothing of the file is stored.
+        BadRecord: a line is not a valid event; names the line. Nothing of the file is stored then.
     """
     rows = []
     with path.open("rb") as lines:
@@ -49,7 +49,7 @@ def load_file(store: Store, path: Path) -> int:
 
 
 def next_offset(connection: Connection, source: str) -> int:
-    """Return the next offset to read of a registry topic; 0 before the first."""
+    """Return the next offset to read of a registry topic, 0 if nothing was read."""
     c = schema.position.c
     return int(connection.scalar(sa.select(c.position).where(c.name == _position_name(source))) or 0)
 
@@ -57,16 +57,17 @@ def next_offset(connection: Connection, source: str) -> int:
 def append_chunk(
     connection: Connection, source: str, chunk: Chunk, decoded: tuple[Sequence[int], Sequence[Reject]]
 ) -> list[dict[str, Any]] | None:
-    """Store a chunk of a registry topic: events, rejects and the next offset in one transaction.
+    """Store a chunk of a registry topic in the caller's transaction: its events, its rejects and the next offset.
 
     Args:
+        connection: the transaction.
         source: name of the topic.
         chunk: records of the topic.
         decoded: positions in the chunk of the records that are events, and the rejects.
 
     Returns:
-        The rejects of this chunk in the form of `list_rejects`, new contradictions included; None if another reader
-            stored these offsets first: then nothing is written.
+        The rejects of this chunk and the new contradictions, in the form of `list_rejects`. None if another reader has
+            already stored these offsets; then nothing is written.
     """
     table = schema.position
     name = _position_name(source)
@@ -136,14 +137,17 @@ def _event_row(event: events.RegistryEvent, raw: bytes) -> dict[str, Any]:
 
 
 def read_since(connection: Connection, event_no: int) -> tuple[list[events.RegistryEvent], int]:
-    """Return the events after this number, in the order of arrival, and the number of the last one."""
+    """Return the events that arrived after the event with this number, in order, and the number of the last of them."""
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
     return [events.decode_event(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
 
 
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:
-    """Return, as `store_figures.list_rejects`, records that are not registry events and contradicting events."""
+    """Return the rejected records of registry topics, and the events that contradict earlier events.
+
+    The rows have the form of `store_figures.list_rejects`.
+    """
     r = schema.registry_reject.c
     query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(CodePointOrder(r.source), r.offset)
     return [_listed(dict(row)) for row in connection.execute(query).mappings()] + _contradictions(connection)

@@ -1,6 +1,6 @@
-"""Which snapshot's probabilities are in force for a partition's votes, from which offset on.
+"""Stores which snapshot evaluates the votes of a partition, and from which offset.
 
-Law: replay reads these rows, never "the latest snapshot"; votes before the first row have no evidence.
+Laws: a replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from pipeline.store.db import schema
 
 
 def put_in_force(connection: Connection, partition_no: int, from_offset: int, sequence: int) -> None:
-    """Put a snapshot in force for a partition's votes from an offset on."""
+    """Put a snapshot in force for the votes of a partition from an offset on. `sequence` is the snapshot's number."""
     connection.execute(
         schema.in_force.insert(),
         {"partition_no": partition_no, "from_offset": from_offset, "sequence": sequence},
@@ -20,14 +20,14 @@ def put_in_force(connection: Connection, partition_no: int, from_offset: int, se
 
 
 def newest_sequence(connection: Connection, partition_no: int) -> int:
-    """Return the sequence number of the snapshot in force for a partition's next votes; 0 for none."""
+    """Return the number of the snapshot in force for the next votes of a partition, 0 if there is none."""
     c = schema.in_force.c
     found = connection.scalar(sa.select(sa.func.max(c.sequence)).where(c.partition_no == partition_no))
     return int(found or 0)
 
 
 def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
-    """Return (from_offset, sequence) of every snapshot that was put in force for a partition, in order."""
+    """Return (first offset, number of the snapshot) for each snapshot that was put in force, in order of offsets."""
     f = schema.in_force.c
     rows = connection.execute(
         sa.select(f.from_offset, f.sequence).where(f.partition_no == partition_no).order_by(f.from_offset)
@@ -36,7 +36,15 @@ def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
 
 
 def split_range(given: Sequence[tuple[int, int]], first: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield [first, end) split by `periods`: (sequence, first, end). Offsets before the first period are left out."""
+    """Split a range of offsets by the snapshots in force.
+
+    Args:
+        given: the result of `periods`.
+        first, end: the range of offsets.
+
+    Yields:
+        (number of the snapshot, first offset, end offset). Offsets before the first period are left out.
+    """
     ends = [*(offset for offset, _ in given[1:]), end][: len(given)]
     for (start, sequence), stop in zip(given, ends, strict=True):
         if max(start, first) < min(stop, end):

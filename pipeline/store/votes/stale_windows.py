@@ -1,7 +1,8 @@
-"""The mark that a migration leaves where windows must be counted again (`store.db.migrate`, `jobs.rebuild_windows`).
+"""The mark with which a migration states that window counts are stale and must be computed again.
 
-Laws: while windows are stale no process adds to them or reads them; they are deleted and counted again in one
-transaction, during which no worker commits a batch.
+`store.db.migrate` describes the mark, `jobs.rebuild_windows` computes the counts. Laws: while window counts are stale,
+no process adds to them or reads them. They are deleted and computed again in one transaction, during which no worker
+commits a batch.
 """
 
 import sqlalchemy as sa
@@ -14,16 +15,16 @@ _ROW = schema.meta.c.name == "windows_stale"
 
 
 def stale_since(connection: Connection) -> str | None:
-    """Return the migration that marked the windows stale; None if they are current."""
+    """Return the revision of the migration that marked the window counts as stale; None if they are current."""
     revision: str | None = connection.scalar(sa.select(schema.meta.c.value).where(_ROW))
     return revision
 
 
 def expect_current(connection: Connection) -> None:
-    """Check that windows are current.
+    """Check that window counts are current.
 
     Raises:
-        StoreUnavailable: a migration has marked them stale, and nothing has rebuilt them since.
+        StoreUnavailable: a migration has marked them as stale, and they were not rebuilt since.
     """
     revision = stale_since(connection)
     if revision is not None:
@@ -34,10 +35,10 @@ def expect_current(connection: Connection) -> None:
 
 
 def clear(connection: Connection) -> bool:
-    """Delete stale windows and the mark, and keep workers from committing until the transaction ends.
+    """Delete stale window counts and the mark, and prevent workers from committing until the transaction ends.
 
     Returns:
-        False if the windows are current, so that nothing was deleted.
+        True if they were deleted, False if the window counts are current.
     """
     # Of two that rebuild at once, the second waits here for the first and then finds no mark.
     if not connection.execute(sa.delete(schema.meta).where(_ROW)).rowcount:

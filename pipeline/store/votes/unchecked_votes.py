@@ -1,7 +1,7 @@
-"""Votes that were read before the first snapshot: no detector has evaluated them.
+"""Counts unchecked votes: votes that were read before the first snapshot, so that no detector evaluated them.
 
-A snapshot comes into force at the beginning of a batch, so the ledger of offsets gives the number of these votes
-without a pass over the votes.
+A snapshot comes into force at the beginning of a batch. The number of these votes therefore follows from the ledger of
+offsets, without reading the votes.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,11 @@ from pipeline.store.votes.partitions import all_next_offsets
 
 
 def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
-    """Count the accepted and late votes without a snapshot in force.
+    """Count the accepted and late votes for which no snapshot was in force.
 
     Args:
-        ends: the store's number of a partition -> count the votes before this offset; default: all votes.
+        connection: reads the store.
+        ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
     """
     b, f = schema.batch.c, schema.in_force.c
     first = {

@@ -1,7 +1,7 @@
-"""Votes selected by what they have in common: a span of time, and within it a model, a cohort, a network, a prompt.
+"""Selections of votes by a period of time and, optionally, by model, cohort, network and prompt.
 
-A person excludes a selection where no voter can be named. The text of a selection is canonical, so that an entry of the
-list of exclusions can be undone by another entry with the same text.
+A person excludes a selection if no single voter can be named. A selection has one canonical text, so that an entry of
+the list of exclusions can be undone by another entry with the same text.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ _HASH = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class VoteSelection:
-    """Votes cast in [first, end), microseconds since 1970 UTC, that fit every filter given.
+    """The votes that were cast in [first, end) and that fulfil every filter that is not None.
 
     Attributes:
-        model: one of the vote's two models, by the name in the vote.
+        first, end: microseconds since 1970 UTC.
+        model: name of one of the vote's two models, as the vote states it.
         cohort: a name in COHORTS.
-        network: the vote's network.
-        prompt: hexadecimal digits of the prompt's 32-bit hash, as alerts show it; "…/bits" for its last bits.
+        network: name of the vote's network.
+        prompt: the prompt's hash of 32 bits in hexadecimal digits, as alerts show it. "DIGITS/BITS" compares only the
+            last BITS bits.
     """
 
     first: int
@@ -67,10 +69,10 @@ class VoteSelection:
 
     @classmethod
     def parse(cls, text: str) -> VoteSelection:
-        """Return the selection of a canonical text, or of from=TIME,to=TIME,model=…,cohort=…,network=…,prompt=….
+        """Parse a canonical text, or a text from=TIME,to=TIME with any of ,model=… ,cohort=… ,network=… ,prompt=….
 
         Raises:
-            Usage: the text has neither form.
+            Usage: the text has neither form, or a value is invalid.
         """
         try:
             given = json.loads(text) if text.startswith("{") else dict(part.split("=", 1) for part in text.split(","))
@@ -87,7 +89,7 @@ class VoteSelection:
         return cls(first, end, **given)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions on a vote, for a WHERE clause."""
+        """Return the SQL conditions that a row of the table `vote` must fulfil."""
         v, m, t = schema.vote.c, schema.model.c, schema.term.c
         found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
         if self.model is not None:
@@ -105,14 +107,14 @@ class VoteSelection:
         return found
 
     def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
-        """Return the selection's votes with these fates: partition_no, offset, voter, model_a, model_b, outcome."""
+        """Return the selected votes with these fates: rows partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
         columns = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
         return list(connection.execute(sa.select(*columns).where(v.fate.in_(fates), *self.conditions())))
 
 
 def voter_column(connection: Connection) -> sa.ColumnElement[Any]:
-    """Return the column with a vote's voter; nobody for a database role that may not read voters."""
+    """Return the SQL column of a vote's voter, or the constant 0 if the database role may not read voters."""
     if dialect.may_read(connection, "vote", "voter"):
         return schema.vote.c.voter
     return sa.cast(sa.literal(0), sa.BigInteger).label("voter")

@@ -1,7 +1,7 @@
-"""The states of voter detectors, one for each voter: read by batch, written later, replayed from votes.
+"""The states of voter detectors, one packed state for each voter.
 
-Law: `state_offset` of a partition is the offset up to which its stored states cover the votes; the next owner replays
-the later votes.
+Law: the stored states of a partition include the votes before its `state_offset`. The next owner of the partition
+replays the votes from `state_offset` on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _ROWS = 20_000
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
-    """Return voter → state, for those of the given voters that have a state."""
+    """Return pseudonym of a voter → packed state. Voters without a state are left out."""
     found: dict[int, bytes] = {}
     for start in range(0, len(voters), dialect.CHUNK):
         where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
@@ -29,7 +29,7 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
-    """Replace states, given by partition, then by voter."""
+    """Replace states, given as the store's number of a partition → pseudonym of a voter → packed state."""
     for part, by_voter in sorted(states.items()):
         if by_voter:
             rows, parameters = dialect.value_rows(connection, part, sorted(by_voter.items()))
@@ -41,7 +41,7 @@ def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> 
 
 
 def set_state_offset(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
-    """Store the offset up to which a partition's stored states cover the votes.
+    """Store that the stored states of a partition include the votes before `offset`.
 
     Raises:
         Fenced: another worker claimed the partition.
@@ -55,7 +55,10 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
 
 def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
-    """Yield the votes of [first, end) that voter detectors see, in blocks: votes with a voter, not quarantined."""
+    """Yield the votes at offsets [first, end) that voter detectors evaluate, in blocks.
+
+    These are the votes with a voter that are not quarantined.
+    """
     v = schema.vote.c
     query = (
         sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt)

@@ -1,4 +1,4 @@
-"""Counts of the five-minute windows, by partition. Each batch adds to them; they are read when windows are closed."""
+"""The counts of each window in each partition. Each batch adds to them, and the monitor reads them to close windows."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from pipeline.store.db import dialect, schema
 
 
 def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
-    """Add a batch's counts to the windows. Only a partition's owner may do this."""
+    """Add the counts of a batch to the stored counts. Only the owner of a partition may do this."""
     by_part: dict[int, list[WindowCounts]] = {}
     for one in counted:
         by_part.setdefault(one.partition, []).append(one)
@@ -45,7 +45,7 @@ def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[WindowCounts]:
-    """Return every partition's windows that start in [first, end), in the order of time and partition."""
+    """Return the counts of the windows that start in [first, end), in the order of start and partition."""
     c = schema.window.c
     query = sa.select(schema.window).where(c.start >= first, c.start < end).order_by(c.start, c.partition_no)
     return [
@@ -61,24 +61,24 @@ def read_range(connection: Connection, first: int, end: int) -> list[WindowCount
 
 
 def count_windows(connection: Connection) -> int:
-    """Return the number of rows: one for each window and partition."""
+    """Return the number of stored counts: one for each window and partition with votes."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.window)) or 0)
 
 
 def first_start(connection: Connection) -> int | None:
-    """Return the start of the earliest window."""
+    """Return the start of the earliest window with counts, None if there is none."""
     start: int | None = connection.scalar(sa.select(sa.func.min(schema.window.c.start)))
     return start
 
 
 def last_start(connection: Connection) -> int | None:
-    """Return the start of the latest window."""
+    """Return the start of the latest window with counts, None if there is none."""
     start: int | None = connection.scalar(sa.select(sa.func.max(schema.window.c.start)))
     return start
 
 
 def last_start_with_votes(connection: Connection, before: int) -> int | None:
-    """Return the start of the last window before a time that has an accepted vote."""
+    """Return the start of the last window that starts before a time and has an accepted vote, None if there is none."""
     c = schema.window.c
     query = sa.select(c.start).where(c.start < before, c.accepted > 0).order_by(c.start.desc()).limit(1)
     start: int | None = connection.scalar(query)

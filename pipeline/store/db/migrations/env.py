@@ -1,4 +1,4 @@
-"""Alembic runs inside the connection that `store.db.migrate` opened, in its transaction."""
+"""Makes Alembic use the connection and the transaction that `store.db.migrate` opened."""
 
 from alembic import context
 

@@ -1,8 +1,8 @@
-"""The tables that queries are written against; the migrations create them.
+"""The tables as queries use them. The migrations create these tables.
 
-Times are microseconds since 1970 UTC. Votes have models and terms (language, category, network, categories) as small
-integers, 0 for absent. A voter is a 64-bit keyed pseudonym, 0 for absent. `next_offset` is always the next offset to
-read.
+Times are microseconds since 1970 UTC. Models and terms (language, category, network, categories) of votes are small
+integers, 0 for an absent one. A voter is a pseudonym of 64 bits, 0 for an absent one. `next_offset` is always the next
+offset to read.
 
 base.py       naming of constraints, columns of one kind
 votes.py      votes, duplicates, rejects, the dictionaries, and how far each partition is read

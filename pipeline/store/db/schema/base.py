@@ -1,4 +1,4 @@
-"""Naming of constraints, and columns of one kind."""
+"""Names of constraints, and functions that define columns."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,15 +19,15 @@ _Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def numbered(name: str) -> Column[int]:
-    """Return a primary key that the database numbers."""
+    """Return a column that is the primary key and that the database fills with increasing numbers."""
     return Column(name, _Number, Identity(), primary_key=True)
 
 
 def primary_key(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
-    """Yield columns of one type that are, together, the primary key."""
+    """Yield columns of one type that together form the primary key."""
     return (Column(name, kind, primary_key=True) for name in names)
 
 
 def not_null(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
-    """Yield columns of one type that have a value in every row."""
+    """Yield columns of one type that are never NULL."""
     return (Column(name, kind, nullable=False) for name in names)

@@ -1,9 +1,10 @@
 """The base: every table as of 0003.
 
-Revision ids are never reused: 0001 and 0002 were the tables of the first versions. A store at 0002 has the tables of
-0003 and two of the first version's hash chain, so it is restamped. Older stores are refused.
+The revisions 0001 and 0002 were used by earlier versions of the project, and revision ids are never reused. A store at
+0002 has the tables of 0003 and two more, of a hash chain, so only its revision is changed. Older stores are refused.
 
-The tables are written out here and not imported from `pipeline.store.db.schema`, which later versions change.
+The tables are written out here and not imported from `pipeline.store.db.schema`, because later versions change them
+there.
 """
 
 from typing import Any
@@ -44,10 +45,10 @@ def upgrade() -> None:
 
 
 def restamp(connection: sa.Connection) -> None:
-    """Bring a store from 0002 to 0003, in the transaction of the caller.
+    """Change the revision of a store from 0002 to 0003, in the transaction of the caller.
 
     Raises:
-        StoreUnavailable: it holds a hash chain of the first version, or other tables than 0003.
+        StoreUnavailable: the store has rows of the hash chain of 0001, or other tables than those of 0003.
     """
     where = connection.engine.url.render_as_string(hide_password=True)
     for name in ("first_segment_range", "first_segment"):

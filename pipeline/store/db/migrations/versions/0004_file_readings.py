@@ -1,7 +1,7 @@
 """Readings of files: which records of each file were read, and which record is at an offset.
 
-Files that were read before this migration have no reading. If such a file is given again, it is read as new, and its
-stored votes are found by their ids.
+Files that were read before this migration have no reading. If such a file is read again, all its records count as new,
+and its stored votes become duplicates.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
-"""Labels of voters: alerts and exclusions get the name by which the public knows a voter.
+"""Labels of voters: alerts and exclusions get a random name that the public sees instead of the pseudonym.
 
-Every alert about a voter gets a random label of its own, every exclusion of a voter that of its alert, else one for all
-entries about that voter.
+Every alert about a voter gets its own label. An exclusion of a voter gets the label of the alert that caused it. All
+exclusions of a voter without an alert get one common label.
 """
 
 import secrets

@@ -1,7 +1,7 @@
 """The operators' log, held publications and correction notices.
 
-The rows of the log and of the notices are append-only: triggers refuse UPDATE and DELETE, and TRUNCATE where the
-database has it. On SQLite a trigger also refuses INSERT OR REPLACE of a row that is there, which would delete it.
+Rows of the log and of the notices can only be appended: triggers refuse UPDATE and DELETE, and in PostgreSQL TRUNCATE.
+In SQLite a trigger also refuses INSERT OR REPLACE of an existing row, which would delete the row.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""What a refresh prepares for readers: the pages of providers, and the moves since earlier snapshots.
+"""A table for the answers that a refresh prepares for the API: pages of providers, and moves between snapshots.
 
 The table is empty until the next refresh.
 """
