@@ -27,7 +27,7 @@ Modules:
     output_schemas    our vote event, a flat table, arena-human-preference-140k
     vote_writer       JSON, JSON Lines, CSV, TSV and Parquet, compressed or not
     left_out          counts the records that are left out of a rating
-    published_boards  tables of published leaderboard snapshots
+    published_boards  published leaderboards: the arena's dataset, tables of snapshots, our own exports
 
 Laws: record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the
 decoder rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.

@@ -1,0 +1,43 @@
+"""Published leaderboards: tables with one row for each board, day and model.
+
+Read are the arena's dataset (a folder for each board, a file for each split), tables such as fboulnois', our own
+exports (boards as JSON, histories, bundles), each as CSV, TSV, JSON, JSON Lines or Parquet, compressed or not.
+
+Modules:
+    read_boards      files → boards, oldest first
+    published_board  a board on one day; a conflict between two rows
+    board_files      the files, and the board that a file's place names
+    board_documents  our own exports as rows
+    board_pieces     a file in pieces of columns
+    board_columns    the names of columns, and cells by column
+    board_cells      single cells: names, days, numbers, votes, margins
+    board_table      the rows of all files as codes and numbers
+    rename_file      names that are one model, as a person states them
+    board_merging    repeated rows, conflicts, earlier snapshots of a day
+
+Laws: the first row that cannot be read is an error with its 0-based row, unless such rows are to be left out; a rank
+under style control, an interval, an organisation or a licence that a row lacks is missing, never zero; names are kept
+as published, so two spellings of an organisation are two organisations; the same rows give the same boards from every
+kind of file.
+
+Not handled: more than one snapshot a day; the last one of the day counts for each model.
+"""
+
+from pipeline.formats.published_boards.board_columns import SYNONYMS
+from pipeline.formats.published_boards.published_board import BoardConflict, PublishedBoard
+from pipeline.formats.published_boards.read_boards import (
+    PublishedHistory,
+    ReadFile,
+    read_published_boards,
+    read_published_history,
+)
+
+__all__ = [
+    "SYNONYMS",
+    "BoardConflict",
+    "PublishedBoard",
+    "PublishedHistory",
+    "ReadFile",
+    "read_published_boards",
+    "read_published_history",
+]

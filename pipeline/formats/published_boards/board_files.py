@@ -1,0 +1,146 @@
+"""Finds the files of published boards, and which board a file is about, by its place.
+
+The arena's dataset is a folder for each board (text, vision, webdev …) with a file for each split (latest, full), each
+perhaps in shards. So the name of a board is the part of the path that names neither a split nor a shard.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from pipeline.errors import UnknownFormat
+from pipeline.formats.containers import SUFFIXES, Container, inspect, list_files
+from pipeline.formats.published_boards.board_documents import Rows, bundle_rows, is_bundle
+
+SUBSETS = frozenset(
+    {
+        "agent", "code", "copilot", "document", "image_edit", "image_to_video", "search", "search_style_control",
+        "text", "text_style_control", "text_to_image", "text_to_video", "video", "video_edit", "vision",
+        "vision_style_control", "webdev", "webdev_style_control",
+    }
+)  # fmt: skip
+"""Names of boards that a single file's name or folder may be."""
+
+# Parts of a path that name no board.
+_GENERIC = frozenset(
+    {"latest", "full", "data", "default", "main", "part", "parts", "shard", "shards", "test", "train", "validation"}
+)
+_SHARD = re.compile(r"(?:[-_.]?(?:part|shard)[-_.]?\d+|[-_.]?\d+[-_]of[-_]\d+|[-_.]\d{4,}|^\d+)$")
+_SPLIT_SUFFIX = re.compile(r"[-_.](?:latest|full)$")
+_DAY = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
+_COMPRESSED = (".gz", ".gzip", ".zst", ".zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFile:
+    """A file with published boards.
+
+    Attributes:
+        name: name in messages, with the folders below the path that was given.
+        subset: the board that its place names, "" if it names none.
+        folders: the board that its folders name, without the name of the file.
+        alone: whether no other file was given, so that only the arena's names are taken from the place.
+        day: the day in its name as YYYY-MM-DD, "" if there is none.
+        container: the file; None for a bundle.
+        rows: the rows of a bundle; None for other files.
+    """
+
+    name: str
+    subset: str = ""
+    folders: str = ""
+    alone: bool = True
+    day: str = ""
+    container: Container | None = None
+    rows: Rows | None = None
+
+
+def find_board_files(paths: Sequence[Path]) -> list[BoardFile]:
+    """Return the files that paths name: files, folders with any number of folders, globs, and bundles.
+
+    Raises:
+        UnknownFormat: a folder without a file of a known kind, or a bundle that cannot be read.
+    """
+    found: list[BoardFile] = []
+    listed = [(root, path) for root in paths for path in _listed(root)]
+    above = paths[0].absolute().parents if paths else ()
+    shared = next((one for one in above if all(root.absolute().is_relative_to(one) for root in paths)), Path("/"))
+    for root, path in listed:
+        if is_bundle(path):
+            found += [BoardFile(name, rows=rows) for name, rows in bundle_rows(path).items()]
+        else:
+            alone = len(listed) == 1 and path == root
+            found.append(_board_file(root, path, shared, alone))
+    return found
+
+
+def _board_file(root: Path, path: Path, shared: Path, alone: bool) -> BoardFile:
+    *folders, file = _below(root, path, shared)
+    stem = _stem(file)
+    by_folders, by_place = _named(folders), _named([*folders, _bare(stem)])
+    own = _own_subset(path)
+    day = _DAY.search(stem)
+    return BoardFile(
+        "/".join([*folders, file]),
+        own if alone else "/".join(by_place) or own,
+        "" if alone else "/".join(by_folders),
+        alone,
+        day[1] if day else "",
+        inspect(path),
+    )
+
+
+def _listed(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return list_files(root)
+    if is_bundle(root):
+        return [root]
+    bundles = sorted(path.parent for path in root.rglob("manifest.json"))
+    zips = sorted(root.rglob("*.zip"))
+    try:
+        files = list_files(root)
+    except UnknownFormat:
+        files = []
+    inside = set(bundles)
+    files = [file for file in files if not inside.intersection(file.parents)]
+    if not (files or bundles or zips):
+        raise UnknownFormat(f"expected files named {', '.join(SUFFIXES)}, or bundles, found none at {root}")
+    return [*bundles, *zips, *files]
+
+
+def _below(root: Path, path: Path, shared: Path) -> tuple[str, ...]:
+    """Return the parts of a path below the folder that was given, the fixed part of a glob, or the shared folder."""
+    if path == root:
+        return path.absolute().relative_to(shared).parts
+    fixed = list(takewhile(lambda part: not any(sign in part for sign in "*?["), root.parts))
+    return path.relative_to(Path(*fixed)).parts
+
+
+def _own_subset(path: Path) -> str:
+    """Return the arena's board that a file's own name and the folders above it name."""
+    stem = _bare(_stem(path.name))
+    if stem.lower() in SUBSETS:
+        return stem
+    if _SPLIT_SUFFIX.search(stem):
+        return _SPLIT_SUFFIX.sub("", stem)
+    folder = next((part for part in reversed(path.parent.parts) if part.lower() not in _GENERIC), "")
+    structured = stem.lower() in _GENERIC and ("-of-" in path.name or not path.is_absolute())
+    return folder if folder.lower() in SUBSETS or (structured and folder not in ("", ".", "..", "/")) else ""
+
+
+def _named(parts: Sequence[str]) -> list[str]:
+    named = [_SPLIT_SUFFIX.sub("", part) for part in parts]
+    return [part for part in named if part and part.lower() not in _GENERIC and not part.isdigit()]
+
+
+def _stem(name: str) -> str:
+    for suffix in (*_COMPRESSED, *SUFFIXES):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name
+
+
+def _bare(stem: str) -> str:
+    """Return the stem of a file's name without day and number of a shard."""
+    return _SHARD.sub("", _DAY.sub("", stem).strip("-_. "))

@@ -1,0 +1,62 @@
+"""A published leaderboard: its rows on one day."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.vocabulary.arrays import Float64, Int64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedBoard:
+    """A board on one day: m rows, in the order of the file.
+
+    Attributes:
+        board: name of the board.
+        day: day of the snapshot.
+        models: names as published; a name may occur twice.
+        rank, style_rank: float64[m], NaN where missing.
+        score, lower, upper: float64[m], points; bounds are NaN where missing.
+        votes: int64[m].
+        organizations, licenses: as published, "" where missing.
+    """
+
+    board: str
+    day: date
+    models: tuple[str, ...]
+    rank: Float64
+    style_rank: Float64
+    score: Float64
+    lower: Float64
+    upper: Float64
+    votes: Int64
+    organizations: tuple[str, ...]
+    licenses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardConflict:
+    """Two rows of one model on one board and day that differ.
+
+    Attributes:
+        board, day, model: what both rows are about.
+        column: the first of our columns in which they differ.
+        first, other: the two values as text.
+        first_file, other_file: the files of the two rows.
+        first_record, other_record: 0-based rows in these files.
+    """
+
+    board: str
+    day: date
+    model: str
+    column: str
+    first: str
+    other: str
+    first_file: str
+    first_record: int
+    other_file: str
+    other_record: int
+
+    @property
+    def between_files(self) -> bool:
+        """Whether the rows are of two files; a file may list two models under one name."""
+        return self.first_file != self.other_file
