@@ -4,6 +4,9 @@ An audit examines the whole board, is slower than a detector, and is a pure func
 
     shares            shares of groups, concentration (HHI), inequality (Gini)
     board_history     changes between published snapshots: vote counts that fell, removed names, style ranks
+    common_movement   the movement that all ratings share between two published snapshots
+    method_changes    changes of a published board's method, told apart from moves of single models
+    renamed_models    names of a published board that may be one model
     claims            benchmark_claim, perturbation_gap, arena_gap
     variants          variant_churn, best_of_n: private variants, disclosed N, the selection-corrected score
     families          names of one provider that are likely one model

@@ -1,0 +1,208 @@
+"""Changes of a board's method, told apart from moves of single models.
+
+A method changes at a date for all models at once:
+
+    shift      all ratings move by the same points: a new anchor, or models that were added to a centred scale
+    rescaling  the distances between ratings grow or shrink by one factor
+    refit      most ratings move beyond their intervals, each by its own amount: another model of the votes, such as
+               style control, or another selection of votes
+    intervals  the intervals of all models widen or narrow by one factor, beyond what their votes explain
+    recount    the votes of nearly all models fall: votes were removed, for instance repeated ones
+
+A model that moves by more than the others is a single move: it moved beyond the common movement.
+
+Thresholds: shift and rescaling as in `common_movement`. refit: more than half of the models move by three standard
+errors of the difference of their ratings, and the typical residual is four times its median over the board's other
+transitions, of which at least five are needed. intervals: Student's t with p < 1e-5 and a factor of at least 1.25; a
+width is expected to follow 1/√votes. recount: votes fall for at least 80% of the models, by at least 2% at the median.
+single move: p < 1e-5 after Bonferroni's correction for the models of the transition, and at least 3% of the spread.
+
+Blind spot: the cause. A change of method that moves fewer than half of the ratings looks like single moves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import stdtrit
+
+from pipeline.audits.common_movement import (
+    LEAST_MODELS,
+    LEVEL,
+    MAD_TO_SD,
+    CommonMovement,
+    common_movement,
+    shared_models,
+)
+from pipeline.formats.published_boards import PublishedBoard
+from pipeline.vocabulary.arrays import Float64
+from pipeline.vocabulary.z_values import Z_95
+
+LEAST_WIDTH_FACTOR = 1.25
+LEAST_FALLEN_SHARE, LEAST_FALL = 0.8, 0.02
+LEAST_MOVE = 0.03
+"""Least single move as a share of the spread."""
+
+_REFIT_SHARE, _REFIT_ERRORS, _REFIT_RATIO, _REFIT_OTHERS = 0.5, 3.0, 4.0, 5
+# Points between which a logarithm of two widths counts as none: widths are rounded to points.
+_LEAST_LOG = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class MethodChange:
+    """A change of all models between two snapshots.
+
+    Attributes:
+        start, end: days of the two snapshots.
+        kind: shift, rescaling, refit, intervals or recount.
+        compared: number of models in both snapshots.
+        agreeing: number of these models that moved with the change.
+        shift: points by which a model in the middle moved.
+        scale: factor of the distances between ratings, 1 unless `kind` is rescaling.
+        factor: factor of the intervals' widths or of the votes; None for the other kinds.
+    """
+
+    start: date
+    end: date
+    kind: str
+    compared: int
+    agreeing: int
+    shift: float
+    scale: float
+    factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SingleMove:
+    """A model that moved by more than the others did.
+
+    Attributes:
+        start, end: days of the two snapshots.
+        before, after: its ratings.
+        expected: where the common movement takes it.
+    """
+
+    start: date
+    end: date
+    model: str
+    before: float
+    after: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
+class MethodHistory:
+    """Changes of the method and single moves of one board, oldest first.
+
+    Attributes:
+        compared: number of transitions with enough models in both snapshots.
+    """
+
+    changes: tuple[MethodChange, ...]
+    moves: tuple[SingleMove, ...]
+    compared: int
+
+
+def method_history(snapshots: Sequence[PublishedBoard]) -> MethodHistory:
+    """Find the changes of the method of one board, given its snapshots, oldest first."""
+    changes: list[MethodChange] = []
+    moves: list[SingleMove] = []
+    pairs = list(pairwise(snapshots))
+    movements = [common_movement(*pair) for pair in pairs]
+    typical = [None if one is None else MAD_TO_SD * float(np.median(np.abs(one.residual))) for one in movements]
+    for i, (pair, movement) in enumerate(zip(pairs, movements, strict=True)):
+        others = [one for j, one in enumerate(typical) if one is not None and j != i]
+        refit = movement is not None and _is_refit(*pair, movement, typical[i] or 0.0, others)
+        if movement is not None:
+            changes += _movement_changes(*pair, movement, refit)
+        changes += _count_changes(*pair)
+        if movement is not None and not refit:
+            moves += _single_moves(*pair, movement)
+    return MethodHistory(tuple(changes), tuple(moves), sum(one is not None for one in movements))
+
+
+def _movement_changes(
+    earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement, refit: bool
+) -> list[MethodChange]:
+    kinds = ["rescaling"] if movement.scale_stands else ["shift"] if movement.shift_stands else []
+    kinds += ["refit"] if refit else []
+    agreeing = int((~movement.aside).sum())
+    compared = len(movement.shared.models)
+    return [
+        MethodChange(earlier.day, later.day, kind, compared, agreeing, movement.shift, movement.scale) for kind in kinds
+    ]
+
+
+def _is_refit(
+    earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement, typical: float, others: list[float]
+) -> bool:
+    se = _standard_errors(earlier, later, movement)
+    known = se > 0
+    if known.sum() < LEAST_MODELS or len(others) < _REFIT_OTHERS:
+        return False
+    beyond = float((np.abs(movement.residual[known]) > _REFIT_ERRORS * se[known]).mean())
+    return beyond > _REFIT_SHARE and typical > _REFIT_RATIO * float(np.median(others))
+
+
+def _standard_errors(earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement) -> Float64:
+    """Return float64[k]: standard errors of the differences of ratings, 0 where an interval is missing."""
+    widths = [
+        (board.upper - board.lower)[rows]
+        for board, rows in ((earlier, movement.shared.before), (later, movement.shared.after))
+    ]
+    result: Float64 = np.nan_to_num(np.hypot(*widths) / (2 * Z_95))
+    return result
+
+
+def _single_moves(earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement) -> list[SingleMove]:
+    count = len(movement.residual)
+    critical = -float(stdtrit(max(1, count - 3), LEVEL / (2 * count)))
+    sd = np.maximum(movement.sd, _standard_errors(earlier, later, movement))
+    least = np.maximum(critical * sd, LEAST_MOVE * movement.spread)
+    rows = np.flatnonzero(np.abs(movement.residual) > least)
+    found = []
+    for i in rows.tolist():
+        before = float(earlier.score[movement.shared.before[i]])
+        after = float(later.score[movement.shared.after[i]])
+        expected = after - float(movement.residual[i])
+        found.append(SingleMove(earlier.day, later.day, movement.shared.models[i], before, after, expected))
+    return sorted(found, key=lambda move: -abs(move.after - move.expected))
+
+
+def _count_changes(earlier: PublishedBoard, later: PublishedBoard) -> list[MethodChange]:
+    shared = shared_models(earlier, later)
+    before = earlier.votes[shared.before].astype(np.float64)
+    after = later.votes[shared.after].astype(np.float64)
+    known = (before > 0) & (after > 0)
+    if known.sum() < LEAST_MODELS:
+        return []
+    ratio = np.log(after[known] / before[known])
+    count = int(known.sum())
+    changes = []
+    fallen, typical = int((ratio < 0).sum()), float(np.median(ratio))
+    if fallen >= LEAST_FALLEN_SHARE * count and typical <= np.log(1 - LEAST_FALL):
+        factor = float(np.exp(typical))
+        changes.append(MethodChange(earlier.day, later.day, "recount", count, fallen, 0.0, 1.0, factor))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        widths = (later.upper - later.lower)[shared.after] / (earlier.upper - earlier.lower)[shared.before]
+        beyond = np.log(widths[known]) + ratio / 2
+    beyond = beyond[np.isfinite(beyond)]
+    if len(beyond) >= LEAST_MODELS:
+        agreeing, factor = _common_factor(beyond)
+        if max(factor, 1 / factor) >= LEAST_WIDTH_FACTOR and agreeing:
+            changes.append(MethodChange(earlier.day, later.day, "intervals", len(beyond), agreeing, 0.0, 1.0, factor))
+    return changes
+
+
+def _common_factor(logs: Float64) -> tuple[int, float]:
+    """Return how many models agree on a factor, 0 if the test does not reject that there is none, and the factor."""
+    center = float(np.median(logs))
+    distance = np.abs(logs - center)
+    sd = max(MAD_TO_SD * float(np.median(distance)), _LEAST_LOG)
+    near = logs[distance <= max(4 * sd, float(np.quantile(distance, 0.8)))]
+    spread = max(float(near.std(ddof=1)), _LEAST_LOG)
+    t = abs(float(near.mean())) * np.sqrt(len(near)) / spread
+    stands = t > -float(stdtrit(len(near) - 1, LEVEL / 2))
+    return len(near) if stands else 0, float(np.exp(center))

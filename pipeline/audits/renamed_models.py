@@ -1,0 +1,174 @@
+"""Names that may be one model: one goes, and at the same date another one comes with nearly the same figures.
+
+A pair is suggested if the new name's rating is within `MOST_POINTS` of the spread (or within the old name's interval)
+of where the common movement takes the old one, its votes are between 90% and 125% of the old votes (times the typical
+growth of the other models' votes, where that is larger), and the organisations do not differ. Pairs are chosen one to
+one, the nearest in sum. A suggestion is never applied by itself; `apply_renames` joins the names that a person states.
+
+Blind spot: two models of one organisation with like figures; `rivals` counts the other names that fit as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from difflib import SequenceMatcher
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from pipeline.audits.common_movement import common_movement, rows_by_name, shared_models
+from pipeline.errors import BadInput
+from pipeline.formats.published_boards import PublishedBoard
+
+MOST_POINTS = 0.03
+"""Distance of two ratings that may be one model's, as a share of the board's spread."""
+
+LEAST_VOTES, MOST_VOTES = 0.9, 1.25
+# Names that are compared at one date; a board that is replaced as a whole has no renames.
+_MOST_NAMES = 200
+# Costs of an assignment: of names that are no pair, and of names that have nothing in common.
+_NO_PAIR, _LIKENESS = 1e6, 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class RenameSuggestion:
+    """A name that goes and a name that comes, which may be one model.
+
+    Attributes:
+        old, new: the two names.
+        last_seen, first_seen: last day of `old` and first day of `new`: neighbouring snapshots.
+        old_rating, new_rating: the two ratings.
+        expected: where the common movement takes the old rating.
+        tolerance: points by which `new_rating` may differ from `expected`.
+        old_votes, new_votes: the votes.
+        organizations: the organisations as published.
+        similarity: likeness of the names, from 0 to 1; shown, not tested.
+        rivals: number of other names that fit one of the two as well.
+    """
+
+    old: str
+    new: str
+    last_seen: date
+    first_seen: date
+    old_rating: float
+    new_rating: float
+    expected: float
+    tolerance: float
+    old_votes: int
+    new_votes: int
+    organizations: tuple[str, str]
+    similarity: float
+    rivals: int
+
+
+def suggest_renames(snapshots: Sequence[PublishedBoard]) -> tuple[RenameSuggestion, ...]:
+    """Return the suggestions for one board, given its snapshots, oldest first."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for i, snapshot in enumerate(snapshots):
+        for model in snapshot.models:
+            first.setdefault(model, i)
+            last[model] = i
+    found: list[RenameSuggestion] = []
+    for i, (earlier, later) in enumerate(pairwise(snapshots)):
+        gone = [model for model in rows_by_name(earlier) if last[model] == i]
+        new = [model for model in rows_by_name(later) if first[model] == i + 1]
+        if gone and new and max(len(gone), len(new)) <= _MOST_NAMES:
+            found += _pairs(earlier, later, gone, new)
+    return tuple(found)
+
+
+def apply_renames(
+    snapshots: Sequence[PublishedBoard], renames: Mapping[str, str]
+) -> tuple[tuple[PublishedBoard, ...], frozenset[str]]:
+    """Return the snapshots with the last of a model's names, and the old names that occurred.
+
+    Raises:
+        BadInput: names that lead to each other in a circle.
+    """
+    final = {old: _last_name(old, renames) for old in renames}
+    joined = tuple(replace(one, models=tuple(final.get(model, model) for model in one.models)) for one in snapshots)
+    return joined, frozenset(model for one in snapshots for model in one.models if model in final)
+
+
+def _last_name(name: str, renames: Mapping[str, str]) -> str:
+    seen = [name]
+    while name in renames:
+        name = renames[name]
+        if name in seen:
+            raise BadInput(f"renames: expected names that end, got a circle: {' → '.join([*seen, name])}")
+        seen.append(name)
+    return name
+
+
+def _pairs(
+    earlier: PublishedBoard, later: PublishedBoard, gone: Sequence[str], new: Sequence[str]
+) -> list[RenameSuggestion]:
+    movement = common_movement(earlier, later)
+    low, high = np.percentile(earlier.score, [10, 90])
+    growth = _vote_growth(earlier, later)
+    old_rows, new_rows = rows_by_name(earlier), rows_by_name(later)
+    fitting: list[tuple[float, RenameSuggestion]] = []
+    for one in gone:
+        row = old_rows[one]
+        rating = float(earlier.score[row])
+        expected = rating if movement is None else movement.expected(rating)
+        half = float(np.nan_to_num(earlier.upper[row] - earlier.lower[row])) / 2
+        tolerance = max(MOST_POINTS * float(high - low), half)
+        for other in new:
+            cost = _cost(earlier, later, (row, new_rows[other]), expected, tolerance, growth)
+            if cost is not None:
+                fitting.append((cost, _suggestion(earlier, later, (row, new_rows[other]), expected, tolerance)))
+    return _one_to_one(fitting)
+
+
+def _vote_growth(earlier: PublishedBoard, later: PublishedBoard) -> float:
+    shared = shared_models(earlier, later)
+    before, after = earlier.votes[shared.before], later.votes[shared.after]
+    return float(np.median(after[before > 0] / before[before > 0])) if (before > 0).any() else 1.0
+
+
+def _cost(
+    earlier: PublishedBoard, later: PublishedBoard, rows: tuple[int, int], expected: float, tolerance: float,
+    growth: float,
+) -> float | None:  # fmt: skip
+    """Return the distance of two rows, 0 for equal figures; None if they cannot be one model."""
+    old, new = rows
+    points = abs(float(later.score[new]) - expected)
+    votes = (int(later.votes[new]) + 1) / (int(earlier.votes[old]) + 1)
+    names = [one.casefold() for one in (earlier.organizations[old], later.organizations[new])]
+    if points > tolerance or (all(names) and names[0] != names[1]):
+        return None
+    if not LEAST_VOTES * min(1.0, growth) <= votes <= MOST_VOTES * max(1.0, growth):
+        return None
+    return points / max(tolerance, 1e-9) + abs(float(np.log(votes)))
+
+
+def _suggestion(
+    earlier: PublishedBoard, later: PublishedBoard, rows: tuple[int, int], expected: float, tolerance: float
+) -> RenameSuggestion:
+    old, new = rows
+    names = earlier.models[old], later.models[new]
+    return RenameSuggestion(
+        *names, earlier.day, later.day, float(earlier.score[old]), float(later.score[new]), expected, tolerance,
+        int(earlier.votes[old]), int(later.votes[new]), (earlier.organizations[old], later.organizations[new]),
+        SequenceMatcher(None, names[0].casefold(), names[1].casefold()).ratio(), 0,
+    )  # fmt: skip
+
+
+def _one_to_one(fitting: list[tuple[float, RenameSuggestion]]) -> list[RenameSuggestion]:
+    """Choose pairs so that each name is in one: as many as possible, then the nearest in sum, then the likest names."""
+    old = sorted({one.old for _, one in fitting})
+    new = sorted({one.new for _, one in fitting})
+    costs = np.full((len(old), len(new)), _NO_PAIR)
+    pairs = {(old.index(one.old), new.index(one.new)): one for _, one in fitting}
+    for cost, one in fitting:
+        costs[old.index(one.old), new.index(one.new)] = cost + _LIKENESS * (1 - one.similarity)
+    chosen: list[RenameSuggestion] = []
+    for place in zip(*(positions.tolist() for positions in linear_sum_assignment(costs)), strict=True):
+        if place in pairs:
+            one = pairs[place]
+            rivals = sum(other.old == one.old or other.new == one.new for _, other in fitting) - 1
+            chosen.append(replace(one, rivals=rivals))
+    return chosen
