@@ -28,6 +28,7 @@
     convert_command.py        convert: a battle file in another format
     output_file.py            a file that is complete or absent, for the commands that write one
     history_command.py        history: published snapshots of another board, without a store
+    history_text.py           what history prints for people
     sweep_command.py          sweep: the slow audits and the policy
     provider_command.py       provider: the facts about one provider
     demo_command.py           demo: the whole pipeline on real pair counts

@@ -15,7 +15,7 @@ from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
 from pipeline.store.boards import snapshots
 from pipeline.vocabulary.coverage_notes import coverage_notes
-from pipeline.vocabulary.time import from_microseconds, parse_iso8601
+from pipeline.vocabulary.time import format_rfc3339, from_microseconds, parse_iso8601
 
 View = Literal["raw", "defended", "style"]
 
@@ -101,7 +101,8 @@ def leaderboard(
     coefficients = found.body["style"]["coefficients"] if view == "style" else []
     if as_json:
         more = {"coefficients": coefficients} if view == "style" else {}
-        emit({"snapshot": found.snapshot_id, "view": view, "rows": rows, **more})
+        published_at = format_rfc3339(found.published_at)
+        emit({"snapshot": found.snapshot_id, "published_at": published_at, "view": view, "rows": rows, **more})
         return
     day = from_microseconds(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
     title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}"

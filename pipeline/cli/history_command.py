@@ -1,45 +1,158 @@
 """history: what changed between the published snapshots of another board."""
 
-from dataclasses import asdict
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from pipeline.audits.board_history import BoardHistory, StyleShifts, VoteCountDrop, VoteShares, board_history
+from pipeline.audits.method_changes import MethodHistory, method_history
+from pipeline.audits.renamed_models import RenameSuggestion, apply_renames, suggest_renames
 from pipeline.cli.app import JsonOption, app, emit, out
-from pipeline.cli.terminal_tables import titled_table
+from pipeline.cli.history_text import print_board, print_overview, reading_notes
 from pipeline.errors import Usage
-from pipeline.formats.published_boards import read_published_boards
+from pipeline.formats.containers import STANDARD_INPUT, exists
+from pipeline.formats.published_boards import BoardConflict, PublishedBoard, PublishedHistory, read_published_history
+from pipeline.formats.published_boards.rename_file import read_renames
+from pipeline.vocabulary.export_text import csv_cell
 
-_SHOWN = 5
+# With more boards, a table of all stands for the details of each.
+_MOST_DETAILED = 8
+_SUGGESTED = (
+    "board", "old", "new", "last_seen", "first_seen", "old_rating", "new_rating", "old_votes", "new_votes",
+    "organization", "similarity",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedBoard:
+    """What was found on one board."""
+
+    history: BoardHistory
+    method: MethodHistory
+    renames: tuple[RenameSuggestion, ...]
+    conflicts: tuple[BoardConflict, ...]
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether a vote count fell, a name was removed, or two files contradict each other."""
+        return self.history.suspicious or any(one.between_files for one in self.conflicts)
 
 
 @app.command()
 def history(
-    file: Annotated[
-        Path, typer.Argument(help="Published snapshots, a .csv with the columns snapshot, board, model, …")
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…",
+            help="Published boards: the arena's dataset, a table with the columns snapshot, board, model, score, votes "
+            "(.csv, .tsv, .json, .jsonl, .parquet, also .gz and .zst), an exported board or bundle of this pipeline; "
+            "a folder or a quoted glob of them, or - for standard input.",
+        ),
     ],
+    board: Annotated[
+        list[str] | None, typer.Option(help="Only boards of this name, such as text/overall or 'text/*'; repeatable.")
+    ] = None,
+    renames: Annotated[
+        Path | None, typer.Option(help="A .csv with the columns old and new, or .json: names that are one model.")
+    ] = None,
+    suggest: Annotated[Path | None, typer.Option(help="Write the suggested renames to this .csv, for review.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave rows out that cannot be read, and say how many and why.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit published snapshots of a board: falling vote counts, removed names, shares of votes, changes of #1.
+    """Audit published boards: falling vote counts, removed and renamed models, changes of the method, of #1, of shares.
 
-    Exit 1 if a vote count fell or a name was removed.
+    Exit 1 if a vote count fell, a name was removed, or two files contradict each other.
     """
-    if not file.is_file():
-        raise Usage(f"expected a file, got {file}")
-    found = {board: board_history(snapshots) for board, snapshots in read_published_boards(file).items()}
+    for path in [*files, *filter(None, [renames])]:
+        if not (exists(path) or (path == STANDARD_INPUT and path != renames)):
+            raise Usage(f"expected a file, got {path}")
+    read = read_published_history(files, skip_bad=skip_bad)
+    chosen = _chosen(read.boards, board or [])
+    stated = read_renames(renames) if renames else {}
+    found, unknown = _audit(read, chosen, stated)
+    notes = reading_notes(read) + [f"no snapshot has the name {name} of {renames}" for name in unknown]
+    if suggest:
+        _write_suggestions(suggest, found)
     if as_json:
-        emit({"boards": {board: _document(one) for board, one in found.items()}})
+        emit(_whole_document(read, found, notes, stated))
     else:
-        for one in found.values():
-            _print(one)
+        out.lines(notes)
+        if len(found) > _MOST_DETAILED:
+            print_overview(found)
+        else:
+            for one in found.values():
+                print_board(one)
+        if suggest:
+            out.print(f"wrote the suggested renames to {suggest}; review it, then give it as --renames")
     if any(one.suspicious for one in found.values()):
         raise typer.Exit(1)
 
 
-def _document(one: BoardHistory) -> dict[str, Any]:
+def _chosen(
+    boards: Mapping[str, tuple[PublishedBoard, ...]], patterns: Sequence[str]
+) -> dict[str, tuple[PublishedBoard, ...]]:
+    for pattern in patterns:
+        if not any(name == pattern or fnmatchcase(name, pattern) for name in boards):
+            shown = ", ".join(list(boards)[:10]) + (", …" if len(boards) > 10 else "")
+            raise Usage(f"--board: expected one of {len(boards)} boards ({shown}), got {pattern!r}")
+    chosen = [name for name in boards if not patterns or any(name == one or fnmatchcase(name, one) for one in patterns)]
+    return {name: boards[name] for name in chosen}
+
+
+def _audit(
+    read: PublishedHistory, boards: Mapping[str, tuple[PublishedBoard, ...]], stated: Mapping[str, str]
+) -> tuple[dict[str, AuditedBoard], list[str]]:
+    """Return what was found on each board, and the stated old names that no snapshot has."""
+    found: dict[str, AuditedBoard] = {}
+    seen: set[str] = set()
+    for name, published in boards.items():
+        snapshots, applied = apply_renames(published, stated)
+        seen |= applied
+        conflicts = tuple(one for one in read.merged.conflicts if one.board == name)
+        found[name] = AuditedBoard(
+            board_history(snapshots), method_history(snapshots), suggest_renames(snapshots), conflicts
+        )
+    return found, sorted(set(stated) - seen)
+
+
+def _write_suggestions(path: Path, found: Mapping[str, AuditedBoard]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, _SUGGESTED, lineterminator="\n")
+        writer.writeheader()
+        for board, one in found.items():
+            for rename in one.renames:
+                row = {"board": board, "organization": rename.organizations[1], **asdict(rename)}
+                row["similarity"] = round(rename.similarity, 3)
+                writer.writerow({name: csv_cell(row[name]) for name in _SUGGESTED})
+
+
+def _whole_document(
+    read: PublishedHistory, found: Mapping[str, AuditedBoard], notes: Sequence[str], renames: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "boards": {board: _document(one) for board, one in found.items()},
+        "files": [{"name": one.name, "rows": one.rows, "unread_columns": list(one.unread)} for one in read.files],
+        "merged": {
+            "repeated": read.merged.repeated,
+            "conflicting": read.merged.conflicting,
+            "listed_twice": read.merged.within_file,
+            "earlier_of_day": read.merged.earlier_of_day,
+        },
+        "left_out": {reason: {"rows": count, "first": first} for reason, (count, first) in read.left_out.items()},
+        "renames": dict(renames),
+        "notes": list(notes),
+    }
+
+
+def _document(audited: AuditedBoard) -> dict[str, Any]:
+    one = audited.history
     return {
         "snapshots": len(one.days),
         "first": str(one.days[0]),
@@ -60,7 +173,33 @@ def _document(one: BoardHistory) -> dict[str, Any]:
             "by_chance_at_most": one.top.by_chance,
             "p_value": one.top.p_value,
         },
+        "transitions_compared": audited.method.compared,
+        "method_changes": [
+            {"from": str(change.start), "to": str(change.end)} | _without(asdict(change), "start", "end")
+            for change in audited.method.changes
+        ],
+        "single_moves": [
+            {"from": str(move.start), "to": str(move.end)} | _without(asdict(move), "start", "end")
+            for move in audited.method.moves
+        ],
+        "rename_suggestions": [
+            asdict(rename) | {"last_seen": str(rename.last_seen), "first_seen": str(rename.first_seen)}
+            for rename in audited.renames
+        ],
+        "conflicts": [_conflict(conflict) for conflict in audited.conflicts],
     }
+
+
+def _without(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+def _conflict(one: BoardConflict) -> dict[str, Any]:
+    return {
+        "snapshot": str(one.day), "model": one.model, "column": one.column, "first": one.first, "other": one.other,
+        "first_file": one.first_file, "first_record": one.first_record, "other_file": one.other_file,
+        "other_record": one.other_record,
+    }  # fmt: skip
 
 
 def _fall(fall: VoteCountDrop) -> dict[str, Any]:
@@ -87,56 +226,3 @@ def _shares(shares: VoteShares) -> dict[str, Any]:
         "hhi": shares.hhi,
         "gini": shares.gini,
     }
-
-
-def _print(one: BoardHistory) -> None:
-    def print_line(text: str) -> None:
-        out.print(text)
-
-    out.rule(f"{one.board}: {len(one.days)} snapshots, {one.days[0]} to {one.days[-1]}", align="left")
-    print_line(
-        f"vote counts fell in {one.transitions_with_falling_votes} of {one.transitions} transitions; "
-        f"{len(one.gone)} of {one.names_seen} names are missing from the last snapshot"
-    )
-    for fall in one.total_falls:
-        print_line(f"the board's total fell from {fall.before:,} on {fall.start} to {fall.after:,} on {fall.end}")
-    for day, model in one.names_twice:
-        print_line(f"{model} is listed twice on {day}")
-    if one.falls:
-        out.print(_largest_falls(one))
-    if one.shares:
-        out.print(_share_table(one))
-    if one.style:
-        last = one.style[-1]
-        print_line(
-            f"style control on {last.day}: {last.shifted} of {last.compared} ranks shift, by {last.mean:.1f} on average"
-        )
-        for model, rank, controlled in last.models[:_SHOWN]:
-            print_line(f"  {model}: #{rank}, under style control #{controlled}")
-    soon = sum(change.within_week for change in one.top.changes)
-    print_line(
-        f"#1 changed {len(one.top.changes)} times, {soon} within a week of the last change; {one.top.overtakings} "
-        f"between listed models, where chance explains at most {one.top.by_chance:.2f} (p = {one.top.p_value:.2g})"
-    )
-
-
-def _largest_falls(one: BoardHistory) -> Table:
-    columns = ("model", "from", "to", "before", "after")
-    table = titled_table("Largest falls of a model's votes", columns, columns[:3])
-    for fall in sorted(one.falls, key=lambda f: f.after - f.before)[:_SHOWN]:
-        table.add_row(str(fall.model), str(fall.start), str(fall.end), f"{fall.before:,}", f"{fall.after:,}")
-    return table
-
-
-def _share_table(one: BoardHistory) -> Table:
-    first, last = one.shares[0], one.shares[-1]
-    group = "organisation or licence group"
-    table = titled_table("Shares of the votes", (group, str(first.day), str(last.day)), {group})
-    top = sorted(last.organizations, key=lambda name: -last.organizations[name])[:_SHOWN]
-    by_organization = (top, first.organizations, last.organizations)
-    for names, before, after in (by_organization, (sorted(last.groups), first.groups, last.groups)):
-        for name in names:
-            table.add_row(name or "(none given)", f"{before.get(name, 0):.1%}", f"{after[name]:.1%}")
-    table.add_row("concentration (HHI)", f"{first.hhi:.3f}", f"{last.hhi:.3f}")
-    table.add_row("inequality of models (Gini)", f"{first.gini:.3f}", f"{last.gini:.3f}")
-    return table

@@ -85,7 +85,7 @@ ASKED = {
 WITHOUT_STORE = {
     "rate": [["{word}"], ["{file}", "--anchor", "{word}"], ["{file}", "--columns", "{word}"]],
     "convert": [["{word}", "{folder}/converted.csv"], ["{file}", "{folder}/{word}.csv"], ["{file}", "{word}"]],
-    "history": [["{word}"]],
+    "history": [["{word}"], ["{file}", "--board", "{word}"], ["{file}", "--renames", "{word}"]],
     "restore": [["{word}", "--store", "{folder}/restored"], ["{folder}/no backup", "--store", "{word}"]],
     "publish": [
         ["--to", "{word}"],
