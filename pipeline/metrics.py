@@ -104,7 +104,7 @@ class WorkerMetrics:
 
 
 class FollowMetrics:
-    """Counters of one `publish --follow`, in a registry of their own."""
+    """Metrics of one `publish --follow`, in a Prometheus registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -61,7 +61,8 @@ def existing_store(url: str, *, with_key: bool = True) -> Iterator[Store]:
         with_key: read the voter key, which must then exist.
 
     Raises:
-        StoreUnavailable: the store does not answer, or does not exist.
+        StoreUnavailable: the database does not answer, or there is no store.
+        MissingKey: the voter key with which the store was made is missing.
     """
     store = open_store(url, create=False, with_key=with_key)
     try:
@@ -93,7 +94,7 @@ def key_folder(url: str) -> Path:
 
 
 def publish_folder(url: str) -> Path:
-    """Return the folder of what `publish` remembers, for a publisher with the keys of a store."""
+    """Return the folder for the state files of `publish --follow`, for a publisher that uses the keys of a store."""
     return Path(configuration.load().publish_state or key_folder(url).with_suffix(".publish"))
 
 

@@ -17,9 +17,9 @@ def pseudonym(key: bytes, voter_id: str) -> int:
 
 
 def session_name(session: str | None) -> str | None:
-    """Return the text under which a session is hashed as a voter's id is; None for a session that names nothing.
+    """Return the text that is hashed for a session's pseudonym; None for a session that identifies nothing.
 
-    No voter's id has its hidden characters, so a session never has the pseudonym of a voter.
+    The text has hidden characters, which no voter id has, so a session never has the pseudonym of a voter.
     """
     named = find_voter(session)
     return None if named is None else f"\0session\0{named}"

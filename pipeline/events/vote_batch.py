@@ -153,7 +153,12 @@ def to_columns(
 
 
 def hash_sessions(votes: Sequence[Vote], pseudonyms_of: Callable[[Sequence[str | None]], Int64]) -> Int64:
-    """Return int64[n], the keyed hash of each vote's session, 0 where there is none."""
+    """Return the pseudonym of each vote's session, int64[n], 0 for a vote without a session.
+
+    Args:
+        votes: n votes.
+        pseudonyms_of: function from texts to their pseudonyms, 0 for None.
+    """
     sessions = [v.session for v in votes]
     if sessions.count(None) == len(sessions):
         return np.zeros(len(sessions), dtype=np.int64)
@@ -178,7 +183,7 @@ def _flags(stated: tuple[bool | None, ...]) -> int:
 
 @lru_cache(maxsize=100_000)
 def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
-    """Return all categories of a vote as a sorted list in canonical JSON, None if there are none besides `category`.
+    """Return all categories of a vote as a sorted JSON list; None if it has no other category than `category`.
 
     >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
     ('["code","maths"]', None)

@@ -1,7 +1,7 @@
-"""Checks the labels of a bundle, and that the method of its manifest leaves out what the labels say.
+"""Checks the labels of a bundle, and that the method of its manifest leaves out the votes that the labels name.
 
-Laws: labels stay: a file of labels that the previous manifest lists is in this one, unchanged; a label is of a vote of
-the log; each rule leaves out exactly the published number of votes.
+Laws: a file of labels that the previous manifest lists is listed unchanged. Each label belongs to a vote of the log.
+Each rule leaves out exactly the published number of votes.
 """
 
 import numpy as np
@@ -21,16 +21,16 @@ _LEAF_BYTES, _FREE_BYTES = 4 * leaf_labels.MAX_LABELS + 16, 4 * 1024 * 1024
 
 
 def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | None, log: VoteLog) -> LogLabels:
-    """Return the labels of all leaves.
+    """Read and check the labels of all leaves of a bundle.
 
     Args:
-        files: the bundle, whose files have the digests in the manifest.
-        manifest: the claims.
-        previous: the claims before, None for the first snapshot.
-        log: the vote log of the manifest.
+        files: the bundle. The caller has checked the digests of its files.
+        manifest: the manifest of the snapshot.
+        previous: the manifest of the previous snapshot, None for the first snapshot.
+        log: the vote log that the manifest rates.
 
     Raises:
-        Refuted: reason `labels` or `limit`, with the file or the leaf.
+        Refuted: reason `labels` or `limit`; names the file or the leaf.
     """
     segments = {leaf_labels.path(one.first): one for one in manifest.segments}
     for name, digest in (previous.files if previous is not None else {}).items():
@@ -51,16 +51,21 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
 
 
 def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
-    """Return a mask of the leaves that a rule of the method names."""
+    """Return a mask over all leaves of the votes that any rule of the manifest's method leaves out."""
     mask = rule_mask(manifest.method.rules if manifest.method is not None else ())
     return np.asarray(labels.rules & mask != 0)
 
 
 def check_left_out(manifest: Manifest, labels: LogLabels, raw: Bool) -> None:
-    """Check the number of votes that each rule leaves out; `raw` is the mask of the votes of the raw view.
+    """Check the published numbers of votes that each rule leaves out.
+
+    Args:
+        manifest: the manifest of the snapshot.
+        labels: the labels of all leaves.
+        raw: mask over all leaves of the votes that count in the raw view.
 
     Raises:
-        Refuted: reason `method`, with the rule.
+        Refuted: reason `method`; names the rule.
     """
     if manifest.method is None:
         return

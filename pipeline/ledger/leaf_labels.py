@@ -1,14 +1,17 @@
-"""Labels of leaves: the rules that name a vote, its categories and its language, as one Parquet file for each segment.
+"""Labels of leaves: the rules that may leave a vote out, its categories and its language. Each segment has one file.
 
-    leaf        int64, ascending: only leaves that have a label
+The file is Parquet with the columns
+
+    leaf        int64, index of the leaf, ascending; only leaves with a label
     rules       int32, bits of `method_rules.RULE_BITS`
     categories  list<string>
-    language    string, null where the vote states none
+    language    string, null if the vote states none
 
-A method and the boards by category and language are applied to leaves by these files. What a file says about a vote is
-the operator's statement: the leaf itself has none of it. A segment without a file has votes without labels.
+A verifier needs these files to apply a method, and to count the boards by category and language. A label is the
+operator's statement, because the leaf does not contain these fields. The votes of a segment without a file have no
+labels.
 
-Law: with one version of Arrow, the same labels give the same bytes.
+Law: with the same version of Arrow, the same labels give the same bytes.
 """
 
 import io
@@ -27,11 +30,11 @@ from ..vocabulary.method_rules import ALL_BITS
 from . import size_limits
 
 KINDS = ("category", "language")
-"""What a board of part of the votes is about."""
+"""Kinds of labels that have boards of their own: a board counts the votes with one category or one language."""
 MAX_LABELS = 64
-"""Categories of a vote."""
+"""Largest number of categories of a vote."""
 MAX_TEXT = 200
-"""Characters of a category or a language."""
+"""Largest number of characters of a category or a language."""
 
 _LABEL = pa.list_(pa.field("element", pa.string()))
 SCHEMA = pa.schema(
@@ -50,18 +53,18 @@ _TEXTS = {"categories": "categories.list.element", "language": "language"}
 
 
 def path(first: int) -> str:
-    """Return the path in a bundle of the labels of the segment that begins with a leaf."""
+    """Return the path, in a bundle, of the labels of the segment whose first leaf has the index `first`."""
     return f"labels/{first:012d}.parquet"
 
 
 def write(leaf: Int64, rules: Int32, categories: pa.Array, language: pa.Array) -> bytes:
-    """Return the bytes of a file of labels.
+    """Return a file of labels as bytes.
 
     Args:
-        leaf: int64[n], ascending.
+        leaf: int64[n], indices of the leaves, ascending.
         rules: int32[n], bits of RULE_BITS.
-        categories: n lists of texts; the texts may be dictionary codes.
-        language: n texts or nulls, or their dictionary codes.
+        categories: n lists of texts, plain or dictionary-encoded.
+        language: n texts or nulls, plain or dictionary-encoded.
     """
     given = {
         "leaf": pa.array(leaf, pa.int64()),
@@ -83,17 +86,17 @@ def write(leaf: Int64, rules: Int32, categories: pa.Array, language: pa.Array) -
 
 
 def read(data: bytes, where: str, first: int, size: int) -> pa.Table:
-    """Return the rows of a file of labels, texts as dictionary codes.
+    """Read a file of labels; return its rows as a table with dictionary-encoded texts.
 
     Args:
         data: the file.
-        where: its path.
-        first: the first leaf of its segment.
-        size: leaves of the segment.
+        where: its path, for messages.
+        first: index of the first leaf of its segment.
+        size: number of leaves of the segment.
 
     Raises:
-        Refuted: reason `labels`: not a Parquet file with these columns, a leaf that is not one of the segment, leaves
-            repeated or out of order, bits of unknown rules, or an empty or long text. Reason `limit`: too many values.
+        Refuted: reason `labels` (not a Parquet file with these columns, leaves outside the segment or not ascending,
+            bits of unknown rules, an empty or too long text) or `limit` (too many values).
     """
     lists = {_TEXTS["categories"]: MAX_LABELS}
     plain, _ = size_limits.open_parquet(data, where, "labels", size, lists)
@@ -143,11 +146,11 @@ def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 @dataclass(slots=True)
 class LogLabels:
-    """The labels of the leaves of a log, read file by file.
+    """Collects the labels of all leaves of a log, file by file.
 
     Attributes:
-        size: leaves of the log.
-        rules: int32[size], the bits of the rules that name each leaf.
+        size: number of leaves of the log.
+        rules: int32[size], for each leaf the bits of the rules that may leave it out.
     """
 
     size: int
@@ -177,7 +180,11 @@ class LogLabels:
                 self._leaves.setdefault((kind, text), []).append(leaf[order[start:end]])
 
     def selects(self, board: str) -> Bool:
-        """Return a mask of the leaves with a label, which is given as a board's name: "category/coding"."""
+        """Return a mask over all leaves of those that a board by category or language counts.
+
+        Args:
+            board: name of the board, such as "category/coding".
+        """
         kind, _, text = board.partition("/")
         found = np.zeros(self.size, dtype=np.bool_)
         for leaves in self._leaves.get((kind, text), ()):

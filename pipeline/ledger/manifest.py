@@ -163,13 +163,13 @@ class VoteCoverage:
 
 @dataclass(frozen=True, slots=True)
 class PublishedMethod:
-    """The rules by which the defended view and the boards leave votes out.
+    """The method: the rules by which the defended view, and the boards by category and language, leave votes out.
 
     Attributes:
-        name: of the method.
+        name: name of the method.
         rules: names in `method_rules.RULE_BITS`, in their order there.
-        left_out: rule → the votes of the raw view that it leaves out, each vote under the first rule that names it;
-            the labels in the bundle, the operator's statement, say which.
+        left_out: rule → number of votes of the raw view that it leaves out. A vote counts under the first rule that
+            leaves it out. The labels in the bundle state which votes these are; they are the operator's statement.
     """
 
     name: str

@@ -18,7 +18,7 @@ MAX_NAME = 200
 """Largest number of characters of a name."""
 
 MAX_BOARDS = 200
-"""Boards by category and language of a snapshot."""
+"""Largest number of boards by category and language in a snapshot."""
 
 _MAX_ADDRESS = 300
 

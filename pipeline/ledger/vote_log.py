@@ -93,10 +93,10 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def expect_votes(self, leaves: Int64) -> None:
-        """Check that leaves are votes, since a retraction has no label.
+        """Check that the given leaves are leaves of votes. A retraction has no label.
 
         Raises:
-            Refuted: reason `labels`, with the leaf.
+            Refuted: reason `labels`; names the leaf.
         """
         wrong = leaves[self._whole("fate")[leaves] == _RETRACTION]
         if len(wrong):

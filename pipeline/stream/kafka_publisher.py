@@ -129,7 +129,7 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
 
 
 class RecordProducer:
-    """Sends prepared records; every delivery is checked."""
+    """Sends prepared records to Kafka, and checks every delivery."""
 
     def __init__(self, bootstrap: str, topic: str, settings: Settings, security: Security = PLAINTEXT) -> None:
         """Connect.
@@ -149,15 +149,20 @@ class RecordProducer:
 
     @property
     def waiting(self) -> int:
-        """Number of records that are not known to be acknowledged."""
+        """Number of sent records whose acknowledgement was not checked yet."""
         return len(self._waiting)
 
     def send(self, record: PreparedRecord, name: str, row: int) -> None:
-        """Send a record of a file; wait for older ones if there are too many without an acknowledgement.
+        """Send a record. If too many records are not acknowledged yet, wait for the oldest of them first.
+
+        Args:
+            record: the record.
+            name: name of the file that contains it.
+            row: its number in the file.
 
         Raises:
             BrokerUnavailable: a delivery failed; names the file and the record.
-            BrokerRefused: an ACL forbids it.
+            BrokerRefused: an access rule forbids the delivery.
         """
         try:
             self._partitions = self._partitions or len(self._client.partitions_for(self._topic))
@@ -172,7 +177,7 @@ class RecordProducer:
             self._await(_IN_FLIGHT // 2)
 
     def flush(self) -> None:
-        """Wait until every record is acknowledged; raises as `send` does."""
+        """Wait until all sent records are acknowledged. Raises the same errors as `send`."""
         try:
             self._client.flush()
         except KafkaError as error:
@@ -180,7 +185,7 @@ class RecordProducer:
         self._await(len(self._waiting))
 
     def close(self) -> None:
-        """Close the connection; records without an acknowledgement may be lost."""
+        """Close the connection. Records that are not acknowledged yet may be lost."""
         self._client.close(timeout=5)
 
     def _await(self, count: int) -> None:

@@ -1,6 +1,6 @@
-"""The named rules of a method, and the bit by which a vote's flags name each.
+"""The rules by which a method leaves votes out, and the bit for each rule in the flags of a vote.
 
-Law: a vote that several rules name is counted under the first of them, in the order of `RULE_BITS`.
+Law: a vote that several rules leave out is counted under the first of them, in the order of RULE_BITS.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ RULE_BITS: Mapping[str, int] = {
     "identity_leak": 8,
     "frequent_prompt": 16,
 }
-"""Rule → its bit in the flags of a vote, and in the labels of a leaf."""
+"""Name of a rule → its bit in the flags of a vote and in the labels of a leaf."""
 
 SENTENCES: Mapping[str, str] = {
     "not_anonymous": "cast with the models' names in view",
@@ -23,22 +23,22 @@ SENTENCES: Mapping[str, str] = {
     "identity_leak": "on a conversation that gives a model's identity away",
     "frequent_prompt": "on a frequent prompt, beyond the sample of it that stays",
 }
-"""What a rule leaves out, after "N votes"."""
+"""Name of a rule → text that describes the votes it leaves out and follows the words "N votes"."""
 
 ALL_BITS = sum(RULE_BITS.values())
 
 
 def rule_mask(rules: Iterable[str]) -> int:
-    """Return the bits of the rules together."""
+    """Return a number with the bits of the given rules."""
     return sum(RULE_BITS[rule] for rule in rules)
 
 
 def count_by_first_rule(flags: Int64, votes: Int64, rules: Iterable[str]) -> dict[str, int]:
-    """Return rule → the votes that it leaves out, each vote under the first rule that names it.
+    """Return rule → number of votes that it leaves out. A vote counts under the first rule that leaves it out.
 
     Args:
-        flags: bits of n groups of votes.
-        votes: the number of votes of each group.
+        flags: int64[n], the flags of n groups of votes.
+        votes: int64[n], the number of votes of each group.
         rules: names in RULE_BITS.
 
     >>> import numpy as np

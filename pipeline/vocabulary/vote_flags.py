@@ -1,26 +1,26 @@
 """The flags of a vote as bits of one number, as the store keeps them.
 
-Laws: a bit of RULES says that a rule of a method may leave the vote out; a vote that states nothing has no bit, and
-counts. What a vote states as the opposite is a bit of its own, so that an export gives back what was said. The numbers
-are stored and published: a bit keeps its meaning for ever.
+Laws: a bit of RULES means that a rule of a method may leave the vote out. A vote that states nothing has no bit, and
+counts. A field that is stated as true and a field that is stated as false have different bits, so that an export gives
+back what the vote stated. The numbers are stored and published, so a bit never changes its meaning.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 NOT_ANONYMOUS = 1
-"""Cast with the names of the models in view."""
+"""The voter saw the names of the models."""
 REFUSAL = 2
 """A model refused to answer."""
 DEDUPLICATED = 4
-"""Left out by its publisher's deduplication of prompts."""
+"""The publisher's deduplication of prompts left the vote out."""
 IDENTITY_LEAK = 8
-"""The conversation tells which model answers."""
+"""The conversation reveals which model answers."""
 FREQUENT_PROMPT = 16
-"""Outside the sample of a frequent prompt, as decided when the vote was sealed."""
+"""The prompt is frequent, and the vote is not in the sample of its votes that counts. Decided when a vote is sealed."""
 
 RULES = NOT_ANONYMOUS | REFUSAL | DEDUPLICATED | IDENTITY_LEAK | FREQUENT_PROMPT
-"""All bits for which a rule may leave a vote out."""
+"""All bits because of which a rule may leave a vote out."""
 
 _STATED = 5  # the opposite of a stated bit is this many places above it
 
@@ -32,7 +32,7 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
         "identity_leak": (IDENTITY_LEAK, IDENTITY_LEAK << _STATED),
     }
 )
-"""Field of a vote → (bit for true, bit for false)."""
+"""Field of a vote → (bit if the field is true, bit if it is false)."""
 
 
 def stated_value(flags: int, field: str) -> bool | None:
@@ -46,7 +46,7 @@ def stated_value(flags: int, field: str) -> bool | None:
 
 
 def flags_of(stated: Mapping[str, bool | None]) -> int:
-    """Return the flags of a vote from its fields; None states nothing.
+    """Return the flags of a vote from its fields: name of a field → true, false, or None if it is not stated.
 
     >>> flags_of({"anonymous": True, "refusal": True, "deduplicated": None})
     34

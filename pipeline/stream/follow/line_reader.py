@@ -13,11 +13,12 @@ _BLOCK = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LineBlock:
-    """Some lines.
+    """Consecutive lines of a log.
 
     Attributes:
-        lines: the lines with content, without their ends. One that is too large for a record is cut where that shows.
-        digest: digest of the log up to the end of the last line.
+        lines: the lines that are not blank, without line ends. A line that is too large for a record is cut, but stays
+            too large, so that it is rejected.
+        digest: digest of the log from its beginning to the end of the last line.
     """
 
     lines: list[bytes]
@@ -25,11 +26,12 @@ class LineBlock:
 
 
 def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) -> Iterator[LineBlock]:
-    """Yield the lines after the bytes of a digest. A line without its newline is not read yet.
+    """Yield the lines of a log after a position, block by block. A last line without a newline is not yielded.
 
     Args:
-        digest: of the bytes before the first line; is not changed.
-        complete: the log does not grow any more, so its last line needs no newline.
+        file: the log.
+        digest: digest of the bytes before the position; it is not changed.
+        complete: the log does not grow any more, so its last line is yielded even without a newline.
     """
     digest, rest, cut = digest.copy(), b"", b""
     at = digest.size

@@ -1,6 +1,7 @@
-"""Derives the missing vote ids of logs; the logs that had one name after each other share their counts.
+"""Derives the vote ids that logs lack.
 
-Identical records thus stay different votes across a rotation too, and reading a log again gives the same ids.
+Logs that had the same name one after another form a lineage, and share the counts of identical records. Identical
+records therefore stay different votes even across a rotation, and reading a log again gives the same ids.
 """
 
 from collections.abc import Sequence
@@ -14,17 +15,17 @@ from pipeline.stream.follow.prefix_digest import PrefixDigest
 
 
 class LineMapping(Protocol):
-    """Maps lines to events; see `LineEvents`."""
+    """Maps lines of a log to events. `LineEvents` implements it."""
 
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:
-        """Return the event of a line, None if it is none."""
+        """Return the event in a line, None if the line contains no event. `ids` derives a missing vote id."""
 
     def count(self, line: bytes, ids: VoteIds) -> None:
-        """Count a line that was read before."""
+        """Count a line that was read before in `ids`, so that identical lines after it get other ids."""
 
 
 class LineageIds:
-    """The ids of each lineage of logs."""
+    """Keeps the derived vote ids of each lineage."""
 
     def __init__(self, lines: LineMapping) -> None:
         self._lines = lines
@@ -32,12 +33,12 @@ class LineageIds:
         self._counted: set[tuple[int, int]] = set()
 
     def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
-        """Return the ids of a log.
+        """Return the ids of the lineage of a log.
 
         Args:
             log: the log that is read next.
-            file: its file; the lines before the position are read again if their ids were derived.
-            logs: all logs that are known.
+            file: the file of the log. If ids of its earlier lines were derived, these lines are read and counted again.
+            logs: all known logs.
         """
         if log.lineage not in self._ids:
             self._ids[log.lineage] = ids = VoteIds()

@@ -1,6 +1,6 @@
-"""Reads the bytes of a log at any position, from an open file: the file may be renamed or deleted meanwhile.
+"""Reads the bytes of a log at any position from an open file, which may be renamed or deleted at any time.
 
-A compressed log is one that a rotation has closed: it is read from its beginning, and never grows.
+A compressed log was closed by a rotation. It never grows, and is unpacked from its beginning.
 """
 
 import bz2
@@ -25,7 +25,7 @@ _SKIP = 1024 * 1024
 
 
 def is_compressed(name: str) -> bool:
-    """Return whether a file of this name is unpacked when it is read."""
+    """Return whether a file with this name is compressed, so that it is unpacked when it is read."""
     return Path(name).suffix.lower() in _OPENERS
 
 
@@ -33,7 +33,7 @@ class LogFile:
     """An open log.
 
     Attributes:
-        compressed: whether the bytes are unpacked; the log is complete then.
+        compressed: whether the file is compressed. The log is then complete, and all positions are in unpacked bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,11 +49,11 @@ class LogFile:
         self.compressed = self._opener is not None
 
     def stat(self) -> os.stat_result:
-        """Return the status of the open file."""
+        """Return the status of the open file, as `os.fstat`."""
         return os.fstat(self._descriptor)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes from a position, fewer only at the end.
+        """Return `size` bytes from a position on, fewer at the end of the log.
 
         Raises:
             OSError, EOFError, lzma.LZMAError, ValueError: a compressed file is damaged or incomplete (DAMAGED).

@@ -7,22 +7,22 @@ from pipeline.errors import Usage
 from pipeline.formats.containers import SUFFIXES
 
 DEFAULT_PATTERN = "*-conv.json*"
-"""FastChat names a log 2026-08-14-conv.json; a rotation appends to the name."""
+"""Pattern of the names of logs in a folder. FastChat names a log 2026-08-14-conv.json, and a rotation adds a suffix."""
 
 _TABLES = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind != "json lines")
 _AFTER_NAME = (".", "-")
 
 
 def file_lister(path: Path, pattern: str) -> Callable[[], Mapping[str, Path]]:
-    """Return a function that lists the files to follow: name → path.
+    """Return a function that lists the files to follow as name → path.
 
     Args:
-        path: a folder, whose files and those of its folders are listed if their names match; or one log, which is
-            listed with its rotated copies beside it. Neither need exist yet.
-        pattern: of the names in a folder, as in a shell.
+        path: a folder or a log; it need not exist yet. Of a folder, all files with matching names are listed, also in
+            its subfolders. A log is listed together with its rotated copies in the same folder.
+        pattern: pattern of the names in a folder, as in a shell.
 
     Raises:
-        Usage: a table, which cannot be read line by line, or a path whose folder does not exist.
+        Usage: the path is a table, which cannot be read line by line, or its parent folder does not exist.
     """
     if path.suffix.lower() in _TABLES:
         raise Usage(f"--follow: expected a log of JSON Lines or a folder of such logs, got {path.name!r}")

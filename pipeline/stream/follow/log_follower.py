@@ -1,6 +1,7 @@
-"""Follows logs: sends what is new, waits for the broker's confirmation, and remembers how far it came.
+"""Follows logs: sends new events, waits until the broker has confirmed them, and stores how far the logs were read.
 
-While the broker is away nothing is remembered and nothing is lost: everything that was not confirmed is read again.
+While the broker does not answer, no position is stored, so nothing is lost: events that were not confirmed are read
+again.
 """
 
 import threading
@@ -19,12 +20,12 @@ _RETRY_SECONDS = 5.0
 
 @dataclass(slots=True)
 class FollowTally:
-    """What a follower did.
+    """What a follower has done so far.
 
     Attributes:
-        votes, registry: records that the broker has confirmed, by topic.
-        files: logs that are followed.
-        behind: bytes that were not published yet.
+        votes, registry: numbers of votes and of registry events that the broker has confirmed.
+        files: number of logs that are followed.
+        behind: number of bytes of logs that were not published yet.
     """
 
     votes: int = 0
@@ -33,18 +34,18 @@ class FollowTally:
     behind: int = 0
 
     def sentence(self) -> str:
-        """Return a line for people."""
+        """Return the tally as one sentence."""
         return f"{self.votes:,} votes sent, {self.files:,} files followed, {self.behind:,} bytes behind"
 
 
 @dataclass(frozen=True, slots=True)
 class FollowPace:
-    """Seconds between two things.
+    """The periods of a follower, in seconds.
 
     Attributes:
-        poll: two looks at the files.
-        heartbeat: two lines that say how far the follower is; 0 for none.
-        progress: after so long without progress the follower is unhealthy.
+        poll: time between two checks for new lines.
+        heartbeat: time between two reports about how far the follower is; 0 for no reports.
+        progress: time without progress after which the follower is unhealthy.
     """
 
     poll: float = 1.0
@@ -53,7 +54,7 @@ class FollowPace:
 
 
 class LogFollower:
-    """The loop.
+    """Reads new events from logs and sends them to Kafka, until it is stopped.
 
     Attributes:
         tally: what was done so far.
@@ -87,20 +88,23 @@ class LogFollower:
         self.tally = FollowTally()
 
     def stop(self) -> None:
-        """Make `run` return after the batch at hand."""
+        """Make `run` return after the current batch."""
         self._stopping.set()
 
     def healthy(self) -> tuple[bool, str]:
-        """Return whether there was progress lately, and a sentence for /healthz."""
+        """Return whether the last progress is recent enough, and a sentence for /healthz."""
         silent = time.monotonic() - self._last_progress
         return silent < max(self._pace.progress, 3 * self._pace.poll), f"last progress {silent:.0f} s ago"
 
     def run(self, *, until_end: bool = False) -> FollowTally:
-        """Follow until `stop`, or until everything is sent that exists now.
+        """Follow the logs until `stop` is called; return what was done.
+
+        Args:
+            until_end: return when everything is sent that the logs contain now.
 
         Raises:
-            BrokerRefused: an ACL forbids it.
-            BrokerUnavailable: the broker is away, with `until_end`.
+            BrokerRefused: an access rule forbids us to write to a topic.
+            BrokerUnavailable: the broker does not answer; only with `until_end`, otherwise the follower tries again.
         """
         while not self._stopping.is_set():
             try:

@@ -1,4 +1,4 @@
-"""How far a log was read: what the state file keeps of each log."""
+"""How far a log was read, as the state file keeps it."""
 
 import hashlib
 
@@ -8,16 +8,16 @@ from pipeline.stream.follow.log_file import LogFile
 from pipeline.stream.follow.prefix_digest import BLOCK, PrefixDigest
 
 HEAD = 4096
-"""First bytes of a log by which logs are compared before anything is hashed in full."""
+"""Number of bytes at the beginning of logs that are compared first, before logs are hashed in full."""
 
 _CHECKPOINTS = 4
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
-    """An earlier position of a log: a copy may be a little shorter than what was read of the log since.
+    """An earlier position of a log, by which a copy is recognised that is shorter than what was read of the log.
 
     Attributes:
-        offset, records, digest: as in LogPosition.
+        offset, records, digest: as in `LogPosition`.
     """
 
     offset: int
@@ -29,19 +29,19 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
     """A log and how far it was read.
 
     Attributes:
-        name: path of the log below the followed folder, when it was seen last.
+        name: path of the log below the followed folder, when it was last seen.
         device, inode: identity of the file.
-        offset: bytes whose votes the broker has confirmed; a line ends there.
-        records: lines with content before the offset.
-        digest: `PrefixDigest` of the bytes before the offset.
-        chain: its chain, hexadecimal.
-        head: SHA-256 of the first HEAD bytes, or of all before the offset if they are fewer.
-        derived: records before the offset whose vote id was derived.
-        lineage: the name of the log when it was new; logs that had one name after each other share it.
-        recent: occurrences of the last records whose ids were derived, in all logs of the lineage.
+        offset: number of bytes whose votes the broker has confirmed, always whole lines.
+        records: number of lines before the offset that are not blank.
+        digest: `PrefixDigest` of the bytes before the offset, in hexadecimal digits.
+        chain: `chain` of this digest, in hexadecimal digits.
+        head: SHA-256 of the first HEAD bytes, or of the bytes before the offset if they are fewer.
+        derived: number of records before the offset whose vote ids were derived.
+        lineage: first name of the log. Logs that had the same name one after another have the same lineage.
+        recent: numbers of occurrences of the last records whose ids were derived, in all logs of the lineage.
         checkpoints: earlier positions, oldest first.
-        size, mtime: of the file when it was read; nothing is new while both are the same.
-        gone: the file was deleted or truncated; the position is kept to recognise a copy.
+        size, mtime: size and time of the file when it was read. While both are the same, nothing is new.
+        gone: whether the file was deleted or truncated. Its position is kept so that a copy is recognised.
     """
 
     name: str
@@ -62,18 +62,21 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[int, int]:
-        """The identity of the file."""
+        """The identity of the file: (device, inode)."""
         return self.device, self.inode
 
     def prefix(self, file: LogFile) -> PrefixDigest:
-        """Return the digest of the bytes before the offset, to be continued."""
+        """Return the digest of the bytes before the offset, to which further bytes can be added."""
         whole = self.offset // BLOCK * BLOCK
         digest = PrefixDigest(whole, bytes.fromhex(self.chain))
         digest.update(file.read_at(whole, self.offset - whole))
         return digest
 
     def begins(self, file: LogFile) -> bool:
-        """Return whether a file still begins with the bytes that were read; its first and last of them are compared."""
+        """Return whether a file still begins with the bytes that were read.
+
+        Only the first HEAD bytes and the last block before the offset are compared.
+        """
         if not self.offset:
             return True
         if not file.compressed and file.stat().st_size < self.offset:
@@ -81,11 +84,17 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         return head_digest(file, self.offset) == self.head and self.prefix(file).hexdigest() == self.digest
 
     def points(self) -> tuple[EarlierPosition, ...]:
-        """Return the positions at which a copy may be continued, the furthest first."""
+        """Return the positions from which a copy of the log may be read: the present one, then earlier ones."""
         return EarlierPosition(self.offset, self.records, self.digest), *reversed(self.checkpoints)
 
     def advanced(self, digest: PrefixDigest, records: int, head: str) -> "LogPosition":
-        """Return the position after more lines."""
+        """Return the position after more lines were read.
+
+        Args:
+            digest: digest of all bytes before the new position.
+            records: number of further lines that are not blank.
+            head: `head` of the new position.
+        """
         here = (EarlierPosition(self.offset, self.records, self.digest),) if self.offset else ()
         return msgspec.structs.replace(
             self,
@@ -99,7 +108,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def head_digest(file: LogFile, size: int) -> str:
-    """Return SHA-256 of the first bytes of a file, of HEAD of them at most; "" if the file is shorter."""
+    """Return the SHA-256 of the first `size` bytes of a file, at most HEAD; "" if the file is shorter."""
     wanted = min(HEAD, size)
     head = file.read_at(0, wanted)
     return hashlib.sha256(head).hexdigest() if len(head) == wanted else ""

@@ -1,4 +1,4 @@
-"""Decides what a file is that was not seen before: a new log, the rest of a known one, or a copy of one."""
+"""Decides whether an unknown file is a new log, the continuation of a known log, or a copy of a known log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _PIECE = 16 * BLOCK
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A file that begins with what was read of a log.
+    """A match: a file begins with bytes that were read of a known log.
 
     Attributes:
-        log: position of that log.
-        point: the furthest known position up to which both are the same.
-        chain: chain of the digest there.
+        log: position of the known log.
+        point: the last known position before which file and log have the same bytes.
+        chain: `PrefixDigest.chain` at this position, in hexadecimal digits.
     """
 
     log: LogPosition
@@ -27,7 +27,7 @@ class Continuation:
     chain: str
 
     def moved_to(self, name: str, device: int, inode: int) -> LogPosition:
-        """Return the position from which the file is read."""
+        """Return the position of the log moved to this file, from which the file is read on."""
         return msgspec.structs.replace(
             self.log,
             name=name,
@@ -45,7 +45,10 @@ class Continuation:
 
 
 def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition]:
-    """Return the logs with the same first bytes as a file, and those whose first bytes it is too short to have."""
+    """Return the logs that a file may continue or copy, those with the same first bytes.
+
+    A log is also returned if the file is shorter than the bytes that would be compared.
+    """
     heads: dict[int, str] = {}
     return [
         log
@@ -55,7 +58,10 @@ def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition
 
 
 def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuation | None:
-    """Return the log that a file continues, the one of which most was read; None if it continues none."""
+    """Return the match of a file with a known log, None if there is none.
+
+    If several logs match, the match with the most common bytes is returned.
+    """
     points = sorted({point.offset for log in logs for point in log.points()})
     digest, found = PrefixDigest(), {}
     for offset in points:
@@ -74,7 +80,7 @@ def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuatio
 
 
 def is_prefix(file: LogFile, whole: LogFile) -> bool:
-    """Return whether all bytes of a file are the first bytes of another."""
+    """Return whether the file `whole` begins with all bytes of the other file."""
     at = 0
     while data := file.read_at(at, _PIECE):
         if whole.read_at(at, len(data)) != data:

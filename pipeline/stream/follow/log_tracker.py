@@ -1,7 +1,7 @@
-"""Finds what is new in a set of logs, and remembers what was published of them.
+"""Finds new events in a set of logs, and stores how far the logs were published.
 
-A poll reads the known logs first, then the files that are new. A file that begins as a known log does is left alone
-until it has stopped growing: it is most likely a copy that a rotation makes.
+A poll reads the known logs first, then new files. A new file that begins like a known log is not read before it has
+stopped growing, because it is most likely a copy that a rotation is making.
 """
 
 from collections import Counter
@@ -29,23 +29,23 @@ Key = tuple[int, int]
 
 
 class Positions(Protocol):
-    """Keeps positions; see `PositionFile`."""
+    """Stores the positions of logs. `PositionFile` implements it."""
 
     def load(self) -> list[LogPosition]:
-        """Return the positions."""
+        """Return the stored positions."""
 
     def save(self, logs: list[LogPosition]) -> None:
-        """Replace the positions."""
+        """Replace the stored positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """Some events of one log, in order.
+    """Consecutive events of one log.
 
     Attributes:
         name: path of the log below the followed folder.
-        rows: number of the record of each event in the log.
-        events: the events.
+        rows: for each event, the number of its record in the log.
+        events: the events as JSON.
     """
 
     name: str
@@ -54,11 +54,11 @@ class LogBatch:
 
 
 class LogTracker:
-    """Reads a set of logs.
+    """Reads what is new in a set of logs.
 
     Attributes:
-        unsettled: number of files that are looked at again before they are read.
-        notes: sentences about bytes that could not be read; the caller empties the list.
+        unsettled: number of new files that are not read yet, because they may still be growing copies.
+        notes: sentences about bytes that could not be read. The caller empties the list.
     """
 
     def __init__(self, scan: Callable[[], Mapping[str, Path]], lines: LineMapping, positions: Positions) -> None:
@@ -82,7 +82,10 @@ class LogTracker:
         self.unsettled, self.notes = 0, list[str]()
 
     def poll(self) -> Iterator[LogBatch]:
-        """Yield what is new. A batch counts as published when the next one is asked for, or the end is reached."""
+        """Yield the new events, batch by batch.
+
+        A batch counts as published when the caller requests the next batch or reaches the end of the iterator.
+        """
         found = self._found()
         self.unsettled = 0
         for key in [key for key in self._alive if key not in found]:
@@ -98,7 +101,7 @@ class LogTracker:
         self._forget_missing(found)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close all open files."""
         self._open.close()
 
     @property
@@ -107,7 +110,7 @@ class LogTracker:
         return len(self._alive)
 
     def behind(self) -> int:
-        """Return the number of bytes that exist and were not published, without compressed logs."""
+        """Return the number of bytes of open, uncompressed logs that were not published yet."""
         return sum(self._open.size(key) - log.offset for key, log in self._alive.items() if self._open.size(key))
 
     def _found(self) -> dict[Key, tuple[str, Path, stat_result]]:

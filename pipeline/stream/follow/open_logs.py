@@ -1,4 +1,4 @@
-"""The open files of the logs that changed last: an open log can be read to its end after it was deleted."""
+"""Keeps the files of recently changed logs open, so that a log can be read to its end after it was deleted."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -11,16 +11,20 @@ Key = tuple[int, int]
 
 
 class OpenLogs:
-    """Open files by device and inode; the one that was used longest ago is closed when there are too many."""
+    """Open files by (device, inode). Above 100 files, the file that was not used for the longest time is closed."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[Key, LogFile] = OrderedDict()
 
     def get(self, key: Key, path: Path) -> LogFile:
-        """Return the open file, which is opened by its path if necessary.
+        """Return a file, and open it by its path first if it is not open.
+
+        Args:
+            key: (device, inode) of the file.
+            path: path of the file.
 
         Raises:
-            OSError: it cannot be opened, or another file has the path now.
+            OSError: the file cannot be opened, or another file has this path now.
         """
         if key not in self._files:
             file = LogFile(path)
@@ -35,7 +39,7 @@ class OpenLogs:
         return self._files[key]
 
     def keep(self, key: Key, path: Path) -> None:
-        """Open a file that did not change, if there is room."""
+        """Open a file, unless 100 files are open already. Errors are ignored."""
         if key not in self._files and len(self._files) < _MOST:
             try:
                 self.get(key, path)
@@ -43,7 +47,7 @@ class OpenLogs:
                 return
 
     def peek(self, key: Key) -> LogFile | None:
-        """Return the file if it is open."""
+        """Return the file if it is open, else None."""
         return self._files.get(key)
 
     def size(self, key: Key) -> int:
@@ -52,7 +56,7 @@ class OpenLogs:
         return file.stat().st_size if file is not None and not file.compressed else 0
 
     def drop(self, key: Key) -> None:
-        """Close a file."""
+        """Close a file, if it is open."""
         file = self._files.pop(key, None)
         if file is not None:
             file.close()

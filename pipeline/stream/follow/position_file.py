@@ -1,4 +1,4 @@
-"""The state file of a follower: the positions of its logs, written atomically, for one process at a time."""
+"""The state file of a follower: the positions of its logs. It is written atomically, by one process at a time."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ class _Document(msgspec.Struct):
 
 
 class PositionFile:
-    """The state file, locked for this process."""
+    """The state file of a follower, locked for this process."""
 
     def __init__(self, path: Path, follows: str, to: str) -> None:
         """Lock the file, which need not exist yet.
@@ -49,10 +49,10 @@ class PositionFile:
             ) from None
 
     def load(self) -> list[LogPosition]:
-        """Return the positions; none before the first run.
+        """Return the stored positions, an empty list before the first run.
 
         Raises:
-            BadInput: the file is damaged, or is that of another follower.
+            BadInput: the file is damaged, or belongs to a follower of other logs or to another target.
         """
         if not self._path.exists():
             return []
@@ -68,7 +68,7 @@ class PositionFile:
         return found.logs
 
     def save(self, logs: Sequence[LogPosition]) -> None:
-        """Replace the positions; they survive a power failure when this returns."""
+        """Replace the stored positions. When this returns, they are on the disk and survive a power failure."""
         document = _Document(_VERSION, self._follows, self._to, list(logs))
         write_durably(self._path, msgspec.json.encode(document))
 
@@ -78,7 +78,12 @@ class PositionFile:
 
 
 def write_durably(path: Path, data: Any) -> None:
-    """Replace a file at once, or not at all, with content that only its owner can read."""
+    """Replace a file atomically, and flush it to the disk. Only its owner can read it.
+
+    Args:
+        path: path of the file.
+        data: bytes of the new content.
+    """
     draft = path.with_name(path.name + ".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(data)

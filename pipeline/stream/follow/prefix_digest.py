@@ -1,7 +1,7 @@
-"""The digest of the first bytes of a growing file, which can be continued from a few bytes of state.
+"""A digest of the first bytes of a growing file, to which more bytes can be added after a restart.
 
-The file is hashed in blocks, each together with the hash of the blocks before it. To continue after a restart only the
-last, incomplete block is read again.
+The file is hashed in blocks of 64 KiB, each together with the hash of the blocks before it. The state is therefore one
+hash: after a restart, only the last, incomplete block is read again.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ BLOCK = 64 * 1024
 
 
 class PrefixDigest:
-    """SHA-256 over the bytes given so far, in a chain of blocks.
+    """The digest of all bytes that were added so far.
 
     Attributes:
         size: number of bytes.
-        chain: hash of the complete blocks; empty before the first.
+        chain: hash of the complete blocks; b"" before the first block is complete.
     """
 
     def __init__(self, size: int = 0, chain: bytes = b"") -> None:
@@ -23,7 +23,7 @@ class PrefixDigest:
         self._block = hashlib.sha256(chain)
 
     def update(self, data: bytes) -> None:
-        """Add bytes."""
+        """Add bytes to the digest."""
         view = memoryview(data)
         while view:
             part = view[: BLOCK - self.size % BLOCK]
@@ -35,7 +35,7 @@ class PrefixDigest:
             view = view[len(part) :]
 
     def copy(self) -> "PrefixDigest":
-        """Return an independent copy."""
+        """Return a copy that further bytes do not change."""
         other = PrefixDigest(self.size, self.chain)
         other._block = self._block.copy()
         return other

@@ -1,6 +1,7 @@
-"""Fields of votes for a method and for boards by category, and what seals decide and count by them.
+"""New fields of votes, for methods and for boards by category, and columns for what a seal computes from these fields.
 
-Stored votes state none of the new fields, so they count as before. Sealed segments keep their counts, without labels.
+Votes that are stored already have none of the new fields, so they count as before. Sealed segments keep their counts
+and get no labels.
 """
 
 import sqlalchemy as sa
