@@ -9,14 +9,14 @@
     commands.py               the application with all commands loaded
     publish_command.py        publish: battle files and growing logs to Kafka
     follow_logs.py            the part of publish that follows logs
-    battle_input.py           reads a battle file for a command, and says how
+    battle_input.py           reads a battle file for a command, and notes how it was read
     ingest_notes.py           sentences about the votes that were read
     stream_options.py         the options of publish and work, the kafka:// URL
     worker_commands.py        work, monitor: read votes, close windows
     board_commands.py         refresh, leaderboard, diff
     alert_commands.py         alerts, replay: alerts, exclusions, what one detector would raise
-    verification_commands.py  verify, bundle, receipt: what readers check
-    ledger_commands.py        audit, retract, erase, rotate-key: what the operator does
+    verification_commands.py  verify, bundle, receipt: checks that readers make
+    ledger_commands.py        audit, retract, erase, rotate-key: actions of the operator
     witness_commands.py       witness …
     store_commands.py         migrate, doctor, rejects, pseudonym
     backup_commands.py        backup, restore
@@ -25,8 +25,8 @@
     operators_command.py      operators log
     notice_commands.py        notice add, notice list
     rate_command.py           rate: ratings of a battle file, without a store
-    convert_command.py        convert: a battle file in another format
-    output_file.py            a file that is complete or absent, for the commands that write one
+    convert_command.py        convert: writes a battle file in another format
+    output_file.py            writes an output file, which is complete or absent
     history_command.py        history: published snapshots of another board, without a store
     history_text.py           what history prints for people
     sweep_command.py          sweep: the slow audits and the policy

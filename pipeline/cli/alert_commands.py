@@ -1,4 +1,4 @@
-"""alerts, replay: alerts, what people decide about them, and the alerts that one detector would raise."""
+"""The commands alerts and replay: list alerts, decide about alerts, and show the alerts that a detector would raise."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The parts that every command shares: the Typer application, its options, and printing."""
+"""The parts that all commands share: the Typer application, common options, and printing."""
 
 from typing import Annotated, Any
 
@@ -23,17 +23,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON
 
 
 def store_url(option: str | None) -> str:
-    """Return the value of --store, else of the setting INTEGRITY_STORE."""
+    """Return the value of --store; if the option is not given, the setting INTEGRITY_STORE."""
     return option or settings.load().store
 
 
 def emit(value: Any) -> None:
-    """Print one JSON document."""
+    """Print a value as one JSON document to standard output."""
     write_json(value)
 
 
 def emit_or_print(as_json: bool, value: Any, text: str, console: Terminal = err, **options: Any) -> None:
-    """Print a result as one JSON document, or as a text for people."""
+    """Print the result of a command.
+
+    Args:
+        as_json: whether to print `value` as JSON to standard output instead of `text`.
+        value: the result as data.
+        text: the result as a text for people.
+        console: the terminal for the text.
+        options: options of rich's `print`.
+    """
     if as_json:
         emit(value)
     else:

@@ -1,4 +1,4 @@
-"""backup, restore: the database, the ledger's files and the keys, together."""
+"""The commands backup and restore, for the database, the files of the ledger and the keys."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def backup(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the database, the ledger's files and the keys, with the SHA-256 of each file, while workers go on."""
+    """Back up a store: database, ledger files and keys, with the SHA-256 of each file. Workers may go on."""
     made = backups.back_up(store_url(store), to, with_keys=not without_keys)
     if as_json:
         emit(made)
@@ -42,7 +42,7 @@ def restore(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a backup, restore it as a store that does not exist yet, and verify it; exit 4 if a file is damaged."""
+    """Check a backup, restore it as a new store, and verify the store. Exit 4 if a file is damaged."""
     made = restoration.restore(store_url(store), source)
     if as_json:
         emit(made)

@@ -1,4 +1,4 @@
-"""bench api: mixed reads while a worker runs, compared with an empty route of the same process."""
+"""The command bench api: speed of mixed reads while a worker runs, compared with an empty route of the same process."""
 
 import asyncio
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def api(
     postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Requests per second and p99 of mixed reads while a worker runs, as ratios to an empty route."""
+    """Measure requests per second and p99 of mixed reads while a worker runs, as ratios to an empty route."""
     options = Settings(voter_key="00" * 32, anchor="")
     with ExitStack() as stack:
         folder, create_database = stack.enter_context(temporary_databases(postgresql))

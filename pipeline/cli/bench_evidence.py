@@ -1,4 +1,4 @@
-"""bench evidence: false-alarm rates and detection delays of the detectors, compared with their targets."""
+"""The command bench evidence: false-alarm rates and detection delays of the detectors, compared with targets."""
 
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ def evidence(
     scale: Annotated[float, typer.Option(help="Sample size as a fraction: .1 is faster and less precise.")] = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Calibration and power of every detector, with estimated ratings; takes about five minutes."""
+    """Measure false-alarm rate and power of every detector, with estimated ratings. Takes about five minutes."""
     chosen = only.split(",") if only else list(PARTS)
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:

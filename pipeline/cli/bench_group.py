@@ -19,7 +19,14 @@ PostgresqlOption = Annotated[bool, typer.Option("--postgresql", help="Use a real
 
 @contextmanager
 def temporary_databases(postgresql: bool) -> Iterator[tuple[Path, Callable[[str], str]]]:
-    """Yield a temporary folder, and a function that creates an empty database in it and returns the database's URL."""
+    """Provide temporary databases for a benchmark, for the duration of a `with` block.
+
+    Args:
+        postgresql: whether to start a PostgreSQL server for the databases; otherwise they are SQLite files.
+
+    Yields:
+        A temporary folder, and a function that creates an empty database with a name and returns its URL.
+    """
     with TemporaryDirectory(prefix="integrity-bench-") as name:
         folder = Path(name)
         if postgresql:

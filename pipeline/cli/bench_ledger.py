@@ -1,4 +1,4 @@
-"""bench ledger: sealing, verifying and refreshing, compared with the least hashing and reading that each needs."""
+"""The command bench ledger: speed of sealing, verifying and refreshing, compared with the least work that they need."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -17,7 +17,7 @@ def ledger(
     postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ratios within one run: sealing, verifying a bundle, refreshing a long log, proving a vote."""
+    """Measure sealing, verifying a bundle, refreshing a long log and proving a vote, as ratios within one run."""
     with temporary_databases(postgresql) as (folder, create_database):
         found = ledger_costs.measure(create_database, folder, votes, err.print)
     ratios = found.ratios

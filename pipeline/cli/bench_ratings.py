@@ -1,4 +1,4 @@
-"""bench ratings: the rating engine compared with arena-rank and evalica, as ratios within one run."""
+"""The command bench ratings: the rating engine compared with arena-rank and evalica, as ratios within one run."""
 
 import os
 import tempfile
@@ -34,7 +34,10 @@ def ratings(
     votes: Annotated[int, typer.Option(min=1000, help="Rows of the synthetic table.")] = 2_000_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Seconds, peak memory and error, compared with the peers, which run in .venv-bench (created if missing)."""
+    """Measure time, peak memory and error of ratings, compared with arena-rank and evalica.
+
+    These packages run in .venv-bench, which is created if it is missing.
+    """
     wanted = tuple(only.split(",")) if only else _TASKS
     for name in wanted:
         if name not in _TASKS:

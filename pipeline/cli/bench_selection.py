@@ -1,4 +1,4 @@
-"""bench selection: how well the selection-bias correction removes the winner's curse, by simulation."""
+"""The command bench selection: how well the correction for selection removes the winner's curse, by simulation."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -21,7 +21,7 @@ def selection(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Bias and error of the best of 27 scores, with and without the correction for selection."""
+    """Measure bias and error of the best of 27 scores, with and without the correction for selection."""
     columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)

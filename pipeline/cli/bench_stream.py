@@ -1,8 +1,8 @@
-"""bench stream: the worker's throughput, as ratios within one run, because a machine's speed drifts twofold.
+"""The command bench stream: throughput of the worker, as ratios within one run, since a machine's speed varies twofold.
 
-Starts its own Kafka and PostgreSQL and publishes one stream. Compares the worker (as `integrity work` runs it) with the
-bare client loop (poll and decode) over the same topic, the worker from a file into SQLite with a bare `executemany` of
-the same rows, and two workers with one.
+The command starts its own Kafka and PostgreSQL and publishes one stream. Three comparisons are made: the worker (as
+`integrity work` runs it) with a loop that only polls and decodes the same topic; the worker from a file into SQLite
+with a plain `executemany` of the same rows; and two workers with one worker.
 """
 
 import os
@@ -61,7 +61,7 @@ def stream(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Votes per second of the bare client loop and of the worker, into SQLite and PostgreSQL, and their ratios."""
+    """Measure votes per second of a bare client loop and of the worker, into SQLite and PostgreSQL."""
     options = Settings(batch_votes=batch, voter_key="00" * 32)
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name, _servers(Path(name)) as (kafka, postgres):
         environment = _Environment(Path(name), kafka, postgres, options, partitions)

@@ -1,4 +1,4 @@
-"""bench sweep: the cost of the slow audits, compared with reading the same votes once and fitting them."""
+"""The command bench sweep: time and memory of the audits, compared with one read and one fit of the same votes."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -21,7 +21,7 @@ def sweep(
     postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Seconds and memory of a sweep over a large board, compared with one read of its segments and a fit."""
+    """Measure time and memory of a sweep over a large board, compared with one read of its segments and one fit."""
     options = Settings(voter_key="00" * 32, anchor="")
     err.print(f"{votes:,} votes on {models} models of {providers} providers: preparing …")
     with temporary_databases(postgresql) as (_, create_database):

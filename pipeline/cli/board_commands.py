@@ -1,4 +1,4 @@
-"""refresh, leaderboard, diff: publish a board, show it, compare two."""
+"""The commands refresh, leaderboard and diff: publish a board, show a board, compare two boards."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -29,9 +29,9 @@ def refresh(
     reason: Annotated[str, typer.Option(help="Why the candidate is released.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Seal new votes, check them, rate them, and publish a snapshot if anything has changed.
+    """Seal new votes, check and rate them, and publish a snapshot if anything has changed.
 
-    Exit 3 if a person must release the candidate first, because it moves the top of the board too far.
+    Exit 3 if the snapshot would move the top of the board too far, so that a person must release it first.
     """
     url = store_url(store)
     if dry:

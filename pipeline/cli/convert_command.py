@@ -1,4 +1,4 @@
-"""convert: the votes of a battle file in another format."""
+"""The command convert: writes the votes of a battle file in another format."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -51,7 +51,7 @@ def convert(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the votes of a battle file in another format, with all that the file says of each vote.
+    """Write the votes of a battle file in another format, with all fields that the file has for each vote.
 
     The first invalid record is an error unless --skip-bad is given.
     """

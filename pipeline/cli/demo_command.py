@@ -1,10 +1,10 @@
-"""demo: the whole pipeline on real pair counts, in one process, without any service.
+"""The command demo: runs the whole pipeline on real pair counts in one process, without Kafka or PostgreSQL.
 
-1. A worker reads honest votes; a refresh rates them.
-2. The stream continues with a few attackers in it. The worker evaluates every vote against the earlier board, the
-   monitor closes windows, and a refresh excludes the attackers' votes.
-3. Registry events name the providers, and a sweep audits what votes alone cannot show.
-4. Everything published is recomputed from the votes.
+1. A worker reads honest votes, and a refresh rates them.
+2. More votes follow, some of them from attackers. The worker evaluates every vote against the first board, the monitor
+   closes windows, and a refresh excludes the attackers' votes.
+3. Registry events name the providers, and a sweep audits variants, releases and claims.
+4. Everything that was published is recomputed from the votes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The part of `publish` that follows logs: options, signals, metrics, and what is printed."""
+"""The part of the command publish that follows growing logs: options, signals, metrics and output."""
 
 import hashlib
 import signal
@@ -26,16 +26,17 @@ from pipeline.vocabulary.time import format_rfc3339
 
 @dataclass(frozen=True)
 class FollowPlan:
-    """What the user asked for.
+    """The options of `publish --follow`.
 
     Attributes:
-        path: the log or folder.
-        pattern: names of logs in a folder.
+        path: the log, or the folder with logs.
+        pattern: pattern of the names of logs in the folder.
         state: folder of the state file; "" for the default.
-        store: the store whose folder is the default.
-        pace: seconds between two things.
-        until_end: stop when everything is sent that exists now.
-        metrics_port, metrics_host: where metrics are served; no port for nowhere.
+        store: the store; the default folder of the state file is beside it.
+        pace: the intervals, in seconds, between polls and between heartbeats.
+        until_end: whether to stop when everything is sent that the logs have now.
+        metrics_port: port for metrics; None to serve no metrics.
+        metrics_host: address for metrics.
     """
 
     path: Path
@@ -49,10 +50,15 @@ class FollowPlan:
 
 
 def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]) -> None:
-    """Check the options of `publish` that belong to --follow.
+    """Check that the options of --follow are used together with --follow and without files.
+
+    Args:
+        follow: the value of --follow; None if not given.
+        files: the files on the command line.
+        given: name → value of each option that needs --follow.
 
     Raises:
-        Usage: one of them without --follow, or files beside it.
+        Usage: such an option is given without --follow, or files are given with --follow.
     """
     if follow is not None and files:
         raise Usage(f"expected --follow or files, got both: --follow {follow} and {files[0]}")
@@ -62,7 +68,7 @@ def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]
 
 
 def state_folder(state: str, store: str) -> Path:
-    """Return the folder of what `publish` remembers."""
+    """Return the folder in which `publish` keeps its state: how far logs were sent."""
     return Path(state) if state else publish_folder(store)
 
 
@@ -73,11 +79,17 @@ def follow_logs(
     preparer: RecordPreparer,
     mapping: ColumnMapping,
 ) -> dict[str, Any]:
-    """Follow logs until a signal, or until their ends; return the counts of the JSON document.
+    """Follow logs until a signal or, with `until_end`, until everything is sent.
 
     Args:
-        to: servers and topic, as text.
-        connect: returns a producer.
+        plan: the options.
+        to: servers and topic, as text for messages.
+        connect: connects to Kafka and returns a producer.
+        preparer: converts records for publication.
+        mapping: names of columns and outcomes that the user gave.
+
+    Returns:
+        The counts that `publish --json` prints.
     """
     listed = file_lister(plan.path, plan.pattern or DEFAULT_PATTERN)
     follows = str(plan.path.resolve())

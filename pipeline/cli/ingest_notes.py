@@ -1,13 +1,14 @@
-"""Sentences that tell a person about the votes that were read, with the next step."""
+"""Builds sentences for people about the votes that were read, each with the next step."""
 
 from collections.abc import Mapping, Sequence
 
 
 def repeat_notes(repeated: int, conflicting: int) -> list[str]:
-    """Return sentences about records whose id repeats the id of an earlier record.
+    """Return sentences about records whose id an earlier record has.
 
     Args:
-        conflicting: number of these records that state another battle, or another voter.
+        repeated: number of such records.
+        conflicting: number of these records whose battle or voter differs from the earlier record's.
     """
     if not repeated:
         return []
@@ -26,7 +27,7 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
 
     Args:
         reasons: reason → number of records.
-        first: reason → file and number of the first record, and what is wrong with it.
+        first: reason → file and number of the first such record (None if not known), and what is wrong with it.
     """
     notes = []
     for reason, count in sorted(reasons.items()):
@@ -37,7 +38,12 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
 
 
 def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
-    """Return sentences about the text at the end of a file that was not read."""
+    """Return sentences about an incomplete last record of a file, which was not read.
+
+    Args:
+        name: name of the file.
+        waits: descriptions of incomplete records; empty strings are skipped.
+    """
     return [
         f"{name}: {one} may be half written and was not read: give the file again when it is complete, or end it with "
         "a newline if it is"
@@ -47,7 +53,12 @@ def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
 
 
 def changed_notes(name: str, records: int) -> list[str]:
-    """Return a sentence if the file differs from the file that was read before under its name."""
+    """Return a sentence if the beginning of a file has changed since it was read before.
+
+    Args:
+        name: name of the file.
+        records: number of records that were read before; 0 if the file has not changed.
+    """
     if not records:
         return []
     return [

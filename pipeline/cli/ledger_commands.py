@@ -1,4 +1,4 @@
-"""audit, retract, erase, rotate-key: the commands for the operator of a ledger."""
+"""The commands audit, retract, erase and rotate-key, for the operator of a ledger."""
 
 from typing import Annotated
 
@@ -16,9 +16,9 @@ ReasonOption = Annotated[str, typer.Option(help="The reason. It is published in 
 
 @app.command()
 def audit(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Recompute the whole ledger, as the daily DAG does.
+    """Recompute the whole ledger and check its signed heads, as the daily DAG does.
 
-    Exit 4 if a part is wrong; each wrong part opens a critical alert.
+    Exit 4 if a check fails. Each failed check opens a critical alert.
     """
     report = jobs.audit_ledger(store_url(store))
     if as_json:
@@ -39,9 +39,9 @@ def retract(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Retract a vote: no view counts it from the next refresh on.
+    """Retract a vote: from the next refresh on, no view counts it.
 
-    Its leaf stays in the log; a second leaf records the retraction.
+    The leaf of the vote stays in the log, and another leaf records the retraction.
     """
     result = operator_actions.retract(store_url(store), vote, reason, name)
     emit_or_print(as_json, result, f"leaf {result['leaf']} will be retracted by the next refresh")
@@ -56,7 +56,7 @@ def erase(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase who cast a vote. The vote still counts and every proof stays valid. This cannot be undone."""
+    """Erase who cast a vote. The vote still counts, and all proofs stay valid. This cannot be undone."""
     if (vote is None) == (voter is None):
         raise Usage("expected either a vote's id or --voter ID")
     result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter, name=name, reason=reason)
@@ -70,7 +70,7 @@ def rotate_key(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new signing key; the next snapshot is signed with the old key and the new one."""
+    """Create a new signing key. The next snapshot is signed with both the old and the new key."""
     result = operator_actions.rotate_key(store_url(store), name, reason)
     if as_json:
         emit(result)

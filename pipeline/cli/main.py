@@ -1,8 +1,8 @@
 """The entry point `integrity`: runs a command and turns errors into an exit status and a message.
 
-Exit 0: done, whatever was found. 1: a command that checks something has found a fault.
-2: wrong usage or bad input. 3: a service is unavailable, or a stop limit tripped. 4: verification failed.
-70: an unexpected error of this program. 130: interrupted. 141: the reader of the output went away.
+Exit statuses: 0: done. 1: a command that checks something has found a fault. 2: wrong usage or bad input. 3: a service
+is unavailable, or a stop limit was reached. 4: verification failed. 70: unexpected error of this program. 130:
+interrupted. 141: the program that read the output has ended.
 """
 
 import os
@@ -26,7 +26,7 @@ _IN_ARGUMENTS = (
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and exit with its status."""
     guard_output()
     sys.exit(_run())
 

@@ -1,4 +1,4 @@
-"""notice: correction notices on published snapshots."""
+"""The commands notice add and notice list: correction notices on published snapshots."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def add(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a notice to a snapshot. Its page shows it at once, every later manifest contains it."""
+    """Add a notice to a snapshot. The page of the snapshot shows it at once; every later manifest contains it."""
     with existing_store(store_url(store)) as opened, opened.write() as connection:
         added = correction_notices.add_notice(connection, snapshot, text, operators_log.process_operator(name))
     done = (

@@ -1,4 +1,4 @@
-"""operators: the operators' log."""
+"""The command operators log: lists the operators' log."""
 
 import os
 from pathlib import Path

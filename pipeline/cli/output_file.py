@@ -1,4 +1,4 @@
-"""Writes a file that is complete or absent, for commands whose output a person names."""
+"""Writes output files of commands, so that a file is either complete or absent."""
 
 import os
 import tempfile
@@ -17,10 +17,14 @@ _MODE = 0o666
 
 
 def require_new(path: Path, force: bool) -> None:
-    """Check that a file may be written.
+    """Raise an error if a file may not be written.
+
+    Args:
+        path: name of the file.
+        force: whether an existing file may be replaced.
 
     Raises:
-        Usage: it exists and may not be replaced, or its folder does not exist.
+        Usage: the file exists and `force` is false, or its folder does not exist.
     """
     if path.is_dir() or not path.name:
         raise Usage(f"expected the name of a file to write, got the folder {path}")
@@ -32,15 +36,18 @@ def require_new(path: Path, force: bool) -> None:
 
 @contextmanager
 def new_file(path: Path, *, force: bool = False, private: bool = False) -> Iterator[Path]:
-    """Yield the path of a temporary file beside `path` that takes its name at the end; after an error nothing is left.
+    """Provide a temporary file, which is renamed to `path` at the end of the `with` block and deleted after an error.
 
     Args:
-        path: the file's name.
-        force: replace a file that has this name.
-        private: nobody but the owner may read the file.
+        path: name of the output file.
+        force: whether to replace an existing file.
+        private: whether only the owner may read the file.
+
+    Yields:
+        The path of the temporary file, in the folder of `path`.
 
     Raises:
-        Usage: as in `require_new`; also at the end, if somebody has made the file meanwhile.
+        Usage: for the same reasons as `require_new`. The file is checked again at the end of the block.
     """
     require_new(path, force)
     number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".partial", dir=path.parent)

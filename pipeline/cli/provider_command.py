@@ -1,4 +1,4 @@
-"""provider: the facts about one provider."""
+"""The command provider: shows the facts about one provider."""
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ def provider(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown document.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the facts about a provider: variants, disclosures, share of votes, removals; each with its source."""
+    """Show the facts about a provider, each with its source: variants, disclosures, share of votes, removals."""
     page = jobs.provider_page(store_url(store), name)
     if as_json:
         emit(page)

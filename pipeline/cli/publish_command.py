@@ -1,4 +1,4 @@
-"""publish: battle files and growing logs to Kafka."""
+"""The command publish: sends battle files and growing logs to Kafka."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""rate: the ratings of a battle file, without a store."""
+"""The command rate: rates a battle file without a store."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence

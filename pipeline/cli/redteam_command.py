@@ -1,4 +1,4 @@
-"""redteam: known attacks, played against the detectors and against published baselines."""
+"""The command redteam: runs known attacks against the detectors and against published baseline methods."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,7 +29,7 @@ def redteam(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Play attacks from the literature; show what the detectors find, what the board loses, what baselines find.
+    """Run attacks from the literature; show what the detectors find, what the board loses, what baselines find.
 
     Takes about five minutes. Exit 1 if a required alert is missing, or if an alert is false.
     """

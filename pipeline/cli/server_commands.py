@@ -1,4 +1,4 @@
-"""serve, exporter: the HTTP servers of the API with its pages, and of the store's metrics."""
+"""The commands serve and exporter: HTTP servers of the API with its pages, and of the store's metrics."""
 
 import signal
 import socket
@@ -26,9 +26,9 @@ def serve(
     metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics and /healthz on this port.")] = None,
     metrics_host: Annotated[str, typer.Option(help="Address for /metrics and /healthz.")] = "127.0.0.1",
 ) -> None:
-    """Serve the API and the pages until SIGTERM; over HTTPS with INTEGRITY_TLS_CERT and INTEGRITY_TLS_KEY.
+    """Serve the API and the pages until SIGTERM.
 
-    The voter key is neither read nor needed.
+    With INTEGRITY_TLS_CERT and INTEGRITY_TLS_KEY the server uses HTTPS. The server does not need the voter key.
     """
     metrics = ApiMetrics()
     with existing_store(store_url(store), with_key=False) as opened, ExitStack() as stack:
@@ -40,8 +40,14 @@ def serve(
 def serve_store(store: Store, host: str, port: int, metrics: ApiMetrics | None = None) -> None:
     """Serve the API and the pages of an open store until SIGTERM or SIGINT.
 
+    Args:
+        store: the open store.
+        host: address to listen on.
+        port: port to listen on; 0 for a free port.
+        metrics: counters of the API; None for new counters.
+
     Raises:
-        Unavailable: the port is taken.
+        Unavailable: another program uses the port.
         Usage: the certificate or its key cannot be used.
     """
     # uvicorn and the API are slow to import, and no other command needs them.

@@ -1,4 +1,4 @@
-"""migrate, pseudonym, rejects, doctor: a store's tables, its pseudonyms, its rejected records, its health."""
+"""The commands migrate, pseudonym, rejects and doctor: tables, pseudonyms, rejected records and health of a store."""
 
 import platform
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "p
 def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Create the store, or update its tables and rebuild stale windows.
 
-    Run it as the database role that owns the tables, before anything else.
+    Run this command before all others, with the database role that owns the tables.
     """
     opened = open_store(store_url(store))
     rebuilt = jobs.rebuild_windows(opened)
@@ -87,7 +87,7 @@ def doctor(
     source: Annotated[str, typer.Option(help="Also connect to kafka://HOST:PORT, and say what we may do there.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show versions, every setting with its source, and the state of store and topics; exit 1 if one has a fault."""
+    """Show versions, every setting with its source, and the state of store and topics. Exit 1 if one has a fault."""
     options = settings.load()
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), "leaderboard-integrity": version("leaderboard-integrity"),

@@ -1,4 +1,4 @@
-"""The parts that `publish` and `work` share: options about columns, the topic, a progress bar."""
+"""The parts that the commands publish and work share: options about columns, the topic, and a progress bar."""
 
 from typing import Annotated
 
@@ -21,10 +21,15 @@ WinnerIsOption = Annotated[
 
 
 def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
-    """Return the votes topic: of --topic, else of the URL, else of the settings.
+    """Return the name of the votes topic.
+
+    Args:
+        option: the value of --topic; None if not given.
+        in_url: the topic in the kafka:// URL; "" if the URL has none.
+        options: the settings, whose topic is used if neither of the others is given.
 
     Raises:
-        Usage: two of them, or a name that no topic has.
+        Usage: both --topic and the URL name a topic, or the name is not valid for a topic.
     """
     if option and in_url and option != in_url:
         raise Usage(f"expected one topic, got {in_url!r} in the URL and {option!r} in --topic")

@@ -1,4 +1,4 @@
-"""sweep: the slow audits and the policy, over all votes of a store."""
+"""The command sweep: runs the audits and evaluates the policy over all votes of a store."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def sweep(
     against: Annotated[Path | None, typer.Option(help="Published snapshots of another board, to compare with.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit the board: variants, sampling, claims, comparison graph, voters in lockstep, policy.
+    """Audit the board: variants, sampling, claims, connectivity, voters in lockstep, policy.
 
     Exit 1 if an audit finds something or a rule of the policy fails.
     """

@@ -1,8 +1,8 @@
-"""The gate to the terminal: everything that a command prints passes through here.
+"""The gate to the terminal: everything that a command prints passes through this module.
 
-Laws (a test forbids every other way to print): a text is never parsed as markup, so `qwen [int4]` keeps its brackets;
-hidden characters are shown as escapes; a line break inside a text is an escape too, so foreign text cannot begin a line
-of its own. Styles are given by `styled`, never inside a text.
+Laws: text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as escapes. A
+line break inside a text is printed as an escape too, so text from votes or people cannot begin a new line. Styles are
+set by `styled`, never inside a text. A test forbids other ways to print.
 """
 
 import logging
@@ -19,43 +19,43 @@ from rich.text import Text
 from pipeline.vocabulary.visible_text import json_text, visible
 
 CRASHED = 70
-"""The exit status after an unexpected error (EX_SOFTWARE of sysexits.h); 1 is a finding."""
+"""The exit status after an unexpected error (EX_SOFTWARE of sysexits.h)."""
 
 
 class Terminal(Console):
-    """A rich console without markup, emoji codes and highlighting, which shows hidden characters as escapes."""
+    """A rich console that prints hidden characters as escapes, without markup, emoji codes and highlighting."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text for rich, which calls this for every string that it prints, in tables and titles too."""
+        """Convert a string to rich's Text, with escapes. rich calls this for every string, in tables and titles too."""
         return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render for rich; text that did not come through `render_str` is checked here."""
+        """Render an object for rich, with escapes in text that did not pass through `render_str`."""
         if isinstance(renderable, Text) and visible(renderable.plain, lines=True) != renderable.plain:
             renderable = Text(visible(renderable.plain, lines=True), renderable.style)
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text, lines=True))
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; a text is a line of its own however long it is, so that a search finds what it says."""
+        """Print objects. A text is printed on one line without wrapping, so that a search in the output finds it."""
         if all(isinstance(one, str | Text) for one in objects):
             options.setdefault("soft_wrap", True)
         super().print(*objects, **options)
 
     def lines(self, texts: Iterable[str]) -> None:
-        """Print texts, each as a line of its own, without wrapping."""
+        """Print each text on one line, without wrapping."""
         for text in texts:
             self.print(text)
 
 
 class DescriptionColumn(ProgressColumn):
-    """The description of a task in a progress bar. The description may be the name of a file."""
+    """The column of a progress bar with the description of a task, such as the name of a file, with escapes."""
 
     def render(self, task: Task) -> Text:
-        """Return the description."""
+        """Return the description of the task."""
         return Text(visible(task.description))
 
 
@@ -63,26 +63,26 @@ out, err = Terminal(), Terminal(stderr=True)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Return a line for a terminal.
+    """Return one line of text with styles.
 
     Args:
-        parts: texts, or (text, style) as ("wrong", "bold red").
+        parts: the parts of the line: a text, or a text with a style, such as ("wrong", "bold red").
     """
     return Text.assemble(*(visible(p) if isinstance(p, str) else (visible(p[0]), p[1]) for p in parts))
 
 
 def met(passed: bool | None) -> tuple[str, str]:
-    """Return the word for a met or missed target as a part for `styled`; an empty part for None."""
+    """Return "met" or "missed" with its color as a part for `styled`; an empty part if `passed` is None."""
     return ("", "") if passed is None else ("met", "green") if passed else ("missed", "red")
 
 
 def write_json(value: Any) -> None:
-    """Print one JSON document to standard output."""
+    """Print a value as one JSON document to standard output."""
     sys.stdout.write(json_text(value) + "\n")
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Print lines to standard output without wrapping and styles, for a document that is piped into a file."""
+    """Print lines to standard output without wrapping and styles, for documents that people redirect to a file."""
     sys.stdout.writelines(f"{visible(line)}\n" for line in lines)
 
 
@@ -101,7 +101,7 @@ class _SafeFormatter(logging.Formatter):
 
 
 def guard_output() -> None:
-    """Send log lines through the gate, and print characters that the terminal's encoding lacks as escapes."""
+    """Let log lines pass through the gate, and print characters that the terminal's encoding lacks as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

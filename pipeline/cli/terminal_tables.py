@@ -1,4 +1,4 @@
-"""Tables for the terminal: boards, comparisons, alerts; an interval is drawn as a line of characters."""
+"""Builds tables for the terminal: boards, comparisons and alerts. An interval is drawn as a line of characters."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,16 @@ _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
 
 
 def draw_interval(lower: float, rating: float, upper: float, low: float, high: float, width: int = _WIDTH) -> str:
-    """Return an interval as text on the scale from the board's lowest to its highest bound: ──●──."""
+    """Draw an interval as a line of characters: ──●──.
+
+    Args:
+        lower: lower bound of the interval.
+        rating: the rating, drawn as ●.
+        upper: upper bound of the interval.
+        low: left end of the scale, the lowest bound on the board.
+        high: right end of the scale, the highest bound on the board.
+        width: number of characters of the whole scale.
+    """
     span = max(high - low, 1e-9)
     at = [min(width - 1, max(0, round((x - low) / span * (width - 1)))) for x in (lower, rating, upper)]
     cells = ["─" if at[0] <= i <= at[2] else " " for i in range(width)]
@@ -32,7 +41,7 @@ def draw_interval(lower: float, rating: float, upper: float, low: float, high: f
 
 
 def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
-    """Return a table of one view of a snapshot. A narrow terminal gets fewer columns."""
+    """Build the table of one view of a snapshot. With a small `width` (in characters) it has fewer columns."""
     low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     drawn = _WIDTH if width >= 120 else _NARROW
     columns: list[_Column] = [
@@ -48,7 +57,7 @@ def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120)
 
 
 def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the style coefficients, one line for each feature."""
+    """Return a line of text for the coefficient of each style feature."""
     return [
         f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
         "  logits per standard deviation"
@@ -57,7 +66,7 @@ def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def quality_warning(row: Mapping[str, Any]) -> str:
-    """Return a failed expectation of severity `warning` as a line: where, why it matters, and what was found."""
+    """Describe a failed expectation of severity `warning` on one line: where, why it matters, and what was found."""
     where = f"{row['suite']} {row['part']}".rstrip()
     return f"warning: {where}, {row['column']}: {row['reason']} ({row['expectation']}, observed {row['observed']})"
 
@@ -65,7 +74,14 @@ def quality_warning(row: Mapping[str, Any]) -> str:
 def comparison_table(
     raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
 ) -> Table:
-    """Return a table of raw and defended ratings side by side, with the change of rank."""
+    """Build a table with the raw and defended ratings of each model side by side, and the change of rank.
+
+    Args:
+        raw: rows of the raw view.
+        defended: rows of the defended view.
+        most: largest number of rows.
+        width: width of the terminal in characters; a narrow table has fewer columns.
+    """
     raw_rows, shown = {r["model"]: r for r in raw}, defended[:most]
     low, high = (f(r[k] for r in shown) if shown else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     columns: list[_Column] = [
@@ -93,7 +109,7 @@ def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, A
 
 
 def titled_table(title: str, columns: Iterable[str], left: Collection[str] = ("",)) -> Table:
-    """Return a table without rows. Its columns fold long cells and are aligned to the right, except those in `left`."""
+    """Build a table without rows. Long cells are folded. Columns are aligned to the right, except those in `left`."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", overflow="fold")
@@ -101,7 +117,7 @@ def titled_table(title: str, columns: Iterable[str], left: Collection[str] = (""
 
 
 def rank_change(places: int) -> Text:
-    """Return places won (+) or lost (−), in green or red; empty for no change."""
+    """Format a change of rank: places gained in green with +, places lost in red with −, empty for no change."""
     if not places:
         return styled("")
     return styled((f"{places:+d}", "green" if places > 0 else "red"))
@@ -112,7 +128,7 @@ def _subject_and_summary(alert: Mapping[str, Any]) -> str:
 
 
 def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
-    """Return a table of alerts, one in each row."""
+    """Build a table with one alert in each row. With a small `width` (in characters) it has fewer columns."""
     columns: list[_Column] = [
         ("id", 0, lambda a: a["id"]),
         ("severity", 0, lambda a: styled((a["severity"], "red" if a["severity"] == "critical" else "yellow"))),
@@ -126,6 +142,11 @@ def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
 
 
 def unregistered_models(names: Sequence[str], votes: int) -> str:
-    """Return a sentence about the votes that wait until the registry knows their models."""
+    """Return a sentence about the votes on unregistered models, which are not counted.
+
+    Args:
+        names: the unregistered models.
+        votes: number of their votes.
+    """
     shown = ", ".join(names[:_UNREGISTERED_SHOWN]) + (", …" if len(names) > _UNREGISTERED_SHOWN else "")
     return f"{votes:,} votes are on {len(names):,} models that the registry does not know, and wait: {shown}"

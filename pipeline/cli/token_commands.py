@@ -1,4 +1,4 @@
-"""tokens: the tokens with which operators decide over HTTP."""
+"""The command tokens: lists, adds and revokes the tokens with which operators use the HTTP API."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ def tokens(
     reason: Annotated[str, typer.Option(help="The reason; required for add and revoke.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """List, add and revoke the tokens with which operators decide over HTTP."""
+    """List, add or revoke the tokens with which operators decide over HTTP."""
     if action != "list" and owner is None:
         raise Usage(f"tokens {action}: expected the name of the token's owner")
     who = operators_log.process_operator(name)

@@ -1,6 +1,6 @@
-"""verify, bundle, receipt: what a reader can check without trusting the operator.
+"""The commands verify, bundle and receipt: checks that a reader can make without trusting the operator.
 
-Law: `verify BUNDLE` imports nothing of the store; the functions that read a store import it themselves.
+Law: `verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
 """
 
 from pathlib import Path

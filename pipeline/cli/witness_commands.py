@@ -1,4 +1,4 @@
-"""witness: the commands of a witness, and the two (`ask`, `keep`) of the board that it watches."""
+"""The commands of the group witness: `ask` and `keep` are for the board, all others are for the witness."""
 
 import sys
 from pathlib import Path
@@ -28,13 +28,13 @@ def init(folder: FolderArgument, name: Annotated[str, typer.Option(help="Name of
 def watch(
     folder: FolderArgument, key: Annotated[str, typer.Argument(help="The public key of a snapshot log.")]
 ) -> None:
-    """Watch a log, from its first leaf on."""
+    """Start watching a log, from its first leaf on."""
     err.print(f"watching {witnessing.watch_log(folder, key)}")
 
 
 @witness.command()
 def logs(folder: FolderArgument) -> None:
-    """List the watched logs and the newest head signed for each, as JSON."""
+    """List the watched logs as JSON, each with the newest head that was signed."""
     emit(witnessing.watched_logs(folder))
 
 
@@ -43,9 +43,9 @@ def sign(
     folder: FolderArgument,
     request: Annotated[Path | None, typer.Argument(help="Output of `witness ask`; default: standard input.")] = None,
 ) -> None:
-    """Sign a head that continues the newest signed one, and print the signature line.
+    """Sign a head that continues the newest signed head, and print the signature line.
 
-    Exit 4 if it is refused; the message gives the HTTP status of the refusal (C2SP tlog-witness).
+    Exit 4 if the head is refused. The message has the HTTP status of the refusal (C2SP tlog-witness).
     """
     body = sys.stdin.buffer.read() if request is None else verifier_input.read_file(request, "REQUEST")
     try:
@@ -71,7 +71,7 @@ def keep(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """For the board: store a witness's signature; bundles then contain it."""
+    """For the board: store the signature of a witness. New bundles then contain it."""
     signed = sys.stdin.buffer.read() if line is None else verifier_input.read_file(line, "LINE")
     result = witnessing.add_cosignature(store_url(store), signed)
     emit_or_print(as_json, result, f"snapshot {result['sequence']} is signed by {result['witness']}")

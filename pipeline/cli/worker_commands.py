@@ -1,4 +1,4 @@
-"""work, monitor: read votes from Kafka or a file, and close windows over them."""
+"""The commands work and monitor: read votes from Kafka or files, and close windows."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def work(
     winner_is: WinnerIsOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Read votes from a file or from Kafka, evaluate each and store it. SIGTERM stops it cleanly."""
+    """Read votes from files or from Kafka, evaluate and store them. SIGTERM stops the worker cleanly."""
     options = settings.load()
     _expect_source(source, topic, options)  # before a store is made for it
     mapping = ColumnMapping.parse(columns, outcomes, winner_is)
@@ -108,7 +108,7 @@ def monitor(
     close: Annotated[bool, typer.Option("--close", help="Also close the windows after the watermark.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Close five-minute windows in order, over all partitions, and run the window detectors on each."""
+    """Close the five-minute windows of all partitions in order, and run the window detectors on each window."""
     opened = open_store(store_url(store), create=False)
     running = Monitor(opened, settings.load(), f"{socket.gethostname()}:{os.getpid()}", WINDOW)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""Settings: the only reader of the environment.
+"""The settings of the pipeline. Only this package reads the environment.
 
 - `checks`: types of single settings, messages about bad values, and which settings are secret.
-- `model`: `Settings`, one class with every setting's name, default, range and reason.
+- `model`: the class `Settings` with name, default, range and meaning of every setting.
 - `method_file`: reads the method that a setting or an option names.
 - `loading`: reads the values (`load`), lets a caller replace them (`override`), and finds unknown variables.
 """

@@ -1,4 +1,4 @@
-"""Types of settings and messages about bad values, worded alike for every setting."""
+"""Types of settings, and messages about bad values, which have the same form for every setting."""
 
 import ipaddress
 import math
@@ -11,9 +11,9 @@ from pydantic.fields import FieldInfo
 
 PREFIX = "INTEGRITY_"
 SECRETS = ("voter_key", "ledger_key", "ledger_key_before")
-"""Keys: hexadecimal digits that are never shown."""
+"""The settings with keys in hexadecimal digits. Their values are never shown."""
 PASSWORDS = ("kafka_sasl_plain_password", "kafka_ssl_password", "postgres_password", "postgres_sslpassword")
-"""Any text, which is never shown either."""
+"""The settings with passwords and other secret text. Their values are never shown."""
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -83,7 +83,12 @@ Proxies = Annotated[str, AfterValidator(_addresses)]
 
 
 def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    """Return an entry of `ValidationError.errors()` as a message: the variable, what it must be, and what it is."""
+    """Describe a bad value: the name of the variable, what was expected, and (unless it is secret) the value.
+
+    Args:
+        fault: an entry of pydantic's `ValidationError.errors()`.
+        fields: name of a setting → its pydantic field.
+    """
     name = str(fault["loc"][0])
     if name not in fields:
         return f"expected a setting, got {name!r}: `integrity doctor` lists them"
@@ -98,14 +103,14 @@ def is_secret(name: str, value: str) -> bool:
 
 
 def shown(name: str, value: Any) -> Any:
-    """Return a setting's value as people may see it: without keys, and URLs without their passwords."""
+    """Return the value of a setting in a form that may be shown: "(set)" for a secret, URLs without passwords."""
     if name in _HIDDEN:
         return "(set)" if value else ""
     return without_passwords(value) if isinstance(value, str) else value
 
 
 def without_passwords(text: str) -> str:
-    """Return a text with *** for each password in a URL, before its @ or among its parameters."""
+    """Replace each password in a URL by ***, both before the @ and among the parameters."""
     hidden = re.sub(r"(://[^:/@\s]*):[^\s]*@", r"\1:***@", text)
     return re.sub(r"(?i)\b((?:ssl)?password|passfile|oauth_client_secret)=[^&\s]*", r"\1=***", hidden)
 

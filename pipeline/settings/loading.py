@@ -1,9 +1,13 @@
-"""Loads the settings. A value comes from the first of these that has it, else from the defaults.
+"""Loads the settings. The value of a setting comes from the first source that has it.
 
-- The environment of the process: INTEGRITY_NAME.
-- `.env` in the working directory: lines INTEGRITY_NAME=value; other names are ignored.
-- The secrets directory (`secrets_dir`, else /run/secrets where it exists, which Docker and Kubernetes mount): a file
-  integrity_name, whose content without white space at its ends is the value.
+The sources are, in this order:
+
+- The environment of the process: the variable INTEGRITY_NAME.
+- The file `.env` in the working directory: a line INTEGRITY_NAME=value. Other names are ignored.
+- The secrets directory: a file integrity_name, whose content without surrounding white space is the value. The
+directory
+  is the setting `secrets_dir` or, without it, /run/secrets if that exists (Docker and Kubernetes mount it).
+- The default of the setting.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +36,10 @@ _overridden: ContextVar[Settings | None] = ContextVar("settings", default=None)
 
 @contextmanager
 def override(settings: Settings) -> Iterator[None]:
-    """Make `load` return the given settings within the `with` block, in this context: for demos, benchmarks, tests."""
+    """Let `load` return these settings within a `with` block, for demos, benchmarks and tests.
+
+    Other threads and asyncio tasks are not affected (context variable).
+    """
     token = _overridden.set(settings)
     try:
         yield
@@ -41,10 +48,10 @@ def override(settings: Settings) -> Iterator[None]:
 
 
 def load() -> Settings:
-    """Return the settings of this process.
+    """Read the settings of this process.
 
     Raises:
-        Usage: a bad value, or a secrets directory or one of its files that cannot be read.
+        Usage: a value is not valid, or the secrets directory or one of its files cannot be read.
     """
     fixed = _overridden.get()
     if fixed is not None:
@@ -56,7 +63,7 @@ def load() -> Settings:
 
 
 def sources() -> dict[str, str]:
-    """Return setting → source of its value: environment, .env, secrets directory, override or default."""
+    """Return name of a setting → source of its value: environment, .env, secrets directory, override or default."""
     fixed = _overridden.get()
     if fixed is not None:
         return {name: "override" if name in fixed.model_fields_set else "default" for name in Settings.model_fields}
@@ -68,7 +75,11 @@ def sources() -> dict[str, str]:
 
 
 def unknown() -> dict[str, str]:
-    """Return the variables with our prefix that are not settings: their source, and the setting probably meant."""
+    """Find variables that begin with INTEGRITY_ and are not settings.
+
+    Returns:
+        Name of the variable → its source and, if a setting has a similar name, the setting that is probably meant.
+    """
     known = {PREFIX + name.upper() for name in Settings.model_fields} | _OTHERS
     environment, dotenv = _sources()
     directory = _secrets_directory([_known(environment()), _known(dotenv())])

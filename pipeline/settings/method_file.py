@@ -11,15 +11,15 @@ _MOST_BYTES = 64 * 1024
 
 
 def load_method(given: str, option: str) -> Method:
-    """Return the method with a name, or in a file.
+    """Return the shipped method, the method without rules, or the method in a file.
 
     Args:
         given: "arena" for the shipped method, "none" to count every vote, or the path of a TOML file.
-        option: name of the setting or the option, for messages.
+        option: name of the setting or option that has this value, for messages.
 
     Raises:
-        Usage: no such file, or it cannot be read.
-        BadInput: the file is not a method; names the file.
+        Usage: the file does not exist or cannot be read.
+        BadInput: the file does not contain a method; the message names the file.
     """
     if given == NONE:
         return ALL_VOTES

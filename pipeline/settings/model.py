@@ -1,9 +1,9 @@
-"""Every setting, with its default, its range and its reason.
+"""All settings, with their defaults, ranges and meanings.
 
-1. `Settings(...)` reads nothing: only `load` (loading.py) reads the environment and files.
-2. A bad value raises `Usage`, which names the variable, what is expected, and the value; never the value of a secret.
-3. `SHAPING` are the settings that can change a rating or an alert. Their digest goes into each snapshot, so their
-   names and types are fixed.
+1. `Settings(...)` does not read the environment or files; only `load` (loading.py) does.
+2. A bad value raises `Usage`. The message has the variable, what was expected and, unless it is secret, the value.
+3. `SHAPING` names the settings that can change a rating or an alert. Each snapshot contains the digest of these
+   settings, so their names and types must not change.
 """
 
 from __future__ import annotations
@@ -34,81 +34,88 @@ SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share", "false_ala
 
 
 class Settings(BaseSettings):
-    """What can be set: a setting NAME is read from INTEGRITY_NAME.
+    """All settings. The setting `name` is read from the variable INTEGRITY_NAME.
 
     Attributes:
-        store: the store's URL or file.
-        voter_key: key of the pseudonyms, 64 hexadecimal digits; default: the store's key file.
-        board: the public name of the board and of its logs from the first snapshot on; default: made of the store's id.
-            Without white space and "+".
-        ledger: folder of the public ledger's files, shared by every process that seals or publishes;
+        store: URL or file of the store.
+        voter_key: key of the pseudonyms, 64 hexadecimal digits; default: the key file of the store.
+        board: public name of the board and of its logs, without white space and "+". The first snapshot fixes the name.
+            Default: derived from the store's id.
+        ledger: folder of the files of the public ledger, shared by all processes that seal or publish;
             default: `<store>.ledger/`.
-        ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits; default: the store's key file.
-        ledger_key_before: the seed before it, until a snapshot is signed by both keys.
-        witnesses: public keys of witnesses whose signatures may stand under checkpoints, separated by commas.
-        lateness_minutes: how far the watermark trails the newest vote.
-        anchor: MODEL=POINTS, the model whose rating is fixed for display; "" for mean 1000.
-        auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
-        least_share: an alert is opened when the largest comparable group of models has a smaller share of the votes. A
-            refresh is refused below half of the votes, or below this share if it is smaller.
-        method: which votes the defended view and the boards by category and language count, and what is listed: "arena"
-            for the shipped method, "none" to count every vote, or a TOML file. A snapshot states its method apart from
-            the settings.
-        hold_places: a candidate that moves a model of the top by more places than this waits for a person; 0: none
-            does.
-        hold_top: the first so many ranks are the top.
-        appeals: where voters and providers appeal, an address of a page or a mailbox; shown on pages, in the API and
-            in manifests. "" for none.
-        topic_votes, topic_registry, topic_alerts, topic_rejected: topics.
-        group: the workers' consumer group; "" for one named after the store. The store keeps the offsets, so another
-            name is a safe way out of a group that is stuck.
-        partitions: partitions of a votes topic that `publish` has to create.
-        batch_votes: the most votes of one transaction.
-        session_seconds, poll_seconds: when Kafka gives a silent worker's partitions to another.
-        max_consecutive_rejects: the worker stops after this many records in a row without a vote.
-        max_reject_ratio: … or when more than this share of the last 2,000 records are rejects.
-        new_models_per_hour: new names of models that a partition may bring in an hour of append time, without
-            those that the registry knows; votes on more are rejected.
-        progress_seconds: a worker with work to do is unhealthy after this long without progress.
-        lease_seconds: the lease of a silent monitor ends after this long.
-        idle_seconds: windows are closed without a partition that had no votes for this long.
-        false_alarms: tolerated false alarms per window detector and month.
-        false_share: tolerated share of false alerts among those that open together, and of false discoveries in all
+        ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits; default: the key file of the store.
+        ledger_key_before: seed of the previous signing key, needed until a snapshot is signed by both keys.
+        witnesses: public keys of the witnesses whose signatures on checkpoints are accepted, separated by commas.
+        lateness_minutes: minutes by which the watermark is behind the newest vote.
+        anchor: MODEL=POINTS: ratings are shifted so that this model has these points; "" for a mean of 1000.
+        auto_voter: whether to exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
+        least_share: if the largest group of comparable models has a smaller share of the votes than this, an alert is
+            opened. A refresh is refused if the share is below half, or below this setting if it is smaller than half.
+        method: the rules by which votes are left out of the defended view and of the boards by category and language:
+            "arena" for the shipped method, "none" to count every vote, or a TOML file. A snapshot states its method
+            separately from the settings.
+        hold_places: a candidate that moves a model of the top by more than this number of places is held until a
+            person releases it; 0 to hold none.
+        hold_top: number of ranks that belong to the top.
+        appeals: address of a page or a mailbox where voters and providers can appeal, shown on pages, in the API and
+            in manifests; "" for none.
+        topic_votes, topic_registry, topic_alerts, topic_rejected: names of the Kafka topics.
+        group: consumer group of the workers; "" for a name derived from the store. The name can be changed safely if a
+            group is stuck, since the store keeps the offsets.
+        partitions: number of partitions of a votes topic that `publish` creates.
+        batch_votes: largest number of votes in one transaction.
+        session_seconds: Kafka gives the partitions of a worker to another worker after this time without heartbeat.
+        poll_seconds: Kafka gives the partitions of a worker to another worker after this time without a poll.
+        max_consecutive_rejects: the worker stops after this number of rejected records in a row.
+        max_reject_ratio: the worker stops if more than this share of the last 2,000 records are rejected.
+        new_models_per_hour: number of model names, other than those in the registry, that may appear for the first time
+            in a partition in one hour of append time. Votes on further new names are rejected.
+        progress_seconds: a worker with work to do is unhealthy after this time without progress.
+        lease_seconds: the lease of a monitor ends after this time without renewal.
+        idle_seconds: a partition without votes for this time no longer keeps windows open.
+        false_alarms: tolerated number of false alarms per window detector and month.
+        false_share: tolerated share of false alerts among alerts that open together, and of false discoveries in all
             sweeps.
-        policy: policy file (TOML) that sweeps evaluate; "" for the shipped one.
-        second_board: published snapshots of another board, compared in every sweep; "" for none.
-        proxies: addresses and networks, separated by commas, that stand for nobody where a voter's id is one of them:
-            a proxy's address is that of all who come through it. Private ones need not be named.
-        publish_key: key by which `publish` signs what it sends: NAME=ed25519:SEED or NAME=hmac-sha256:SECRET, 64
+        policy: policy file (TOML) that sweeps evaluate; "" for the shipped policy.
+        second_board: file with published snapshots of another board, compared in every sweep; "" for none.
+        proxies: public addresses and networks of proxies, separated by commas. A voter id that is such an address
+            belongs to many people, so the vote counts as a vote without a voter. Private addresses are always included.
+        publish_key: key with which `publish` signs records: NAME=ed25519:SEED or NAME=hmac-sha256:SECRET, with 64
             hexadecimal digits; "" to send records unsigned.
-        publish_state: folder in which `publish` keeps how far logs were read and the signatures of prompts; default:
+        publish_state: folder in which `publish` stores how far it has read logs, and signatures of prompts; default:
             `<store>.publish/`.
         publishers: keys of the publishers whose records a worker accepts, separated by commas:
             NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
             prints the entry of a publish_key.
-        kafka_security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. The names from here on are those of
+        kafka_security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. All kafka_ settings have the names of
             kafka-python.
         kafka_ssl_cafile: PEM file of the CAs that sign the brokers' certificates; "" for those of the system.
-        kafka_ssl_certfile, kafka_ssl_keyfile, kafka_ssl_password: client certificate, its key, the key's password.
+        kafka_ssl_certfile: PEM file of the client certificate.
+        kafka_ssl_keyfile: PEM file of the client's private key.
+        kafka_ssl_password: password of that key.
         kafka_ssl_crlfile: PEM file of revoked certificates.
-        kafka_ssl_check_hostname: refuse a certificate that is made for another host.
+        kafka_ssl_check_hostname: whether to refuse a certificate that was issued for another host.
         kafka_sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
-        kafka_sasl_plain_username, kafka_sasl_plain_password: login of PLAIN and SCRAM.
+        kafka_sasl_plain_username: user name for PLAIN and SCRAM.
+        kafka_sasl_plain_password: password for PLAIN and SCRAM.
         kafka_sasl_oauth_token_provider: MODULE:CLASS of a kafka-python AbstractTokenProvider, for OAUTHBEARER.
-        kafka_sasl_oauth_token_file: file with the token instead, read at every login; somebody else renews it.
-        postgres_sslmode, postgres_sslrootcert, postgres_sslcert, postgres_sslkey, postgres_sslpassword: TLS of a
-            PostgreSQL store, by libpq's names; a parameter in the store's URL goes before.
-        postgres_password: its password, where the URL has none.
-        trusted_proxies: addresses and networks of proxies, separated by commas, whose X-Forwarded-For and
-            X-Forwarded-Proto `serve` believes; "" for none.
-        tls_cert, tls_key: PEM files of the certificate chain and its key with which `serve` speaks HTTPS; "" for HTTP.
-        https_days: for how many days browsers are told, over HTTPS, to use nothing else (HSTS); 0 for never.
-        client_connections: open connections of one client of `serve`; a trusted proxy has no such limit.
-        costly_per_minute: costly requests (moves, providers, bundles) of one client that `serve` computes; 0 for any
-            number.
-        logins_per_minute: invalid tokens of one client, after which `serve` refuses its tokens; 0 for any number.
-        secrets_dir: directory with a file for each setting that is kept there, named as the variable in upper or lower
-            case; the file's text is the value. "" for /run/secrets where that exists.
+        kafka_sasl_oauth_token_file: file with the token, as an alternative to a provider. The file is read at every
+            login, and another program must renew it.
+        postgres_sslmode, postgres_sslrootcert, postgres_sslcert, postgres_sslkey, postgres_sslpassword: TLS parameters
+            of a PostgreSQL store, with libpq's names. A parameter in the store's URL takes precedence.
+        postgres_password: password of a PostgreSQL store whose URL has none.
+        trusted_proxies: addresses and networks of proxies, separated by commas, whose headers X-Forwarded-For and
+            X-Forwarded-Proto `serve` trusts; "" for none.
+        tls_cert: PEM file of the certificate chain with which `serve` uses HTTPS; "" for HTTP.
+        tls_key: PEM file of the private key of that certificate.
+        https_days: number of days for which browsers must use HTTPS only (HSTS); 0 for no such header.
+        client_connections: largest number of open connections of one client of `serve`, except trusted proxies.
+        costly_per_minute: largest number of costly requests (moves, providers, bundles) of one client per minute; 0 for
+            no limit.
+        logins_per_minute: number of invalid tokens of one client per minute, above which `serve` refuses all tokens of
+            this client; 0 for no limit.
+        secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
+            case, and its text is the value. "" for /run/secrets if that exists.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
@@ -186,7 +193,7 @@ class Settings(BaseSettings):
         *_sources: Any,
         **_named: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from the arguments alone: a snapshot's settings must not mix with those of this process."""
+        """Use only the arguments as sources, so that settings read from a snapshot do not mix with those of this process."""
         return (init_settings,)
 
     @model_validator(mode="wrap")
@@ -199,36 +206,36 @@ class Settings(BaseSettings):
 
     @property
     def lateness(self) -> int:
-        """Microseconds by which the watermark trails the newest vote."""
+        """The time by which the watermark is behind the newest vote, in microseconds."""
         return round(self.lateness_minutes * 60e6)
 
     @property
     def idle_after(self) -> int:
-        """Microseconds without a batch after which a partition no longer keeps windows open."""
+        """The time without a batch after which a partition no longer keeps windows open, in microseconds."""
         return round(self.idle_seconds * SECOND)
 
     @property
     def key(self) -> bytes | None:
-        """The voter key as bytes, None if it is not set."""
+        """The voter key as bytes; None if it is not set."""
         return bytes.fromhex(self.voter_key) or None
 
     @property
     def ledger_seeds(self) -> tuple[bytes | None, bytes | None]:
-        """The seeds of the ledger's key and of the previous key, None where a seed is not set."""
+        """The seed of the signing key and the seed of the previous signing key; None for a seed that is not set."""
         return bytes.fromhex(self.ledger_key) or None, bytes.fromhex(self.ledger_key_before) or None
 
     @property
     def anchor_points(self) -> tuple[str, float] | None:
-        """The anchor model and its rating, None for mean 1000."""
+        """The anchor model and its rating in points; None for a mean of 1000."""
         model, _, points = self.anchor.rpartition("=")
         return (model, float(points)) if self.anchor else None
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """The networks whose addresses stand for no single voter.
+        """The networks of proxies: a voter id that is an address in one of them does not identify a voter.
 
         Raises:
-            Usage: INTEGRITY_PROXIES has a part that is not an address.
+            Usage: an entry of INTEGRITY_PROXIES is neither an address nor a network.
         """
         try:
             return parse_proxies(self.proxies)
@@ -237,7 +244,7 @@ class Settings(BaseSettings):
             raise Usage(f"{PREFIX}PROXIES: expected {expected}, got {self.proxies!r}") from None
 
     def postgres_parameters(self) -> dict[str, str]:
-        """Return the libpq parameters for TLS, "" for parameters that are not set."""
+        """Return name → value of the libpq parameters for TLS; "" for parameters that are not set."""
         names = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
         return {name: getattr(self, f"postgres_{name}") for name in names}
 
@@ -251,6 +258,6 @@ class Settings(BaseSettings):
         return {name: getattr(self, name) for name in SHAPING}
 
     def digest(self) -> str:
-        """SHA-256 over the shaping settings, 64 hexadecimal digits."""
+        """The SHA-256 of the settings that can change a rating or an alert, as 64 hexadecimal digits."""
         text = "\n".join(f"{name}={value!r}" for name, value in sorted(self.shaping().items()))
         return hashlib.sha256(text.encode()).hexdigest()
