@@ -135,7 +135,7 @@ def record_refusal(connection: Connection, operator: Operator, action: str, targ
 
 
 def takes_refusals(connection: Connection, now: int) -> bool:
-    """Return whether `record_refusal` would append a row. Above its limit, a refused request then needs no write."""
+    """Return whether `record_refusal` would append a row, so that callers write nothing above its limit."""
     return count_refusals(connection, now) < _MOST_REFUSED
 
 

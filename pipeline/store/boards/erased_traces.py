@@ -22,7 +22,9 @@ _ERASED = "(erased)"
 
 
 def forget_voter(connection: Connection, voter: str, now: int) -> None:
-    """Replace the pseudonym of a voter in alerts and exclusions by their labels, and resolve the alerts.
+    """Replace the pseudonym of a voter in each alert and exclusion by the label of the alert or exclusion.
+
+    The alerts are also resolved.
 
     Args:
         connection: the transaction.
@@ -48,7 +50,7 @@ def forget_voter(connection: Connection, voter: str, now: int) -> None:
 
 
 def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
-    """Remove erased votes from alerts about voters: from their positions and from their evidence."""
+    """Remove the offsets and ids of erased votes, given as (partition, offset), from alerts about voters."""
     overwrite_deleted(connection)
     a, places = schema.alert.c, set(votes)
     ids = {row.vote_id for row in dialect.rows_at(connection, "vote", "vote_id", sorted(places))}

@@ -1,7 +1,7 @@
 """Erases the private fields and the blinds of votes, never their leaves.
 
 Laws: after an erasure nobody can prove, or find by trying, which private fields a leaf commits to. Proofs, counts and
-ratings are unchanged. A vote that an exclusion of its voter excluded stays excluded, by an exclusion of the vote. What
+ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays excluded. What
 remains does not link a vote to its voter: alerts and exclusions of an erased voter keep only their label, and alerts
 name no erased vote.
 """

@@ -109,7 +109,7 @@ def read_active(connection: Connection) -> list[ActiveExclusion]:
 
 
 def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveExclusion]:
-    """Return the exclusions in force whose target an alert caused to be excluded."""
+    """Return the exclusions in force whose target was excluded by an entry that names this alert as its cause."""
     e = schema.exclusion.c
     rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
     named = {tuple(row) for row in rows}

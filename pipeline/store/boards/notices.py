@@ -52,7 +52,11 @@ def count_notices(connection: Connection) -> int:
 
 
 def list_notices(connection: Connection, snapshot_id: str | None = None) -> list[dict[str, Any]]:
-    """Return the notices on the snapshot with this id, or on all snapshots if it is None, oldest first.
+    """Return correction notices, oldest first.
+
+    Args:
+        connection: reads the store.
+        snapshot_id: only notices on this snapshot; None for the notices on all snapshots.
 
     Returns:
         Rows of number, sequence, snapshot, text, name, at (RFC 3339).

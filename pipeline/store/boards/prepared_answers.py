@@ -31,7 +31,13 @@ def moves_name(before: str, after: str, view: str) -> str:
 
 
 def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool:
-    """Return whether answers about a snapshot are stored that were made with the registry up to this event number."""
+    """Return whether the store has answers about a snapshot that were made with the present registry.
+
+    Args:
+        connection: reads the store.
+        snapshot_id: id of the snapshot.
+        event_no: number of the newest registry event.
+    """
     p = schema.prepared.c
     query = sa.select(p.kind).where(p.snapshot_id == snapshot_id, p.event_no == event_no).limit(1)
     return connection.scalar(query) is not None

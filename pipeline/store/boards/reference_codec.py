@@ -1,4 +1,4 @@
-"""Packs the reference of a snapshot as bytes. Their size grows with the pairs of models that met, not with all pairs.
+"""Packs the reference of a snapshot as bytes. Their number grows with the pairs of models that met in a battle.
 
 For a board of few models, the whole covariance is stored. For a large board, the variances are stored, and the
 covariances of the pairs that met. For a pair that never met, the standard error of the difference becomes the sum of

@@ -13,7 +13,9 @@ _LOCK = 0x5EE9
 
 
 def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
-    """Return the state of e-LOND before a sweep, after waiting for any other sweep's transaction to end.
+    """Wait until no other sweep runs, then return the state of e-LOND before a sweep.
+
+    For a repeated sweep of the same log size and registry, this is the state before the first such sweep.
 
     Args:
         connection: the transaction of the sweep.

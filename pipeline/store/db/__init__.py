@@ -3,7 +3,7 @@
 store_url             parses a store's URL, and shows it without secrets
 database_copy         a whole database to a file and back
 database_facts        program, version, encoding and collation of a database
-engine                opens a store: transactions, migration, check of the pseudonym key
+engine                opens a store: transactions, migration, check of the voter key
 dialect               what differs between SQLite and PostgreSQL
 sort_order            an order of names that does not depend on the collation
 binary_copy           PostgreSQL's binary COPY, in and out

@@ -80,9 +80,9 @@ def _field(kind: Any, values: Values, n: int) -> _Field:
 
 
 def read(cursor: Any, query: str, types: Sequence[Any], block_rows: int) -> Iterator[Int64]:
-    """Yield the rows of a query for whole numbers, none of them NULL, as `dialect.read_integers`.
+    """Yield the rows of a query in blocks int64[columns, rows] of at most `block_rows` rows.
 
-    Without NULL every row has the same length, so a block of rows is one array.
+    All values must be whole numbers, and none NULL. Every row then has the same length, so a block is one array.
     """
     fields = [pair for i, kind in enumerate(types) for pair in ((f"l{i}", ">i4"), (f"v{i}", _dtype(kind)))]
     row = np.dtype([("n", ">i2"), *fields])

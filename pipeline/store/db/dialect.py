@@ -148,10 +148,10 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
-    """Return an INSERT that ignores a row if its values in the columns `unique` exist already.
+    """Return an INSERT that ignores a row if its values in the columns `unique` (default: any key) exist already.
 
-    Without `unique`, conflicts in any column are ignored. Name the columns if the database numbers another column: if
-    its sequence was set back, the new number conflicts, and the row must fail and be tried again, not be ignored.
+    Give `unique` for a table that the database numbers. If its sequence was set back, a new row may get an old number:
+    such a row must fail and be tried again, not be ignored.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement
@@ -206,7 +206,7 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:
-    """Return an SQL condition that a column has one of some values, and its parameters, in the form of the driver.
+    """Return an SQL condition that a column has one of some values, with the driver's placeholders; and its parameters.
 
     The values are V16[n] for keys of 16 bytes, or whole numbers; SQLite accepts at most CHUNK values. If `partition_no`
     is given, the row must also have this number in its column `partition_no`.
@@ -245,9 +245,9 @@ def rows_at(
 
 
 def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, bytes]]) -> tuple[str, Any]:
-    """Return the SQL source of an INSERT of rows (first, number, bytes), and its parameters, in the driver's form.
+    """Return the part of an INSERT that follows the names of three columns, and its parameters.
 
-    `first` is the same for all rows; `rows` are the other two columns.
+    The first column is `first` in all rows. `rows` has the values of the other two columns.
     """
     if not has_server(connection):
         return "VALUES (?, ?, ?)", [(first, number, blob) for number, blob in rows]
@@ -258,8 +258,8 @@ def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, byt
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
     """Return a query that returns a range of a table's rows as one value: a CSV text as bytes, NULL without rows.
 
-    The query is in the form of the driver and has the parameters partition_no, first offset and end offset. One value
-    is used, because fetching rows through a driver takes longer than all the hashing of a seal.
+    It has the driver's placeholders for partition_no, first offset and end offset. The result is one value, because
+    fetching rows through a driver takes longer than all the hashing of a seal.
 
     Args:
         connection: the connection.
@@ -292,7 +292,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:
-    """Return the bytes that are the only value of a query in the form of the driver; b"" for NULL."""
+    """Return the bytes that are the only value of a query with the driver's placeholders; b"" for NULL."""
     cursor = raw_cursor(connection, **({"binary": True} if has_server(connection) else {}))
     (data,) = cursor.execute(query, parameters).fetchone()
     cursor.close()

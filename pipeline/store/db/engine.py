@@ -93,7 +93,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that may write, for a `with` block. It is rolled back if the block raises an error."""
+        """Open a transaction that may write, for a `with` block. Commit it at the end, or roll it back on an error."""
         with self.engine.begin() as connection:
             yield connection
 
@@ -122,7 +122,7 @@ class Store:
 def is_transient(error: DBAPIError) -> bool:
     """Return whether a transaction that failed may succeed if it is run again.
 
-    This is so after a lost connection, a wait for a lock, or a conflict with another transaction.
+    It may after a lost connection, a timeout of a lock, or a conflict with another transaction.
     """
     code = getattr(error.orig, "sqlstate", None)
     if dialect.is_read_only(error):

@@ -88,7 +88,7 @@ def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
 
 
 def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
-    """Return whether packed runs are exactly these offsets, even if another version of zlib packed them.
+    """Return whether packed runs stand for exactly these offsets. The version of zlib that packed them is irrelevant.
 
     Args:
         packed: the result of `pack_runs`.

@@ -95,7 +95,7 @@ def pack_position(partition_no: int, offset: int) -> int:
 
 
 def has_late(packed: bytes | None) -> bool:
-    """Return whether the packed block of a segment includes its late votes. None, an empty block, gives False."""
+    """Return whether the packed block of a segment includes its late votes; False for None, an empty block."""
     return packed is not None and packed[:1] == _WITH_LATE
 
 

@@ -49,9 +49,9 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 
 
 def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
-    """Write the hashes again that are missing or wrong; return how many they were.
+    """Replace missing and wrong hashes; return how many were replaced.
 
-    The hashes are computed from the segment that contains the leaf `first`, and from all later segments.
+    The hashes of the segment that contains the leaf `first`, and of all later segments, are computed and compared.
 
     Raises:
         Unavailable, Refuted: as in `catch_up`.

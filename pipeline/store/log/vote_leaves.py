@@ -6,7 +6,7 @@ Law: the same vote, names and blind give the same leaf on both databases. The pr
     {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
      "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
 
-A vote that has one of the following fields has this field too, in its place in the order of the keys:
+If a vote has any of the following fields, its private fields contain them too, in alphabetical order of all keys:
 
     "categories":[…] "flags":… "session":"…" "turn":…
 
@@ -82,7 +82,10 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 
 
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
-    """Return the commitment of each vote, SHA-256(blind ‖ private fields), 32·n bytes. Arguments: `blinded_fields`."""
+    """Return the commitment of each vote, SHA-256(blind ‖ private fields), 32·n bytes.
+
+    The arguments are those of `blinded_fields`.
+    """
     return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
 
 

@@ -150,7 +150,7 @@ def model_history(connection: Connection, model: str, view: str) -> list[dict[st
 
 
 def has_model(connection: Connection, name: str) -> bool:
-    """Return whether the store's dictionary has a model of this name, which votes bring."""
+    """Return whether the store's dictionary has a model of this name, that is, whether any vote has named it."""
     m = schema.model.c
     return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
 

@@ -9,7 +9,7 @@ snapshots_in_force   which snapshot evaluates a partition's votes, and from whic
 window_counts        counts of the five-minute windows
 closed_windows       closes windows
 stale_windows        the mark that windows must be counted again
-unchecked_votes      votes that no snapshot preceded
+unchecked_votes      votes that were read before the first snapshot
 detector_states      states of window detectors
 registry_events      registry events and their rejects
 dominant_voter       finds a voter with more than a fifth of all votes

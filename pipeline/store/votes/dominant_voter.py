@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from pipeline.store.db import dialect, schema
 
 MAX_SHARE = 0.2
-"""Largest share of all votes that one voter can have. A larger share counts as a fault of the configuration."""
+"""Share of all votes above which a voter is reported as a fault of the configuration."""
 
 # Fewer votes of one person are no sign of a shared id, on a board that has hardly any.
 _MIN_VOTES = 50

@@ -1,7 +1,7 @@
 """Readings of files: which records of which file were read, and at which offsets.
 
 All files of a store form one partition. A reading is one pass over the new records of a file, in the order of time, at
-consecutive offsets. For messages, each batch stores which record of the file is at each offset.
+consecutive offsets. The store also keeps which record of the file is at each offset, so that messages can name it.
 
 Law: at most the last reading of a partition is unfinished.
 """

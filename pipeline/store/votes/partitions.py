@@ -1,6 +1,6 @@
 """Partitions of the sources: the owner of each partition, and how far it is read.
 
-Laws: how far a partition is read is what the database states. `claim` raises the epoch of a partition. `fence` is the
+Laws: the database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is the
 first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each
 of its partitions to the ledger of offsets, in the transaction that writes its votes.
 """

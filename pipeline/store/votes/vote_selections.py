@@ -69,7 +69,7 @@ class VoteSelection:
 
     @classmethod
     def parse(cls, text: str) -> VoteSelection:
-        """Parse a canonical text, or a text from=TIME,to=TIME with any of ,model=… ,cohort=… ,network=… ,prompt=….
+        """Parse the canonical text of a selection, or from=TIME,to=TIME[,model=…][,cohort=…][,network=…][,prompt=…].
 
         Raises:
             Usage: the text has neither form, or a value is invalid.
