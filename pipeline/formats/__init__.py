@@ -20,6 +20,8 @@ Modules:
     piece_reader      pieces of columns of a battle file
     column_pieces     a piece: Arrow columns or decoded JSON records
     column_values     columns of values, read as `cell_values` reads single ones
+    text_codes        codes of names, groups and voters, piece by piece
+    repeated_ids      votes whose id repeats
     column_mapping    pieces → columns of votes, as the format declares
     battle_tables     a battle file as columns, by column where every row is a plain vote
     vote_columns      votes as Arrow columns, one for each field

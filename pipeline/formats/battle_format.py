@@ -129,19 +129,16 @@ class BattleFormat:
 
     def columns(self) -> frozenset[str]:
         """Return every column that the format reads."""
-        sources: list[ValueSource] = [
-            self.model_a,
-            self.model_b,
-            *self.texts.values(),
-            *self.times.values(),
-            *self.labels,
-            *self.true_labels.values(),
-            *self.named_labels.values(),
-            *((self.turn,) if self.turn else ()),
-        ]
+        sources = [*self.texts.values(), *self.times.values(), *((self.turn,) if self.turn else ())]
+        return self.rating_columns(self.texts) | {source.column for source in sources} | self.also_read
+
+    def rating_columns(self, texts: Iterable[str]) -> frozenset[str]:
+        """Return the columns that a rating reads; `texts` are the fields of text that it needs."""
+        sources = [self.model_a, self.model_b, *self.labels, *self.true_labels.values(), *self.named_labels.values()]
+        sources += [self.texts[name] for name in texts if name in self.texts]
         sources += [s for flag in self.flags.values() for s in (flag.source, flag.unless) if s is not None]
         sources += [source for features in self.style.values() for source in features.values()]
-        return frozenset({source.column for source in sources}) | outcome_columns(self.outcome) | self.also_read
+        return frozenset({source.column for source in sources}) | outcome_columns(self.outcome)
 
 
 def outcome_columns(rule: OutcomeRule) -> frozenset[str]:

@@ -26,7 +26,7 @@ from pipeline.formats.record_reader import mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Int32
 from pipeline.vocabulary.voter_identity import find_voter
 
 PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
@@ -53,7 +53,7 @@ def read_by_record(
     flags: dict[str, list[int]] = {name: [] for name in FLAGS}
     labels: list[int] = []
     bits: dict[str, int] = {}
-    styles: list[Int64] = []
+    styles: list[Int32] = []
     for chunk, rows in _chunks(file, waits, left_out):
         votes, kept = _decoded(file.containers[0].name, chunk, rows, left_out)
         for name, column in parts.items():
@@ -66,7 +66,7 @@ def read_by_record(
             step(len(votes))
     models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
     voters, voter = encode_groups([find_voter(text, file.mapping.proxies) for text in parts["voter_id"]], "voter")
-    style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int64), *styles])
+    style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int32), *styles])
     places: dict[str, int] = {}
     identity = [-1 if one == _NO_ID else places.setdefault(one, row) for row, one in enumerate(parts["vote_id"])]
     return BattleColumns(
@@ -152,9 +152,9 @@ def _labels(found: Sequence[str], bits: dict[str, int]) -> int:
     return sum({1 << bits.setdefault(label, len(bits)) for label in found})
 
 
-def _styles(votes: Sequence[Vote]) -> Int64:
-    """Return int64[n, 2, 5], style counts of both answers of each vote, −1 without counts."""
-    result = np.full((len(votes), 2, len(STYLE_FEATURES)), -1, dtype=np.int64)
+def _styles(votes: Sequence[Vote]) -> Int32:
+    """Return int32[n, 2, 5], style counts of both answers of each vote, −1 without counts."""
+    result = np.full((len(votes), 2, len(STYLE_FEATURES)), -1, dtype=np.int32)
     for row, vote in enumerate(votes):
         for side, style in enumerate((vote.style_a, vote.style_b)):
             if style is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pipeline.formats.battle_file import OWN, BattleFile, Waits
 from pipeline.formats.battle_records import read_by_record
-from pipeline.formats.column_mapping import ColumnMapper
+from pipeline.formats.column_mapping import TEXTS, ColumnMapper
 from pipeline.formats.column_pieces import Undecided
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.piece_reader import pieces
@@ -48,7 +48,7 @@ def read_by_column(
     done = 0
     try:
         mapper = ColumnMapper(file.form, file.outcomes(file.form), left_out or LeftOut(), file.mapping.proxies)
-        for piece in pieces(file):
+        for piece in pieces(file, TEXTS):
             added = mapper.add(piece)
             done += added
             if step is not None:

@@ -28,15 +28,19 @@ from pipeline.formats.column_values import (
     true_label_column,
 )
 from pipeline.formats.left_out import NO_OUTCOME, SELF_BATTLE, LeftOut
+from pipeline.formats.repeated_ids import RepeatedIds
+from pipeline.formats.text_codes import TextCodes, VoterCodes
 from pipeline.ratings import STYLE_FEATURES
-from pipeline.ratings.battle_columns import GROUPS, BattleColumns
-from pipeline.vocabulary.arrays import Bool, Int8, Int64
+from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_style
+from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
-from pipeline.vocabulary.voter_identity import Network, find_voter
+from pipeline.vocabulary.voter_identity import Network
 
 # No outcome, and something that is no outcome.
 _NONE, _UNKNOWN = -1, -2
-_TEXTS = ("vote_id", "voter_id", *GROUPS)
+TEXTS = ("vote_id", "voter_id", *GROUPS)
+"""The fields of text that a rating needs."""
+
 _MAX_NAME = 200
 
 
@@ -60,11 +64,13 @@ class ColumnMapper:
         if form.map_record is not None:
             raise Undecided
         self._form, self._outcomes, self._left_out = form, outcomes, left_out
-        self._row, self._proxies = 0, proxies
-        self._texts: dict[str, list[pa.DictionaryArray]] = {name: [] for name in ("model_a", "model_b", *_TEXTS)}
+        self._row = 0
+        self._models, self._voters, self._ids = TextCodes(), VoterCodes(proxies), RepeatedIds()
+        self._sides: tuple[list[Int32], list[Int32]] = ([], [])
+        self._groups: dict[str, tuple[TextCodes, list[Int32]]] = {name: (TextCodes(), []) for name in GROUPS}
         self._outcome: list[Int8] = []
         self._flags: dict[str, list[Int8]] = {name: [] for name in form.flags}
-        self._style: dict[str, list[Int64]] = {"a": [], "b": []}
+        self._style: dict[str, list[Int32]] = {"a": [], "b": []}
         self._labels: list[Int64] = []
         self._bits: dict[str, int] = {}
 
@@ -89,19 +95,34 @@ class ColumnMapper:
             self._left_out.add_rows(SELF_BATTLE, self._row + np.flatnonzero((outcome != _NONE) & against_itself))
         self._row += len(piece)
         self._outcome.append(outcome[is_vote])
-        for name, column in zip(("model_a", "model_b"), names, strict=True):
-            self._texts[name].append(_chosen(column, is_vote))
-        texts = {name: text_column(piece.values(form.texts.get(name, at("")))) for name in _TEXTS}
-        for name, column in texts.items():
-            self._texts[name].append(_chosen(column, is_vote))
+        texts = {name: text_column(piece.values(form.texts.get(name, at("")))) for name in TEXTS}
         if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
             raise Undecided  # a battle of a model against itself may have another fault
+        self._add_texts([_chosen(column, is_vote) for column in names], texts, is_vote)
         for name, flag in form.flags.items():
             self._flags[name].append(_flag(piece, flag)[is_vote])
-        for side, parts in self._style.items():
+        for side, parts in self._style.items() if form.style else ():
             parts.append(_style(piece, form.style.get(side, {}))[is_vote])
-        self._labels.append(self._labels_of(piece)[is_vote])
+        if self._has_labels:
+            self._labels.append(self._labels_of(piece)[is_vote])
         return int(np.count_nonzero(is_vote))
+
+    def _add_texts(
+        self, names: Sequence[pa.DictionaryArray], texts: Mapping[str, pa.DictionaryArray], rows: Bool
+    ) -> None:
+        """Add the texts of the votes in a piece.
+
+        Raises:
+            Undecided: a missing name, or an id that the decoder must check.
+        """
+        for codes, column in zip(self._sides, names, strict=True):
+            codes.append(self._models.add(column))
+            if (codes[-1] < 0).any():
+                raise Undecided
+        for name, (coded, codes) in self._groups.items():
+            codes.append(coded.add(_chosen(texts[name], rows)))
+        self._voters.add(_chosen(texts["voter_id"], rows))
+        self._ids.add(_chosen(texts["vote_id"], rows))
 
     def finish(self) -> BattleColumns:
         """Return all votes, without those whose id came before.
@@ -110,31 +131,24 @@ class ColumnMapper:
             Undecided: a missing name, or a name that the decoder must check.
         """
         outcome = _joined(self._outcome, np.int8).astype(np.int32)
-        left, right = (_unified(self._texts[name]) for name in ("model_a", "model_b"))
-        models = tuple(sorted({name for name in (*left[0], *right[0]) if name is not None}))
-        place = {name: code for code, name in enumerate(models)}
-        a, b = recoded(place, *left), recoded(place, *right)
-        groups = {name: _group(*_unified(self._texts[name])) for name in GROUPS}
-        if (a < 0).any() or (b < 0).any():
-            raise Undecided
+        models, (a, b) = self._models.sort(*(_joined(codes, np.int32) for codes in self._sides))
+        groups = {name: _sorted(coded, _joined(codes, np.int32)) for name, (coded, codes) in self._groups.items()}
         if not _accepted([*models, *(label for labels, _ in groups.values() for label in labels)]):
             raise Undecided
-        texts, positions = _unified(self._texts["voter_id"])
-        voters, voter = _group([find_voter(text, self._proxies) for text in texts], positions)
-        if not _plain(voters) and not _accepted(voters):
+        voters, voter = self._voters.finish()
+        if not _plain_texts(voters) and not _accepted(voters.to_pylist()):
             raise Undecided
-        style = tuple(_joined(self._style[side], np.int64).reshape(-1, len(STYLE_FEATURES)) for side in ("a", "b"))
-        identity = _identity(self._texts["vote_id"])
+        identity = self._ids.identity()
         labels = tuple(sorted(self._bits, key=self._bits.__getitem__))
         columns = BattleColumns(
             models=models,
             a=a,
             b=b,
             outcome=outcome,
-            voters=voters,
+            voters=tuple(voters.to_pylist()),
             voter=voter.astype(np.int64),
             groups=groups,
-            style=(style[0], style[1]),
+            style=self._styles(len(a)),
             flags={name: _joined(parts, np.int8) for name, parts in self._flags.items()},
             categories=(labels, _joined(self._labels, np.int64)) if labels else ((), np.zeros(0, np.int64)),
         )
@@ -150,6 +164,17 @@ class ColumnMapper:
         for name, source in form.named_labels.items():
             found |= named_label_column(piece.values(source), name, self._bits)
         return found
+
+    @property
+    def _has_labels(self) -> bool:
+        return bool(self._form.labels or self._form.true_labels or self._form.named_labels)
+
+    def _styles(self, votes: int) -> tuple[Int32, Int32]:
+        """Return the style counts of both answers; without any, a constant that takes no memory."""
+        if not self._form.style:
+            return no_style(votes), no_style(votes)
+        sides = [_joined(self._style[side], np.int32).reshape(-1, len(STYLE_FEATURES)) for side in ("a", "b")]
+        return sides[0], sides[1]
 
     def _outcomes_of(self, piece: Piece, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
         rule = self._form.outcome
@@ -204,57 +229,22 @@ def _flag(piece: Piece, flag: Flag) -> Int8:
     return np.where((value == 1) & (other == 1), 0, value).astype(np.int8)
 
 
-def _style(piece: Piece, features: Mapping[str, ValueSource]) -> Int64:
-    """Return int64[n, 5], −1 without any count; a missing feature is 0 beside others."""
-    counts = np.full((len(piece), len(STYLE_FEATURES)), -1, dtype=np.int64)
+def _style(piece: Piece, features: Mapping[str, ValueSource]) -> Int32:
+    """Return int32[n, 5], −1 without any count; a missing feature is 0 beside others."""
+    counts = np.full((len(piece), len(STYLE_FEATURES)), -1, dtype=np.int32)
     for feature, source in features.items():
         counts[:, STYLE_FEATURES.index(feature)] = count_column(piece.values(source))
     given = counts.max(axis=1, keepdims=True) >= 0
-    return np.where(given, np.maximum(counts, 0), -1)
+    return np.where(given, np.maximum(counts, 0), np.int32(-1))
 
 
 def _chosen(column: pa.DictionaryArray, rows: Bool) -> pa.DictionaryArray:
     return column if rows.all() else column.filter(pa.array(rows))
 
 
-def _unified(parts: list[pa.DictionaryArray]) -> tuple[list[str | None], npt.NDArray[Any]]:
-    """Return the distinct texts of a column and int32[N] positions among them, −1 for null and for an empty text."""
-    dictionary, positions = _joined_codes(parts)
-    texts = dictionary.to_pylist()
-    counts: Int64 = np.bincount(positions + 1, minlength=len(texts) + 1)
-    return [text if uses else None for text, uses in zip(texts, counts[1:].tolist(), strict=True)], positions
-
-
-def _joined_codes(parts: list[pa.DictionaryArray]) -> tuple[pa.StringArray, npt.NDArray[Any]]:
-    """Return the distinct texts of a column and int32[N] positions among them, −1 for null and for an empty text."""
-    if not parts:
-        return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
-    whole = pa.chunked_array(parts).unify_dictionaries()
-    dictionary = whole.chunk(0).dictionary
-    positions = np.concatenate([pc.fill_null(part.indices, -1).to_numpy(zero_copy_only=False) for part in whole.chunks])
-    empty = pc.index(dictionary, "").as_py()
-    return dictionary, positions if empty < 0 else np.where(positions == empty, -1, positions)
-
-
-def _identity(parts: list[pa.DictionaryArray]) -> Int64 | None:
-    """Return int64[N], equal for equal ids, −1 without one; None if no id repeats.
-
-    Raises:
-        Undecided: an id that the decoder must judge.
-    """
-    dictionary, positions = _joined_codes(parts)
-    longest = pc.max(pc.utf8_length(dictionary)).as_py() or 0
-    if longest > _MAX_NAME or pc.all(pc.ascii_is_printable(dictionary)).as_py() is False:
-        raise Undecided
-    known = np.count_nonzero(positions >= 0)
-    if known == np.count_nonzero(np.bincount(positions + 1, minlength=len(dictionary) + 1)[1:]):
-        return None
-    return positions.astype(np.int64)
-
-
-def _group(texts: list[str | None], positions: npt.NDArray[Any]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
-    labels = tuple(sorted({text for text in texts if text}))
-    return labels, recoded({label: code for code, label in enumerate(labels)}, texts, positions)
+def _sorted(coded: TextCodes, codes: Int32) -> tuple[tuple[str, ...], Int32]:
+    labels, (positions,) = coded.sort(codes)
+    return labels, positions
 
 
 def _texts_of(columns: list[pa.DictionaryArray], rows: Bool) -> tuple[str, ...]:
@@ -271,6 +261,12 @@ def _plain(names: tuple[str, ...]) -> bool:
     """Return whether names have only visible ASCII and an accepted length, so that the decoder need not be asked."""
     text = "".join(names)
     return text.isascii() and text.isprintable() and max(map(len, names), default=0) <= _MAX_NAME
+
+
+def _plain_texts(texts: pa.StringArray) -> bool:
+    """Return whether all texts are as in `_plain`."""
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    return longest <= _MAX_NAME and pc.all(pc.ascii_is_printable(texts)).as_py() is not False
 
 
 def _accepted(names: list[str] | tuple[str, ...]) -> bool:

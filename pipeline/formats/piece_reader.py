@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any
 
 import msgspec
@@ -22,13 +22,13 @@ _ROWS = 128 * 1024
 _LONG = 1_000
 
 
-def pieces(file: BattleFile) -> Iterator[Piece]:
-    """Yield the rows of a battle file, in order.
+def pieces(file: BattleFile, texts: Collection[str]) -> Iterator[Piece]:
+    """Yield the rows of a battle file, in order, with the columns of a rating and these fields of text.
 
     Raises:
         Undecided: the file must be read record by record.
     """
-    columns = sorted(file.form.columns())
+    columns = sorted(file.form.rating_columns(texts))
     for part in file.parts:
         container = part.container
         try:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..vocabulary.arrays import Bool, Int8, Int32, Int64
 from .pair_counts import PairCounts
+from .style_control import STYLE_FEATURES
 
 GROUPS = ("category", "language")
 """The properties of a vote by which votes are split into group boards."""
@@ -24,7 +25,7 @@ class BattleColumns:
         voter: int64[N], position of the voter in `voters`, −1 if the voter is unknown.
         groups: for each name in GROUPS, its sorted labels and int32[N], the position of each vote's label, −1 if the
             vote has no label.
-        style: two arrays, for the answers of a and of b: int64[N, 5], counts in the order of `STYLE_FEATURES`, −1
+        style: two arrays, for the answers of a and of b: int32[N, 5], counts in the order of `STYLE_FEATURES`, −1
             if the answer has no counts.
         flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
         categories: the labels, and int64[N] in which bit k is set if the vote has label k. Both are empty if no vote
@@ -40,7 +41,7 @@ class BattleColumns:
     voters: tuple[str, ...]
     voter: Int64
     groups: Mapping[str, tuple[tuple[str, ...], Int32]]
-    style: tuple[Int64, Int64]
+    style: tuple[Int32, Int32]
     flags: Mapping[str, Int8] = field(default_factory=dict)
     categories: tuple[tuple[str, ...], Int64] = ((), np.zeros(0, dtype=np.int64))
     repeated: int = 0
@@ -100,7 +101,7 @@ class BattleColumns:
             outcome=self.outcome[rows],
             voter=self.voter[rows],
             groups={name: (names, codes[rows]) for name, (names, codes) in self.groups.items()},
-            style=(self.style[0][rows], self.style[1][rows]),
+            style=(_style_of(self.style[0], rows), _style_of(self.style[1], rows)),
             flags={name: values[rows] for name, values in self.flags.items()},
             categories=(labels, bits[rows] if labels else bits),
         )
@@ -112,3 +113,12 @@ class BattleColumns:
     def pair_counts(self) -> PairCounts:
         """Count all votes by pair of models and outcome."""
         return PairCounts.from_codes(self.models, *self.codes)
+
+
+def no_style(votes: int) -> Int32:
+    """Return int32[votes, 5] without any counts, in the memory of one number."""
+    return np.broadcast_to(np.int32(-1), (votes, len(STYLE_FEATURES)))
+
+
+def _style_of(style: Int32, rows: Bool) -> Int32:
+    return style[rows] if any(style.strides) else no_style(int(np.count_nonzero(rows)))

@@ -12,11 +12,12 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 Network = IPv4Network | IPv6Network
 
-# What tables and programs write for an absent value, in lower case.
-_PLACEHOLDERS = frozenset(
+PLACEHOLDERS = frozenset(
     {"", "-", "--", "none", "nan", "n/a", "#n/a", "<na>", "null", "nil", "undefined", "arena_user", "localhost"}
     | {"localhost.localdomain", "ip6-localhost", "ip6-loopback"}
 )
+"""What tables and programs write for an absent value, in lower case."""
+
 # This machine, private networks and links: RFC 1122, 1918, 3927, 4193, 4291.
 _SHARED: tuple[Network, ...] = tuple(
     ip_network(text)
@@ -25,8 +26,10 @@ _SHARED: tuple[Network, ...] = tuple(
         "::/128", "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
-# FastChat writes arena_user_ADDRESS; others write the same with another word.
-_PREFIX = re.compile(r"(?:arena_user|user|visitor|client|ip)[_:\-](?=.)", re.IGNORECASE)
+PREFIXES = "arena_user|user|visitor|client|ip"
+"""FastChat writes arena_user_ADDRESS; others write the same with another word."""
+
+_PREFIX = re.compile(rf"(?:{PREFIXES})[_:\-](?=.)", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
 
@@ -52,10 +55,10 @@ def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
     (True, True, False)
     """
     text = voter_id.strip().casefold()
-    if text in _PLACEHOLDERS:
+    if text in PLACEHOLDERS:
         return True
     rest = _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
-    return rest in _PLACEHOLDERS or all(_is_shared(part.strip(), proxies) for part in rest.split(","))
+    return rest in PLACEHOLDERS or all(_is_shared(part.strip(), proxies) for part in rest.split(","))
 
 
 def find_voter(voter_id: str | None, proxies: Sequence[Network] = ()) -> str | None:
