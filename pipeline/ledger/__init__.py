@@ -1,4 +1,4 @@
-"""The public ledger: bytes in, bytes out; no store, no settings, no service, no clock.
+"""The public ledger. Its code works on bytes and files alone: no store, no settings, no service, no clock.
 
 Modules:
     merkle               hashes, roots, the frontier of a growing tree (RFC 6962, RFC 9162)

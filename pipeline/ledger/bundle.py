@@ -33,10 +33,10 @@ MANIFEST, PREVIOUS, PROOF = "manifest.json", "previous.json", "proof.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint", "previous-checkpoint"
 KEY, README, EXCLUDED = "key.txt", "README.txt", "excluded.parquet"
 SNAPSHOT = "snapshot.json"
-"""The body of the snapshot; its SHA-256 is the id of the snapshot."""
+"""Path of the body of the snapshot. The SHA-256 of the body is the id of the snapshot in the store and the API."""
 
 BundleFiles = Mapping[str, bytes]
-"""Path → content; the parts of a path are separated by "/"."""
+"""The files of a bundle: path → content. A path has "/" between its parts."""
 
 _README = """\
 A snapshot of a leaderboard, with everything needed to check it without asking the operator.

@@ -44,8 +44,8 @@ class VerifiedBundle:
     """The result of a successful check.
 
     Attributes:
-        manifest: the verified claims.
-        sha256: SHA-256 of the manifest, the id of the snapshot.
+        manifest: the verified manifest.
+        sha256: SHA-256 of the manifest.
         checkpoint: the head of the snapshot log.
         signer: the key of the log.
         key_checked: whether the caller gave the key `signer`. If not, it comes from the bundle and is not trusted.

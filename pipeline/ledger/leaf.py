@@ -9,7 +9,7 @@ is SHA-256(blind ‖ private fields): it binds the voter and all other private f
 each vote. After the blind and the private fields are deleted, proofs of the leaf still hold, and nobody can recover the
 private fields. Until then votes are pseudonymous, not anonymous.
 
-Rows are Arrow columns; `leaf_encoding` makes their bytes and hashes.
+Here leaves are rows of an Arrow table. `leaf_encoding` makes their bytes and hashes.
 """
 
 import re

@@ -62,7 +62,7 @@ class ManifestExclusion:
 class BoardRow:
     """A model's row of a board.
 
-    Ratings are in points, rounded to 0.01. The interval [lower, upper] is of a rating in the mean-zero gauge.
+    Ratings are in points, rounded to 0.01. The interval [lower, upper] refers to the mean-zero gauge.
     """
 
     model: str
@@ -190,16 +190,16 @@ class Manifest:
         vote_log: size and root of the vote log.
         segments: the files of the vote log, in order.
         exclusions: the exclusions; `excluded.parquet` refers to their positions.
-        configuration: settings.
+        configuration: the settings and their digest.
         code: the version of the code.
         quality: the data-quality verdict.
-        views: the boards.
-        alerts: open alerts, by id.
+        views: the raw and the defended board.
+        alerts: the alerts that were open at publication, sorted by id.
         watermark: how far each source was read.
         keys: the keys that have signed this log, oldest first. The last one signs this manifest; the first manifest of
             a new key is also signed by the key before it.
         witnesses: the keys of witnesses that may sign checkpoints.
-        files: SHA-256 of every other file of a bundle, by path.
+        files: path → SHA-256 of every file of the bundle that no proof or signature covers.
         coverage: the late rule, and numbers of late and unchecked votes; None in manifests of earlier versions.
         unregistered: models that are not in the registry, sorted. No view counts votes on them before they are
             registered.

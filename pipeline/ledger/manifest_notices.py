@@ -51,7 +51,7 @@ def check_notice_form(notices: Notices, sequence: int, where: str) -> None:
 
 
 def check_notices(now: Notices, before: Notices, where: str) -> None:
-    """Check that a manifest begins its notices with all notices of the previous manifest.
+    """Check that the notices of a manifest begin with all notices of the previous manifest.
 
     Args:
         now: the notices of the manifest.

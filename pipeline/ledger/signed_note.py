@@ -45,7 +45,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A public key with its name, written `name+id+base64(type ‖ key)`.
+    """A public key with its name. Its text is `name+id+base64(type ‖ key)`, where id is `key_id` in hexadecimal digits.
 
     Attributes:
         name: name of the signer, without white space and "+".

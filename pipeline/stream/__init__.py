@@ -1,4 +1,4 @@
-"""The processes that run all the time: the worker, which reads votes, scores and stores them, and the monitor.
+"""The processes that run all the time: the worker reads, scores and stores votes, and the monitor closes windows.
 
 source/               sources of events: Kafka, a file
 worker.py             the loop: claim partitions, poll, write, stop

@@ -224,7 +224,9 @@ def write_voter_states(
     owned: Mapping[int, OwnedPartition],
     offsets: Mapping[int, int],
 ) -> None:
-    """Write voter states, and for each owned partition its state offset: the states include the votes before it.
+    """Write voter states, and the state offset of each owned partition.
+
+    The stored states of a partition include the votes before its state offset.
 
     Args:
         connection: the transaction.

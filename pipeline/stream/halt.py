@@ -20,7 +20,7 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 
 @contextmanager
 def absence_endured() -> Iterator[None]:
-    """Suppress BrokerUnavailable within a `with` block, since the broker may return; let BrokerRefused pass."""
+    """Within a `with` block, suppress BrokerUnavailable, since the broker may return, but not BrokerRefused."""
     try:
         yield
     except BrokerRefused:

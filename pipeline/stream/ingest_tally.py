@@ -69,7 +69,8 @@ def tally_batch(
     Args:
         progress: numbers of records by fate, for each partition of the batch.
         alert_ids: ids of the alerts of the batch.
-        rejects: the rejects of the batch.
+        rejects: the rejects of the batch; `position` is an index into `origins`.
+        origins: for each record of the batch, the file and record number that it comes from, None if unknown.
         same_body: for each duplicate, whether its content equals that of the first vote with its id.
     """
     tally = IngestTally(alerts=len(set(alert_ids)), conflicting=len(same_body) - sum(same_body))

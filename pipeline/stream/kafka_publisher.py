@@ -224,7 +224,7 @@ def publish(
         preparer: prepares the records; default: they are sent as they are.
         security: from `client_security`.
         waits: called with the text at the end of the file that is not a complete record yet.
-        check: as in `read_records`.
+        check: function that checks the fields of each record of the file, as in `read_records`.
 
     Returns:
         Numbers of acknowledged records: "votes" and "registry".

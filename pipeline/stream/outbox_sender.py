@@ -47,11 +47,11 @@ class OutboxSender:
 
     @property
     def problem(self) -> str:
-        """The reason why messages wait in the outbox because of their topic, "" if there is none."""
+        """A text that names the topics whose messages wait in the outbox, and why; "" if there are none."""
         return "; ".join(f"{why}: messages wait in the outbox" for _, why in self._closed.values())
 
     def deliver(self) -> None:
-        """Send the messages in the outbox. They stay there while the broker does not answer."""
+        """Send the messages in the outbox. While the broker does not answer, the messages stay there."""
         if self._send is None or time.monotonic() < self._paused_until:
             return
         if time.monotonic() >= self._next_check:

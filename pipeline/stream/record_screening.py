@@ -75,7 +75,7 @@ class RecordScreen:
         return cls(verifier_of(source, publishers), key_id(voter_key))
 
     def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
-        """Find voter keys other than the store's that no earlier record named.
+        """Find voter keys other than the store's key that are named for the first time.
 
         Args:
             marks: headers of records.

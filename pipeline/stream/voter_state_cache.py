@@ -85,7 +85,11 @@ class VoterStateCache:
         return self._batches >= _BATCHES or full or waited >= _SECONDS
 
     def unwritten(self, batch: Mapping[int, Mapping[int, DetectorStates]] | None = None) -> dict[int, dict[int, bytes]]:
-        """Return the unwritten states, packed for the store. States in `batch`, not committed yet, replace them."""
+        """Return the unwritten states, packed for the store: partition → pseudonym of a voter → state.
+
+        Args:
+            batch: states that a batch changed which is not committed yet; they replace older states of these voters.
+        """
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
             group = {**self._unwritten.get(part, {}), **(batch or {}).get(part, {})}

@@ -14,7 +14,8 @@ partitions, with these rules:
 A lease in the store lets one monitor work at a time. Position, detector states, alerts and closed windows are written
 in one transaction, so a monitor that dies neither skips nor repeats a window.
 
-Not handled: votes of an idle partition whose window is closed already count as votes, but reach no detector.
+Not handled: an idle partition may bring votes later whose windows were closed without it. Such votes count, but reach
+no detector.
 """
 
 import time
@@ -83,7 +84,7 @@ def merged_watermark(
         lateness: microseconds by which a watermark trails the event time.
         idle_after: microseconds without an event after which a partition is idle.
         now: present time in microseconds since 1970 UTC.
-        floor: end of the closed windows, below which the watermark never is; None if no window is closed.
+        floor: end of the closed windows; the result is never before it. None if no window is closed.
     """
     if known and all(p.finished for p in known):
         at = max(p.event_time for p in known)

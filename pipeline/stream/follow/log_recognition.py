@@ -80,7 +80,7 @@ def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuatio
 
 
 def is_prefix(file: LogFile, whole: LogFile) -> bool:
-    """Return whether the file `whole` begins with all bytes of the other file."""
+    """Return whether the file `whole` begins with all bytes of `file`."""
     at = 0
     while data := file.read_at(at, _PIECE):
         if whole.read_at(at, len(data)) != data:

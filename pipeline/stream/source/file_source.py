@@ -3,9 +3,9 @@
 A *reading* is the pass over the new records of a file. It sorts them by time and gives them new offsets, which follow
 those of the previous reading. An interrupted reading continues with the same records at the same offsets.
 
-A file is recognised by the digest of the records that were read, not by its name. Records that were appended to it
-since are a new reading. If earlier records were changed, the whole file is read again, and votes that are stored
-already become duplicates.
+A file is recognised by the digest of the records that were read, not by its name. Records that were appended to the
+file since then form a new reading. If earlier records were changed, the whole file is read again, and votes that are
+stored already become duplicates.
 
 Not handled: which process may read files into the store now, and where readings are stored (`stream.file_intake`).
 """
@@ -79,7 +79,8 @@ class FileSource:
 
         Args:
             known: the readings of all files that the store knows.
-            next_offset: next offset of the partition. A reading that ends after it was interrupted.
+            next_offset: next offset of the partition. If the end of a reading is after this offset, the reading was
+                interrupted.
             keep: called after every few thousand records.
 
         Returns:

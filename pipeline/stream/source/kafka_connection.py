@@ -168,7 +168,9 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """Return the error to raise for a failed connection: BrokerRefused if the brokers refuse us, and why.
+    """Return the error to raise for a failed connection.
+
+    It is BrokerRefused if the brokers refuse us, else BrokerUnavailable.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
