@@ -21,7 +21,7 @@ IntegrityError
 │   ├── MissingCodec            records are compressed by a codec that is not installed
 │   └── MissingKey              the store exists, but its voter key is missing
 ├── Halted                      a limit or a gap stopped the work (runbook)
-│   ├── TooManyRejects          too large a share of the records are rejected
+│   ├── TooManyRejects          too many records are rejected
 │   ├── OffsetGap               the broker deleted records before the worker read them
 │   ├── QualityGate             a critical expectation failed: nothing is published
 │   └── PublicationHeld         top models moved too many places: a person must release the candidate (candidate, moves)
@@ -178,7 +178,7 @@ class Halted(IntegrityError):
 
 
 class TooManyRejects(Halted):
-    """Too large a share of a source's records are rejected; the worker stops instead of rejecting a whole topic."""
+    """Too many records of a source are rejected: in a row, or as a share of the latest records. The worker stops."""
 
     runbook = "too-many-rejects"
 

@@ -5,8 +5,8 @@
 1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
 2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,
    a network or a name from an unchecked event.
-3. The exporter shows the store as of the scrape. When the store cannot be read, the exporter shows no numbers but
-   `integrity_exporter_store_up 0`, because a stale number would look healthy.
+3. The exporter shows the store as of the scrape. When the store cannot be read, the exporter shows only
+   `integrity_exporter_store_up 0`, because stale numbers would look healthy.
 
 A worker's counters are in its memory and restart at 0 with the process. The exporter's counters come from the store.
 """
@@ -171,7 +171,7 @@ class StoreStatus:
     """The store's numbers: each field is one metric.
 
     A field without labels is a number, or None for no series. A field with labels maps a tuple of label values, in the
-    order given here, to a number.
+    order of the names in its definition, to a number.
     """
 
     # Alerts in state open or acknowledged. Alertmanager sends them; their evidence is in the store.

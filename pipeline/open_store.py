@@ -34,7 +34,7 @@ def open_store(
         voter_key: used instead of the key in the settings.
         create: make the store if it does not exist; otherwise a missing store is an error.
         worker: limit the time that locks and idle transactions may take, as a worker needs.
-        with_key: read the voter key, which an existing store then needs.
+        with_key: read the voter key. If the store exists, the key must exist too.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.

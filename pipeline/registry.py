@@ -1,12 +1,12 @@
 """The state of the registry as of a time, computed from its events.
 
-Laws: the state does not depend on the order of arrival, except for events with the same microsecond, which are applied
-in order of arrival; an event changes nothing before its `at`; the first name of a model stays its key; an event that
-contradicts the state so far is not applied and is listed with the reason.
+Laws: events are applied in the order of `at`, and only events with the same microsecond in the order of arrival. The
+first name of a model stays its key. An event that contradicts the state before it is not applied, and is listed with
+the reason.
 
 Contradictions: a release whose model, or whose public model (`as`), was never submitted; a retraction after the
-release; a submission of a model that another provider owns; a new name that another model has. Events are applied in
-order of `at`, so an event may arrive before the event that it depends on.
+release; a submission of a model that another provider owns; a new name that another model has. An event may arrive
+before the event on which it depends.
 
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """
@@ -64,7 +64,9 @@ class RegisteredModel:
 
 @dataclass(frozen=True)
 class PolicyInForce:
-    """A sampling policy: the first model of a battle is drawn in proportion to weight, the second among the others.
+    """A sampling policy: weights for drawing the two models of a battle.
+
+    The first model is drawn in proportion to weight, the second in the same way among the other models.
 
     Attributes:
         since: start of the policy, microseconds since 1970 UTC.
@@ -117,7 +119,7 @@ class RegistryState:
 
     @property
     def last_release(self) -> int | None:
-        """Return the time of the newest release, None before the first."""
+        """Return the time of the newest release, microseconds since 1970 UTC; None before the first release."""
         return max((m.released_at for m in self.models.values() if m.released_at is not None), default=None)
 
 

@@ -5,9 +5,9 @@ Counting the quotes in the raw bytes proves most votes clean, so only the other 
 
 The proof: without a backslash every quote delimits a key or a string value, two quotes each. The fields of the decoded
 vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal count
-proves that the vote has none of these. A flag and a turn add the two quotes of their key, categories two more for each
-of them. The keys of a style are optional, so the number of their quotes is not known in
-advance: a vote with a style is proved clean only if its bytes equal its canonical encoding.
+proves that the vote has none of these. A flag or a turn needs the two quotes of its key only, the field `categories`
+two more for each category. The keys of a style are optional, so the number of their quotes is not known in advance: a
+vote with a style is proved clean only if its bytes equal its canonical encoding.
 """
 
 import json
@@ -77,8 +77,8 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
     """Return True if counts over all records prove every record clean. False means that each must be checked alone.
 
     A record has at least one opening brace, and at least the quotes that its vote needs. If all records together have
-    no more braces and quotes than these minimums, then every record has exactly its minimum. Fields that few records
-    have are counted only if there are more quotes than without them.
+    no more braces and quotes than these minimums, then every record has exactly its minimum. The quotes of rare fields
+    are counted only if the records have more quotes than their other fields need.
     """
     if max(map(len, raws), default=0) > MAX_BYTES:
         return False

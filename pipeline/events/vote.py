@@ -39,8 +39,8 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is a time in RFC 3339 with an offset, from 2000 to 2099. Unknown keys and their content are ignored. A
-    flag that is absent is unknown.
+    `cast_at` is a time in RFC 3339 with an offset, from 2000 to 2099. Unknown keys and their content are ignored. If a
+    flag (`anonymous`, `refusal`, `deduplicated`, `identity_leak`) is absent, it is not known.
     """
 
     # Has no default, because defaults are omitted and every record must state its schema.

@@ -53,8 +53,8 @@ class VoteBatch:
         style: int32[n, 10]: tokens, headers, lists, bold, emoji of answer a, then of answer b; −1 where absent.
         of_file: whether the vote comes from a file.
         flags: bits of `vocabulary.vote_flags`, 0 where nothing is stated.
-        turn: 0 where absent.
-        session: 64-bit keyed hash, as a voter's pseudonym, 0 without a session.
+        turn: number of the turn of the conversation, 0 if the vote states none.
+        session: pseudonym of the session, 0 without a session.
         categories: all categories of the vote, sorted, as a JSON list; None if it has none besides `category`.
     """
 
@@ -117,7 +117,7 @@ def to_columns(
         pseudonyms_of: function from voter ids to their pseudonyms, 0 for None. The caller caches pseudonyms, because
             few voters cast many votes.
         of_file: bool[n], whether the vote comes from a file; default: no vote does.
-        session: hashes of the sessions; default: `pseudonyms_of` makes them.
+        session: int64[n], pseudonyms of the sessions; default: they are computed with `pseudonyms_of`.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]
