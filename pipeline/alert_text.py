@@ -1,4 +1,7 @@
-"""The text of an alert, for the command line and the pages: what happened, how unlikely, which votes, what to do."""
+"""The text of an alert, for the command line and the pages: what happened, how unlikely, which votes, what to do.
+
+An alert is a mapping as `pipeline.store.alerting.alert_queries` returns it.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -5,6 +5,6 @@ from typing import Literal, get_args
 Outcome = Literal["model_a", "model_b", "tie", "both_bad"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-"""The code of an outcome is its position here: 0, 1, 2, 3."""
+"""All outcomes. The code of an outcome is its position here, from 0 to 3."""
 
 OUTCOME_CODES: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}

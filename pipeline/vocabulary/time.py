@@ -61,7 +61,9 @@ def parse_rfc3339(text: str) -> int:
 
 
 def parse_iso8601(text: str) -> int:
-    """Parse a date or time up to the year 2099; return microseconds since 1970 UTC. Without a zone it is in UTC.
+    """Parse a date or time up to the year 2099; return microseconds since 1970 UTC.
+
+    A date, and a time without a zone, are in UTC.
 
     Raises:
         ValueError: the text is neither a date nor a time, or its year is after 2099.

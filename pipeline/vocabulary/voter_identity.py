@@ -16,7 +16,7 @@ PLACEHOLDERS = frozenset(
     {"", "-", "--", "none", "nan", "n/a", "#n/a", "<na>", "null", "nil", "undefined", "arena_user", "localhost"}
     | {"localhost.localdomain", "ip6-localhost", "ip6-loopback"}
 )
-"""What tables and programs write for an absent value, in lower case."""
+"""Texts that tables and programs write for an absent value, in lower case."""
 
 # This machine, private networks and links: RFC 1122, 1918, 3927, 4193, 4291.
 _SHARED: tuple[Network, ...] = tuple(
@@ -27,7 +27,7 @@ _SHARED: tuple[Network, ...] = tuple(
     )
 )  # fmt: skip
 PREFIXES = "arena_user|user|visitor|client|ip"
-"""FastChat writes arena_user_ADDRESS; others write the same with another word."""
+"""Words that may precede an address in a voter id, as a regular expression. FastChat writes arena_user_ADDRESS."""
 
 _PREFIX = re.compile(rf"(?:{PREFIXES})[_:\-](?=.)", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
