@@ -26,6 +26,7 @@
     notice_commands.py        notice add, notice list
     rate_command.py           rate: ratings of a battle file, without a store
     convert_command.py        convert: writes a battle file in another format
+    export_command.py         export: writes the votes of a store that count as a public data set
     output_file.py            writes an output file, which is complete or absent
     history_command.py        history: published snapshots of another board, without a store
     history_text.py           what history prints for people

@@ -20,6 +20,7 @@ _COMMANDS = {
     "alert_commands": "alerts replay",
     "rate_command": "rate",
     "convert_command": "convert",
+    "export_command": "export",
     "history_command": "history",
     "sweep_command": "sweep",
     "provider_command": "provider",

@@ -451,6 +451,7 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
         "vote.erase": ("erase", "vote 4", *name, *why),
         "voter.erase": ("erase", "--voter", "voter 11", *name, *why),
         "export.bundle": ("bundle", "--out", str(folder / "bundle.zip")),
+        "export.votes": ("export", "--out", str(folder / "votes.parquet")),
         "export.backup": ("backup", "--out", str(folder / "backup")),
         "export.receipts": ("receipt", "--voter", "voter 12"),
         "export.pseudonym": ("pseudonym", "voter 12"),

@@ -6,5 +6,6 @@ operator_actions.py     retracts a vote, erases a voter, rotates the signing key
 erasure_remains.py      finds what an erasure leaves in Kafka and in the database file
 backup.py               writes a backup: the database, the ledger's files, the keys
 backup_files.py         a backup as a folder or a tar, with the digests of its files
+vote_export.py          exports the votes that count, without anything about a person
 witnessing.py           the actions of a witness, and the board's requests to witnesses
 """

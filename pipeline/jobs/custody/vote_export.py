@@ -1,0 +1,212 @@
+"""Exports the votes of a store in the schema of arena-human-preference-140k, without anything about a person.
+
+Laws: without a snapshot, the votes that count are those that a refresh would count now; of a snapshot, exactly those
+that it counted. A vote that does not count is in no batch of votes that count. An export is a row of the operators' log
+before it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.errors import Usage, VerificationFailed
+from pipeline.formats.output_schemas import PREFERENCE_140K
+from pipeline.jobs.refresh.rating_input import counted_fates, find_unregistered
+from pipeline.ledger import bundle, segment
+from pipeline.open_store import existing_store, now
+from pipeline.settings.method_file import load_method
+from pipeline.store import Store
+from pipeline.store.alerting import operators_log
+from pipeline.store.boards import excluded_votes, exclusion_list, snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.db import dialect
+from pipeline.store.log import retractions, sealed_counts, seals
+from pipeline.store.read.exported_votes import ExportedBatch, read_exported_votes
+from pipeline.store.read.vote_places import (
+    CountingRules,
+    UncountedKeys,
+    VoteRange,
+    pack_positions,
+    sealed_ranges,
+    unsealed_ranges,
+)
+from pipeline.store.votes import dictionary
+from pipeline.vocabulary.fates import COUNTED
+from pipeline.vocabulary.method_rules import RULE_BITS
+
+EXPORT_COLUMNS = pa.schema(
+    [
+        *PREFERENCE_140K.columns,
+        pa.field("leaf", pa.int64()),
+        pa.field("fate", pa.string()),
+        pa.field("left_out", pa.string()),
+    ]
+)
+"""The columns of an export: of the schema, the vote's leaf in the log, its fate, and why it does not count."""
+
+_RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What to export.
+
+    Attributes:
+        snapshot: the id of a snapshot or the beginning of it; None for the votes that would count now.
+        until: votes cast before this time, microseconds since 1970 UTC; None for all.
+        exact_times: exact times instead of hours.
+    """
+
+    snapshot: str | None = None
+    until: int | None = None
+    exact_times: bool = False
+
+
+@dataclass
+class VoteExport:
+    """An export that is being read.
+
+    Attributes:
+        ranges: the offsets of the votes.
+        rules: decide which votes count.
+        snapshot: the snapshot whose votes are exported, None for the votes that would count now.
+        counted: votes read that count.
+        left_out: reason → votes read that do not count.
+    """
+
+    _connection: Connection
+    _options: ExportOptions
+    ranges: list[VoteRange]
+    rules: CountingRules
+    snapshot: PublishedSnapshot | None
+    counted: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def most(self) -> int:
+        """The largest number of votes that may be read."""
+        return sum(one.offsets[2] - one.offsets[1] for one in self.ranges)
+
+    def batches(self) -> Generator[tuple[pa.RecordBatch, pa.RecordBatch], None, None]:
+        """Yield batches with EXPORT_COLUMNS: votes that count, and votes of the same offsets that do not.
+
+        Raises:
+            VerificationFailed: a snapshot states another number of votes than the store has for it.
+        """
+        read = read_exported_votes(
+            self._connection, self.ranges, self.rules, self._options.until, exact_times=self._options.exact_times
+        )
+        with closing(read) as found:
+            for one in found:
+                votes = _as_columns(one)
+                counts = one.left_out.is_null()
+                kept, others = votes.filter(counts), votes.filter(pc.invert(counts))
+                self.counted += len(kept)
+                for pair in others["left_out"].value_counts().to_pylist():
+                    self.left_out[pair["values"]] = self.left_out.get(pair["values"], 0) + pair["counts"]
+                yield kept, others
+        stated = None if self.snapshot is None else self.snapshot.body["votes_counted"]
+        if stated is not None and self._options.until is None and self.counted != stated:
+            raise VerificationFailed(
+                f"expected the {stated:,} votes that snapshot {self.snapshot.snapshot_id[:12]} counts, got "  # type: ignore[union-attr]
+                f"{self.counted:,}: `integrity verify` compares the store with what it has published"
+            )
+
+
+@contextmanager
+def open_export(url: str, options: ExportOptions) -> Iterator[VoteExport]:
+    """Open an export, and record it in the operators' log.
+
+    Raises:
+        Usage: no such snapshot, or a database role that may not read voters.
+        StoreUnavailable: the store does not answer, or does not exist.
+    """
+    with existing_store(url, with_key=False) as store:
+        with store.write() as connection:
+            target = snapshots.find(connection, options.snapshot).snapshot_id if options.snapshot else ""
+            if not dialect.may_read(connection, "vote", "voter"):
+                raise Usage("expected a database role that may read votes, as integrity_rate, got one that may not")
+            times = {"exact_times": options.exact_times}
+            operators_log.record_export(connection, "votes", target, now(), times)
+        with store.read() as connection:
+            yield _of_snapshot(connection, store, options, target) if target else _of_now(connection, options)
+
+
+def _of_snapshot(connection: Connection, store: Store, options: ExportOptions, snapshot_id: str) -> VoteExport:
+    found = snapshots.find(connection, snapshot_id)
+    body = found.body
+    excluded = segment.read_excluded(store.files.get(body["excluded"]["sha256"]), bundle.EXCLUDED)
+    texts = tuple(_excluded_text(entry) for entry in body["exclusions"])
+    reason = excluded["exclusion"].to_numpy().astype(np.int32)
+    retracted = {row[2]: _RETRACTED for row in retractions.read_range(connection, 0, found.log_size)}
+    numbers = {name: number for number, name in dictionary.model_names(connection).items()}
+    rules = CountingRules(
+        by_leaf=True,
+        retracted=UncountedKeys.build(retracted),
+        excluded=UncountedKeys(excluded["leaf"].to_numpy(), reason, texts),
+        rules=_rule_bits(body.get("method", {}).get("rules", ())),
+        unregistered=_unregistered({numbers[name]: name for name in body.get("unregistered", ())}),
+        fates=counted_fates(body),
+    )
+    return VoteExport(connection, options, sealed_ranges(connection, found.log_size), rules, found)
+
+
+def _of_now(connection: Connection, options: ExportOptions) -> VoteExport:
+    active = sorted(exclusion_list.read_active(connection), key=lambda one: (one.kind, one.public))
+    entries = [{"kind": e.kind, "target": e.public, "reason": e.reason, "name": e.name} for e in active]
+    votes = excluded_votes.find_excluded(connection, None, entries)
+    entry = excluded_votes.attribute_to_entries(connection, votes, entries)
+    excluded = {_key(place): _excluded_text(entries[at]) for place, at in entry.items()}
+    retracted = {_key(place): _RETRACTED for place in retractions.retracted_positions(connection, None)}
+    rules = CountingRules(
+        by_leaf=False,
+        retracted=UncountedKeys.build(retracted),
+        excluded=UncountedKeys.build(excluded),
+        rules=_rule_bits(load_method(configuration.load().method, "INTEGRITY_METHOD").rules),
+        unregistered=_unregistered(_waiting_models(connection)),
+    )
+    return VoteExport(connection, options, sealed_ranges(connection, None) + unsealed_ranges(connection), rules, None)
+
+
+def _waiting_models(connection: Connection) -> dict[int, str]:
+    """Return number → name of the models that the registry does not know; none while it knows no two that met."""
+    names = dictionary.model_names(connection)
+    unknown = set(find_unregistered(connection, names.values()))
+    waiting = {number: name for number, name in names.items() if name in unknown}
+    pairs = sealed_counts.read_counts(connection, seals.head(connection)[0]).pairs
+    known = np.isin(pairs[:, 3], COUNTED) & ~np.isin(pairs[:, :2], np.array([*waiting], dtype=np.int64)).any(axis=1)
+    return waiting if pairs[known, 4].sum() else {}
+
+
+def _unregistered(models: dict[int, str]) -> UncountedKeys:
+    return UncountedKeys.build({number: f"not registered: {name}" for number, name in models.items()})
+
+
+def _rule_bits(rules: Any) -> dict[str, int]:
+    return {rule: bit for rule, bit in RULE_BITS.items() if rule in rules}
+
+
+def _key(place: tuple[int, int]) -> int:
+    return int(pack_positions(place[0], np.int64(place[1])))  # type: ignore[arg-type]
+
+
+def _excluded_text(entry: dict[str, str]) -> str:
+    return f"excluded: {entry['reason']} ({entry['name']})"
+
+
+def _as_columns(exported: ExportedBatch) -> pa.RecordBatch:
+    built = PREFERENCE_140K.build(exported.votes)
+    arrays = [*built.columns, exported.leaf, exported.fate, exported.left_out]
+    return pa.record_batch(arrays, schema=EXPORT_COLUMNS)
+
+
+__all__ = ["EXPORT_COLUMNS", "ExportOptions", "VoteExport", "open_export"]

@@ -1,0 +1,201 @@
+"""Stored votes with the columns of a vote event, for an export, batch by batch.
+
+Laws: voters and sessions are random labels that one export alone uses; nothing else of an export says who voted:
+network, age of the account and hash of the prompt are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.engine import Connection
+
+from pipeline.events.vote import SCHEMA, Style
+from pipeline.formats.vote_columns import CODE_COLUMN, STYLE, TIME, VOTE_COLUMNS
+from pipeline.store.read.vote_places import NO_LEAF, CountingRules, VoteRange
+from pipeline.store.votes import dictionary
+from pipeline.store.votes.arrow_reader import read_prepared, to_numpy
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.fates import FATES
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.time import HOUR
+from pipeline.vocabulary.vote_flags import STATED
+
+_FEATURES = len(Style.__struct_fields__)
+_CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class VoterLabels:
+    """Random labels for the voters and sessions of one export; nobody can find a pseudonym from a label."""
+
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def of(self, pseudonyms: Int64, prefix: str) -> pa.StringArray:
+        """Return the label of each pseudonym, null for 0."""
+        distinct, position = np.unique(pseudonyms, return_inverse=True)
+        labels = [None if one == 0 else f"{prefix}-{self._digest(one)}" for one in distinct.tolist()]
+        return pa.array(labels, pa.string()).take(pa.array(position.ravel()))
+
+    def _digest(self, pseudonym: int) -> str:
+        return hashlib.blake2b(pseudonym.to_bytes(8, "big", signed=True), key=self.key, digest_size=10).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportNames:
+    """The names behind the numbers of stored votes: an array for each dictionary, null for 0.
+
+    `category_lists` has each category as a list of one, `categories` the lists of several.
+    """
+
+    models: pa.Array
+    languages: pa.Array
+    category: pa.Array
+    category_lists: pa.Array
+    categories: pa.Array
+
+    @classmethod
+    def load(cls, connection: Connection) -> ExportNames:
+        """Return the names of a store."""
+        lists = dictionary.terms_of_kind(connection, "categories")
+        single = dictionary.terms_of_kind(connection, "category")
+        return cls(
+            _by_number(dictionary.model_names(connection), pa.string()),
+            _by_number(dictionary.terms_of_kind(connection, "language"), pa.string()),
+            _by_number(single, pa.string()),
+            _by_number({number: [text] for number, text in single.items()}, pa.list_(pa.string())),
+            _by_number({number: json.loads(text) for number, text in lists.items()}, pa.list_(pa.string())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedBatch:
+    """Votes of an export.
+
+    Attributes:
+        votes: columns as VOTE_COLUMNS.
+        leaf: leaf of each vote, null where it is not sealed.
+        fate: fate of each vote.
+        left_out: why a vote does not count, null if it counts.
+    """
+
+    votes: pa.RecordBatch
+    leaf: pa.Int64Array
+    fate: pa.StringArray
+    left_out: pa.StringArray
+
+
+def read_exported_votes(
+    connection: Connection,
+    ranges: Sequence[VoteRange],
+    rules: CountingRules,
+    until: int | None = None,
+    *,
+    exact_times: bool = False,
+) -> Generator[ExportedBatch, None, None]:
+    """Yield the votes of ranges, in their order.
+
+    Args:
+        connection: lent to the thread that reads, until the generator is exhausted or closed.
+        ranges: the offsets to read.
+        rules: decide which votes count.
+        until: votes cast at this time or later are left out; microseconds since 1970 UTC.
+        exact_times: `cast_at` is the exact time, otherwise the hour, as in a public leaf.
+    """
+    names, labels = ExportNames.load(connection), VoterLabels()
+    leaf_of_range = {at: one.first_leaf for at, one in enumerate(ranges)}
+    found = read_prepared(connection, [one.offsets for one in ranges], lambda part, _: part)
+    with closing(found) as batches:
+        for at, batch, part in batches:
+            first = leaf_of_range[at]
+            leaves = np.full(len(batch), NO_LEAF) if first == NO_LEAF else first + np.arange(len(batch))
+            leaf_of_range[at] = first if first == NO_LEAF else first + len(batch)
+            reasons = rules.reasons(part, batch, leaves)
+            exported = ExportedBatch(
+                _vote_columns(batch, names, labels, exact_times=exact_times),
+                pa.array(leaves, mask=leaves == NO_LEAF),
+                pa.array(FATES).take(batch["fate"]),
+                reasons,
+            )
+            yield exported if until is None else _before(exported, to_numpy(batch, "cast_at") < until)
+
+
+def _before(exported: ExportedBatch, kept: Any) -> ExportedBatch:
+    mask = pa.array(kept)
+    return ExportedBatch(
+        exported.votes.filter(mask),
+        exported.leaf.filter(mask),
+        exported.fate.filter(mask),
+        exported.left_out.filter(mask),
+    )
+
+
+def _vote_columns(
+    batch: pa.RecordBatch, names: ExportNames, labels: VoterLabels, *, exact_times: bool
+) -> pa.RecordBatch:
+    cast_at = to_numpy(batch, "cast_at")
+    cast_at = cast_at if exact_times else cast_at - cast_at % HOUR
+    turn, flags = to_numpy(batch, "turn"), to_numpy(batch, "flags")
+    # The store keeps a list only if it says more than the category.
+    alone = names.category_lists.take(batch["category"])
+    categories = pc.coalesce(names.categories.take(batch["categories"]), alone)
+    columns = {
+        "schema": pa.array(np.full(len(batch), SCHEMA)),
+        "vote_id": batch["vote_id"],
+        "cast_at": pa.array(cast_at).cast(TIME),
+        "model_a": names.models.take(batch["model_a"]),
+        "model_b": names.models.take(batch["model_b"]),
+        "winner": pa.array(OUTCOMES).take(batch["outcome"]),
+        "voter_id": labels.of(to_numpy(batch, "voter"), "voter"),
+        "session": labels.of(to_numpy(batch, "session"), "session"),
+        "turn": pa.array(turn, pa.int32(), mask=turn == 0),
+        "language": names.languages.take(batch["language"]),
+        "category": names.category.take(batch["category"]),
+        "categories": categories,
+        CODE_COLUMN: _has_label(categories, _CODE),
+        **{name: _flag(flags, *bits) for name, bits in STATED.items()},
+        **_styles(batch["style"]),
+    }
+    arrays = [columns.get(one.name, pa.nulls(len(batch), one.type)) for one in VOTE_COLUMNS]
+    return pa.record_batch(arrays, schema=VOTE_COLUMNS)
+
+
+def _flag(flags: Any, true: int, false: int) -> pa.BooleanArray:
+    """Return what votes state in a field: true, false, or null."""
+    return pa.array((flags & true) != 0, mask=(flags & (true | false)) == 0)
+
+
+def _has_label(categories: pa.ListArray, label: str) -> pa.BooleanArray:
+    """Return true where a list has the label; null elsewhere, because a vote need not state all its labels."""
+    rows = pc.list_parent_indices(categories).filter(pc.equal(pc.list_flatten(categories), label))
+    found = np.zeros(len(categories), dtype=np.bool_)
+    found[rows.to_numpy()] = True
+    return pa.array(found, mask=~found)
+
+
+def _styles(packed: pa.BinaryArray) -> dict[str, pa.StructArray]:
+    """Return the style counts of both answers; null where a vote has none for an answer."""
+    raw = packed.fill_null(b"\xff" * 8 * _FEATURES)  # −1 ten times
+    counts = np.frombuffer(b"".join(raw.to_pylist()), dtype="<i4").reshape(-1, 2, _FEATURES)
+    return {
+        name: pa.StructArray.from_arrays(
+            [pa.array(np.ascontiguousarray(counts[:, side, k])) for k in range(_FEATURES)],
+            fields=list(STYLE),
+            mask=pa.array((counts[:, side] < 0).any(axis=1)),
+        )
+        for side, name in enumerate(("style_a", "style_b"))
+    }
+
+
+def _by_number(texts: Mapping[int, Any], kind: pa.DataType) -> pa.Array:
+    """Return texts as an array in which each stands at its number; all other places are null."""
+    return pa.array([texts.get(number) for number in range(max(texts, default=0) + 1)], kind)
