@@ -4,8 +4,8 @@
     python -m pipeline.devstack status [--directory D]
     python -m pipeline.devstack down [--directory D]
 
-Exit 0: every service runs (up, status), no process is left (down). 2: usage. 3: something is missing, failed or ended.
-70: an unexpected error. Progress and errors go to stderr.
+Exit statuses: 0: every service runs (up, status), or no process is left (down). 2: wrong usage. 3: a program is
+missing, or a service failed or ended. 70: unexpected error. Progress and errors are printed to stderr.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""A real Airflow as three processes: API server, scheduler with LocalExecutor, DAG processor.
+"""Runs a real Airflow as three processes: API server, scheduler with LocalExecutor, DAG processor.
 
-Airflow has its own database on the stack's PostgreSQL. A task uses only the API server (the execution API, with a
-token), never that database. The only user is `admin`, with a password generated for this stack. Not handled: a
-triggerer (no DAG here defers), more than one scheduler.
+Airflow has its own database in the stack's PostgreSQL. Tasks use the API server (the execution API, with a token) and
+do not connect to that database. The only user is `admin`, with a password generated for this stack.
+
+Not handled: a triggerer (no DAG of this project defers), and more than one scheduler.
 """
 
 import json
@@ -26,15 +27,15 @@ _PROCESSES = {"api-server": "airflow-api", "scheduler": "airflow-scheduler", "da
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirflowServices:
-    """The processes of one Airflow.
+    """The configuration and the processes of one Airflow.
 
     Attributes:
         home: folder for the task logs and the password file.
-        database: an SQLAlchemy URL; psycopg is replaced by psycopg2, which Airflow needs.
-        port: port of the API server and its page.
+        database: SQLAlchemy URL of Airflow's database. The driver psycopg is replaced by psycopg2, which Airflow needs.
+        port: port of the API server and its web page.
         password: password of the user `admin`.
         secret: key that signs the tokens of tasks and sessions.
-        task_environment: variables of the tasks: the store and the keys.
+        task_environment: environment variables of the tasks, which name the store and the keys.
     """
 
     home: Path
@@ -45,12 +46,12 @@ class AirflowServices:
     task_environment: Mapping[str, str]
 
     def check(self) -> None:
-        """Raise `Unavailable` if Airflow is missing."""
+        """Raise `Unavailable` if Airflow is not installed."""
         if util.find_spec("airflow") is None:
             raise Unavailable("expected the extra `airflow`, got none: run `make setup`")
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of the three processes."""
+        """Return the environment variables of the three processes."""
         address = f"http://{LOOPBACK}:{self.port}"
         return {
             "AIRFLOW_HOME": str(self.home),
@@ -75,10 +76,10 @@ class AirflowServices:
         return self.home / "passwords.json"
 
     def prepare(self) -> None:
-        """Write the password and migrate the database (12 s the first time).
+        """Write the password file and migrate Airflow's database, which takes 12 s the first time.
 
         Raises:
-            Unavailable: the migration failed; quotes the end of its output.
+            Unavailable: the migration failed. The message has the end of its output.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         self._passwords.write_text(json.dumps({USER: self.password}) + "\n")
@@ -94,7 +95,7 @@ class AirflowServices:
             raise Unavailable(f"expected Airflow to migrate its database, got:\n{(done.stdout + done.stderr)[-2000:]}")
 
     def services(self) -> list[Service]:
-        """Return the processes; each is ready when the API server reports it as healthy."""
+        """Return the three processes as services. A service is ready when the API server reports it as healthy."""
         return [
             Service(
                 name=name,

@@ -1,4 +1,4 @@
-"""A certificate authority for servers of tests: one CA, and certificates that it signs, as PEM files."""
+"""A certificate authority (CA) for test servers, which writes its certificates as PEM files."""
 
 import datetime as dt
 import ipaddress
@@ -15,13 +15,13 @@ _DAYS = dt.timedelta(days=30)
 
 
 class LocalAuthority:
-    """A certificate authority with a key of its own, created by the constructor.
+    """A certificate authority. The constructor creates its key and certificate.
 
     Args:
-        directory: folder for the files; created if missing, readable by its owner alone.
+        directory: folder for the files, readable by its owner only; created if missing.
 
     Attributes:
-        file: the PEM file of the authority's certificate.
+        file: path of the authority's certificate (PEM).
     """
 
     def __init__(self, directory: Path) -> None:
@@ -34,12 +34,12 @@ class LocalAuthority:
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, hosts: tuple[str, ...] = (), password: str = "") -> Path:
-        """Return a PEM file of a new key and its certificate.
+        """Create a key and its certificate, and return the path of the PEM file with both.
 
         Args:
             name: common name of the certificate, and name of the file.
-            hosts: the names and addresses of a server.
-            password: encrypts the key.
+            hosts: host names and addresses for which a server certificate is valid; none for a client.
+            password: password that encrypts the key; "" for no encryption.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         found = self._sign(_name(name), key.public_key(), x509.BasicConstraints(False, None), hosts)

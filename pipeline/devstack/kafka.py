@@ -1,6 +1,7 @@
-"""A real Apache Kafka: one KRaft node, broker and controller in one JVM.
+"""Runs a real Apache Kafka: one KRaft node with broker and controller in one JVM.
 
-`make kafka` installs the jars; INTEGRITY_KAFKA_LIBS names another folder of jars. The publisher creates the topics.
+`make kafka` installs Kafka's jars. INTEGRITY_KAFKA_LIBS can name another folder of jars. `integrity publish` creates
+the topics.
 """
 
 import base64
@@ -35,10 +36,10 @@ rootLogger.appenderRef.err.ref = err
 
 
 def jar_folder() -> Path:
-    """Return the folder of Kafka's jars.
+    """Return the folder with Kafka's jars.
 
     Raises:
-        Unavailable: the folder has no jars; names the command that installs them.
+        Unavailable: the folder has no jars. The message has the command that installs them.
     """
     folder = Path(os.environ.get("INTEGRITY_KAFKA_LIBS") or Path(sys.prefix) / "kafka" / "libs")
     if not any(folder.glob("kafka_*.jar")):
@@ -54,13 +55,13 @@ def _java() -> str:
 
 
 class KafkaServer(LocalServer):
-    """One broker on the loopback.
+    """One Kafka broker on the loopback interface.
 
     Args:
-        directory: folder for the configuration, the log segments (`data`) and the log.
-        port: port for clients, a free one by default.
-        heap: maximum heap of the JVM.
-        overrides: broker settings that override `deploy/kafka/server.properties`.
+        directory: folder for the configuration, Kafka's data (in `data`) and the log.
+        port: port for clients; None for a free port.
+        heap: maximum heap of the JVM, such as "512m".
+        overrides: broker settings that replace those in `deploy/kafka/server.properties`.
     """
 
     name: ClassVar[str] = "kafka"
@@ -82,12 +83,12 @@ class KafkaServer(LocalServer):
 
     @property
     def bootstrap(self) -> str:
-        """HOST:PORT, for Kafka's clients."""
+        """The address of the broker as HOST:PORT, for Kafka clients."""
         return f"{LOOPBACK}:{self.port}"
 
     @property
     def url(self) -> str:
-        """kafka://HOST:PORT, for this project's commands."""
+        """The address of the broker as kafka://HOST:PORT, for the commands of this project."""
         return f"kafka://{self.bootstrap}"
 
     def _settings(self) -> dict[str, str]:
@@ -101,7 +102,7 @@ class KafkaServer(LocalServer):
         }
 
     def check(self) -> None:
-        """Raise `Unavailable` if the jars, Java or the settings are missing."""
+        """Raise `Unavailable` if Kafka's jars, Java or the broker settings are missing."""
         jar_folder()
         _java()
         if not TEMPLATE.exists():

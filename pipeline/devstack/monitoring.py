@@ -1,6 +1,7 @@
-"""A real Prometheus and a real Alertmanager, with the rules and the routes of `deploy/`.
+"""Runs a real Prometheus and a real Alertmanager, with the rules and routes in `deploy/`.
 
-`make prometheus` installs the programs beside the interpreter. Debian builds them without web pages: API only.
+`make prometheus` installs the programs in the folder of the Python interpreter. Debian's builds have no web pages, only
+the API.
 """
 
 import os
@@ -18,10 +19,12 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def find_program(*names: str) -> str:
-    """Return the path of a program under one of its names, first from the interpreter's own folder.
+    """Return the path of a program that may have one of several names.
+
+    The folder of the Python interpreter is searched first, then PATH.
 
     Raises:
-        Unavailable: the program is missing; names the command that installs it.
+        Unavailable: the program is missing. The message has the command that installs it.
     """
     search = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
     found = next(filter(None, (shutil.which(name, path=search) for name in names)), None)
@@ -33,7 +36,7 @@ def find_program(*names: str) -> str:
 
 
 class AlertmanagerServer(LocalServer):
-    """One Alertmanager on the loopback, without peers."""
+    """One Alertmanager on the loopback interface, without other members of a cluster."""
 
     name: ClassVar[str] = "alertmanager"
 
@@ -61,13 +64,13 @@ class AlertmanagerServer(LocalServer):
 
 
 class PrometheusServer(LocalServer):
-    """One Prometheus on the loopback.
+    """One Prometheus on the loopback interface.
 
     Args:
-        directory: folder for the configuration, the data (15 days) and the log.
-        targets: address in `deploy/prometheus/prometheus.yml` → port of the loopback that replaces it.
-        seconds: seconds between two scrapes, and between two evaluations of the rules.
-        port: port for clients, a free one by default.
+        directory: folder for the configuration, the data (of 15 days) and the log.
+        targets: address in `deploy/prometheus/prometheus.yml` → local port that replaces the address.
+        seconds: number of seconds between two scrapes, and between two evaluations of the rules.
+        port: port for clients; None for a free port.
     """
 
     name: ClassVar[str] = "prometheus"

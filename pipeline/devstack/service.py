@@ -21,19 +21,19 @@ Tier = Literal["backing", "pipeline", "scheduler"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process of the stack.
+    """One process of the stack, and how the supervisor runs it.
 
     Attributes:
-        name: name of the service in the state, and of its log.
-        tier: services of one tier stop together.
+        name: name of the service in stack.json, and of its log.
+        tier: group of services that are stopped together.
         command: the command line.
         directory: the working directory.
-        is_ready: returns whether the service is ready; None: it is ready after running for 5 s.
-        environment: variables beyond the supervisor's own environment, for this service alone.
-        port: port on which it listens, None if it does not listen.
-        stop_signal: the signal that ends it.
-        stop_seconds: time from that signal to SIGKILL.
-        restart: when the service is restarted after it ended.
+        is_ready: returns whether the service is ready; None if it counts as ready after it has run for 5 s.
+        environment: environment variables of this service, in addition to those of the supervisor.
+        port: port on which the service listens; None if it does not listen.
+        stop_signal: the signal that ends the service.
+        stop_seconds: number of seconds from that signal to SIGKILL.
+        restart: in which cases the supervisor restarts the service after it has ended.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Service:
 
     @classmethod
     def from_server(cls, server: LocalServer, tier: Tier) -> Service:
-        """Write a server's files and return the service that runs it under the supervisor."""
+        """Write the configuration files of a server, and return the service that runs it under the supervisor."""
         server.directory.mkdir(parents=True, exist_ok=True)
         server._prepare()
         return cls(
@@ -65,9 +65,10 @@ class Service:
 
 
 def http_get(port: int, path: str) -> bytes | None:
-    """Return the body of a response with status 200 from the loopback. None for any other response, or none.
+    """Send a GET request to the loopback interface, without a proxy.
 
-    urllib is not used here, since it would send requests for the loopback to a proxy of the environment.
+    Returns:
+        The body of a response with status 200; None for any other status or without a response.
     """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:

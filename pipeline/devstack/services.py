@@ -25,12 +25,12 @@ PORTS = (
 
 @dataclass(frozen=True)
 class StackServices:
-    """Every service of the stack of one state directory.
+    """All services of the stack in one state directory.
 
     Attributes:
         directory: the state directory.
-        state: ports and secrets.
-        scrape: seconds between two scrapes of Prometheus.
+        state: ports and secrets of the stack.
+        scrape: number of seconds between two scrapes of Prometheus.
     """
 
     directory: Path
@@ -39,17 +39,17 @@ class StackServices:
 
     @cached_property
     def kafka(self) -> KafkaServer:
-        """The broker."""
+        """The Kafka broker."""
         return KafkaServer(self.directory / "kafka", port=self.state.ports["kafka"])
 
     @cached_property
     def postgres(self) -> PostgresServer:
-        """The database server, with the databases `board` (the store) and `airflow`."""
+        """The PostgreSQL server, with the databases `board` (the store) and `airflow`."""
         return PostgresServer(self.directory / "postgres", port=self.state.ports["postgres"])
 
     @cached_property
     def prometheus(self) -> PrometheusServer:
-        """The Prometheus server, which scrapes the exporter, the page and both workers and sends alerts on."""
+        """The Prometheus server, which scrapes exporter, API and both workers, and sends alerts to Alertmanager."""
         ports = self.state.ports
         return PrometheusServer(
             self.directory / "prometheus",
@@ -65,7 +65,7 @@ class StackServices:
 
     @cached_property
     def alertmanager(self) -> AlertmanagerServer:
-        """The Alertmanager, which routes the alerts."""
+        """The Alertmanager, which receives alerts from Prometheus and routes them."""
         return AlertmanagerServer(self.directory / "alertmanager", port=self.state.ports["alertmanager"])
 
     @cached_property
@@ -82,7 +82,7 @@ class StackServices:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """Return the variables with which a command uses this stack's store."""
+        """Return the environment variables with which a command uses the store of this stack."""
         return {
             "INTEGRITY_STORE": self._database("board"),
             "INTEGRITY_VOTER_KEY": self.state.voter_key,
@@ -94,7 +94,7 @@ class StackServices:
         return self.postgres.url.removesuffix("postgres") + name
 
     def check(self) -> None:
-        """Raise `Unavailable` with everything that this machine lacks. Starts nothing."""
+        """Raise `Unavailable` if programs are missing. The message lists all of them. No service is started."""
         missing = []
         for each in (self.kafka, self.postgres, self.airflow, self.prometheus, self.alertmanager):
             try:
@@ -106,12 +106,12 @@ class StackServices:
 
     @cached_property
     def backing(self) -> list[Service]:
-        """Kafka and PostgreSQL."""
+        """The services Kafka and PostgreSQL, which all other services need."""
         return [Service.from_server(self.kafka, "backing"), Service.from_server(self.postgres, "backing")]
 
     @cached_property
     def workers(self) -> list[Service]:
-        """Two workers; the first creates the store."""
+        """The services of two workers. The first worker creates the store."""
         # Probed at /metrics, not /healthz: that returns 503 for a worker that makes no progress, which alerts report.
         return [
             self._integrity(
@@ -122,7 +122,7 @@ class StackServices:
 
     @cached_property
     def observers(self) -> list[Service]:
-        """The monitor, the exporter, the page, Alertmanager and Prometheus."""
+        """The services monitor, exporter, API with pages, Alertmanager and Prometheus."""
         return [
             self._integrity("monitor", "monitor", "--json"),
             self._integrity("exporter", "exporter", "--port", str(self.state.ports["exporter"])),
@@ -141,7 +141,7 @@ class StackServices:
 
     @cached_property
     def all(self) -> list[Service]:
-        """Every service, in the order in which they start."""
+        """All services, in the order in which they start."""
         return [*self.backing, *self.workers, *self.observers, *self.airflow.services()]
 
     def _integrity(self, name: str, *words: str, probe: str = "/metrics") -> Service:

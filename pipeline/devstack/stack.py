@@ -1,10 +1,12 @@
 """The local stack for one machine and its user: `make up`, `make status` and `make down`.
 
-Kafka, PostgreSQL, two workers, the monitor, the exporter, the page, Airflow, Prometheus and Alertmanager run under a
-supervisor (supervisor.py says which processes are restarted). Everything is in one state directory. `down` keeps the
-data; the next `up` continues with it, with the same ports and keys. `up` again starts the services that have ended.
+Kafka, PostgreSQL, two workers, the monitor, the exporter, the API with its pages, Airflow, Prometheus and Alertmanager
+run under a supervisor (supervisor.py states which processes are restarted). All files are in one state directory.
+`down` keeps the data, and the next `up` continues with the same data, ports and keys. `up` on a running stack starts
+the services that have ended.
 
-Every service inherits the caller's environment. Every process that can connect to the loopback is trusted.
+Every service inherits the environment of the caller. Every process that can connect to the loopback interface is
+trusted.
 """
 
 import fcntl
@@ -38,16 +40,17 @@ def up(directory: Path, ports: Mapping[str, int], scrape: int, report: Report) -
 
     Args:
         directory: the state directory.
-        ports: requested ports by name; the others stay as they are.
-        scrape: seconds between two scrapes of Prometheus.
-        report: called with a line for each step.
+        ports: name of a service → requested port. Other services keep their ports.
+        scrape: number of seconds between two scrapes of Prometheus.
+        report: called with a line of text for each step.
 
     Returns:
         The content of stack.json, with the state of every service.
 
     Raises:
-        Unavailable: something is missing or does not start; nothing is left running, unless the stack was up before.
-        Usage: the ports differ from those of the running stack.
+        Unavailable: a program is missing, or a service does not start. All services are then ended, unless the stack
+            was up before.
+        Usage: the requested ports differ from those of the running stack.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(directory):
@@ -65,7 +68,7 @@ def up(directory: Path, ports: Mapping[str, int], scrape: int, report: Report) -
 
 
 def down(directory: Path) -> int:
-    """End every process of the stack and keep the data. Return the number of processes ended."""
+    """End all processes of the stack, keep its data, and return the number of processes that were ended."""
     if not directory.exists():
         return 0
     with _locked(directory):
@@ -76,7 +79,7 @@ def status(directory: Path) -> dict[str, Any]:
     """Return the content of stack.json, with the current state of every service.
 
     Raises:
-        Unavailable: no stack is up in the directory.
+        Unavailable: no stack runs in this state directory.
     """
     if not _is_up(directory):
         raise Unavailable(f"expected a running stack in {directory}, got none: run `make up`")

@@ -1,6 +1,6 @@
-"""Ports and secrets of a local stack, chosen at the first `make up` and kept.
+"""The ports and secrets of a local stack, which are chosen at the first `make up` and kept in a file.
 
-They are in one file that only its owner can read. Without the voter key the store does not open again.
+Only the owner can read the file. Without its voter key the store cannot be opened again.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _PORTS = range(10_000, 20_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackState:
-    """Ports by name, and secrets.
+    """The ports and secrets of a stack.
 
     Attributes:
-        ports: port of each service.
+        ports: name of a service → its port.
         voter_key: key of the store's pseudonyms, 64 hexadecimal digits.
-        ledger_key: key that signs the snapshots, 64 hexadecimal digits.
+        ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits.
         airflow_password: password of Airflow's user.
         airflow_secret: key that signs Airflow's tokens.
         supervisor_password: password of the supervisor's XML-RPC server.
@@ -56,20 +56,21 @@ class StackState:
 
     @classmethod
     def read(cls, file: Path) -> StackState:
-        """Return the state in the file of a running stack."""
+        """Read the ports and secrets from the file of a stack."""
         return cls(**json.loads(file.read_text()))
 
     @classmethod
     def load(cls, file: Path, names: Sequence[str], fixed: Mapping[str, int]) -> StackState:
-        """Return the state in the file, or create the file.
+        """Read the ports and secrets from a file, or create the file with new ones.
 
         Args:
             file: path of the file.
-            names: services that need a port.
-            fixed: requested ports; other services keep their ports, or get the default ports where these are free.
+            names: names of the services that need a port.
+            fixed: name of a service → requested port. Other services keep their ports; new ones get their default port
+                or, if that is taken, a free port.
 
         Raises:
-            Usage: a port for an unknown service.
+            Usage: a port is requested for an unknown service.
             Unavailable: another program listens on one of the ports.
         """
         if unknown := fixed.keys() - set(names):
@@ -90,7 +91,7 @@ class StackState:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, atomically: a reader gets the old text or the new one."""
+    """Write a file that only its owner can read. The write is atomic: readers see the old or the new text."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -112,7 +113,7 @@ def _new_state() -> dict[str, Any]:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return a free port for each name, for a second stack: no default port is among them."""
+    """Return name → a free port, for a second stack on the machine. No default port is used."""
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = _free_port("", ports.values())

@@ -1,12 +1,14 @@
-"""Runs the stack's processes under supervisord (the package `supervisor`).
+"""Runs the processes of the stack under supervisord (the package `supervisor`).
 
-supervisord restarts a process that ends. A process that ends within 5 s is tried ten times, each time a second later,
-then given up (FATAL), which `status`, Prometheus' `up` and the alert rules report. A worker that ended on purpose is
-not restarted (`Service.restart`), however soon it ended: a stop limit keeps a bad deployment from turning the topic
-into rejects. A worker that crashes is always restarted.
+supervisord restarts a process that ends. If a process ends within 5 s, it is started again up to ten times, with a
+longer pause each time. Then supervisord gives up (state FATAL), which `status`, the metric `up` and the alert rules
+report.
 
-supervisord leads its own session, to which its processes belong. Processes that are left when it has ended or was
-killed are found by session and descent, never by name.
+A worker that ended on purpose is not restarted, even if it ended within 5 s (`Service.restart`). Otherwise a worker
+that stops at too many rejects would be restarted and reject the whole topic. A worker that crashed is always restarted.
+
+supervisord leads a session, to which its processes belong. If processes are left after supervisord has ended, they are
+found by session and descent (`process_registry`), never by name.
 """
 
 import os
@@ -80,9 +82,10 @@ class Supervisor:
     """The supervisor of one state directory.
 
     Attributes:
-        directory: the state directory, with the configuration (0600: it contains the voter key) and the logs.
-        port: port of the supervisor's XML-RPC server on the loopback.
-        password: password of that server.
+        directory: the state directory, with the logs and the configuration. Only the owner can read the configuration,
+            since it contains the voter key.
+        port: port of the supervisor's XML-RPC server on the loopback interface.
+        password: password of the XML-RPC server.
     """
 
     directory: Path
@@ -90,11 +93,18 @@ class Supervisor:
     password: str
 
     def log(self, name: str) -> Path:
-        """Return the file of a service's output."""
+        """Return the path of the file with a service's output."""
         return self.directory / "logs" / f"{name}.log"
 
     def launch(self, services: Sequence[Service], environment: Mapping[str, str]) -> SessionLeader:
-        """Start supervisord, but none of the services.
+        """Start supervisord without starting the services.
+
+        Args:
+            services: the services that it will run.
+            environment: environment variables of all services.
+
+        Returns:
+            The session leader, by which all processes can be ended.
 
         Raises:
             Unavailable: supervisord did not answer in time.
@@ -124,7 +134,10 @@ class Supervisor:
         return leader
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """Return supervisord's info on each service: statename, pid, exitstatus …; empty if it does not answer."""
+        """Return name of a service → supervisord's information on it, such as statename, pid and exitstatus.
+
+        The result is empty if supervisord does not answer.
+        """
         try:
             listed = self._call("getAllProcessInfo")
         except (OSError, xmlrpc.client.Error):
@@ -132,10 +145,14 @@ class Supervisor:
         return {one["name"]: one for one in listed}
 
     def start(self, services: Iterable[Service], seconds: float) -> None:
-        """Start services, and return when each is ready.
+        """Start services, and return when all of them are ready.
+
+        Args:
+            services: the services to start.
+            seconds: time limit in seconds.
 
         Raises:
-            Unavailable: a service ended repeatedly or was not ready in time; quotes the end of its log.
+            Unavailable: a service ended repeatedly or was not ready in time. The message has the end of its log.
         """
         waiting = {service.name: service for service in services}
         for service in waiting.values():

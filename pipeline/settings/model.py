@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         *_sources: Any,
         **_named: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the arguments as sources, so that settings read from a snapshot do not mix with those of this process."""
+        """Use only the arguments as sources: settings read from a snapshot must not mix with those of this process."""
         return (init_settings,)
 
     @model_validator(mode="wrap")
