@@ -80,7 +80,8 @@ class RecordVerifier:
 
     Attributes:
         topic: the topic of the records.
-        publishers: name of a publisher → function (signature, message) → whether the signature is valid.
+        publishers: for each publisher, by name, a function of (signature, message) that returns whether the signature
+            is valid.
     """
 
     topic: str
@@ -115,7 +116,7 @@ def parse_publishers(text: str) -> dict[str, Callable[[bytes, bytes], bool]]:
     The digits are an HMAC secret or an Ed25519 public key.
 
     Returns:
-        Name of a publisher → function (signature, message) → whether the signature is valid.
+        For each publisher, by name, a function of (signature, message) that returns whether the signature is valid.
 
     Raises:
         Usage: a key has another form, or a name occurs twice. The message does not quote the text.

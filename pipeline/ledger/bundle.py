@@ -36,7 +36,7 @@ SNAPSHOT = "snapshot.json"
 """Path of the body of the snapshot. The SHA-256 of the body is the id of the snapshot in the store and the API."""
 
 BundleFiles = Mapping[str, bytes]
-"""The files of a bundle: path → content. A path has "/" between its parts."""
+"""The contents of the files of a bundle, by path. A path has "/" between its parts."""
 
 _README = """\
 A snapshot of a leaderboard, with everything needed to check it without asking the operator.
@@ -74,7 +74,7 @@ class BundleProof:
 
 
 def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
-    """Return three files of a bundle, path → bytes: the key, the excluded votes and the README.
+    """Return three files of a bundle, by path: the key, the excluded votes and the README.
 
     Args:
         key: the operator's public key.
@@ -84,7 +84,7 @@ def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
 
 
 def file_digests(files: BundleFiles) -> dict[str, Digest]:
-    """Return path → SHA-256 of each file, sorted by path, for the manifest."""
+    """Return the SHA-256 of each file, by path, for the manifest."""
     return {name: sha256_hex(data) for name, data in sorted(files.items())}
 
 
@@ -114,7 +114,7 @@ def assemble(
     *,
     before: tuple[bytes, bytes] | None = None,
 ) -> dict[str, bytes]:
-    """Return the files of a bundle: path → bytes.
+    """Return all files of a bundle, by path.
 
     Args:
         manifest: bytes of the manifest, as in the log.

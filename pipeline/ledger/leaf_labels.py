@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
 _DICTIONARY_BYTES = 32 * 1024 * 1024
 _TERM = pa.dictionary(pa.int32(), pa.string())
 _TEXTS = {"categories": "categories.list.element", "language": "language"}
-"""Column of texts → its path in the file."""
+"""Path in the file of each column of texts, by name of the column."""
 
 
 def path(first: int) -> str:

@@ -23,7 +23,8 @@ _NODE = Struct(f"{1 + 2 * WIDTH}s")
 EMPTY_ROOT = sha256(b"").digest()
 
 NodeReader = Callable[[int, int], bytes]
-"""A function (level, index) → the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
+"""A function of (level, index) that returns the root of the complete subtree over leaves [index·2^level,
+(index + 1)·2^level)."""
 
 
 def leaf_hash(entry: bytes) -> bytes:

@@ -27,7 +27,7 @@ HTTP_STATUS = {
     "inclusion": 422,
     "consistency": 422,
 }
-"""Reason of a refusal → HTTP status of the answer."""
+"""HTTP status of the answer to a refused request, by reason of the refusal."""
 
 
 @dataclass(frozen=True, slots=True)

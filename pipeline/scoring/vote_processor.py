@@ -20,7 +20,7 @@ DetectorStates = tuple[bytes | None, ...]
 """The states of one voter, one per detector in the order of the detectors; None where a detector has no state."""
 
 PriorStates = Callable[[int, Sequence[int]], Sequence[DetectorStates | None]]
-"""A function (partition, pseudonyms of voters) → the states of each voter, None for a new voter."""
+"""A function of (partition, pseudonyms of voters) that returns the states of each voter, None for a new voter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def run_detectors(
 
 
 def visible_voters(batch: VoteBatch, fate: Int8) -> dict[int, list[int]]:
-    """Return the voters whose states `run_detectors` reads: partition → their pseudonyms, in ascending order."""
+    """Return the pseudonyms of voters whose states `run_detectors` reads, in ascending order, by partition."""
     visible = _visible(batch, fate)
     partition, voter = batch.partition[visible], batch.voter[visible]
     return {part: np.unique(voter[partition == part]).tolist() for part in np.unique(partition).tolist()}

@@ -104,7 +104,7 @@ def run_window_detectors(
         emit: called once for each window, with the window and its signals.
 
     Returns:
-        Name of a detector → its state after the last window.
+        The state of each detector after the last window, by name of the detector.
     """
     after = dict(states)
     for window in windows:

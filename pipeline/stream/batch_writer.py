@@ -80,7 +80,7 @@ def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
     """Return the numbers that the store's dictionary gives to the names in votes; new names get new numbers.
 
     Returns:
-        Column name (model_a, …, network, categories) → int32[n], the number of each vote's name.
+        For each column (model_a, …, network, categories), int32[n]: the number of each vote's name.
     """
     return {
         column: names.numbers("model" if column.startswith("model") else column, getattr(votes, column))

@@ -27,7 +27,7 @@ _CAPACITY = 200_000
 _BATCHES, _SECONDS = 20, 5.0
 
 ByVoter = dict[int, dict[int, DetectorStates]]
-"""The store's partition number → pseudonym of a voter → the voter's state in each detector."""
+"""States of voters by the store's partition number, then by pseudonym; each with one state per detector."""
 
 
 class VoterStateCache:
@@ -85,7 +85,7 @@ class VoterStateCache:
         return self._batches >= _BATCHES or full or waited >= _SECONDS
 
     def unwritten(self, batch: Mapping[int, Mapping[int, DetectorStates]] | None = None) -> dict[int, dict[int, bytes]]:
-        """Return the unwritten states, packed for the store: partition → pseudonym of a voter → state.
+        """Return the unwritten states, packed for the store, by partition number, then by pseudonym.
 
         Args:
             batch: states that a batch changed which is not committed yet; they replace older states of these voters.

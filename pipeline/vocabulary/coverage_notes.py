@@ -36,7 +36,7 @@ def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[s
     """Return the sentences about late and unchecked votes of a snapshot, none to two.
 
     Args:
-        coverage: numbers of votes by `late` and `unchecked`, from the snapshot's body; None for older snapshots.
+        coverage: the numbers `late` and `unchecked` of votes, from the snapshot's body; None for older snapshots.
         raw_votes: number of votes in the raw view.
     """
     if coverage is None:

@@ -14,7 +14,7 @@ RULE_BITS: Mapping[str, int] = {
     "identity_leak": 8,
     "frequent_prompt": 16,
 }
-"""Name of a rule → its bit in the flags of a vote and in the labels of a leaf."""
+"""The bit of each rule in the flags of a vote and in the labels of a leaf, by name of the rule."""
 
 SENTENCES: Mapping[str, str] = {
     "not_anonymous": "cast with the models' names in view",
@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {
     "identity_leak": "on a conversation that gives a model's identity away",
     "frequent_prompt": "on a frequent prompt, beyond the sample of it that stays",
 }
-"""Name of a rule → text that describes the votes it leaves out and follows the words "N votes"."""
+"""Text that describes the votes that a rule leaves out, after the words "N votes", by name of the rule."""
 
 ALL_BITS = sum(RULE_BITS.values())
 
@@ -34,7 +34,7 @@ def rule_mask(rules: Iterable[str]) -> int:
 
 
 def count_by_first_rule(flags: Int64, votes: Int64, rules: Iterable[str]) -> dict[str, int]:
-    """Return rule → number of votes that it leaves out. A vote counts under the first rule that leaves it out.
+    """Return the number of votes that each rule leaves out. A vote counts under the first rule that leaves it out.
 
     Args:
         flags: int64[n], the flags of n groups of votes.

@@ -1,8 +1,8 @@
 """Sizes that the pages of a Parquet file declare, read before any page is decompressed.
 
 A Parquet reader allocates the memory that a page header declares, so a file of a few hundred bytes can ask for
-gigabytes. The file's footer may state other numbers than the page headers. Only the page headers (Thrift's compact
-protocol) are read here.
+gigabytes. The footer of the file gives no protection, because it may state other numbers than the page headers. Only
+the page headers (Thrift's compact protocol) are read here.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ _UNPACKED, _PACKED = 2, 3
 _DATA, _DICTIONARY, _DATA_V2 = 5, 7, 8
 
 ReadAt = Callable[[int, int], bytes]
-"""A function (offset, size) → at most `size` bytes of the file, from `offset` on."""
+"""A function of (offset, size) that returns at most `size` bytes of the file, from `offset` on."""
 
 
 @dataclass(frozen=True, slots=True)

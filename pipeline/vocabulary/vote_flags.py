@@ -32,7 +32,7 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
         "identity_leak": (IDENTITY_LEAK, IDENTITY_LEAK << _STATED),
     }
 )
-"""Field of a vote → (bit if the field is true, bit if it is false)."""
+"""The bits (if true, if false) of each field of a vote that states a flag, by name of the field."""
 
 
 def stated_value(flags: int, field: str) -> bool | None:
@@ -46,7 +46,7 @@ def stated_value(flags: int, field: str) -> bool | None:
 
 
 def flags_of(stated: Mapping[str, bool | None]) -> int:
-    """Return the flags of a vote from its fields: name of a field → true, false, or None if it is not stated.
+    """Return the flags of a vote from its fields, by name: true, false, or None for a field that is not stated.
 
     >>> flags_of({"anonymous": True, "refusal": True, "deduplicated": None})
     34

@@ -158,7 +158,7 @@ def has_login(connection: Connection, operator: Operator, now: int) -> bool:
 def list_entries(
     connection: Connection, limit: int, before: int | None = None, action: str | None = None, name: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return rows of the log, newest first: name → value, with `number` for the row and times in RFC 3339.
+    """Return rows of the log, newest first. A row has the fields TABLE_COLUMNS; its time is in RFC 3339.
 
     Args:
         limit: largest number of rows.

@@ -125,7 +125,7 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
 
 
 def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """Return model → time when the first snapshot with the model was published, microseconds since 1970 UTC."""
+    """Return when the first snapshot with each model was published, by name of the model, microseconds since 1970."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     query = (
         sa.select(r.model, sa.func.min(s.published_at))

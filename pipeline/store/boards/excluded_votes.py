@@ -17,7 +17,7 @@ from pipeline.store.votes.vote_selections import VoteSelection, voter_column
 from pipeline.vocabulary.fates import COUNTED
 
 VotesByPosition = dict[VotePosition, Any]
-"""(partition, offset) of a vote → its row: partition_no, offset, voter, model_a, model_b, outcome."""
+"""Votes by (partition, offset). A vote is a row of partition_no, offset, voter, model_a, model_b, outcome."""
 
 
 def _columns(connection: Connection) -> tuple[sa.ColumnElement[Any], ...]:
@@ -116,7 +116,8 @@ def attribute_to_entries(
         entries: exclusions, each with `kind` and `target`.
 
     Returns:
-        (partition, offset) → index in `entries` of the first exclusion of the vote; `len(entries)` if there is none.
+        The index in `entries` of the first exclusion of each vote, by (partition, offset); `len(entries)` if a vote
+        has no exclusion.
     """
     entries = voter_labels.resolve(connection, entries)
     by_target: dict[tuple[str, str], int] = {}

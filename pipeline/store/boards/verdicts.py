@@ -65,7 +65,7 @@ def list_warnings(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_warnings(connection: Connection) -> dict[str, int]:
-    """Return suite → number of warnings in its newest verdict."""
+    """Return the number of warnings in the newest verdict of each suite, by name of the suite."""
     found = Counter(row["suite"] for row in list_warnings(connection))
     return {verdict.suite: found[verdict.suite] for verdict in _newest(connection)}
 
@@ -119,7 +119,7 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return the votes by which the vote log grew from `first` to `end` leaves, as column name → values.
+    """Return the votes by which the vote log grew from `first` to `end` leaves, as columns by name.
 
     At most a million votes are returned: of more votes, the newest of each partition.
     """
@@ -161,7 +161,7 @@ def newest_registry_event(connection: Connection) -> int:
 
 
 def read_registry(connection: Connection, last: int) -> dict[str, list[Any]]:
-    """Return the registry events up to the number `last`, in the order of arrival, as column name → values."""
+    """Return the registry events up to the number `last`, in the order of arrival, as columns by name."""
     e = schema.registry_event.c
     rows = connection.execute(
         sa.select(e.event_id, e.at, e.type, e.body).where(e.event_no <= last).order_by(e.event_no)

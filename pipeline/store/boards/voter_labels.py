@@ -72,7 +72,7 @@ def without_voters(connection: Connection, text: str) -> str:
 
 
 def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
-    """Return id of an alert → its subject for the public, which is the label if the subject is a voter."""
+    """Return the subjects of alerts for the public, by id of the alert. A voter is named by the label of the alert."""
     a = schema.alert.c
     query = sa.select(a.alert_id, sa.func.coalesce(a.label, a.subject)).where(a.alert_id.in_(sorted(alert_ids)))
     return {str(alert_id): str(subject) for alert_id, subject in connection.execute(query)}

@@ -167,7 +167,7 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as column name → values. An int64 column with NULLs is a masked array.
+    """Insert many rows, given as columns by name. An int64 column with NULLs is a masked array.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a row with the same key exists.

@@ -147,7 +147,7 @@ class LedgerFiles:
         return (self.folder / "heads" / f"{sequence:09d}").exists()
 
     def heads(self) -> dict[int, bytes]:
-        """Return number of a snapshot → its signed head, for all stored heads."""
+        """Return all stored signed heads, by number of the snapshot."""
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 

@@ -38,7 +38,7 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
 
 
 def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
-    """Return (partition, offset) → index of the leaf. Positions that are not sealed or have no vote are left out."""
+    """Return the index of the leaf of each vote, by (partition, offset). Positions without a leaf are left out."""
     wanted: dict[int, list[int]] = {}
     for part, offset in set(positions):
         wanted.setdefault(part, []).append(offset)
@@ -49,7 +49,7 @@ def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VotePosition]:
-    """Return index of a leaf → (partition, offset) of its vote. Leaves without a vote are left out."""
+    """Return (partition, offset) of the vote of each leaf, by index of the leaf. Leaves without a vote are left out."""
     asked = np.array(sorted(set(leaves)), dtype=np.int64)
     r = schema.segment_range.c
     known = connection.execute(
@@ -76,7 +76,7 @@ def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VoteP
 
 
 def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
-    """Return the store's number of a partition → its next offset to seal when the log had `log_size` leaves."""
+    """Return the next offset to seal when the log had `log_size` leaves, by the store's number of the partition.""" ""
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, sa.func.max(r.next_offset))

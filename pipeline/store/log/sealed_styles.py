@@ -150,7 +150,7 @@ def read_votes(connection: Connection, log_size: int) -> StyledVotes:
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Return number of a model → sums over its answers in the first `log_size` leaves, for the given models."""
+    """Return the sums over the answers of the given models in the first `log_size` leaves, by number of the model."""
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
     s = schema.segment.c
@@ -172,7 +172,7 @@ _NAMES = tuple(_DTYPE.names or ())
 
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return column name → values of the votes that `pack` packed."""
+    """Return the columns of the votes that `pack` packed, by name of the column."""
     flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
     votes, start, found = len(flat) // _DTYPE.itemsize, 0, {}
     for name in _NAMES:

@@ -11,7 +11,7 @@ from pipeline.store.read.log_proofs import find_manifest, parse_manifest, snapsh
 
 
 def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
-    """Return the files of a snapshot's bundle as path → bytes. A segment is read when it is looked up.
+    """Return the files of a snapshot's bundle, by path. A segment is read when it is looked up.
 
     Args:
         store: the store.

@@ -11,14 +11,14 @@ from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def count_fates(connection: Connection) -> dict[str, int]:
-    """Return fate → number of records with this fate, from the ledger of offsets."""
+    """Return the number of records with each fate, by fate, from the ledger of offsets."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
 def count_rejects(connection: Connection) -> dict[str, int]:
-    """Return reason → number of rejects with this reason."""
+    """Return the number of rejects with each reason, by reason."""
     r = schema.reject.c
     return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
 
@@ -55,7 +55,7 @@ def list_partitions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
-    """Return values of the given columns → number of alerts with these values, resolved alerts included."""
+    """Return the number of alerts for each combination of values of the given columns, resolved alerts included."""
     a = schema.alert.c
     keys = [a[name] for name in columns]
     rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
@@ -63,7 +63,7 @@ def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ..
 
 
 def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """Return (detector,) → number of its critical alerts that were escalated."""
+    """Return the number of escalated critical alerts of each detector, by (detector,)."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))

@@ -103,7 +103,7 @@ def to_numpy(batch: pa.RecordBatch, name: str) -> Any:
 
 
 def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
-    """Return the store's number of a partition → (name of its source, the source's number of it)."""
+    """Return (name of the source, the source's number) of each partition, by the store's number of the partition."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no, s.name, p.number).join(schema.source, s.source_no == p.source_no)
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}

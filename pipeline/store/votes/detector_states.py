@@ -11,7 +11,7 @@ from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
 
 
 def read(connection: Connection) -> dict[str, WindowState]:
-    """Return name of a window detector → its state."""
+    """Return the states of all window detectors, by name of the detector."""
     c = schema.detector_state.c
     return {name: unpack_arrays(bytes(raw)) for name, raw in connection.execute(sa.select(c.detector, c.state))}
 

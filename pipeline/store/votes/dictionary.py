@@ -76,20 +76,20 @@ class NameDictionary:
 
 
 def model_names(connection: Connection) -> dict[int, str]:
-    """Return the store's number of a model → its name, for all models."""
+    """Return the names of all models, by the store's number of the model."""
     rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
     return {int(number): name for number, name in rows}
 
 
 def terms_of_kind(connection: Connection, kind: str) -> dict[int, str]:
-    """Return number of a term → its text, for all terms of one kind."""
+    """Return the texts of all terms of one kind, by number of the term."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.kind == kind))
     return {int(number): text for number, text in rows}
 
 
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """Return number of a term → its text, for the given numbers."""
+    """Return the texts of the terms with the given numbers, by number."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
     return {int(number): text for number, text in rows}

@@ -113,7 +113,10 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
 
 
 def name_places(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, str]:
-    """Return (partition, offset) → file and record, such as "votes.jsonl#17". Positions of no file are left out."""
+    """Return the file and record at each (partition, offset), such as "votes.jsonl#17".
+
+    Positions that belong to no file are left out.
+    """
     wanted: dict[int, list[int]] = {}
     for part, offset in positions:
         wanted.setdefault(part, []).append(offset)

@@ -34,7 +34,7 @@ def vote_keys(votes: VoteBatch) -> VoteKeys:
 
 
 def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosition]:
-    """Return key → (partition, offset) of the stored vote. Keys without a stored vote are left out."""
+    """Return (partition, offset) of stored votes, by key. Keys without a stored vote are left out."""
     known: dict[bytes, VotePosition] = {}
     key = dialect.key_bytes(connection, "key")
     for start in range(0, len(keys), dialect.CHUNK):

@@ -195,21 +195,21 @@ def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> N
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
-    """Return the source's number of a partition → next offset to read, for all partitions of a source."""
+    """Return the next offset to read of each partition of a source, by the source's number of the partition."""
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}
 
 
 def all_next_offsets(connection: Connection) -> dict[int, int]:
-    """Return the store's number of a partition → next offset to read, for all partitions."""
+    """Return the next offset to read of every partition, by the store's number of the partition."""
     p = schema.partition.c
     rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
     return {int(part): int(offset) for part, offset in rows}
 
 
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Return the store's number of a partition → (offset, append time) of its last vote.
+    """Return (offset, append time) of the last vote of each partition, by the store's number of the partition.
 
     Partitions without a vote are left out.
     """

@@ -19,7 +19,7 @@ _ROWS = 20_000
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
-    """Return pseudonym of a voter → packed state. Voters without a state are left out."""
+    """Return the packed states of voters, by pseudonym. Voters without a state are left out."""
     found: dict[int, bytes] = {}
     for start in range(0, len(voters), dialect.CHUNK):
         where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
@@ -29,7 +29,7 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
-    """Replace states, given as the store's number of a partition → pseudonym of a voter → packed state."""
+    """Replace packed states, given by the store's number of the partition, then by the voter's pseudonym."""
     for part, by_voter in sorted(states.items()):
         if by_voter:
             rows, parameters = dialect.value_rows(connection, part, sorted(by_voter.items()))

@@ -14,7 +14,7 @@ _AFTER_NAME = (".", "-")
 
 
 def file_lister(path: Path, pattern: str) -> Callable[[], Mapping[str, Path]]:
-    """Return a function that lists the files to follow as name → path.
+    """Return a function that lists the files to follow: their paths by name.
 
     Args:
         path: a folder or a log; it need not exist yet. Of a folder, all files with matching names are listed, also in

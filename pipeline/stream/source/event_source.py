@@ -34,11 +34,14 @@ class Source(Protocol):
         ...
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return partition → (first available offset, next offset to be written) for the given partitions."""
+        """Return (first available offset, next offset to be written) of each given partition, by partition."""
         ...
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return partition → next offset to be written, as far as earlier fetches have shown. Makes no request."""
+        """Return the next offset to be written, by partition, as far as earlier fetches have shown it.
+
+        No request is made.
+        """
         ...
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
@@ -54,7 +57,7 @@ class Source(Protocol):
         ...
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Make `poll` continue at these offsets, given as partition → next offset to read."""
+        """Make `poll` continue at these offsets, the next offset to read by partition."""
         ...
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
@@ -66,11 +69,11 @@ class Source(Protocol):
         ...
 
     def positions(self) -> Mapping[int, int]:
-        """Return partition → next offset to read. A gap at the end of the log is skipped."""
+        """Return the next offset to read, by partition. A gap at the end of the log is skipped."""
         ...
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Report partition → next offset to store, for displays of lag only."""
+        """Report the next offset to store, by partition. Only displays of lag use it."""
         ...
 
     def close(self) -> None:

@@ -135,7 +135,7 @@ class KafkaSource:
             raise broker_error(f"{self.name}: the broker did not return its partitions", error) from error
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Request from the broker partition → (first available offset, next offset to be written).
+        """Request (first available offset, next offset to be written) of each given partition from the broker.
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -157,7 +157,7 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return partition → next offset to be written, as far as fetches since `seek` have shown."""
+        """Return the next offset to be written, by partition, as far as fetches since `seek` have shown."""
         assigned = self.assigned_partitions()
         known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
@@ -279,7 +279,7 @@ class KafkaSource:
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
-        """Return partition → next offset to read, for the partitions that `seek` named."""
+        """Return the next offset to read of the partitions that `seek` named, by partition."""
         return {
             number: self._consumer.position(TopicPartition(self._topic, number), timeout_ms=1000)
             for number in self._sought

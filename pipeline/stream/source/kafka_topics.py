@@ -33,7 +33,7 @@ class Access(Flag):
 
 
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
-    """Return topic → our access to it.
+    """Return our access to each topic, by name of the topic.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer, or reports any other error for a topic.
