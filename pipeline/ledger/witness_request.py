@@ -5,7 +5,7 @@
     (an empty line)
     the checkpoint
 
-Law: a request has one spelling, and at most 63 hashes.
+Law: every request has exactly one text form, with at most 63 hashes.
 """
 
 import base64

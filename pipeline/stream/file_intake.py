@@ -32,7 +32,7 @@ class _Stopped(Exception):  # no error: the worker was asked to stop
 
 
 class FileIntake:
-    """The lease with which a process reads files into a store, and what it must read of its file."""
+    """Holds the lease with which a process reads files into a store, and finds what it must read of its file."""
 
     def __init__(
         self, source: FileSource, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]

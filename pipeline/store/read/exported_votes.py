@@ -1,7 +1,7 @@
-"""Stored votes with the columns of a vote event, for an export, batch by batch.
+"""Reads stored votes for an export, batch by batch, with the columns of a vote event.
 
-Laws: voters and sessions are random labels that one export alone uses; nothing else of an export says who voted:
-network, age of the account and hash of the prompt are left out.
+Laws: voters and sessions are named by random labels, which are different in every export. Network, age of the account
+and hash of the prompt are left out, so nothing else in an export identifies a voter.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ _CODE = "code"
 
 @dataclass(frozen=True, slots=True)
 class VoterLabels:
-    """Random labels for the voters and sessions of one export; nobody can find a pseudonym from a label."""
+    """Makes random labels for the voters and sessions of one export. Nobody can find a pseudonym from a label.
+
+    Attributes:
+        key: random bytes from which the labels are computed, different in every export.
+    """
 
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def of(self, pseudonyms: Int64, prefix: str) -> pa.StringArray:
-        """Return the label of each pseudonym, null for 0."""
+        """Return the label of each pseudonym, which begins with `prefix`; null for the pseudonym 0."""
         distinct, position = np.unique(pseudonyms, return_inverse=True)
         labels = [None if one == 0 else f"{prefix}-{self._digest(one)}" for one in distinct.tolist()]
         return pa.array(labels, pa.string()).take(pa.array(position.ravel()))
@@ -52,9 +56,12 @@ class VoterLabels:
 
 @dataclass(frozen=True, slots=True)
 class ExportNames:
-    """The names behind the numbers of stored votes: an array for each dictionary, null for 0.
+    """The names for the numbers in stored votes. The name of a number is at this position of an array; null for 0.
 
-    `category_lists` has each category as a list of one, `categories` the lists of several.
+    Attributes:
+        models, languages, category: names of models, languages and categories.
+        category_lists: for each number of a category, a list with this category alone.
+        categories: for each number of a list of categories, the list.
     """
 
     models: pa.Array
@@ -65,7 +72,7 @@ class ExportNames:
 
     @classmethod
     def load(cls, connection: Connection) -> ExportNames:
-        """Return the names of a store."""
+        """Read all names of a store."""
         lists = dictionary.terms_of_kind(connection, "categories")
         single = dictionary.terms_of_kind(connection, "category")
         return cls(
@@ -79,13 +86,13 @@ class ExportNames:
 
 @dataclass(frozen=True, slots=True)
 class ExportedBatch:
-    """Votes of an export.
+    """A batch of n exported votes.
 
     Attributes:
-        votes: columns as VOTE_COLUMNS.
-        leaf: leaf of each vote, null where it is not sealed.
+        votes: the votes, with the columns VOTE_COLUMNS.
+        leaf: index of the leaf of each vote, null for a vote that is not sealed.
         fate: fate of each vote.
-        left_out: why a vote does not count, null if it counts.
+        left_out: why each vote does not count, null for a vote that counts.
     """
 
     votes: pa.RecordBatch
@@ -102,14 +109,14 @@ def read_exported_votes(
     *,
     exact_times: bool = False,
 ) -> Generator[ExportedBatch, None, None]:
-    """Yield the votes of ranges, in their order.
+    """Yield the votes of several ranges of offsets, in the order of the ranges, batch by batch.
 
     Args:
         connection: lent to the thread that reads, until the generator is exhausted or closed.
-        ranges: the offsets to read.
-        rules: decide which votes count.
-        until: votes cast at this time or later are left out; microseconds since 1970 UTC.
-        exact_times: `cast_at` is the exact time, otherwise the hour, as in a public leaf.
+        ranges: the ranges to read.
+        rules: decides which votes count.
+        until: votes cast at this time or later are left out, microseconds since 1970 UTC; None for all votes.
+        exact_times: True exports exact times; False rounds them down to the hour, as in a public leaf.
     """
     names, labels = ExportNames.load(connection), VoterLabels()
     leaf_of_range = {at: one.first_leaf for at, one in enumerate(ranges)}

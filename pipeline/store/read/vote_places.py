@@ -1,7 +1,7 @@
-"""Which offsets hold the votes of an export, and why a vote among them does not count.
+"""Finds the offsets of the votes of an export, and why a vote does not count.
 
-Law: of several reasons the first in this order counts: the vote's fate, a retraction, a rule of the method, an
-exclusion, a model that the registry does not know.
+Law: if there are several reasons why a vote does not count, the first in this order is stated: its fate, a retraction,
+a rule of the method, an exclusion, a model that the registry does not know.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.fates import COUNTED, FATES
 
 NO_LEAF = -1
-"""Leaf of a vote that is not sealed yet."""
+"""Stands for the index of the leaf of a vote that is not sealed yet."""
 
 # Low bits of a packed position are the offset, as in log/sealed_styles.py.
 _OFFSETS = 2**40
@@ -28,11 +28,11 @@ _OFFSETS = 2**40
 
 @dataclass(frozen=True, slots=True)
 class VoteRange:
-    """Offsets whose votes have consecutive leaves.
+    """A range of offsets whose votes have consecutive leaves.
 
     Attributes:
-        offsets: partition, first offset, end.
-        first_leaf: leaf of the first vote, NO_LEAF if the offsets are not sealed.
+        offsets: (the store's number of the partition, first offset, end).
+        first_leaf: index of the leaf of the first vote, NO_LEAF if the offsets are not sealed.
     """
 
     offsets: OffsetRange
@@ -41,12 +41,12 @@ class VoteRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UncountedKeys:
-    """What does not count, by number, each with a reason.
+    """Votes or models that do not count, each with a reason.
 
     Attributes:
-        keys: int64[n], ascending: leaves, packed positions (`pack_positions`), or numbers of models.
-        reason: int32[n], for each key a position in `texts`.
-        texts: the reasons.
+        keys: int64[n], ascending: indices of leaves, packed positions (`pack_positions`) or numbers of models.
+        reason: int32[n], for each key the position of its reason in `texts`.
+        texts: the different reasons.
     """
 
     keys: Int64
@@ -55,14 +55,14 @@ class UncountedKeys:
 
     @classmethod
     def build(cls, reasons: Mapping[int, str]) -> UncountedKeys:
-        """Return keys with their reasons."""
+        """Build the table from the reason of each key."""
         texts = tuple(dict.fromkeys(reasons.values()))
         number = {text: at for at, text in enumerate(texts)}
         keys = np.array(sorted(reasons), dtype=np.int64)
         return cls(keys, np.array([number[reasons[key]] for key in keys.tolist()], dtype=np.int32), texts)
 
     def find(self, keys: Int64) -> Int32:
-        """Return for each key the position of its reason in `texts`, −1 for a key that is not listed."""
+        """Return the position in `texts` of the reason of each key, −1 for a key that is not in the table."""
         if not len(self.keys):
             return np.full(len(keys), -1, dtype=np.int32)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -71,13 +71,13 @@ class UncountedKeys:
 
 @dataclass(frozen=True, slots=True)
 class CountingRules:
-    """What decides whether a vote counts.
+    """The rules that decide whether a vote counts.
 
     Attributes:
-        by_leaf: `retracted` and `excluded` are keyed by leaf, otherwise by packed position.
-        retracted, excluded: votes that do not count.
-        rules: name of each rule of the method → its bit in a vote's flags.
-        unregistered: models that the registry does not know, keyed by their numbers.
+        by_leaf: whether the keys of `retracted` and `excluded` are indices of leaves; otherwise packed positions.
+        retracted, excluded: votes that do not count, with reasons.
+        rules: the bit of each rule of the method in a vote's flags, by name of the rule.
+        unregistered: numbers of models that the registry does not know, with reasons.
         fates: fates of the votes that count.
     """
 
@@ -89,12 +89,12 @@ class CountingRules:
     fates: tuple[int, ...] = COUNTED
 
     def reasons(self, part: int, batch: pa.RecordBatch, leaves: Int64) -> pa.StringArray:
-        """Return for each vote why it does not count, null if it counts.
+        """Return why each vote does not count, null for a vote that counts.
 
         Args:
-            part: partition of the votes.
-            batch: votes with the columns of `arrow_reader.VOTE_SCHEMA`.
-            leaves: the leaf of each vote, or NO_LEAF.
+            part: the store's number of the partition of the votes.
+            batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
+            leaves: int64[n], index of the leaf of each vote, or NO_LEAF.
         """
         keys = leaves if self.by_leaf else pack_positions(part, to_numpy(batch, "offset"))
         texts: list[str] = []
@@ -117,12 +117,20 @@ class CountingRules:
 
 
 def pack_positions(part: int, offsets: Int64) -> Int64:
-    """Return positions of one partition as one number each."""
+    """Return positions of votes as one number each, int64[n], which sorts by offset.
+
+    Args:
+        part: the store's number of the partition of all votes.
+        offsets: int64[n].
+    """
     return part * _OFFSETS + offsets
 
 
 def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRange]:
-    """Return the ranges of votes among the first `log_size` leaves, in the order of the log; None: of the whole log."""
+    """Return the ranges of votes among the first `log_size` leaves, or in the whole log if it is None.
+
+    The ranges are in the order of the log.
+    """
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, r.first_offset, r.next_offset, r.first_leaf)
@@ -135,7 +143,7 @@ def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRang
 
 
 def unsealed_ranges(connection: Connection) -> list[VoteRange]:
-    """Return the offsets of committed votes that no seal has taken yet."""
+    """Return the ranges of committed votes that are not sealed yet."""
     p = schema.partition.c
     query = sa.select(p.partition_no, p.sealed_offset, p.next_offset).order_by(p.partition_no)
     rows = connection.execute(query.where(p.next_offset > p.sealed_offset))

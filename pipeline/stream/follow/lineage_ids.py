@@ -21,7 +21,7 @@ class LineMapping(Protocol):
         """Return the event in a line, None if the line contains no event. `ids` derives a missing vote id."""
 
     def count(self, line: bytes, ids: VoteIds) -> None:
-        """Count a line that was read before in `ids`, so that identical lines after it get other ids."""
+        """Add a line that was read earlier to the counts of `ids`, so that later identical lines get other ids."""
 
 
 class LineageIds:
