@@ -12,6 +12,7 @@ from pipeline.cli.app import err
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.line_events import LineEvents
+from pipeline.formats.record_reader import RecordCheck
 from pipeline.metrics import FollowMetrics
 from pipeline.metrics_server import serve
 from pipeline.open_store import now, publish_folder
@@ -49,6 +50,37 @@ class FollowPlan:
     metrics_host: str = "127.0.0.1"
 
 
+@dataclass(frozen=True)
+class TextReading:
+    """How the text of records is read.
+
+    Attributes:
+        check: returns what the text says; None to leave text unread.
+        flush: makes durable what the next run must know of it.
+        close: ends the reading.
+        notes: sentences for people.
+    """
+
+    check: RecordCheck | None = None
+    flush: Callable[[], None] = lambda: None
+    close: Callable[[], None] = lambda: None
+    notes: tuple[str, ...] = ()
+
+
+def text_reading(folder: Path, key: bytes, registry: Path | None) -> TextReading:
+    """Return the reading of text, which remembers prompts in a folder.
+
+    Raises:
+        BadRecord: a line of the registry file is no event.
+    """
+    from pipeline.stream.near_prompts import NearPrompts  # noqa: PLC0415  # imports scipy, which takes a second
+    from pipeline.stream.text_checks import TextChecks  # noqa: PLC0415
+
+    prompts = NearPrompts(key, folder)
+    shared = f"another process has the prompts of {folder}: near copies of its new prompts are not found"
+    return TextReading(TextChecks(prompts, registry), prompts.flush, prompts.close, (shared,) if prompts.shared else ())
+
+
 def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]) -> None:
     """Check that the options of --follow are used together with --follow and without files.
 
@@ -78,6 +110,7 @@ def follow_logs(
     connect: Callable[[], RecordProducer],
     preparer: RecordPreparer,
     mapping: ColumnMapping,
+    checks: TextReading,
 ) -> dict[str, Any]:
     """Follow logs until a signal or, with `until_end`, until everything is sent.
 
@@ -87,6 +120,7 @@ def follow_logs(
         connect: connects to Kafka and returns a producer.
         preparer: converts records for publication.
         mapping: names of columns and outcomes that the user gave.
+        checks: reads the text of records.
 
     Returns:
         The counts that `publish --json` prints.
@@ -97,8 +131,8 @@ def follow_logs(
     positions = PositionFile(state_folder(plan.state, plan.store) / f"follow-{name}.json", follows, to)
     metrics = FollowMetrics()
     follower = LogFollower(
-        partial(LogTracker, listed, LineEvents(mapping), positions),
-        connect, preparer, _report, plan.pace, metrics,
+        partial(LogTracker, listed, LineEvents(mapping, checks.check), positions),
+        connect, preparer, _report, plan.pace, metrics, checks.flush,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: follower.stop())

@@ -10,7 +10,7 @@ from rich.progress import Progress, TaskID
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit_or_print, err, out
-from pipeline.cli.follow_logs import FollowPlan, follow_logs, require_follow
+from pipeline.cli.follow_logs import FollowPlan, TextReading, follow_logs, require_follow, state_folder, text_reading
 from pipeline.cli.ingest_notes import waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
 from pipeline.errors import BrokerRefused, Usage
@@ -28,6 +28,8 @@ from pipeline.stream.source.kafka_security import client_security
 from pipeline.stream.source.kafka_url import parse_kafka_url
 
 _STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STORE. INTEGRITY_VOTER_KEY goes before."
+_REGISTRY = "Registry events, JSON Lines: answers that tell their names leak an identity too."
+_NO_TEXT_CHECKS = "Leave conversations unread: no identity_leak, and no prompt_hash of prompts."
 _FOLLOW = "Follow a log of JSON Lines, or a folder of logs, as they grow and rotate; SIGTERM ends it cleanly."
 _PATTERN = f"With --follow FOLDER: the names of its logs. Default: {DEFAULT_PATTERN}"
 _UNTIL_END = "With --follow: stop when everything is sent that is there now."
@@ -51,6 +53,8 @@ def publish(
     store: Annotated[str | None, typer.Option(help=_STORE)] = None,
     raw_ids: Annotated[bool, typer.Option("--raw-ids", help="Send voter ids as they are.")] = False,
     show_key: Annotated[bool, typer.Option("--show-key", help=_SHOW_KEY)] = False,
+    registry_file: Annotated[Path | None, typer.Option("--registry", help=_REGISTRY)] = None,
+    no_text_checks: Annotated[bool, typer.Option("--no-text-checks", help=_NO_TEXT_CHECKS)] = False,
     follow: Annotated[Path | None, typer.Option("--follow", help=_FOLLOW)] = None,
     pattern: Annotated[str, typer.Option("--pattern", help=_PATTERN)] = "",
     until_end: Annotated[bool, typer.Option("--until-end", help=_UNTIL_END)] = False,
@@ -92,13 +96,21 @@ def publish(
     plan = FollowPlan(follow or Path(), pattern, state, url, pace, until_end, metrics_port, metrics_host)
     problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
     _tell(problems, bootstrap, only_topics=not (files or follow))
-    notes: list[str] = []
-    if follow:
-        connect = partial(RecordProducer, bootstrap, name, options, security)
-        counts = follow_logs(plan, f"{bootstrap}/{name}", connect, preparer, mapping)
-    else:
-        sender = partial(publish_file, bootstrap=bootstrap, topic=name, settings=options, mapping=mapping)
-        counts, notes = _publish_files(files, partial(sender, preparer=preparer, security=security), as_json)
+    reading = TextReading()
+    if (files or follow) and not no_text_checks:
+        reading = text_reading(state_folder(state, url), key, registry_file)
+    notes = list(reading.notes)
+    try:
+        if follow:
+            connect = partial(RecordProducer, bootstrap, name, options, security)
+            counts = follow_logs(plan, f"{bootstrap}/{name}", connect, preparer, mapping, reading)
+        else:
+            sender = partial(publish_file, bootstrap=bootstrap, topic=name, settings=options, mapping=mapping)
+            sender = partial(sender, preparer=preparer, security=security, check=reading.check)
+            counts, more = _publish_files(files, sender, as_json)
+            notes += more
+    finally:
+        reading.close()
     result = {
         "voter_ids": "raw" if raw_ids else "pseudonyms",
         "signed": signer is not None,

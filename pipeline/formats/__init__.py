@@ -15,6 +15,9 @@ Modules:
     line_events       lines of a log that grows → vote events
     vote_ids          the ids of votes that have none
     record_text       the texts of a battle: the question and the answers
+    plain_words       text without case, width, spaces and punctuation
+    identity_table    the names of providers and families of models
+    identity_leaks    answers that tell which model speaks
     record_reader     every record of a battle file as one vote event in bytes
     battle_records    a battle file as columns, record by record
     piece_reader      pieces of columns of a battle file

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.events.strict_checks import MAX_BYTES, parse_strictly
 from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats.battle_file import (
     OWN,
@@ -30,7 +30,9 @@ from pipeline.formats.cell_values import is_absent, whole_value
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_mapping import SKIPPED, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
-from pipeline.formats.vote_ids import CHECKED, VoteIds
+from pipeline.formats.vote_ids import CHECKED, CheckedFields, VoteIds
+
+_TEXT_KEYS = tuple(f'"{name}"'.encode() for name in sorted(TEXT_COLUMNS))
 
 RecordCheck = Callable[[Record, Fields], Fields]
 """Returns the fields that text checks add to a mapped record."""
@@ -106,12 +108,12 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
     alone.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
-        return raw
+        return raw if check is None else _checked_own(raw, check)
     record = decoded(raw)
     if not isinstance(record, dict):
         return raw
     if "schema" in record:
-        return record if isinstance(record["schema"], int) else raw
+        return _checked(record, record, check) if isinstance(record["schema"], int) else raw
     mapped = _checked(_event(read(record), record), record, check)
     try:
         encode_event(mapped)
@@ -131,7 +133,21 @@ def _checked(mapped: Fields, record: Record, check: RecordCheck | None) -> Field
     """Return a mapped record with the fields that its text decides."""
     if check is None or mapped is SKIPPED or not TEXT_COLUMNS & record.keys():
         return mapped
-    return {**mapped, CHECKED: check(record, mapped)}
+    return {**mapped, CHECKED: CheckedFields(check(record, mapped))}
+
+
+def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
+    """Return one of our own events with the fields that its text decides."""
+    if not any(name in raw for name in _TEXT_KEYS):
+        return raw
+    try:
+        record = parse_strictly(raw)
+        if not isinstance(record, dict):
+            return raw
+        stated = {name: value for name, value in record.items() if value is not None}
+        return encode_event({**record, **check(record, stated), **stated})
+    except (ValueError, RecursionError):
+        return raw  # the decoder says what is wrong with it
 
 
 def identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ TEXT_COLUMNS = frozenset(
 )
 """The columns whose text is read."""
 
+_MOST_DEPTH = 4
 _ANSWERS = frozenset({"assistant", "model", "bot", "gpt", "ai"})
 _QUESTIONS = frozenset({"user", "human", "prompter"})
 
@@ -109,12 +110,13 @@ def _texts(value: Any) -> list[str]:
     return [text] if text else []
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, depth: int = 0) -> str:
     """Return the text of a message: a text, parts of which some are texts, or a text with its pictures."""
     if isinstance(value, str):
         return value
-    if is_absent(value):
+    if is_absent(value) or depth > _MOST_DEPTH:
         return ""
     if isinstance(value, Mapping):
-        return _text(value.get("text", value.get("content", "")))
-    return " ".join(filter(None, map(_text, value))) if isinstance(value, list | tuple) else ""
+        return _text(value.get("text", value.get("content", "")), depth + 1)
+    parts = [_text(one, depth + 1) for one in value] if isinstance(value, list | tuple) else []
+    return " ".join(filter(None, parts))

@@ -14,8 +14,13 @@ from pipeline.events.vote import derive_vote_id, encode_event
 from pipeline.formats.battle_format import CODE, Fields
 from pipeline.formats.row_mapping import WITHOUT_OUTCOME
 
-CHECKED = "checked"
+CHECKED = "\0text checks"
 """Key of the fields that text checks add to a mapped record."""
+
+
+class CheckedFields(Fields):
+    """Fields that text checks add; no record can contain them."""
+
 
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
 _MAX_TEXT = 300
@@ -48,8 +53,9 @@ class VoteIds:
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         if "vote_id" not in event:
             event["vote_id"] = self._derive(event)
-        for name, value in fields.get(CHECKED, {}).items():
-            event.setdefault(name, value)
+        added = fields.get(CHECKED)
+        if isinstance(added, CheckedFields):
+            event = added | event
         raw = encode_event(event)
         return raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
 

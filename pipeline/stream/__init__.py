@@ -24,6 +24,9 @@ halt.py               detects a replaced log; the alert of a halted worker
 gc_tuning.py          garbage collector thresholds of a worker
 registry_reader.py    the registry topic → store
 window_monitor.py     closes windows and runs the window detectors
+text_checks.py        what the text of a battle says when it is published
+near_prompts.py       one hash for copies and near copies of a prompt
+durable_file.py       replaces a small file at once
 kafka_publisher.py    files → topics
 follow/               logs that grow → topics
 record_preparation.py what a record says on a topic: no raw voter id; a signature

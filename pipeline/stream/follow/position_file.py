@@ -4,11 +4,11 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from pipeline.errors import BadInput, Unavailable
+from pipeline.stream.durable_file import write_durably
 from pipeline.stream.follow.log_position import LogPosition
 
 _VERSION = 1
@@ -75,23 +75,3 @@ class PositionFile:
     def close(self) -> None:
         """Release the lock."""
         os.close(self._lock)
-
-
-def write_durably(path: Path, data: Any) -> None:
-    """Replace a file atomically, and flush it to the disk. Only its owner can read it.
-
-    Args:
-        path: path of the file.
-        data: bytes of the new content.
-    """
-    draft = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

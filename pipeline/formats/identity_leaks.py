@@ -1,0 +1,115 @@
+"""Finds answers that tell which model speaks, which would make a vote a vote on a name.
+
+An answer leaks an identity if it contains
+
+1. the name of its own model, or the beginning of that name with a number ("GPT-4" of gpt-4-0314), or the name of its
+   provider or family, unless that is an ordinary word too; or
+2. words about itself that end in any known name: "I am Gemini", "as an AI developed by OpenAI". The name need not be
+   the true one: the voter cannot know that.
+
+Text is compared by plain words, exactly.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from pipeline.formats.identity_table import IdentityTable
+from pipeline.formats.plain_words import plain_words
+
+# Words of `between` between the words about itself and the name; a sign of Han is a word.
+_MOST_BETWEEN = 18
+_LONGEST_BEFORE = 8
+_SENTENCES = re.compile(r"[.!?…]+\s+|[。！？\n]+")
+_ARTICLES = ("a", "an")
+# After an ordinary word with an article these say that a model is meant: "I am a Gemini model".
+_MODEL_WORDS = frozenset({"model", "ai", "assistant", "language", "chatbot", "llm"})
+_NOTHING = re.compile(r"(?!)")
+
+
+class IdentityLeaks:
+    """Decides whether the answers of a battle leak an identity."""
+
+    def __init__(self, table: IdentityTable) -> None:
+        self._table = table
+        self._common = table.common()
+        self._names = table.names()
+        self._before: dict[str, list[list[str]]] = {}
+        for phrase in table.before:
+            words = phrase.split()
+            self._before.setdefault(words[-1], []).append(words)
+        self._own = lru_cache(maxsize=10_000)(self._own_names)
+        self._known = lru_cache(maxsize=10_000)(self._known_names)
+
+    def leaks(self, models: Sequence[str], answers: Sequence[Iterable[str]]) -> bool:
+        """Return whether any answer leaks an identity.
+
+        Args:
+            models: the names of both models.
+            answers: the answers of both, in the same order.
+        """
+        known = self._known(tuple(models))
+        return any(
+            self._leaks(answer, self._own(model), known)
+            for model, texts in zip(models, answers, strict=True)
+            for answer in texts
+        )
+
+    def _leaks(self, answer: str, own: re.Pattern[str], known: tuple[re.Pattern[str], frozenset[str]]) -> bool:
+        words = plain_words(answer)
+        if own.search(words):
+            return True
+        pattern, first_words = known
+        if first_words.isdisjoint(words.split()):
+            return False
+        return any(self._speaks_of_itself(plain_words(one), pattern) for one in _SENTENCES.split(answer))
+
+    def _speaks_of_itself(self, words: str, names: re.Pattern[str]) -> bool:
+        for found in names.finditer(words):
+            before, after = words[: found.start()].split(), words[found.end() :]
+            if any(after.startswith(f" {phrase} ") for phrase in self._table.after):
+                return True
+            if found[0] in self._common and before[-1:] and before[-1] in _ARTICLES:
+                following = after.split(maxsplit=1)[:1]
+                if not following or following[0] not in _MODEL_WORDS:
+                    continue  # "I am a Gemini": a sign of the zodiac
+            if self._ends_about_itself(before):
+                return True
+        return False
+
+    def _ends_about_itself(self, words: list[str]) -> bool:
+        """Return whether words end in words about oneself, with nothing but words of `between` after these."""
+        words = words[-_MOST_BETWEEN - _LONGEST_BEFORE :]
+        for end in range(len(words), max(0, len(words) - _MOST_BETWEEN), -1):
+            last = words[end - 1]
+            if any(words[max(0, end - len(phrase)) : end] == phrase for phrase in self._before.get(last, ())):
+                return True
+            if last not in self._table.between:
+                return False
+        return False
+
+    def _own_names(self, model: str) -> re.Pattern[str]:
+        """Return the pattern of the names that tell a model wherever they stand in its answer."""
+        parts = plain_words(model).split()
+        names = {name for one in self._table.of_model(model) for name in one.names - one.common}
+        if len(parts) > 1 and len(parts[0]) > 1:
+            names.add(" ".join(parts))
+            names |= {" ".join(parts[:n]) for n in range(2, len(parts)) if _has_digit(parts[:n])}
+        return _pattern(names)
+
+    def _known_names(self, models: tuple[str, ...]) -> tuple[re.Pattern[str], frozenset[str]]:
+        """Return the pattern of all names that are known in a battle, and the words with which they begin."""
+        names = self._names | {words for model in models if (words := plain_words(model).strip())}
+        first = {name.split()[0] for name in names} | {"".join(name.split()) for name in names}
+        return _pattern(names), frozenset(first)
+
+
+def _has_digit(parts: Iterable[str]) -> bool:
+    return any(char.isdigit() for part in parts for char in part)
+
+
+def _pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern of whole words; a name is found with and without the spaces in it."""
+    longest = sorted(names, key=lambda name: (-len(name), name))
+    spelled = "|".join(" ?".join(map(re.escape, name.split())) for name in longest)
+    return re.compile(f"(?<= )(?:{spelled})(?= )") if spelled else _NOTHING

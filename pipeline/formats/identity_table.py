@@ -1,0 +1,101 @@
+"""The table of providers and families of models, and of the words by which an answer speaks of itself."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from pipeline.errors import BadInput
+from pipeline.formats.plain_words import plain_words
+
+_LETTER_THEN_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One provider with its families, by plain words.
+
+    Attributes:
+        names: all names.
+        common: those that are ordinary words too.
+    """
+
+    names: frozenset[str]
+    common: frozenset[str]
+
+
+@dataclass(frozen=True)
+class IdentityTable:
+    """What is known of names.
+
+    Attributes:
+        identities: providers with their families.
+        before: words about oneself that stand before a name.
+        after: words about oneself that stand after a name.
+        between: words that may stand between `before` and the name.
+        registered: model → its provider and family in the registry, by plain words.
+    """
+
+    identities: tuple[Identity, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    between: frozenset[str]
+    registered: Mapping[str, frozenset[str]]
+
+    def of_model(self, model: str) -> list[Identity]:
+        """Return the identities whose names are in the name of a model, and the one that the registry states."""
+        words = plain_words(model), plain_words(_LETTER_THEN_DIGIT.sub(" ", model))
+        found = [
+            one for one in self.identities if any(f" {name} " in spelled for name in one.names for spelled in words)
+        ]
+        if model in self.registered:
+            names = self.registered[model]
+            found.append(Identity(names, frozenset(name for name in names if " " not in name)))
+        return found
+
+    def names(self) -> frozenset[str]:
+        """Return all names."""
+        registered = (name for names in self.registered.values() for name in names)
+        return frozenset(name for one in self.identities for name in one.names) | frozenset(registered)
+
+    def common(self) -> frozenset[str]:
+        """Return the names that are ordinary words too."""
+        return frozenset(name for one in self.identities for name in one.common)
+
+
+def load_identities(registered: Iterable[tuple[str, Sequence[str]]] = ()) -> IdentityTable:
+    """Return the shipped table.
+
+    Args:
+        registered: models of a registry, each with the names of its provider and its family.
+    """
+    shipped = files("pipeline").joinpath("data/identities.toml")
+    return parse_identities(shipped.read_text(encoding="utf-8"), "identities.toml", registered)
+
+
+def parse_identities(text: str, source: str, registered: Iterable[tuple[str, Sequence[str]]] = ()) -> IdentityTable:
+    """Parse a table.
+
+    Raises:
+        BadInput: not TOML, or not such a table; names the source.
+    """
+    try:
+        document = tomllib.loads(text)
+        itself = document["self"]
+        return IdentityTable(
+            identities=tuple(
+                Identity(frozenset(_plain([*one["provider"], *one["family"]])), frozenset(_plain(one["common"])))
+                for one in document["identity"]
+            ),
+            before=tuple(_plain(itself["before"])),
+            after=tuple(_plain(itself["after"])),
+            between=frozenset(word for text in _plain(itself["between"]) for word in text.split()),
+            registered={model: frozenset(_plain(names)) for model, names in registered},
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{source}: expected [[identity]] with provider, family, common, and [self]: {error}") from None
+
+
+def _plain(names: Iterable[str]) -> Iterator[str]:
+    return (words for name in names if (words := plain_words(name).strip()))

@@ -1,0 +1,175 @@
+"""Gives copies and near copies of a prompt one hash: that of the first of them.
+
+A hash is of the prompt without case, spaces and punctuation. Near copies are found by MinHash over runs of characters,
+in any language. What is remembered is a hash and a signature of each recent prompt, never its text; with a key neither
+can be guessed from a list of prompts. Signatures are kept in a file, so that the next run finds the same copies.
+
+Law: a prompt that was hashed before `flush` has the same hash when it is hashed again after a crash.
+"""
+
+import fcntl
+import hashlib
+import hmac
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from datasketch import MinHash, MinHashLSH
+
+from pipeline.formats.plain_words import plain_prompt
+from pipeline.stream.durable_file import write_durably
+
+LIMIT = 20_000
+"""Prompts that are remembered; about 90 MB."""
+
+SIMILAR = 0.8
+"""Least estimated share of common runs of characters of two near copies."""
+
+# Characters of a run; a script without spaces says as much with fewer.
+_RUN, _SHORT_RUN = 5, 3
+_LETTERS_A_SPACE = 12
+# A prompt of fewer runs than this many in a row has no near copies: one other word changes most of its runs.
+_LEAST_RUNS = 6
+_MOST_TEXT = 8_000
+_PERMUTATIONS = 64
+_BANDS, _ROWS = 8, 8  # finds 99% of pairs with 90% in common, and 5% of pairs with half
+_DIGEST = 32
+_RECORD = _DIGEST + 4 * _PERMUTATIONS
+_FACTORS = np.array([pow(1_000_003, n, 1 << 64) for n in range(_RUN)], dtype=np.uint64)
+
+Signature = npt.NDArray[np.uint32]
+
+
+def _run(text: str) -> int:
+    """Return the number of characters that are compared at once."""
+    return _RUN if text.count(" ") * _LETTERS_A_SPACE >= len(text) else _SHORT_RUN
+
+
+class NearPrompts:
+    """Hashes prompts.
+
+    Attributes:
+        shared: whether another process has the file, so that nothing is added to it.
+    """
+
+    def __init__(self, key: bytes, folder: Path | None = None, limit: int = LIMIT) -> None:
+        """Take what earlier runs remember.
+
+        Args:
+            key: key of the hashes; without one they are plain SHA-256.
+            folder: where signatures are kept; None to remember them in this process only.
+            limit: number of prompts that are remembered; 0 to find exact copies only.
+        """
+        self._key, self._limit = key, limit
+        seed = self._digest(b"signatures of prompts")
+        self._empty = MinHash(_PERMUTATIONS, int.from_bytes(seed[:4], "big"), hashfunc=int, scheme="affine32")
+        self._index = MinHashLSH(num_perm=_PERMUTATIONS, params=(_BANDS, _ROWS))
+        self._signatures: OrderedDict[bytes, Signature] = OrderedDict()
+        self._order: dict[bytes, int] = {}
+        self._count = 0
+        self._new, self._kept = bytearray(), 0
+        self._file: int | None = None
+        self.shared = False
+        self._path = folder / f"prompts-{seed[4:12].hex()}.bin" if folder is not None and limit else None
+        if self._path is not None and self._path.exists():
+            self._open(self._path)
+
+    def hash(self, prompt: str) -> str:
+        """Return the hash of a prompt, or of the first prompt of which it is a near copy; 64 hexadecimal digits."""
+        text = plain_prompt(prompt)
+        digest = self._digest(text.encode("utf-8", "surrogatepass"))
+        if not self._limit or len(text) < _LEAST_RUNS * _run(text) or digest in self._signatures:
+            return digest.hex()
+        sketch = self._sketch(text)
+        first = self._first_copy(sketch)
+        if first is not None:
+            return first.hex()
+        self._remember(digest, sketch)
+        self._new += digest + np.asarray(sketch.hashvalues, "<u4").tobytes()
+        return digest.hex()
+
+    def flush(self) -> None:
+        """Write what is new to the file; it survives a power failure when this returns."""
+        if self._new and self._path is not None and self._file is None and not self.shared:
+            self._open(self._path)
+        if self._file is None or not self._new:
+            self._new.clear()
+            return
+        os.write(self._file, self._new)
+        os.fsync(self._file)
+        self._kept += len(self._new) // _RECORD
+        self._new.clear()
+        if self._kept > 2 * self._limit:
+            self._compact()
+
+    def close(self) -> None:
+        """Write what is new and release the file."""
+        self.flush()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _digest(self, data: bytes) -> bytes:
+        if self._key:
+            return hmac.digest(self._key, b"prompt\0" + data, "sha256")
+        return hashlib.sha256(b"prompt\0" + data).digest()
+
+    def _sketch(self, text: str) -> Any:
+        codes = np.frombuffer(text[:_MOST_TEXT].encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+        run = _run(text)
+        runs = np.lib.stride_tricks.sliding_window_view(codes, run) @ _FACTORS[:run]
+        sketch = self._empty.copy()
+        sketch.update_batch(np.unique(runs >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
+        return sketch
+
+    def _first_copy(self, sketch: Any) -> bytes | None:
+        """Return the digest of the oldest remembered prompt that is a near copy."""
+        least = SIMILAR * _PERMUTATIONS
+        similar = (
+            one
+            for one in self._index.query(sketch)
+            if np.count_nonzero(self._signatures[one] == sketch.hashvalues) >= least
+        )
+        return min(similar, key=self._order.__getitem__, default=None)
+
+    def _remember(self, digest: bytes, sketch: Any) -> None:
+        if digest in self._signatures:
+            return
+        self._count += 1
+        self._signatures[digest], self._order[digest] = np.asarray(sketch.hashvalues, dtype=np.uint32), self._count
+        self._index.insert(digest, sketch, check_duplication=False)
+        while len(self._signatures) > self._limit:
+            oldest, _ = self._signatures.popitem(last=False)
+            del self._order[oldest]
+            self._index.remove(oldest)
+
+    def _open(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        data = path.read_bytes()
+        for at in range(0, len(data) - _RECORD + 1, _RECORD)[-self._limit :]:
+            values = np.frombuffer(data, dtype="<u4", count=_PERMUTATIONS, offset=at + _DIGEST).astype(np.uint32)
+            sketch = MinHash(hashvalues=values, permutations=self._empty.permutations, hashfunc=int, scheme="affine32")
+            self._remember(data[at : at + _DIGEST], sketch)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            self.shared = True
+            return
+        self._file, self._kept = file, len(data) // _RECORD
+        if len(data) % _RECORD:  # a crash cut the last record
+            os.ftruncate(file, self._kept * _RECORD)
+
+    def _compact(self) -> None:
+        """Replace the file by one with the prompts that are remembered."""
+        data = b"".join(digest + values.astype("<u4").tobytes() for digest, values in self._signatures.items())
+        assert self._path is not None and self._file is not None  # noqa: S101  # the caller has checked it
+        write_durably(self._path, data)
+        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(self._file)
+        self._file, self._kept = file, len(self._signatures)

@@ -1,0 +1,68 @@
+"""Reads the text of a battle when it is published: does an answer tell its model, and which prompt was it?
+
+Nothing of the text is kept or sent: only the flag `identity_leak` and the hash of the prompt.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import BadRecord
+from pipeline.events.decode import decode_registry
+from pipeline.events.registry_events import Released, Renamed, Submitted
+from pipeline.formats.battle_format import Fields, Record
+from pipeline.formats.identity_leaks import IdentityLeaks
+from pipeline.formats.identity_table import load_identities
+from pipeline.formats.json_pieces import read_lines
+from pipeline.formats.record_text import battle_text
+from pipeline.stream.near_prompts import NearPrompts
+
+
+class TextChecks:
+    """Returns what the text of a record says; a `RecordCheck`."""
+
+    def __init__(self, prompts: NearPrompts, registry: Path | None = None) -> None:
+        """Create the checks.
+
+        Args:
+            prompts: hashes prompts.
+            registry: a file of registry events, whose names of models, providers and families are found too.
+
+        Raises:
+            BadRecord: a line of the registry file is no event.
+        """
+        self._prompts = prompts
+        self._leaks = IdentityLeaks(load_identities(registered_names(registry) if registry else ()))
+
+    def __call__(self, record: Record, fields: Fields) -> Fields:
+        """Return `identity_leak` if the record has answers, and `prompt_hash` if it has a prompt and states none."""
+        text, found = battle_text(record), Fields()
+        if any(text.answers):
+            models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]
+            found["identity_leak"] = self._leaks.leaks(models, text.answers)
+        if text.prompt and not fields.get("prompt_hash"):
+            found["prompt_hash"] = self._prompts.hash(text.prompt)
+        return found
+
+
+def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield each model of a registry file (JSON Lines) with the names of its provider and family.
+
+    Raises:
+        BadRecord: a line that is no registry event; names the line.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    with path.open("rb") as lines:
+        for position, line in enumerate(read_lines(lines)):
+            if not line.strip():
+                continue
+            found, _, rejects = decode_registry([line])
+            for reject in rejects:
+                raise BadRecord(path.name, position, reject.reason, reject.detail)
+            event = found[0]
+            if isinstance(event, Submitted):
+                names[event.model] = tuple(filter(None, (event.provider, event.family)))
+            elif isinstance(event, Renamed):
+                names[event.to] = names.get(event.model, ())
+            elif isinstance(event, Released) and event.as_:
+                names.setdefault(event.as_, names.get(event.model, ()))
+    yield from names.items()

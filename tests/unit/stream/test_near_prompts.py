@@ -1,0 +1,87 @@
+"""Copies and near copies of a prompt have one hash, also in the next run and after a crash; no text is kept."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pipeline.stream.near_prompts import NearPrompts
+
+KEY = bytes(32)
+LONG = "Write a short poem about the sea in autumn, with four lines and a rhyme at the end of each line."
+NEAR = LONG.replace("short", "brief").upper()
+FAR = "Explain the difference between a stack and a queue to a student of the first year, with examples."
+CHINESE = "请用四行写一首关于秋天大海的短诗，每行末尾都要押韵，并且解释每一行的意思和它所表达的感情以及背景。"
+
+
+def test_case_spaces_and_punctuation_make_no_other_prompt() -> None:
+    prompts = NearPrompts(KEY)
+    assert prompts.hash("What is 2+2?") == prompts.hash("  what IS 2+2 ") == prompts.hash("Ｗｈａｔ is 2+2!")
+    assert prompts.hash("What is 2+2?") != prompts.hash("What is 2+3?")
+    assert NearPrompts(bytes(range(32))).hash("What is 2+2?") != prompts.hash("What is 2+2?")
+    assert len(NearPrompts(b"").hash("What is 2+2?")) == 64
+
+
+@pytest.mark.parametrize("prompt", [NEAR, f"{LONG} Please!", LONG[:-10]])
+def test_a_near_copy_has_the_hash_of_the_first(prompt: str) -> None:
+    prompts = NearPrompts(KEY)
+    first = prompts.hash(LONG)
+    assert prompts.hash(FAR) != first
+    assert prompts.hash(prompt) == first
+    assert NearPrompts(KEY).hash(prompt) != first  # the first of another run
+
+
+def test_near_copies_in_a_language_without_spaces() -> None:
+    prompts = NearPrompts(KEY)
+    assert prompts.hash(CHINESE) == prompts.hash(CHINESE.replace("短诗", "小诗"))
+
+
+def test_the_next_run_finds_the_copies_of_this_one(tmp_path: Path) -> None:
+    first = NearPrompts(KEY, tmp_path)
+    digest = first.hash(LONG)
+    first.close()
+    (path,) = tmp_path.iterdir()
+    assert b"poem" not in path.read_bytes().lower()
+    assert path.stat().st_mode & 0o077 == 0
+    assert NearPrompts(KEY, tmp_path).hash(NEAR) == digest
+    other = NearPrompts(bytes(range(32)), tmp_path)  # another key has a file of its own
+    assert other.hash(NEAR) != digest
+
+
+def test_a_record_that_a_crash_cut_is_forgotten(tmp_path: Path) -> None:
+    first = NearPrompts(KEY, tmp_path)
+    digest = first.hash(LONG)
+    first.hash(FAR)
+    first.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-7])
+    again = NearPrompts(KEY, tmp_path)
+    assert again.hash(NEAR) == digest
+    again.hash(CHINESE)
+    again.close()
+    assert NearPrompts(KEY, tmp_path).hash(CHINESE.replace("短诗", "小诗")) == again.hash(CHINESE)
+
+
+def test_a_second_process_reads_and_does_not_write(tmp_path: Path) -> None:
+    first = NearPrompts(KEY, tmp_path)
+    digest = first.hash(LONG)
+    first.flush()
+    second = NearPrompts(KEY, tmp_path)
+    assert second.shared
+    assert second.hash(NEAR) == digest
+    second.hash(FAR)
+    second.close()
+    first.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 288
+
+
+def test_memory_and_file_are_bounded(tmp_path: Path) -> None:
+    prompts = NearPrompts(KEY, tmp_path, limit=10)
+    made = [" ".join(sha256(f"{number} {word}".encode()).hexdigest()[:6] for word in range(30)) for number in range(45)]
+    digests = [prompts.hash(text) for text in made]
+    prompts.flush()
+    assert len(set(digests)) == 45
+    (path,) = tmp_path.iterdir()
+    assert path.stat().st_size == 10 * 288
+    prompts.close()
+    assert NearPrompts(KEY, tmp_path, limit=10).hash(made[44] + " more") == digests[44]
