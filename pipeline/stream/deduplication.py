@@ -18,9 +18,10 @@ from pipeline.scoring.signals import AlertSignal
 from pipeline.store.votes import file_readings, ingest
 from pipeline.vocabulary.arrays import Bool, Int64
 
-# Of `ingest.vote_bodies`: time, models and outcome; what an erasure empties, apart from the voter in front; what votes
-# that were stored by an earlier version do not state.
-_PUBLIC, _PRIVATE, _LATER = slice(1, 5), slice(5, 14), slice(11, None)
+# Of `ingest.vote_bodies`: time, models and outcome; what an erasure empties: voter, network, prompt, age of the
+# account, style, turn and session; what it empties of an old vote alone: language and categories; what votes that an
+# earlier version stored do not state.
+_PUBLIC, _PRIVATE, _LABELS, _LATER = slice(1, 5), (0, 7, 8, 9, 10, 11, 12), (5, 6, 13), slice(11, None)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
     Such a repeat gives no alert, which would link the id of the vote to its voter again.
     """
-    return not any(original[_PRIVATE]) and not original[0] and repeat[_PUBLIC] == original[_PUBLIC]
+    labels = all(original[at] in (0, repeat[at]) for at in _LABELS)
+    return not any(original[at] for at in _PRIVATE) and labels and repeat[_PUBLIC] == original[_PUBLIC]
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:

@@ -21,7 +21,7 @@ from pipeline.store.alerting import operators_log
 from pipeline.store.db import database_copy, key_files
 from pipeline.store.db.engine import read_key_check
 from pipeline.store.db.migrate import NEWEST
-from pipeline.store.log import manifests, seals
+from pipeline.store.log import manifests, sealed_labels, seals
 from pipeline.store.read import store_figures
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -79,6 +79,7 @@ def _describe(connection: Connection, store: Store) -> dict[str, Any]:
 def _named_files(connection: Connection) -> set[str]:
     """Return the SHA-256 of every file of the ledger that this database names."""
     named: set[str] = {one.sha256 for one in seals.segment_files(connection, seals.head(connection)[0])}
+    named |= {digest for _, digest in sealed_labels.files(connection, seals.head(connection)[0])}
     for one in manifests.read_all(connection):
         document = manifest.load(one.body)
         named |= set(document.files.values())  # its segments are those of the log

@@ -23,7 +23,15 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import erasure, excluded_votes, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
-from pipeline.store.log import leaf_index, manifests, reverification, sealed_counts, seals
+from pipeline.store.log import (
+    board_recount,
+    leaf_index,
+    manifests,
+    reverification,
+    sealed_boards,
+    sealed_counts,
+    seals,
+)
 from pipeline.store.log.manifests import SignedManifest
 
 # Half of the last published digit, and a little for conversion between points and logits.
@@ -43,6 +51,9 @@ def verify_ledger(url: str) -> dict[str, Any]:
         checked = reverification.reverify_log(connection, store.files)
         if not sealed_counts.total_matches_segments(connection):
             raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
+        if not sealed_boards.totals_match_segments(connection):
+            raise VerificationFailed("expected the stored totals of all boards to be sums of segments, got others")
+        board_recount.compare_counts(connection, store.files)
         published = snapshots.read_published(connection)
         stored = list(manifests.read_all(connection))
         if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:

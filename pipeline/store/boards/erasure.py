@@ -16,23 +16,22 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger.merkle import WIDTH
 from pipeline.store.boards import erased_traces, exclusion_list
 from pipeline.store.db import schema
-from pipeline.store.log import leaf_index
+from pipeline.store.log import leaf_index, sealed_labels
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.time import DAY
 
 _STAYS_EXCLUDED = "excluded before an erasure, and still"
 _ERASED_FIELDS = {
     "voter": 0,
-    "language": 0,
-    "category": 0,
     "network": 0,
     "prompt": 0,
     "voter_since": None,
     "style": None,
     "turn": 0,
     "session": 0,
-    "categories": 0,
 }
+# Of a vote that was sealed with labels these are public, and boards count by them; of an older one they are private.
+_LABELS = {"language": 0, "category": 0, "categories": 0}
 
 
 def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
@@ -87,9 +86,10 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
     leaves = leaf_index.find_leaves(connection, positions)
     v, b = schema.vote.c, schema.blind.c
     erased_traces.forget_votes(connection, leaves)
-    for part, offset in leaves:
+    labelled = sealed_labels.labelled_from(connection)
+    for (part, offset), leaf in leaves.items():
         erased_vote = sa.update(schema.vote).where(v.partition_no == part, v.offset == offset)
-        connection.execute(erased_vote.values(**_ERASED_FIELDS))
+        connection.execute(erased_vote.values(**_ERASED_FIELDS, **({} if leaf >= labelled else _LABELS)))
     for first, (blinds, row_leaves) in _blind_rows(connection, leaves.values()).items():
         erased = bytearray(blinds)
         for leaf in row_leaves:

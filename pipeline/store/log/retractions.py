@@ -35,6 +35,7 @@ class PendingRetraction:
         reason: why the vote is retracted.
         at: time of the retraction, microseconds since 1970 UTC.
         cell: (model_a, model_b, outcome, fate) of the vote.
+        position: where that vote is stored.
     """
 
     number: int
@@ -43,6 +44,7 @@ class PendingRetraction:
     reason: str
     at: int
     cell: Cell
+    position: VotePosition
 
 
 def retract(connection: Connection, position: VotePosition, vote_id: str, reason: str, name: str, now: int) -> int:
@@ -90,13 +92,14 @@ def read_pending(connection: Connection) -> list[PendingRetraction]:
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(
-            r.retraction_no, r.vote_id, r.retracts, r.reason, r.at, v.model_a, v.model_b, v.outcome, v.fate
+            r.retraction_no, r.vote_id, r.retracts, r.reason, r.at, v.model_a, v.model_b, v.outcome, v.fate,
+            v.partition_no, v.offset,
         )
         .join(schema.vote, sa.and_(v.partition_no == r.partition_no, v.offset == r.offset))
         .where(r.leaf.is_(None))
         .order_by(r.retraction_no)
     )  # fmt: skip
-    return [PendingRetraction(*row[:5], tuple(row[5:])) for row in connection.execute(query)]
+    return [PendingRetraction(*row[:5], tuple(row[5:9]), (row[9], row[10])) for row in connection.execute(query)]
 
 
 def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction], first: int) -> None:

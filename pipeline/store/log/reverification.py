@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted, VerificationFailed
-from pipeline.ledger import leaf_encoding, segment
+from pipeline.ledger import leaf_encoding, leaf_labels, segment
 from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles, vote_leaves
+from pipeline.store.log import (
+    frequent_prompts,
+    leaf_index,
+    retractions,
+    sealed_counts,
+    sealed_labels,
+    sealed_styles,
+    vote_leaves,
+)
 from pipeline.store.votes.arrow_reader import read_batches
 from pipeline.vocabulary.arrays import Bool, Int64
 
@@ -64,6 +73,7 @@ def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
         if frontier.root().hex() != row.root or b"".join(frontier.edge) != bytes(row.edge):
             raise Refuted("root", where, f"expected root {row.root}, its votes give {frontier.root().hex()}")
         _compare_row(connection, row, rebuilt, where)
+        _compare_labels(connection, files, row, rebuilt, where)
         segments += 1
     _expect_no_vote_without_leaf(connection)
     return ReverifiedLog(segments, frontier.size, erased)
@@ -99,6 +109,7 @@ class _RebuiltSegment:
     Attributes:
         offsets: (partition, int64[n]) of each batch.
         erased: the number of erased votes.
+        labels: what the votes say beside their outcome.
         erased_positions: packed positions of the erased votes (`sealed_styles.pack_position`).
     """
 
@@ -107,6 +118,7 @@ class _RebuiltSegment:
     counts: sealed_counts.SealedCounts
     styled: list[npt.NDArray[np.void]]
     erased: int
+    labels: sealed_labels.LabelCollector
     erased_positions: list[int] = field(default_factory=list)
 
     @classmethod
@@ -116,7 +128,8 @@ class _RebuiltSegment:
         first = row.log_size - row.leaves
         blinds = _Blinds(connection, first, row.leaves)
         counter, hashes = sealed_counts.SegmentCounter(), []
-        rebuilt = cls(b"", [], counter.result(), [], 0)
+        labels = sealed_labels.LabelCollector(names.terms)
+        rebuilt = cls(b"", [], counter.result(), [], 0, labels)
         at = 0
         for part, batch in _votes(connection, row.segment_no):
             blind = blinds.take(len(batch))
@@ -131,6 +144,7 @@ class _RebuiltSegment:
             rebuilt.offsets.append((part, offsets))
             rebuilt.styled.append(sealed_styles.build_block(part, batch, late=sealed_styles.has_late(row.styles)))
             counter.add_votes(batch)
+            labels.add_votes(batch)
             at += len(batch)
         retracted = retractions.read_range(connection, first, row.log_size)
         if retracted:
@@ -228,6 +242,31 @@ def _compare_row(connection: Connection, row: Any, rebuilt: _RebuiltSegment, whe
         if one.first_leaf != at or not leaf_index.runs_match(packed, offsets, one.first_offset, one.next_offset):
             raise Refuted("place", where, f"its range of partition {one.partition_no} is not where its votes are")
         at += len(offsets)
+
+
+def _compare_labels(connection: Connection, files: LedgerFiles, row: Any, rebuilt: _RebuiltSegment, where: str) -> None:
+    """Compare the file of a segment's labels with what its votes and the decision about frequent prompts say."""
+    if row.boards is None:
+        return
+    frequent, at = [np.zeros(0, dtype=np.int64)], 0
+    for part, offsets in rebuilt.offsets:
+        marked = frequent_prompts.read_marked(connection, part, int(offsets[0]), int(offsets[-1]) + 1)
+        frequent.append(at + np.flatnonzero(np.isin(offsets, marked)))
+        at += len(offsets)
+    votes = rebuilt.labels.votes()
+    expected = votes.file(row.log_size - row.leaves, votes.rules(np.concatenate(frequent)))
+    stored = None if row.labels is None else files.get(row.labels)
+    if stored is not None and sha256(stored).hexdigest() != row.labels:
+        raise Refuted("labels", where, f"its file of labels does not have the SHA-256 {row.labels}")
+    if stored == expected:
+        return
+    # Another version of Arrow may have written other bytes of the same labels.
+    if stored is None or expected is None or not _plain(expected, row, where).equals(_plain(stored, row, where)):
+        raise Refuted("labels", where, "its labels are not those of its votes")
+
+
+def _plain(labels: bytes, row: Any, where: str) -> pa.Table:
+    return leaf_labels.read(labels, where, row.log_size - row.leaves, row.leaves).cast(leaf_labels.SCHEMA)
 
 
 def _expect_no_vote_without_leaf(connection: Connection) -> None:

@@ -4,7 +4,7 @@ A seal appends leaves to the log (RFC 6962): first the votes at offsets [sealed_
 in the order (partition, offset), then the pending retractions. Each root covers all earlier leaves, so no vote can be
 changed, added or removed later without a change of every later root.
 
-Laws: a lock allows one seal at a time. The file of a segment is written before the row that names it. This row is
+Laws: a lock allows one seal at a time. The files of a segment are written before the row that names them. This row is
 written in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing of a
 seal or the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
 """
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.compute import board_cells
 from pipeline.concurrency import short_switch_interval
 from pipeline.ledger import tiles
 from pipeline.ledger.canonical_json import Digest
@@ -23,7 +25,15 @@ from pipeline.ledger.manifest import SegmentFile
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles, vote_leaves
+from pipeline.store.log import (
+    frequent_prompts,
+    leaf_index,
+    retractions,
+    sealed_boards,
+    sealed_counts,
+    sealed_styles,
+    vote_leaves,
+)
 from pipeline.store.log.segment_builder import SegmentBuilder, SegmentRange
 
 _LOCK = 0x5EA1
@@ -76,7 +86,7 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
             if not more:
                 builder.add_retractions(retractions.read_pending(connection))
             if builder.size:
-                _insert_segment(connection, builder, frontier, now)
+                _insert_segment(connection, files, builder, frontier, now)
                 growth += builder.growth
     if frontier.size > before:
         for row in rows:
@@ -85,10 +95,13 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
     return SealResult(frontier.size, tuple(growth))
 
 
-def _insert_segment(connection: Connection, builder: SegmentBuilder, frontier: Frontier, now: int) -> None:
+def _insert_segment(
+    connection: Connection, files: LedgerFiles, builder: SegmentBuilder, frontier: Frontier, now: int
+) -> None:
     wait_for_file = builder.finish()
     # While the file is flushed: these 32 bytes a vote are most of what the database is to write.
     connection.execute(schema.blind.insert(), _blind_rows(builder))
+    boards, labels = _label(connection, builder, frontier.size)
     built = wait_for_file()
     row = {
         "log_size": frontier.size,
@@ -99,6 +112,8 @@ def _insert_segment(connection: Connection, builder: SegmentBuilder, frontier: F
         "counts": sealed_counts.pack(built.counts),
         "styles": sealed_styles.pack(builder.styled),
         "at": now,
+        "boards": board_cells.pack(boards),
+        "labels": None if labels is None else files.put(labels),
     }
     insert = schema.segment.insert().returning(schema.segment.c.segment_no)
     number = connection.execute(insert, row).scalar_one()
@@ -106,6 +121,32 @@ def _insert_segment(connection: Connection, builder: SegmentBuilder, frontier: F
         connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in builder.ranges])
     retractions.set_leaves(connection, builder.retractions, frontier.size - len(builder.retractions))
     sealed_counts.add_segment(connection, builder.first_leaf, frontier.size, built.counts)
+    sealed_boards.add_segment(connection, builder.first_leaf, frontier.size, boards)
+
+
+def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> tuple[board_cells.Boards, bytes | None]:
+    """Decide which votes are outside the samples of frequent prompts, and return the boards and the labels with that.
+
+    Returns:
+        The counts of the segment's boards, and the file of its labels, None without a label.
+    """
+    votes = builder.labelled_votes()
+    asked = np.flatnonzero(votes.counted & (votes.prompt != 0))
+    prompts, ids = votes.prompt[asked], votes.vote_id
+    chosen = frequent_prompts.decide(connection, prompts, lambda rows: ids.take(pa.array(asked[rows])), log_size)
+    frequent = asked[chosen]
+    if len(frequent):
+        offset = np.concatenate([offsets for one in builder.ranges for offsets in one.offsets])
+        partition = np.repeat(
+            [one.part for one in builder.ranges], [sum(map(len, one.offsets)) for one in builder.ranges]
+        )
+        frequent_prompts.mark(connection, partition[frequent], offset[frequent])
+    rules = votes.rules(frequent)
+    boards = votes.boards(rules)
+    if builder.retractions:
+        taken = sealed_boards.boards_of(connection, [one.position for one in builder.retractions])
+        board_cells.add(boards, taken, -1)
+    return boards, votes.file(builder.first_leaf, rules)
 
 
 def _blind_rows(builder: SegmentBuilder) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import retractions, sealed_styles, vote_leaves
 from pipeline.store.log.sealed_counts import SealedCounts, SegmentCounter
+from pipeline.store.log.sealed_labels import LabelCollector, LabelledVotes
 from pipeline.store.votes.arrow_reader import OffsetRange, read_prepared, to_numpy
 from pipeline.vocabulary.arrays import Int64
 
@@ -90,11 +91,12 @@ class SegmentBuilder:
         self.growth: list[tiles.LogGrowth] = []
         self.styled: list[npt.NDArray[np.void]] = []
         self._frontier, self._names = frontier, names
-        self._counter = SegmentCounter()
+        self._counter, self._labels = SegmentCounter(), LabelCollector(names.terms)
         self._draft = files.draft()
         self._file: segment.SegmentWriter | None = None
         self._thread = ThreadPoolExecutor(1)
         self._tasks: list[Future[None]] = []
+        self._labelled: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         """Return the builder."""
@@ -137,6 +139,12 @@ class SegmentBuilder:
         self._append(rows, bytes(WIDTH * len(pending)))
         self._tasks.append(self._thread.submit(self._counter.subtract, [one.cell for one in pending]))
 
+    def labelled_votes(self) -> LabelledVotes:
+        """Return the votes with what their labels are made of; waits for the thread, but not for the file."""
+        for task in self._labelled:
+            task.result()
+        return self._labels.votes()
+
     def finish(self) -> Callable[[], BuiltSegment]:
         """Start to complete and flush the file in a thread.
 
@@ -172,6 +180,7 @@ class SegmentBuilder:
         current = self.ranges[-1]
         current.offsets.append(to_numpy(batch, "offset"))
         self._tasks.append(self._thread.submit(self._counter.add_votes, batch))
+        self._labelled.append(self._thread.submit(self._labels.add_votes, batch))
         self._append(vote_leaves.build_leaves(batch, self._names, leaf_encoding.sha256_each(blinded)), blinds)
         self.styled.append(sealed_styles.build_block(current.part, batch))
 

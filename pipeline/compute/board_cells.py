@@ -1,0 +1,200 @@
+"""Counts of votes by board, as sorted arrays that can be added.
+
+A board is all votes, or those with one category or one language. A cell of a board is a pair of models, an outcome, a
+fate, and the rules that may leave its votes out. Models are numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.vote_flags import RULES
+
+# Bits of a cell packed into one number: 27 of each model, 2 of the outcome, 2 of the fate, 5 of the rules.
+_MODEL_A, _MODEL_B, _OUTCOME, _FATE = 36, 9, 7, 5
+# Votes that are expanded at a time: a vote has a row for each of its boards.
+_BLOCK = 131_072
+_HEADER = struct.Struct("<I")
+_CODEC = "zstd"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Label:
+    """A board: the kind "all" (without a text), "category" or "language", and the category or language."""
+
+    kind: str
+    text: str = ""
+
+
+ALL = Label("all")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """The votes of a board by cell.
+
+    Attributes:
+        key: int64[n], cells as `cell_keys` numbers them, ascending.
+        votes: int64[n], not 0; negative where more votes are taken away than are added.
+    """
+
+    key: Int64
+    votes: Int64
+
+    def rows(self) -> Int64:
+        """Return int64[n, 6]: model_a, model_b, outcome, fate, rules, votes."""
+        key, model = self.key, (1 << _MODEL_A - _MODEL_B) - 1
+        parts = (key >> _MODEL_A, key >> _MODEL_B & model, key >> _OUTCOME & 3, key >> _FATE & 3, key & RULES)
+        return np.column_stack([*parts, self.votes])
+
+    def plus(self, other: Cells, sign: int = 1) -> Cells:
+        """Return the sum with other votes, or the difference with the sign −1."""
+        if not len(self.key):
+            return Cells(other.key, sign * other.votes)
+        at = np.minimum(np.searchsorted(self.key, other.key), len(self.key) - 1)
+        known = self.key[at] == other.key
+        votes = self.votes.copy()
+        votes[at[known]] += sign * other.votes[known]
+        kept = votes != 0
+        key, votes = self.key[kept], votes[kept]
+        new = np.searchsorted(key, other.key[~known])
+        return Cells(np.insert(key, new, other.key[~known]), np.insert(votes, new, sign * other.votes[~known]))
+
+    def equals(self, other: Cells) -> bool:
+        """Return whether both have the same votes in every cell."""
+        return np.array_equal(self.key, other.key) and np.array_equal(self.votes, other.votes)
+
+
+Boards = dict[Label, Cells]
+NOTHING = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelCodes:
+    """Categories and languages of n votes.
+
+    Attributes:
+        lists: distinct lists of categories.
+        list_code: int64[n], the list of each vote.
+        languages: distinct languages.
+        language_code: int64[n], the language of each vote, −1 without one.
+    """
+
+    lists: Sequence[Sequence[str]]
+    list_code: Int64
+    languages: Sequence[str]
+    language_code: Int64
+
+
+def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules: Int64) -> Int64:
+    """Return the number of each vote's cell."""
+    key = model_a.astype(np.int64) << _MODEL_A | model_b.astype(np.int64) << _MODEL_B
+    return np.asarray(key | outcome.astype(np.int64) << _OUTCOME | fate.astype(np.int64) << _FATE | rules & RULES)
+
+
+def count(key: Int64, votes: Int64 | None = None) -> Cells:
+    """Return the votes by cell; `votes` are those behind each key, default one each."""
+    cells, group = np.unique(key, return_inverse=True)
+    total = np.bincount(group.ravel(), minlength=len(cells)).astype(np.int64)
+    if votes is not None:
+        total = np.zeros(len(cells), dtype=np.int64)
+        np.add.at(total, group.ravel(), votes)
+    return Cells(cells[total != 0], total[total != 0])
+
+
+def count_boards(key: Int64, labels: LabelCodes) -> Boards:
+    """Return the votes of every board that a vote belongs to.
+
+    Args:
+        key: int64[n], the cell of each vote.
+        labels: categories and languages of these votes.
+    """
+    texts = sorted({text for one in labels.lists for text in one})
+    number = {text: at for at, text in enumerate(texts)}
+    lengths = np.array([len(one) for one in labels.lists], dtype=np.int64)
+    flat = np.array([number[text] for one in labels.lists for text in one], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    boards: Boards = {ALL: NOTHING}
+    for first in range(0, len(key), _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        cells, cell = np.unique(key[rows], return_inverse=True)
+        cell = cell.ravel()
+        add(boards, {ALL: Cells(cells, np.bincount(cell, minlength=len(cells)).astype(np.int64))})
+        code, language = labels.list_code[rows], labels.language_code[rows]
+        if len(flat):
+            many = lengths[code]
+            vote = np.repeat(np.arange(len(code)), many)
+            within = np.arange(len(vote)) - np.repeat(np.cumsum(many) - many, many)
+            add(boards, _by_text("category", texts, flat[starts[code][vote] + within], cell[vote], cells))
+        stated = language >= 0
+        add(boards, _by_text("language", labels.languages, language[stated], cell[stated], cells))
+    return boards
+
+
+def _by_text(kind: str, texts: Sequence[str], text: Int64, cell: Int64, cells: Int64) -> Boards:
+    """Return the boards of texts, given the text and the cell of each vote of a board."""
+    group, size = text * len(cells) + cell, len(texts) * len(cells)
+    if size <= 4 * _BLOCK:
+        votes = np.bincount(group, minlength=size).astype(np.int64)
+        found = np.flatnonzero(votes)
+        votes = votes[found]
+    else:
+        found, votes = np.unique(group, return_counts=True)
+    which = found // max(1, len(cells))
+    edges = np.searchsorted(which, np.arange(len(texts) + 1))
+    return {
+        Label(kind, one): Cells(cells[found[start:end] - at * len(cells)], votes[start:end])
+        for at, (one, start, end) in enumerate(zip(texts, edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        if end > start
+    }
+
+
+def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
+    """Add boards, or subtract them with the sign −1."""
+    for label, cells in added.items():
+        boards[label] = boards.get(label, NOTHING).plus(cells, sign)
+
+
+def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
+    """Return the sum of boards, without those that have no cell."""
+    summed: Boards = {}
+    for part in parts:
+        add(summed, part)
+    return {label: cells for label, cells in summed.items() if len(cells.key)}
+
+
+def first_difference(one: Mapping[Label, Cells], other: Mapping[Label, Cells]) -> Label | None:
+    """Return the first board that differs, None if there is none; a board without a cell is as good as none."""
+    labels = sorted(one.keys() | other.keys())
+    return next((label for label in labels if not one.get(label, NOTHING).equals(other.get(label, NOTHING))), None)
+
+
+def pack(boards: Mapping[Label, Cells]) -> bytes:
+    """Return boards as bytes: a header in JSON, then the cells as differences and the votes, compressed."""
+    ordered = sorted(boards.items())
+    header = json.dumps([[label.kind, label.text, len(cells.key)] for label, cells in ordered]).encode()
+    steps = [np.diff(cells.key, prepend=0) for _, cells in ordered]
+    raw = b"".join(column.astype("<i8").tobytes() for column in (*steps, *(cells.votes for _, cells in ordered)))
+    return _HEADER.pack(len(header)) + header + bytes(pa.compress(raw, codec=_CODEC, asbytes=True))
+
+
+def unpack(data: bytes) -> Boards:
+    """Return the boards that `pack` packed."""
+    (length,) = _HEADER.unpack_from(data)
+    header = json.loads(data[_HEADER.size : _HEADER.size + length])
+    size = sum(cells for _, _, cells in header)
+    raw = pa.decompress(data[_HEADER.size + length :], decompressed_size=16 * size, codec=_CODEC, asbytes=True)
+    steps, votes = np.frombuffer(raw, dtype="<i8").astype(np.int64).reshape(2, size)
+    boards, start = {}, 0
+    for kind, text, cells in header:
+        rows = slice(start, start + cells)
+        boards[Label(kind, text)] = Cells(np.cumsum(steps[rows]), votes[rows])
+        start += cells
+    return boards

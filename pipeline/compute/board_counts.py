@@ -1,0 +1,125 @@
+"""The counts of a segment by board, from its public files: what its votes add, and which votes it takes back.
+
+A retraction takes back a vote of an earlier segment, so what segments add up to takes two maps: one finds the boards of
+retracted votes, the other counts. `recount` runs both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.compute import board_cells
+from pipeline.compute.board_cells import Boards, LabelCodes
+from pipeline.compute.segment_map import SealedSegment, map_segments
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.fates import FATES
+from pipeline.vocabulary.outcomes import OUTCOMES
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentBoards:
+    """What a segment adds to the boards.
+
+    Attributes:
+        first: its first leaf.
+        boards: its votes.
+        retracted: int64[r], leaves that its retractions take back.
+    """
+
+    first: int
+    boards: Boards
+    retracted: Int64
+
+
+def recount(
+    segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
+) -> Iterator[tuple[SealedSegment, Boards]]:
+    """Yield each segment with the sum of its votes minus those that it takes back.
+
+    Args:
+        segments: all segments of a log, in order.
+        numbers: name of a model → its number.
+        retracted: the leaves that retractions take back.
+    """
+    taken = np.array(sorted(set(retracted)), dtype=np.int64)
+    cells: dict[int, Boards] = {}
+    involved = [one for one in segments if _within(one, taken).any()]
+    for found in map_segments(partial(count_leaves, numbers=numbers, leaves=taken), involved):
+        cells |= found
+    counted = map_segments(partial(count_segment, numbers=numbers), segments)
+    for segment, one in zip(segments, counted, strict=True):
+        boards = dict(one.boards)
+        for leaf in one.retracted.tolist():
+            board_cells.add(boards, cells.get(leaf, {}), -1)
+        yield segment, boards
+
+
+def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> SegmentBoards:
+    """Return what a segment's votes add to the boards, and what its retractions take back."""
+    rows = segment.read_rows()
+    retracts = rows["retracts"]
+    of_votes = np.asarray(retracts.is_null())
+    leaf = np.flatnonzero(of_votes)
+    boards = _boards(rows, leaf, segment.read_labels(), segment.first, numbers)
+    return SegmentBoards(segment.first, boards, retracts.drop_null().to_numpy().astype(np.int64))
+
+
+def count_leaves(segment: SealedSegment, numbers: Mapping[str, int], leaves: Int64) -> dict[int, Boards]:
+    """Return leaf → the boards with its vote alone, for the given leaves that are votes of the segment."""
+    rows, labels = segment.read_rows(), segment.read_labels()
+    chosen = leaves[_within(segment, leaves)] - segment.first
+    return {
+        int(at) + segment.first: _boards(rows, np.array([at]), labels, segment.first, numbers) for at in chosen.tolist()
+    }
+
+
+def _within(segment: SealedSegment, leaves: Int64) -> Any:
+    return (leaves >= segment.first) & (leaves < segment.first + segment.leaves)
+
+
+def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Mapping[str, int]) -> Boards:
+    """Return the boards of the votes at the places `at` of a segment."""
+    votes = rows.take(pa.array(at))
+    model_a, model_b = (_codes(votes[name], numbers.__getitem__) for name in ("model_a", "model_b"))
+    outcome, fate = _codes(votes["outcome"], OUTCOMES.index), _codes(votes["fate"], FATES.index)
+    place = np.searchsorted(at, labels["leaf"].to_numpy() - first)
+    there = place < len(at)
+    there[there] = at[place[there]] == labels["leaf"].to_numpy()[there] - first
+    stated = labels.filter(pa.array(there))
+    place = place[there]
+    rules = np.zeros(len(at), dtype=np.int64)
+    rules[place] = stated["rules"].to_numpy()
+    key = board_cells.cell_keys(model_a, model_b, outcome, fate, rules)
+    return board_cells.count_boards(key, _label_codes(stated, place, len(at)))
+
+
+def _label_codes(stated: pa.Table, place: Int64, size: int) -> LabelCodes:
+    """Return the labels of `size` votes, of which those at `place` state some."""
+    lists = [tuple(one) for one in stated["categories"].to_pylist()]
+    distinct = {one: code for code, one in enumerate(dict.fromkeys([(), *lists]))}
+    list_code, language_code = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
+    list_code[place] = [distinct[one] for one in lists]
+    spoken = stated["language"].to_pylist()
+    languages = {one: code for code, one in enumerate(dict.fromkeys(one for one in spoken if one is not None))}
+    language_code[place] = [-1 if one is None else languages[one] for one in spoken]
+    return LabelCodes(list(distinct), list_code, list(languages), language_code)
+
+
+def _codes(column: pa.ChunkedArray, number: Callable[[str], int]) -> Int64:
+    """Return the number of each text of a dictionary column."""
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
+    used = pc.unique(whole.indices).to_pylist()
+    table = np.zeros(len(whole.dictionary), dtype=np.int64)
+    texts = whole.dictionary.to_pylist()
+    table[used] = [number(texts[code]) for code in used]
+    found: Int64 = table[whole.indices.to_numpy()]
+    return found

@@ -1,0 +1,103 @@
+"""Applies a function to every segment of a log, on this machine.
+
+The interface is that of an engine: a function that can be pickled, descriptions of segments, results in their order.
+Another engine runs the same functions on other machines.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from pipeline.errors import Refuted, Unavailable
+from pipeline.ledger import leaf_labels, segment
+
+Result = TypeVar("Result")
+
+# Threads beyond these wait for each other: half of a pass holds Python's lock.
+_MOST_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSegment:
+    """A segment of the vote log and where its public files are.
+
+    Attributes:
+        first: its first leaf.
+        leaves: how many leaves it has.
+        rows: path of its file.
+        labels: path of the file of its labels, None if no leaf has one.
+        labels_sha256: SHA-256 of that file, "" without one.
+    """
+
+    first: int
+    leaves: int
+    rows: Path
+    labels: Path | None
+    labels_sha256: str
+
+    @property
+    def name(self) -> str:
+        """The segment in messages."""
+        return f"segment of leaves {self.first} to {self.first + self.leaves - 1}"
+
+    def read_rows(self) -> pa.Table:
+        """Return the leaves, as `ledger.leaf.SCHEMA`.
+
+        Raises:
+            Refuted: it is no file of a segment.
+            Unavailable: it is missing.
+        """
+        return segment.read(_read(self.rows), self.name)[0]
+
+    def read_labels(self) -> pa.Table:
+        """Return the labels, as `ledger.leaf_labels.SCHEMA`; no row without a file.
+
+        Raises:
+            Refuted: the file is not the one that was sealed.
+            Unavailable: it is missing.
+        """
+        if self.labels is None:
+            return leaf_labels.SCHEMA.empty_table()
+        data = _read(self.labels)
+        if sha256(data).hexdigest() != self.labels_sha256:
+            raise Refuted("labels", self.name, f"expected labels with SHA-256 {self.labels_sha256}, got another file")
+        return leaf_labels.read(data, self.name, self.first, self.leaves)
+
+
+def map_segments(
+    function: Callable[[SealedSegment], Result], segments: Iterable[SealedSegment], threads: int | None = None
+) -> Iterator[Result]:
+    """Yield the result of a function for each segment, in the order of the segments, in bounded memory.
+
+    Args:
+        function: reads the segment's files and changes nothing; can be pickled.
+        segments: the segments.
+        threads: segments that are worked on at a time; default: one for each processor.
+    """
+    size = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    left = iter(segments)
+    with ThreadPoolExecutor(size) as pool:
+        waiting: deque[Future[Result]] = deque(pool.submit(function, one) for one in islice(left, size))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, one) for one in islice(left, 1))
+                yield result
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"expected the ledger's file {path}, got: {error.strerror}") from error

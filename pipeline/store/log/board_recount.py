@@ -1,0 +1,54 @@
+"""Counts every segment again from its public files, and compares with the counts that the store has.
+
+`reverification` compares the same files with the votes; a refresh reads the counts alone.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.compute import board_cells, board_counts
+from pipeline.compute.segment_map import SealedSegment
+from pipeline.errors import Refuted
+from pipeline.store.db import schema
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import sealed_boards
+from pipeline.store.votes.dictionary import model_names
+
+
+def sealed_segments(connection: Connection, files: LedgerFiles) -> list[SealedSegment]:
+    """Return the segments of the log, in order."""
+    s = schema.segment.c
+    query = sa.select(s.log_size, s.leaves, s.sha256, s.labels).order_by(s.log_size)
+    return [
+        SealedSegment(
+            first=int(row.log_size - row.leaves),
+            leaves=int(row.leaves),
+            rows=files.path(row.sha256),
+            labels=None if row.labels is None else files.path(row.labels),
+            labels_sha256=row.labels or "",
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def compare_counts(connection: Connection, files: LedgerFiles) -> None:
+    """Compare the counts of every segment with its files.
+
+    Raises:
+        Refuted: reason `counts` names the segment and the board; reason `labels` or `segment`: a file is wrong.
+        Unavailable: a file is missing.
+    """
+    s, r = schema.segment.c, schema.retraction.c
+    numbers = {name: number for number, name in model_names(connection).items()}
+    retracted = [int(leaf) for leaf in connection.scalars(sa.select(r.retracts).where(r.leaf.is_not(None)))]
+    recounted = board_counts.recount(sealed_segments(connection, files), numbers, retracted)
+    for segment, boards in recounted:
+        end = segment.first + segment.leaves
+        row = connection.execute(sa.select(s.boards, s.counts).where(s.log_size == end)).one()
+        stored = sealed_boards.of_segment(row.boards, row.counts)
+        wrong = board_cells.first_difference(stored, boards)
+        if wrong is not None:
+            board = f"{wrong.kind} {wrong.text}".strip()
+            raise Refuted("counts", segment.name, f"its counts of the board {board} are not those of its files")

@@ -1,0 +1,173 @@
+"""Decides, when votes are sealed, which votes on frequent prompts stay in the sample that counts.
+
+Of a board's distinct prompts, the most frequent .5% have a tenth of the votes: greetings and riddles, which people try
+on every model. A method may count a sample of them. A prompt is frequent if it has more votes than the prompt at the
+99.5th percentile, and more than `LEAST`; its sample has as many votes as that prompt.
+
+Laws: a decision is about the votes of a segment, against the prompts of all votes sealed until then and with it, and
+stays; the same votes in the same segments give the same decisions, on either database; a seal reads and writes the
+counts of its own prompts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.ledger import leaf_encoding
+from pipeline.ledger.merkle import WIDTH
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.packing import pack_integers, unpack_integers
+
+LEAST = 10
+"""A prompt with as many votes is never frequent."""
+
+_TOTAL = "prompts"
+# Of 1,000 distinct prompts, sorted by votes, the first 995 are not frequent.
+_PART, _WHOLE = 995, 1_000
+# Beyond this share of all known prompts, reading all is faster than looking up each.
+_MOST_SEARCHED = 4
+_BLOCK = 50_000
+
+
+def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa.ChunkedArray], log_size: int) -> Int64:
+    """Return the rows of votes that are outside the samples of their prompts, and count the prompts.
+
+    Args:
+        connection: a transaction with the seal's lock.
+        prompt: int64[n], the prompt of each vote of a segment that counts, not 0.
+        vote_ids: rows → the ids of these votes.
+        log_size: leaves of the log with the segment.
+    """
+    distinct, group, added = np.unique(prompt, return_inverse=True, return_counts=True)
+    if not len(distinct):
+        return np.zeros(0, dtype=np.int64)
+    group = group.ravel()
+    spectrum = _read_spectrum(connection)
+    votes, kept = _read(connection, distinct, int(spectrum[1].sum()))
+    after = votes + added
+    spectrum = _moved(spectrum, votes[votes > 0], after)
+    most = threshold(spectrum)
+    left = np.where(after > most, np.maximum(0, most - kept), added)
+    rows = np.flatnonzero((added > left)[group])
+    rank = _ranks(group[rows], _hashes(vote_ids(rows)))
+    outside = rows[rank >= left[group[rows]]]
+    _write(connection, distinct, votes, after, kept + np.minimum(left, added))
+    _write_spectrum(connection, spectrum, log_size)
+    return outside
+
+
+def threshold(spectrum: Int64) -> int:
+    """Return the largest number of votes that a prompt may have without being frequent.
+
+    Args:
+        spectrum: int64[2, n], numbers of votes, ascending, and how many prompts have so many.
+
+    >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
+    (40, 10)
+    """
+    votes, prompts = spectrum
+    if not len(votes):
+        return LEAST
+    place = (int(prompts.sum()) - 1) * _PART // _WHOLE
+    return max(LEAST, int(votes[np.searchsorted(np.cumsum(prompts), place, side="right")]))
+
+
+def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
+    """Store that the votes at these positions are outside their samples."""
+    dialect.load(connection, schema.frequent_vote, {"partition_no": partition, "offset": offset})
+
+
+def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -> list[int]:
+    """Return those of a partition's offsets whose votes are outside their samples."""
+    found: list[int] = []
+    for start in range(0, len(offsets), dialect.CHUNK):
+        where, given = dialect.any_of(connection, "offset", offsets[start : start + dialect.CHUNK], partition_no)
+        query = f'SELECT "offset" FROM frequent_vote WHERE {where}'  # noqa: S608
+        found += [int(row[0]) for row in connection.exec_driver_sql(query, given)]
+    return found
+
+
+def read_marked(connection: Connection, partition_no: int, first: int, end: int) -> Int64:
+    """Return the offsets in a partition's [first, end) whose votes are outside their samples, ascending."""
+    f = schema.frequent_vote.c
+    query = sa.select(f.offset).where(f.partition_no == partition_no, f.offset >= first, f.offset < end)
+    return np.array(list(connection.scalars(query.order_by(f.offset))), dtype=np.int64)
+
+
+def _ranks(group: Int64, hashes: Int64) -> Int64:
+    """Return the rank of each row within its group, by hash."""
+    order = np.lexsort((hashes, group))
+    ordered = group[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(ordered) else ordered
+    start = np.repeat(first, np.diff(np.append(first, len(ordered))))
+    rank = np.empty(len(group), dtype=np.int64)
+    rank[order] = np.arange(len(group)) - start
+    return rank
+
+
+def _hashes(vote_ids: pa.ChunkedArray) -> Int64:
+    """Return 63 bits of SHA-256 of each id."""
+    texts = vote_ids.cast(pa.binary())
+    raw = b"".join(leaf_encoding.sha256_each(chunk) for chunk in texts.chunks)
+    heads = np.frombuffer(raw, dtype=np.uint8).reshape(-1, WIDTH)[:, :8]
+    return np.ascontiguousarray(heads).view(">u8").ravel().astype(np.uint64).view(np.int64) & (2**63 - 1)
+
+
+def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
+    """Return the spectrum after prompts went from `before` to `after` votes; new prompts have no `before`."""
+    votes = np.concatenate([spectrum[0], before, after])
+    prompts = np.concatenate([spectrum[1], np.full(len(before), -1), np.ones(len(after), dtype=np.int64)])
+    distinct, group = np.unique(votes, return_inverse=True)
+    total = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(total, group.ravel(), prompts)
+    return np.stack([distinct[total > 0], total[total > 0]])
+
+
+def _read(connection: Connection, distinct: Int64, known: int) -> tuple[Int64, Int64]:
+    """Return the votes so far of prompts, and how many of them their samples have."""
+    found = np.zeros((2, len(distinct)), dtype=np.int64)
+    if not known:
+        return found[0], found[1]
+    for prompt, votes, kept in _stored(connection, distinct, known):
+        at = np.minimum(np.searchsorted(distinct, prompt), len(distinct) - 1)
+        ours = distinct[at] == prompt
+        found[:, at[ours]] = votes[ours], kept[ours]
+    return found[0], found[1]
+
+
+def _stored(connection: Connection, distinct: Int64, known: int) -> list[Int64]:
+    p = schema.prompt_count.c
+    if len(distinct) * _MOST_SEARCHED > known:
+        return list(dialect.read_integers(connection, sa.select(p.prompt, p.votes, p.kept), _BLOCK))
+    blocks = []
+    for start in range(0, len(distinct), dialect.CHUNK):
+        where, given = dialect.any_of(connection, "prompt", distinct[start : start + dialect.CHUNK].tolist())
+        query = f"SELECT prompt, votes, kept FROM prompt_count WHERE {where}"  # noqa: S608
+        rows = connection.exec_driver_sql(query, given).all()
+        blocks.append(np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 3).T)
+    return blocks
+
+
+def _write(connection: Connection, prompt: Int64, before: Int64, votes: Int64, kept: Int64) -> None:
+    new = before == 0
+    columns = {"prompt": prompt, "votes": votes, "kept": kept}
+    dialect.load(connection, schema.prompt_count, {name: column[new] for name, column in columns.items()})
+    again = zip(*(column[~new].tolist() for column in columns.values()), strict=True)
+    dialect.upsert(connection, schema.prompt_count, ["prompt"], [dict(zip(columns, row, strict=True)) for row in again])
+
+
+def _read_spectrum(connection: Connection) -> Int64:
+    t = schema.sealed_total.c
+    raw = connection.scalar(sa.select(t.counts).where(t.name == _TOTAL))
+    return np.zeros((2, 0), dtype=np.int64) if raw is None else unpack_integers(bytes(raw)).reshape(2, -1)
+
+
+def _write_spectrum(connection: Connection, spectrum: Int64, log_size: int) -> None:
+    row = {"name": _TOTAL, "log_size": log_size, "counts": pack_integers(spectrum)}
+    dialect.upsert(connection, schema.sealed_total, ["name"], [row])

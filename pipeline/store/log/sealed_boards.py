@@ -1,0 +1,155 @@
+"""Counts of sealed votes by board, pair, outcome, fate and rules, which a refresh reads instead of votes.
+
+Laws: the stored total of a board is the sum of the segments' counts (`totals_match_segments`); a total changes only
+under the lock of the seal; a segment that was sealed before votes had labels counts on the board of all votes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.compute import board_cells
+from pipeline.compute.board_cells import ALL, Boards, Label
+from pipeline.store.db import dialect, schema
+from pipeline.store.log import frequent_prompts, leaf_index, sealed_counts, sealed_labels
+from pipeline.store.votes.dictionary import term_texts
+from pipeline.store.votes.ingest import VotePosition
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
+
+_PREFIX = "board/"
+_COLUMNS = ("model_a", "model_b", "outcome", "fate", "flags", "category", "categories", "language")
+_TERMS = 500  # a bound on parameters that every database takes
+
+
+def read_boards(connection: Connection, log_size: int) -> Mapping[Label, Int64]:
+    """Return the counts of the first `log_size` leaves: the totals minus the segments sealed since.
+
+    For the newest size, which a refresh asks for, this reads one row a board.
+
+    Returns:
+        Board → int64[n, 6]: model_a, model_b, outcome, fate, rules (bits of `vocabulary.vote_flags.RULES`), votes.
+    """
+    s = schema.segment.c
+    totals = _totals(connection)
+    newer = connection.scalar(sa.select(sa.func.count()).where(s.log_size > log_size)) or 0
+    older = connection.scalar(sa.select(sa.func.count()).where(s.log_size <= log_size)) or 0
+    if not totals or older < newer:
+        found = board_cells.total(_segments(connection, s.log_size <= log_size))
+    else:
+        board_cells.add(totals, board_cells.total(_segments(connection, s.log_size > log_size)), -1)
+        found = board_cells.total([totals])
+    return {label: cells.rows() for label, cells in found.items()}
+
+
+def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
+    """Return what the votes at these positions add to the boards, as `read_boards` does."""
+    return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}
+
+
+def boards_of(connection: Connection, positions: Collection[VotePosition]) -> Boards:
+    """Return what the votes at these positions add to the boards."""
+    labelled = leaf_index.next_offsets(connection, sealed_labels.labelled_from(connection))
+    by_part: dict[int, list[int]] = {}
+    for part, offset in positions:
+        by_part.setdefault(part, []).append(offset)
+    parts = []
+    for part, offsets in by_part.items():
+        for start in range(0, len(offsets), dialect.CHUNK):
+            chunk = sorted(offsets[start : start + dialect.CHUNK])
+            parts.append(_boards_at(connection, part, chunk, labelled.get(part, 0)))
+    return board_cells.total(parts)
+
+
+def _boards_at(connection: Connection, part: int, offsets: list[int], labelled: int) -> Boards:
+    where, given = dialect.any_of(connection, "offset", offsets, part)
+    query = f'SELECT "offset", {", ".join(_COLUMNS)} FROM vote WHERE {where}'  # noqa: S608
+    rows = connection.exec_driver_sql(query, given).all()
+    table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 1 + len(_COLUMNS))
+    offset, model_a, model_b, outcome, fate, flags, category, categories, language = table.T
+    marked = frequent_prompts.find_marked(connection, part, offsets)
+    rules = flags | np.where(np.isin(offset, np.array(marked, dtype=np.int64)), FREQUENT_PROMPT, 0)
+    known = offset >= labelled
+    lists = np.where(known, sealed_labels.list_terms(category, categories), 0)
+    spoken = np.where(known, language, 0)
+    terms = _terms(connection, np.unique(np.abs(np.concatenate([lists, spoken]))).tolist())
+    key = board_cells.cell_keys(model_a, model_b, outcome, fate, rules)
+    return board_cells.count_boards(key, sealed_labels.label_codes(lists, spoken, terms))
+
+
+def _terms(connection: Connection, numbers: list[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for start in range(0, len(numbers), _TERMS):
+        found |= term_texts(connection, numbers[start : start + _TERMS])
+    return found
+
+
+def totals_match_segments(connection: Connection) -> bool:
+    """Return True if the stored totals are the sums of the segments' counts."""
+    totals = _totals(connection)
+    if not totals:
+        # No seal of this version has run yet.
+        return not connection.scalar(sa.select(sa.func.count()).where(schema.segment.c.boards.is_not(None)))
+    return board_cells.first_difference(totals, board_cells.total(_segments(connection, sa.true()))) is None
+
+
+def add_segment(connection: Connection, before: int, size: int, added: Boards) -> None:
+    """Add a segment's counts to the totals of its boards.
+
+    Args:
+        connection: a transaction with the seal's lock.
+        before: leaves of the log before the segment.
+        size: leaves of the log with the segment.
+        added: counts of the segment.
+    """
+    names = [_name(ALL), *(_name(label) for label in added)]
+    totals = _totals(connection, names)
+    if ALL not in totals:
+        totals |= board_cells.total(_segments(connection, schema.segment.c.log_size <= before))
+    board_cells.add(totals, added)
+    rows = [
+        {"name": _name(label), "log_size": size, "counts": board_cells.pack({label: totals[label]})}
+        for label in sorted({ALL, *totals, *added})
+        if label in totals
+    ]
+    dialect.upsert(connection, schema.sealed_total, ["name"], rows)
+
+
+def _name(label: Label) -> str:
+    return f"{_PREFIX}{label.kind}/{label.text}"
+
+
+def _totals(connection: Connection, names: list[str] | None = None) -> Boards:
+    """Return the totals of the boards with these names, or of all."""
+    t = schema.sealed_total.c
+    query = sa.select(t.counts)
+    if names is None:
+        return _merged(connection.scalars(query.where(t.name.startswith(_PREFIX, autoescape=True))))
+    found: Boards = {}
+    for start in range(0, len(names), _TERMS):
+        found |= _merged(connection.scalars(query.where(t.name.in_(names[start : start + _TERMS]))))
+    return found
+
+
+def _merged(blobs: Any) -> Boards:
+    return {label: cells for raw in blobs for label, cells in board_cells.unpack(bytes(raw)).items()}
+
+
+def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[Boards]:
+    s = schema.segment.c
+    rows = connection.execute(sa.select(s.boards, s.counts).where(which).order_by(s.segment_no))
+    return [of_segment(row.boards, row.counts) for row in rows]
+
+
+def of_segment(boards: bytes | None, counts: bytes) -> Boards:
+    """Return the counts of a segment from its row."""
+    if boards is not None:
+        return board_cells.unpack(bytes(boards))
+    model_a, model_b, outcome, fate, votes = sealed_counts.unpack(bytes(counts)).pairs.T
+    key = board_cells.cell_keys(model_a, model_b, outcome, fate, np.zeros(len(votes), dtype=np.int64))
+    return {ALL: board_cells.count(key, votes)}

@@ -1,0 +1,157 @@
+"""What the votes of a segment say beside their outcome: rules, categories and language, as its public file has them.
+
+Law: the file is made from the stored votes and the decision about frequent prompts alone, so it can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.compute import board_cells
+from pipeline.compute.board_cells import LabelCodes
+from pipeline.ledger import leaf, leaf_labels
+from pipeline.store.db import schema
+from pipeline.store.votes.arrow_reader import to_numpy
+from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.fates import COUNTED
+from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT, RULES
+
+_Codes = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledVotes:
+    """The votes of a segment in the order of their leaves, n of them.
+
+    Attributes:
+        key: int64[n], cells as `board_cells.cell_keys` numbers them, with the rules that the votes state.
+        prompt: int64[n], 0 without a prompt.
+        counted: bool[n], whether the vote's fate is one that counts.
+        vote_id: n ids.
+        codes: categories and languages.
+    """
+
+    key: Int64
+    prompt: Int64
+    counted: Bool
+    vote_id: pa.ChunkedArray
+    codes: LabelCodes
+
+    def rules(self, frequent: Int64) -> Int64:
+        """Return the rules that may leave each vote out, given the rows outside the samples of frequent prompts."""
+        rules = self.key & RULES
+        rules[frequent] |= FREQUENT_PROMPT
+        return rules
+
+    def boards(self, rules: Int64) -> board_cells.Boards:
+        """Return the counts of every board."""
+        return board_cells.count_boards(self.key | rules, self.codes)
+
+    def file(self, first: int, rules: Int64) -> bytes | None:
+        """Return the file of the labels of a segment that begins with the leaf `first`, None if no vote has a label."""
+        codes = self.codes
+        filled = np.array([bool(one) for one in codes.lists], dtype=np.bool_)
+        rows = np.flatnonzero((rules != 0) | filled[codes.list_code] | (codes.language_code >= 0))
+        if not len(rows):
+            return None
+        lists = pa.array(codes.lists, pa.list_(pa.string())).take(pa.array(codes.list_code[rows]))
+        spoken = codes.language_code[rows]
+        languages = pa.DictionaryArray.from_arrays(
+            pa.array(spoken.astype(np.int32), mask=spoken < 0), pa.array(codes.languages, pa.string())
+        )
+        return leaf_labels.write(first + rows, rules[rows].astype(np.int32), lists, languages)
+
+
+class LabelCollector:
+    """Collects the labelled votes of a segment, batch by batch."""
+
+    def __init__(self, terms: Mapping[int, str]) -> None:
+        """Collect votes whose terms have these texts."""
+        self._terms = terms
+        self._columns: list[tuple[Int64, Int64, Bool, Int64, Int64]] = []
+        self._ids: list[pa.Array] = []
+
+    def add_votes(self, batch: pa.RecordBatch) -> None:
+        """Add the votes of a batch, which has the columns of `arrow_reader.VOTE_SCHEMA`."""
+        column = {name: to_numpy(batch, name) for name in _READ}
+        key = board_cells.cell_keys(*(column[name] for name in ("model_a", "model_b", "outcome", "fate", "flags")))
+        lists = list_terms(column["category"], column["categories"])
+        counted = np.isin(column["fate"], COUNTED)
+        self._columns.append((key, _from_hex(batch["prompt"]), counted, lists, column["language"].astype(np.int64)))
+        self._ids.append(batch["vote_id"])
+
+    def votes(self) -> LabelledVotes:
+        """Return the votes."""
+        empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), *np.zeros((2, 0), np.int64))
+        key, prompt, counted, lists, languages = (
+            np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)
+        )
+        ids = pa.chunked_array(self._ids, pa.string())
+        return LabelledVotes(key, prompt, counted, ids, label_codes(lists, languages, self._terms))
+
+
+_READ = ("model_a", "model_b", "outcome", "fate", "flags", "category", "categories", "language")
+
+
+def list_terms(category: _Codes, categories: _Codes) -> Int64:
+    """Return one number for the categories of each vote: a category, or minus a list of them, or 0."""
+    return np.where(categories != 0, -categories.astype(np.int64), category)
+
+
+def label_codes(lists: Int64, languages: Int64, terms: Mapping[int, str]) -> LabelCodes:
+    """Return the categories and languages of votes.
+
+    Args:
+        lists: numbers from `list_terms`.
+        languages: numbers of terms, 0 without one.
+        terms: number → text.
+    """
+    distinct, list_code = leaf.unique_codes(lists)
+    spoken, language_code = leaf.unique_codes(languages)
+    texts = [_categories(terms[abs(one)], one < 0) if one else () for one in distinct.tolist()]
+    stated = spoken != 0
+    place = np.where(stated, np.cumsum(stated) - 1, -1)
+    names = [terms[one] for one in spoken[stated].tolist()]
+    of_vote = place[language_code] if len(place) else np.zeros(0, dtype=np.int64)
+    return LabelCodes(texts, list_code.astype(np.int64), names, of_vote)
+
+
+@lru_cache(maxsize=10_000)
+def _categories(text: str, is_list: bool) -> tuple[str, ...]:
+    return tuple(json.loads(text)) if is_list else (text,)
+
+
+def _from_hex(prompts: pa.StringArray) -> Int64:
+    """Return numbers that are written as 16 hexadecimal digits each."""
+    if not len(prompts):
+        return np.zeros(0, dtype=np.int64)
+    start = 16 * prompts.offset
+    digits = prompts.buffers()[2].slice(start, 16 * len(prompts)).to_pybytes()
+    return np.frombuffer(bytes.fromhex(digits.decode()), dtype=">i8").astype(np.int64)
+
+
+def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
+    """Return the files of labels of the first `log_size` leaves: the first leaf of the segment, SHA-256 of the file."""
+    s = schema.segment.c
+    query = (
+        sa.select(s.log_size - s.leaves, s.labels)
+        .where(s.log_size <= log_size, s.labels.is_not(None))
+        .order_by(s.log_size)
+    )
+    return [(int(first), str(digest)) for first, digest in connection.execute(query)]
+
+
+def labelled_from(connection: Connection) -> int:
+    """Return the first leaf that a seal with labels added; leaves before it have none and never will."""
+    s = schema.segment.c
+    return int(connection.scalar(sa.select(sa.func.max(s.log_size)).where(s.boards.is_(None))) or 0)
