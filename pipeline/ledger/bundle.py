@@ -163,7 +163,7 @@ class BundleFolder(BundleFiles):
         """Yield the path of every file.
 
         Raises:
-            Refuted: reason `not_a_file`; a link, a device or a pipe.
+            Refuted: reason `not_a_file`; the folder contains a link, a device or a pipe.
         """
         for path in sorted(self._list()):
             name = path.relative_to(self._folder).as_posix()

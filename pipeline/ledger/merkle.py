@@ -62,7 +62,7 @@ class Frontier:
 
         Args:
             size: number of leaves so far.
-            edge: roots of the complete subtrees that make up the tree, widest first (`Frontier.edge`).
+            edge: roots of the complete subtrees that make up the tree, largest first (`Frontier.edge`).
         """
         hashes = list(edge)
         if len(hashes) != size.bit_count() or any(len(one) != WIDTH for one in hashes):

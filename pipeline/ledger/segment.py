@@ -40,7 +40,7 @@ class SegmentWriter:
     """
 
     def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
-        """Write to an open file."""
+        """Begin a segment, which is written to the open file `sink`."""
         self._file = pq.ParquetWriter(
             sink, _ROWS, compression=_COMPRESSION, use_dictionary=list(leaf.TERMS), store_schema=False
         )

@@ -23,7 +23,7 @@ class BackgroundWriter(Generic[Result]):
     """Writes batches, one at a time."""
 
     def __init__(self, threaded: bool) -> None:
-        """Write in a thread if `threaded`, else in line."""
+        """Create a writer that writes in a thread of its own if `threaded`, else in the caller's thread."""
         self.threaded = threaded
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="writer") if threaded else None
         self._pending: Future[Result] | None = None

@@ -44,12 +44,18 @@ class PseudonymCache:
     """
 
     def __init__(self, pseudonym: Callable[[str], int], proxies: Sequence[Network] = (), size: int = 200_000) -> None:
-        """Cache up to `size` voters, 100 bytes each; `proxies` are addresses that name nobody."""
+        """Create a cache.
+
+        Args:
+            pseudonym: function from a voter id to its pseudonym.
+            proxies: addresses and networks of proxies; such an id names nobody.
+            size: largest number of ids in the cache; each takes about 100 bytes.
+        """
         self._pseudonym, self._proxies, self._size = pseudonym, proxies, size
         self._known: dict[str | None, int] = {None: 0}
 
     def __call__(self, voters: Sequence[str | None]) -> Int64:
-        """Return the pseudonym of each voter; 0 for nobody."""
+        """Return the pseudonym of each id, int64[n], 0 for an id that names nobody and for None."""
         if len(self._known) > self._size:
             self._known = {None: 0}
         found = list(map(self._known.get, voters))

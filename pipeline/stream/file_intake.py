@@ -37,12 +37,14 @@ class FileIntake:
     def __init__(
         self, source: FileSource, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
     ) -> None:
-        """Prepare to wait for the turn.
+        """Create an intake that does not hold the lease yet.
 
         Args:
+            source: the file.
+            store: the store.
             owner: HOST:PID, the name of this process in the lease.
-            seconds: the lease expires after this long without renewal.
-            stopping: returns True once the worker was asked to stop.
+            seconds: time without renewal after which the lease expires.
+            stopping: function that returns whether the worker was asked to stop.
         """
         self._source, self._store, self._owner, self._seconds = source, store, owner, seconds
         self._stopping = stopping

@@ -132,15 +132,17 @@ class RecordProducer:
     """Sends prepared records to Kafka, and checks every delivery."""
 
     def __init__(self, bootstrap: str, topic: str, settings: Settings, security: Security = PLAINTEXT) -> None:
-        """Connect.
+        """Connect to Kafka.
 
         Args:
-            topic: the votes topic; registry events go to the registry topic of the settings.
+            bootstrap: HOST:PORT of brokers, separated by commas.
+            topic: the topic of votes.
+            settings: names the topic of registry events.
             security: from `client_security`.
 
         Raises:
             BrokerUnavailable: no broker answers.
-            BrokerRefused: it does not let us in.
+            BrokerRefused: the broker refuses our login.
         """
         self._client = create_producer(bootstrap, security)
         self._topic, self._registry_topic = topic, settings.topic_registry

@@ -30,7 +30,7 @@ class Liveness:
             source: the source that the worker reads.
             source_no: the store's number of the source.
             retry: retry policy of the store.
-            seconds: the worker is unhealthy after this long without progress.
+            seconds: time without progress after which the worker is unhealthy.
             metrics: metrics for the last progress and the lag.
         """
         self._source, self._source_no, self._retry = source, source_no, retry

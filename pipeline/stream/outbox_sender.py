@@ -31,9 +31,10 @@ class OutboxSender:
     """Sends the outbox messages of one source. Each message is sent at least once."""
 
     def __init__(self, send: Send | None, source_no: int, retry: RetryPolicy) -> None:
-        """Create a sender; without a broker `send` is None, and nothing is sent.
+        """Create a sender.
 
         Args:
+            send: delivers messages; None without a broker, then nothing is sent.
             source_no: the store's number of the source.
             retry: retry policy of the store.
         """

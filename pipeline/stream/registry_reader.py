@@ -55,8 +55,8 @@ class RegistryReader:
         Args:
             connect: opens the topic; called again until it succeeds.
             store: the store for the events.
-            votes_source: name of the source of votes, whose worker sends the outbox.
-            rejected_topic: topic for rejects; None to publish none.
+            votes_source: name of the source of votes. The worker of this source sends the outbox.
+            rejected_topic: topic for rejects; None publishes no rejects.
             verifier: checks the events' signatures; None if events need no signature.
         """
         self._connect, self._store, self._retry = connect, store, RetryPolicy(store)

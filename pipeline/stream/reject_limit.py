@@ -18,8 +18,8 @@ class RejectLimit:
         """Set the limits.
 
         Args:
-            consecutive: the worker stops after this many rejects without a vote between them.
-            ratio: the worker stops if more than this share of the last 2,000 records are rejects.
+            consecutive: number of rejects in a row at which the worker stops.
+            ratio: share of rejects among the last 2,000 records above which the worker stops.
         """
         self._limit, self._ratio = consecutive, ratio
         self._consecutive = 0

@@ -22,7 +22,7 @@ class NextRefresh:
     votes_out: int
 
     def __str__(self) -> str:
-        """Return a sentence without its beginning and its end, for messages."""
+        """Return the numbers as a clause for messages: no first capital letter, no full stop."""
         if not self.votes_in and not self.votes_out:
             return "no vote moves into or out of the defended view at the next refresh"
         moves = ((self.votes_in, "into"), (self.votes_out, "out of"))

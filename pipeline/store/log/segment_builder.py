@@ -79,9 +79,9 @@ class SegmentBuilder:
         """Begin a segment.
 
         Args:
-            files: the folder for the segment's file.
-            frontier: the log's right edge, which grows with the segment.
-            names: the names behind the numbers in votes.
+            files: the ledger's files, to which the segment's file is added.
+            frontier: the right edge of the log, which grows with the segment.
+            names: the names for the numbers in votes.
         """
         self.first_leaf = frontier.size
         self.size = 0
@@ -103,7 +103,7 @@ class SegmentBuilder:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Discard the segment unless it was finished."""
+        """Discard the segment if `finish` was not called."""
         self._thread.shutdown(cancel_futures=True)
         if self._file is not None:
             self._file.abort()

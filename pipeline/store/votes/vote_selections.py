@@ -49,7 +49,7 @@ class VoteSelection:
         """Reject a selection that cannot match a vote.
 
         Raises:
-            Usage: an empty span, or a cohort or prompt that does not exist.
+            Usage: the period is empty, or the cohort or the prompt is invalid.
         """
         if self.first >= self.end:
             raise Usage(
@@ -61,7 +61,7 @@ class VoteSelection:
             _prompt_bits(self.prompt)
 
     def __str__(self) -> str:
-        """Return the canonical text."""
+        """Return the canonical text of the selection, from which `parse` makes an equal selection."""
         chosen = {name: value for name in _FILTERS if (value := getattr(self, name)) is not None}
         return json.dumps(
             {"from": format_rfc3339(self.first), "to": format_rfc3339(self.end), **chosen}, ensure_ascii=False

@@ -74,10 +74,13 @@ class LogFollower:
         """Create a follower.
 
         Args:
-            start: returns a tracker at the positions that are remembered.
-            connect: returns a producer.
-            report: is called with lines for people.
-            before_send: makes durable what a repetition must know, before votes are sent.
+            start: creates a tracker that begins at the stored positions.
+            connect: creates a producer.
+            preparer: prepares the events for their topic.
+            report: called with sentences about the progress.
+            pace: the periods of the follower.
+            metrics: the metrics to update.
+            before_send: called before votes are sent, to store what a follower needs that sends them again.
         """
         self._start, self._connect, self._preparer = start, connect, preparer
         self._report, self._pace, self._metrics, self._before_send = report, pace, metrics, before_send

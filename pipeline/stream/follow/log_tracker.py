@@ -62,12 +62,12 @@ class LogTracker:
     """
 
     def __init__(self, scan: Callable[[], Mapping[str, Path]], lines: LineMapping, positions: Positions) -> None:
-        """Begin where `positions` say.
+        """Create a tracker that begins at the stored positions.
 
         Args:
-            scan: returns the files that exist now: name → path.
+            scan: function that returns the paths of the files that exist now, by name.
             lines: maps lines to events.
-            positions: keeps what was read.
+            positions: stores how far each log was read.
         """
         self._scan, self._lines, self._positions = scan, lines, positions
         known = positions.load()

@@ -30,8 +30,8 @@ class PositionFile:
 
         Args:
             path: the state file.
-            follows: what is followed, as text for people.
-            to: where the votes are sent, as text for people.
+            follows: the followed log or folder, as text for messages.
+            to: the topic to which the votes are sent, as text for messages.
 
         Raises:
             Unavailable: another process has the file.

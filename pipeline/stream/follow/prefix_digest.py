@@ -18,7 +18,12 @@ class PrefixDigest:
     """
 
     def __init__(self, size: int = 0, chain: bytes = b"") -> None:
-        """Continue after complete blocks: `size` is a multiple of BLOCK."""
+        """Create a digest of no bytes, or continue a digest.
+
+        Args:
+            size: number of bytes so far, a multiple of BLOCK.
+            chain: `chain` of the digest after these bytes.
+        """
         self.size, self.chain = size, chain
         self._block = hashlib.sha256(chain)
 

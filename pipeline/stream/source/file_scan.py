@@ -27,7 +27,7 @@ class FileScan:
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:
-        """Begin before the first of the records."""
+        """Begin before the first record. `records` yields the records of the file in order."""
         self._records = records
         self._lengths, self._bytes = hashlib.sha256(), hashlib.sha256()
         self.at = 0

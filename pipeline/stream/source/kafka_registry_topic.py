@@ -22,16 +22,16 @@ class RegistryTopic:
     """A client that reads one registry topic, which has one partition."""
 
     def __init__(self, bootstrap: str, topic: str, security: Security = PLAINTEXT) -> None:
-        """Connect.
+        """Connect to Kafka.
 
         Args:
             bootstrap: HOST:PORT of brokers, separated by commas.
-            topic: an existing topic with one partition: events of two partitions would have no common order.
+            topic: an existing topic with one partition, because events of two partitions would have no common order.
             security: from `client_security`.
 
         Raises:
-            BrokerUnavailable: no broker answers, it has no such topic, or the topic has several partitions.
-            BrokerRefused: the broker refuses our login, or reading the topic.
+            BrokerUnavailable: no broker answers, or the topic is missing or has several partitions.
+            BrokerRefused: the broker refuses our login, or forbids us to read the topic.
         """
         self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"
         self._partition = TopicPartition(topic, 0)

@@ -65,19 +65,19 @@ class KafkaSource:
         session_seconds: float = 10,
         poll_seconds: float = 60,
     ) -> None:
-        """Join a group.
+        """Join a consumer group.
 
         Args:
             bootstrap: HOST:PORT of brokers, separated by commas.
             topic: the votes topic; it must exist.
             group: the consumer group; all workers of one store share it.
             security: from `client_security`.
-            session_seconds: Kafka reassigns the partitions after this long without a heartbeat.
-            poll_seconds: Kafka reassigns the partitions after this long without a poll.
+            session_seconds: time without a heartbeat after which Kafka reassigns the partitions.
+            poll_seconds: time without a poll after which Kafka reassigns the partitions.
 
         Raises:
-            BrokerUnavailable: no broker answers, or it has no such topic.
-            BrokerRefused: the broker refuses our login, or reading the topic.
+            BrokerUnavailable: no broker answers, or the topic is missing.
+            BrokerRefused: the broker refuses our login, or forbids us to read the topic.
         """
         self._bootstrap, self._security, self._topic = bootstrap, security, topic
         self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"

@@ -52,7 +52,12 @@ class RecordSorter:
     """Sorts the records of one reading: they are added in the order of the file and read in the order of time."""
 
     def __init__(self, piece_bytes: int = PIECE_BYTES, block_rows: int = BLOCK_ROWS) -> None:
-        """Begin without records; at most `piece_bytes` of records stay in memory."""
+        """Create a sorter without records.
+
+        Args:
+            piece_bytes: size of a piece in bytes.
+            block_rows: number of records in a block of a written piece.
+        """
         self._piece_bytes, self._block_rows = piece_bytes, block_rows
         self._open: list[RecordBlock] = []
         self._open_bytes = 0
