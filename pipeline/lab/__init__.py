@@ -1,6 +1,6 @@
-"""Simulators, benchmarks and the red team; the product imports none of them.
+"""Simulators, benchmarks and the red team. Modules that run in production do not import this package.
 
-simulate  simulated votes, windows and voters
-bench     benchmarks: the commands `integrity bench …`
-redteam   known attacks against the detectors: the command `integrity redteam`
+simulate  simulates votes, windows and voters
+bench     benchmarks, for the commands `integrity bench …`
+redteam   known attacks against the detectors, for the command `integrity redteam`
 """

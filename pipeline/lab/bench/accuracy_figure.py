@@ -12,7 +12,8 @@ class AccuracyFigure:
         what: what was measured, in words.
         value: the figure.
         unit: unit of the figure.
-        at_most, at_least: the target; a figure without a target is only reported.
+        at_most: the target if it is an upper limit; otherwise None.
+        at_least: the target if it is a lower limit; otherwise None. A figure without either limit has no target.
     """
 
     what: str
@@ -23,19 +24,19 @@ class AccuracyFigure:
 
     @property
     def relation(self) -> Literal["at most", "at least", "reported"]:
-        """Whether the target is an upper or a lower limit; "reported" without a target."""
+        """The kind of target: "at most" or "at least"; "reported" for a figure without a target."""
         if self.at_most is not None:
             return "at most"
         return "reported" if self.at_least is None else "at least"
 
     @property
     def bar(self) -> float | None:
-        """The value of the target, None without a target."""
+        """The value of the target; None for a figure without a target."""
         return self.at_least if self.at_most is None else self.at_most
 
     @property
     def holds(self) -> bool | None:
-        """Whether the target is met; None without a target."""
+        """Whether the figure meets its target; None for a figure without a target."""
         if self.bar is None:
             return None
         return self.value <= self.bar if self.relation == "at most" else self.value >= self.bar

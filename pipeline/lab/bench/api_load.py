@@ -1,11 +1,13 @@
-"""Load generator for the API: mixed reads and an empty route alternate while a worker runs.
+"""Load generator for the API: alternates between mixed reads and an empty route while a worker runs.
 
-Server, load and worker are three processes; the worker reads votes into the served store. The load is a closed loop
-over open connections. The empty route and the mix alternate on the same connections, so that both meet the same machine
-state. The mix contains what browsers and programs request, by weight; one request in a hundred is a receipt of a
-different vote, which no cached response serves. Every other address is requested once before the measurement (its
-duration is reported): immutable responses are then cached for the life of a server; other responses are computed again
-during the measurement, as the worker changes the store.
+Server, load generator and worker are three processes. The worker reads votes into the store that the server serves.
+Each connection sends its next request when the last one is answered. The empty route and the mix use the same
+connections in turns, so that other load on the machine affects both.
+
+The mix has the addresses that browsers and programs request, weighted by frequency. One request in a hundred is for the
+receipt of a different vote, whose response is never cached. All other addresses are requested once before the
+measurement, and the time of that is reported. Immutable responses then stay in the cache; other responses are computed
+again during the measurement, since the worker changes the store.
 """
 
 import asyncio
@@ -22,13 +24,14 @@ _HEAD = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """Result of one kind of load.
+    """The result of one kind of load.
 
     Attributes:
-        requests: answered requests.
-        seconds: total duration.
-        p50, p99: latency of a request, seconds.
-        statuses: responses by status.
+        requests: number of answered requests.
+        seconds: total duration in seconds.
+        p50: median latency of a request, in seconds.
+        p99: 99% quantile of the latency of a request, in seconds.
+        statuses: HTTP status → number of responses.
     """
 
     requests: int
@@ -45,21 +48,21 @@ class LoadResult:
 
 @dataclass
 class LoadSamples:
-    """Latencies, seconds, and statuses of one kind of load over its turns."""
+    """Latencies (in seconds) and statuses of the responses to one kind of load, over all its turns."""
 
     latencies: list[float]
     statuses: dict[int, int]
     seconds: float = 0.0
 
     def summarize(self) -> LoadResult:
-        """Return rate and percentiles."""
+        """Compute the number of requests, the percentiles of the latency and the counts of statuses."""
         ordered = sorted(self.latencies)
         at = len(ordered) - 1
         return LoadResult(len(ordered), self.seconds, ordered[at // 2], ordered[round(at * 0.99)], dict(self.statuses))
 
 
 class HttpConnection:
-    """A minimal HTTP/1.1 client: a client library would need more time than the server."""
+    """A minimal HTTP/1.1 client. A client library would need more time for a request than the server."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -67,15 +70,15 @@ class HttpConnection:
         self._writer: asyncio.StreamWriter
 
     async def open(self) -> None:
-        """Connect."""
+        """Open the connection to the server."""
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port, limit=1 << 22)
 
     def close(self) -> None:
-        """Close."""
+        """Close the connection."""
         self._writer.close()
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Return status and body."""
+        """Request a path, and return the status and the body of the response."""
         request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n\r\n"
         self._writer.write(request.encode())
         head = await self._reader.readuntil(_HEAD)
@@ -90,13 +93,14 @@ class HttpConnection:
 async def run_load(
     host: str, port: int, paths: Sequence[str], turns: int, seconds: float, connections: int
 ) -> list[LoadResult]:
-    """Alternate the empty route and the mix.
+    """Send requests to the empty route and to the mix, in turns.
 
     Args:
-        host, port: address of the server.
-        paths: the mix; an address occurs as often as its weight says.
-        turns: number of turns of the empty route, and of the mix.
-        seconds: length of a turn.
+        host: host of the server.
+        port: port of the server.
+        paths: the mix. A path occurs several times in proportion to its weight.
+        turns: number of turns of the empty route; the mix has the same number.
+        seconds: length of a turn in seconds.
         connections: number of open connections.
 
     Returns:
@@ -128,7 +132,7 @@ async def run_load(
 
 
 async def request_once(host: str, port: int, paths: Sequence[str]) -> float:
-    """Request each address once, so that immutable responses are cached. Return the duration in seconds."""
+    """Request each path once, so that immutable responses are cached, and return the duration in seconds."""
     one = HttpConnection(host, port)
     await one.open()
     started = time.perf_counter()
@@ -142,7 +146,7 @@ async def wait_until_ready(host: str, port: int, seconds: float = 30.0) -> None:
     """Wait until the server answers.
 
     Raises:
-        Unavailable: no answer within `seconds`.
+        Unavailable: the server does not answer within this number of seconds.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:

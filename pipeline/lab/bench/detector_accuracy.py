@@ -1,7 +1,8 @@
 """False-alarm rates and detection delays of the detectors, with their targets: the parts of `bench evidence`.
 
-Snapshots are estimated from earlier votes, honest voters have tastes of sd .5 and tie tendencies, and arrivals are
-over-dispersed. A figure that misses its target is reported as missed; nothing is asserted.
+The simulations are realistic in three ways: snapshots are estimated from earlier votes, honest voters have tastes with
+standard deviation 0.5 and different tendencies to tie, and counts of votes vary more than Poisson counts. A figure that
+misses its target is reported as missed and does not raise an error.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,4 +21,4 @@ PARTS: dict[str, Callable[[float], Iterator[AccuracyFigure]]] = {
     "silence": silence,
     "state": state_sizes,
 }
-"""The measurements by the name that `--only` takes."""
+"""Name of a measurement, for the option `--only` → its function."""

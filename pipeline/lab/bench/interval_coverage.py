@@ -1,11 +1,13 @@
 """Measures the coverage of 95% intervals by simulation, for new models as well as for models with many votes.
 
-The board is the real one: its 129 models with their exact ratings as true strengths, its pairs and numbers of votes,
-and a third of the votes ties. Every tenth model is made new: its votes are thinned to between 200 and 1,000. Each round
-draws all votes and fits them. The exact sandwich intervals are compared with those of another package, which adds 1e-5
-of all votes to the diagonal of the information: its intervals are too short where there are few votes.
+The simulated board has the real board's 129 models, pairs and numbers of votes, with its ratings as true strengths. A
+third of the votes are ties. Every tenth model is treated as new: only 200 to 1,000 of its votes are kept. Each round
+draws all votes and fits them. Two kinds of intervals are compared: this project's sandwich intervals, and those of a
+package that adds 1e-5 of all votes to the diagonal of the information matrix. The latter are too short for models with
+few votes.
 
-A share over R rounds of m models has a Monte Carlo error of about √(.05 · .95 / (R m)): .2 points at 1,000 × 13.
+The coverage over R rounds of m models has a Monte Carlo error of about √(0.05 · 0.95 / (R m)): 0.2 percentage points
+for 1,000 rounds of 13 models.
 """
 
 from collections.abc import Callable
@@ -28,13 +30,14 @@ BANDS = ((0, 1_000), (1_000, 10_000), (10_000, 10**9))
 
 @dataclass(frozen=True, slots=True)
 class CoverageBand:
-    """Coverage of the models with a number of votes in [low, high).
+    """Coverage of the intervals of models with similar numbers of votes.
 
     Attributes:
-        low, high: numbers of votes.
-        models: number of models.
-        exact: coverage of the project's intervals.
-        ridge: coverage of the other package's intervals.
+        low: least number of votes of these models.
+        high: the models have fewer votes than this.
+        models: number of these models.
+        exact: coverage of this project's intervals, from 0 to 1.
+        ridge: coverage of the other package's intervals, from 0 to 1.
     """
 
     low: int
@@ -45,14 +48,20 @@ class CoverageBand:
 
     @property
     def passed(self) -> bool:
-        """Whether the coverage is between 94% and 96%."""
+        """Whether the coverage of this project's intervals is between 94% and 96%."""
         return 0.94 <= self.exact <= 0.96
 
 
 def simulate_coverage(
     rounds: int = 1000, seed: int = 0, step: Callable[[], None] | None = None
 ) -> tuple[CoverageBand, ...]:
-    """Simulate `rounds` boards; return the bands, fewest votes first. `step` is called after each board."""
+    """Simulate boards, and return the coverage by number of votes, fewest votes first.
+
+    Args:
+        rounds: number of boards.
+        seed: seed of the simulation.
+        step: called after each board.
+    """
     design, theta = _design()
     rng = np.random.default_rng(seed)
     shares = _shares(design, theta)

@@ -1,12 +1,16 @@
-"""Measures the cost of the public ledger relative to lower bounds, as ratios within one run of one process.
+"""Measures the cost of the public ledger, as ratios to lower bounds within one run of one process.
 
-    seal      `jobs.seal` of all votes, tiles included, relative to one loop of hashlib's SHA-256 over the same leaves
-    verify    `verify_bundle` (hashes, counts, ratings), relative to reading the bundle's Parquet and the same loop
-    refresh   after 10,000 more votes, relative to the refresh of the first 10,000 on an empty log; medians of three
-    proof     number of tiles that the receipt of one vote reads
+    seal      time to seal all votes, tiles included, divided by the time of one SHA-256 loop over the same leaves
+    verify    time of `verify_bundle` (hashes, counts, ratings), divided by the time to read the bundle's Parquet files
+              and to run the same loop
+    refresh   time of a refresh after 10,000 more votes, divided by the time of a refresh of the first 10,000 votes on
+    an
+              empty log; both are medians of three
+    proof     number of tiles that are read for the receipt of one vote
 
-The store is synthetic: votes on 129 models by as many voters as a real board has, four partitions, inserted as a worker
-does, without evidence. No vote has style counts (a style-controlled board is refitted to all votes).
+The store is synthetic: it has votes on 129 models in four partitions, and as many voters per vote as a real board. The
+votes are inserted in the way a worker does, but without evidence. No vote has style counts, since a style-controlled
+board is refitted to all votes.
 """
 
 import time
@@ -47,18 +51,18 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class LedgerCosts:
-    """Seconds of each step of one run, and sizes of its proofs.
+    """The times of the steps of one run in seconds, and the sizes of its proofs.
 
     Attributes:
-        votes: votes of the log.
-        seal: sealing all votes.
-        bare_hashing: SHA-256 over their leaves, one after the other.
-        reading: reading their Parquet files.
-        verify: verifying the bundle.
-        first: refreshes of the first 10,000 votes.
-        later: refreshes after 10,000 more votes.
-        tiles_read: most tiles read for a receipt, over the receipts of a hundred votes.
-        path: hashes of the longest proof in these receipts.
+        votes: number of votes in the log.
+        seal: time to seal all votes.
+        bare_hashing: time of SHA-256 over their leaves, one after another.
+        reading: time to read their Parquet files.
+        verify: time to verify the bundle.
+        first: times of refreshes of the first 10,000 votes.
+        later: times of refreshes after 10,000 more votes.
+        tiles_read: largest number of tiles read for a receipt, over the receipts of 100 votes.
+        path: number of hashes in the longest proof of these receipts.
     """
 
     votes: int
@@ -73,7 +77,7 @@ class LedgerCosts:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The three ratios that have a target."""
+        """Name → value of the three ratios of times that have a target: seal, verify and refresh."""
         return {
             "seal": self.bare_hashing / self.seal,
             "verify": self.verify / (self.reading + self.bare_hashing),
@@ -82,7 +86,7 @@ class LedgerCosts:
 
     @property
     def most_tiles(self) -> int:
-        """The target of `tiles_read`: a tile has eight levels, and a path needs at most two tiles of a level."""
+        """The target for `tiles_read`. A tile covers eight levels, and a proof needs at most two tiles for them."""
         return 2 * -(-self.votes.bit_length() // 8)
 
     @property
@@ -98,13 +102,13 @@ class LedgerCosts:
 
 
 def measure(make_url: Callable[[str], str], folder: Path, votes: int, report: Callable[[str], None]) -> LedgerCosts:
-    """Create the stores and measure.
+    """Create the stores and measure the costs.
 
     Args:
-        make_url: name → URL of a store that does not exist yet.
+        make_url: returns the URL of a new store with this name.
         folder: folder for the bundle.
-        votes: number of votes of the large log.
-        report: called with a line for each step.
+        votes: number of votes in the large log.
+        report: called with a line of text for each step.
     """
     options = Settings(voter_key="00" * 32, ledger_key="11" * 32, anchor="", ledger=str(folder / "ledger"))
     with configuration.override(options):
@@ -166,7 +170,7 @@ def _proofs(store: Store) -> tuple[int, int]:
 
 
 def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
-    """Append votes to a store, which is created if it is missing."""
+    """Append simulated votes to a store. The store is created if it is missing."""
     rng = np.random.default_rng(seed)
     store = open_store(url, voter_key=options.key, worker=True)
     number = NameDictionary(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])

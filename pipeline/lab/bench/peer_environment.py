@@ -1,6 +1,6 @@
-"""The peers' environment .venv-bench, with its own lock.
+"""Creates .venv-bench, the Python environment of the peers, from its own lock file.
 
-Law: no peer is installed in the project's environment: one of them pins numpy and brings JAX.
+Law: no peer is installed in the environment of this project, since one of them requires a fixed numpy and JAX.
 """
 
 import shutil
@@ -14,10 +14,10 @@ _TARGET = ".venv-bench/.synced"
 
 
 def peers_python() -> Path:
-    """Return the interpreter of the peers' environment; creates the environment if it is missing.
+    """Return the path of the interpreter of the peers' environment. The environment is created if it is missing.
 
     Raises:
-        Unavailable: this is not a checkout, or the packages could not be installed.
+        Unavailable: this project is not a source checkout, or the packages could not be installed.
     """
     python = _ROOT / ".venv-bench" / "bin" / "python"
     if (_ROOT / _TARGET).exists():

@@ -1,11 +1,11 @@
 """Runs every rating task with every engine, each in its own process, and computes the ratios.
 
-Laws: all engines read the same table from one file; one process runs at a time; each peer is measured with its fastest
-setting; a ratio compares warm calls with warm calls and first calls with first calls.
+Laws: all engines read the same table from one file. One process runs at a time. Each peer is measured with its fastest
+setting. A ratio compares warm calls with warm calls, and first calls with first calls.
 
-A peer runs only a few of 100 bootstrap rounds; the time of the rest is extrapolated, which the result states. With the
-time T of 2 and of n rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that process start is not multiplied. A
-hundred rounds of a peer take minutes; `peer_rounds=100` runs them.
+A hundred bootstrap rounds of a peer take minutes. So a peer runs only n rounds, and the time of 100 rounds is
+extrapolated, which the result states: T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), with the measured times T(2) and
+T(n). In this formula the start of the process counts only once. `peer_rounds=100` runs all rounds.
 """
 
 import json
@@ -33,17 +33,17 @@ BARS = {"ratings": 15.0, "bootstrap": 40.0, "style": 12.0}
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """One task on one table by one engine.
+    """The figures of one engine for one task on one table.
 
     Attributes:
-        engine: the project or a peer, with the setting if it has several.
-        first: seconds of the first call of the process.
-        warm: seconds of the fastest later call, or of the only call.
-        cpu: least CPU seconds of a call, of this process alone; less affected by other load than seconds.
-        peak_mb: largest resident set of the process (the process that reads the table, if a peer starts several).
-        error: maximum |Δ| from the exact optimum, points; NaN where there is no optimum to compare with.
-        extrapolated: number of rounds run if the seconds are extrapolated, else 0.
-        failed: why there are no figures, else empty.
+        engine: name of the engine (this project or a peer), with its setting if there are several.
+        first: time of the first call of the process, in seconds.
+        warm: time of the fastest later call, or of the only call, in seconds.
+        cpu: least CPU time of a call, in seconds, without child processes. Other load affects it less than `warm`.
+        peak_mb: largest resident set in MB. If a peer starts several processes, that of the one which reads the table.
+        error: largest deviation from the exact optimum, in points; NaN if the optimum is not known.
+        extrapolated: number of rounds that were run, if the times are extrapolated; otherwise 0.
+        failed: why there are no figures; empty if there are.
     """
 
     engine: str
@@ -58,12 +58,12 @@ class EngineRun:
 
 @dataclass(frozen=True, slots=True)
 class ComparedTask:
-    """A task on a table, run by every engine.
+    """The figures of all engines for one task on one table.
 
     Attributes:
-        task: ratings, bootstrap or style.
-        table: real or synthetic.
-        runs: runs of the engines, the project's first.
+        task: `ratings`, `bootstrap` or `style`.
+        table: `real` or `synthetic`.
+        runs: the figures of each engine; those of this project are first.
     """
 
     task: str
@@ -72,68 +72,68 @@ class ComparedTask:
 
     @property
     def ours(self) -> EngineRun:
-        """The project's run."""
+        """The figures of this project."""
         return self.runs[0]
 
     @property
     def peers(self) -> tuple[EngineRun, ...]:
-        """The peers that finished."""
+        """The figures of the peers that finished the task."""
         return tuple(run for run in self.runs[1:] if not run.failed)
 
     @property
     def faster(self) -> EngineRun:
-        """The fastest peer."""
+        """The figures of the peer with the least warm time."""
         return min(self.peers, key=lambda run: run.warm)
 
     @property
     def ratio(self) -> float:
-        """The fastest peer's warm seconds over the project's."""
+        """The fastest peer's warm time divided by this project's warm time."""
         return self.faster.warm / self.ours.warm
 
     @property
     def ratio_first(self) -> float:
-        """The ratio of the seconds of first calls."""
+        """The peer's time of the first call divided by this project's time of the first call."""
         return min(run.first for run in self.peers) / self.ours.first
 
     @property
     def ratio_cpu(self) -> float:
-        """The ratio of CPU seconds; NaN where a peer's child processes are not counted."""
+        """The peer's CPU time divided by this project's; NaN if the CPU time of a peer's child processes is missing."""
         return min(run.cpu for run in self.peers) / self.ours.cpu
 
     @property
     def lean(self) -> bool:
-        """Whether the project has less peak memory than every peer."""
+        """Whether this project has less peak memory than every peer."""
         return all(self.ours.peak_mb < run.peak_mb for run in self.peers)
 
     @property
     def passed(self) -> bool:
-        """Whether speed and memory meet the targets."""
+        """Whether speed and memory of this project meet the targets."""
         return self.ratio >= BARS[self.task] and self.lean
 
 
 class RatingComparison:
-    """Runs the child processes; `python` is the interpreter of the peers' environment."""
+    """Runs rating tasks in child processes. `python` is the interpreter of the peers' environment."""
 
     def __init__(self, python: Path, repeats: int, peer_rounds: int, report: Callable[[str], None]) -> None:
         self._python, self._repeats, self._peer_rounds, self._report = python, repeats, peer_rounds, report
         self.versions: dict[str, str] = {}
 
     def ratings(self, table: str, path: Path) -> ComparedTask:
-        """Compare ratings with intervals."""
+        """Compare the engines for ratings with intervals, on the table `table` in the file `path`."""
         exact = self._ours("ratings", path, 2 * self._repeats)
         runs = [self._run(OURS, exact, exact)]
         runs += [_tried(peer, partial(self._plain, peer, "ratings", path, exact)) for peer in _SCRIPTS]
         return _task("ratings", table, runs)
 
     def bootstrap(self, table: str, path: Path) -> ComparedTask:
-        """Compare ratings with the intervals of 100 bootstrap rounds."""
+        """Compare the engines for ratings with intervals from 100 bootstrap rounds."""
         exact = self._ours("bootstrap", path, self._repeats, ROUNDS)
         runs = [self._run(OURS, exact, exact)]
         runs += [_tried(peer, partial(self._rounds, peer, path, exact)) for peer in _SCRIPTS]
         return _task("bootstrap", table, runs)
 
     def style(self, table: str, path: Path) -> ComparedTask:
-        """Compare ratings and style coefficients with intervals."""
+        """Compare the engines for ratings and style coefficients with intervals."""
         ours, exact = self._ours("style", path, self._repeats), self._ours("style-centred", path, 1)
         runs = [self._run(OURS, ours, ours)]
         for task, called in (("style", "arena-rank"), ("style-unpenalised", "arena-rank, reg=0")):

@@ -1,6 +1,6 @@
-"""Writes the tables of votes that every rating engine gets.
+"""Writes the tables of votes that every rating engine rates.
 
-Law: the same seed gives the same rows; each table is written once a run, and every child reads the same Parquet file.
+Law: the same seed gives the same rows. Each table is written once in a run, and all engines read the same Parquet file.
 """
 
 from pathlib import Path
@@ -21,7 +21,11 @@ _TIES = 0.99
 
 
 def write_real_votes(path: Path, seed: int = 20240814) -> int:
-    """Write every real vote as a row, in random order and on random sides; return the number of rows."""
+    """Write a table with a row for every real vote, in random order and with random sides.
+
+    Returns:
+        The number of rows.
+    """
     counts = real_counts()
     table = counts.table()
     votes = table.ravel()
@@ -37,7 +41,13 @@ def write_real_votes(path: Path, seed: int = 20240814) -> int:
 
 
 def write_synthetic_votes(path: Path, votes: int = 2_000_000, models: int = 243, seed: int = 7) -> int:
-    """Write votes with style counts: log-normal popularity, a third of them ties; return the number of rows."""
+    """Write a table of simulated votes with style counts. A third of the votes are ties.
+
+    The popularity of models is log-normal.
+
+    Returns:
+        The number of rows.
+    """
     rng = np.random.default_rng(seed)
     theta = rng.normal(0, 0.75, models)
     popularity = rng.lognormal(0, 1, models)

@@ -1,8 +1,8 @@
-"""The project's code for each rating task, and the child process that times one task.
+"""This project's code for each rating task, and the child process that times one task.
 
     python -m pipeline.lab.bench.rating_tasks TASK FILE REPEATS [ROUNDS]
 
-prints one JSON document: seconds of each call, peak memory, and θ by model.
+The command prints one JSON document with the time of each call, the peak memory, and θ of each model.
 """
 
 import sys
@@ -25,7 +25,7 @@ from pipeline.ratings import (
 
 
 def fit_with_intervals(table: pd.DataFrame) -> Result:
-    """Return ratings with sandwich intervals and rank sets from columns of text."""
+    """Compute ratings with sandwich intervals and rank sets from columns of text."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
     marginal_ranks(wald_intervals(fitted))
@@ -33,7 +33,7 @@ def fit_with_intervals(table: pd.DataFrame) -> Result:
 
 
 def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Return ratings with bootstrap intervals from columns of text."""
+    """Compute ratings with bootstrap intervals from columns of text."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
     bootstrap_ratings(counts, fitted, rounds).percentile_bounds()
@@ -41,7 +41,12 @@ def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
 
 
 def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
-    """Return ratings and coefficients with intervals from columns of text and style counts."""
+    """Compute ratings and style coefficients with intervals from columns of text and style counts.
+
+    Args:
+        table: the votes.
+        centred: whether to subtract the mean of each feature first, as the peers do.
+    """
     models, a, b, outcome = encode_battles(table["model_a"], table["model_b"], table["winner"])
     of_a, of_b = ([table[f"{name}_{side}"].to_numpy() for name in FEATURES] for side in ("a", "b"))
     z = style_contrast(of_a, of_b, FEATURES)
@@ -54,7 +59,7 @@ def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
 
 
 def main() -> None:
-    """Run one task in this process."""
+    """Run and time the task of the command line in this process."""
     task, path, repeats = sys.argv[1], sys.argv[2], int(sys.argv[3])
     rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     columns = ["model_a", "model_b", "winner"]

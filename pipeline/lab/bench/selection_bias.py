@@ -2,12 +2,12 @@
 
 A provider tests N variants that are all equally good (τ = 0) and releases the one that scores best.
 
-    simulate_scores   draws scores as normals with standard error s: exact, and many rounds
-    simulate_votes    draws every vote: N variants against the models of a board, which is fitted in each round, with s
-                      from the fit; the estimators get the input that they would get on a real board
+    simulate_scores   draws scores as normals with standard error s. This is exact and fast, so it has many rounds
+    simulate_votes    draws every vote of N variants against the models of a board. The board is fitted in each round,
+                      and s comes from the fit, so the estimators get the same input as on a real board
 
-Error = estimate − true quality, in points. Targets, where N is disclosed: bias at most .5, RMSE at most 3.5 at N = 27,
-s = 6.3, τ = 0 (a score without selection has 0 and 6.3).
+The error of an estimate is estimate − true quality, in points. Targets at N = 27 (disclosed), s = 6.3, τ = 0: bias at
+most 0.5 and RMSE at most 3.5. For comparison, a score without selection has bias 0 and RMSE 6.3.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,13 @@ _VOTES = 2_060
 
 @dataclass(frozen=True, slots=True)
 class EstimatorError:
-    """Errors of one estimate of the selected variant's quality.
+    """The errors of one estimator of the selected variant's quality.
 
     Attributes:
-        name: name of the estimate.
-        bias, rmse: mean error and root mean square error, points.
-        coverage: share of its 95% intervals that contain the true quality; None without intervals.
+        name: name of the estimator.
+        bias: mean error, in points.
+        rmse: root mean square error, in points.
+        coverage: share of its 95% intervals that contain the true quality; None if it has no intervals.
     """
 
     name: str
@@ -47,7 +48,7 @@ class EstimatorError:
 
     @property
     def passed(self) -> bool | None:
-        """Whether bias and RMSE meet the targets; None without targets."""
+        """Whether bias and RMSE meet their targets; None for an estimator without targets."""
         return abs(self.bias) <= MOST_BIAS and self.rmse <= MOST_RMSE if self.name == DISCLOSED else None
 
 
@@ -56,13 +57,13 @@ NAIVE, DISCLOSED, SHRUNK, FRESH = "as scored", "N disclosed", "all N scores know
 
 @dataclass(frozen=True, slots=True)
 class SelectionSimulation:
-    """Results of one simulation.
+    """The results of one simulation.
 
     Attributes:
-        what: whether scores were drawn as normals or from votes.
+        what: whether scores were drawn as normals or computed from simulated votes.
         rounds: number of rounds.
-        se: mean standard error of the scores, points.
-        estimators: errors of each estimate.
+        se: mean standard error of the scores, in points.
+        estimators: the errors of each estimator.
     """
 
     what: str
@@ -74,7 +75,15 @@ class SelectionSimulation:
 def simulate_scores(
     rounds: int = 100_000, n: int = N, se: float = SE, tau: float = TAU, seed: int = 0
 ) -> SelectionSimulation:
-    """Draw scores as normals: `rounds` families of N."""
+    """Simulate families of variants whose scores are normal.
+
+    Args:
+        rounds: number of families.
+        n: number of variants in a family.
+        se: standard error of a score, in points.
+        tau: standard deviation of the true qualities, in points.
+        seed: seed of the simulation.
+    """
     rng = np.random.default_rng(seed)
     true = tau * rng.standard_normal((rounds, n))
     seen = true + se * rng.standard_normal((rounds, n))
@@ -99,7 +108,14 @@ def simulate_scores(
 def simulate_votes(
     rounds: int = 300, n: int = N, seed: int = 0, step: Callable[[], None] | None = None
 ) -> SelectionSimulation:
-    """Draw every vote: `n` equal variants on a board of twenty models, `rounds` times; `step` is called after each."""
+    """Simulate every vote of a family of equally good variants on a board of twenty models.
+
+    Args:
+        rounds: number of boards.
+        n: number of variants in the family.
+        seed: seed of the simulation.
+        step: called after each board.
+    """
     rng = np.random.default_rng(seed)
     theta = np.concatenate([_SPREAD * np.linspace(-1, 1, _MODELS), np.zeros(n)])
     truth = (theta - theta.mean()) * POINTS_PER_LOGIT

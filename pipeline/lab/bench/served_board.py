@@ -31,7 +31,17 @@ _RECEIPTS = 0.01
 
 
 def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path:
-    """Create a store with three snapshots; return a file with `votes` more votes, for the worker."""
+    """Create a store with three snapshots, and a file with more votes for the worker.
+
+    Args:
+        folder: folder for the file.
+        url: address of the store.
+        options: the settings.
+        votes: number of votes in the file.
+
+    Returns:
+        The path of the file.
+    """
     stream = simulate_stream(
         HonestSpec(votes=SNAPSHOTS * _PART + votes, voters=(SNAPSHOTS * _PART + votes) // 4, seed=7)
     )
@@ -45,7 +55,7 @@ def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path
 
 
 def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
-    """Return the addresses of the mix, each as often as its weight says."""
+    """Return the paths of the mix of requests. A path occurs several times in proportion to its weight."""
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         ids = [one.snapshot_id for one in page_queries.list_snapshots(connection, SNAPSHOTS)]
         models = [row["model"] for row in snapshots.read_rows(connection, ids[0], "defended")]
@@ -78,7 +88,7 @@ def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
 
 @contextmanager
 def run_integrity(url: str, options: Settings, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `integrity …` over a store for the duration of the block."""
+    """Run the command `integrity` with these arguments and this store, for the duration of a `with` block."""
     environment = os.environ | {"INTEGRITY_STORE": url, "INTEGRITY_VOTER_KEY": options.voter_key}
     integrity = Path(sys.executable).with_name("integrity")
     process = subprocess.Popen(
@@ -98,10 +108,10 @@ def count_votes_read(url: str, options: Settings) -> int:
 
 
 def wait_for_worker(url: str, options: Settings, worker: subprocess.Popen[bytes], seconds: float = 60.0) -> int:
-    """Wait until a worker has read votes; return the number of votes read before.
+    """Wait until a worker begins to read votes, and return how many votes the store had at the time of the call.
 
     Raises:
-        Unavailable: the worker read no vote within `seconds`, or ended.
+        Unavailable: the worker ended, or read no vote within this number of seconds.
     """
     before, until = count_votes_read(url, options), time.monotonic() + seconds
     while time.monotonic() < until and worker.poll() is None:

@@ -1,7 +1,8 @@
 """Measures the worker's throughput, each measurement in its own process.
 
-A child process has its own peak memory and is not slowed by remains of another measurement. A rate counts from the end
-of the first batch to the end of the run, voter states included, so that joining a group is not counted.
+A child process has its own peak memory, and memory left by another measurement does not slow it. The time of a rate
+begins at the end of the first batch, so that joining a consumer group is not included. It ends after the last voter
+states are written.
 """
 
 import multiprocessing
@@ -44,13 +45,13 @@ _JOIN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """One measurement.
+    """The result of one measurement of throughput.
 
     Attributes:
-        votes: votes after the first batch.
-        seconds: wall time from the end of the first batch.
-        peak_mb: peak memory of the process.
-        memory_mb: memory of the process after 20, 60 and 100% of the votes.
+        votes: number of votes after the first batch.
+        seconds: wall time from the end of the first batch, in seconds.
+        peak_mb: peak memory of the process, in MB.
+        memory_mb: memory of the process after 20, 60 and 100% of the votes, in MB.
     """
 
     votes: int
@@ -65,7 +66,7 @@ class Throughput:
 
 
 def combine(one: Throughput, other: Throughput) -> Throughput:
-    """Return the sum of two measurements of the same work."""
+    """Add up two measurements of the same work."""
     peak = max(one.peak_mb, other.peak_mb)
     return Throughput(one.votes + other.votes, one.seconds + other.seconds, peak, other.memory_mb)
 
@@ -94,7 +95,7 @@ def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result
 
 
 def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
-    """Measure the bare client loop: poll and decode every record, store nothing."""
+    """Measure the bare client loop, which polls and decodes all records and stores nothing."""
     log, seen, generation = _ProgressLog(), 0, -1
     with closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source:
         while seen < votes:
@@ -109,7 +110,7 @@ def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
 
 
 def load_and_rate(url: str, before: Path, options: Settings) -> None:
-    """Read and rate the first part of a stream, so that later votes are evaluated against a snapshot."""
+    """Read and rate the first part of a stream (the file `before`), so that a snapshot can evaluate later votes."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         Worker(FileSource(before), store, options, VOTER, "bench").run(until_end=True)
     with configuration.override(options):
@@ -117,7 +118,7 @@ def load_and_rate(url: str, before: Path, options: Settings) -> None:
 
 
 def measure_kafka_worker(bootstrap: str, url: str, options: Settings, watched: bool = True) -> Throughput:
-    """Measure one worker over the topic, with every voter detector or none."""
+    """Measure one worker that reads the topic, with all voter detectors (`watched`) or with none."""
     with (
         closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source,
@@ -126,7 +127,7 @@ def measure_kafka_worker(bootstrap: str, url: str, options: Settings, watched: b
 
 
 def measure_file_worker(file: Path, url: str, options: Settings) -> Throughput:
-    """Measure one worker over a file."""
+    """Measure one worker that reads a file."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         return _run(FileSource(file), store, options, True)
 
@@ -140,7 +141,7 @@ def _run(source: FileSource | KafkaSource, store: Store, options: Settings, watc
 
 
 def measure_group(bootstrap: str, url: str, options: Settings, workers: int, partitions: int) -> float:
-    """Return votes per second of several workers in one group, each with its share of the partitions."""
+    """Return the votes per second of several workers in one consumer group, which share the partitions."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
         joined, group = manager.Barrier(workers, timeout=_JOIN_SECONDS), f"bench-{uuid4().hex}"
@@ -172,7 +173,7 @@ def _member(
 
 
 def measure_executemany(filled: str, url: str, options: Settings, votes: int) -> Throughput:
-    """Measure bare `executemany`: the rows of a filled store into the same tables of an empty one."""
+    """Measure `executemany`: copy the rows of a filled store into the same tables of an empty store."""
     seconds = 0.0
     with (
         closing(open_store(filled, voter_key=options.key)) as full,

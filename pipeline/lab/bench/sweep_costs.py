@@ -1,11 +1,12 @@
-"""Measures the cost of a sweep relative to one read of the same segments with a fit.
+"""Measures the cost of a sweep, as a ratio to one read of the same segments with one fit.
 
-The store is synthetic: 300 models of 40 providers, 2 million votes of as many voters as a real board has, sixty days, a
-sampling policy, private variants, releases, claims; half of the votes have style counts. It is sealed, rated and
-published as usual, but has no keys for deduplication. Two runs alternate, each in its own process:
+The store is synthetic: 300 models of 40 providers, and 2 million votes in sixty days by as many voters per vote as on a
+real board. It has a sampling policy, private variants, releases and claims, and half of the votes have style counts.
+The votes are sealed, rated and published as usual, but without the keys for deduplication. Two kinds of run alternate,
+each in its own process:
 
-    read    reads every sealed vote, counts by pair, and fits a board with intervals
-    sweep   `jobs.sweep`: all audits, the policy, the alerts
+    read    reads all sealed votes, counts them by pair, and fits a board with intervals
+    sweep   runs all audits, evaluates the policy, and opens alerts
 
 Targets: a sweep's peak memory is below 2 GB, and it takes at most three times as long as a read.
 """
@@ -53,12 +54,12 @@ _SPREAD = 0.75
 
 @dataclass(frozen=True, slots=True)
 class ProcessCost:
-    """Cost of one run.
+    """The cost of one run.
 
     Attributes:
-        seconds: wall time.
-        cpu: CPU seconds.
-        peak_mb: peak memory of the process.
+        seconds: wall time, in seconds.
+        cpu: CPU time, in seconds.
+        peak_mb: peak memory of the process, in MB.
     """
 
     seconds: float
@@ -68,12 +69,15 @@ class ProcessCost:
 
 @dataclass(frozen=True, slots=True)
 class SweepCosts:
-    """Costs of sweeps and reads.
+    """The costs of several sweeps and reads of one store.
 
     Attributes:
-        votes, models, providers: size of the store.
-        read, sweep: the alternating runs.
-        parts: seconds of each part of a sweep, the longest first.
+        votes: number of votes in the store.
+        models: number of models in the store.
+        providers: number of providers in the store.
+        read: the cost of each read.
+        sweep: the cost of each sweep.
+        parts: name of a part of a sweep → its time in seconds, longest first.
     """
 
     votes: int
@@ -90,12 +94,12 @@ class SweepCosts:
 
     @property
     def ratio_cpu(self) -> float:
-        """The median CPU seconds of a sweep divided by those of a read, which other load affects less."""
+        """The median CPU time of a sweep divided by that of a read. Other load affects it less than `ratio`."""
         return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
 
     @property
     def memory_mb(self) -> float:
-        """The maximum peak memory of the sweeps."""
+        """The largest peak memory of a sweep, in MB."""
         return max(one.peak_mb for one in self.sweep)
 
     @property
@@ -105,7 +109,16 @@ class SweepCosts:
 
 
 def measure(url: str, options: Settings, votes: int, models: int, providers: int, repeats: int = 2) -> SweepCosts:
-    """Create a store at `url` and measure `repeats` alternating reads and sweeps; `options` have a voter key."""
+    """Create a store, and measure alternating reads and sweeps.
+
+    Args:
+        url: address of the new store.
+        options: the settings, which must have a voter key.
+        votes: number of votes.
+        models: number of models.
+        providers: number of providers.
+        repeats: number of reads, and number of sweeps.
+    """
     in_fresh_process(make_store, url, options, votes, models, providers)
     read: list[ProcessCost] = []
     swept: list[ProcessCost] = []
@@ -117,7 +130,7 @@ def measure(url: str, options: Settings, votes: int, models: int, providers: int
 
 
 def timed_run(url: str, options: Settings, whole: bool) -> ProcessCost:
-    """Time one sweep (`whole`), or one read, in this process."""
+    """Run one sweep (`whole` true) or one read (`whole` false) in this process, and return its cost."""
     begun, busy = time.perf_counter(), time.process_time()
     with configuration.override(options):
         if whole:
@@ -141,7 +154,7 @@ def _read(url: str, options: Settings) -> None:
 
 
 def time_audits(url: str, options: Settings) -> dict[str, float]:
-    """Return the seconds of reading the audits' input and of each audit, the longest first."""
+    """Return the time in seconds of reading the input of the audits and of each audit, longest first."""
     found: dict[str, float] = {}
     store = open_store(url, voter_key=options.key, create=False)
     begun = time.perf_counter()
@@ -158,7 +171,7 @@ def time_audits(url: str, options: Settings) -> dict[str, float]:
 
 
 def make_store(url: str, options: Settings, votes: int, models: int, providers: int, seed: int = 1) -> None:
-    """Create a store with a registry and votes; seal, rate and publish it."""
+    """Create a store with a registry and votes, seal and rate the votes, and publish a snapshot."""
     rng = np.random.default_rng(seed)
     names = [f"model-{i:03}" for i in range(models)]
     weights = np.exp(rng.normal(0, 0.8, models))

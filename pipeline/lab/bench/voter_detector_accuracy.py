@@ -1,4 +1,4 @@
-"""False-alarm rates, detection delays and state sizes of the voter detectors."""
+"""Measures false-alarm rates, detection delays and state sizes of the voter detectors."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,10 @@ _CHUNK = 2_000
 
 
 def first_alarms(votes: VoterVotes, reference: Reference, direction: str) -> np.ndarray:
-    """Return each voter's number of votes at its first `voter_bias` alert of a direction, infinite without one."""
+    """Return the number of votes of each voter until its first `voter_bias` alert with this direction.
+
+    The number is infinite for a voter without such an alert.
+    """
     _, raised = VoterBias().observe(votes, [None] * len(votes.names), reference)
     first = np.full(len(votes.names), np.inf)
     start = np.searchsorted(votes.voter, np.arange(len(votes.names)))
@@ -29,7 +32,10 @@ def first_alarms(votes: VoterVotes, reference: Reference, direction: str) -> np.
 
 
 def calibration(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure false alarms of `voter_bias` against a snapshot estimated from earlier votes."""
+    """Measure the false alarms of `voter_bias` with a snapshot that is estimated from earlier votes.
+
+    `scale` is the sample size as a fraction of the full size.
+    """
     count, many = round(1_000 * scale), round(300 * scale)
     board = SimulatedVoters(seed=1)
     alarmed = _alarmed(board, "biased", voters=count)
@@ -73,7 +79,7 @@ def _unequal_ties() -> SimulatedVoters:
 
 
 def power(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure how soon `voter_bias` finds attackers of each kind."""
+    """Measure how soon `voter_bias` finds attackers of each kind; `scale` is the sample size as a fraction."""
     board, many = SimulatedVoters(seed=1), round(300 * scale)
     attacks: tuple[tuple[str, VoterVotes, str, float | None], ...] = (
         ("target only, abstains otherwise", board.cast_votes("target", many, 400, otherwise="abstain"), "biased", 20),
@@ -106,7 +112,7 @@ def _within_400(board: SimulatedVoters, voters: int, *, sampling: float, strengt
 
 
 def state_sizes(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the state in bytes per voter, with the real board's power law of votes per voter."""
+    """Measure the size of detector states in bytes per voter, with votes per voter distributed as on the real board."""
     count = round(500_000 * scale)
     rng = np.random.default_rng(1)
     real = real_pair_rates(None)

@@ -1,4 +1,4 @@
-"""False alarms and detection delays of the window detectors."""
+"""Measures false alarms and detection delays of the window detectors."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,7 +19,12 @@ _DAY = 288
 def first_alert(
     board: SimulatedBoard, detector: WindowDetector, first: int, accept: Callable[[AlertSignal], bool]
 ) -> tuple[float, float]:
-    """Return windows since `first` and votes since window 0 at the first accepted alert; infinite without one."""
+    """Find the first alert that `accept` accepts.
+
+    Returns:
+        The number of windows from window `first` to this alert, and the number of votes from window 0 to it; both are
+            infinite if there is no such alert.
+    """
     votes = 0
     for number, window, alerts in board.alerts([detector]):
         votes += window.accepted
@@ -29,7 +34,7 @@ def first_alert(
 
 
 def false_alarms(board: SimulatedBoard) -> dict[str, int]:
-    """Return the number of alerts that every window detector opens over a board of honest votes."""
+    """Return name of a window detector → number of alerts that it opens on a board of honest votes."""
     opened = {d.name: 0 for d in WINDOW}
     for _, _, alerts in board.alerts(WINDOW):
         for one in alerts:
@@ -38,7 +43,7 @@ def false_alarms(board: SimulatedBoard) -> dict[str, int]:
 
 
 def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Count false alarms: 200 models for 30 days, with a release surge that the registry announces."""
+    """Count false alarms on a board of 200 models in 30 days, with a surge of votes after an announced release."""
     surge = WindowEffect(first=15 * _DAY, end=18 * _DAY, traffic=2.5, sampling={"m007": 6.0}, declared=True)
     days = max(_MONTH * scale, 4.0)
     effects = [surge] if days == _MONTH else []
@@ -53,9 +58,9 @@ def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `vote_burst`: one model × 3 in normal traffic.
+    """Measure the delay of `vote_burst` when one model gets three times its votes in normal traffic.
 
-    100 models, 20 providers and 80 networks are at least 200 keys.
+    The board has 100 models, 20 providers and 80 networks, which are 200 keys.
     """
     first = 360
     for models, votes, bar in ((40, 120, 6.0), (40, 60, None), (40, 12, None), (100, 250, 6.0), (100, 60, None)):
@@ -71,7 +76,7 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the power of `cohort_bias`: 126 or 60 extra votes of new accounts within a day, among honest ones."""
+    """Measure the power of `cohort_bias` when new accounts cast 126 or 60 extra votes for a model within a day."""
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY
     for honest, bought, bar in ((1_000, 126, 0.85), (300, 126, None), (300, 60, None)):
@@ -87,7 +92,7 @@ def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `sampling_skew`: one of 40 models is not sampled as declared, from the first window on."""
+    """Measure the delay of `sampling_skew` when one of 40 models is not sampled as declared from the start."""
     for times, subject, bar in ((2.0, "m005", 2_400.0), (2.0, "board", None), (1.5, "m005", None), (0.0, "m005", None)):
         waits = []
         for seed in range(max(round(40 * scale), 4)):
@@ -100,7 +105,7 @@ def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def silence(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `silent_deprecation`: a model stops appearing."""
+    """Measure the delay of `silent_deprecation` when a model no longer appears."""
     for share, bar in ((0.01, 917), (0.03, 303)):
         what = f"evidence of 10⁴ for a share of {share:.0%}, by the formula"
         yield AccuracyFigure(what, battles_until(share, 1e4), "battles", at_most=bar)

@@ -1,8 +1,9 @@
-"""Scenarios: attacks with the parameters of the literature, over streams from the real pair counts.
+"""Attack scenarios with parameters from the literature, on vote streams with the real pair counts.
 
-The numbers S1 … S18 and their parameters are those of a list of published attacks (Min et al. 2025, Huang et al. 2025,
-Zhao et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month. The days before are honest and give the
-snapshot that later votes are evaluated against. A clean month is thirty days after eighteen such days.
+The numbers S1 … S18 and the parameters come from a list of published attacks (Min et al. 2025, Huang et al. 2025, Zhao
+et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month. The votes of the days before are honest, and
+the snapshot estimated from them evaluates later votes. A clean month (S0) has eighteen such days and thirty more honest
+days.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,18 +33,18 @@ Requirement = Literal["alert", "no alert", "report"]
 
 @dataclass(frozen=True)
 class AttackScenario:
-    """One scenario.
+    """One attack scenario.
 
     Attributes:
-        name: S1 …, with a letter where there are several.
+        name: S1, S2, …, with a letter if a number has several scenarios.
         what: description.
-        plan: (target, rival) → attacks.
-        must: "alert": at least one alert about the attack; "no alert": no alert at all; "report": the attack is too
-            weak for a voter detector and too small for a cohort, so finding nothing is no failure.
-        about: the model whose rank is measured: the target, or the framed rival.
-        days: length of the stream.
-        population: another number gives other voters.
-        twins: the target appears under two names, with half of its battles each: two identical checkpoints.
+        plan: returns the attacks for a target model and a rival model.
+        must: the requirement. "alert": at least one alert about the attack. "no alert": no alert at all. "report": the
+            attack is too weak for a voter detector and too small for a cohort, so it need not be found.
+        about: the model whose rank is measured: the target, or the rival that the attack frames.
+        days: length of the stream in days.
+        population: number of the voter population; another number gives other voters.
+        twins: whether the target appears under two names with half of its battles each, like two identical checkpoints.
     """
 
     name: str
@@ -57,13 +58,13 @@ class AttackScenario:
 
 
 def honest_spec(scenario: AttackScenario, votes: int, seed: int) -> HonestSpec:
-    """Return the honest stream of a scenario, with `votes` votes a month."""
+    """Return the parameters of the honest stream of a scenario, with this number of votes per month."""
     count = round(votes * scenario.days / DAYS)
     return HonestSpec(votes=count, seed=seed + scenario.population, days=scenario.days, models=MODELS)
 
 
 def target_and_rival_names() -> tuple[str, str]:
-    """Return the target, a rarely shown model around rank 20, and the rival one rank above it."""
+    """Return the names of the target (a rarely sampled model around rank 20) and the rival (the rank above it)."""
     return target_and_rival(real_pair_rates(MODELS))
 
 
@@ -129,4 +130,4 @@ SCENARIOS: tuple[AttackScenario, ...] = (
         about="rival",
     ),
 )  # fmt: skip
-"""Scenarios in the order of the table."""
+"""All scenarios, in the order of the table."""

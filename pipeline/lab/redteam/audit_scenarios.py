@@ -1,11 +1,12 @@
-"""Required findings of the slow audits: S7, S8, S12, S13, S15, S17 and the published claims.
+"""Cases that the audits must find or must not report: S7, S8, S12, S13, S15, S17 and published claims.
 
-S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}; their true qualities have sd τ ∈ {0, 10, 65} points
-S8    two identical checkpoints: the published pairs, and boards drawn vote by vote
-S12   a model is retired while the mix of tasks shifts: the order of the others depends on which one was retired
-S13   a split graph, and two halves with one thirty-third of the battles between them
+S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}, whose true qualities have standard deviation
+      τ ∈ {0, 10, 65} points
+S8    two identical checkpoints: published pairs of scores, and boards with simulated votes
+S12   a model is retired while the mix of tasks changes, so the order of the others depends on which model is retired
+S13   a board that is split into components, and a board of two halves with 1/33 of the battles between them
 S15   a first rank that depends on two votes, and the first rank of the real board
-S17   a chat-tuned variant is tested (#2, #5 under style control), another model released (about #32)
+S17   a variant tuned for chat is tested (rank 2, rank 5 under style control), and another model (rank 32) is released
 
 Source: Singh et al. 2025, "The Leaderboard Illusion"; Huang et al. 2025, "Dropping just a handful of preferences can
 change top LLM rankings" (S15). Law: the same seed gives the same table.
@@ -41,13 +42,14 @@ _FALSE = 0.02
 
 @dataclass(frozen=True)
 class AuditCaseResult:
-    """Result of one case.
+    """The result of one case.
 
     Attributes:
-        scenario, what: name and description.
+        scenario: number of the scenario.
+        what: description of the case.
         found: the finding with its figures, in words.
         must: the requirement: a finding, no finding, or the published figure.
-        figures: figures by name.
+        figures: name → figure.
         passed: whether the requirement is met.
     """
 
@@ -150,11 +152,11 @@ TASKS = (
     np.array([[0, 0.3, 0.3, 0.2], [0.5, 0, 0.4, 0.8], [0.5, 0.6, 0, 0.9], [0.8, 0.2, 0.1, 0]]),
 )
 ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
-"""Retired model → the order of all four."""
+"""Name of the retired model ("" for none) → expected order of all four models."""
 
 
 def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: nothing is random
-    """Run S12: 1,000 votes at 9:1, then 1,000 at 1:9 without the retired model; expected votes, not drawn votes."""
+    """Run S12: a model is retired after 1,000 votes at a task mix of 9:1. Then follow 1,000 votes at 1:9."""
     rows = []
     for retired, order in ORDERS.items():
         before = _phase((0.9, 0.1), "ABCD")
@@ -184,7 +186,7 @@ def _phase(shares: tuple[float, float], kept: str) -> list[PairCounts]:
 
 
 def graph_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run S13: a split graph, and two halves with few battles between them."""
+    """Run S13: a board that is split into components, and a board of two halves with few battles between them."""
     split, bridge, even = _halves(100, 0), _halves(165, 5), _halves(100, 100)
     try:
         fit(split)
@@ -215,7 +217,7 @@ def _halves(within: int, across: int) -> PairCounts:
 
 
 def fragility_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run S15: a first rank that depends on two votes."""
+    """Run S15: a board whose first rank depends on two votes, and the real board."""
     table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
     two = PairCounts.from_rows(("ant", "bee", "cow"), [0, 0, 1], [1, 2, 2], table)
     return [
@@ -237,7 +239,7 @@ def _dethroned(what: str, counts: PairCounts, published: int) -> AuditCaseResult
 
 
 def tuned_variant_cases(seed: int) -> list[AuditCaseResult]:
-    """Run S17: a chat-tuned variant is tested, another model released."""
+    """Run S17: a variant tuned for chat is tested, and another model is released."""
     tested, released, curse = simulate_tuned_variant(seed)
     findings = version_mismatch(tested, released, curse)
     directions = [finding.direction for finding in findings]
@@ -264,7 +266,7 @@ _ARENA, _OTHER = (23.5, 42.7, 49.9), (66.5, 64.4, 65.9)
 
 
 def claim_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run the published claims and reproductions, and the effect of training on arena prompts."""
+    """Run the published benchmark claims with measured scores, and the published effect of training on arena data."""
     rows = []
     for name, claimed, measured, n, fires in _CLAIMS:
         test = claims.benchmark_claim("m", name, *claims.score_pair(claimed, None, measured, n))
@@ -290,4 +292,4 @@ AUDIT_CASES: dict[str, Callable[[int], list[AuditCaseResult]]] = {
     "S17": tuned_variant_cases,
     "claims": claim_cases,
 }
-"""Cases by the name that `integrity redteam --scenario` takes."""
+"""Name of a scenario, for `integrity redteam --scenario` → function that runs its cases."""

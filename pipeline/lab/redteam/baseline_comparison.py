@@ -1,7 +1,7 @@
-"""Compares `voter_bias` with the baselines on voters of a hundred votes: as published, and at 1% false alarms.
+"""Compares `voter_bias` with the baseline rules on voters with 100 votes each.
 
-A rule that flags more honest voters finds more attackers, so the shares found are also compared at equal false-alarm
-rates: each baseline's threshold is set so that it flags 1% of honest voters. `voter_bias` keeps its stated level.
+A rule that flags more honest voters also finds more attackers. So each baseline is evaluated twice: at its published
+threshold, and at a threshold that flags 1% of honest voters. `voter_bias` is evaluated at its own level.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,14 @@ _FALSE = 0.01
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """Shares of one kind of voter that are flagged.
+    """The shares of one kind of voter that are flagged.
 
     Attributes:
-        voters: the kind of voter.
-        ours: share flagged by `voter_bias` at e ≥ 100: without and with its component that has no proved error rate.
-        published: share flagged by each baseline at its published level.
-        fixed: share flagged by each baseline at a threshold that flags 1% of honest voters.
+        voters: the kind of voter: honest, or a kind of attacker.
+        ours: two shares flagged by `voter_bias` at e ≥ 100: without and with the alert about random clicks, whose error
+            rate is not proved.
+        published: name of a baseline → share flagged at its published threshold.
+        fixed: name of a baseline → share flagged at a threshold that flags 1% of honest voters.
     """
 
     voters: str
@@ -35,11 +36,11 @@ class BaselineComparison:
 
 
 def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineComparison]:
-    """Compare the flagged shares of honest voters and of each kind of attacker.
+    """Compute the flagged shares of honest voters and of each kind of attacker.
 
     Args:
-        voters: number of attackers of each kind; there are three times as many honest voters.
-        seed: seed of the voters.
+        voters: number of attackers of each kind; the number of honest voters is three times as large.
+        seed: seed of the simulated voters.
     """
     board = SimulatedVoters(seed=seed)
     honest = board.cast_votes("honest", 3 * voters, VOTES_USED)

@@ -1,8 +1,8 @@
-"""Published rules against manipulated votes, from their formulas: for comparison only.
+"""Baselines: rules against manipulated votes that others have published, for comparison only.
 
-Each rule scores every voter by its first hundred votes and flags scores from a threshold on. All use the same snapshot
-as the detectors. Where a formula needs an outcome's side, the model with the lower number is the first one: the
-published rules do not use a vote's screen position.
+Each rule computes a score from a voter's first 100 votes, and flags voters whose score reaches a threshold. The rules
+use the same snapshot as the detectors. If a formula needs a first model, the model with the lower number is taken,
+since the published rules do not use the side of the screen.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
 VOTES_USED = 100
-"""Votes of a voter that are evaluated."""
+"""The number of votes of each voter that the rules evaluate."""
 
 _LEAST_P = 1e-12
 _UNIT = 2**20
@@ -28,25 +28,27 @@ _CHECKPOINTS = (20, 40, 60, 80, 100)
 
 @dataclass(frozen=True)
 class Baseline:
-    """A rule.
+    """A published rule.
 
     Attributes:
-        score: (votes, snapshot) → float64[voters], higher is more suspicious.
-        bar: lowest score that is flagged.
+        score: computes float64[voters] from votes and the reference of a snapshot; higher is more suspicious.
+        bar: the threshold: voters with at least this score are flagged.
     """
 
     score: Callable[[VoterVotes, Reference], Float64]
     bar: float
 
     def flags(self, votes: VoterVotes, reference: Reference) -> Bool:
-        """Return which voters are flagged, bool[voters]."""
+        """Return bool[voters], true for each voter that the rule flags."""
         return np.asarray(self.score(votes, reference) >= self.bar)
 
 
 def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Float64, Int64]:
-    """Return P(first wins), P(second wins), P(tie) of each vote, float64[n, 3], and the outcome's column, int64[n].
+    """Return the probabilities of the outcomes of each vote, and the outcome.
 
-    The probabilities are NaN for models that the snapshot lacks.
+    Returns:
+        float64[n, 3], the probabilities that the first model wins, that the second wins, and of a tie (NaN if the
+            snapshot lacks a model); and int64[n], the column of the actual outcome.
     """
     a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
     known, turned = (a >= 0) & (b >= 0), votes.model_a > votes.model_b
@@ -89,18 +91,19 @@ def _highest(values: Float64, votes: VoterVotes) -> Float64:
 
 
 def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
-    """Score by the rule of the public board: the maximum of ln Π 1/(2p) within the first hundred votes.
+    """Compute the score of a public board's rule: the largest value of ln Π 1/(2p) within the first 100 votes.
 
-    p is the p-value of a vote's outcome.
+    The product is over the votes so far, and p is the p-value of a vote's outcome.
     """
     votes = _first(votes)
     return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
 
 
 def fisher(votes: VoterVotes, reference: Reference) -> Float64:
-    """Score by 1 − 5 times the least P(χ² with 2n degrees of freedom ≥ −2 Σ ln p) at five checkpoints of n votes.
+    """Compute the score of Fisher's method at five checkpoints: 1 − 5 times the smallest p-value.
 
-    Source: Chiang et al. 2024, section 5.3.
+    The p-value after n votes is P(χ² with 2n degrees of freedom ≥ −2 Σ ln p), where p is the p-value of a vote's
+    outcome. Source: Chiang et al. 2024, section 5.3.
     """
     votes = _first(votes)
     sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _index_in_voter(votes) + 1
@@ -109,9 +112,9 @@ def fisher(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
-    """Score by how far Σ ln P(outcome) lies below an honest voter's sum, in standard deviations (Huang et al. 2025).
+    """Compute by how many standard deviations Σ ln P(outcome) is below an honest voter's sum (Huang et al. 2025).
 
-    The honest sum is taken as normal with the exact mean and variance of the battles shown.
+    The honest voter's sum is taken as normal, with the exact mean and variance for the same battles.
     """
     votes = _first(votes)
     p, outcome = outcome_probabilities(votes, reference)
@@ -126,7 +129,7 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
-    """Score by the maximum number of votes within an hour: a rule of thumb without an error rate."""
+    """Compute the largest number of a voter's votes within an hour: a rule of thumb without an error rate."""
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
     # One time line for all voters, on which votes of different voters are more than an hour apart.
@@ -143,4 +146,7 @@ BASELINES: dict[str, Baseline] = {
     "likelihood ratio": Baseline(likelihood_ratio, float(stats.norm.isf(0.01))),
     "30 an hour": Baseline(fixed_rule, 31.0),
 }
-"""Rules by their name in the table, at their published levels: 5%, 10%, 1%, none."""
+"""Name of a rule in the table → the rule with its published threshold.
+
+The published levels are 5%, 10%, 1% and none.
+"""

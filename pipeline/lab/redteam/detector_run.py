@@ -1,7 +1,7 @@
 """Runs every detector over a stream in memory, and rates the stream with and without selected votes.
 
-The first part of the stream is honest and gives the snapshot that the second part is evaluated against. Detectors,
-states and windows are the pipeline's own; only the store is missing.
+The first part of the stream is honest. The snapshot estimated from it evaluates the votes of the second part.
+Detectors, states and windows are those of the pipeline; only the store is replaced by memory.
 """
 
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ class RaisedAlert:
     """One alert that opened or escalated.
 
     Attributes:
-        detector, subject, direction, severity, evidence: as in `AlertSignal`.
-        at: event time, microseconds.
-        row: row of the vote that raised the alert; −1 for a window detector.
-        until: event time at which a window alert was cleared; the end of the stream if it was not.
+        detector, subject, direction, severity, evidence: the attributes of `AlertSignal` with these names.
+        at: event time of the alert, in microseconds.
+        row: row of the vote that raised the alert; −1 for an alert of a window detector.
+        until: event time at which a window alert was cleared; the end of the stream if it was not cleared.
     """
 
     detector: str
@@ -55,14 +55,14 @@ class RaisedAlert:
 
 @dataclass
 class DetectorRun:
-    """Result of a run.
+    """The result of running all detectors over a stream.
 
     Attributes:
-        stream: all votes, in the order of time.
-        split: row of the first evaluated vote.
-        reference: the snapshot of the votes before `split`.
-        alerts: alerts, in order of time.
-        votes: the evaluated votes sorted by voter, as voter detectors get them; voters have their codes as names.
+        stream: all votes, in order of time.
+        split: row of the first vote that is evaluated.
+        reference: the reference estimated from the votes before row `split`.
+        alerts: the alerts, in order of time.
+        votes: the evaluated votes, sorted by voter as voter detectors need them. The name of a voter is its code.
     """
 
     stream: SimulatedStream
@@ -72,7 +72,12 @@ class DetectorRun:
     votes: VoterVotes
 
     def alerted_voters(self, direction: str | None = None) -> set[int]:
-        """Return the codes of voters with an alert: only direction "random", only other directions, or all (None)."""
+        """Return the codes of the voters with an alert.
+
+        Args:
+            direction: "random" for alerts about random clicks, another text for alerts of all other directions, None
+                for all alerts.
+        """
         return {
             int(one.subject, 16)
             for one in self.alerts
@@ -81,12 +86,17 @@ class DetectorRun:
 
     @property
     def critical_voters(self) -> set[int]:
-        """Return the codes of voters whose votes the policy auto-voter/1 excludes."""
+        """Return the codes of the voters with a critical alert, whose votes the policy auto-voter/1 excludes."""
         return {int(one.subject, 16) for one in self.alerts if one.row >= 0 and one.severity == "critical"}
 
 
 def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
-    """Run every detector over a stream. The votes before row `split` are honest and give the snapshot."""
+    """Run every detector over a stream.
+
+    Args:
+        stream: the votes, in order of time.
+        split: row of the first vote that is evaluated. The snapshot is estimated from the earlier votes.
+    """
     reference = estimate_reference(stream.take(slice(0, split)))
     alerts = [*_voter_alerts(stream, split, reference), *_window_alerts(stream, split, reference)]
     alerts.sort(key=lambda one: (one.at, one.detector))
@@ -94,7 +104,7 @@ def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
 
 
 def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
-    """Return the stream with a model under two names at random: two identical checkpoints."""
+    """Return the stream with a model split at random into two names, like two identical checkpoints."""
     code, twin = stream.models.index(model), len(stream.models)
     second = np.random.default_rng([stream.seed, 8]).random(len(stream)) < 0.5
     a, b = (np.where(second & (side == code), twin, side).astype(np.int16) for side in (stream.model_a, stream.model_b))
@@ -102,7 +112,7 @@ def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
 
 
 def estimate_reference(stream: SimulatedStream) -> Reference:
-    """Return the reference estimated from votes, as a refresh does; a model's number is its code + 1."""
+    """Estimate the reference from votes in the same way as a refresh. The number of a model is its code + 1."""
     counts = stream.pair_counts()
     rated, _ = select_rated_models(counts.decisive(), least_share=0.0)
     estimated = fit(rated)
@@ -199,7 +209,7 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return a mask, bool[n], of the votes that the window alerts about a model select for exclusion."""
+    """Return bool[n], true for the votes that the window alerts about a model propose for exclusion."""
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
     for one in alerts:
@@ -221,7 +231,7 @@ def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], a
 
 
 def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
-    """Return θ of every model from the `kept` votes, NaN for unrated models."""
+    """Return θ of every model, float64[K], from the votes where `kept` is true; NaN for models that are not rated."""
     counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
     rated, _ = select_rated_models(counts, least_share=0.0)
     theta = np.full(len(stream.models), np.nan)
@@ -230,5 +240,5 @@ def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
 
 
 def rank_of(theta: Float64, model: int) -> int:
-    """Return the rank of a model, 1 is the best."""
+    """Return the rank of a model by `theta`; 1 is the best."""
     return int((theta > theta[model]).sum()) + 1

@@ -1,6 +1,7 @@
-"""Boards that are not sampled as declared, or that only seem so: S9, S10, S11 and S14.
+"""Boards that are not sampled as declared, and boards that only look like it: scenarios S9, S10, S11 and S14.
 
-A month of forty models with the weights of the real board's busiest forty; the first third of the month is honest.
+Each board has forty models for a month, with the weights of the real board's forty most frequent models. The first
+third of the month is honest.
 """
 
 from collections import Counter
@@ -20,16 +21,18 @@ SAMPLING_SCENARIOS = ("S9", "S10", "S11", "S14")
 
 @dataclass(frozen=True)
 class SamplingResult:
-    """Result of one board.
+    """The result of one board.
 
     Attributes:
-        scenario, what: name and description.
-        alerts: detector → windows and votes from the first wrong window to its alert about the wrong sampling.
-        other: detector → other alerts since then; where some models are drawn more often, alerts about the models that
-            are drawn less often are expected.
-        false: detector → alerts in the honest third.
-        battles: votes from the first wrong window to the first alert; None without an alert.
-        passed: False if a required alert is missing, or if an alert is not allowed.
+        scenario: name of the scenario.
+        what: description.
+        alerts: detector → numbers of windows and of votes from the first window with wrong sampling to its alert about
+            the wrong sampling.
+        other: detector → number of its other alerts since that window. If some models are drawn more often, alerts
+            about models that are drawn less often are expected.
+        false: detector → number of its alerts in the honest third.
+        battles: number of votes from the first window with wrong sampling to the first alert; None without an alert.
+        passed: whether every required alert was raised, and no alert that is not allowed.
     """
 
     scenario: str
@@ -69,7 +72,7 @@ def _models_of(provider: int) -> tuple[str, ...]:
 
 
 def sampling_cases() -> dict[str, _Case]:
-    """Return the cases by name."""
+    """Return name of a scenario → its case."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     weights = np.array([float(battles[name]) for name in real_pair_rates(_MODELS).models])
     provider = np.arange(_MODELS) % _PROVIDERS
@@ -95,7 +98,14 @@ def sampling_cases() -> dict[str, _Case]:
 
 
 def run_sampling_scenario(name: str, votes: int, seed: int, days: float = 30.0) -> SamplingResult:
-    """Run every window detector over a board with `votes` honest votes a month."""
+    """Run every window detector over the board of a scenario.
+
+    Args:
+        name: name of the scenario.
+        votes: number of honest votes per month.
+        seed: seed of the board.
+        days: length in days.
+    """
     case = sampling_cases()[name]
     first, end = round(days * _DAY / 3), round(days * _DAY)
     board = SimulatedBoard(

@@ -1,4 +1,4 @@
-"""Runs a scenario and summarizes it: one row of the red team's table."""
+"""Runs a scenario, and summarizes it as one row of the red team's table."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -23,23 +23,25 @@ from pipeline.vocabulary.time import DAY, to_microseconds
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """Result of one scenario.
+    """The result of one scenario. "The policy" is auto-voter/1, which excludes voters with a critical alert.
 
     Attributes:
-        scenario, what: name and description.
+        scenario: name of the scenario.
+        what: description.
         attack_votes: number of attack votes.
         found: share of the attackers with a voter alert; None without attackers.
         excluded: share of the attackers whose votes the policy excludes.
-        alerts: window detectors with an alert about the model or the board → their highest severity.
-        admitted: number of attack votes before the first alert about the attack; all attack votes without an alert.
-        places_lost: distance of the model's rank from its rank without the attack: raw, under the policy, and when a
-            person also excludes the votes that the alerts about the model select.
-        honest_excluded: number of honest votes excluded, under the policy and with that person's exclusions.
-        false_voters: share of the honest voters with an alert: of proved directions, and of "random".
-        elsewhere: detector → other window alerts: of other models, networks, providers, or before the attack.
-        baselines: rule → share flagged of the attackers and of the honest voters with at least 20 votes.
-        must: the scenario's requirement, see `AttackScenario`.
-        passed: False if a required alert is missing, an alert is not allowed, or a framed model lost ranks.
+        alerts: window detector with an alert about the model or the board → its highest severity.
+        admitted: number of attack votes before the first alert about the attack; all attack votes if there is none.
+        places_lost: three distances between the model's rank and its rank without the attack: in the raw view, with the
+            policy, and if a person also excludes the votes that the alerts about the model propose.
+        honest_excluded: number of honest votes excluded by the policy, and with the person's exclusions.
+        false_voters: share of the honest voters with an alert of a proved direction, and with the alert `random`.
+        elsewhere: detector → number of window alerts about other subjects or before the attack.
+        baselines: rule → share of the attackers and of the honest voters that it flags, among those with at least 20
+            votes.
+        must: the requirement of the scenario, see `AttackScenario.must`.
+        passed: whether every required alert was raised, no alert that is not allowed, and no framed model lost ranks.
     """
 
     scenario: str
@@ -63,7 +65,7 @@ _LEAST_VOTES = 20
 
 
 def evaluate_scenario(scenario: AttackScenario, votes: int, seed: int) -> ScenarioResult:
-    """Run a scenario with `votes` honest votes a month, and return its summary."""
+    """Run a scenario with this number of honest votes per month, and return its summary."""
     return summarize_run(scenario, run_scenario(scenario, votes, seed))
 
 
@@ -79,7 +81,7 @@ def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun
 
 
 def summarize_run(scenario: AttackScenario, run: DetectorRun) -> ScenarioResult:
-    """Return the summary of a scenario's run."""
+    """Summarize the run of a scenario."""
     stream = run.stream
     about = dict(zip(("target", "rival"), target_and_rival_names(), strict=True))[scenario.about]
     attackers = np.unique(stream.voter[stream.is_attack])

@@ -1,8 +1,9 @@
 """S17: simulates a board on which a provider tests a chat-tuned variant and releases another model.
 
-Forty models are about four points apart, as the real board's first forty. Voters prefer long answers: one standard
-deviation of the length contrast is worth a quarter of a logit, the published coefficient. The variant is as strong as
-rank five and writes longer; the released model is as strong as about rank 32 and writes as the others do.
+Forty models are about four points apart, like the first forty models of the real board. Voters prefer long answers: one
+standard deviation of the length contrast adds a quarter of a logit, which is the published coefficient. The variant is
+as strong as the model of rank 5 and writes longer answers. The released model is as strong as the model of about rank
+32 and writes answers of usual length.
 """
 
 import numpy as np
@@ -20,7 +21,12 @@ _LIKING, _TIES = 0.249, 0.2
 
 
 def simulate_tuned_variant(seed: int) -> tuple[ModelVersion, ModelVersion, float]:
-    """Return the tested and the released version, as in a sweep, and the winner's curse of 27 variants, points."""
+    """Simulate the board.
+
+    Returns:
+        The tested version and the released version, in the form that a sweep uses, and the winner's curse of 27
+            variants in points.
+    """
     rng = np.random.default_rng(seed)
     theta = -_APART * np.arange(_MODELS) / POINTS_PER_LOGIT
     mean = np.full(_MODELS, _LENGTH)

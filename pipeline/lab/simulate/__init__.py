@@ -1,7 +1,7 @@
-"""Simulates votes from real pair counts, with attacks: for the demo, the red team, benchmarks and tests.
+"""Simulates votes with the real board's pair counts, and attacks, for the demo, the red team, benchmarks and tests.
 
-    keyed_hashing      random numbers that depend on a key alone, so that a voter's taste needs no table
-    pair_rates         the shipped real counts: how often a pair meets, how often each side wins
+    keyed_hashing      random numbers that are computed from a key, so that voters' tastes need no table
+    pair_rates         how often each real pair meets, and how often each side wins
     honest_spec        HonestSpec: the parameters of an honest stream
     vote_simulator     draws battles and honest outcomes
     vote_times         draws the times of votes: hour, weekday, hourly shocks
@@ -11,15 +11,16 @@
     attacks            attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
     targeted_attacks   attacks on one model: TargetOnly, Burst
     stream_simulation  simulate_stream: an honest stream with attacks, and the list of attackers
-    demo_scenario      simulate_demo: an honest first part, an attacked second part
+    demo_scenario      simulate_demo: a first part with honest votes, and a second part with attacks
     demo_registry      the providers of the real models, and a fictitious laboratory
     simulated_board    windows of votes, for window detectors
-    simulated_voters   votes by voter, for voter detectors
+    simulated_voters   votes sorted by voter, for voter detectors
 
-Laws: the same specs and seeds give the same bytes (under one numpy: NEP 19 lets `Generator` methods change between its
-releases); attacks change no honest vote; every line is canonical and is accepted.
+Laws: the same parameters and seeds give the same bytes with the same version of numpy. (NEP 19 allows releases of numpy
+to change the numbers of `Generator`.) Attacks do not change honest votes. Every line is a canonical, valid vote.
 
-Not handled: sessions (a voter's votes do not cluster), answers and their style, private variants, changing strengths.
+Not handled: sessions (the votes of a voter do not cluster in time), answers and their style, private variants, and
+strengths that change over time.
 """
 
 from pipeline.lab.simulate.attacks import AlwaysLeft, Attack, Omnidirectional, RandomClicks

@@ -1,9 +1,9 @@
-"""The base class of attacks, and the attacks without a target; `stream_simulation` carries them out.
+"""The base class of attacks, and attacks without a target model. `stream_simulation` simulates them.
 
 Source of careless votes: "Challenges in trustworthy human evaluation of chatbots" (Zhao, Rush & Goyal, NAACL 2025).
 
-Not handled: attackers who adapt to an alert, and the omnipresent rigging of Min et al. (ICML 2025), which computes each
-vote's effect on a target's rank; `Omnidirectional` attacks the order as such.
+Not handled: attackers who react to an alert, and the omnipresent rigging of Min et al. (ICML 2025), which computes the
+effect of each vote on the target's rank. `Omnidirectional` disturbs the whole order instead.
 """
 
 from abc import ABC, abstractmethod
@@ -19,15 +19,16 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(ABC):
-    """Parameters of an attack, and how its battles and outcomes are drawn.
+    """The parameters of an attack, and the methods that draw its battles and outcomes.
 
     Attributes:
         voters: number of attackers.
-        votes_each: votes of each attacker; (low, high) draws a number for each, both included.
-        from_day: first day, counted from the stream's start.
-        to_day: last day, exclusive; default: the end of the stream.
-        new_accounts: whether accounts are at most two days old at their first vote.
-        prompts: number of prompts that the attackers share; default: each vote has its own.
+        votes_each: number of votes of each attacker, or (low, high) to draw a number from low to high for each
+            attacker.
+        from_day: day on which the attack begins, counted from the start of the stream.
+        to_day: day before which the attack ends; None for the end of the stream.
+        new_accounts: whether the attackers' accounts are at most two days old at their first vote.
+        prompts: number of prompts that the attackers share; None if each vote has a prompt of its own.
 
     Raises:
         Usage: a value is out of range.
@@ -52,37 +53,37 @@ class Attack(ABC):
 
     @property
     def target_model(self) -> str | None:
-        """The model that the attack is about, None without a target."""
+        """The model that the attack is for or against; None for an attack without a target."""
         return None
 
     def vote_bounds(self) -> tuple[int, int]:
-        """Return the minimum and maximum votes of an attacker."""
+        """Return the least and the largest number of votes of an attacker."""
         return self.votes_each if isinstance(self.votes_each, tuple) else (self.votes_each, self.votes_each)
 
     def draw_vote_counts(self, rng: np.random.Generator) -> Int64:
-        """Draw how many votes each attacker casts."""
+        """Draw the number of votes of each attacker: int64[voters]."""
         low, high = self.vote_bounds()
         return rng.integers(low, high, self.voters, endpoint=True)
 
     def end_day(self, days: float) -> float:
-        """Return the last day, exclusive, in a stream of `days`."""
+        """Return the day before which the attack ends, in a stream of `days` days."""
         return days if self.to_day is None else self.to_day
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the battles that the attackers vote on; by default as for every voter."""
+        """Draw the battles that the attackers vote on. The base class draws them as for honest voters."""
         return simulator.draw_battles(rng, voter)
 
     @abstractmethod
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return the attackers' outcomes in the battles shown."""
+        """Return the outcome code that the attacker chooses in each battle."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Omnidirectional(Attack):
-    """Votes for the weaker model of every battle.
+    """An attack whose voters vote for the weaker model of every battle.
 
     Attributes:
-        accuracy: probability that the attacker identifies the weaker model; else the vote is for the stronger model.
+        accuracy: probability that an attacker recognises the weaker model; otherwise the vote is for the stronger one.
     """
 
     kind: ClassVar[str] = "omnidirectional"
@@ -94,7 +95,7 @@ class Omnidirectional(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Choose the model with the lower strength."""
+        """Choose the model with the lower strength, with probability `accuracy`."""
         theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
@@ -103,32 +104,38 @@ class Omnidirectional(Attack):
 
 @dataclass(frozen=True, kw_only=True)
 class AlwaysLeft(Attack):
-    """Votes for the left model of every battle."""
+    """An attack whose voters vote for the left model of every battle."""
 
     kind: ClassVar[str] = "always_left"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Choose the left model."""
+        """Choose the left model of every battle."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomClicks(Attack):
-    """Chooses one of the four outcomes at random."""
+    """An attack whose voters choose one of the four outcomes at random."""
 
     kind: ClassVar[str] = "random_clicks"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Choose a random outcome."""
+        """Choose a random outcome in every battle."""
         return random_outcomes(rng, shown)
 
 
 def random_outcomes(rng: np.random.Generator, shown: ShownBattles) -> Int8:
-    """Draw outcomes, each of the four with equal probability."""
+    """Draw an outcome for each battle, each of the four outcomes with equal probability."""
     return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
 
 
 def require(holds: bool, what: str, got: object) -> None:
-    """Raise Usage unless the condition holds."""
+    """Raise `Usage` unless a condition holds.
+
+    Args:
+        holds: the condition.
+        what: what was expected, for the message.
+        got: the value that was found, for the message.
+    """
     if not holds:
         raise Usage(f"expected {what}, got {got}")

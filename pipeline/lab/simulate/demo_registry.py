@@ -1,7 +1,7 @@
 """The demo's registry events: the providers of the real models, and a fictitious laboratory.
 
-Providers and licences are public facts of August 2024. The laboratory tests a dozen variants in private and releases
-one of them without disclosing how many it tested: the case that the registry's audits detect.
+Providers and licences are public facts of August 2024. The laboratory tests a dozen variants in private, and releases
+one of them without disclosing how many it tested. The audits detect such a case.
 """
 
 import json
@@ -42,11 +42,11 @@ LABORATORY, VARIANTS = "Example Lab (fiction)", 12
 
 
 def demo_registry(models: Sequence[str], start: datetime) -> list[bytes]:
-    """Return registry events as JSON lines.
+    """Return the registry events of the demo, each as a JSON line.
 
     Args:
-        models: models of the board.
-        start: time of the first vote; all models are public by then.
+        models: names of the models of the board.
+        start: time of the first vote, before which all models are public.
     """
     return [json.dumps(event).encode() for event in [*_board(models, start), *_laboratory(start)]]
 

@@ -1,8 +1,9 @@
 """Simulates the demo's votes: eighteen honest days, then twelve days with a few attackers.
 
-The models and the honest rates are real; the attacks are fictitious, and no provider named here took part in them. They
-are small on purpose: under 3% of the second part. The board still changes, because models between rank 15 and 25 are a
-few points apart and a rarely shown model is cheap to promote.
+The models and the rates of honest votes are real. The attacks are fictitious, and no provider named here took part in
+them. The attacks are intentionally small, with less than 3% of the votes of the second part. They still change the
+board, since models between rank 15 and 25 are only a few points apart, and few votes suffice to promote a rarely
+sampled model.
 """
 
 from dataclasses import dataclass
@@ -29,15 +30,15 @@ _LEAST_VOTES = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemoScenario:
-    """A stream in two parts, and its attacks.
+    """The votes of the demo in two parts, and the attacks.
 
     Attributes:
-        before: honest votes only; refresh the ratings after them.
-        after: honest votes and attacks.
-        attacks: the attacks' parameters.
+        before: the first part, with honest votes only. The demo refreshes the board after these votes.
+        after: the second part, with honest votes and attacks.
+        attacks: the parameters of the attacks.
         attackers: the attackers.
-        target: the model that eight voters promote.
-        rival: the model that four voters demote.
+        target: name of the model that eight voters promote.
+        rival: name of the model that four voters demote.
     """
 
     before: SimulatedStream
@@ -49,14 +50,14 @@ class DemoScenario:
 
 
 def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
-    """Simulate the demo's stream.
+    """Simulate the votes of the demo.
 
     Args:
-        votes: honest votes in both parts; the attackers cast about two thousand more.
-        seed: the same seed gives the same votes.
+        votes: number of honest votes in both parts together. The attackers cast about 2,000 more votes.
+        seed: seed of the simulation.
 
     Raises:
-        Usage: too few votes.
+        Usage: `votes` is too small.
     """
     if votes < _LEAST_VOTES:
         raise Usage(f"expected at least {_LEAST_VOTES} votes for the demo, got {votes}")
@@ -71,7 +72,7 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
 
 
 def target_and_rival(board: PairRates) -> tuple[str, str]:
-    """Return the model with fewest battles around rank 20, and the model one rank above it."""
+    """Return the model with the fewest battles around rank 20, and the model that is one rank above it."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     order = np.argsort(-board.theta).tolist()
     rank = min(range(len(order))[_RANKS], key=lambda at: battles[board.models[order[at]]])
@@ -79,7 +80,7 @@ def target_and_rival(board: PairRates) -> tuple[str, str]:
 
 
 def demo_attacks(target: str, rival: str) -> tuple[Attack, ...]:
-    """Return the demo's attacks: seventeen voters of five kinds."""
+    """Return the attacks of the demo, by seventeen voters of five kinds."""
     begin = HONEST_DAYS
     # Enough votes each that the e-value of `voter_bias` exceeds 10⁴ (critical) for nearly every attacker except the
     # random clicker, who gets a warning at most.

@@ -10,18 +10,18 @@ from pipeline.lab.simulate.voter_population import VOTES_PER_VOTER
 
 @dataclass(frozen=True, slots=True)
 class HonestSpec:
-    """Parameters of an honest stream.
+    """The parameters of a stream of honest votes.
 
     Attributes:
         votes: number of votes.
-        seed: the same seed gives the same votes.
-        voters: number of voters, each with at least one vote; default: votes / 3.65, the real board's figure.
-        days: length of the stream.
-        start: time of the first hour, with a zone; the default is a Monday.
-        taste_sd: standard deviation of a voter's taste for each model, in logits.
+        seed: seed of the simulation; the same seed gives the same votes.
+        voters: number of voters, each with at least one vote; None for votes / 3.65, as on the real board.
+        days: length of the stream in days.
+        start: time of the first hour, with a time zone; the default is a Monday.
+        taste_sd: standard deviation of a voter's taste for a model, in logits.
         tie_sd: standard deviation of the voters' tendency to tie, in logits.
-        models: number of models, taken from those with most battles; default: all 129.
-        burstiness: variance of the hourly shocks around 1; 0 gives Poisson counts.
+        models: number of models, namely those with the most battles; None for all 129.
+        burstiness: variance of the random factor of each hour's rate, whose mean is 1; 0 gives Poisson counts.
 
     Raises:
         Usage: a value is out of range.
@@ -55,5 +55,5 @@ class HonestSpec:
 
     @property
     def voter_count(self) -> int:
-        """The number of honest voters; their codes are 0 … voter_count − 1."""
+        """The number of honest voters. Their codes are the numbers from 0 to voter_count − 1."""
         return max(1, round(self.votes / VOTES_PER_VOTER)) if self.voters is None else self.voters

@@ -30,7 +30,14 @@ def encode_votes(
     voter_since: list[str],
     outcome: Int8,
 ) -> Iterator[bytes]:
-    """Yield a line for each vote, joined from columns of JSON text; `prompt_hash` and `vote_id` are bare hex digits."""
+    """Yield each vote as a line of JSON.
+
+    Args:
+        cast_at, category, language, model_a, model_b, network, voter_id, voter_since: the fields of each vote, already
+            encoded as JSON strings.
+        prompt_hash, vote_id: hexadecimal digits without quotes.
+        outcome: outcome codes.
+    """
     schema, winner = SCHEMA, json_strings(OUTCOMES, outcome)
     columns = (
         cast_at, category, language, model_a, model_b, network, prompt_hash, vote_id, voter_id, voter_since,
@@ -45,12 +52,12 @@ def encode_votes(
 
 
 def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
-    """Return the name of each code as a JSON string. Each name is escaped once, not once a vote."""
+    """Return for each code its name as a JSON string. Each name is encoded only once, not once for each vote."""
     quoted = [msgspec.json.encode(name).decode() for name in names]
     return [quoted[code] for code in codes.tolist()]
 
 
 def json_times(values: Int64) -> list[str]:
-    """Return microseconds since 1970 as JSON strings in RFC 3339; a whole second has no fraction."""
+    """Convert microseconds since 1970 to JSON strings in RFC 3339, without a fraction for whole seconds."""
     written = np.datetime_as_string(values.astype("datetime64[us]"), unit="us").tolist()
     return [f'"{text}Z"'.replace(".000000Z", "Z") for text in written]

@@ -1,10 +1,13 @@
-"""Hashes keys to numbers.
+"""Computes random numbers from keys by hashing.
 
-A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would contain
-mostly pairs that never meet; a hash of (seed, purpose, voter, model) gives the same number without a table.
+A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would mostly have
+pairs of voter and model that never occur. A hash of (seed, purpose, voter, model) gives the same number without a
+table.
 
 The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
-generators", OOPSLA). Law: for fixed earlier keys it is a bijection of the last key, so ids never collide.
+generators", OOPSLA).
+
+Law: if all keys except the last are fixed, the hash is a bijection of the last key, so ids do not collide.
 """
 
 import numpy as np
@@ -22,12 +25,12 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
-    """Hash keys to 64 bits.
+    """Hash keys to numbers of 64 bits.
 
     Args:
         seed: seed of the stream, taken modulo 2⁶⁴.
-        purpose: one of the constants of this module.
-        keys: integers ≥ 0, broadcast against each other.
+        purpose: a constant of this module that distinguishes uses of the same keys.
+        keys: arrays of integers ≥ 0, which are broadcast against each other.
 
     Returns:
         uint64, of the keys' shape and at least one-dimensional.
@@ -39,7 +42,7 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
 
 
 def hash_normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
-    """Draw one standard normal number per key: the normal quantile of the hash."""
+    """Compute a standard normal number for each key: the normal quantile of its hash."""
     # 53 bits fill a double; adding a half excludes 0 and 1, whose quantiles are infinite.
     uniform = ((hash_keys(seed, purpose, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return np.asarray(ndtri(uniform), dtype=np.float64)

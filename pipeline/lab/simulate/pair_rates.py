@@ -1,10 +1,10 @@
-"""Estimates from the shipped counts how often real pairs meet and how their battles end.
+"""Estimates from the shipped pair counts how often real pairs of models meet, and how their battles end.
 
-Source: pipeline/data/NOTICE.md (1,670,250 votes, 129 models, 34.5% of them ties of either kind).
-A pair with few battles has a noisy rate, so each rate is smoothed by `SMOOTHING` pseudo-battles: win rates towards
-Bradley-Terry on decisive votes, tie rates towards the overall share.
+Source: pipeline/data/NOTICE.md (1,670,250 votes on 129 models; 34.5% of the votes are ties of either kind). The rates
+of a pair with few battles are uncertain, so `SMOOTHING` artificial battles are added to each pair. They have the win
+rate of the Bradley-Terry fit to decisive votes, and the tie rate of all votes.
 
-Blind spot: the file lists the models of a pair in alphabetical order, so it has no left-right preference.
+Blind spot: the file lists the models of a pair in alphabetical order, so a preference for the left side is not known.
 """
 
 import csv
@@ -30,14 +30,14 @@ _OUTCOME_COLUMNS = ("win_a", "win_b", "tie", "tie_bothbad")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRates:
-    """Rates of each pair of the real board.
+    """The rates of each pair of models on the real board.
 
     Attributes:
-        models: the K names, sorted.
-        theta: float64[K], Bradley-Terry strengths on decisive votes, logits, mean zero.
-        a: int64[P], the first model of each pair.
-        b: int64[P], the second model of each pair.
-        share: float64[P], how often the pair meets, sums to 1.
+        models: names of the K models, sorted.
+        theta: float64[K], Bradley-Terry strengths from decisive votes in logits, with mean zero.
+        a: int64[P], code of the first model of each pair.
+        b: int64[P], code of the second model of each pair.
+        share: float64[P], the pair's share of all battles; the sum is 1.
         wins: float64[P], P(a wins | there is a winner).
         ties: float64[P], P(there is no winner).
         bad: float64[P], P(both bad | there is no winner).
@@ -53,13 +53,13 @@ class PairRates:
     bad: Float64
 
     def pairs_of(self, model: int) -> Int64:
-        """Return the indices of a model's pairs."""
+        """Return the positions of the pairs that include a model."""
         return np.flatnonzero((self.a == model) | (self.b == model))
 
 
 @lru_cache(maxsize=1)
 def real_counts() -> PairCounts:
-    """Return the shipped pair counts, over the sorted names of all models."""
+    """Return the shipped pair counts of all models, whose names are sorted."""
     text = files("pipeline").joinpath("data", _FILE).read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     models = sorted({row[side] for row in rows for side in ("model_a", "model_b")})
@@ -71,10 +71,13 @@ def real_counts() -> PairCounts:
 
 @lru_cache(maxsize=8)
 def real_pair_rates(models: int | None = None) -> PairRates:
-    """Estimate every pair's rates among the `models` with most battles (None: all).
+    """Estimate the rates of each pair of models.
+
+    Args:
+        models: number of models, namely those with the most battles; None for all.
 
     Raises:
-        Usage: fewer than two models, or more than the counts have.
+        Usage: `models` is below 2 or above the number of models in the counts.
     """
     counts = real_counts()
     known = len(counts.models)
@@ -86,9 +89,14 @@ def real_pair_rates(models: int | None = None) -> PairRates:
 
 
 def averaged_logit(probability: Float64, sd: float) -> Float64:
-    """Return the logit l for which E σ(l + sd·z) = p, with z standard normal and σ the logistic function.
+    """Return the logit l for which voters with different tastes have the average rate p.
 
-    Tastes shrink the average rate towards one half; with l instead of logit p all voters together have the rate p.
+    l solves E σ(l + sd·z) = p, with z standard normal and σ the logistic function. With logit p in place of l, tastes
+    would move the average rate towards one half.
+
+    Args:
+        probability: the average rates p.
+        sd: standard deviation of the voters' tastes for the pair, in logits.
     """
     if sd == 0:
         return np.asarray(logit(probability), dtype=np.float64)

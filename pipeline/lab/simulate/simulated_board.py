@@ -1,12 +1,14 @@
-"""Simulates windows of votes: for tests and error rates of window detectors.
+"""Simulates windows of votes, for tests and measurements of window detectors.
 
-`simulate_stream` makes votes of voters from the real pair counts; this module makes thousands of windows a second.
+This module simulates counts of windows directly, thousands of windows per second. `simulate_stream` simulates single
+votes instead, with the real pair counts.
 
-Honest votes: hourly rates with a daily rhythm and gamma shocks (counts are over-dispersed and share their shock), pairs
-by the policy in force, outcomes by Bradley-Terry and ties, networks by popularity. The snapshot in force is
-*estimated*: the true strengths with the error of 2,000 votes a model. Effects change a range of windows.
+Honest votes: the rate of an hour has a daily rhythm times a random factor with a gamma distribution, which the windows
+of the hour share. Pairs are sampled by the policy in force. Outcomes follow the Bradley-Terry model with ties. Networks
+differ in popularity. The strengths in the snapshot in force are *estimated*: they have the error of 2,000 votes per
+model. A `WindowEffect` changes a range of windows.
 
-Law: the same parameters give the same windows; without effects every vote is honest.
+Law: the same parameters give the same windows. Without effects every vote is honest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,17 +44,21 @@ _UNKNOWN, _NEW, _REPEATS = 0.1, 0.28, 0.073
 
 @dataclass(frozen=True, kw_only=True)
 class WindowEffect:
-    """What is different in the windows [first, end).
+    """A change of the votes in a range of windows.
 
     Attributes:
-        first, end: indices of windows.
-        traffic: factor of the number of honest votes.
-        sampling: model → factor of its declared sampling weight.
-        target: model that extra votes are about.
-        votes: mean number of extra votes a window, all for (or against) the target.
-        wins: whether the extra votes are for the target.
-        cohort, network, prompt: properties of the extra votes; the cohort is an index into COHORTS.
-        declared: the policy declares `sampling`, and the registry a release of its models: the effect is honest.
+        first: number of the first window of the range.
+        end: number of the window after the range.
+        traffic: factor by which the number of honest votes is multiplied.
+        sampling: model → factor by which its declared sampling weight is multiplied.
+        target: name of the model of the extra votes.
+        votes: mean number of extra votes per window.
+        wins: whether the extra votes are for the target; otherwise they are against it.
+        cohort: cohort of the extra votes, a position in COHORTS.
+        network: network of the extra votes.
+        prompt: prompt of the extra votes.
+        declared: whether the policy declares the changed weights, and the registry a release of the models in
+            `sampling`, so that the effect is honest.
     """
 
     first: int
@@ -70,17 +76,17 @@ class WindowEffect:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedBoard:
-    """Parameters of a board and its windows.
+    """The parameters of a simulated board, and its windows.
 
     Attributes:
         days: length in days.
-        votes: mean number of votes a window.
-        seed: the same seed gives the same windows.
-        models: number of models m000, m001, …; model i belongs to provider p(i mod `providers`).
+        votes: mean number of votes per window.
+        seed: seed of the simulation; the same seed gives the same windows.
+        models: number of models. They are named m000, m001, …, and model i belongs to provider p(i mod `providers`).
         providers: number of providers.
-        policy: whether the registry declares a policy.
-        weights: sampling weights of the models, declared and true; default: equal.
-        effects: deviations from honest votes.
+        policy: whether the registry declares a sampling policy.
+        weights: true and declared sampling weights of the models; None for equal weights.
+        effects: changes of the votes in ranges of windows.
     """
 
     days: float
@@ -94,17 +100,17 @@ class SimulatedBoard:
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """The models' names, in order."""
+        """The names of the models, in the order of their numbers."""
         return tuple(f"m{i:03d}" for i in range(self.models))
 
     @cached_property
     def theta(self) -> Float64:
-        """True strengths in logits, float64[models]."""
+        """The true strengths of the models in logits, float64[models]."""
         return np.random.default_rng([self.seed, 0]).normal(0, 0.75, self.models)
 
     @cached_property
     def reference(self) -> Reference:
-        """The snapshot in force. Model i of `model_names` has the number i + 1."""
+        """The reference of the snapshot in force. Model i of `model_names` has the number i + 1."""
         noise = np.random.default_rng([self.seed, 1]).normal(0, _SNAPSHOT_ERROR, self.models)
         covariance = np.eye(self.models) * _SNAPSHOT_ERROR**2
         return Reference(1, np.arange(self.models) + 1, self.theta + noise, covariance, TIE_SHARE, (3.2, 6.8))
@@ -114,12 +120,12 @@ class SimulatedBoard:
         return np.ones(self.models) if self.weights is None else np.array(self.weights, dtype=np.float64)
 
     def window_start(self, window: int) -> datetime:
-        """Return when a window starts."""
+        """Return the time at which a window starts."""
         return _START + timedelta(minutes=5 * window)
 
     @cached_property
     def registry(self) -> Registry:
-        """The models and the policies. A declared effect changes the policy at its first window."""
+        """The registry with the models and the policies. A declared effect changes the policy at its first window."""
         events: list[RegistryEvent] = [
             Submitted(
                 schema=1, event_id=f"s{i}", at=_START - timedelta(days=1), model=name, visibility="public",
@@ -144,7 +150,7 @@ class SimulatedBoard:
         return SamplingPolicy(schema=1, event_id=f"policy {at}", at=at, weights=weights)
 
     def context(self, window: int, false_alarms: float = 1.0) -> WindowContext:
-        """Return the context that a window detector gets."""
+        """Return the context with which a window detector processes a window."""
         start = to_microseconds(self.window_start(window))
         changed = self.registry.has_policy_change(start - WINDOW_WIDTH + 1, start + WINDOW_WIDTH)
         return WindowContext(self.registry.as_of(start), not changed, false_alarms)
@@ -165,7 +171,10 @@ class SimulatedBoard:
                 yield window_builder.build_window(start, parts, numbers, networks, {})
 
     def alerts(self, detectors: Sequence[WindowDetector]) -> Iterator[tuple[int, Window, list[AlertSignal]]]:
-        """Run detectors over the windows; yield the index of each window, the window, and the alerts in it."""
+        """Run detectors over all windows.
+
+        Yield for each window its number, the window, and the alerts that it raised.
+        """
         states: dict[str, WindowState] = {detector.name: {} for detector in detectors}
         for number, window in enumerate(self.windows()):
             context, raised = self.context(number), list[AlertSignal]()

@@ -1,7 +1,7 @@
-"""Simulated votes as columns, in the order of time.
+"""Simulated votes as columns, in order of time.
 
-Laws: element i of every column belongs to the same vote; cast_at never falls; a voter's id depends on (seed, code)
-alone, so it is the same in two parts of one stream.
+Laws: element i of every column belongs to the same vote. cast_at never decreases. The id of a voter is computed from
+seed and code only, so a voter has the same id in all parts of a stream.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _CHUNK = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedStream:
-    """Simulated votes.
+    """N simulated votes as columns.
 
     Attributes:
-        models: names; model codes index into them.
-        seed: ids are derived from this seed.
-        serial: int64[N], a unique number per vote; honest votes come first.
-        cast_at: int64[N], microseconds since 1970 UTC.
-        voter: int32[N], codes; see `voter_id`.
-        model_a: int16[N], the left model.
-        model_b: int16[N], the right model.
-        outcome: int8[N], a position in `pipeline.events.OUTCOMES`.
-        voter_since: int64[N], microseconds since 1970 UTC.
-        language: int8[N], an index into `voter_population.LANGUAGES`.
-        category: int8[N], an index into `voter_population.CATEGORIES`.
-        prompt_hash: uint64[N].
-        network: int16[N], an index into `voter_population.NETWORKS`.
-        attack: int16[N], index of the attack that cast the vote; −1 is honest. Never written out.
+        models: names of the models; the code of a model is a position in this tuple.
+        seed: seed from which ids of votes and voters are computed.
+        serial: int64[N], a unique number of each vote. Honest votes have the lowest numbers.
+        cast_at: int64[N], event time, in microseconds since 1970 UTC.
+        voter: int32[N], code of the voter.
+        model_a: int16[N], code of the left model.
+        model_b: int16[N], code of the right model.
+        outcome: int8[N], code of the outcome.
+        voter_since: int64[N], time at which the voter's account was created, in microseconds since 1970 UTC.
+        language: int8[N], position in `voter_population.LANGUAGES`.
+        category: int8[N], position in `voter_population.CATEGORIES`.
+        prompt_hash: uint64[N], hash of the prompt.
+        network: int16[N], position in `voter_population.NETWORKS`.
+        attack: int16[N], number of the attack that the vote belongs to; −1 for an honest vote. Files do not contain it.
     """
 
     models: tuple[str, ...]
@@ -67,17 +67,17 @@ class SimulatedStream:
 
     @property
     def is_attack(self) -> Bool:
-        """Whether an attacker cast the vote, bool[N]."""
+        """bool[N], true for each vote that an attacker cast."""
         return self.attack >= 0
 
     def take(self, rows: npt.NDArray[Any] | slice) -> SimulatedStream:
-        """Return the votes at `rows` (a mask, a slice or ascending indices)."""
+        """Return the votes at `rows`, which is a mask, a slice or ascending positions."""
         columns = {name: getattr(self, name)[rows] for name in self._columns()}
         return SimulatedStream(models=self.models, seed=self.seed, **columns)
 
     @classmethod
     def merge(cls, parts: Sequence[SimulatedStream]) -> SimulatedStream:
-        """Merge parts of one stream (same models and seed) in the order of time."""
+        """Merge parts of one stream in order of time. The parts must have the same models and seed."""
         joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in cls._columns()}
         order = np.argsort(joined["cast_at"], kind="stable")
         columns = {name: column[order] for name, column in joined.items()}
@@ -88,11 +88,11 @@ class SimulatedStream:
         return PairCounts.from_codes(self.models, self.model_a, self.model_b, self.outcome)
 
     def voter_id(self, code: int) -> str:
-        """Return a voter's id as votes state it. The ids of attackers and honest voters look alike."""
+        """Return the id of the voter with this code. Ids of attackers have the same form as those of honest voters."""
         return _voter_ids(self.seed, np.array([code]))[0]
 
     def vote_ids(self) -> list[str]:
-        """Return the id of each vote: 32 hexadecimal digits, from the seed and the serial number."""
+        """Return the id of each vote: 32 hexadecimal digits, computed from the seed and the serial number."""
         halves = (to_hex(hash_keys(self.seed, purpose, self.serial)) for purpose in (VOTE_HIGH, VOTE_LOW))
         return [high + low for high, low in zip(*halves, strict=True)]
 
@@ -102,7 +102,7 @@ class SimulatedStream:
             yield from self.take(slice(begin, begin + _CHUNK))._lines()
 
     def write_jsonl(self, path: str | Path) -> None:
-        """Write one vote a line; an existing file is replaced."""
+        """Write the votes to a file, one JSON line for each vote. An existing file is replaced."""
         with Path(path).open("wb") as out:
             out.writelines(line + b"\n" for line in self.to_bytes())
 

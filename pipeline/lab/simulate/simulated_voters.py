@@ -1,10 +1,10 @@
-"""Simulates voters and their votes: for tests and error rates of voter detectors.
+"""Simulates voters and their votes, for tests and measurements of voter detectors.
 
-The snapshot is *estimated* from earlier honest votes. Every voter has tastes and a tendency to tie; attackers of each
-kind vote among them. Votes are made in the form that a detector reads, hundreds of thousands in a second, where
-`simulate_stream` makes whole vote events.
+The snapshot in force is *estimated* from earlier honest votes. Honest voters have tastes and a tendency to tie, with
+the distributions of `pipeline.lab.simulate.honest_spec`. Votes are created in the form that voter detectors read,
+hundreds of thousands per second. `simulate_stream` creates complete vote events instead.
 
-Law: the same seed gives the same voters; honest voters are as in `pipeline.lab.simulate.honest_spec`.
+Law: the same seed gives the same voters.
 """
 
 from dataclasses import dataclass
@@ -27,16 +27,17 @@ _SNAPSHOT_VOTES, _SNAPSHOT_EACH = 2_000, 4
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedVoters:
-    """Parameters of a board and its voters.
+    """The parameters of a board, and a generator of its voters' votes.
 
     Attributes:
-        seed: the same seed gives the same board.
+        seed: seed of the simulation; the same seed gives the same board.
         models: number of models.
-        spread: standard deviation of the models' strengths, logits.
-        taste_sd, tie_sd: standard deviations of a voter's taste for a model and of its tendency to tie, logits.
-        davidson_ties: whether ties are rarer between models that are further apart for the voter, as on the real board
-            (Davidson 1970); otherwise the tie rate is the same for every pair.
-        model_tie_sd: standard deviation of a model's effect on the log-odds of a tie; .1 on the real board.
+        spread: standard deviation of the models' strengths, in logits.
+        taste_sd: standard deviation of a voter's taste for a model, in logits.
+        tie_sd: standard deviation of a voter's tendency to tie, in logits.
+        davidson_ties: whether ties are rarer between models of more different strength, as on the real board (Davidson
+            1970); otherwise all pairs have the same tie rate.
+        model_tie_sd: standard deviation of a model's effect on the log-odds of a tie; 0.1 on the real board.
     """
 
     seed: int
@@ -49,12 +50,12 @@ class SimulatedVoters:
 
     @cached_property
     def theta(self) -> Float64:
-        """True strengths, float64[models]."""
+        """The true strengths of the models in logits, float64[models]."""
         return np.random.default_rng([self.seed, 0]).normal(0, self.spread, self.models)
 
     @cached_property
     def reference(self) -> Reference:
-        """The snapshot in force; a model's number is its index."""
+        """The reference of the snapshot in force. The number of a model is its position."""
         each = _SNAPSHOT_EACH
         votes = self.cast_votes("honest", _SNAPSHOT_VOTES * self.models // (2 * each), each, stream=1)
         names = tuple(f"{i:04d}" for i in range(self.models))
@@ -81,15 +82,17 @@ class SimulatedVoters:
         stream: int = 2,
         identical: bool = False,
     ) -> VoterVotes:
-        """Return `each` votes of each of `voters` voters.
+        """Simulate the votes of some voters of one kind.
 
         Args:
             kind: honest, or a kind of attacker.
-            otherwise: votes of a target attack in battles without its target.
-            sampling: share of the battles with the target; default: as for every voter.
-            strength: share of the target's battles in which the attacker votes for it; other votes on it are honest.
-            stream: another number gives other voters.
-            identical: whether the first two models are the same model.
+            voters: number of voters.
+            each: number of votes of each voter.
+            otherwise: what attackers of a target do in battles without the target.
+            sampling: share of the attackers' battles that include the target; None for the share of honest voters.
+            strength: share of the battles with the target in which attackers vote for it; the others are honest votes.
+            stream: number of the random stream; another number gives other voters.
+            identical: whether the first two models are identical.
         """
         rng = np.random.default_rng([self.seed, 3, stream])
         n, shape = voters * each, (voters, self.models)

@@ -1,6 +1,6 @@
 """Simulates an honest stream with attacks, and lists the attackers.
 
-Laws: the honest votes do not depend on the attacks; no attacker casts honest votes.
+Laws: honest votes do not depend on the attacks. Attackers and honest voters are different voters.
 """
 
 import difflib
@@ -22,14 +22,14 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAttacker:
-    """One attacker.
+    """One attacker of a stream.
 
     Attributes:
-        voter: id in the stream.
+        voter: id of the attacker in the stream.
         kind: kind of the attack.
-        target_model: the model that the attack is about, None without a target.
-        attack: index of the attack.
-        votes: number of votes cast.
+        target_model: the model that the attack is for or against; None for an attack without a target.
+        attack: number of the attack.
+        votes: number of votes that the attacker casts.
     """
 
     voter: str
@@ -43,9 +43,9 @@ def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int 
     """Simulate an honest stream with attacks.
 
     Args:
-        spec: the honest stream.
-        attacks: the attacks; the voter codes of each follow those of the attack before.
-        seed: seed of the attacks; default: seed of the stream.
+        spec: the parameters of the honest stream.
+        attacks: the attacks. The attackers' codes follow those of honest voters, in the order of the attacks.
+        seed: seed of the attacks; None for the seed of the stream.
 
     Raises:
         Usage: a target is not on the board, or an attack ends after the stream.

@@ -20,15 +20,17 @@ Otherwise = Literal["abstain", "normal", "random", "ranking"]
 
 @dataclass(frozen=True, kw_only=True)
 class TargetOnly(Attack):
-    """Votes for (or against) one model wherever the attacker recognises that model.
+    """An attack whose voters vote for or against one model in each battle in which they recognise the model.
 
     Attributes:
-        target: a model of the board.
-        direction: "promote" makes the target win, "demote" makes it lose.
-        otherwise: votes where the target is not recognised. "abstain": none, so all of `votes_each` are battles of the
-            target; "normal": as an honest voter with tastes; "random": any outcome; "ranking": the stronger model.
-        sampling: share of the attackers' battles with the target; default: as for every voter.
-        accuracy: probability of recognising a target that is present (there are no false recognitions).
+        target: name of a model of the board.
+        direction: "promote" to let the target win, "demote" to let it lose.
+        otherwise: what attackers do if they do not recognise the target. "abstain": cast no vote, so all of
+            `votes_each` are on the target. "normal": vote like an honest voter. "random": choose any outcome.
+            "ranking": vote for the stronger model.
+        sampling: share of the attackers' battles that include the target; None for the share of honest voters.
+        accuracy: probability that an attacker recognises the target in a battle that includes it. Other models are
+            never taken for the target.
     """
 
     kind: ClassVar[str] = "target_only"
@@ -53,7 +55,7 @@ class TargetOnly(Attack):
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw battles with the target's share."""
+        """Draw the attackers' battles, of which the share `sampling` includes the target."""
         holding = simulator.pair_rates.pairs_of(simulator.pair_rates.models.index(self.target))
         if self.otherwise == "abstain":
             return simulator.draw_battles(rng, voter, holding)
@@ -67,7 +69,7 @@ class TargetOnly(Attack):
         return with_target.where(on_target, without)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Make the target win or lose where it is recognised."""
+        """Let the target win or lose in each battle in which it is recognised."""
         target = simulator.pair_rates.models.index(self.target)
         there = (shown.left == target) | (shown.right == target)
         # An attacker who abstains votes only where the target was recognised.
@@ -81,11 +83,11 @@ class TargetOnly(Attack):
 
 @dataclass(frozen=True, kw_only=True)
 class Burst(TargetOnly):
-    """Votes bought at once: accounts that vote on one model only, within minutes.
+    """An attack with bought votes: accounts that vote on one model only, within minutes.
 
     Attributes:
-        votes: total number of votes, split over the voters as evenly as possible (sets `votes_each`).
-        minutes: duration from `from_day` on (sets `to_day`).
+        votes: total number of votes. They are split over the voters as evenly as possible, which sets `votes_each`.
+        minutes: duration of the attack from `from_day` on, which sets `to_day`.
     """
 
     kind: ClassVar[str] = "burst"
@@ -108,5 +110,5 @@ class Burst(TargetOnly):
         TargetOnly.__post_init__(self)
 
     def draw_vote_counts(self, rng: np.random.Generator) -> Int64:  # noqa: ARG002
-        """Split the votes evenly."""
+        """Split the votes over the voters as evenly as possible."""
         return self.votes // self.voters + (np.arange(self.voters) < self.votes % self.voters)

@@ -1,7 +1,8 @@
-"""Draws battles and honest outcomes: pairs meet as often as on the real board, and voters differ in taste.
+"""Draws battles and honest outcomes. Pairs meet as often as on the real board, and voters differ in taste.
 
-Voter v prefers left model a to right model b with logit l_ab + taste(v, a) − taste(v, b) and ties with logit t_ab +
-tendency(v); tastes are normal with sd `taste_sd`, tendencies with sd `tie_sd`. l_ab and t_ab are set so that all voters
+For voter v, the logit of a tie of models a and b is t_ab + tendency(v). In decided battles the logit of a win of the
+left model a over the right model b is l_ab + taste(v, a) − taste(v, b). Tastes are normal with standard deviation
+`taste_sd`, and tendencies are normal with standard deviation `tie_sd`. l_ab and t_ab are chosen so that all voters
 together have the real rates (`pair_rates.averaged_logit`).
 """
 
@@ -22,12 +23,12 @@ from pipeline.vocabulary.time import to_microseconds
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownBattles:
-    """Pairs shown to voters.
+    """N battles that are shown to voters.
 
     Attributes:
-        voter: int64[N], codes.
-        pair: int64[N], an index into the pairs of `PairRates`.
-        flipped: bool[N], whether the pair's second model is on the left.
+        voter: int64[N], code of the voter.
+        pair: int64[N], position of the pair in `PairRates`.
+        flipped: bool[N], whether the second model of the pair is on the left.
         left: int64[N], code of the left model.
         right: int64[N], code of the right model.
     """
@@ -39,7 +40,7 @@ class ShownBattles:
     right: Int64
 
     def where(self, mine: Bool, other: ShownBattles) -> ShownBattles:
-        """Return these battles where `mine` is true, and the battles of `other` elsewhere."""
+        """Return the battles of this object where `mine` (bool[N]) is true, and those of `other` where it is false."""
         return ShownBattles(
             voter=self.voter,
             pair=np.where(mine, self.pair, other.pair),
@@ -50,7 +51,7 @@ class ShownBattles:
 
 
 class VoteSimulator:
-    """The real rates, the voters' tastes and the hourly rates that honest votes and attacks share."""
+    """The real rates, the voters' tastes and the hourly rates, which are the same for honest votes and attacks."""
 
     def __init__(self, spec: HonestSpec) -> None:
         self.spec = spec
@@ -62,11 +63,12 @@ class VoteSimulator:
         self._ties = averaged_logit(self.pair_rates.ties, spec.tie_sd)
 
     def draw_battles(self, rng: np.random.Generator, voter: Int64, among: Int64 | None = None) -> ShownBattles:
-        """Draw a battle for each entry of `voter` by the real frequencies of pairs, on random sides.
+        """Draw a battle for each entry of `voter`: a pair with its real frequency, on random sides.
 
         Args:
-            voter: int64[N].
-            among: only these pairs; default: all.
+            rng: random number generator.
+            voter: int64[N], codes of the voters.
+            among: positions of the pairs to draw from; None for all pairs.
         """
         share = self.pair_rates.share if among is None else self.pair_rates.share[among]
         edges = np.cumsum(share)
@@ -77,7 +79,7 @@ class VoteSimulator:
         return ShownBattles(voter, pair, flipped, np.where(flipped, b, a), np.where(flipped, a, b))
 
     def draw_outcomes(self, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Draw honest outcomes."""
+        """Draw the outcome codes of honest voters in these battles."""
         n, pair = len(shown.voter), shown.pair
         liking = self._wins[pair] * np.where(shown.flipped, -1, 1)
         liking += self.taste(shown.voter, shown.left) - self.taste(shown.voter, shown.right)
@@ -88,5 +90,5 @@ class VoteSimulator:
         return np.where(tied, undecided, decided).astype(np.int8)
 
     def taste(self, voter: Int64, model: Int64) -> Float64:
-        """Return the taste of voters for models, in logits. It is the same at every vote."""
+        """Return the taste of each voter for the model beside it, in logits. The taste is the same at every vote."""
         return self.spec.taste_sd * hash_normal(self.spec.seed, TASTE, voter, model)

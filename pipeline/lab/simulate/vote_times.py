@@ -1,8 +1,9 @@
-"""Draws vote times: a rate for each hour, and times from these rates.
+"""Draws the times of votes: first a rate for each hour, then times with these rates.
 
-Rate of an hour = daily sinusoid × weekday × gamma shock of mean 1. The shock makes hourly counts negative binomial with
-r = 1/burstiness: over-dispersed, as real counts are. With Poisson counts, tests on
-rates would look better than they are.
+The rate of an hour is the product of a daily sinusoid, a factor of the weekday, and a random factor with a gamma
+distribution and mean 1. With the random factor, hourly counts are negative binomial with size r = 1/burstiness, and
+vary more than Poisson counts, as real counts do. With Poisson counts, detectors of rates would look better than they
+are.
 """
 
 import math
@@ -23,10 +24,10 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
     """Draw the relative rate of every hour of a stream.
 
     Args:
-        rng: source of the random shocks.
+        rng: random number generator.
         start: time of the first hour.
-        days: length of the stream.
-        burstiness: variance of the hourly shock, 0 for none.
+        days: length of the stream in days.
+        burstiness: variance of the random factor; 0 for no random factor.
     """
     moments = [start + timedelta(hours=k) for k in range(math.ceil(days * 24))]
     hour = np.array([m.hour + m.minute / 60 for m in moments])
@@ -37,16 +38,18 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
 
 
 def draw_times(rng: np.random.Generator, n: int, *, rates: Float64, start: int, begin: float, end: float) -> Int64:
-    """Draw n times between two days by the inverse of the cumulated rate.
+    """Draw times with density proportional to the rates, by the inverse of the cumulated rate.
 
     Args:
+        rng: random number generator.
+        n: number of times.
         rates: rate of each hour from `start` on.
-        start: microseconds since 1970.
-        begin: days after `start`.
-        end: days after `start`, exclusive.
+        start: start of the stream, in microseconds since 1970 UTC.
+        begin: first possible time, in days after `start`.
+        end: end of the possible times (not included), in days after `start`.
 
     Returns:
-        int64[n], microseconds since 1970, unsorted.
+        int64[n], microseconds since 1970 UTC, not sorted.
     """
     edges = np.arange(len(rates) + 1, dtype=np.float64)
     cumulated = np.concatenate([[0.0], np.cumsum(rates)])

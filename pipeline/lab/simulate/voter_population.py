@@ -1,7 +1,7 @@
-"""Draws the voters' activity, accounts, languages and networks, and the votes' prompts.
+"""Draws activity, accounts, languages and networks of voters, and prompts of votes.
 
-Calibrated to the published figures of the real board: 1.80M votes by 493,600 voters (3.65 each); the busiest
-1% cast 16% of the votes; 7.3% of the prompts are repeats.
+The distributions match published figures of the real board: 1.80 million votes by 493,600 voters (3.65 each), the most
+active 1% of voters cast 16% of the votes, and 7.3% of the prompts are repeats.
 """
 
 import math
@@ -42,12 +42,12 @@ _NEW_DAYS = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoterAccounts:
-    """Account data of voters, one entry for each.
+    """The account data of V voters.
 
     Attributes:
-        since: int64, microseconds since 1970, whole seconds.
-        language: int8, an index into LANGUAGES.
-        network: int16, an index into NETWORKS.
+        since: int64[V], time at which the account was created, in microseconds since 1970 UTC, a whole second.
+        language: int8[V], position in LANGUAGES.
+        network: int16[V], position in NETWORKS.
     """
 
     since: Int64
@@ -56,17 +56,18 @@ class VoterAccounts:
 
 
 def draw_votes_per_voter(rng: np.random.Generator, votes: int, voters: int) -> Int64:
-    """Draw how many votes each voter casts: at least one, the busiest first on average."""
+    """Draw the number of votes of each voter, at least 1: int64[voters]. Earlier voters tend to cast more votes."""
     weight = ((np.arange(voters) + 0.5) / voters) ** (-1 / _ALPHA)
     return 1 + rng.multinomial(votes - voters, weight / weight.sum())
 
 
 def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> VoterAccounts:
-    """Draw an account for each voter, older than its first vote.
+    """Draw the account of each voter, which is created before the voter's first vote.
 
     Args:
-        first_vote: int64[V], microseconds since 1970.
-        new: all accounts are at most two days old.
+        rng: random number generator.
+        first_vote: int64[V], time of each voter's first vote, in microseconds since 1970 UTC.
+        new: whether all accounts are at most two days old at the first vote.
     """
     n = len(first_vote)
     days = np.exp(rng.uniform(0, math.log(_OLDEST_DAYS), n))
@@ -83,14 +84,15 @@ def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> 
 
 
 def draw_categories(rng: np.random.Generator, n: int) -> Int8:
-    """Draw the category of each prompt."""
+    """Draw the category of each of n prompts, as a position in CATEGORIES."""
     return _pick(rng, np.array(list(CATEGORIES.values())), n).astype(np.int8)
 
 
 def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
-    """Draw the prompts of n votes, numbered in order; a repeat copies the prompt of any earlier vote.
+    """Draw the prompts of n votes: int64[n]. The number of a prompt is the position of the first vote with this prompt.
 
-    Copying with equal chance makes popular prompts more popular: a power law (Simon 1955, Biometrika 42).
+    A repeat copies the prompt of an earlier vote that is chosen with equal probability. So popular prompts become more
+    popular, and their popularity follows a power law (Simon 1955, Biometrika 42).
     """
     source = np.arange(n)
     repeats = np.flatnonzero(rng.random(n) < _REPEATS)
@@ -103,7 +105,7 @@ def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
 
 
 def network_hashes() -> Int64:
-    """Return the hash of each of NETWORKS, by which windows count networks."""
+    """Return the hash of each network in NETWORKS. Windows count votes by these hashes."""
     return np.array([network_hash(name) for name in NETWORKS], dtype=np.int64)
 
 

@@ -1,4 +1,4 @@
-"""The peers' tasks: scripts for the peers' own environment, which import nothing of the project.
+"""Scripts that run tasks with the peers, in the peers' environment. They do not import this project.
 
 timed_task        times the calls of a task and prints the result
 arena_rank_tasks  the tasks with arena-rank

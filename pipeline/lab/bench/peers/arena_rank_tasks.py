@@ -2,9 +2,8 @@
 
     python arena_rank_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (arena-rank's own ridge), style-unpenalised (reg =
-0). arena-rank's bootstrap forks a process in which JAX's threads already run, which deadlocks; this script uses spawn
-instead.
+Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (with arena-rank's ridge), style-unpenalised (reg
+= 0). This script starts processes with spawn: arena-rank's bootstrap uses fork, which deadlocks if threads of JAX run.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ POINTS = 400 / np.log(10)
 
 
 def ratings(table: pd.DataFrame, **options: Any) -> Result:
-    """Return ratings with intervals from columns of text."""
+    """Compute ratings with intervals from columns of text."""
     dataset = PairDataset.from_pandas(table)
     found = BradleyTerry(len(dataset.competitors)).compute_ratings_and_cis(dataset, **options)
     jax.block_until_ready((found["rating_lower"], found["rating_upper"]))
@@ -35,7 +34,12 @@ def ratings(table: pd.DataFrame, **options: Any) -> Result:
 
 
 def style(table: pd.DataFrame, reg: float) -> Result:
-    """Return ratings and coefficients with intervals from text and style counts; all votes weigh the same."""
+    """Compute ratings and style coefficients with intervals from text and style counts. All votes have equal weight.
+
+    Args:
+        table: the votes.
+        reg: weight of the ridge penalty; 0 for none.
+    """
     a, b = (table[[f"{name}_{side}" for name in FEATURES]].to_numpy(dtype=np.float64) for side in ("a", "b"))
     contrast = pd.DataFrame((a - b) / (a + b + 1), columns=list(FEATURES), index=table.index)
     votes = pd.concat([table[["model_a", "model_b", "winner"]], contrast], axis=1)
@@ -47,7 +51,7 @@ def style(table: pd.DataFrame, reg: float) -> Result:
 
 
 def main() -> None:
-    """Run one task in this process."""
+    """Run and time the task of the command line in this process."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     columns = ["model_a", "model_b", "winner"]
     if task.startswith("style"):

@@ -1,9 +1,9 @@
-"""Runs one task with evalica, called in its fastest way: with lists, not columns.
+"""Runs one task with evalica, which is given lists instead of columns, since this is its fastest way.
 
     python evalica_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (without intervals, which evalica computes by bootstrap only), bootstrap (ROUNDS rounds, percentile
-intervals, because evalica's default method refits once for each vote).
+Tasks: ratings (without intervals, which evalica computes by bootstrap only), and bootstrap (ROUNDS rounds with
+percentile intervals, since evalica's default method would refit once for each vote).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_b
 
 
 def ratings(table: pd.DataFrame) -> Result:
-    """Return ratings from columns of text."""
+    """Compute ratings from columns of text."""
     return _result(evalica.bradley_terry(**_battles(table)).scores)
 
 
 def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Return ratings with percentile intervals from columns of text."""
+    """Compute ratings with bootstrap percentile intervals from columns of text."""
     found = evalica.bootstrap(
         method=evalica.bradley_terry,
         n_resamples=rounds,
@@ -48,7 +48,7 @@ def _result(scores: Any) -> Result:
 
 
 def main() -> None:
-    """Run one task in this process."""
+    """Run and time the task of the command line in this process."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     table = pd.read_parquet(path, columns=["model_a", "model_b", "winner"])
     tasks = {"ratings": lambda: ratings(table), "bootstrap": lambda: bootstrap(table, rounds)}

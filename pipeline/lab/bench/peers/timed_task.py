@@ -1,4 +1,4 @@
-"""Times one task in a child process; imports nothing of the project, so that the peers' environment can run it."""
+"""Times one task in a child process. It does not import this project, so that the peers' environment can run it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Result = tuple[Sequence[str], Any, list[float]]
 
 
 def peak_mb() -> float:
-    """Return the largest resident set of this process, MB.
+    """Return the largest resident set of this process, in MB.
 
-    `ru_maxrss` is used only without /proc: Linux passes the parent's value on through exec.
+    The value is read from /proc. `ru_maxrss` is used only without /proc, since on Linux it includes the parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -27,7 +27,13 @@ def peak_mb() -> float:
 
 
 def time_calls(run: Callable[[], Result], repeats: int, version: str) -> None:
-    """Call `run` `repeats` times and print seconds, CPU seconds, peak memory and the last result as JSON."""
+    """Call a task several times, and print times, CPU times, peak memory and the last result as JSON.
+
+    Args:
+        run: the task.
+        repeats: number of calls.
+        version: version of the engine; "" for this project.
+    """
     seconds, cpu = [], []
     for _ in range(repeats):
         started, used = time.perf_counter(), time.process_time()
