@@ -1,17 +1,17 @@
 """Audit the public ledger once a day: recompute every leaf, figure and signature, and check all signed heads.
 
-What a failure means, task by task. The task's log names the leaf or snapshot at fault. A critical alert stays open
-until a person resolves it. The audit changes nothing except damaged tiles, which it rebuilds.
+The table lists why a task may have failed. The log of the task names the wrong leaf or snapshot. A critical alert stays
+open until a person resolves it. The audit changes nothing except damaged tiles, which it rebuilds.
 
-| task  | it failed because                                    | look at                         | it can wait |
+| task  | reason of the failure                                | look at                         | can wait    |
 |-------|------------------------------------------------------|---------------------------------|-------------|
 | audit | what is stored does not follow from the sealed votes | deploy/runbooks/audit-failed.md | no          |
 | audit | the store does not answer (retried)                  | `integrity doctor`              | a day       |
 
 Prometheus alerts when no audit has passed for 36 hours (deploy/runbooks/audit-stale.md).
 
-When it fails, stop publishing first: a signature on a wrong log cannot be taken back. Clearing the task is always safe.
-Backfilling is pointless: a run audits the log as it is now.
+If the audit fails, stop publishing first, since a signature on a wrong log cannot be taken back. Clearing the task is
+always safe. Backfilling has no use, since a run always audits the current log.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from airflow.sdk.exceptions import AirflowFailException
     doc_md=__doc__,
 )
 def audit_ledger() -> None:
-    """One task with all checks."""
+    """Audit the ledger in one task that makes all checks."""
 
     @task
     def audit() -> dict[str, object]:
-        """Recompute everything; return what each check covered."""
+        """Make all checks, and return what each check covered."""
         from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
         report = dag_api.audit_ledger(dag_api.store_url())

@@ -1,23 +1,23 @@
 """Refresh the ratings on a schedule: seal the new votes, check them, rate them, publish a signed snapshot.
 
-What a failure means, task by task. In every case the last snapshot stays valid and workers keep reading votes. A
-repeated run continues where the failed one ended and publishes nothing twice.
+The table lists why a task may have failed. In every case the last snapshot stays valid, and workers keep reading votes.
+A repeated run continues where the failed run ended, and publishes nothing twice.
 
-| task           | it failed because                            | look at                         | it can wait |
+| task           | reason of the failure                        | look at                         | can wait    |
 |----------------|----------------------------------------------|---------------------------------|-------------|
 | seal           | the store or the ledger's disk is missing    | `integrity doctor`              | 3 hours     |
 | check          | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
-| rate           | the fit is refused: the board is split       | `integrity refresh --store URL` | 3 hours     |
+| rate           | the models cannot be compared                | `integrity refresh --store URL` | 3 hours     |
 | check_snapshot | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
 | publish        | the signing key or the disk is missing       | `integrity doctor`              | 3 hours     |
-| publish        | the top moves too far: a person releases it  | deploy/runbooks/publication-held.md | 3 hours |
+| publish        | the top moves too far, a person must release | deploy/runbooks/publication-held.md | 3 hours |
 
-A run is skipped while the log is empty: there is nothing to check or rate before the first vote.
-One failed run may be ignored: the next one includes its votes. After three hours RatingRefreshStale fires
-(deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling is pointless: a run rates the log
-as it is now, not as of its date.
+A run is skipped while the log is empty, since there is nothing to check or rate before the first vote.
+One failed run may be ignored, since the next run includes its votes. After three hours the alert RatingRefreshStale
+fires (deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling has no use, since a run
+always rates the current log.
 
-It runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
+The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON).
 """
 
@@ -52,11 +52,11 @@ SNAPSHOT = Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
     doc_md=__doc__,
 )
 def refresh_ratings() -> None:
-    """Seal → check → rate → check_snapshot → publish."""
+    """Run the tasks of a refresh in this order: seal, check, rate, check_snapshot, publish."""
 
     @task
     def seal() -> int:
-        """Append committed votes to the log; return its size, which the other tasks use."""
+        """Append committed votes to the vote log, and return the size of the log for the other tasks."""
         from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
         log_size = dag_api.seal(dag_api.store_url())
@@ -78,7 +78,7 @@ def refresh_ratings() -> None:
 
     @task
     def rate(log_size: int) -> str:
-        """Rate all views; the candidate is not visible yet."""
+        """Rate all views, and store them as a candidate, which readers do not see yet."""
         from pipeline.jobs import dag_api  # noqa: PLC0415
 
         return dag_api.rate(dag_api.store_url(), log_size)

@@ -1,17 +1,17 @@
 """Audit the board once a day: variants, sampling, claims, graph, lockstep voting, and the rules of the policy.
 
-What a failure means, task by task. A finding is not a failure: it is in the task's log and, if it is certain enough, an
-alert. A failed run has changed nothing, and the next one audits everything.
+The table lists why a task may have failed. A finding is not a failure: it is in the log of the task and, if it is
+certain enough, opens an alert. A failed run has changed nothing, and the next run audits everything.
 
-| task  | it failed because                                | look at                       | it can wait |
+| task  | reason of the failure                            | look at                       | can wait    |
 |-------|--------------------------------------------------|-------------------------------|-------------|
 | seal  | the store does not answer                        | `integrity doctor`            | a day       |
 | sweep | the store does not answer, or a file is not valid | `integrity sweep --store URL` | a day       |
 
-`INTEGRITY_POLICY` names another policy, `INTEGRITY_SECOND_BOARD` the snapshots of another board to compare with; the
-task's log names an invalid file.
-A run is skipped while the log is empty. Clearing a task is always safe: the same votes and registry give the same
-findings, and an open alert is not opened twice. Backfilling is pointless: a run audits the log as it is now.
+`INTEGRITY_POLICY` names another policy file. `INTEGRITY_SECOND_BOARD` names a file with snapshots of another board to
+compare with. The log of the task names an invalid file.
+A run is skipped while the log is empty. Clearing a task is always safe, since the same votes and registry give the same
+findings, and an open alert is not opened twice. Backfilling has no use, since a run always audits the current log.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from airflow.sdk.exceptions import AirflowSkipException
     doc_md=__doc__,
 )
 def sweep_integrity() -> None:
-    """Seal → sweep."""
+    """Run the task seal, then the task sweep."""
 
     @task
     def seal() -> int:
-        """Append committed votes to the log: audits read sealed votes."""
+        """Append committed votes to the vote log, since audits read sealed votes only."""
         from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
         log_size = dag_api.seal(dag_api.store_url())
@@ -53,7 +53,7 @@ def sweep_integrity() -> None:
 
     @task
     def sweep(log_size: int) -> dict[str, object]:
-        """Run every audit; return a summary, since findings become alerts."""
+        """Run every audit, and return a summary of the findings."""
         from pipeline.jobs import dag_api  # noqa: PLC0415
 
         report = dag_api.sweep(dag_api.store_url())
