@@ -1,7 +1,8 @@
 """Audit the public ledger once a day: recompute every leaf, figure and signature, and check all signed heads.
 
-The table lists why a task may have failed. The log of the task names the wrong leaf or snapshot. A critical alert stays
-open until a person resolves it. The audit changes nothing except damaged tiles, which it rebuilds.
+What a failure means: the table lists the possible reasons for each task. The log of the task names the wrong leaf or
+snapshot. A critical alert stays open until a person resolves it. The audit changes nothing except damaged tiles, which
+it rebuilds.
 
 | task  | reason of the failure                                | look at                         | can wait    |
 |-------|------------------------------------------------------|---------------------------------|-------------|

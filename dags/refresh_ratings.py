@@ -1,7 +1,7 @@
 """Refresh the ratings on a schedule: seal the new votes, check them, rate them, publish a signed snapshot.
 
-The table lists why a task may have failed. In every case the last snapshot stays valid, and workers keep reading votes.
-A repeated run continues where the failed run ended, and publishes nothing twice.
+What a failure means: the table lists the possible reasons for each task. In every case the last snapshot stays valid,
+and workers keep reading votes. A repeated run continues where the failed run ended, and publishes nothing twice.
 
 | task           | reason of the failure                        | look at                         | can wait    |
 |----------------|----------------------------------------------|---------------------------------|-------------|

@@ -1,7 +1,8 @@
 """Audit the board once a day: variants, sampling, claims, graph, lockstep voting, and the rules of the policy.
 
-The table lists why a task may have failed. A finding is not a failure: it is in the log of the task and, if it is
-certain enough, opens an alert. A failed run has changed nothing, and the next run audits everything.
+What a failure means: the table lists the possible reasons for each task. A finding is not a failure: it is in the log
+of the task and, if it is certain enough, opens an alert. A failed run has changed nothing, and the next run audits
+everything.
 
 | task  | reason of the failure                            | look at                       | can wait    |
 |-------|--------------------------------------------------|-------------------------------|-------------|

@@ -48,7 +48,7 @@ def with_clustered_covariance(
         weights: [K, K], the weight of each vote of a pair, as in the fit; None for weight 1.
 
     Raises:
-        BadCounts: columns of different lengths, or a code outside its axis, with its row.
+        BadCounts: columns differ in length, or a code is out of range. The message names the row.
         NotConverged: the information is singular in float64.
     """
     size = len(fitted.theta)

@@ -45,7 +45,10 @@ class NoticeRequest(Document):
 
 
 class NextRefreshDocument(Document):
-    """How many votes the next refresh counts again (`votes_in`) or no longer counts (`votes_out`) as defended votes."""
+    """The effect of a decision on the defended view of the next refresh.
+
+    `votes_in` is the number of votes that are counted again, `votes_out` the number of votes no longer counted.
+    """
 
     votes_in: int
     votes_out: int

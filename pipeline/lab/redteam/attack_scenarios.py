@@ -64,7 +64,7 @@ def honest_spec(scenario: AttackScenario, votes: int, seed: int) -> HonestSpec:
 
 
 def target_and_rival_names() -> tuple[str, str]:
-    """Return the names of the target (a rarely sampled model around rank 20) and the rival (the rank above it)."""
+    """Return the names of two models: the target, rarely sampled and around rank 20, and the rival one rank above."""
     return target_and_rival(real_pair_rates(MODELS))
 
 
