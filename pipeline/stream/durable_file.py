@@ -1,15 +1,17 @@
-"""Replaces a small file so that a crash leaves the old content or the new one."""
+"""Replaces a small file so that, after a crash, it has either the whole old content or the whole new content."""
 
 import os
 from pathlib import Path
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file atomically, and flush it to the disk. Only its owner can read it.
+    """Replace the content of a file atomically, and flush it to the disk.
+
+    The file is created if it does not exist. Only its owner can read and write it.
 
     Args:
         path: path of the file.
-        data: bytes of the new content.
+        data: the new content.
     """
     draft = path.with_name(path.name + ".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:

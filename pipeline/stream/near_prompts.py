@@ -1,10 +1,11 @@
-"""Gives copies and near copies of a prompt one hash: that of the first of them.
+"""Hashes prompts so that copies and near copies of a prompt get the hash of the first one.
 
-A hash is of the prompt without case, spaces and punctuation. Near copies are found by MinHash over runs of characters,
-in any language. What is remembered is a hash and a signature of each recent prompt, never its text; with a key neither
-can be guessed from a list of prompts. Signatures are kept in a file, so that the next run finds the same copies.
+Case, spaces and punctuation of a prompt do not change its hash. Near copies are found by MinHash over runs of
+characters, in any language. A hash and a signature of each recent prompt are remembered, never its text. With a secret
+key, nobody can find the prompt of a hash or signature by trying prompts from a list. Signatures are kept in a file, so
+that the next run finds the same copies.
 
-Law: a prompt that was hashed before `flush` has the same hash when it is hashed again after a crash.
+Law: a prompt that was hashed before `flush` gets the same hash again after a crash.
 """
 
 import fcntl
@@ -23,10 +24,12 @@ from pipeline.formats.plain_words import plain_prompt
 from pipeline.stream.durable_file import write_durably
 
 LIMIT = 20_000
-"""Prompts that are remembered; about 90 MB."""
+"""Default for the number of prompts that are remembered. They need about 90 MB of memory."""
 
 SIMILAR = 0.8
-"""Least estimated share of common runs of characters of two near copies."""
+"""Two prompts are near copies if the estimated share of the runs of characters that they have in common is at least
+this (Jaccard similarity).
+"""
 
 # Characters of a run; a script without spaces says as much with fewer.
 _RUN, _SHORT_RUN = 5, 3
@@ -49,18 +52,19 @@ def _run(text: str) -> int:
 
 
 class NearPrompts:
-    """Hashes prompts.
+    """Hashes prompts, and remembers recent ones to find near copies.
 
     Attributes:
-        shared: whether another process has the file, so that nothing is added to it.
+        shared: True if another process has locked the file of signatures. This process then reads the file, but adds
+            nothing to it.
     """
 
     def __init__(self, key: bytes, folder: Path | None = None, limit: int = LIMIT) -> None:
-        """Take what earlier runs remember.
+        """Load the prompts that earlier runs with the same key and folder remembered.
 
         Args:
-            key: key of the hashes; without one they are plain SHA-256.
-            folder: where signatures are kept; None to remember them in this process only.
+            key: secret key of the hashes, which are HMAC-SHA-256; if empty, the hashes are SHA-256 without a key.
+            folder: folder of the file of signatures; None to remember prompts in this process only.
             limit: number of prompts that are remembered; 0 to find exact copies only.
         """
         self._key, self._limit = key, limit
@@ -78,7 +82,10 @@ class NearPrompts:
             self._open(self._path)
 
     def hash(self, prompt: str) -> str:
-        """Return the hash of a prompt, or of the first prompt of which it is a near copy; 64 hexadecimal digits."""
+        """Return the hash of a prompt as 64 hexadecimal digits.
+
+        If the prompt is a near copy of remembered prompts, the hash of the oldest of these is returned.
+        """
         text = plain_prompt(prompt)
         digest = self._digest(text.encode("utf-8", "surrogatepass"))
         if not self._limit or len(text) < _LEAST_RUNS * _run(text) or digest in self._signatures:
@@ -92,7 +99,7 @@ class NearPrompts:
         return digest.hex()
 
     def flush(self) -> None:
-        """Write what is new to the file; it survives a power failure when this returns."""
+        """Append the prompts that are new since the last flush to the file of signatures, and flush it to the disk."""
         if self._new and self._path is not None and self._file is None and not self.shared:
             self._open(self._path)
         if self._file is None or not self._new:
@@ -106,7 +113,7 @@ class NearPrompts:
             self._compact()
 
     def close(self) -> None:
-        """Write what is new and release the file."""
+        """Flush new prompts, and close the file of signatures, which also releases its lock."""
         self.flush()
         if self._file is not None:
             os.close(self._file)

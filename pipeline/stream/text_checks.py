@@ -1,6 +1,6 @@
-"""Reads the text of a battle when it is published: does an answer tell its model, and which prompt was it?
+"""Checks the text of a battle when it is published: whether an answer reveals its model, and the hash of the prompt.
 
-Nothing of the text is kept or sent: only the flag `identity_leak` and the hash of the prompt.
+The text is neither kept nor sent. The sent record gets only the flag `identity_leak` and the field `prompt_hash`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,15 @@ from pipeline.stream.near_prompts import NearPrompts
 
 
 class TextChecks:
-    """Returns what the text of a record says; a `RecordCheck`."""
+    """Derives `identity_leak` and `prompt_hash` from the text of a record. Its instances are `RecordCheck`s."""
 
     def __init__(self, prompts: NearPrompts, registry: Path | None = None) -> None:
         """Create the checks.
 
         Args:
             prompts: hashes prompts.
-            registry: a file of registry events, whose names of models, providers and families are found too.
+            registry: a file of registry events. The names of its models, providers and families are looked for in
+                answers, beside the names that are known without the file.
 
         Raises:
             BadRecord: a line of the registry file is no event.
@@ -34,7 +35,16 @@ class TextChecks:
         self._leaks = IdentityLeaks(load_identities(registered_names(registry) if registry else ()))
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
-        """Return `identity_leak` if the record has answers, and `prompt_hash` if it has a prompt and states none."""
+        """Return the fields that the text adds to a record.
+
+        Args:
+            record: the source record, with the text.
+            fields: the fields of the vote so far, among them the names of the models.
+
+        Returns:
+            `identity_leak` if the record has answers; `prompt_hash` if the record has a prompt and `fields` has no
+                `prompt_hash`.
+        """
         text, found = battle_text(record), Fields()
         if any(text.answers):
             models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]
@@ -45,10 +55,15 @@ class TextChecks:
 
 
 def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield each model of a registry file (JSON Lines) with the names of its provider and family.
+    """Yield the name of each model in a registry file, with the names of its provider and family.
+
+    Former names and code names of a model are yielded as well.
+
+    Args:
+        path: a file of registry events, JSON Lines.
 
     Raises:
-        BadRecord: a line that is no registry event; names the line.
+        BadRecord: a line is no registry event. The error names the line.
     """
     names: dict[str, tuple[str, ...]] = {}
     with path.open("rb") as lines:

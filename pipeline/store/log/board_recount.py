@@ -1,6 +1,7 @@
-"""Counts every segment again from its public files, and compares with the counts that the store has.
+"""Counts the votes of every segment again from its public files, and compares the result with the stored counts.
 
-`reverification` compares the same files with the votes; a refresh reads the counts alone.
+A refresh reads only the stored counts, so they must be right. That the public files agree with the stored votes is
+checked by `reverification`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pipeline.store.votes.dictionary import model_names
 
 
 def sealed_segments(connection: Connection, files: LedgerFiles) -> list[SealedSegment]:
-    """Return the segments of the log, in order."""
+    """Return the segments of the log with the paths of their public files, in the order of their leaves."""
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256, s.labels).order_by(s.log_size)
     return [
@@ -34,11 +35,12 @@ def sealed_segments(connection: Connection, files: LedgerFiles) -> list[SealedSe
 
 
 def compare_counts(connection: Connection, files: LedgerFiles) -> None:
-    """Compare the counts of every segment with its files.
+    """Compare the stored counts of every segment with counts of its public files.
 
     Raises:
-        Refuted: reason `counts` names the segment and the board; reason `labels` or `segment`: a file is wrong.
-        Unavailable: a file is missing.
+        Refuted: a stored count is wrong (reason `counts`; the message names the segment and the board), or a public
+            file is wrong (reason `labels` or `segment`).
+        Unavailable: a public file is missing.
     """
     s, r = schema.segment.c, schema.retraction.c
     numbers = {name: number for number, name in model_names(connection).items()}

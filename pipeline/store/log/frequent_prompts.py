@@ -1,12 +1,13 @@
-"""Decides, when votes are sealed, which votes on frequent prompts stay in the sample that counts.
+"""Decides, when votes are sealed, which votes on frequent prompts are in the sample that counts.
 
-Of a board's distinct prompts, the most frequent .5% have a tenth of the votes: greetings and riddles, which people try
-on every model. A method may count a sample of them. A prompt is frequent if it has more votes than the prompt at the
-99.5th percentile, and more than `LEAST`; its sample has as many votes as that prompt.
+The most frequent 0.5% of the distinct prompts have about a tenth of all votes. They are greetings and riddles that
+people try on every model. A method may count only a sample of the votes on such a prompt. The limit is the number of
+votes of the prompt at the 99.5th percentile, but at least `LEAST`. A prompt with more votes than the limit is frequent,
+and its sample has as many votes as the limit allows.
 
-Laws: a decision is about the votes of a segment, against the prompts of all votes sealed until then and with it, and
-stays; the same votes in the same segments give the same decisions, on either database; a seal reads and writes the
-counts of its own prompts alone.
+Laws: when a segment is sealed, its votes are decided by the number of votes that each prompt has in the log, with the
+segment. A decision never changes. The same votes in the same segments get the same decisions in SQLite and PostgreSQL.
+A seal reads and writes only the counts of prompts that its segment has, and one summary of all prompts.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 LEAST = 10
-"""A prompt with as many votes is never frequent."""
+"""A prompt with at most this many votes is never frequent."""
 
 _TOTAL = "prompts"
 # Of 1,000 distinct prompts, sorted by votes, the first 995 are not frequent.
@@ -36,13 +37,16 @@ _BLOCK = 50_000
 
 
 def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa.ChunkedArray], log_size: int) -> Int64:
-    """Return the rows of votes that are outside the samples of their prompts, and count the prompts.
+    """Decide which votes of a segment are outside the samples of their prompts, and store the new counts of prompts.
 
     Args:
-        connection: a transaction with the seal's lock.
-        prompt: int64[n], the prompt of each vote of a segment that counts, not 0.
-        vote_ids: rows → the ids of these votes.
-        log_size: leaves of the log with the segment.
+        connection: a transaction with the lock of seals.
+        prompt: int64[n], hashes of the prompts of the segment's votes that count and have a prompt; none is 0.
+        vote_ids: returns the ids of the votes at given rows of `prompt`.
+        log_size: number of leaves of the log with the segment.
+
+    Returns:
+        Rows of `prompt`, int64, of the votes outside the samples.
     """
     distinct, group, added = np.unique(prompt, return_inverse=True, return_counts=True)
     if not len(distinct):
@@ -66,7 +70,8 @@ def threshold(spectrum: Int64) -> int:
     """Return the largest number of votes that a prompt may have without being frequent.
 
     Args:
-        spectrum: int64[2, n], numbers of votes, ascending, and how many prompts have so many.
+        spectrum: int64[2, n]. The first row has distinct numbers of votes, ascending. The second row has, for each of
+            them, how many prompts have exactly this number of votes.
 
     >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
     (40, 10)
@@ -79,12 +84,12 @@ def threshold(spectrum: Int64) -> int:
 
 
 def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
-    """Store that the votes at these positions are outside their samples."""
+    """Store that the votes at these positions are outside the samples of their prompts."""
     dialect.load(connection, schema.frequent_vote, {"partition_no": partition, "offset": offset})
 
 
 def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -> list[int]:
-    """Return those of a partition's offsets whose votes are outside their samples."""
+    """Return which of these offsets of a partition have votes outside the samples of their prompts."""
     found: list[int] = []
     for start in range(0, len(offsets), dialect.CHUNK):
         where, given = dialect.any_of(connection, "offset", offsets[start : start + dialect.CHUNK], partition_no)
@@ -94,7 +99,7 @@ def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -
 
 
 def read_marked(connection: Connection, partition_no: int, first: int, end: int) -> Int64:
-    """Return the offsets in a partition's [first, end) whose votes are outside their samples, ascending."""
+    """Return the offsets in [first, end) of a partition with votes outside the samples of their prompts, ascending."""
     f = schema.frequent_vote.c
     query = sa.select(f.offset).where(f.partition_no == partition_no, f.offset >= first, f.offset < end)
     return np.array(list(connection.scalars(query.order_by(f.offset))), dtype=np.int64)

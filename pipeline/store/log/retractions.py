@@ -35,7 +35,7 @@ class PendingRetraction:
         reason: why the vote is retracted.
         at: time of the retraction, microseconds since 1970 UTC.
         cell: (model_a, model_b, outcome, fate) of the vote.
-        position: where that vote is stored.
+        position: (partition, offset) of the vote.
     """
 
     number: int

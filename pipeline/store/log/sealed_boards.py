@@ -1,7 +1,10 @@
-"""Counts of sealed votes by board, pair, outcome, fate and rules, which a refresh reads instead of votes.
+"""Counts of sealed votes by board, pair, outcome, fate and rules. A refresh reads these counts instead of votes.
 
-Laws: the stored total of a board is the sum of the segments' counts (`totals_match_segments`); a total changes only
-under the lock of the seal; a segment that was sealed before votes had labels counts on the board of all votes alone.
+A board here is all votes, the votes with one category, or the votes with one language.
+
+Laws: the stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total changes
+only in a transaction with the lock of seals. A segment that was sealed before votes had labels counts on the board of
+all votes, and on no other.
 """
 
 from __future__ import annotations
@@ -28,12 +31,14 @@ _TERMS = 500  # a bound on parameters that every database takes
 
 
 def read_boards(connection: Connection, log_size: int) -> Mapping[Label, Int64]:
-    """Return the counts of the first `log_size` leaves: the totals minus the segments sealed since.
+    """Return the counts of the votes in the first `log_size` leaves, by board.
 
-    For the newest size, which a refresh asks for, this reads one row a board.
+    For the newest log size, one stored row for each board is read. For an older size, the counts of the later segments
+    are subtracted from the totals, or those of the earlier segments are added up, whichever are fewer.
 
     Returns:
-        Board → int64[n, 6]: model_a, model_b, outcome, fate, rules (bits of `vocabulary.vote_flags.RULES`), votes.
+        For each board, int64[n, 6] with the columns model_a, model_b, outcome, fate, rules (bits of
+            `vocabulary.vote_flags.RULES`) and number of votes.
     """
     s = schema.segment.c
     totals = _totals(connection)
@@ -48,12 +53,12 @@ def read_boards(connection: Connection, log_size: int) -> Mapping[Label, Int64]:
 
 
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
-    """Return what the votes at these positions add to the boards, as `read_boards` does."""
+    """Return the counts of the votes at these positions, by board, in the form that `read_boards` returns."""
     return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}
 
 
 def boards_of(connection: Connection, positions: Collection[VotePosition]) -> Boards:
-    """Return what the votes at these positions add to the boards."""
+    """Return the counts of the votes at these positions, by board."""
     labelled = leaf_index.next_offsets(connection, sealed_labels.labelled_from(connection))
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -90,7 +95,7 @@ def _terms(connection: Connection, numbers: list[int]) -> dict[int, str]:
 
 
 def totals_match_segments(connection: Connection) -> bool:
-    """Return True if the stored totals are the sums of the segments' counts."""
+    """Return True if the stored total of each board is the sum of the counts of all segments."""
     totals = _totals(connection)
     if not totals:
         # No seal of this version has run yet.
@@ -99,13 +104,13 @@ def totals_match_segments(connection: Connection) -> bool:
 
 
 def add_segment(connection: Connection, before: int, size: int, added: Boards) -> None:
-    """Add a segment's counts to the totals of its boards.
+    """Add the counts of a new segment to the stored totals of its boards.
 
     Args:
-        connection: a transaction with the seal's lock.
-        before: leaves of the log before the segment.
-        size: leaves of the log with the segment.
-        added: counts of the segment.
+        connection: a transaction with the lock of seals.
+        before: number of leaves of the log before the segment.
+        size: number of leaves of the log with the segment.
+        added: counts of the segment's votes by board.
     """
     names = [_name(ALL), *(_name(label) for label in added)]
     totals = _totals(connection, names)
@@ -147,7 +152,13 @@ def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[Boa
 
 
 def of_segment(boards: bytes | None, counts: bytes) -> Boards:
-    """Return the counts of a segment from its row."""
+    """Return the counts of a segment's votes by board, from its row in the store.
+
+    Args:
+        boards: packed counts by board; None for a segment that was sealed before votes had labels. Such a segment
+            counts on the board of all votes alone.
+        counts: packed counts by pair; read only if `boards` is None.
+    """
     if boards is not None:
         return board_cells.unpack(bytes(boards))
     model_a, model_b, outcome, fate, votes = sealed_counts.unpack(bytes(counts)).pairs.T

@@ -1,6 +1,9 @@
-"""What the votes of a segment say beside their outcome: rules, categories and language, as its public file has them.
+"""The labels of the votes of a segment: rules that may leave a vote out, categories and language.
 
-Law: the file is made from the stored votes and the decision about frequent prompts alone, so it can be made again.
+A segment has a public file of labels, beside the file of its leaves.
+
+Law: the file depends only on the stored votes and on the stored decisions about frequent prompts, so it can be made
+again.
 """
 
 from __future__ import annotations
@@ -31,14 +34,15 @@ _Codes = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledVotes:
-    """The votes of a segment in the order of their leaves, n of them.
+    """The n votes of a segment with their labels, in the order of their leaves.
 
     Attributes:
-        key: int64[n], cells as `board_cells.cell_keys` numbers them, with the rules that the votes state.
-        prompt: int64[n], 0 without a prompt.
-        counted: bool[n], whether the vote's fate is one that counts.
-        vote_id: n ids.
-        codes: categories and languages.
+        key: int64[n], each with model_a, model_b, outcome, fate and stated rules in the bits of one number
+            (`board_cells.cell_keys`). The rule of frequent prompts is not among them yet.
+        prompt: int64[n], hash of the vote's prompt; 0 for a vote without a prompt.
+        counted: bool[n], True for a vote whose fate counts.
+        vote_id: n ids of votes.
+        codes: categories and languages of the votes.
     """
 
     key: Int64
@@ -48,17 +52,29 @@ class LabelledVotes:
     codes: LabelCodes
 
     def rules(self, frequent: Int64) -> Int64:
-        """Return the rules that may leave each vote out, given the rows outside the samples of frequent prompts."""
+        """Return the rules that may leave each vote out.
+
+        Args:
+            frequent: rows of the votes on frequent prompts that are outside the samples (`frequent_prompts.decide`).
+
+        Returns:
+            int64[n], bits of `vocabulary.vote_flags.RULES`.
+        """
         rules = self.key & RULES
         rules[frequent] |= FREQUENT_PROMPT
         return rules
 
     def boards(self, rules: Int64) -> board_cells.Boards:
-        """Return the counts of every board."""
+        """Return the counts of the votes by board; `rules` is what the method `rules` returns."""
         return board_cells.count_boards(self.key | rules, self.codes)
 
     def file(self, first: int, rules: Int64) -> bytes | None:
-        """Return the file of the labels of a segment that begins with the leaf `first`, None if no vote has a label."""
+        """Return the content of the segment's public file of labels; None if no vote has a label.
+
+        Args:
+            first: index of the first leaf of the segment.
+            rules: rules of each vote, from the method `rules`.
+        """
         codes = self.codes
         filled = np.array([bool(one) for one in codes.lists], dtype=np.bool_)
         rows = np.flatnonzero((rules != 0) | filled[codes.list_code] | (codes.language_code >= 0))
@@ -76,7 +92,11 @@ class LabelCollector:
     """Collects the labelled votes of a segment, batch by batch."""
 
     def __init__(self, terms: Mapping[int, str]) -> None:
-        """Collect votes whose terms have these texts."""
+        """Create a collector without votes.
+
+        Args:
+            terms: number of a term → its text, for the categories and languages of all votes that will be added.
+        """
         self._terms = terms
         self._columns: list[tuple[Int64, Int64, Bool, Int64, Int64]] = []
         self._ids: list[pa.Array] = []
@@ -91,7 +111,7 @@ class LabelCollector:
         self._ids.append(batch["vote_id"])
 
     def votes(self) -> LabelledVotes:
-        """Return the votes."""
+        """Return all votes that were added, in the order of addition."""
         empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), *np.zeros((2, 0), np.int64))
         key, prompt, counted, lists, languages = (
             np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)
@@ -104,17 +124,25 @@ _READ = ("model_a", "model_b", "outcome", "fate", "flags", "category", "categori
 
 
 def list_terms(category: _Codes, categories: _Codes) -> Int64:
-    """Return one number for the categories of each vote: a category, or minus a list of them, or 0."""
+    """Return one number for the categories of each vote.
+
+    Args:
+        category: for each vote, number of its only category; 0 without one.
+        categories: for each vote, number of its list of categories; 0 without one.
+
+    Returns:
+        int64[n]: the number of the category, minus the number of the list, or 0 for a vote without categories.
+    """
     return np.where(categories != 0, -categories.astype(np.int64), category)
 
 
 def label_codes(lists: Int64, languages: Int64, terms: Mapping[int, str]) -> LabelCodes:
-    """Return the categories and languages of votes.
+    """Return the categories and languages of votes as texts.
 
     Args:
-        lists: numbers from `list_terms`.
-        languages: numbers of terms, 0 without one.
-        terms: number → text.
+        lists: for each vote, the number of its categories, from `list_terms`.
+        languages: for each vote, the number of its language; 0 without one.
+        terms: number of a term → its text. The text of a list of categories is a JSON array.
     """
     distinct, list_code = leaf.unique_codes(lists)
     spoken, language_code = leaf.unique_codes(languages)
@@ -141,7 +169,12 @@ def _from_hex(prompts: pa.StringArray) -> Int64:
 
 
 def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
-    """Return the files of labels of the first `log_size` leaves: the first leaf of the segment, SHA-256 of the file."""
+    """Return the files of labels of the segments in the first `log_size` leaves, oldest first.
+
+    Returns:
+        For each file: index of the first leaf of its segment, and SHA-256 of the file in hexadecimal. A segment
+            without labels has no file.
+    """
     s = schema.segment.c
     query = (
         sa.select(s.log_size - s.leaves, s.labels)
@@ -152,6 +185,6 @@ def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
 
 
 def labelled_from(connection: Connection) -> int:
-    """Return the first leaf that a seal with labels added; leaves before it have none and never will."""
+    """Return the index of the first leaf that was sealed by a version with labels. Earlier leaves never get labels."""
     s = schema.segment.c
     return int(connection.scalar(sa.select(sa.func.max(s.log_size)).where(s.boards.is_(None))) or 0)

@@ -140,7 +140,10 @@ class SegmentBuilder:
         self._tasks.append(self._thread.submit(self._counter.subtract, [one.cell for one in pending]))
 
     def labelled_votes(self) -> LabelledVotes:
-        """Return the votes with what their labels are made of; waits for the thread, but not for the file."""
+        """Return the votes of the segment with their labels.
+
+        Waits until the thread has read all votes, but not until the file of the segment is complete.
+        """
         for task in self._labelled:
             task.result()
         return self._labels.votes()

@@ -56,7 +56,7 @@ class VoterLabels:
 
 @dataclass(frozen=True, slots=True)
 class ExportNames:
-    """The names for the numbers in stored votes. The name of a number is at this position of an array; null for 0.
+    """The names for the numbers in stored votes. Each array has the name of number i at position i, and null for 0.
 
     Attributes:
         models, languages, category: names of models, languages and categories.
