@@ -56,7 +56,9 @@ def _more_quotes(vote: Vote) -> int:
 
 
 def is_provably_clean(raw: bytes, vote: Vote) -> bool:
-    """Return True if the number of quotes proves the record clean. False means that `find_fault` must decide.
+    """Return True if a quick check of the bytes proves that the record has no fault.
+
+    False means that the record may have a fault or not, and that `find_fault` must decide.
 
     Args:
         raw: the record.
@@ -74,7 +76,9 @@ def is_provably_clean(raw: bytes, vote: Vote) -> bool:
 
 
 def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
-    """Return True if counts over all records prove every record clean. False means that each must be checked alone.
+    """Return True if counts over all records together prove that no record has a fault.
+
+    False means that each record must be checked alone.
 
     A record has at least one opening brace, and at least the quotes that its vote needs. If all records together have
     no more braces and quotes than these minimums, then every record has exactly its minimum. The quotes of rare fields
@@ -105,7 +109,7 @@ def find_fault(raw: bytes, fields: Container[str]) -> tuple[str, str] | None:
         fields: the keys that are used. Text under other keys may have any character.
 
     Returns:
-        (reason, detail) of the first fault, or None if the record is clean.
+        (reason, detail) of the first fault; None if the record has no fault.
     """
     try:
         value = parse_strictly(raw)

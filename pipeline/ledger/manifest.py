@@ -149,8 +149,8 @@ class VoteCoverage:
     """The rule by which late votes count, and the numbers of late and unchecked votes.
 
     Attributes:
-        late_rule: LATE_COUNT. A manifest without this record follows two earlier rules: late votes count in the raw
-            view only, and the standard error of a model with ties only is that of the general formula.
+        late_rule: LATE_COUNT. A manifest without a VoteCoverage follows two earlier rules: late votes count in the raw
+            view only, and the general formula also gives the standard error of a model whose votes are all ties.
         late: number of late votes in the raw view.
         unchecked: number of votes that no detector evaluated, because they were read before the first snapshot. The
             operator states this number; it does not follow from the log.

@@ -39,8 +39,8 @@ class DecodedBatch:
 class PseudonymCache:
     """Computes the pseudonyms of voter ids and of sessions, and keeps the results in memory.
 
-    An id that names nobody gets 0. The cache is a dictionary that is emptied when it is full: an LRU cache of
-    cachetools takes 11 ms per batch, the dictionary 0.5 ms.
+    An id that identifies nobody, such as a placeholder or the address of a proxy, gets 0. The cache is a dictionary
+    that is emptied when it is full: an LRU cache of cachetools takes 11 ms per batch, the dictionary 0.5 ms.
     """
 
     def __init__(self, pseudonym: Callable[[str], int], proxies: Sequence[Network] = (), size: int = 200_000) -> None:
@@ -48,14 +48,14 @@ class PseudonymCache:
 
         Args:
             pseudonym: function from a voter id to its pseudonym.
-            proxies: addresses and networks of proxies; such an id names nobody.
+            proxies: addresses and networks of proxies. An id that is such an address identifies nobody.
             size: largest number of ids in the cache; each takes about 100 bytes.
         """
         self._pseudonym, self._proxies, self._size = pseudonym, proxies, size
         self._known: dict[str | None, int] = {None: 0}
 
     def __call__(self, voters: Sequence[str | None]) -> Int64:
-        """Return the pseudonym of each id, int64[n], 0 for an id that names nobody and for None."""
+        """Return the pseudonym of each id, int64[n]; 0 for None and for an id that identifies nobody."""
         if len(self._known) > self._size:
             self._known = {None: 0}
         found = list(map(self._known.get, voters))

@@ -21,7 +21,10 @@ _CHECK_SECONDS = 5.0
 
 
 class Liveness:
-    """Keeps the time of the last progress: a batch was stored, or it was proved that nothing is left to store."""
+    """Keeps the time of the worker's last progress.
+
+    Progress means that a batch was stored, or that the broker reported that nothing is left to store.
+    """
 
     def __init__(self, source: Source, source_no: int, retry: RetryPolicy, seconds: float, metrics: WorkerMetrics):
         """Start as healthy.

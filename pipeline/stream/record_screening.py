@@ -1,8 +1,8 @@
 """Reads the headers of records, before and after the records are decoded.
 
 If publishers are configured, a record without the signature of one of them is rejected. A record that its publisher
-found invalid is rejected with the publisher's reason. A header may state that the voter id in a record is a pseudonym
-already; it is then used as it is.
+found invalid is rejected with the publisher's reason. If a header states that the voter id in a record is a pseudonym
+already, the worker uses this pseudonym unchanged.
 """
 
 from __future__ import annotations

@@ -47,7 +47,10 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
 
 
 def rejected_event_message(topic: str, reject: Mapping[str, Any]) -> Message:
-    """Return the message about a rejected record of the registry topic: no event, or contrary to earlier events."""
+    """Return the message about a rejected record of the registry topic.
+
+    Such a record is not a registry event, or it contradicts earlier events.
+    """
     return topic, str(reject["origin"] or reject["offset"]).encode(), _json({"schema": 1, **reject})
 
 

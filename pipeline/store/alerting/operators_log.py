@@ -135,7 +135,7 @@ def record_refusal(connection: Connection, operator: Operator, action: str, targ
 
 
 def takes_refusals(connection: Connection, now: int) -> bool:
-    """Return whether `record_refusal` would append a row, so that callers write nothing above its limit."""
+    """Return whether `record_refusal` would append a row. If not, a caller need not open a transaction that writes."""
     return count_refusals(connection, now) < _MOST_REFUSED
 
 

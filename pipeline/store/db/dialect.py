@@ -150,8 +150,8 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
     """Return an INSERT that ignores a row if its values in the columns `unique` (default: any key) exist already.
 
-    Give `unique` for a table that the database numbers. If its sequence was set back, a new row may get an old number:
-    such a row must fail and be tried again, not be ignored.
+    Give `unique` for a table whose rows the database numbers. If its sequence was set back, a new row may get the
+    number of an old row. Such an INSERT must fail and be tried again; it must not be ignored.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement

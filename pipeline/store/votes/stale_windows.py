@@ -35,10 +35,12 @@ def expect_current(connection: Connection) -> None:
 
 
 def clear(connection: Connection) -> bool:
-    """Delete stale window counts and the mark, and prevent workers from committing until the transaction ends.
+    """Delete window counts that a migration marked as stale, and delete the mark.
+
+    Workers cannot commit until the transaction ends.
 
     Returns:
-        True if they were deleted, False if the window counts are current.
+        True if window counts were deleted; False if there was no mark, because the window counts are current.
     """
     # Of two that rebuild at once, the second waits here for the first and then finds no mark.
     if not connection.execute(sa.delete(schema.meta).where(_ROW)).rowcount:

@@ -26,12 +26,14 @@ class LineBlock:
 
 
 def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) -> Iterator[LineBlock]:
-    """Yield the lines of a log after a position, block by block. A last line without a newline is not yielded.
+    """Yield the lines of a log after a position, block by block.
+
+    A last line without a newline is not yielded, unless the log is complete.
 
     Args:
         file: the log.
         digest: digest of the bytes before the position; it is not changed.
-        complete: the log does not grow any more, so its last line is yielded even without a newline.
+        complete: True if the log does not grow any more.
     """
     digest, rest, cut = digest.copy(), b"", b""
     at = digest.size

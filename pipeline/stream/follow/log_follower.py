@@ -57,7 +57,7 @@ class LogFollower:
     """Reads new events from logs and sends them to Kafka, until it is stopped.
 
     Attributes:
-        tally: what was done so far.
+        tally: counts of sent events, followed logs and bytes not published yet.
     """
 
     # Many parameters: where lines come from and go to, and who is told.
