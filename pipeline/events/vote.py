@@ -22,8 +22,8 @@ VoterId = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Turn = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-# Published boards have 29 labels.
-Labels = Annotated[tuple[Name, ...], msgspec.Meta(max_length=64)]
+# Published boards have 29 labels. With `category`, a vote has at most 64 (`ledger.leaf_labels`).
+Labels = Annotated[tuple[Name, ...], msgspec.Meta(max_length=63)]
 
 
 class Style(msgspec.Struct, frozen=True, gc=False):

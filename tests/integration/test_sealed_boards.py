@@ -92,6 +92,7 @@ def check(store: Store, sizes: list[int]) -> None:
         board_recount.compare_counts(connection, store.files)
 
 
+@pytest.mark.long
 def test_the_counts_of_every_size_are_those_of_a_slow_count(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_builder, "MAX_VOTES", 150)
     sizes = []

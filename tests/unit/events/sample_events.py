@@ -140,7 +140,7 @@ BAD = [
     *[("wrong_type", event(session=value), "$.session") for value in (7, ["s"], "s" * (MAX_NAME + 1))],
     *[
         ("wrong_type", event(categories=value), "$.categories")
-        for value in ("maths", {"maths": True}, [1], [""], ["a"] * 65)
+        for value in ("maths", {"maths": True}, [1], [""], ["a"] * 64)
     ],
     ("text", event(categories=["maths", "a\u202eb"]), "U+202E"),
     ("text", event(session="a\u0000b"), "U+0000"),

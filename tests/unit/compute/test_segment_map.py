@@ -1,0 +1,102 @@
+"""The map over segments: order, bounds, errors, and functions that another engine could run."""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.compute import board_counts
+from pipeline.compute.board_cells import ALL, Label
+from pipeline.compute.segment_map import SealedSegment, map_segments
+from pipeline.errors import Refuted, Unavailable
+from pipeline.ledger import leaf, leaf_encoding, leaf_labels
+from pipeline.ledger.segment import SegmentWriter
+
+
+def written(folder: Path, first: int, votes: int, retracts: list[int], labels: bytes | None = None) -> SealedSegment:
+    """A segment of votes of ant against bee, then of retractions."""
+    hour = np.full(votes, 1_772_000_000_000_000, dtype=np.int64)
+    zeros, models = np.zeros(votes, dtype=np.int64), [pa.array([name] * votes) for name in ("ant", "bee")]
+    rows = leaf.vote_rows([f"v{first + n}" for n in range(votes)], hour, *models, zeros, zeros, bytes(32 * votes))
+    if retracts:
+        gone = leaf.retraction_rows(
+            [f"v{n}" for n in retracts], np.full(len(retracts), hour[0]), retracts, ["r"] * len(retracts)
+        )
+        rows = pa.concat_tables([rows, gone]).unify_dictionaries()
+    path = folder / f"{first}.parquet"
+    with path.open("wb") as sink:
+        writer = SegmentWriter(sink)
+        writer.append(rows, leaf_encoding.hashes(rows))
+        writer.close()
+    if labels is None:
+        return SealedSegment(first, len(rows), path, None, "")
+    path.with_suffix(".labels").write_bytes(labels)
+    return SealedSegment(first, len(rows), path, path.with_suffix(".labels"), sha256(labels).hexdigest())
+
+
+def labels_of(leaves: list[int], rules: list[int], categories: list[list[str]], language: list[str | None]) -> bytes:
+    columns = pa.array(categories, pa.list_(pa.string())), pa.array(language, pa.string())
+    return leaf_labels.write(np.array(leaves), np.array(rules, dtype=np.int32), *columns)
+
+
+def test_results_come_in_the_order_of_the_segments_and_few_are_worked_on_at_a_time() -> None:
+    segments = [SealedSegment(at, 1, Path("none"), None, "") for at in range(50)]
+    begun: list[int] = []
+    lock = Lock()
+
+    def first(segment: SealedSegment) -> int:
+        with lock:
+            begun.append(segment.first)
+        return segment.first
+
+    results = map_segments(first, iter(segments), threads=3)
+    assert next(results) == 0
+    assert len(begun) <= 4
+    assert list(results) == list(range(1, 50))
+
+
+def test_the_error_of_a_segment_reaches_the_caller() -> None:
+    segments = [SealedSegment(at, 1, Path("none"), None, "") for at in range(3)]
+    with pytest.raises(Unavailable, match="expected the ledger's file none"):
+        list(map_segments(partial(board_counts.count_segment, numbers={}), segments))
+
+
+def test_segments_and_functions_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    segment, function = pickle.loads(  # noqa: S301  # our own bytes
+        pickle.dumps((written(tmp_path, 0, 3, []), partial(board_counts.count_segment, numbers={"ant": 1, "bee": 2})))
+    )
+    found = pickle.loads(pickle.dumps(function(segment)))  # noqa: S301
+    assert found.boards[ALL].rows().tolist() == [[1, 2, 0, 0, 0, 3]]
+
+
+def test_a_retraction_takes_its_vote_back_on_every_board(tmp_path: Path) -> None:
+    labels = labels_of([0, 2], [1, 0], [["code", "maths"], ["maths"]], [None, "de"])
+    segments = [written(tmp_path, 0, 3, [], labels), written(tmp_path, 3, 1, [0, 1])]
+    numbers = {"ant": 1, "bee": 2}
+    (_, one), (_, other) = board_counts.recount(segments, numbers, [0, 1])
+    assert {label: cells.rows().tolist() for label, cells in one.items()} == {
+        ALL: [[1, 2, 0, 0, 0, 2], [1, 2, 0, 0, 1, 1]],
+        Label("category", "code"): [[1, 2, 0, 0, 1, 1]],
+        Label("category", "maths"): [[1, 2, 0, 0, 0, 1], [1, 2, 0, 0, 1, 1]],
+        Label("language", "de"): [[1, 2, 0, 0, 0, 1]],
+    }
+    assert {label: cells.rows().tolist() for label, cells in other.items()} == {
+        ALL: [[1, 2, 0, 0, 1, -1]],
+        Label("category", "code"): [[1, 2, 0, 0, 1, -1]],
+        Label("category", "maths"): [[1, 2, 0, 0, 1, -1]],
+    }
+
+
+def test_another_file_of_labels_is_refused(tmp_path: Path) -> None:
+    segment = written(tmp_path, 0, 3, [], labels_of([0], [1], [[]], [None]))
+    assert segment.labels is not None
+    segment.labels.write_bytes(labels_of([0], [2], [[]], [None]))
+    with pytest.raises(Refuted, match="segment of leaves 0 to 2: expected labels with SHA-256"):
+        segment.read_labels()
