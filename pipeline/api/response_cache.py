@@ -7,8 +7,7 @@ The headers of a response decide how long the response is cached (`cache_policie
    `x-cache-until: published`, only the part of the token is compared that changes with a publication.
 3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
 4. Responses to requests with an `authorization` header are not cached, since they may be for one operator. Such a
-request
-   gets a cached response only if that response does not vary by `authorization`.
+   request gets a cached response only if that response does not vary by `authorization`.
 
 Concurrent requests for one key share one computation, until it is known that the response cannot be cached. A cached
 response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to clients.

@@ -1,13 +1,14 @@
-"""The movement that all ratings of a board share between two snapshots, and the models that moved on their own.
+"""Estimates the movement that all ratings of a board share between two snapshots, and finds models that move otherwise.
 
-Model: r'_i = r_i + shift + (scale − 1)(r_i − center) + noise. A first slope is the median slope of pairs of models half
-a board apart. Models whose residual exceeds four times the MAD's standard deviation are set aside, at most a fifth; a
-least-squares fit of the others gives shift and scale with Student's t. So one model that moves cannot pass for a
-movement of all, and a movement of all is not told from many moves.
+Model: r'_i = r_i + shift + (scale − 1)(r_i − center) + noise, with the ratings r_i and r'_i of model i in the two
+snapshots. The fit has three steps. First, a robust line gives residuals: its slope is the median slope over pairs of
+models that are half a board apart. Second, models with a residual above four standard deviations (estimated from the
+median absolute deviation) are set aside, at most a fifth of all. Third, a least-squares fit of the other models gives
+shift and scale, tested with Student's t. So a few models that move do not look like a common movement.
 
-Thresholds (tested on planted changes and on clean random walks): p < 1e-5 for each test, at least `LEAST_MODELS` models
-in both snapshots, and a size that matters: 1% of the spread, the distance between the 10th and the 90th percentile of
-the ratings (about 3 points on the public text board).
+A shift or scale is significant if p < 1e-5, at least `LEAST_MODELS` models are in both snapshots, and the movement is
+at least 1% of the spread. The spread is the distance between the 10th and the 90th percentile of the ratings; 1% of it
+is about 3 points on the public text board. The thresholds were tested on simulated changes and on random walks.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int64
 LEAST_MODELS = 6
 LEVEL = 1e-5
 LEAST_SHIFT = 0.01
-"""Least shift, and least movement of the ends of the board by a scale, as a share of the spread."""
+"""The least shift, and the least movement of the ends of the board by a scale, as a share of the spread."""
 
 MAD_TO_SD = 1.4826
 _ASIDE_DISTANCE, _MOST_ASIDE = 4.0, 0.2
@@ -32,11 +33,12 @@ _LEAST_SD = 0.001
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedModels:
-    """The k models of two snapshots, without names that one of them lists twice.
+    """The k models that two snapshots have in common, without names that a snapshot lists twice.
 
     Attributes:
-        models: the names.
-        before, after: int64[k], rows in the two snapshots.
+        models: names of the models.
+        before: int64[k], row of each model in the earlier snapshot.
+        after: int64[k], row of each model in the later snapshot.
     """
 
     models: tuple[str, ...]
@@ -46,18 +48,19 @@ class SharedModels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CommonMovement:
-    """The movement of all ratings between two snapshots.
+    """The common movement of the ratings between two snapshots.
 
     Attributes:
-        shared: the k models in both.
-        spread: distance between the 10th and 90th percentile of the earlier ratings.
-        center: the median of the earlier ratings.
-        shift: points by which a model at the center moves.
-        scale: factor of the distance from the center.
-        shift_stands, scale_stands: whether shift and scale pass the thresholds.
-        residual: float64[k], points beyond the common movement.
-        sd: standard deviation of the residuals of the models that were not set aside.
-        aside: bool[k], models set aside.
+        shared: the k models that both snapshots have.
+        spread: distance between the 10th and the 90th percentile of the earlier ratings, in points.
+        center: median of the earlier ratings, in points.
+        shift: movement of a model at the center, in points.
+        scale: factor by which distances from the center change; 1 if no significant change was found.
+        shift_stands: whether the shift is significant and large enough.
+        scale_stands: whether the change of scale is significant and large enough.
+        residual: float64[k], each model's movement minus the common movement, in points.
+        sd: standard deviation of the residuals of the models that were not set aside, in points.
+        aside: bool[k], true for the models that were set aside.
     """
 
     shared: SharedModels
@@ -72,20 +75,23 @@ class CommonMovement:
     aside: Bool
 
     def expected(self, rating: float) -> float:
-        """Return where the common movement takes a rating, as far as it stands."""
+        """Return the later rating that the common movement predicts for an earlier rating.
+
+        A shift or scale that is not significant is not applied.
+        """
         shift = self.shift if self.shift_stands or self.scale_stands else 0.0
         scale = self.scale if self.scale_stands else 1.0
         return rating + shift + (scale - 1) * (rating - self.center)
 
 
 def rows_by_name(board: PublishedBoard) -> dict[str, int]:
-    """Return name → row, without the names that are listed twice."""
+    """Return name of a model → its row in a snapshot, without names that the snapshot lists twice."""
     times = Counter(board.models)
     return {model: row for row, model in enumerate(board.models) if times[model] == 1}
 
 
 def shared_models(earlier: PublishedBoard, later: PublishedBoard) -> SharedModels:
-    """Return the models that are in both snapshots, in the order of the earlier one."""
+    """Return the models that both snapshots have, in the order of the earlier snapshot."""
     before, after = rows_by_name(earlier), rows_by_name(later)
     models = tuple(model for model in before if model in after)
     rows = np.array([(before[model], after[model]) for model in models], dtype=np.int64).reshape(-1, 2)
@@ -93,7 +99,11 @@ def shared_models(earlier: PublishedBoard, later: PublishedBoard) -> SharedModel
 
 
 def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMovement | None:
-    """Estimate the movement of all ratings. None if too few models are in both, or all have the same rating."""
+    """Estimate the common movement of the ratings between two snapshots.
+
+    Returns:
+        The movement; None if too few models are in both snapshots, or if the earlier ratings have no spread.
+    """
     shared = shared_models(earlier, later)
     if len(shared.models) < LEAST_MODELS:
         return None

@@ -1,23 +1,28 @@
-"""Changes of a board's method, told apart from moves of single models.
+"""Distinguishes changes of a board's method from moves of single models.
 
-A method changes at a date for all models at once:
+A change of the method affects all models at one date. There are five kinds:
 
     shift      all ratings move by the same points: a new anchor, or models that were added to a centred scale
     rescaling  the distances between ratings grow or shrink by one factor
-    refit      most ratings move beyond their intervals, each by its own amount: another model of the votes, such as
-               style control, or another selection of votes
-    intervals  the intervals of all models widen or narrow by one factor, beyond what their votes explain
-    recount    the votes of nearly all models fall: votes were removed, for instance repeated ones
+    refit      most ratings move beyond their intervals, each by a different amount: a different statistical model (such
+               as style control), or a different selection of votes
+    intervals  the intervals of all models widen or narrow by one factor that numbers of votes do not explain
+    recount    the vote counts of nearly all models fall: votes were removed, for instance repeated votes
 
-A model that moves by more than the others is a single move: it moved beyond the common movement.
+A single move is a model whose rating moves far from what the common movement predicts (`common_movement`).
 
-Thresholds: shift and rescaling as in `common_movement`. refit: more than half of the models move by three standard
-errors of the difference of their ratings, and the typical residual is four times its median over the board's other
-transitions, of which at least five are needed. intervals: Student's t with p < 1e-5 and a factor of at least 1.25; a
-width is expected to follow 1/√votes. recount: votes fall for at least 80% of the models, by at least 2% at the median.
-single move: p < 1e-5 after Bonferroni's correction for the models of the transition, and at least 3% of the spread.
+Thresholds:
 
-Blind spot: the cause. A change of method that moves fewer than half of the ratings looks like single moves.
+    shift, rescaling   those of `common_movement`
+    refit              more than half of the models move by more than three standard errors of the difference of their
+                       ratings, and the typical residual is four times its median over the board's other transitions, of
+                       which at least five are needed
+    intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, if widths are expected to follow 1/√votes
+    recount            vote counts fall for at least 80% of the models, and by at least 2% at the median
+    single move        p < 1e-5 after Bonferroni correction for the models of the transition, and at least 3% of the
+    spread
+
+Blind spot: the cause of a change. A change of method that moves fewer than half of the ratings looks like single moves.
 """
 
 from collections.abc import Sequence
@@ -43,7 +48,7 @@ from pipeline.vocabulary.z_values import Z_95
 LEAST_WIDTH_FACTOR = 1.25
 LEAST_FALLEN_SHARE, LEAST_FALL = 0.8, 0.02
 LEAST_MOVE = 0.03
-"""Least single move as a share of the spread."""
+"""The least size of a single move, as a share of the spread of the ratings."""
 
 _REFIT_SHARE, _REFIT_ERRORS, _REFIT_RATIO, _REFIT_OTHERS = 0.5, 3.0, 4.0, 5
 # Points between which a logarithm of two widths counts as none: widths are rounded to points.
@@ -52,16 +57,17 @@ _LEAST_LOG = 0.01
 
 @dataclass(frozen=True, slots=True)
 class MethodChange:
-    """A change of all models between two snapshots.
+    """A change of a board's method between two successive snapshots.
 
     Attributes:
-        start, end: days of the two snapshots.
-        kind: shift, rescaling, refit, intervals or recount.
-        compared: number of models in both snapshots.
-        agreeing: number of these models that moved with the change.
-        shift: points by which a model in the middle moved.
-        scale: factor of the distances between ratings, 1 unless `kind` is rescaling.
-        factor: factor of the intervals' widths or of the votes; None for the other kinds.
+        start: day of the earlier snapshot.
+        end: day of the later snapshot.
+        kind: `shift`, `rescaling`, `refit`, `intervals` or `recount`.
+        compared: number of models that both snapshots have.
+        agreeing: number of these models that follow the change.
+        shift: movement of a model in the middle of the board, in points.
+        scale: factor of the distances between ratings; 1 unless `kind` is `rescaling`.
+        factor: factor of the widths of intervals or of the vote counts; None for the first three kinds.
     """
 
     start: date
@@ -76,12 +82,15 @@ class MethodChange:
 
 @dataclass(frozen=True, slots=True)
 class SingleMove:
-    """A model that moved by more than the others did.
+    """A single move: a model that moved far from what the common movement predicts.
 
     Attributes:
-        start, end: days of the two snapshots.
-        before, after: its ratings.
-        expected: where the common movement takes it.
+        start: day of the earlier snapshot.
+        end: day of the later snapshot.
+        model: name of the model.
+        before: rating in the earlier snapshot, in points.
+        after: rating in the later snapshot, in points.
+        expected: rating in the later snapshot that the common movement predicts, in points.
     """
 
     start: date
@@ -94,10 +103,12 @@ class SingleMove:
 
 @dataclass(frozen=True, slots=True)
 class MethodHistory:
-    """Changes of the method and single moves of one board, oldest first.
+    """The changes of the method and the single moves of one board.
 
     Attributes:
-        compared: number of transitions with enough models in both snapshots.
+        changes: changes of the method, oldest first.
+        moves: single moves, oldest first.
+        compared: number of transitions for which both snapshots have enough models to compare.
     """
 
     changes: tuple[MethodChange, ...]
@@ -106,7 +117,11 @@ class MethodHistory:
 
 
 def method_history(snapshots: Sequence[PublishedBoard]) -> MethodHistory:
-    """Find the changes of the method of one board, given its snapshots, oldest first."""
+    """Find the changes of the method and the single moves of one board.
+
+    Args:
+        snapshots: the snapshots of the board, oldest first.
+    """
     changes: list[MethodChange] = []
     moves: list[SingleMove] = []
     pairs = list(pairwise(snapshots))

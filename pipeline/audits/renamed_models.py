@@ -1,11 +1,12 @@
-"""Names that may be one model: one goes, and at the same date another one comes with nearly the same figures.
+"""Suggests pairs of names that may be one model: a name disappears, and another appears with nearly the same figures.
 
-A pair is suggested if the new name's rating is within `MOST_POINTS` of the spread (or within the old name's interval)
-of where the common movement takes the old one, its votes are between 90% and 125% of the old votes (times the typical
-growth of the other models' votes, where that is larger), and the organisations do not differ. Pairs are chosen one to
-one, the nearest in sum. A suggestion is never applied by itself; `apply_renames` joins the names that a person states.
+A pair is suggested if three conditions hold. First, the rating of the new name is near the rating that the common
+movement predicts for the old name: within `MOST_POINTS` of the spread or within the old name's interval. Second, the
+new vote count is at least 90% of the old one and at most 125% (more if the votes of other models grew by more). Third,
+the organisations do not differ. Each name is in at most one pair; the pairs with the smallest total distance are
+chosen. Suggestions are not applied automatically. `apply_renames` joins the names that a person states.
 
-Blind spot: two models of one organisation with like figures; `rivals` counts the other names that fit as well.
+Blind spot: two models of one organisation with similar figures. `rivals` counts other names that would fit too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from pipeline.errors import BadInput
 from pipeline.formats.published_boards import PublishedBoard
 
 MOST_POINTS = 0.03
-"""Distance of two ratings that may be one model's, as a share of the board's spread."""
+"""The largest distance of two ratings that may belong to one model, as a share of the spread of the board's ratings."""
 
 LEAST_VOTES, MOST_VOTES = 0.9, 1.25
 # Names that are compared at one date; a board that is replaced as a whole has no renames.
@@ -33,18 +34,22 @@ _NO_PAIR, _LIKENESS = 1e6, 0.01
 
 @dataclass(frozen=True, slots=True)
 class RenameSuggestion:
-    """A name that goes and a name that comes, which may be one model.
+    """Two names that may be one model.
 
     Attributes:
-        old, new: the two names.
-        last_seen, first_seen: last day of `old` and first day of `new`: neighbouring snapshots.
-        old_rating, new_rating: the two ratings.
-        expected: where the common movement takes the old rating.
-        tolerance: points by which `new_rating` may differ from `expected`.
-        old_votes, new_votes: the votes.
-        organizations: the organisations as published.
-        similarity: likeness of the names, from 0 to 1; shown, not tested.
-        rivals: number of other names that fit one of the two as well.
+        old: the name that disappears.
+        new: the name that appears.
+        last_seen: day of the last snapshot with `old`.
+        first_seen: day of the first snapshot with `new`, which is the next snapshot.
+        old_rating: last rating of `old`, in points.
+        new_rating: first rating of `new`, in points.
+        expected: the rating that the common movement predicts for `old` in the next snapshot, in points.
+        tolerance: largest allowed difference between `new_rating` and `expected`, in points.
+        old_votes: last vote count of `old`.
+        new_votes: first vote count of `new`.
+        organizations: organisations of `old` and of `new`, as published.
+        similarity: similarity of the two names, from 0 to 1, for information only.
+        rivals: number of other names that would also fit `old` or `new`.
     """
 
     old: str
@@ -63,7 +68,11 @@ class RenameSuggestion:
 
 
 def suggest_renames(snapshots: Sequence[PublishedBoard]) -> tuple[RenameSuggestion, ...]:
-    """Return the suggestions for one board, given its snapshots, oldest first."""
+    """Suggest renamed models of one board.
+
+    Args:
+        snapshots: the snapshots of the board, oldest first.
+    """
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for i, snapshot in enumerate(snapshots):
@@ -82,10 +91,17 @@ def suggest_renames(snapshots: Sequence[PublishedBoard]) -> tuple[RenameSuggesti
 def apply_renames(
     snapshots: Sequence[PublishedBoard], renames: Mapping[str, str]
 ) -> tuple[tuple[PublishedBoard, ...], frozenset[str]]:
-    """Return the snapshots with the last of a model's names, and the old names that occurred.
+    """Replace the old names of models in snapshots by their last names.
+
+    Args:
+        snapshots: the snapshots of a board.
+        renames: old name → new name.
+
+    Returns:
+        The snapshots with the last name of each model, and the old names that were replaced.
 
     Raises:
-        BadInput: names that lead to each other in a circle.
+        BadInput: the renames form a circle.
     """
     final = {old: _last_name(old, renames) for old in renames}
     joined = tuple(replace(one, models=tuple(final.get(model, model) for model in one.models)) for one in snapshots)

@@ -29,17 +29,17 @@ SkipBadOption = Annotated[
 ]
 
 LEAST_SHARE = 0.5
-"""Least share of the votes that must be among models that can be compared."""
+"""The least share of the votes that must be between models that can be compared with each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class BattleInput:
-    """The votes of a file, and how they were read.
+    """The votes of a file, and notes about how the file was read.
 
     Attributes:
         battles: the votes that count.
-        notes: sentences for people.
-        document: the notes as data for programs.
+        notes: the notes, as sentences for people.
+        document: the notes, as data for `--json`.
     """
 
     battles: BattleColumns
@@ -55,17 +55,21 @@ def read_input(
     method: str = "",
     step: Callable[[int], None] | None = None,
 ) -> BattleInput:
-    """Read a battle file, and leave out what the method leaves out.
+    """Read a battle file, and leave out the votes that the method leaves out.
+
+    Votes on models that cannot be compared with most others are left out too.
 
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input.
-        mapping: the user's names of columns and outcomes.
-        skip_bad: whether to leave out records that are not votes.
-        method: "arena" or "" for the shipped method, "none", or a TOML file.
+        mapping: names of columns and outcomes that the user gave.
+        skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
+        method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
         step: called with the number of votes read since the last call.
 
     Raises:
-        UnknownFormat, BadRecord, BadInput: the file, a record, or the method is wrong.
+        UnknownFormat: the format of the file is not known.
+        BadRecord: a record is not a valid vote.
+        BadInput: the file or the method is not valid.
     """
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
     with readable_path(path) as source:
@@ -109,7 +113,7 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
 
 
 def left_out_notes(left_out: LeftOut) -> list[str]:
-    """Return a sentence for each reason for which records were left out."""
+    """Return one sentence for each reason why records were left out."""
     return [_left_out_note(reason, count, left_out) for reason, count in left_out.counts.items()]
 
 

@@ -1,4 +1,4 @@
-"""export: the votes of a store that count, as a public data set."""
+"""The command export: writes the votes of a store that count as a public data set."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -35,9 +35,9 @@ def export(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the votes that count in the schema of arena-human-preference-140k, voters by random labels.
+    """Write the votes that count in the schema of arena-human-preference-140k, with random labels for voters.
 
-    Excluded and retracted votes, and votes that a rule of the method leaves out, are not in the file.
+    Excluded votes, retracted votes, and votes that a rule of the method leaves out are not in the file.
     """
     from pipeline.jobs.custody.vote_export import EXPORT_COLUMNS, ExportOptions, open_export  # noqa: PLC0415
 

@@ -52,13 +52,13 @@ class FollowPlan:
 
 @dataclass(frozen=True)
 class TextReading:
-    """How the text of records is read.
+    """The functions with which `publish` checks the text of conversations.
 
     Attributes:
-        check: returns what the text says; None to leave text unread.
-        flush: makes durable what the next run must know of it.
-        close: ends the reading.
-        notes: sentences for people.
+        check: returns what the text of a record shows; None if texts are not checked.
+        flush: writes the state that the next run needs to disk.
+        close: closes the files of the state.
+        notes: sentences for people about the check.
     """
 
     check: RecordCheck | None = None
@@ -68,10 +68,15 @@ class TextReading:
 
 
 def text_reading(folder: Path, key: bytes, registry: Path | None) -> TextReading:
-    """Return the reading of text, which remembers prompts in a folder.
+    """Prepare the check of texts for identity leaks and near copies of prompts.
+
+    Args:
+        folder: folder in which signatures of prompts are kept between runs.
+        key: secret key of the signatures.
+        registry: file with registry events, whose model names count as identity leaks; None for none.
 
     Raises:
-        BadRecord: a line of the registry file is no event.
+        BadRecord: a line of the registry file is not a valid event.
     """
     from pipeline.stream.near_prompts import NearPrompts  # noqa: PLC0415  # imports scipy, which takes a second
     from pipeline.stream.text_checks import TextChecks  # noqa: PLC0415

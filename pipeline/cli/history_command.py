@@ -30,7 +30,14 @@ _SUGGESTED = (
 
 @dataclass(frozen=True, slots=True)
 class AuditedBoard:
-    """What was found on one board."""
+    """The results of all audits of one board.
+
+    Attributes:
+        history: changes of vote counts, names, shares and the first place.
+        method: changes of the board's method, and moves of single models.
+        renames: pairs of names that may be one model.
+        conflicts: pairs of rows that contradict each other.
+    """
 
     history: BoardHistory
     method: MethodHistory

@@ -1,4 +1,4 @@
-"""What `history` prints for people: notes about the files, the details of a board, a table of many boards."""
+"""Prints the results of the command history for people: notes about files, details of a board, a table of boards."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -17,27 +17,27 @@ _UNREAD_FILES = 3
 
 
 class HistoryFindings(Protocol):
-    """What was found on one board."""
+    """The results for one board that this module prints."""
 
     @property
     def history(self) -> BoardHistory:
-        """Vote counts, names, shares, first places."""
+        """Changes of vote counts, names, shares and the first place."""
 
     @property
     def method(self) -> MethodHistory:
-        """Changes of the method and single moves."""
+        """Changes of the board's method, and moves of single models."""
 
     @property
     def renames(self) -> tuple[RenameSuggestion, ...]:
-        """Names that may be one model."""
+        """Pairs of names that may be one model."""
 
     @property
     def conflicts(self) -> tuple[BoardConflict, ...]:
-        """Rows that contradict each other."""
+        """Pairs of rows that contradict each other."""
 
 
 def reading_notes(read: PublishedHistory) -> list[str]:
-    """Return sentences about how the files were read, and what of them was not."""
+    """Return sentences about how the files were read, and which columns and rows were not read."""
     merged, notes = read.merged, []
     rows = sum(one.rows for one in read.files)
     if len(read.files) > 1:
@@ -66,7 +66,11 @@ def reading_notes(read: PublishedHistory) -> list[str]:
 
 
 def print_overview(found: Mapping[str, HistoryFindings]) -> None:
-    """Print a table of many boards, a row each."""
+    """Print a table with one row for each board.
+
+    Args:
+        found: name of a board → its results.
+    """
     columns = ("board", "days", "last day", "falls", "gone", "renames", "method", "moves")
     table = titled_table(f"{len(found)} boards; --board NAME shows one in detail", columns, columns[:1])
     for name, one in found.items():
@@ -87,7 +91,7 @@ def print_overview(found: Mapping[str, HistoryFindings]) -> None:
 
 
 def print_board(one: HistoryFindings) -> None:
-    """Print the details of one board."""
+    """Print the detailed results of one board."""
     history = one.history
     out.rule(f"{history.board}: {len(history.days)} snapshots, {history.days[0]} to {history.days[-1]}", align="left")
     out.print(

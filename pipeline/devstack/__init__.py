@@ -17,8 +17,7 @@ Laws:
 
 1. A server listens on the loopback interface only, and writes all its files to its own directory.
 2. `start` returns when the server answers a client. If it does not answer in time, `start` raises `Unavailable` with
-the
-   last lines of the log.
+   the last lines of the log.
 3. Signals are sent only to processes that were started here, by their process id. The servers end when the process that
    started them exits, unless that process is killed.
 4. The port of a server stays the same over stop, kill and restart, so that clients find the server again.

@@ -48,7 +48,7 @@ def e_bh(log_e: Int64, alpha: float) -> Bool:
 
 
 def lond_weight(t: int) -> float:
-    """Return the weight γ_t = c/(t ln²(t + 1)) of hypothesis t ≥ 1. The weights are positive and sum to at most 1."""
+    """Return the weight γ_t of hypothesis t ≥ 1, in proportion to 1/(t ln²(t + 1)). The weights sum to at most 1."""
     return float(_GAMMA / (t * np.log(t + 1) ** 2))
 
 

@@ -116,7 +116,10 @@ class BattleColumns:
 
 
 def no_style(votes: int) -> Int32:
-    """Return int32[votes, 5] without any counts, in the memory of one number."""
+    """Return int32[votes, 5] filled with −1 (no style counts).
+
+    The array is a view of one number and takes no memory.
+    """
     return np.broadcast_to(np.int32(-1), (votes, len(STYLE_FEATURES)))
 
 

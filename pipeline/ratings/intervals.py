@@ -3,8 +3,8 @@
 Laws: standard errors and bounds refer to strengths with mean zero. An anchor shifts ratings and bounds afterwards. (If
 the anchor's strength were fixed first, the other intervals would be wider: 1.07 times at the median, at most 1.40.)
 
-Blind spot: rank ranges that are computed from 95% intervals of single models have less than 95% coverage (`rank_sets`
-has it).
+Blind spot: rank ranges that are computed from 95% intervals of single models have less than 95% coverage. The rank sets
+of `rank_sets` have 95% coverage.
 """
 
 from __future__ import annotations

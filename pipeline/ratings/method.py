@@ -1,7 +1,7 @@
-"""A method: the named rules by which votes are left out of a board, and which models and boards are shown.
+"""A method: named rules that leave votes out of a board, and limits on which models and boards are shown.
 
-A rule leaves out the votes whose flag has a value. A vote that several rules name is counted under the first of them.
-A vote that does not say is counted.
+A rule leaves out each vote whose flag has the rule's value. A vote that does not state the flag is kept. A vote that
+several rules leave out is reported under the first of them.
 """
 
 import hashlib
@@ -26,7 +26,8 @@ RULES: Mapping[str, tuple[str, int]] = {
     "identity_leak": ("identity_leak", 1),
     "frequent_prompt": ("frequent_prompt", 1),
 }
-"""Rule → the flag of a vote in a file, and the value by which it is left out; in the order of RULE_BITS."""
+"""Name of a rule (in the order of RULE_BITS) → the flag of a vote that the rule tests, and the value of the flag (1
+true, 0 false) at which the vote is left out."""
 
 _PRIVATE = ("hidden", "shown")
 _MOST = 10**12
@@ -35,15 +36,15 @@ _KEYS = "name, [rules], [listing] and [boards]"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """The rules of a board.
+    """The method of a board.
 
     Attributes:
-        name: of the method.
-        rules: names in RULES, in their order there.
-        least_votes: a model with fewer votes is rated, and not listed on a board.
+        name: name of the method.
+        rules: names of the rules that leave votes out, in the order of RULES.
+        least_votes: a model with fewer votes is rated but not listed on a board.
         preliminary_votes: a model with fewer votes is marked as preliminary.
-        private_models: "hidden" if models under test are not listed, "shown" if they are.
-        least_board_votes: a category or language with fewer votes gets no board.
+        private_models: "hidden" if models under test are not listed; "shown" if they are.
+        least_board_votes: a category or language with fewer votes has no board of its own.
     """
 
     name: str
@@ -55,10 +56,15 @@ class Method:
 
     @classmethod
     def parse(cls, text: str, source: str) -> "Method":
-        """Parse a TOML document: `name`, and the tables `[rules]`, `[listing]` and `[boards]`, each of which may lack.
+        """Parse a method from a TOML document with a `name` and the optional tables [rules], [listing] and [boards].
+
+        Args:
+            text: the TOML document.
+            source: where the document comes from, for messages.
 
         Raises:
-            BadInput: not TOML, or an unknown table, key or value; names the source, and what was expected and found.
+            BadInput: the text is not TOML, or has an unknown table, key or value. The message has the source, and what
+                was expected and found.
         """
         try:
             document: dict[str, Any] = tomllib.loads(text)
@@ -81,7 +87,7 @@ class Method:
         )  # fmt: skip
 
     def digest(self) -> str:
-        """Return the SHA-256 of the method in canonical JSON, 64 hexadecimal digits."""
+        """Return the SHA-256 of the method in canonical JSON, as 64 hexadecimal digits."""
         return hashlib.sha256(rfc8785.dumps({**asdict(self), "rules": list(self.rules)})).hexdigest()
 
 
@@ -111,11 +117,14 @@ def _choice(value: Any, source: str) -> str:
 
 
 ALL_VOTES = Method("none", ())
-"""Leaves no vote out, and lists every model."""
+"""The method without rules, which leaves no vote out and lists all models."""
 
 
 def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns, dict[str, int]]:
-    """Return the votes that count, and for each rule the number of votes that it leaves out."""
+    """Return the votes that the method keeps, and rule → number of votes that the rule leaves out.
+
+    A rule is missing from the second result if the votes do not have its flag.
+    """
     counts = np.ones(len(battles), dtype=np.bool_)
     left_out: dict[str, int] = {}
     for rule in method.rules:

@@ -62,7 +62,7 @@ def win_probability(theta: Float64) -> Float64:
 
 
 def information(W: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], the weights of the information matrix: N_ij p_ij (1 − p_ij), with N_ij votes of i and j."""
+    """Return float64[K, K], the weights N_ij p_ij (1 − p_ij) of the information matrix (N_ij: votes of i and j)."""
     P = win_probability(theta)
     result: Float64 = (W + W.T) * P * P.T
     return result

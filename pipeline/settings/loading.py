@@ -5,8 +5,7 @@ The sources are, in this order:
 - The environment of the process: the variable INTEGRITY_NAME.
 - The file `.env` in the working directory: a line INTEGRITY_NAME=value. Other names are ignored.
 - The secrets directory: a file integrity_name, whose content without surrounding white space is the value. The
-directory
-  is the setting `secrets_dir` or, without it, /run/secrets if that exists (Docker and Kubernetes mount it).
+  directory is the setting `secrets_dir` or, without it, /run/secrets if that exists (Docker and Kubernetes mount it).
 - The default of the setting.
 """
 

@@ -1,8 +1,8 @@
-"""Exports the votes of a store in the schema of arena-human-preference-140k, without anything about a person.
+"""Exports the votes of a store in the schema of arena-human-preference-140k, without data about persons.
 
-Laws: without a snapshot, the votes that count are those that a refresh would count now; of a snapshot, exactly those
-that it counted. A vote that does not count is in no batch of votes that count. An export is a row of the operators' log
-before it begins.
+Laws: an export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the votes
+that a refresh would count now. Votes that do not count are in batches of their own. An export is recorded in the
+operators' log before it begins.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ EXPORT_COLUMNS = pa.schema(
         pa.field("left_out", pa.string()),
     ]
 )
-"""The columns of an export: of the schema, the vote's leaf in the log, its fate, and why it does not count."""
+"""The columns of an export: those of the schema, then leaf in the vote log, fate, and why the vote does not count."""
 
 _RETRACTED = "retracted"
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What to export.
+    """The options of an export.
 
     Attributes:
-        snapshot: the id of a snapshot or the beginning of it; None for the votes that would count now.
-        until: votes cast before this time, microseconds since 1970 UTC; None for all.
-        exact_times: exact times instead of hours.
+        snapshot: id of a snapshot, or the beginning of the id; None for the votes that would count now.
+        until: only votes cast before this time are exported, in microseconds since 1970 UTC; None for all votes.
+        exact_times: whether times are exact; otherwise they are rounded to hours.
     """
 
     snapshot: str | None = None
@@ -73,14 +73,14 @@ class ExportOptions:
 
 @dataclass
 class VoteExport:
-    """An export that is being read.
+    """An open export, whose votes are read in batches.
 
     Attributes:
-        ranges: the offsets of the votes.
-        rules: decide which votes count.
-        snapshot: the snapshot whose votes are exported, None for the votes that would count now.
-        counted: votes read that count.
-        left_out: reason → votes read that do not count.
+        ranges: the ranges of offsets in which the votes are.
+        rules: the rules that decide which votes count.
+        snapshot: the snapshot whose votes are exported; None for the votes that would count now.
+        counted: number of votes read so far that count.
+        left_out: reason → number of votes read so far that do not count.
     """
 
     _connection: Connection
@@ -93,14 +93,16 @@ class VoteExport:
 
     @property
     def most(self) -> int:
-        """The largest number of votes that may be read."""
+        """An upper bound of the number of votes in the export."""
         return sum(one.offsets[2] - one.offsets[1] for one in self.ranges)
 
     def batches(self) -> Generator[tuple[pa.RecordBatch, pa.RecordBatch], None, None]:
-        """Yield batches with EXPORT_COLUMNS: votes that count, and votes of the same offsets that do not.
+        """Yield pairs of batches with EXPORT_COLUMNS, each for one range of offsets.
+
+        The first batch of a pair has the votes that count, the second batch those that do not count.
 
         Raises:
-            VerificationFailed: a snapshot states another number of votes than the store has for it.
+            VerificationFailed: the number of exported votes differs from the number that the snapshot states.
         """
         read = read_exported_votes(
             self._connection, self.ranges, self.rules, self._options.until, exact_times=self._options.exact_times
@@ -124,10 +126,10 @@ class VoteExport:
 
 @contextmanager
 def open_export(url: str, options: ExportOptions) -> Iterator[VoteExport]:
-    """Open an export, and record it in the operators' log.
+    """Open an export for the duration of a `with` block, and record it in the operators' log.
 
     Raises:
-        Usage: no such snapshot, or a database role that may not read voters.
+        Usage: there is no such snapshot, or the database role may not read voters.
         StoreUnavailable: the store does not answer, or does not exist.
     """
     with existing_store(url, with_key=False) as store:

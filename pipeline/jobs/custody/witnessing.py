@@ -70,7 +70,7 @@ def watch_log(folder: Path, key: str) -> str:
 
 
 def watched_logs(folder: Path) -> dict[str, Any]:
-    """Return name of a log → its key, and size and root of the last signed head, for each log that a witness watches."""
+    """Return name of a log → its key, and size and root of the last signed head, for each log that is watched."""
     with _locked(folder) as logs:
         return logs
 
