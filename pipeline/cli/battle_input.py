@@ -14,6 +14,8 @@ from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
+from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
+from pipeline.formats.identity_table import load_identities
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
@@ -74,7 +76,8 @@ def read_input(
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
     with readable_path(path) as source:
         file = open_battles(source, mapping)
-        read = read_battles(file, step, None, left_out)
+        check = LeakCheck(IdentityLeaks(load_identities())) if "identity_leak" in rules.rules else None
+        read = read_battles(file, step, None, left_out, check)
     battles, by_rule = apply_method(read, rules)
     battles, apart = _comparable(battles)
     notes = format_notes(file)

@@ -22,8 +22,9 @@ from pipeline.formats.battle_file import BattleFile, Waits, decoded
 from pipeline.formats.battle_format import CODE, FLAGS, Fields
 from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
-from pipeline.formats.record_reader import mapped_records
+from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
+from pipeline.formats.vote_ids import with_checked
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int32
@@ -40,8 +41,9 @@ def read_by_record(
     step: Callable[[int], None] | None,
     waits: Waits | None = None,
     left_out: LeftOut | None = None,
+    check: RecordCheck | None = None,
 ) -> BattleColumns:
-    """Read a battle file record by record; `waits` as in `read_records`.
+    """Read a battle file record by record; `waits` and `check` as in `read_records`.
 
     Raises:
         UnknownFormat: no reader for this file.
@@ -54,7 +56,7 @@ def read_by_record(
     labels: list[int] = []
     bits: dict[str, int] = {}
     styles: list[Int32] = []
-    for chunk, rows in _chunks(file, waits, left_out):
+    for chunk, rows in _chunks(file, waits, left_out, check):
         votes, kept = _decoded(file.containers[0].name, chunk, rows, left_out)
         for name, column in parts.items():
             column.extend(getattr(vote, name) for vote in votes)
@@ -84,10 +86,10 @@ def read_by_record(
 
 
 def _chunks(
-    file: BattleFile, waits: Waits | None, left_out: LeftOut
+    file: BattleFile, waits: Waits | None, left_out: LeftOut, check: RecordCheck | None
 ) -> Iterator[tuple[list[bytes | Fields], list[int]]]:
     """Yield lists of records with their rows, without records that are not votes of the format."""
-    records = enumerate(mapped_records(file, waits))
+    records = enumerate(mapped_records(file, waits, check))
     while some := list(islice(records, _CHUNK)):
         chunk, rows = [], []
         for row, record in some:
@@ -123,7 +125,7 @@ def _decoded(
 
 def _encoded(fields: Fields) -> bytes:
     """Return a record as an event; an id is not derived, because equal rows of a file are different votes."""
-    event = {key: value for key, value in fields.items() if value is not None}
+    event = {key: value for key, value in with_checked(fields).items() if value is not None}
     return encode_event({"schema": SCHEMA, "vote_id": _NO_ID, **event})
 
 

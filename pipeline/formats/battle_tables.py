@@ -8,6 +8,8 @@ from pipeline.formats.column_mapping import TEXTS, ColumnMapper
 from pipeline.formats.column_pieces import Undecided
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.piece_reader import pieces
+from pipeline.formats.record_reader import RecordCheck
+from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.ratings.battle_columns import BattleColumns
 
 
@@ -16,6 +18,7 @@ def read_battles(
     step: Callable[[int], None] | None = None,
     waits: Waits | None = None,
     left_out: LeftOut | None = None,
+    check: RecordCheck | None = None,
 ) -> BattleColumns:
     """Read a recognised battle file.
 
@@ -24,17 +27,23 @@ def read_battles(
         step: called with the number of votes read since the last call.
         waits: as in `read_records`.
         left_out: counts the records that are no votes.
+        check: as in `read_records`; it reads a file with text record by record.
 
     Raises:
         UnknownFormat: as in `read_records`.
         BadRecord: a record that is not a battle, with its row.
     """
     left_out = left_out or LeftOut()
-    found = read_by_column(file, step, left_out)
+    check = check if _has_text(file) else None
+    found = read_by_column(file, step, left_out) if check is None else None
     if found is not None:
         return found
     left_out.clear()
-    return read_by_record(file, step, waits, left_out)
+    return read_by_record(file, step, waits, left_out, check)
+
+
+def _has_text(file: BattleFile) -> bool:
+    return any(not TEXT_COLUMNS.isdisjoint(part.columns) for part in file.parts)
 
 
 def read_by_column(

@@ -10,12 +10,17 @@ An answer leaks an identity if it contains
 Text is compared by plain words, exactly.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
+from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.identity_table import IdentityTable
 from pipeline.formats.plain_words import plain_words
+from pipeline.formats.record_text import BattleText, battle_text
 
 # Words of `between` between the words about itself and the name; a sign of Han is a word.
 _MOST_BETWEEN = 18
@@ -25,6 +30,31 @@ _ARTICLES = ("a", "an")
 # After an ordinary word with an article these say that a model is meant: "I am a Gemini model".
 _MODEL_WORDS = frozenset({"model", "ai", "assistant", "language", "chatbot", "llm"})
 _NOTHING = re.compile(r"(?!)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names that are searched for.
+
+    Attributes:
+        pattern: finds a name as whole words, with and without the spaces in it.
+        first: a text without any of these words has none of the names.
+    """
+
+    pattern: re.Pattern[str]
+    first: frozenset[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> _Names:
+        longest = sorted(names, key=lambda name: (-len(name), name))
+        spelled = "|".join(" ?".join(map(re.escape, name.split())) for name in longest)
+        first = {name.split()[0] for name in longest} | {part for name in longest for part in _joined(name.split())}
+        return cls(re.compile(f"(?<= )(?:{spelled})(?= )") if spelled else _NOTHING, frozenset(first))
+
+
+def _joined(parts: Sequence[str]) -> list[str]:
+    """Return the first words of a name when the spaces after them are left out."""
+    return ["".join(parts[:n]) for n in range(2, len(parts) + 1)]
 
 
 class IdentityLeaks:
@@ -48,21 +78,21 @@ class IdentityLeaks:
             models: the names of both models.
             answers: the answers of both, in the same order.
         """
-        known = self._known(tuple(models))
+        known = self._known(tuple(sorted(models)))
         return any(
             self._leaks(answer, self._own(model), known)
             for model, texts in zip(models, answers, strict=True)
             for answer in texts
         )
 
-    def _leaks(self, answer: str, own: re.Pattern[str], known: tuple[re.Pattern[str], frozenset[str]]) -> bool:
+    def _leaks(self, answer: str, own: _Names, known: _Names) -> bool:
         words = plain_words(answer)
-        if own.search(words):
+        present = set(words.split())
+        if not own.first.isdisjoint(present) and own.pattern.search(words):
             return True
-        pattern, first_words = known
-        if first_words.isdisjoint(words.split()):
+        if known.first.isdisjoint(present):
             return False
-        return any(self._speaks_of_itself(plain_words(one), pattern) for one in _SENTENCES.split(answer))
+        return any(self._speaks_of_itself(plain_words(one), known.pattern) for one in _SENTENCES.split(answer))
 
     def _speaks_of_itself(self, words: str, names: re.Pattern[str]) -> bool:
         for found in names.finditer(words):
@@ -88,28 +118,38 @@ class IdentityLeaks:
                 return False
         return False
 
-    def _own_names(self, model: str) -> re.Pattern[str]:
-        """Return the pattern of the names that tell a model wherever they stand in its answer."""
+    def _own_names(self, model: str) -> _Names:
+        """Return the names that tell a model wherever they stand in its answer."""
         parts = plain_words(model).split()
         names = {name for one in self._table.of_model(model) for name in one.names - one.common}
         if len(parts) > 1 and len(parts[0]) > 1:
             names.add(" ".join(parts))
             names |= {" ".join(parts[:n]) for n in range(2, len(parts)) if _has_digit(parts[:n])}
-        return _pattern(names)
+        return _Names.of(names)
 
-    def _known_names(self, models: tuple[str, ...]) -> tuple[re.Pattern[str], frozenset[str]]:
-        """Return the pattern of all names that are known in a battle, and the words with which they begin."""
-        names = self._names | {words for model in models if (words := plain_words(model).strip())}
-        first = {name.split()[0] for name in names} | {"".join(name.split()) for name in names}
-        return _pattern(names), frozenset(first)
+    def _known_names(self, models: tuple[str, ...]) -> _Names:
+        """Return all names that are known in a battle."""
+        return _Names.of(self._names | {words for model in models if (words := plain_words(model).strip())})
 
 
 def _has_digit(parts: Iterable[str]) -> bool:
     return any(char.isdigit() for part in parts for char in part)
 
 
-def _pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern of whole words; a name is found with and without the spaces in it."""
-    longest = sorted(names, key=lambda name: (-len(name), name))
-    spelled = "|".join(" ?".join(map(re.escape, name.split())) for name in longest)
-    return re.compile(f"(?<= )(?:{spelled})(?= )") if spelled else _NOTHING
+class LeakCheck:
+    """Returns `identity_leak` for a record with answers; a `RecordCheck`."""
+
+    def __init__(self, leaks: IdentityLeaks) -> None:
+        self._leaks = leaks
+
+    def __call__(self, record: Record, fields: Fields) -> Fields:
+        """Return what the answers of a record say."""
+        text = battle_text(record)
+        return self.of(text, fields)
+
+    def of(self, text: BattleText, fields: Fields) -> Fields:
+        """Return what the answers of a battle say: true, false, or nothing without answers."""
+        if not any(text.answers):
+            return {}
+        models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]
+        return {"identity_leak": self._leaks.leaks(models, text.answers)}

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_NOT_WORDS_ASCII = re.compile(r"[^0-9a-z]+")
+_ASCII_WORDS = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
 # Each sign of a script without spaces between words is a word of its own: Kana, Han, Hangul.
 _SIGNS = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af])")
 _NOT_WORDS = re.compile(r"[\W_]+")
@@ -17,7 +17,7 @@ def plain_words(text: str) -> str:
     (' i m gpt 4 ', ' 我 是 通 义 ')
     """
     if text.isascii():
-        return f" {_NOT_WORDS_ASCII.sub(' ', text.lower()).strip()} "
+        return f" {' '.join(text.lower().translate(_ASCII_WORDS).split())} "
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     apart = _SIGNS.sub(r" \1 ", folded)
     return f" {_NOT_WORDS.sub(' ', apart).strip()} "

@@ -53,9 +53,7 @@ class VoteIds:
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         if "vote_id" not in event:
             event["vote_id"] = self._derive(event)
-        added = fields.get(CHECKED)
-        if isinstance(added, CheckedFields):
-            event = added | event
+        event = {**_checked(fields), **event}
         raw = encode_event(event)
         return raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
 
@@ -81,6 +79,18 @@ class VoteIds:
         self._recent.append(key)
         self.derived += 1
         return derive_vote_id(event, occurrence) if occurrence else first
+
+
+def with_checked(fields: Fields) -> Fields:
+    """Return the fields of a record, with those that text checks add and the record does not state."""
+    added = _checked(fields)
+    stated = {name: value for name, value in fields.items() if name != CHECKED}
+    return {**stated, **{name: value for name, value in added.items() if stated.get(name) is None}} if added else fields
+
+
+def _checked(fields: Fields) -> Fields:
+    added = fields.get(CHECKED)
+    return added if isinstance(added, CheckedFields) else {}
 
 
 def _cut(event: dict[str, Any]) -> dict[str, Any]:

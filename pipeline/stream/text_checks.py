@@ -10,7 +10,7 @@ from pipeline.errors import BadRecord
 from pipeline.events.decode import decode_registry
 from pipeline.events.registry_events import Released, Renamed, Submitted
 from pipeline.formats.battle_format import Fields, Record
-from pipeline.formats.identity_leaks import IdentityLeaks
+from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
 from pipeline.formats.identity_table import load_identities
 from pipeline.formats.json_pieces import read_lines
 from pipeline.formats.record_text import battle_text
@@ -32,7 +32,7 @@ class TextChecks:
             BadRecord: a line of the registry file is no event.
         """
         self._prompts = prompts
-        self._leaks = IdentityLeaks(load_identities(registered_names(registry) if registry else ()))
+        self._leaks = LeakCheck(IdentityLeaks(load_identities(registered_names(registry) if registry else ())))
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
         """Return the fields that the text adds to a record.
@@ -45,10 +45,8 @@ class TextChecks:
             `identity_leak` if the record has answers; `prompt_hash` if the record has a prompt and `fields` has no
                 `prompt_hash`.
         """
-        text, found = battle_text(record), Fields()
-        if any(text.answers):
-            models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]
-            found["identity_leak"] = self._leaks.leaks(models, text.answers)
+        text = battle_text(record)
+        found = self._leaks.of(text, fields)
         if text.prompt and not fields.get("prompt_hash"):
             found["prompt_hash"] = self._prompts.hash(text.prompt)
         return found

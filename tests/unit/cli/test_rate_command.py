@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -180,6 +181,25 @@ def test_a_method_leaves_votes_out_and_says_so(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text('name = "mine"\n[rules]\nrefusal = true\n')
     assert document(path, "--method", str(mine))["method"] == {"name": "mine", "left_out": {}}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_vote_on_an_answer_that_tells_its_model_is_left_out(tmp_path: Path, suffix: str) -> None:
+    def battle(n: int, answer: str) -> dict[str, object]:
+        conversation = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": answer}]
+        winner = ("model_a", "model_b")[n % 2]
+        return {"model_a": "gpt-4", "model_b": "claude-2.1", "winner": winner, "conversation_a": conversation}
+
+    rows = [battle(n, "I am GPT-4." if n in (3, 4, 5) else "The Claude glass is a mirror.") for n in range(20)]
+    path = tmp_path / f"battles{suffix}"
+    if suffix == ".jsonl":
+        _battles(path, rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    found = document(path)
+    assert (found["votes"], found["method"]["left_out"]) == (17, {"identity_leak": 3})
+    assert any(note.startswith("3 votes on a conversation that gives a model's identity") for note in found["notes"])
+    assert document(path, "--method", "none")["votes"] == 20
 
 
 def test_bad_records_are_left_out_when_asked(tmp_path: Path) -> None:
