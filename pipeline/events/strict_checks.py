@@ -1,13 +1,13 @@
 """Finds faults that the fast decoder does not see: duplicate keys, deep nesting, hidden characters.
 
 The decoder (msgspec) accepts duplicate keys (the last one wins), any nesting and any character. An exact check is slow.
-Counting the quotes in the raw bytes proves most votes clean, so only the other votes are checked exactly.
+Counting the quotes in the raw bytes proves that most votes have no fault, so only the other votes are checked exactly.
 
 The proof: without a backslash every quote delimits a key or a string value, two quotes each. The fields of the decoded
 vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal count
 proves that the vote has none of these. A flag or a turn needs the two quotes of its key only, the field `categories`
 two more for each category. The keys of a style are optional, so the number of their quotes is not known in advance: a
-vote with a style is proved clean only if its bytes equal its canonical encoding.
+vote with a style is proved to have no fault only if its bytes equal its canonical encoding.
 """
 
 import json

@@ -51,7 +51,7 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
 
 
 def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
-    """Return a mask over all leaves of the votes that any rule of the manifest's method leaves out."""
+    """Return a mask over all leaves: True for a vote that any rule of the manifest's method leaves out."""
     mask = rule_mask(manifest.method.rules if manifest.method is not None else ())
     return np.asarray(labels.rules & mask != 0)
 
@@ -62,7 +62,7 @@ def check_left_out(manifest: Manifest, labels: LogLabels, raw: Bool) -> None:
     Args:
         manifest: the manifest of the snapshot.
         labels: the labels of all leaves.
-        raw: mask over all leaves of the votes that count in the raw view.
+        raw: mask over all leaves: True for a vote that counts in the raw view.
 
     Raises:
         Refuted: reason `method`; names the rule.

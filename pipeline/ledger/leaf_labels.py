@@ -180,7 +180,7 @@ class LogLabels:
                 self._leaves.setdefault((kind, text), []).append(leaf[order[start:end]])
 
     def selects(self, board: str) -> Bool:
-        """Return a mask over all leaves of those that a board by category or language counts.
+        """Return a mask, bool[size], of the leaves that a board by category or language counts.
 
         Args:
             board: name of the board, such as "category/coding".

@@ -1,9 +1,9 @@
 """The vote log, read segment by segment: its root, and which leaves count in each view.
 
-Laws: the raw view counts accepted and late votes. The defended view counts the same votes without those that a rule of
-the method leaves out and without the excluded ones; if the manifest follows the earlier late rule, it also leaves out
-late votes. A retracted vote counts in no view. Each vote id is in the log once. A retraction names its vote by leaf and
-id, and a vote is retracted at most once.
+Laws: the raw view counts accepted and late votes. The defended view counts the votes of the raw view, except excluded
+votes and votes that a rule of the method leaves out. Under a manifest with the earlier late rule, the defended view
+counts no late vote. A retracted vote counts in no view. Each vote id is in the log once. A retraction names its vote by
+leaf and id, and a vote is retracted at most once.
 """
 
 from typing import Any

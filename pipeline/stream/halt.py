@@ -20,7 +20,7 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 
 @contextmanager
 def absence_endured() -> Iterator[None]:
-    """Within a `with` block, suppress BrokerUnavailable, since the broker may return, but not BrokerRefused."""
+    """Suppress BrokerUnavailable within a `with` block, because the broker may return. BrokerRefused is raised."""
     try:
         yield
     except BrokerRefused:

@@ -20,7 +20,7 @@ FREQUENT_PROMPT = 16
 """The prompt is frequent, and the vote is not in the sample of its votes that counts. Decided when a vote is sealed."""
 
 RULES = NOT_ANONYMOUS | REFUSAL | DEDUPLICATED | IDENTITY_LEAK | FREQUENT_PROMPT
-"""All bits because of which a rule may leave a vote out."""
+"""The bits of all rules: a rule may leave out a vote that has its bit."""
 
 _STATED = 5  # the opposite of a stated bit is this many places above it
 

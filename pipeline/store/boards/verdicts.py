@@ -121,7 +121,7 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
     """Return the votes by which the vote log grew from `first` to `end` leaves, as columns by name.
 
-    At most a million votes are returned: of more votes, the newest of each partition.
+    At most a million votes are returned. If there are more, the newest votes of each partition are returned.
     """
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(

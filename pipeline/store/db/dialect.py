@@ -258,8 +258,8 @@ def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, byt
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
     """Return a query that returns a range of a table's rows as one value: a CSV text as bytes, NULL without rows.
 
-    It has the driver's placeholders for partition_no, first offset and end offset. The result is one value, because
-    fetching rows through a driver takes longer than all the hashing of a seal.
+    The query has the driver's placeholders for partition_no, first offset and end offset. The result is one value,
+    because fetching rows through a driver takes longer than all the hashing of a seal.
 
     Args:
         connection: the connection.

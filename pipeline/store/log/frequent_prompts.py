@@ -5,9 +5,9 @@ people try on every model. A method may count only a sample of the votes on such
 votes of the prompt at the 99.5th percentile, but at least `LEAST`. A prompt with more votes than the limit is frequent,
 and its sample has as many votes as the limit allows.
 
-Laws: when a segment is sealed, its votes are decided by the number of votes that each prompt has in the log, with the
-segment. A decision never changes. The same votes in the same segments get the same decisions in SQLite and PostgreSQL.
-A seal reads and writes only the counts of prompts that its segment has, and one summary of all prompts.
+Laws: the votes of a segment are decided when it is sealed, by the number of votes that each prompt then has in the log,
+the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
+PostgreSQL. A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts.
 """
 
 from __future__ import annotations

@@ -99,7 +99,10 @@ def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot
 
 
 def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
-    """Return the ids of at most two published snapshots whose id or digest begins with a text."""
+    """Return the ids of published snapshots whose id or digest begins with a text; at most two ids.
+
+    Two ids are enough to see that the text is ambiguous.
+    """
     c = schema.snapshot.c
     begins = [column.startswith(prefix, autoescape=True) for column in (c.snapshot_id, c.digest)]
     query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), sa.or_(*begins))

@@ -173,7 +173,7 @@ class FileSource:
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Make `poll` continue at an offset. Without a call of `prepare` before, all records of the file are new."""
+        """Make `poll` continue at an offset. If `prepare` was not called, all records of the file count as new."""
         if self._parts is None:
             self.prepare()
         self._next = offsets[0]

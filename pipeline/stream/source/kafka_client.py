@@ -1,7 +1,8 @@
 """Creates Kafka clients with safe options, reads the cluster id, and turns polled records into a `Chunk`.
 
-Four of kafka-python's defaults are unsafe. Three are changed here: to reset to the latest offset, to read uncommitted
-records, and to create topics by accident. Automatic commits are switched off where a consumer group is joined.
+Four of kafka-python's defaults are unsafe. Three are changed here: a client would skip to the latest offset if its
+offset is missing, read uncommitted records, and create topics by accident. The fourth, automatic commits, is switched
+off where a consumer group is joined.
 """
 
 from collections.abc import Mapping

@@ -125,7 +125,7 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not 
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
-        """Return the last failure of a broker; a refusal, if there is one; None if no connection failed."""
+        """Return the last refusal by a broker, or else the last other failure; None if no connection failed."""
         failures: list[BaseException] = list(self._manager.failures.values())
         refused = [error for error in failures if _refusal(error, self._manager.config)]
         found = refused or failures
