@@ -60,6 +60,8 @@ def format_figure(value: float | None, unit: str) -> str:
 
     >>> format_figure(0.209096, "of all appearances"), format_figure(1234, "models"), format_figure(0.08731, "a battle")
     ('20.9%', '1,234', '0.08731')
+    >>> format_figure(9.9999, "points"), format_figure(10.0, "points"), format_figure(1234.56, "points")
+    ('10', '10.0', '1,234.6')
     """
     if value is None:
         return "not known"

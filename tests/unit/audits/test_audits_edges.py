@@ -65,6 +65,16 @@ def test_a_rival_overtakes_by_chance_as_far_as_new_votes_reach() -> None:
     assert (found.changes, found.overtakings, found.p_value) == ((), 0, 1.0)
 
 
+def test_a_first_model_that_left_moves_nothing_by_chance() -> None:
+    """A is not in the later snapshot: only the new votes of b can move the two."""
+    found = top_churn([board(1, "ab", [1300, 1290], [1, 500]), board(2, "b", [1290], [1000])])
+    se = 4 / 1.959964
+    assert found.by_chance == pytest.approx(ndtr(-10 / sqrt(se**2 / 2)))
+    # A had less than one vote for each later one: no later vote of a is known, so none is assumed.
+    half_a_vote = top_churn([board(1, "ab", [1300, 1290], [0.5, 500]), board(2, "b", [1290], [1000])])
+    assert half_a_vote.by_chance == found.by_chance
+
+
 def test_votes_that_fell_move_nothing_by_chance() -> None:
     found = top_churn([board(1, "ab", [1300, 1290], [1000, 1000]), board(2, "ab", [1300, 1290], [900, 1000])])
     assert found.by_chance == 0.0

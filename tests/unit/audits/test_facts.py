@@ -119,7 +119,9 @@ def test_a_share_is_a_count_and_an_estimate_of_how_the_board_draws() -> None:
     assert (found["peak daily rate"].value, found["peak daily rate"].detail) == (0.7, ("2025-01-02",))
     assert found["concentration of the board"].value == pytest.approx((270 / 800) ** 2 + (530 / 800) ** 2)
     assert found["rate declared"].value == pytest.approx(2 / 3)
-    assert found["rate in practice"].value == pytest.approx(rate)
+    practice = found["rate in practice"]
+    assert practice.value == pytest.approx(rate)
+    assert (practice.lower, practice.upper) == pytest.approx((rate - half, rate + half))
     assert share_facts.share_facts("nobody", book, SOURCES) == share_facts.share_facts("acme", None, SOURCES) == ()
 
 

@@ -7,6 +7,7 @@ from math import log
 
 import numpy as np
 
+from pipeline.audits import lockstep as lockstep_module
 from pipeline.audits.lockstep import BUCKET, lockstep, lockstep_findings
 
 
@@ -83,3 +84,8 @@ def test_votes_without_a_voter_are_left_out() -> None:
     columns[0] = np.full_like(columns[0], -1)
     assert lockstep(*columns) == ()
     assert lockstep([], [], [], [], []) == ()
+
+
+def test_cells_of_one_voter_each_pair_nobody() -> None:
+    first, second, cell = lockstep_module._pairs(np.array([[0, 7], [1, 8], [2, 7]]))
+    assert (len(first), len(second), len(cell)) == (0, 0, 0)

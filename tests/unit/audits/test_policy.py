@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import fisher_exact
 
 import pipeline
 from pipeline.audits.finding import Finding
@@ -51,6 +52,15 @@ def test_a_board_that_keeps_its_word_passes_all_five() -> None:
 )
 def test_each_rule_fails_alone(rule: str, change: dict) -> None:
     assert judged(replace(GOOD, **change)) == {name: name != rule for name in RULES}
+
+
+def test_a_p_value_at_the_level_passes() -> None:
+    facts = replace(GOOD, retired={"open": 36, "proprietary": 14})
+    table = [[36, 4], [14, 31]]
+    p = float(fisher_exact(table).pvalue)
+    rule = "deprecation_by_license"
+    assert judged(facts, **{rule: {"level": p}})[rule] is True
+    assert judged(facts, **{rule: {"level": p * 1.001}})[rule] is False
 
 
 def test_a_difference_that_chance_explains_or_that_is_small_passes() -> None:

@@ -92,6 +92,14 @@ def test_scores_of_the_whole_family_shrink_to_its_mean() -> None:
         releases(Registry(events).as_of(day(2)), {f"ant-v{best}": VariantScore(1, 0, 1)})
 
 
+def test_two_scores_shrink_to_their_mean() -> None:
+    events = [submitted(0, "ant-v0"), submitted(0, "ant-v1"), released(1, "ant-v0", n=2)]
+    scores = {"ant-v0": VariantScore(1210.0, 5.0, 3000), "ant-v1": VariantScore(1190.0, 5.0, 3000)}
+    (one,) = releases(Registry(events).as_of(day(2)), scores)
+    assert one.shrunk is not None
+    assert 1200 <= one.shrunk < 1210
+
+
 def test_another_provider_s_or_family_s_variants_do_not_count() -> None:
     events = [
         submitted(0, "ant-v1", family="ant"),

@@ -161,3 +161,10 @@ def test_a_signer_does_not_show_its_secret() -> None:
     assert "seed" not in repr(SIGNER)
     with pytest.raises(ValueError, match="without white space"):
         signed_note.Signer("two words", bytes(32))
+
+
+@pytest.mark.parametrize("name, size", [("Peter Neumann", 33), ("PeterNeumann", 32), ("PeterNeumann", 34)])
+def test_a_key_needs_both_a_name_without_spaces_and_32_bytes(name: str, size: int) -> None:
+    data = base64.b64encode(bytes([signed_note.ED25519]) + bytes(size - 1)).decode()
+    with pytest.raises(Refuted, match="expected name\\+id\\+base64 of an Ed25519 key"):
+        signed_note.VerifierKey.parse(f"{name}+c74f20a3+{data}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -159,3 +160,29 @@ def test_pairs_with_many_votes_can_weigh_less(small: SimpleNamespace) -> None:
     assert plain.board.rating.tolist() != even.board.rating.tolist()
     heavy, _ = rated(columns(small), reweight=10_000)  # every pair has fewer: all weigh alike
     assert heavy.board.rating.tolist() == plain.board.rating.tolist()
+
+
+def test_selected_votes_keep_the_style_of_both_answers(small: SimpleNamespace) -> None:
+    battles = columns(small)
+    rows = np.arange(900) % 3 == 0
+    kept = battles.select(rows)
+    assert not np.array_equal(battles.style[0], battles.style[1])
+    assert np.array_equal(kept.style[0], battles.style[0][rows])
+    assert np.array_equal(kept.style[1], battles.style[1][rows])
+
+
+def test_an_answer_without_a_token_has_style_counts(small: SimpleNamespace) -> None:
+    battles = columns(small, without_style=(5,))
+    battles.style[0][3], battles.style[1][4] = 0, 0
+    assert np.flatnonzero(~battles.has_style).tolist() == [5]
+
+
+def test_a_repeat_that_differs_in_one_field_is_conflicting(small: SimpleNamespace) -> None:
+    battles = columns(small)
+    outcome = battles.outcome.copy()
+    battles.a[1:3], battles.b[1:3], battles.voter[1:3] = battles.a[0], battles.b[0], battles.voter[0]
+    outcome[:3] = [0, 1, 0]
+    identity = np.arange(900)
+    identity[:3] = 0
+    found = replace(battles, outcome=outcome).without_repeats(identity)
+    assert (len(found), found.repeated, found.conflicting) == (898, 2, 1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from pipeline.errors import BadCounts, Disconnected
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit, fit_matrix
-from pipeline.ratings.bootstrap import bootstrap_ratings
+from pipeline.ratings.bootstrap import _logistic, bootstrap_ratings
 from tests.unit.ratings.strategies import NAMES, connected
 from tests.unit.ratings.test_ratings_published import BASEBALL, BASEBALL_FIT, TEAMS
 
@@ -142,3 +142,10 @@ def test_bad_arguments_are_named(small) -> None:
         bootstrap_ratings(small.counts.subset([0, 1]), fitted, 10)
     with pytest.raises(BadCounts, match="level between 0 and 1"):
         bootstrap_ratings(small.counts, fitted, 10).percentile_bounds(1.5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_logistic_function_overflows_nowhere() -> None:
+    assert _logistic(np.array([-5000.0, -710.0, 0.0, 710.0])).tolist() == pytest.approx(
+        [0.0, 0.0, 0.5, 1.0], abs=1e-300
+    )

@@ -227,6 +227,18 @@ def test_a_feature_that_separates_the_votes_is_named(scale: float) -> None:
     assert caught.value.feature == "bold"
 
 
+@pytest.mark.parametrize(("side", "sign"), [(0, "less"), (1, "more")])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_direction_is_that_of_the_feature_that_separates(seed: int, side: int, sign: str) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 3, 400)
+    b = (a + rng.integers(1, 3, 400)) % 3
+    z = rng.uniform(-1, 1, (400, 3))
+    outcome = np.where(z[:, 1] > 0, 1 - side, side)
+    with pytest.raises(Separated, match=f"got none for bold: the answer with {sign} bold never loses"):
+        fit_style(NAMES[:3], a, b, outcome, z, features=("tokens", "bold", "lists"))
+
+
 def test_almost_separated_votes_still_have_an_estimate() -> None:
     rng = np.random.default_rng(3)
     a = rng.integers(0, 3, 4000)
