@@ -27,7 +27,7 @@ from pipeline.ratings.style_control import fit_style
 from pipeline.ratings.style_newton import StyleFit
 from pipeline.ratings.vote_rows import VoteRows
 from pipeline.ratings.voter_influence import most_influential_voters
-from pipeline.ratings.win_graph import largest_component, strong_components
+from pipeline.ratings.win_graph import components_of_pairs, largest_component, strong_components
 from pipeline.ratings.winners_curse import (
     SelectionGain,
     debias_known_n,
@@ -413,3 +413,11 @@ def test_a_style_coefficient_of_one_pair_by_hand() -> None:
     assert found.covariance[0, 0] == pytest.approx(variance)
     assert found.ratings.covariance[0, 0] == pytest.approx(variance / 4)
     assert found.ratings.gradient_norm < 1e-8
+
+
+def test_of_components_with_as_many_votes_the_one_with_more_models_is_first() -> None:
+    """Ant and bee met twice; cat, dog and elk met once each way round: six votes in each component."""
+    a, b = np.array([0, 2, 3, 4], np.int32), np.array([1, 3, 4, 2], np.int32)
+    votes = np.array([[3, 3, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]])
+    parts, counted = components_of_pairs(5, a, b, votes)
+    assert ([part.tolist() for part in parts], counted.tolist()) == ([[2, 3, 4], [0, 1]], [6, 6])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import BadCounts, Collinear, Disconnected, RatingError, Separated
-from pipeline.ratings import fit
+from pipeline.errors import BadCounts, Collinear, Disconnected, NotConverged, RatingError, Separated
+from pipeline.ratings import fit, style_newton
 from pipeline.ratings.style_control import STYLE_FEATURES, fit_style, style_contrast
 from pipeline.ratings.vote_rows import _stable_order
 
@@ -237,6 +237,19 @@ def test_the_direction_is_that_of_the_feature_that_separates(seed: int, side: in
     outcome = np.where(z[:, 1] > 0, 1 - side, side)
     with pytest.raises(Separated, match=f"got none for bold: the answer with {sign} bold never loses"):
         fit_style(NAMES[:3], a, b, outcome, z, features=("tokens", "bold", "lists"))
+
+
+def test_an_unfinished_fit_names_its_largest_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pass begins at the ratings without style: there only the feature has a gradient."""
+    rng = np.random.default_rng(5)
+    a = rng.integers(0, 3, 400)
+    b = (a + rng.integers(1, 3, 400)) % 3
+    z = rng.normal(0, 1, (400, 1))
+    outcome = np.where(rng.random(400) < 1 / (1 + np.exp(-z[:, 0])), 0, 1)
+    monkeypatch.setattr(style_newton, "_MAX_PASSES", 1)
+    with pytest.raises(NotConverged) as caught:
+        fit_style(NAMES[:3], a, b, outcome, z, features=("bold",))
+    assert caught.value.gradient_norm > 10
 
 
 def test_almost_separated_votes_still_have_an_estimate() -> None:

@@ -119,3 +119,10 @@ def test_old_votes_are_accepted_before_the_first_vote_and_each_partition_has_its
     fate, after = assign_fate(batch, {}, 60 * MINUTE)
     assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE]
     assert after == {0: -300 * 365 * DAY, 1: 5 * DAY}
+
+
+def test_the_newest_event_time_of_late_votes_grows_with_the_votes_before_them() -> None:
+    batch = batch_of([50 * MINUTE, 100 * MINUTE, 30 * MINUTE, 200 * MINUTE, 90 * MINUTE])
+    fate, _ = assign_fate(batch, {}, 60 * MINUTE)
+    assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE, ACCEPTED, LATE]
+    assert (window_times(batch, fate, {}) // MINUTE).tolist() == [50, 100, 100, 200, 200]

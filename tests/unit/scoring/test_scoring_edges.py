@@ -240,3 +240,8 @@ def test_each_detector_reads_its_own_state_of_each_voter() -> None:
     assert found.states == {4: {5: (b"\x01", b"\x01"), 8: (b"\x0c", b"\x16")}}
     assert run_detectors_on_partition(4, given, prior, board, []).states == {}
     assert len(asked) == 1
+
+
+def test_the_bits_of_shortened_hashes_are_those_of_stored_windows() -> None:
+    # A stored row names its bits by their position: another list would read old rows as other groups.
+    assert window_counter.HASH_BITS == (32, 16, 12, 10, 8, 6, 4, 2, 0)
