@@ -84,8 +84,8 @@ def _windows(policy: bool, seed: int) -> of_windows.SimulatedStream:
     )  # fmt: skip
     found = [(window, board.context(i)) for i, window in enumerate(board.windows())]
     late = 1_150
-    # The policy changes for an hour in the attack of a network.
-    found[650:662] = [(w, replace(c, steady=False)) for w, c in found[650:662]]
+    # The policy changes in the last hour that has votes.
+    found[1188:1200] = [(w, replace(c, steady=False)) for w, c in found[1188:1200]]
     return found[:late] + [(w, replace(c, registry=of_windows.without(c.registry, "m006"))) for w, c in found[late:]]
 
 

@@ -245,3 +245,10 @@ def test_each_detector_reads_its_own_state_of_each_voter() -> None:
 def test_the_bits_of_shortened_hashes_are_those_of_stored_windows() -> None:
     # A stored row names its bits by their position: another list would read old rows as other groups.
     assert window_counter.HASH_BITS == (32, 16, 12, 10, 8, 6, 4, 2, 0)
+
+
+def test_rows_that_are_shortened_already_stay_one_kind_with_those_that_are_not() -> None:
+    measures = [1] * len(window_counter.MEASURES)
+    rows = np.array([[window_counter.PROMPT, 1, 1, *measures], [window_counter.PROMPT + 4, 1, 1, *measures]])
+    found = window_counter._shortened(rows)
+    assert found.tolist() == [[window_counter.PROMPT + 4, 1, 1, *[2] * len(measures)]]
