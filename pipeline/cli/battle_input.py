@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from pipeline.cli.ingest_notes import repeat_notes
+from pipeline.errors import Disconnected
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
@@ -19,7 +20,7 @@ from pipeline.formats.identity_table import load_identities
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
-from pipeline.ratings.method import SENTENCES, apply_method
+from pipeline.ratings.method import SENTENCES, Method, apply_method, find_counted
 from pipeline.settings.method_file import SHIPPED, load_method
 
 MethodOption = Annotated[
@@ -79,6 +80,7 @@ def read_input(
         check = LeakCheck(IdentityLeaks(load_identities())) if "identity_leak" in rules.rules else None
         read = read_battles(file, step, None, left_out, check)
     battles, by_rule = apply_method(read, rules)
+    against_itself = _name_self_battles(left_out, rules, by_rule)
     battles, apart = _comparable(battles)
     notes = format_notes(file)
     notes += left_out_notes(left_out)
@@ -87,6 +89,8 @@ def read_input(
         for rule, count in by_rule.items()
         if count
     ]
+    if against_itself:
+        notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
     notes += apart
     notes += repeat_notes(read.repeated, read.conflicting)
     document = {
@@ -101,11 +105,29 @@ def read_input(
     return BattleInput(battles, notes, document)
 
 
+def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]) -> int:
+    """Count battles of a model against itself under the rule that leaves them out first; return how many those are."""
+    rows, flags = left_out.flagged_self_battles()
+    counted, named = find_counted(flags, len(rows), rules)
+    for rule, count in named.items():
+        by_rule[rule] = by_rule.get(rule, 0) + count
+    left_out.forget_self_battles(~counted)
+    return int((~counted).sum())
+
+
 def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
     """Return the votes among the largest group of models that can be compared, if they are at least half of all."""
     if not len(battles):
         return battles, []
-    rated, apart = select_rated_models(battles.pair_counts(), least_share=LEAST_SHARE)
+    try:
+        rated, apart = select_rated_models(battles.pair_counts(), least_share=LEAST_SHARE)
+    except Disconnected:
+        # The fit raises the error after the notes are printed.
+        return battles, [
+            f"{len(battles):,} votes do not connect their {len(battles.models):,} models, so that no rating is "
+            "possible: no group of models that won and lost against each other has half of the votes; `integrity "
+            "convert` writes the votes as they were read"
+        ]
     if not apart:
         return battles, []
     inside = np.isin(battles.models, rated.models)

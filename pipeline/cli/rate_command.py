@@ -14,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.battle_input import MethodOption, SkipBadOption, read_input
+from pipeline.cli.battle_input import BattleInput, MethodOption, SkipBadOption, read_input
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption
 from pipeline.cli.terminal import DescriptionColumn
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
-from pipeline.errors import Usage
+from pipeline.errors import RatingError, Usage
 from pipeline.formats import ColumnMapping
 from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
@@ -81,7 +81,7 @@ def rate(
             mapping = ColumnMapping.parse(columns, outcomes, winner_is)
             mapping = replace(mapping, proxies=settings.load().proxy_networks)
             read = read_input(file, mapping, skip_bad=skip_bad, method=method, step=step)
-        rated = rate_battles(read.battles, options, progress)
+        rated = _rated(read, options, progress, as_json)
     rows = _board_rows(rated.board)
     for path in save or []:
         _WRITERS[path.suffix](path, rows)
@@ -91,6 +91,15 @@ def rate(
         _print(rated, rows, file.name, options)
         for note in read.notes:
             out.print(note)
+
+
+def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:
+    """Rate; where that is impossible, print how the file was read before the error."""
+    try:
+        return rate_battles(read.battles, options, progress)
+    except RatingError:
+        err.lines(() if as_json else read.notes)
+        raise
 
 
 def _require_compatible(options: RatingOptions) -> None:
@@ -227,7 +236,7 @@ _WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {".csv":
 def _progress(quiet: bool) -> Iterator[Any]:
     """Yield a function that shows each step as a bar on standard error."""
     columns = (SpinnerColumn(), DescriptionColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
 
         @contextmanager
         def step(what: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -178,9 +178,12 @@ def _require_battle(container: Container, form: BattleFormat, columns: list[str]
 
 
 def _lacking(container: Container, name: str, columns: list[str]) -> str:
+    # A table of ratings has models and no battles.
+    board = {"model", "model_name"} & set(columns) and not {"model_a", "model_b", "winner"} & set(columns)
+    hint = "; published boards are read by `integrity history`" if board else ""
     return (
         f"{container.name}: expected a column for {name} ({', '.join(SYNONYMS[name])}), got {columns}; "
-        f"name it with --columns {name}=HEADER"
+        f"name it with --columns {name}=HEADER{hint}"
     )
 
 

@@ -27,7 +27,7 @@ from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.formats.vote_ids import with_checked
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
-from pipeline.vocabulary.arrays import Int32
+from pipeline.vocabulary.arrays import Int8, Int32
 from pipeline.vocabulary.voter_identity import find_voter
 
 PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
@@ -119,8 +119,19 @@ def _decoded(
     for reject in rejects:
         if reject.reason != SELF_BATTLE and not left_out.skip_bad:
             raise BadRecord(name, rows[reject.position], reject.reason, reject.detail)
-        left_out.add(reject.reason, rows[reject.position], "" if reject.reason == SELF_BATTLE else reject.detail)
+        if reject.reason == SELF_BATTLE:
+            row = np.array([rows[reject.position]], dtype=np.int64)
+            left_out.add_self_battles(row, _flags_of(chunk[reject.position]))
+        else:
+            left_out.add(reject.reason, rows[reject.position], reject.detail)
     return votes, positions
+
+
+def _flags_of(record: bytes | Fields) -> dict[str, Int8]:
+    """Return the flags that a record states."""
+    fields = decoded(record) if isinstance(record, bytes) else record
+    stated = {name: fields.get(name) for name in FLAGS} if isinstance(fields, dict) else {}
+    return {name: np.array([_flag(v)], dtype=np.int8) for name, v in stated.items() if isinstance(v, bool)}
 
 
 def _encoded(fields: Fields) -> bytes:

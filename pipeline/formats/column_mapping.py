@@ -27,7 +27,7 @@ from pipeline.formats.column_values import (
     text_column,
     true_label_column,
 )
-from pipeline.formats.left_out import NO_OUTCOME, SELF_BATTLE, LeftOut
+from pipeline.formats.left_out import NO_OUTCOME, LeftOut
 from pipeline.formats.repeated_ids import RepeatedIds
 from pipeline.formats.text_codes import TextCodes, VoterCodes
 from pipeline.ratings import STYLE_FEATURES
@@ -90,17 +90,19 @@ class ColumnMapper:
         is_vote = (outcome != _NONE) & ~against_itself
         if (outcome == _UNKNOWN).any() or not ((outcome != _NONE).all() or form.without_outcome):
             raise Undecided
+        flags = {name: _flag(piece, flag) for name, flag in form.flags.items()}
         if not is_vote.all():
             self._left_out.add_rows(NO_OUTCOME, self._row + np.flatnonzero(outcome == _NONE))
-            self._left_out.add_rows(SELF_BATTLE, self._row + np.flatnonzero((outcome != _NONE) & against_itself))
+            own = np.flatnonzero((outcome != _NONE) & against_itself)
+            self._left_out.add_self_battles(self._row + own, {name: flag[own] for name, flag in flags.items()})
         self._row += len(piece)
         self._outcome.append(outcome[is_vote])
         texts = {name: text_column(piece.values(form.texts.get(name, at("")))) for name in TEXTS}
         if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
             raise Undecided  # a battle of a model against itself may have another fault
         self._add_texts([_chosen(column, is_vote) for column in names], texts, is_vote)
-        for name, flag in form.flags.items():
-            self._flags[name].append(_flag(piece, flag)[is_vote])
+        for name, flag in flags.items():
+            self._flags[name].append(flag[is_vote])
         for side, parts in self._style.items() if form.style else ():
             parts.append(_style(piece, form.style.get(side, {}))[is_vote])
         if self._has_labels:

@@ -1,8 +1,11 @@
 """Counts the records of a battle file that are left out of a rating."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.vocabulary.arrays import Int64
+import numpy as np
+
+from pipeline.vocabulary.arrays import Bool, Int8, Int64
 
 NO_OUTCOME = "no_outcome"
 NO_VOTE = "no_vote"
@@ -24,11 +27,14 @@ class LeftOut:
         skip_bad: leave out whatever the decoder rejects; otherwise its first reject is an error.
         counts: reason → number of records.
         first: reason → 0-based row and detail of the first such record.
+        self_battles: rows of battles of a model against itself with flags, and these flags as in `BattleColumns`: a
+            method may name them first.
     """
 
     skip_bad: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     first: dict[str, tuple[int, str]] = field(default_factory=dict)
+    self_battles: list[tuple[Int64, dict[str, Int8]]] = field(default_factory=list)
 
     def add(self, reason: str, row: int, detail: str = "") -> None:
         """Count a record."""
@@ -41,6 +47,31 @@ class LeftOut:
             self.counts[reason] = self.counts.get(reason, 0) + len(rows)
             self.first.setdefault(reason, (int(rows[0]), ""))
 
+    def add_self_battles(self, rows: Int64, flags: Mapping[str, Int8]) -> None:
+        """Count battles of a model against itself by their ascending rows, with the flags of each."""
+        self.add_rows(SELF_BATTLE, rows)
+        if len(rows) and flags:
+            self.self_battles.append((rows, dict(flags)))
+
+    def flagged_self_battles(self) -> tuple[Int64, dict[str, Int8]]:
+        """Return the rows and flags of all battles of a model against itself that have flags."""
+        names = {name: None for _, flags in self.self_battles for name in flags}
+        rows = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for rows, _ in self.self_battles)])
+        unknown = [{name: np.full(len(rows), -1, dtype=np.int8) for name in names} for rows, _ in self.self_battles]
+        parts = [{**missing, **flags} for missing, (_, flags) in zip(unknown, self.self_battles, strict=True)]
+        return rows, {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def forget_self_battles(self, named: Bool) -> None:
+        """Do not count those of `flagged_self_battles` that a method names."""
+        rows, _ = self.flagged_self_battles()
+        if not named.any():
+            return
+        self.counts[SELF_BATTLE] -= int(named.sum())
+        if not self.counts[SELF_BATTLE]:
+            del self.counts[SELF_BATTLE], self.first[SELF_BATTLE]
+        elif len(rest := rows[~named]) and self.first[SELF_BATTLE][0] in rows[named]:
+            self.first[SELF_BATTLE] = (int(rest.min()), "")
+
     def document(self) -> dict[str, dict[str, int]]:
         """Return reason → number of records and row of the first, for programs."""
         return {reason: {"records": count, "first": self.first[reason][0]} for reason, count in self.counts.items()}
@@ -49,3 +80,4 @@ class LeftOut:
         """Forget all records, since the file is read again."""
         self.counts.clear()
         self.first.clear()
+        self.self_battles.clear()

@@ -14,10 +14,11 @@ import numpy as np
 import rfc8785
 
 from ..errors import BadInput
+from ..vocabulary.arrays import Bool, Int8
 from ..vocabulary.method_rules import RULE_BITS, SENTENCES
 from .battle_columns import BattleColumns
 
-__all__ = ["ALL_VOTES", "RULES", "SENTENCES", "Method", "apply_method"]
+__all__ = ["ALL_VOTES", "RULES", "SENTENCES", "Method", "apply_method", "find_counted"]
 
 RULES: Mapping[str, tuple[str, int]] = {
     "not_anonymous": ("anonymous", 0),
@@ -125,12 +126,24 @@ def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns,
 
     A rule is missing from the second result if the votes do not have its flag.
     """
-    counts = np.ones(len(battles), dtype=np.bool_)
+    counts, left_out = find_counted(battles.flags, len(battles), method)
+    return (battles if counts.all() else battles.select(counts)), left_out
+
+
+def find_counted(flags: Mapping[str, Int8], votes: int, method: Method) -> tuple[Bool, dict[str, int]]:
+    """Return bool[n], true for the votes that the method keeps, and rule → number of votes that it leaves out.
+
+    Args:
+        flags: flag → int8[n], as in `BattleColumns`.
+        votes: n.
+        method: the rules.
+    """
+    counts = np.ones(votes, dtype=np.bool_)
     left_out: dict[str, int] = {}
     for rule in method.rules:
         flag, value = RULES[rule]
-        if flag in battles.flags:
-            named = counts & (battles.flags[flag] == value)
+        if flag in flags:
+            named = counts & (flags[flag] == value)
             left_out[rule] = int(np.count_nonzero(named))
             counts &= ~named
-    return (battles if counts.all() else battles.select(counts)), left_out
+    return counts, left_out

@@ -19,6 +19,7 @@ from pipeline.formats.tables import delimited_records, headers
 _ROWS = 20_000
 # Records by which the columns of a JSON file are told.
 _FIRST_RECORDS = 1_000
+_BATTLES = "; battles are rated by `integrity rate`"
 _HINTS = {"snapshot": "; a file of one day may have the day in its name, such as board-2026-03-01.csv"}
 # Bytes after the first line that show whether more follow.
 _SHORT = 64
@@ -89,9 +90,8 @@ def _open(
     for name in NEEDED:
         if name not in {*columns, *constants}:
             known = ", ".join(SYNONYMS[name])
-            raise UnknownFormat(
-                f"{file.name}: expected a column for {name} ({known}), got {list(names)}{_HINTS.get(name, '')}"
-            )
+            hint = _BATTLES if {"model_a", "winner"} & set(names) else _HINTS.get(name, "")
+            raise UnknownFormat(f"{file.name}: expected a column for {name} ({known}), got {list(names)}{hint}")
     if "board" not in columns and (not file.alone or _ARENA_DAY in {name.strip().lower() for name in names}):
         constants["board"] = subset
     used = set(columns.values())

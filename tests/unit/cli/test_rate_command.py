@@ -217,3 +217,63 @@ def test_models_without_a_common_battle_are_listed_and_the_others_rated(tmp_path
     assert found["votes"] == 3
     assert [one["model"] for one in found["rows"]] == ["ant", "bee"]
     assert any("2 models cannot be compared" in note for note in found["notes"])
+
+
+def test_a_battle_against_itself_that_the_method_names_is_counted_by_the_method(tmp_path: Path) -> None:
+    """By column, and record by record: a conversation in a cell of our own events makes no difference."""
+    battles = [
+        {"model_a": a, "model_b": b, "winner": winner, "anony": anony, "tstamp": 1_700_000_000 + i}
+        for i, (a, b, winner, anony) in enumerate(
+            [
+                ("ant", "bee", "model_a", True), ("bee", "ant", "model_a", True), ("ant", "ant", "tie", False),
+                ("bee", "bee", "model_b", True), ("ant", "bee", "tie", False), ("cat", "cat", "tie", True),
+            ]
+        )
+    ]  # fmt: skip
+    events = [
+        {"schema": 1, "vote_id": str(i), "cast_at": "2024-01-01T00:00:00Z", "anonymous": battle["anony"],
+         **{name: battle[name] for name in ("model_a", "model_b", "winner")}}
+        for i, battle in enumerate(battles)
+    ]  # fmt: skip
+    for name, rows in (("fastchat", battles), ("events", events)):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(rows))
+        found = document(path)
+        assert found["method"]["left_out"]["not_anonymous"] == 2, name
+        assert found["left_out"] == {"self_battle": {"records": 2, "first": 3}}, name
+        assert found["votes"] == 2
+        assert "1 of these are battles of a model against itself, which no method counts" in found["notes"]
+        everything = document(path, "--method", "none")
+        assert everything["left_out"] == {"self_battle": {"records": 3, "first": 2}}, name
+        assert everything["votes"] == 3
+
+
+def test_files_of_the_other_command_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board, battles = tmp_path / "board.csv", tmp_path / "battles.csv"
+    board.write_text("snapshot,model,score,votes\n2024-01-01,ant,1000,10\n")
+    battles.write_text("model_a,model_b,winner\nant,bee,tie\n")
+    for command, path, hint in (
+        ("rate", board, "published boards are read by `integrity history`"),
+        ("history", battles, "battles are rated by `integrity rate`"),
+    ):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+            patch.setattr("sys.argv", ["integrity", command, str(path)])
+            main()
+        assert end.value.code == 2
+        assert hint in capsys.readouterr().err
+
+
+def test_votes_that_cannot_be_rated_are_explained_after_how_they_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("model_a,model_b,winner,mood\nant,bee,model_a,x\ncat,dog,model_b,y\n")
+    for words in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", ["integrity", "rate", str(path), *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert "columns that were not read: mood" in shown.err
+    assert "2 votes do not connect their 4 models" in shown.err
+    assert json.loads(shown.out)["error"] == "Disconnected"
