@@ -16,7 +16,7 @@ from pipeline.formats.record_reader import RecordCheck
 from pipeline.metrics import FollowMetrics
 from pipeline.metrics_server import serve
 from pipeline.open_store import now, publish_folder
-from pipeline.stream.follow.log_files import DEFAULT_PATTERN, file_lister
+from pipeline.stream.follow.log_files import LogFiles
 from pipeline.stream.follow.log_follower import FollowPace, LogFollower
 from pipeline.stream.follow.log_tracker import LogTracker
 from pipeline.stream.follow.position_file import PositionFile
@@ -130,13 +130,13 @@ def follow_logs(
     Returns:
         The counts that `publish --json` prints.
     """
-    listed = file_lister(plan.path, plan.pattern or DEFAULT_PATTERN)
+    files = LogFiles.of(plan.path, plan.pattern)
     follows = str(plan.path.resolve())
     name = hashlib.sha256(f"{follows}\n{to}".encode()).hexdigest()[:16]
     positions = PositionFile(state_folder(plan.state, plan.store) / f"follow-{name}.json", follows, to)
     metrics = FollowMetrics()
     follower = LogFollower(
-        partial(LogTracker, listed, LineEvents(mapping, checks.check), positions),
+        partial(LogTracker, files.paths, LineEvents(mapping, checks.check), positions, files.is_log),
         connect, preparer, _report, plan.pace, metrics, checks.flush,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -144,8 +144,9 @@ def follow_logs(
     server = None
     if plan.metrics_port is not None:
         server = serve(metrics.registry, plan.metrics_port, host=plan.metrics_host, health=follower.healthy)
-    if not listed():
-        _report(f"{plan.path}: no log yet; waits for one")
+    found = files.paths() if plan.path.is_dir() else {}
+    if not any(map(files.is_log, found)) and not plan.path.is_file():
+        _report(f"{plan.path}: no log yet (of {len(found):,} files none is named {files.pattern}); waits for one")
     try:
         tally = follower.run(until_end=plan.until_end)
     finally:

@@ -1,43 +1,61 @@
 """Lists the files that belong to a followed log or folder."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline.errors import Usage
 from pipeline.formats.containers import SUFFIXES
 
-DEFAULT_PATTERN = "*-conv.json*"
+DEFAULT_PATTERN = "*-conv*"
 """Pattern of the names of logs in a folder. FastChat names a log 2026-08-14-conv.json, and a rotation adds a suffix."""
 
 _TABLES = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind != "json lines")
 _AFTER_NAME = (".", "-")
 
 
-def file_lister(path: Path, pattern: str) -> Callable[[], Mapping[str, Path]]:
-    """Return a function that lists the files to follow: their paths by name.
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """The files of a followed log or folder.
 
-    Args:
-        path: a folder or a log; it need not exist yet. Of a folder, all files with matching names are listed, also in
-            its subfolders. A log is listed together with its rotated copies in the same folder.
-        pattern: pattern of the names in a folder, as in a shell.
-
-    Raises:
-        Usage: the path is a table, which cannot be read line by line, or its parent folder does not exist.
+    Attributes:
+        path: a folder or a log; it need not exist yet.
+        pattern: pattern of the names of logs in a folder, as in a shell.
     """
-    if path.suffix.lower() in _TABLES:
-        raise Usage(f"--follow: expected a log of JSON Lines or a folder of such logs, got {path.name!r}")
-    if not path.parent.is_dir():
-        raise Usage(f"--follow: expected a log or a folder, got {path}: its folder {path.parent} does not exist")
 
-    def listed() -> Mapping[str, Path]:
-        if path.is_dir():
-            found = [one for one in path.rglob(pattern) if one.is_file() and not one.name.startswith(".")]
-            return {str(one.relative_to(path)): one for one in found}
-        names = [one for one in path.parent.iterdir() if _is_copy(one.name, path.name) and one.is_file()]
-        return {one.name: one for one in names}
+    path: Path
+    pattern: str
 
-    return listed
+    @classmethod
+    def of(cls, path: Path, pattern: str) -> LogFiles:
+        """Return the files to follow; without a pattern, those that FastChat's names have.
 
+        Raises:
+            Usage: the path is a table, which cannot be read line by line, or its parent folder does not exist.
+        """
+        if path.suffix.lower() in _TABLES:
+            raise Usage(f"--follow: expected a log of JSON Lines or a folder of such logs, got {path.name!r}")
+        if not path.parent.is_dir():
+            raise Usage(f"--follow: expected a log or a folder, got {path}: its folder {path.parent} does not exist")
+        return cls(path, pattern or DEFAULT_PATTERN)
 
-def _is_copy(name: str, log: str) -> bool:
-    return name == log or (name.startswith(log) and name[len(log) :].startswith(_AFTER_NAME))
+    def paths(self) -> Mapping[str, Path]:
+        """Return the files that exist: all of a folder and its subfolders, or all beside a log; their paths by name.
+
+        A rotation may give a log any name, so files that are not named like a log are listed too.
+        """
+        if self.path.is_dir():
+            found = [one for one in self.path.rglob("*") if one.is_file() and not one.name.startswith(".")]
+            return {str(one.relative_to(self.path)): one for one in found}
+        return {one.name: one for one in self.path.parent.iterdir() if one.is_file() and not one.name.startswith(".")}
+
+    def is_log(self, name: str) -> bool:
+        """Return whether a file is a log by its name: in the pattern, or the followed log or a rotated copy of it."""
+        if self.path.is_dir():
+            return fnmatchcase(Path(name).name, self.pattern)
+        return name == self.path.name or (
+            name.startswith(self.path.name) and name[len(self.path.name) :].startswith(_AFTER_NAME)
+        )

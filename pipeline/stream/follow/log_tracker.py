@@ -61,14 +61,24 @@ class LogTracker:
         notes: sentences about bytes that could not be read. The caller empties the list.
     """
 
-    def __init__(self, scan: Callable[[], Mapping[str, Path]], lines: LineMapping, positions: Positions) -> None:
+    def __init__(
+        self,
+        scan: Callable[[], Mapping[str, Path]],
+        lines: LineMapping,
+        positions: Positions,
+        is_log: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         """Create a tracker that begins at the stored positions.
 
         Args:
             scan: function that returns the paths of the files that exist now, by name.
             lines: maps lines to events.
             positions: stores how far each log was read.
+            is_log: returns whether a file is a log by its name. Another file is read only if it is a known log that
+                was renamed, or goes on where a known log ended.
         """
+        self._is_log = is_log
+        self._others: dict[Key, tuple[int, int, int]] = {}
         self._scan, self._lines, self._positions = scan, lines, positions
         known = positions.load()
         self._alive = {log.key: log for log in known if not log.gone}
@@ -94,7 +104,9 @@ class LogTracker:
             if key in self._alive:
                 yield from self._read_known(key, name, path, stat)
         for key, (name, path, stat) in found.items():
-            if key not in self._alive and stat.st_size and self._is_new(key, name, path, stat):
+            if key in self._alive or not stat.st_size or self._is_other(key, name, stat):
+                continue
+            if self._is_new(key, name, path, stat):
                 yield from self._read(key, self._open.get(key, path), stat)
         if self._unsaved:
             self._save()
@@ -151,12 +163,24 @@ class LogTracker:
             self._note(f"{name}: cannot be read: {error}")
             self._open.drop(key)
             return
+        if not begins and not self._is_log(name):
+            self._retire(key, "deleted")  # another file has its inode
+            return
         if not begins:
             lineage = self._alive[key].lineage
             self._retire(key, "truncated, or replaced")
             self._put(LogPosition(name=name, device=key[0], inode=key[1], lineage=lineage))
             self._save()
         yield from self._read(key, file, stat)
+
+    def _is_other(self, key: Key, name: str, stat: stat_result) -> bool:
+        """Return whether a file is not named like a log and goes on where no log ended, as far as is known."""
+        if self._is_log(name):
+            return False
+        seen = stat.st_size, stat.st_mtime_ns, self._generation.total()
+        other = not self._gone or self._others.get(key) == seen
+        self._others[key] = seen
+        return other
 
     def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
         """Return whether an unknown file is read from now on; its position is remembered then."""
@@ -168,9 +192,10 @@ class LogTracker:
         try:
             position = self._recognise(key, name, path, stat)
         except DAMAGED as error:
-            self.unsettled += self._polls(key) < _MOST_POLLS
-            self._note(f"{name}: cannot be read: {error}")
             self._open.drop(key)
+            if self._is_log(name):
+                self.unsettled += self._polls(key) < _MOST_POLLS
+                self._note(f"{name}: cannot be read: {error}")
             return False
         if position is None:
             self._open.drop(key)
@@ -183,8 +208,13 @@ class LogTracker:
         """Return where an unknown file is read from, None to wait."""
         file = self._open.get(key, path)
         similar = similar_logs(file, [*self._alive.values(), *self._gone])
+        if not self._is_log(name):
+            similar = [log for log in similar if log.gone]
+            if not similar:
+                return None
         if (similar or file.compressed) and not self._is_settled(key, stat):
             self.unsettled += 1
+            self._others.pop(key, None)
             return None
         for log in similar:
             original = None if log.gone else self._open.peek(log.key)
@@ -193,6 +223,8 @@ class LogTracker:
                 return None  # a copy of a log that still grows: nothing is new
         found = find_continuation(file, similar)
         if found is None:
+            if not self._is_log(name):
+                return None
             return LogPosition(name=name, device=key[0], inode=key[1], lineage=name)
         if found.log.gone:
             self._gone.remove(found.log)
@@ -266,6 +298,6 @@ class LogTracker:
             self.notes.append(text)
 
     def _forget_missing(self, found: Mapping[Key, object]) -> None:
-        for table in (self._settling, self._held):
+        for table in (self._settling, self._held, self._others):
             for key in [key for key in table if key not in found]:
                 del table[key]

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import Usage
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.formats.vote_ids import VoteIds
 from pipeline.stream.follow.line_reader import line_blocks
 from pipeline.stream.follow.log_file import LogFile
+from pipeline.stream.follow.log_files import LogFiles
 from pipeline.stream.follow.log_position import LogPosition
 from pipeline.stream.follow.log_tracker import LogTracker
 from pipeline.stream.follow.prefix_digest import BLOCK, PrefixDigest
@@ -61,7 +63,7 @@ class Scene:
     def restart(self) -> None:
         if hasattr(self, "tracker"):
             self.tracker.close()
-        self.tracker = LogTracker(self.scan, Lines(), self.kept)
+        self.tracker = LogTracker(self.scan, Lines(), self.kept, lambda name: not name.endswith(".bak"))
 
     def write(self, name: str, *contents: str, end: str = "\n") -> None:
         with (self.folder / name).open("a") as file:
@@ -213,6 +215,35 @@ def test_a_copy_of_a_log_that_still_grows_is_not_read(scene: Scene) -> None:
     assert (scene.sent, scene.tracker.files) == (3, 1)
 
 
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("rotate", [rename, copy_truncate])
+def test_a_log_that_is_rotated_to_another_kind_of_name_is_read_to_its_end(scene: Scene, rotate, down: bool) -> None:
+    scene.write("a", "1")
+    (scene.folder / "b.bak").write_text("of nobody\n")
+    scene.settle()
+    scene.write("a", "2")
+    rotate(scene, "a", "a.bak")
+    scene.write("a", "3")
+    if down:
+        scene.restart()
+    scene.settle()
+    (scene.folder / "b.bak").write_text("of nobody\nat all\n")
+    scene.settle()
+    assert scene.stored() == scene.written
+    assert scene.sent == 3
+
+
+def test_another_file_with_the_inode_of_a_log_is_not_read(scene: Scene) -> None:
+    scene.write("a", "1", "2")
+    scene.settle()
+    rename(scene, "a", "a.bak")
+    scene.settle()
+    (scene.folder / "a.bak").write_text("something else\n")
+    scene.settle()
+    assert scene.stored() == scene.written
+    assert scene.tracker.files == 0
+
+
 def test_a_truncated_half_line_is_reported(scene: Scene) -> None:
     scene.write("a", "1")
     (scene.folder / "a").open("a").write("half")
@@ -254,6 +285,21 @@ def test_a_digest_depends_on_the_bytes_alone_and_can_be_continued(parts: list[by
     resumed = PrefixDigest(at, whole.chain)
     resumed.update(b"".join(parts)[at:])
     assert resumed.hexdigest() == whole.hexdigest()
+
+
+def test_the_files_of_a_folder_and_of_a_log(tmp_path: Path) -> None:
+    for name in ("2026-08-14-conv.json", "server/2026-08-14-conv.json.1.gz", "server.log", ".2026-08-14-conv.json.x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folder = LogFiles.of(tmp_path, "")
+    logs = [name for name in folder.paths() if folder.is_log(name)]
+    assert sorted(logs) == ["2026-08-14-conv.json", "server/2026-08-14-conv.json.1.gz"]
+    log = LogFiles.of(tmp_path / "server.log", "")
+    names = ("server.log", "server.log.1", "server.log-20260814", "server.logs", "other.log")
+    assert [log.is_log(name) for name in names] == [True, True, True, False, False]
+    for path, said in (("table.csv", "JSON Lines"), ("nowhere/x.json", "does not exist")):
+        with pytest.raises(Usage, match=said):
+            LogFiles.of(tmp_path / path, "")
 
 
 STEPS = st.lists(
