@@ -26,8 +26,6 @@ from pipeline.vocabulary.visible_text import visible
 
 # Unacknowledged records: enough to keep the broker busy, few enough for memory.
 _IN_FLIGHT = 20_000
-# Records between two reports of progress.
-_PROGRESS = 5_000
 # An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
 # valid event may have.
 _MAX_MESSAGE = 16 * 1024 * 1024
@@ -154,13 +152,16 @@ class RecordProducer:
         """Number of sent records whose acknowledgement was not checked yet."""
         return len(self._waiting)
 
-    def send(self, record: PreparedRecord, name: str, row: int) -> None:
+    def send(self, record: PreparedRecord, name: str, row: int) -> bool:
         """Send a record. If too many records are not acknowledged yet, wait for the oldest of them first.
 
         Args:
             record: the record.
             name: name of the file that contains it.
             row: its number in the file.
+
+        Returns:
+            Whether it waited, so that more records are acknowledged now.
 
         Raises:
             BrokerUnavailable: a delivery failed; names the file and the record.
@@ -175,8 +176,10 @@ class RecordProducer:
         except KafkaError as error:
             raise broker_error(f"{name}: publishing stopped", error) from error
         self._waiting.append((name, row, future))
-        if len(self._waiting) >= _IN_FLIGHT:
+        waits = len(self._waiting) >= _IN_FLIGHT
+        if waits:
             self._await(_IN_FLIGHT // 2)
+        return waits
 
     def flush(self) -> None:
         """Wait until all sent records are acknowledged. Raises the same errors as `send`."""
@@ -241,10 +244,9 @@ def publish(
     try:
         name = visible(path.name)
         for row, one in enumerate(preparer.prepare(read_records(path, mapping, waits, check), name)):
-            producer.send(one, name, row)
-            sent["votes" if one.is_vote else "registry"] += 1
-            if not row % _PROGRESS:
+            if producer.send(one, name, row):
                 progress(row + 1 - producer.waiting)
+            sent["votes" if one.is_vote else "registry"] += 1
         producer.flush()
         progress(sum(sent.values()))
     finally:

@@ -152,6 +152,29 @@ def test_every_vote_once_with_two_rotations_and_five_kills(
     assert (worked["rejected"], worked["conflicting"]) == (0, 0)
 
 
+@pytest.mark.long
+@pytest.mark.faults
+def test_a_broker_that_goes_away_is_waited_for(
+    make_kafka: Callable[..., KafkaServer], tmp_path: Path, topic: str
+) -> None:
+    own, log, state = make_kafka(), tmp_path / LOG, tmp_path / "state"
+    log.write_text("".join(line(n) for n in range(50)))
+    with following("--follow", str(log), "--to", f"{own.url}/{topic}", "--state", str(state)) as process:
+        until(lambda: remembered(state) == log.stat().st_size)
+        own.kill()
+        with log.open("a") as file:
+            file.writelines(line(n) for n in range(50, 100))
+        time.sleep(3)  # the follower tries to send meanwhile
+        assert process.poll() is None
+        own.start()
+        until(lambda: remembered(state) == log.stat().st_size, seconds=150)
+        ended(process)
+    ids, worked = stored(own, topic, tmp_path / "board.db")
+    assert sorted(ids) == sorted(votes(100))
+    assert worked["conflicting"] == 0
+
+
+@pytest.mark.long
 def test_a_log_is_sent_once_and_only_one_process_follows_it(
     kafka_server: KafkaServer, tmp_path: Path, topic: str
 ) -> None:
