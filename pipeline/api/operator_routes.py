@@ -1,4 +1,4 @@
-"""Routes with which operators decide about alerts, votes and snapshots, and read their log. They need a token.
+"""Routes with which operators decide about alerts, votes and snapshots, and read their log. All of them need a token.
 
 Law: each decision is recorded in the operators' log with the name of the token's owner and the reason.
 """

@@ -1,10 +1,10 @@
 """The audit `lockstep`: finds groups of voters who cast the same votes at the same time.
 
 In this audit a cell is a combination of pair of models, outcome, ten-minute bucket and prompt. The probability π_c of
-cell c is the product of three shares of all votes: that of the pair with the outcome, that of the bucket, and that of
-the prompt. (The cell's own share of votes is not used, since a group would make its own cells likely.) An independent
-voter with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u
-and v. The score of the two voters is
+cell c is the product of three shares of all votes: the share of the pair with the outcome, of the bucket, and of the
+prompt. (The cell's own share of votes is not used, since a group would make its own cells likely.) An independent voter
+with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u and v.
+The score of the two voters is
     s(u, v) = Σ over shared cells of ln(1 / (n π_c)).
 They are linked if s ≥ ln(V²/2 / α), where V is the number of voters. Then the expected number of false links on a board
 is at most about α. Cells with more than 50 votes are skipped, since many people use a popular prompt at a busy hour.

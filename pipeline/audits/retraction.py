@@ -20,7 +20,7 @@ AUDIT = "score_retraction"
 
 
 def withdrawn_scores(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
-    """Return findings about scored models that were retracted, and about those deprecated or renamed without a notice.
+    """Return findings about scored models that were retracted, or were deprecated or renamed without a public notice.
 
     Args:
         events: all events of the registry.

@@ -149,7 +149,7 @@ def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: 
 def sampling_findings(book: SamplingLedger) -> tuple[Finding, ...]:
     """Return the findings about models, providers and licence groups that appeared more or less often than declared.
 
-    The p-value of a line is the smaller of two, doubled: that of all days together and that of the most extreme day.
+    The p-value of a line is twice the smaller of two p-values: for all days together, and for the most extreme day.
     The level ALPHA holds over all lines of one kind (models, providers or licence groups).
     """
     findings = []

@@ -1,8 +1,8 @@
 """Likelihood ratios that compare a count with its expected value: the alternative is a rate ρ times as high.
 
-Law: if the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1 this also holds if the true mean is
-smaller than the mean that is passed; for ρ < 1, if it is larger. So callers pass the upper confidence bound of an
-estimated mean for ρ > 1, and the lower bound for ρ < 1.
+Law: if the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1 it is also an e-value if the true
+mean is smaller than the mean that the caller passes. For ρ < 1 it is also an e-value if the true mean is larger. So for
+an estimated mean, callers pass the upper confidence bound if ρ > 1, and the lower confidence bound if ρ < 1.
 
 Sources: the binomial share given the total, and the negative binomial, as in Shin, Ramdas & Rinaldo 2024, "E-detectors"
 (New England Journal of Statistics in Data Science), section 5: likelihood ratios as increments.
@@ -60,15 +60,17 @@ def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
 def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, concentration: Array) -> Int64:
     """Return the log-likelihood ratio of x successes in n trials whose share varies, in units of 2⁻²⁰ nats.
 
-    The ratio L is that of a negative binomial with mean nπ and size kπ. L is an e-value if x is beta-binomial,
-    BetaBin(n, kπ, k(1−π)), and also if the share varies less or is smaller. Proof: as a function of x, L is
-    proportional to ρ^x, so it is convex and increasing, and all these distributions lie below the negative binomial in
-    the increasing convex order (Shaked & Shanthikumar 2007, chapter 4). The ratio of two beta-binomials would not be an
-    e-value: its expectation reaches 3.6 if the share varies less than k states.
+    The ratio L is the likelihood ratio of a negative binomial with mean nπ and size kπ. L is an e-value if x is
+    beta-binomial, BetaBin(n, kπ, k(1−π)), and also if the share varies less or is smaller. Proof: L is proportional to
+    ρ^x, a convex and increasing function of x, and the distributions named are below the negative binomial in the
+    increasing convex order (Shaked & Shanthikumar 2007, chapter 4). A likelihood ratio of two beta-binomials would not
+    be an e-value, since its expectation reaches 3.6 if the share varies less than k states.
 
     Args:
-        x, n, share: as in `binomial`.
-        ratio: ρ, above 1.
+        x: number of successes. All arguments broadcast.
+        n: number of trials.
+        share: π, the expected share, between 0 and 1.
+        ratio: ρ, above 1, the share under the alternative divided by π.
         concentration: k. The variance of the share is π(1−π)/(1+k).
     """
     pi, k = np.asarray(share, dtype=np.float64), np.asarray(concentration, dtype=np.float64)

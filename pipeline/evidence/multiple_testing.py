@@ -8,7 +8,7 @@
              with e-values", AISTATS). The weights γ_t sum to at most 1 (`lond_weight`).
 
 e-BH must be given *current* e-values; with running maxima it does not control the false discovery rate. e-LOND suits
-the daily sweep. It does not suit keys that are tested in every window, since α_t is practically 0 after 500,000
+the daily sweep, but not keys that are tested in every window, since α_t is practically 0 after 500,000
 hypotheses.
 """
 
@@ -72,11 +72,11 @@ class ELond:
         return self.alpha * lond_weight(self.submitted + 1) * (self.rejected + 1)
 
     def submit_family(self, e_values: Float64) -> tuple[ELond, Bool]:
-        """Test a family of m hypotheses in place of one hypothesis: each is tested at level α_t/m.
+        """Test a family of m hypotheses at once. The family counts as one hypothesis of the sequence.
 
-        So a hypothesis is rejected if e ≥ m/α_t. The false discovery rate stays at most α, however the e-values of the
-        family depend on each other. Proof: 1{e_i ≥ m/α_t} ≤ α_t e_i/m, and the sum of the right side over i has an
-        expectation of at most α_t.
+        Each hypothesis of the family is tested at level α_t/m, so it is rejected if e ≥ m/α_t. The false discovery rate
+        is at most α, however the e-values of the family depend on each other. Proof: 1{e_i ≥ m/α_t} ≤ α_t e_i/m, and
+        the sum of the right side over i has an expectation of at most α_t.
 
         Args:
             e_values: float64[m], the e-values of the family. An empty family does not change the state.

@@ -28,8 +28,8 @@ class BattleColumns:
         style: two arrays, for the answers of a and of b: int32[N, 5], counts in the order of `STYLE_FEATURES`, −1
             if the answer has no counts.
         flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
-        categories: the labels, and int64[N] in which bit k is set if the vote has label k. Both are empty if no vote
-            has labels.
+        categories: the labels, and int64[N] in which bit k is set if the vote has label k. The labels and the array are
+            empty if no vote has labels.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
     """

@@ -91,7 +91,7 @@ def bootstrap_ratings(
         rounds: number R of resamples. 100 rounds give a standard error within 7%. 1,000 rounds give a bound of a 95%
             interval within 10% of the standard error.
         seed: seed of the draws.
-        reweight: as in `fit`; every round uses the weights computed from the observed counts.
+        reweight: None for equal weights; n for the weights `pair_weights(counts, n)`, which are the same in all rounds.
         progress: called with the number of rounds done since the last call.
 
     Raises:

@@ -95,9 +95,11 @@ def rate_groups(
 
     Args:
         grouped: the counts of the groups.
-        anchor: as in `compute_leaderboard`. In a group where the anchor model is not rated, the mean rating is 1000.
+        anchor: a model and the points that its rating is shifted to; None for a mean of 1000 points. In a group where
+            the anchor model is not rated, the mean is 1000 points.
         level: coverage of the intervals.
-        least_share: as in `compute_leaderboard`.
+        least_share: least share of a group's votes that must be between the models rated; None to require that all
+            models are comparable.
 
     Returns:
         One entry for each group, by votes descending, then by label.

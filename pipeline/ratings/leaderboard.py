@@ -97,7 +97,7 @@ def compute_leaderboard(
         level: coverage of the intervals.
         least_share: None to require that all models are comparable. With a number, only the models of the largest
             component are rated, which must have at least this share of the votes.
-        reweight: as in `fit`.
+        reweight: None for equal weights of all votes; n for the weights `pair_weights(counts, n)`.
         joint: whether to compute simultaneous rank sets too.
         tie_only: whether to widen the standard errors of models that only tied (`with_tie_only_variance`).
 
@@ -140,7 +140,7 @@ def assemble_leaderboard(
         fitted: the fit of these models.
         shown: ratings and intervals in points, before the shift by the anchor.
         votes: int64[K], number of votes on each model.
-        anchor: as in `compute_leaderboard`.
+        anchor: a model and the points that its rating is shifted to; None for a mean of 1000 points.
         unrated: the models that are not rated, with reasons.
         joint: simultaneous rank sets; None if not computed.
 

@@ -92,7 +92,7 @@ def fit_style(
         features: names of the F style features.
         voter: N whole numbers, the voter of each vote, −1 if unknown. The covariance is clustered by voter
             (`clustered_sandwich`); without `voter` each vote is a cluster.
-        reweight: as in `fit`.
+        reweight: None for equal weights of all votes; n for the weight 1 / max(votes of the pair, n) of each vote.
 
     Raises:
         BadCounts: as in `PairCounts.from_codes`; or z of a wrong shape, NaN or infinite, with feature and row.

@@ -1,8 +1,8 @@
 """Standard errors of models that only tied.
 
-A tie between two models of equal strength has the residual 0, so the sandwich formula understates the standard error of
-a model that only tied: it is that of the models that it tied with, or 0 if all votes are ties. This module adds the
-variance p(1 − p) for each vote of such a model, as if each tie could have been a win.
+A tie between two models of equal strength has the residual 0. So for a model that only tied, the sandwich formula gives
+a standard error that is too small: the standard error of the models that it tied with, or 0 if all votes are ties. This
+module adds the variance p(1 − p) for each vote on such a model, as if each tie could have been a win.
 
 Law: nothing is added for the votes between two models that each have a decisive vote.
 """

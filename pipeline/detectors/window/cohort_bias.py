@@ -9,10 +9,10 @@ after its logit is raised by b. The likelihood ratio is L_δ = e^(δW) / (1 + p�
 (`pipeline.evidence.count_likelihoods.shifted_logit`). The evidence is the equally weighted mixture over δ of the
 Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses. b is the sum
 of three numbers: how far the other votes on the model are above the snapshot (learned), 2 standard errors of that, and
-a band. For new accounts the band is 0.1 and the other votes are those of all other accounts. For a network the band is
-0.5 and for a prompt 1, and the other votes are all votes. So a model that really changed raises no alert, since the
-change shows in all cohorts. Evidence about a network or a prompt starts in its first window with two votes on the
-model. The 1,000 keys with the most evidence are kept.
+a band. For new accounts the band is 0.1, and "other votes" are the votes of all other accounts. For a network the band
+is 0.5, for a prompt 1, and "other votes" are all votes on the model. So a model that really changed raises no alert,
+since the change shows in all cohorts. Evidence about a network or a prompt starts in its first window with two votes on
+the model. The 1,000 keys with the most evidence are kept.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").

@@ -10,7 +10,7 @@ The detector also reports a fact by the published definition, without an e-value
 days and is registered and neither deprecated nor retracted.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". E is a likelihood ratio with a start that is known before the votes,
-so Ville's inequality applies. The definition is that of Singh et al. 2025, "The Leaderboard Illusion", section 5: 205
+so Ville's inequality applies. The definition comes from Singh et al. 2025, "The Leaderboard Illusion", section 5: 205
 of 243 models were silently deprecated, 47 were listed as deprecated.
 
 Blind spot: a model that appears more rarely but still appears (`sampling_skew` finds it). A policy weight of 0 declares

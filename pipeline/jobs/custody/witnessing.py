@@ -1,4 +1,4 @@
-"""The actions of a witness on its own machine, and those of the board: requests to witnesses and their cosignatures.
+"""Actions of a witness on its own machine, and actions of the board: requests to witnesses, storing cosignatures.
 
 Laws: a witness writes the new head to disk before it returns the signature. A witness signs one head at a time, under a
 lock on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest names.

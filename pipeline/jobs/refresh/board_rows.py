@@ -23,7 +23,7 @@ def rate_view(
         counts: the votes of the view.
         options: the settings.
         waiting: unregistered model → number of its votes, which are not in `counts`.
-        tie_only: as in `compute_leaderboard`.
+        tie_only: whether to widen the standard errors of models that only tied.
 
     Raises:
         RatingError: the models cannot be compared (largest component too small), or the fit does not converge.

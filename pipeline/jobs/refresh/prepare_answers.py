@@ -1,7 +1,7 @@
 """Stores answers at the end of a refresh that a request cannot compute.
 
-These are the pages of all providers, since their audits read all votes and take too long, and the comparisons of
-snapshots, since they need the votes of excluded voters, which the database role of the web page may not read.
+Pages of providers are stored, since the audits for them read all votes and take too long for a request. Comparisons of
+snapshots are stored, since the database role of the web page may not read the votes of excluded voters.
 """
 
 import logging

@@ -44,7 +44,7 @@ def rate(url: str, log_size: int) -> str:
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Rate the views of the log at a size within the caller's transaction; see `rate`.
+    """Rate the views of the log at a size within the caller's transaction, and return the id of the candidate.
 
     Args:
         connection: a connection with a write transaction.

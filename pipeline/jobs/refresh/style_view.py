@@ -57,7 +57,7 @@ def rate_style_view(
         votes: the votes of the view: those with style counts that are not excluded.
         numbers: number of a model in the store → its name.
         options: the settings.
-        tie_only: as in `compute_leaderboard`.
+        tie_only: whether to widen the standard errors of models that only tied.
     """
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")

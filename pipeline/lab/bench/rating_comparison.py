@@ -40,7 +40,7 @@ class EngineRun:
         first: time of the first call of the process, in seconds.
         warm: time of the fastest later call, or of the only call, in seconds.
         cpu: least CPU time of a call, in seconds, without child processes. Other load affects it less than `warm`.
-        peak_mb: largest resident set in MB. If a peer starts several processes, that of the one which reads the table.
+        peak_mb: largest resident set in MB, of the process that reads the table if a peer starts several processes.
         error: largest deviation from the exact optimum, in points; NaN if the optimum is not known.
         extrapolated: number of rounds that were run, if the times are extrapolated; otherwise 0.
         failed: why there are no figures; empty if there are.

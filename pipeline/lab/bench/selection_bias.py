@@ -2,7 +2,7 @@
 
 A provider tests N variants that are all equally good (τ = 0) and releases the one that scores best.
 
-    simulate_scores   draws scores as normals with standard error s. This is exact and fast, so it has many rounds
+    simulate_scores   draws scores as normals with standard error s, which is exact and fast enough for many rounds
     simulate_votes    draws every vote of N variants against the models of a board. The board is fitted in each round,
                       and s comes from the fit, so the estimators get the same input as on a real board
 

@@ -40,10 +40,10 @@ mostly by missing ties: seven of ten within 80 votes on the target.
 All rounding is downward. A late vote counts as evidence; a quarantined vote does not.
 
 Cost: the exact e-value is computed only when it may have reached the next level. A vote multiplies the e-value by at
-most the largest likelihood ratio among the alternatives, so the running product of these ratios is an upper bound. It
-takes a few vector operations per vote. When the bound reaches the level, the exact e-value is computed from the pending
-votes, these votes are folded into the sums of the state, and the bound restarts from the exact value. The alerts are
-the same as if the exact e-value were computed after every vote.
+most the largest likelihood ratio among the alternatives, so the running product of these ratios is an upper bound,
+which takes a few vector operations per vote. When the bound reaches the level, the exact e-value is computed from the
+pending votes, these votes are folded into the sums of the state, and the bound restarts from the exact value. The
+alerts are the same as if the exact e-value were computed after every vote.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes

@@ -80,9 +80,8 @@ class EvidencePath:
         """Return an upper bound of ln e after vote i, in units of 2⁻²⁰ nats.
 
         The bound includes what the models without a rank could add: their weights sum to TARGET_WEIGHT/(ranked + 1),
-        and a model that the voter has not met has ratio 1. It also makes up for the rounding down of each component. It
-        depends only on the votes up to vote i and not on their split into calls. That is required, since states
-        contain the bound.
+        and a model that the voter has not met has ratio 1. The bound also makes up for the rounding down of each
+        component. States contain the bound, so it must not depend on how the votes are split into calls.
         """
         ranked = int(self.joined.ranked[i])
         rest = TARGET_WEIGHT / (ranked + 1) * self._unranked_average(i)
