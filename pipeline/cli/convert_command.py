@@ -16,6 +16,7 @@ from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
+from pipeline.formats.record_estimate import estimate_records
 from pipeline.formats.vote_reader import VoteReader
 from pipeline.formats.vote_writer import open_writer, output_kind
 
@@ -96,7 +97,7 @@ def _write(reader: VoteReader, target: Path, schema: OutputSchema, *, force: boo
     kind, codec = output_kind(target)
     votes = 0
     with progress_bar(quiet) as bar:
-        task = bar.add_task(target.name, total=None)
+        task = bar.add_task(target.name, total=None if bar.disable else estimate_records(reader.file))
         with (
             new_file(target, force=force) as draft,
             open_writer(draft, kind, codec, schema.columns, events=schema.events) as write,

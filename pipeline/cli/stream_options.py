@@ -3,7 +3,17 @@
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from pipeline.cli.app import err
 from pipeline.cli.terminal import DescriptionColumn
@@ -36,14 +46,28 @@ def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
     return check_topic(option) if option else in_url or options.topic_votes
 
 
+class RateColumn(ProgressColumn):
+    """The number of records a second of a task in a progress bar."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate; nothing before it is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
 def progress_bar(quiet: bool) -> Progress:
-    """Return a progress bar on standard error, invisible if `quiet` or if standard error is not a terminal."""
+    """Return a progress bar on standard error, invisible if `quiet` or if standard error is not a terminal.
+
+    The bar shows the number of records, records a second, the time so far, and the time left if the task has a total.
+    """
     return Progress(
         SpinnerColumn(),
         DescriptionColumn(),
         BarColumn(),
         TextColumn("{task.completed:,}", markup=False),
+        RateColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=err,
         disable=quiet or not err.is_terminal,
         transient=True,

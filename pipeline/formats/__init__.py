@@ -27,6 +27,7 @@ Modules:
     repeated_ids      votes whose id repeats
     column_mapping    pieces → columns of votes, as the format declares
     battle_tables     a battle file as columns, by column where every row is a plain vote
+    record_estimate   estimates the number of records of a file, for a progress bar
     vote_columns      votes as Arrow columns, one for each field
     vote_reader       a battle file as votes with all of their fields, to be written in another format
     output_schemas    our vote event, a flat table, arena-human-preference-140k

@@ -32,10 +32,17 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a vote comes from: the row of its record in the file, and whether the record says that it is about code."""
+    """Where a vote comes from.
+
+    Attributes:
+        row: row of its record in the file.
+        code: whether the record says that it is about code, None if it does not say.
+        timed: False if the record is known to have no time.
+    """
 
     row: int
     code: bool | None
+    timed: bool = True
 
 
 @dataclass
@@ -83,7 +90,7 @@ class VoteReader:
             elif record.get(WITHOUT_OUTCOME):
                 self.left_out.add(NO_OUTCOME, row)
             else:
-                places.append(_Place(row, record.get("code")))
+                places.append(_Place(row, record.get("code"), timed=record.get("cast_at") is not None))
                 yield record
 
     def _read_own(self, raw: bytes) -> bool | None:
@@ -95,14 +102,13 @@ class VoteReader:
         return truth_value(event.get(CODE_COLUMN))
 
     def _decoded(self, chunk: list[bytes], places: list[_Place]) -> pa.RecordBatch:
-        votes, positions, rejects = decode_votes(chunk)
-        untimed: set[int] = set()
-        if rejects:
-            untimed = {reject.position for reject in rejects if _lacks_time(reject)}
-            timed = [_with_time(raw) if position in untimed else raw for position, raw in enumerate(chunk)]
-            votes, positions, rejects = decode_votes(timed)
-            for reject in rejects:
-                self._leave_out(reject, chunk[reject.position], places[reject.position].row)
+        untimed = {position for position, place in enumerate(places) if not place.timed}
+        votes, positions, rejects = decode_votes(_timed(chunk, untimed))
+        if late := {reject.position for reject in rejects if _lacks_time(reject)}:
+            untimed |= late
+            votes, positions, rejects = decode_votes(_timed(chunk, untimed))
+        for reject in rejects:
+            self._leave_out(reject, chunk[reject.position], places[reject.position].row)
         rows = {row for row, position in enumerate(positions) if position in untimed}
         return to_columns(votes, rows, [places[position].code for position in positions])
 
@@ -128,6 +134,11 @@ def _unread(part: BattlePart) -> tuple[str, ...]:
 
 def _lacks_time(reject: Reject) -> bool:
     return reject.reason == "missing_field" and "cast_at" in reject.detail
+
+
+def _timed(chunk: list[bytes], untimed: set[int]) -> list[bytes]:
+    """Return events with a placeholder for the time at the given positions."""
+    return [_with_time(raw) if position in untimed else raw for position, raw in enumerate(chunk)] if untimed else chunk
 
 
 def _with_time(raw: bytes) -> bytes:
