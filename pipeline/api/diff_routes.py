@@ -30,7 +30,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     async def diff(
         request: Request, pair: SnapshotPairParam, view: ViewParam = "defended", table_format: FormatParam = None
     ) -> Response:
-        """Every model on both boards: its move, the cause (votes, exclusions, settings), and which models it passed."""
+        """Every model on both boards: its move, the causes (votes, exclusions, method, settings), whom it passed."""
         first, _, second = pair.partition("..")
         name = f"moves-{view}-{first[:12]}-{second[:12]}"
 
@@ -75,6 +75,8 @@ def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff)
         "excluded": voter_labels.publish(connection, found.excluded),
         "restored": voter_labels.publish(connection, found.restored),
         "settings": [{"name": name, "before": old, "after": new} for name, (old, new) in found.settings.items()],
+        "rules_on": list(found.rules_on),
+        "rules_off": list(found.rules_off),
         "untold": found.missing_points_reason,
         "rows": [_move_document(one) for one in found.moves],
     }
@@ -87,7 +89,9 @@ def _move_document(move: ModelMove) -> dict[str, Any]:
         "places": move.places,
         "rating": move.rating_change,
         "reason": move_reason(move),
-        "points": dict(move.points),
+        # Moves that an earlier version stored have no step "method".
+        "points": {**({"method": None if move.before is None or move.after is None else 0.0}), **move.points},
+        "rules": dict(move.rules),
         "battles": {"votes": b.votes, "wins": b.wins, "losses": b.losses, "score": b.score, "expected": b.expected},
         "passed": list(move.passed),
         "passed_by": list(move.passed_by),
@@ -98,5 +102,5 @@ def _move_document(move: ModelMove) -> dict[str, Any]:
 
 def _table_row(row: dict[str, Any]) -> dict[str, Any]:
     """Return a move as a row, with the same columns for every move."""
-    flat = {name: value for name, value in row.items() if name not in {"before", "after"}}
+    flat = {name: value for name, value in row.items() if name not in {"before", "after", "rules"}}
     return flat | {f"{side}_{name}": (row[side] or {}).get(name) for side in ("before", "after") for name in _FIGURES}

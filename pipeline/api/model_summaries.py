@@ -8,7 +8,7 @@ from pipeline.api.error_responses import not_found
 from pipeline.api.request_params import VIEWS
 from pipeline.api.store_reader import StoreReader
 from pipeline.registry import RegisteredModel, Registry, RegistryState
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import board_listing, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 from pipeline.store.votes import dictionary, registry_events
@@ -75,7 +75,8 @@ def _registry_state(connection: Connection) -> RegistryState:
 def _newest_rows(connection: Connection, newest: PublishedSnapshot | None) -> _Rows:
     if newest is None:
         return {view: {} for view in VIEWS}
-    return {view: {r["model"]: r for r in snapshots.read_rows(connection, newest.snapshot_id, view)} for view in VIEWS}
+    rows = {view: snapshots.read_rows(connection, newest.snapshot_id, view) for view in VIEWS}
+    return {view: {r["model"]: r for r in board_listing.list_rows(newest.body, rows[view])} for view in VIEWS}
 
 
 def _model_document(key: str, state: RegistryState, newest: PublishedSnapshot | None, rows: _Rows) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _model_document(key: str, state: RegistryState, newest: PublishedSnapshot | 
     fields: dict[str, Any] = {name: getattr(entry, name) for name in REGISTRY_FIELDS}
     for name in _TIMES:
         fields[name] = None if fields[name] is None else format_rfc3339(fields[name])
-    unrated = {} if newest is None else {u["model"]: u["reason"] for u in newest.body["views"]["defended"]["unrated"]}
+    unrated = _unrated(newest)
     return {
         "model": key,
         **fields,
@@ -92,3 +93,11 @@ def _model_document(key: str, state: RegistryState, newest: PublishedSnapshot | 
         **{view: rows[view].get(key) for view in VIEWS},
         "unrated": unrated.get(key),
     }
+
+
+def _unrated(newest: PublishedSnapshot | None) -> dict[str, str]:
+    """Return model → why the defended view does not rate it, for the models that pages may name."""
+    if newest is None:
+        return {}
+    listed = board_listing.list_unrated(newest.body, newest.body["views"]["defended"]["unrated"])
+    return {one["model"]: one["reason"] for one in listed}

@@ -9,7 +9,7 @@ def move_reason(move: ModelMove) -> str:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:
         return "No longer on the board."
-    parts = [(step, _cause(step, move)) for step in STEPS if move.points[step]]
+    parts = [(step, _cause(step, move)) for step in STEPS if move.points.get(step)]
     if len(parts) > 1:
         causes = ", ".join(f"{_signed(move.points[step])} {cause}" for step, cause in parts)
         sentences = [f"{_signed(move.rating_change)} points: {causes}."]
@@ -24,6 +24,10 @@ def move_reason(move: ModelMove) -> str:
 def _cause(step: str, move: ModelMove) -> str:
     if step == "exclusions":
         return "by exclusions that were added or undone"
+    if step == "method":
+        rules = [f"{rule} {_signed(points)}" for rule, points in move.rules.items()]
+        named = f" ({', '.join(rules)})" if rules else ""
+        return f"by rules of the method that were turned on or off{named}"
     if step == "settings":
         return "by changed settings"
     battles = move.battles

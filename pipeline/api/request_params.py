@@ -29,6 +29,15 @@ CursorParam = Annotated[str | None, Query(max_length=200, pattern=_ASCII, descri
 ViewParam = Annotated[
     View, Query(description="raw: all votes; defended: without exclusions; style: defended, style-controlled.")
 ]
+BoardParam = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=220,
+        pattern=TEXT_PATTERN,
+        description="category/LABEL or language/LABEL: the defended board of the votes with that label.",
+    ),
+]
 FormatParam = Annotated[
     TableFormat | None, Query(alias="format", description="Format of the response; default: by Accept, else JSON.")
 ]

@@ -1,6 +1,8 @@
 """Routes about snapshots and boards."""
 
+import re
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -16,6 +18,7 @@ from pipeline.api.error_responses import Problem, not_found
 from pipeline.api.openapi_responses import REDIRECT_RESPONSES, TABLE_RESPONSES
 from pipeline.api.request_params import (
     VIEWS,
+    BoardParam,
     CursorParam,
     FormatParam,
     LimitParam,
@@ -28,15 +31,16 @@ from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import json_response, table_response
 from pipeline.errors import Usage
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import board_listing, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
+from pipeline.vocabulary.method_rules import RULE_BITS
 from pipeline.vocabulary.time import parse_iso8601
 
 _PREFIX = Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or the beginning of it.")
 _AT = Query(max_length=40, description="The board in force at this time (ISO 8601).")
 _COVERAGE = ("late_rule", "late", "unchecked")
-_FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "votes")
+_FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "votes", "preliminary")
 
 
 def routes(reader: StoreReader) -> APIRouter:
@@ -82,19 +86,21 @@ def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
 
 def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
     @router.get("/snapshots/{snapshot}/leaderboard", response_model=BoardDocument, responses=TABLE_RESPONSES)
-    def board(
+    def one_board(
         request: Request,
         snapshot: SnapshotParam,
         view: ViewParam = "defended",
+        board: BoardParam = None,
         table_format: FormatParam = None,
         limit: LimitParam = 1000,
         cursor: CursorParam = None,
     ) -> Response:
-        """A board in one view, best model first."""
+        """A board in one view, best model first; `board` names a board by category or language."""
         with reader.connect() as connection:
-            rows = reader.rows(connection, reader.snapshot(connection, snapshot), view)
-        page = {"snapshot": snapshot, "view": view, **_page(rows, cursor, limit)}
-        return table_response(request, table_format, page, f"leaderboard-{view}-{snapshot[:12]}", IMMUTABLE)
+            rows = reader.rows(connection, reader.snapshot(connection, snapshot), view, board)
+        page = {"snapshot": snapshot, "view": view, "board": board, **_page(rows, cursor, limit)}
+        name = f"leaderboard-{_file_name(board) if board else view}-{snapshot[:12]}"
+        return table_response(request, table_format, page, name, IMMUTABLE)
 
     @router.get("/snapshots/{snapshot}/standings", response_model=StandingListDocument, responses=TABLE_RESPONSES)
     def standings(
@@ -107,21 +113,26 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
         """Raw, defended and style-controlled ratings and ranks side by side."""
         with reader.connect() as connection:
             found = reader.snapshot(connection, snapshot)
-            rows = join_views({view: snapshots.read_rows(connection, snapshot, view) for view in VIEWS})
+            read = {view: snapshots.read_rows(connection, snapshot, view) for view in VIEWS}
+            rows = join_views({view: board_listing.list_rows(found.body, read[view]) for view in VIEWS})
         page, name = {"snapshot": found.snapshot_id, **_page(rows, cursor, limit)}, f"standings-{snapshot[:12]}"
         return table_response(request, table_format, page, name, IMMUTABLE, table_row=_table_row)
 
     @router.get("/leaderboard", status_code=307, response_class=RedirectResponse, responses=REDIRECT_RESPONSES)
-    def newest_board(view: ViewParam = "defended", at: Annotated[str | None, _AT] = None) -> Response:
+    def newest_board(
+        view: ViewParam = "defended", board: BoardParam = None, at: Annotated[str | None, _AT] = None
+    ) -> Response:
         """The newest board, or the one in force at a given time: a redirect to its own address."""
         with reader.connect() as connection:
             found = reader.latest(connection) if at is None else _find_at(connection, at)
-        return _redirect(f"/api/v1/snapshots/{found.snapshot_id}/leaderboard?view={view}")
+        chosen = {"view": view, **({} if board is None else {"board": board})}
+        return _redirect(f"/api/v1/snapshots/{found.snapshot_id}/leaderboard?{urlencode(chosen)}")
 
 
 def _snapshot_table_row(snapshot: dict[str, Any]) -> dict[str, Any]:
     """Return a snapshot with the same columns as every other snapshot."""
-    return snapshot | {"coverage": snapshot["coverage"] or dict.fromkeys(_COVERAGE)}
+    left_out = dict.fromkeys(RULE_BITS) | snapshot["left_out"]
+    return snapshot | {"coverage": snapshot["coverage"] or dict.fromkeys(_COVERAGE), "left_out": left_out}
 
 
 def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +140,11 @@ def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
     return {"model": standing["model"]} | {
         f"{view}_{name}": standing[view][name] if standing[view] else None for view in VIEWS for name in _FIGURES
     }
+
+
+def _file_name(board: str) -> str:
+    """Return a board's name as a part of a file's name: letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", board).strip("-") or "board"
 
 
 def _page(rows: list[dict[str, Any]], cursor: str | None, limit: int) -> dict[str, Any]:

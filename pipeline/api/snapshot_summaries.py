@@ -27,6 +27,9 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
         "coverage": body.get("coverage"),
         "notes": coverage_notes(body.get("coverage"), body["views"]["raw"]["votes"]),
         "views": sorted(body["views"]),
+        "boards": sorted(body.get("boards", {})),
+        "method": body["method"]["name"] if "method" in body else None,
+        "left_out": dict(body["method"]["left_out"]) if "method" in body else {},
     }
 
 

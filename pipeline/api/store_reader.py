@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.error_responses import Problem, not_found
 from pipeline.store import Store
-from pipeline.store.boards import prepared_answers, snapshots
+from pipeline.store.boards import board_listing, prepared_answers, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.time import format_rfc3339
@@ -58,16 +58,34 @@ class StoreReader:
             raise Problem(404, "no snapshot is published yet: `integrity refresh` publishes one", NO_STORE)
         return found
 
-    def rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """Return the rows of a view of a snapshot, best model first.
+    def rows(
+        self, connection: Connection, snapshot: PublishedSnapshot, view: str, board: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a view that are listed, best model first.
+
+        Args:
+            connection: a connection to the store.
+            snapshot: the snapshot.
+            view: raw, defended or style.
+            board: "category/LABEL" or "language/LABEL" for the defended board of that label instead.
 
         Raises:
-            Problem: status 404 with the reason, if the snapshot does not have this view.
+            Problem: 404; the snapshot has no such view or board, with the reason. 422; another view of a board.
         """
-        if view not in snapshot.body["views"]:
+        if board is not None:
+            self._require_board(snapshot, view, board)
+        elif view not in snapshot.body["views"]:
             reason = snapshot.body.get("style", {}).get("reason", "snapshots of its version had none")
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
-        return snapshots.read_rows(connection, snapshot.snapshot_id, view)
+        found = snapshots.read_rows(connection, snapshot.snapshot_id, board or view)
+        return board_listing.list_rows(snapshot.body, found)
+
+    def _require_board(self, snapshot: PublishedSnapshot, view: str, board: str) -> None:
+        if view != "defended":
+            raise Problem(422, f"query view: expected defended, the only view of a board by label, got {view}")
+        if board not in snapshot.body.get("boards", {}):
+            reason = snapshot.body.get("boards_left_out", {}).get(board, "no vote has this label")
+            raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no board {board}: {reason}")
 
     def provider(self, connection: Connection, name: str) -> dict[str, Any] | None:
         """Return the page of a provider that the last refresh stored; None if the refresh stored none."""

@@ -17,19 +17,22 @@ from fastapi.responses import Response
 
 from pipeline.api.request_params import TableFormat, format_from_accept
 from pipeline.vocabulary.export_text import csv_cell
+from pipeline.vocabulary.method_rules import RULE_BITS
 from pipeline.vocabulary.visible_text import json_text
 
 PARQUET = "application/vnd.apache.parquet"
 _CSV = "text/csv; charset=utf-8"
 # Prefixes that `_flatten` puts before a column's name.
-_PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_", "coverage_")
+_PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_", "coverage_", "left_out_")
 _INTEGERS = frozenset(
     {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
-     "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested", "late", "unchecked"}
+     "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested", "late", "unchecked",
+     *RULE_BITS}
 )  # fmt: skip
+_BOOLEANS = frozenset({"preliminary"})
 _FLOATS = frozenset(
     {"rating", "lower", "upper", "share", "e_value", "score", "expected", "points_settings", "points_exclusions",
-     "points_votes"}
+     "points_votes", "points_method"}
 )  # fmt: skip
 # The next page's cursor, for the formats that have no place for it in the body.
 _NEXT_CURSOR = "x-next-cursor"
@@ -109,6 +112,8 @@ def _arrow_type(name: str) -> pa.DataType:
     figure = name.removeprefix(next((prefix for prefix in _PREFIXES if name.startswith(prefix)), ""))
     if figure in _INTEGERS:
         return pa.int64()
+    if figure in _BOOLEANS:
+        return pa.bool_()
     return pa.float64() if figure in _FLOATS else pa.string()
 
 

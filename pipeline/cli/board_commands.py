@@ -13,9 +13,14 @@ from pipeline.errors import PublicationHeld, Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.vocabulary.coverage_notes import coverage_notes
+from pipeline.vocabulary.method_rules import SENTENCES
 from pipeline.vocabulary.time import format_rfc3339, from_microseconds, parse_iso8601
+
+# Boards by category and language that `refresh` names.
+_SHOWN = 10
 
 View = Literal["raw", "defended", "style"]
 
@@ -50,20 +55,30 @@ def refresh(
     if as_json:
         emit(result)
         return
-    err.print(
+    for line in _refresh_lines(result):
+        err.print(line, soft_wrap=True)
+
+
+def _refresh_lines(result: dict[str, Any]) -> list[str]:
+    """Return what a refresh published, for people."""
+    lines = [
         f"snapshot {result['sequence']} ({result['snapshot'][:12]}): {result['votes_counted']:,} votes counted, "
         f"{result['votes_excluded']:,} excluded, log of {result['log_size']:,}"
-    )
-    for model in result["unrated"]:
-        err.print(f"  not rated: {model['model']}: {model['reason']}")
-    for note in coverage_notes(result["coverage"], result["votes_raw"]):
-        err.print(f"  {note}")
+    ]
+    more = [f"not rated: {model['model']}: {model['reason']}" for model in result["unrated"]]
+    more += board_listing.method_notes(result)
+    if result["boards"]:
+        more.append(f"{len(result['boards'])} boards by category and language: {', '.join(result['boards'][:_SHOWN])}")
+    left_out = list(result["boards_left_out"].items())
+    more += [f"no board {board}: {reason}" for board, reason in left_out[:_SHOWN]]
+    if len(left_out) > _SHOWN:
+        more.append(f"and {len(left_out) - _SHOWN} more categories and languages without a board (--json lists them)")
+    more += coverage_notes(result["coverage"], result["votes_raw"])
     if result["unregistered"]:
-        err.print(f"  {terminal_tables.unregistered_models(result['unregistered'], result['votes_unregistered'])}")
-    for told in result.get("voter_share", ()):
-        err.print(f"  {told}", soft_wrap=True)
-    for warning in result["warnings"]:
-        err.print(f"  {terminal_tables.quality_warning(warning)}")
+        more.append(terminal_tables.unregistered_models(result["unregistered"], result["votes_unregistered"]))
+    more += result.get("voter_share", ())
+    more += map(terminal_tables.quality_warning, result["warnings"])
+    return lines + [f"  {line}" for line in more]
 
 
 def _dry_run_lines(report: dict[str, Any]) -> list[str]:
@@ -74,6 +89,7 @@ def _dry_run_lines(report: dict[str, Any]) -> list[str]:
         if report["would_publish"]
         else f"would publish nothing: {'; '.join(report['why_not'])}"
     ]
+    lines += [f"  {note}" for note in board_listing.method_notes(report)]
     lines += [f"  moves: {describe_move(move)}" for move in report["moves"]]
     lines += [f"  not rated: {model['model']}: {model['reason']}" for model in report["unrated"]]
     lines += [f"  too far for a machine: {describe_move(move)}" for move in report["held"]]
@@ -89,28 +105,54 @@ def leaderboard(
     view: Annotated[
         View, typer.Option(help="raw: all votes; defended: without exclusions; style: defended, style-controlled.")
     ] = "defended",
+    board: Annotated[
+        str | None, typer.Option(help="category/LABEL or language/LABEL: the defended board of votes with that label.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a published board; default: the newest."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         found = snapshots.find(connection, snapshot, _parse_time(at))
-        rows = snapshots.read_rows(connection, found.snapshot_id, view)
-    if view not in found.body["views"]:
-        reason = found.body.get("style", {}).get("reason", "snapshots of its version had none")
-        raise Usage(f"expected a snapshot with a view {view}, got {found.snapshot_id[:12]}: {reason}")
+        summary = _require_board(found, view, board)
+        rated = snapshots.read_rows(connection, found.snapshot_id, board or view)
+    rows = board_listing.list_rows(found.body, rated)
     coefficients = found.body["style"]["coefficients"] if view == "style" else []
     if as_json:
         more = {"coefficients": coefficients} if view == "style" else {}
-        published_at = format_rfc3339(found.published_at)
-        emit({"snapshot": found.snapshot_id, "published_at": published_at, "view": view, "rows": rows, **more})
+        stated = {"published_at": format_rfc3339(found.published_at), "view": view, "board": board}
+        method = {"method": found.body.get("method"), "boards": sorted(found.body.get("boards", {}))}
+        emit({"snapshot": found.snapshot_id, **stated, "rows": rows, **more, **method})
         return
     day = from_microseconds(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
-    title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}"
+    title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view if board is None else board}, {day}"
     out.print(terminal_tables.board_table(rows, title, out.width))
     for line in terminal_tables.coefficient_lines(coefficients):
         out.print(line)
-    for model in found.body["views"][view]["unrated"]:
+    for model in board_listing.list_unrated(found.body, summary["unrated"]):
         out.print(f"not rated: {model['model']}: {model['reason']}")
+    notes = [] if view == "raw" else board_listing.method_notes(found.body)
+    for note in (*notes, *board_listing.listing_notes(found.body, rated)):
+        out.print(note, soft_wrap=True)
+
+
+def _require_board(found: PublishedSnapshot, view: View, board: str | None) -> dict[str, Any]:
+    """Return what a snapshot states of a view, or of a board by category or language.
+
+    Raises:
+        Usage: the snapshot has no such view or board, with the reason.
+    """
+    known, short = found.body.get("boards", {}), found.snapshot_id[:12]
+    if board is None:
+        if view not in found.body["views"]:
+            reason = found.body.get("style", {}).get("reason", "snapshots of its version had none")
+            raise Usage(f"expected a snapshot with a view {view}, got {short}: {reason}")
+        return dict(found.body["views"][view])
+    if view != "defended":
+        raise Usage(f"--board: expected it with the view defended, the only one of a board by label, got --view {view}")
+    if board not in known:
+        reason = found.body.get("boards_left_out", {}).get(board, f"it has {', '.join(sorted(known)) or 'no boards'}")
+        raise Usage(f"--board: expected a board of snapshot {short}, got {board}: {reason}")
+    return dict(known[board])
 
 
 def _parse_time(text: str | None) -> int | None:
@@ -128,12 +170,15 @@ def diff(
     after: Annotated[str | None, typer.Argument(help="The newer snapshot's id; default: the newest.")] = None,
     store: StoreOption = None,
     view: Annotated[View, typer.Option(help="The view that is compared.")] = "defended",
+    board: Annotated[str | None, typer.Option(help="Compare a board by category or language instead.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which models rose or fell between two snapshots, and why: new votes, exclusions, settings."""
+    """Show which models rose or fell between two snapshots, and why: new votes, exclusions, the method, settings."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         pair = snapshots.find(connection, before), snapshots.find(connection, after)
-        found = compare_snapshots(connection, opened.files, *pair, view)
+        for snapshot in pair:
+            _require_board(snapshot, view, board)
+        found = compare_snapshots(connection, opened.files, *pair, board or view)
     if as_json:
         emit(_diff_document(found))
         return
@@ -143,6 +188,10 @@ def diff(
             change = terminal_tables.rank_change(one.places or 0)
             table.add_row(change, _ranks(one), one.model, move_reason(one))
     out.print(table)
+    for rules, snapshot, what in ((found.rules_on, found.after, "on"), (found.rules_off, found.before, "off")):
+        for rule in rules:
+            votes = snapshot.body["method"]["left_out"][rule]
+            out.print(f"method: the rule {rule} was turned {what}: {votes:,} votes {SENTENCES[rule]}", soft_wrap=True)
     for what, entries in (("excluded", found.excluded), ("restored", found.restored)):
         for e in entries:
             line = f"{what}: {e['kind']} {e['target']}: {e['reason']} (by {e['name']})"
@@ -170,6 +219,8 @@ def _diff_document(found: BoardDiff) -> dict[str, Any]:
         "excluded": list(found.excluded),
         "restored": list(found.restored),
         "settings": {name: {"before": old, "after": new} for name, (old, new) in found.settings.items()},
+        "rules_on": list(found.rules_on),
+        "rules_off": list(found.rules_off),
         "untold": found.missing_points_reason,
         "rows": [
             {**asdict(one), "places": one.places, "rating": one.rating_change, "reason": move_reason(one)}

@@ -38,6 +38,8 @@ from .merkle import WIDTH
 from .signed_note import Checkpoint, VerifierKey
 from .vote_log import VoteLog
 
+_BOARD = "board "
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedBundle:
@@ -169,7 +171,7 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
         ("view defended", manifest.views.defended, defended),
     ]
     boards = manifest.boards or {}
-    views += [(f"board {name}", boards[name], defended & labels.selects(name)) for name in sorted(boards)]
+    views += [(f"{_BOARD}{name}", boards[name], defended & labels.selects(name)) for name in sorted(boards)]
     _check_boards(files, manifest, log, views)
 
 
@@ -180,6 +182,8 @@ def _check_boards(
     unregistered, paths = manifest.unregistered or (), [one.path for one in manifest.segments]
     for where, published, counted in views:
         counts = log.counts(counted, [model.model for model in published.unrated])
+        if where.startswith(_BOARD):  # it names only the models that it has votes on
+            counts = counts.without_empty_models()
         size_limits.require_ratable(count_rated(counts), sum(map(partial(file_size, files), paths)), where)
         tie_only = manifest.coverage is not None
         published_views.check_view(published, counts, manifest.configuration, where, unregistered, tie_only=tie_only)

@@ -31,7 +31,7 @@ from . import size_limits
 
 KINDS = ("category", "language")
 """Kinds of labels that have boards of their own: a board counts the votes with one category or one language."""
-MAX_LABELS = 64
+MAX_LABELS = 65
 """Largest number of categories of a vote."""
 MAX_TEXT = 200
 """Largest number of characters of a category or a language."""

@@ -146,6 +146,10 @@ class PairCounts:
         names = tuple(self.models[code] for code in kept)
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
+    def without_empty_models(self) -> PairCounts:
+        """Return the same votes on the axis of the models that have any."""
+        return self.subset(np.flatnonzero(self.battles_per_model()))
+
     def without_models(self, names: Collection[str]) -> PairCounts:
         """Return the counts without votes on these models. The models stay in `models`, without votes."""
         if not names:

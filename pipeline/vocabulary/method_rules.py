@@ -5,14 +5,15 @@ Law: a vote that several rules leave out is counted under the first of them, in 
 
 from collections.abc import Iterable, Mapping
 
+from . import vote_flags
 from .arrays import Int64
 
 RULE_BITS: Mapping[str, int] = {
-    "not_anonymous": 1,
-    "refusal": 2,
-    "deduplicated": 4,
-    "identity_leak": 8,
-    "frequent_prompt": 16,
+    "not_anonymous": vote_flags.NOT_ANONYMOUS,
+    "refusal": vote_flags.REFUSAL,
+    "deduplicated": vote_flags.DEDUPLICATED,
+    "identity_leak": vote_flags.IDENTITY_LEAK,
+    "frequent_prompt": vote_flags.FREQUENT_PROMPT,
 }
 """The bit of each rule in the flags of a vote and in the labels of a leaf, by name of the rule."""
 

@@ -32,6 +32,9 @@ class SnapshotDocument(Document):
     coverage: CoverageDocument | None = Field(description="Null for snapshots in which late votes count in raw alone.")
     notes: list[str] = Field(description="Sentences on late votes and on votes that were never checked.")
     views: list[View]
+    boards: list[str] = Field(description="Boards by category and language: category/LABEL, language/LABEL.")
+    method: str | None = Field(description="Name of its method; null for snapshots that count every vote.")
+    left_out: dict[str, int] = Field(description="Rule of the method: votes that it leaves out.")
 
 
 class SnapshotDetailDocument(SnapshotDocument):
@@ -58,6 +61,7 @@ class BoardRowDocument(Document):
     rank_best: int
     rank_worst: int
     votes: int = Field(description="Battles of the model that the view counts, ties included.")
+    preliminary: bool = Field(False, description="Whether these are fewer than the method asks for.")
 
 
 class BoardDocument(Document):
@@ -65,6 +69,7 @@ class BoardDocument(Document):
 
     snapshot: str
     view: View
+    board: str | None = Field(description="The board by category or language; null for a view.")
     rows: list[BoardRowDocument]
     next: str | None
 

@@ -23,6 +23,7 @@ class MovePointsDocument(Document):
     """The rating change of a model split by cause, in points; null if the change cannot be attributed."""
 
     settings: float | None
+    method: float | None = Field(description="By rules of the method that were turned on or off.")
     exclusions: float | None
     votes: float | None
 
@@ -35,6 +36,7 @@ class MoveDocument(Document):
     rating: float | None = Field(description="Points won or lost.")
     reason: str
     points: MovePointsDocument
+    rules: dict[str, float | None] = Field(description="The points of `method` by rule.")
     battles: NewBattlesDocument
     passed: list[str]
     passed_by: list[str]
@@ -69,5 +71,7 @@ class DiffDocument(Document):
     excluded: list[DiffExclusionDocument]
     restored: list[DiffExclusionDocument]
     settings: list[SettingChangeDocument]
+    rules_on: list[str] = Field(description="Rules of the newer method alone, which leave votes out.")
+    rules_off: list[str] = Field(description="Rules of the older method alone.")
     untold: str = Field(description="Why some points cannot be attributed; empty if all are.")
     rows: list[MoveDocument]

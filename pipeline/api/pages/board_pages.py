@@ -16,6 +16,7 @@ from pipeline.api.error_responses import Problem
 from pipeline.api.pages.page_templates import PAGE_ROWS, IntervalScale, PageTemplates
 from pipeline.api.request_params import (
     VIEWS,
+    BoardParam,
     CursorParam,
     SnapshotPairParam,
     SnapshotParam,
@@ -27,7 +28,7 @@ from pipeline.api.request_params import (
 from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.prepare_answers import WEEK
-from pipeline.store.boards import notices, snapshots, voter_labels
+from pipeline.store.boards import board_listing, notices, snapshots, voter_labels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
@@ -46,18 +47,26 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
 
 def _add_board_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
     @router.get("/")
-    def newest_board(by: ViewParam = "defended") -> Response:
+    def newest_board(by: ViewParam = "defended", board: BoardParam = None) -> Response:
         with reader.connect() as connection:
             newest = snapshots.latest(connection)
             if newest is None:
                 return templates.page("empty", UNTIL_PUBLISHED)
+            if board is not None:
+                return templates.page(
+                    "label_board", UNTIL_PUBLISHED, **_label_board_values(reader, connection, newest, board)
+                )
             return templates.page("board", UNTIL_PUBLISHED, **_board_values(reader, connection, newest, by))
 
     @router.get("/snapshots/{snapshot}/board")
-    def board(snapshot: SnapshotParam, by: ViewParam = "defended") -> Response:
+    def one_board(snapshot: SnapshotParam, by: ViewParam = "defended", board: BoardParam = None) -> Response:
         with reader.connect() as connection:
-            values = _board_values(reader, connection, reader.snapshot(connection, snapshot), by)
-        return templates.page("board", UNTIL_PUBLISHED, **values)  # a notice may be added to it
+            found = reader.snapshot(connection, snapshot)
+            if board is None:
+                name, values = "board", _board_values(reader, connection, found, by)
+            else:
+                name, values = "label_board", _label_board_values(reader, connection, found, board)
+        return templates.page(name, UNTIL_PUBLISHED, **values)  # a notice may be added to it
 
 
 def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
@@ -121,7 +130,8 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
 
 
 def _board_values(reader: StoreReader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:
-    rows = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
+    read = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
+    rows = {view: board_listing.list_rows(found.body, read[view]) for view in VIEWS}
     if not rows[by]:
         by = "defended"
     newest = snapshots.newest_sequence(connection) == found.sequence
@@ -135,10 +145,42 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
         "before": None if before is None else summarize_snapshot(reader, connection, before),
         "ranks_before": {} if before is None else _defended_ranks(connection, before),
         "style_reason": found.body.get("style", {}).get("reason", ""),
-        "unrated": found.body["views"][by]["unrated"],
+        "unrated": board_listing.list_unrated(found.body, found.body["views"][by]["unrated"]),
+        "board_groups": _board_groups(found.body),
+        "method_notes": [*board_listing.method_notes(found.body), *board_listing.listing_notes(found.body, read[by])],
         "exclusions": found.body["exclusions"],
         "notices": notices.list_notices(connection, found.snapshot_id),
     }
+
+
+def _label_board_values(
+    reader: StoreReader, connection: Connection, found: PublishedSnapshot, board: str
+) -> dict[str, Any]:
+    rows = reader.rows(connection, found, "defended", board)
+    read = snapshots.read_rows(connection, found.snapshot_id, board)
+    summary = found.body["boards"][board]
+    return {
+        "snapshot": summarize_snapshot(reader, connection, found),
+        "newest": snapshots.newest_sequence(connection) == found.sequence,
+        "board": board,
+        "rows": rows,
+        "votes": summary["votes"],
+        "overall": _defended_ranks(connection, found),
+        "scale": IntervalScale.covering(rows),
+        "unrated": board_listing.list_unrated(found.body, summary["unrated"]),
+        "board_groups": _board_groups(found.body),
+        "method_notes": board_listing.listing_notes(found.body, read),
+        "notices": notices.list_notices(connection, found.snapshot_id),
+    }
+
+
+def _board_groups(body: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return kind ("category", "language") → its boards with label and votes, the largest first."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, summary in body.get("boards", {}).items():
+        kind, _, label = name.partition("/")
+        groups.setdefault(kind, []).append({"name": name, "label": label, "votes": summary["votes"]})
+    return {kind: sorted(groups[kind], key=lambda one: (-one["votes"], one["label"])) for kind in sorted(groups)}
 
 
 def _sorted_lines(rows: Mapping[View, list[dict[str, Any]]], by: View) -> list[dict[str, Any]]:

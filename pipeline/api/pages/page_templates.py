@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline import alert_text
 from pipeline.api.request_params import VIEWS
 from pipeline.audits.facts import format_figure
+from pipeline.vocabulary.method_rules import SENTENCES
 from pipeline.vocabulary.visible_text import visible
 
 PAGE_ROWS = 50
@@ -41,7 +42,12 @@ class PageTemplates:
             lstrip_blocks=True,
         )
         self._environment.filters |= _FILTERS
-        self._environment.globals |= {"VIEWS": VIEWS, "appeals": appeals, "appeals_link": _link(appeals)}
+        self._environment.globals |= {
+            "VIEWS": VIEWS,
+            "RULES": SENTENCES,
+            "appeals": appeals,
+            "appeals_link": _link(appeals),
+        }
 
     def page(self, name: str, headers: Mapping[str, str], **values: Any) -> HTMLResponse:
         """Render the template `name`.html with these values, as a response with these headers."""

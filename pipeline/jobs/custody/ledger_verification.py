@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted, VerificationFailed
+from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.jobs.refresh.board_rows import board_rows, rate_view, sort_rows
-from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, counted_fates, read_rating_input
+from pipeline.jobs.refresh.label_boards import board_counts
+from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, counted_fates, read_rating_input, without_rules
 from pipeline.jobs.refresh.style_view import rate_style_view, same_coefficients
 from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
@@ -114,7 +116,13 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSn
         raise VerificationFailed(f"{where}: the log at {size} leaves does not have the root in its manifest")
     found = _inputs(connection, store, snapshot, signed, where)
     _verify_boards(connection, snapshot, found, where)
-    for view, published in (("raw", signed.views.raw), ("defended", signed.views.defended)):
+    stated = snapshot.body.get("method")
+    if stated is not None and found.by_rule != stated["left_out"]:
+        raise VerificationFailed(f"{where}: the votes give {found.by_rule} left out by rule, not {stated['left_out']}")
+    boards = signed.boards or {}
+    if boards.keys() != snapshot.body.get("boards", {}).keys():
+        raise VerificationFailed(f"{where}: its boards by category and language are not those of its manifest")
+    for view, published in (("raw", signed.views.raw), ("defended", signed.views.defended), *boards.items()):
         shown = sort_rows(snapshots.read_rows(connection, snapshot.snapshot_id, view))
         if shown != sort_rows([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
             raise VerificationFailed(f"{where}, {view}: its rows differ from its manifest")
@@ -131,6 +139,10 @@ def _verify_boards(connection: Connection, snapshot: PublishedSnapshot, found: R
         if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
             raise VerificationFailed(f"{where}, style: its coefficients differ from those recomputed from its votes")
         boards["style"] = style.board
+    for name in snapshot.body.get("boards", {}):
+        if name not in found.boards:
+            raise VerificationFailed(f"{where}, {name}: the votes of the store give no such board")
+        boards[name] = rate_view(board_counts(found, name), options, found.waiting[name])
     for view, again in boards.items():
         _verify_view(connection, snapshot, f"{where}, {view}", view, {row["model"]: row for row in board_rows(again)})
 
@@ -146,7 +158,8 @@ def _inputs(
     place = leaf_index.find_votes(connection, leaves)
     listed = snapshot.body["exclusions"]
     fates = counted_fates(snapshot.body)
-    named = excluded_votes.find_excluded(connection, snapshot.log_size, listed, fates)
+    method = stated_method(snapshot.body)
+    named = without_rules(excluded_votes.find_excluded(connection, snapshot.log_size, listed, fates), method)
     # An erased vote has no voter any more, but stays left out.
     odd = (named.keys() ^ set(place.values())) - erasure.find_erased(connection, set(place.values()))
     if odd:
@@ -157,7 +170,7 @@ def _inputs(
         )
     left_out = excluded_votes.read_votes_at(connection, place.values())
     waiting = signed.unregistered or ()
-    return read_rating_input(connection, snapshot.log_size, listed, left_out, fates, waiting)
+    return read_rating_input(connection, snapshot.log_size, listed, left_out, fates, waiting, method)
 
 
 def _verify_view(

@@ -1,39 +1,29 @@
 """Computes why ranks changed between two snapshots.
 
-The change from the older board to the newer is split into three steps, and the board is rated after each step. The
-first step applies the settings of the newer snapshot, the second its exclusions, the third its new votes. For each
-model the rating changes of the three steps sum to the whole change. The result also has a model's new battles, the
-score that the old board expected in them, and the models that it passed.
+The change from the older board to the newer is split into four steps, and the board is rated after each step. The first
+step applies the settings of the newer snapshot, the second its method, rule by rule, the third its exclusions, the
+fourth its new votes. For each model the rating changes of the four steps sum to the whole change. The result also has a
+model's new battles, the score that the old board expected in them, and the models that it passed.
 
 Laws: the same two snapshots always give the same result. The changes of the steps sum to the whole change except for
 rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import RatingError, Usage
-from pipeline.jobs.refresh.board_rows import rate_view
-from pipeline.jobs.refresh.rating_input import RatingInput, counted_fates, read_rating_input
-from pipeline.jobs.refresh.style_view import rate_style_view
-from pipeline.ledger import segment
-from pipeline.ratings import POINTS_PER_LOGIT, Leaderboard, PairCounts
-from pipeline.settings import Settings
-from pipeline.store.boards import excluded_votes, snapshots
+from pipeline.errors import Usage
+from pipeline.jobs.refresh.diff_steps import STEPS, Row, StepInputs, attribute_points, changed_rules, view_counts
+from pipeline.ratings import POINTS_PER_LOGIT, PairCounts
+from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
-from pipeline.store.db import dialect
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index
 
-STEPS = ("settings", "exclusions", "votes")
-# Settings that a rating of given votes depends on.
-_RATING = ("anchor", "least_share")
-
-Row = Mapping[str, Any]
+__all__ = ["STEPS", "BoardDiff", "ModelMove", "NewBattles", "compare_snapshots", "snapshot_differences"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +57,7 @@ class ModelMove:
         battles: the model's new battles.
         passed: models that were above this model and are now below it, nearest first.
         passed_by: models that were below this model and are now above it, nearest first.
+        rules: rule that was turned on or off → its part of the rating change by the method; None as in `points`.
     """
 
     model: str
@@ -76,6 +67,7 @@ class ModelMove:
     battles: NewBattles
     passed: tuple[str, ...]
     passed_by: tuple[str, ...]
+    rules: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def places(self) -> int | None:
@@ -106,6 +98,8 @@ class BoardDiff:
         settings: name → values before and after, for each setting that differs.
         votes: number of new votes that the view counts.
         missing_points_reason: why some `points` are None; "" if none are.
+        rules_on: rules that only the newer method has.
+        rules_off: rules that only the older method has.
     """
 
     before: PublishedSnapshot
@@ -117,12 +111,14 @@ class BoardDiff:
     settings: Mapping[str, tuple[Any, Any]]
     votes: int
     missing_points_reason: str
+    rules_on: tuple[str, ...] = ()
+    rules_off: tuple[str, ...] = ()
 
 
 def compare_snapshots(
     connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff:
-    """Compare a view of an older snapshot `before` with that of a newer snapshot `after`.
+    """Compare a view, or a board by category or language, of a snapshot `before` with that of a newer one `after`.
 
     Raises:
         Usage: `before` is newer than `after`, or a snapshot does not have this view.
@@ -130,23 +126,25 @@ def compare_snapshots(
     if before.sequence > after.sequence:
         raise Usage(f"expected the older snapshot first, got {before.sequence} and then {after.sequence}")
     for one in (before, after):
-        if view not in one.body["views"]:
+        if view not in one.body["views"] and view not in one.body.get("boards", {}):
             raise Usage(f"expected a snapshot with a view {view}, got {one.snapshot_id[:12]}")
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
-    inputs = ((before, before), (before, after), (after, after))
-    counted = [_input(connection, files, log.log_size, by) for log, by in inputs]
-    points, reason = _points(before, after, view, counted, old, new)
-    fresh = _new_votes(_counts(counted[2], view), _counts(counted[1], view))
+    on, off = changed_rules(before, after)
+    chain = StepInputs.read(connection, files, before, after, view)
+    points, reason = attribute_points(before, after, view, chain, old, new)
+    fresh = _new_votes(view_counts(chain.after, view), view_counts(chain.exclusions, view))
     battles = _battles(fresh, old)
     passes = _find_passes(old, new)
     found = []
     for model in old.keys() | new.keys():
-        gained, fought = points.get(model, dict.fromkeys(STEPS)), battles.get(model, NewBattles(0, 0, 0, None, None))
-        found.append(ModelMove(model, old.get(model), new.get(model), gained, fought, *passes.get(model, ((), ()))))
+        gained, rules = points.get(model, (dict.fromkeys(STEPS), {}))
+        fought = battles.get(model, NewBattles(0, 0, 0, None, None))
+        passed = passes.get(model, ((), ()))
+        found.append(ModelMove(model, old.get(model), new.get(model), gained, fought, *passed, rules))
     excluded, restored, changed = snapshot_differences(before, after)
     moves = tuple(sorted(found, key=_biggest_rise))
-    return BoardDiff(before, after, view, moves, excluded, restored, changed, fresh.total, reason)
+    return BoardDiff(before, after, view, moves, excluded, restored, changed, fresh.total, reason, on, off)
 
 
 def snapshot_differences(
@@ -163,68 +161,6 @@ def snapshot_differences(
     return added, tuple(e for key, e in old.items() if key not in new), _settings(before, after)
 
 
-def _points(
-    before: PublishedSnapshot,
-    after: PublishedSnapshot,
-    view: str,
-    counted: Sequence[RatingInput],
-    old: Mapping[str, Row],
-    new: Mapping[str, Row],
-) -> tuple[dict[str, dict[str, float | None]], str]:
-    """Return the points of each step for every model on both boards, and why some points are None."""
-    options = [_options(one) for one in (before, after)]
-    reason = ""
-    ratings: list[Mapping[str, float] | None] = [{model: row["rating"] for model, row in old.items()}]
-    for step, changed in ((0, options[0] != options[1]), (1, _changed(counted[0], counted[1], view))):
-        if not changed:
-            ratings.append(ratings[-1])
-            continue
-        try:
-            ratings.append(_ratings(counted[step], view, options[1]))
-        except RatingError as error:
-            reason = f"{STEPS[step]}: {error}"
-            ratings.append(None)
-    ratings.append({model: row["rating"] for model, row in new.items()})
-    points: dict[str, dict[str, float | None]] = {}
-    for model in old.keys() & new.keys():
-        at = [None if one is None else one.get(model) for one in ratings]
-        points[model] = {
-            step: None if first is None or second is None else round(second - first, 2) + 0.0
-            for step, first, second in zip(STEPS, at, at[1:], strict=False)
-        }
-    return points, reason
-
-
-def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
-    """Return whether the exclusions change the counts of the view."""
-    if view == "raw":
-        return False
-    old, new = (_counts(one, view).win_matrix() for one in (first, second))
-    return first.excluded != second.excluded or not np.array_equal(old, new)
-
-
-def _counts(given: RatingInput, view: str) -> PairCounts:
-    if view != "style":
-        return given.views[view]
-    labels = given.views["raw"].models
-    place = {given.model_no[name]: at for at, name in enumerate(labels)}
-    a, b = (np.array([place[number] for number in codes.tolist()], dtype=np.int64)
-            for codes in (given.styled.model_a, given.styled.model_b))  # fmt: skip
-    return PairCounts.from_codes(labels, a, b, given.styled.outcome)
-
-
-def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, float]:
-    shown: Leaderboard | None
-    if view == "style":
-        styled = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
-        shown = styled.board
-        if shown is None:
-            raise RatingError(styled.reason)
-    else:
-        shown = rate_view(given.views[view], options)
-    return dict(zip(shown.models, shown.rating.tolist(), strict=True))
-
-
 def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
     """Return by how much each count grew: 0 where more votes were retracted than cast."""
     size, table = len(after.models), after.table().copy()
@@ -232,24 +168,6 @@ def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
     both = np.isin(pairs, known)
     table[both] -= before.table()[np.searchsorted(known, pairs[both])]
     return PairCounts.from_rows(after.models, after.a, after.b, np.maximum(table, 0))
-
-
-def _input(connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot) -> RatingInput:
-    """Return the votes of a log as a snapshot counts them."""
-    waiting, listed = by.body.get("unregistered", ()), by.body["exclusions"]
-    left_out = None
-    if not dialect.may_read(connection, "vote", "voter"):
-        # Exclusions name voters, whom this database role cannot look up; the snapshot's file names the leaves.
-        leaves = segment.read_excluded(files.get(by.body["excluded"]["sha256"]), by.snapshot_id)["leaf"].to_pylist()
-        places = leaf_index.find_votes(connection, [leaf for leaf in leaves if leaf < log_size])
-        left_out = excluded_votes.read_votes_at(connection, places.values())
-    return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting)
-
-
-def _options(snapshot: PublishedSnapshot) -> Settings:
-    """Return the settings of a snapshot that ratings depend on, without those that this version does not know."""
-    known = Settings.model_fields.keys() & set(_RATING)
-    return Settings(**{name: value for name, value in snapshot.body["settings"].items() if name in known})
 
 
 def _settings(before: PublishedSnapshot, after: PublishedSnapshot) -> dict[str, tuple[Any, Any]]:

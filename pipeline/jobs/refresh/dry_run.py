@@ -84,6 +84,8 @@ def _figures(found: SnapshotCandidate, newest: PublishedSnapshot | None) -> dict
         "after": newest.sequence if newest else 0,
         **{name: body[name] for name in ("log_size", "votes_counted", "votes_excluded")},
         "unrated": body["views"][VIEW]["unrated"],
+        "method": body.get("method"),
+        "boards": sorted(body.get("boards", {})),
     }
 
 

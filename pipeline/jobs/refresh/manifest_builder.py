@@ -3,6 +3,7 @@
 Law: every file that a manifest names is on disk before the manifest is built.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -17,9 +18,9 @@ from pipeline import settings as configuration
 from pipeline.errors import Usage
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.jobs.refresh.signing_keys import SigningKeys, board_name, key_chain
-from pipeline.ledger import bundle, manifest, published_views, segment, signed_note, verifier_input
+from pipeline.ledger import bundle, leaf_labels, manifest, published_views, segment, signed_note, verifier_input
 from pipeline.ledger.canonical_json import Digest
-from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews
+from pipeline.ledger.manifest import BoardRow, Manifest, PublishedMethod, PublishedView, PublishedViews
 from pipeline.ledger.manifest_notices import ManifestNotice
 from pipeline.ratings.rated_models import UnratedModel
 from pipeline.store import Store
@@ -27,7 +28,7 @@ from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import SnapshotCandidate
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index, seals
+from pipeline.store.log import leaf_index, sealed_labels, seals
 from pipeline.store.votes import arrow_reader
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -101,22 +102,37 @@ def build_manifest(
         configuration=published_views.with_digest(body["settings"]),
         code=manifest.CodeVersion(body["code"], lock_digest()),
         quality=manifest.DataQuality(body["verdict"] or "", success=body["verdict"] is not None),
-        views=PublishedViews(*(_view(connection, candidate, name) for name in ("raw", "defended"))),
+        views=PublishedViews(*(_view(connection, candidate, name, body["views"]) for name in ("raw", "defended"))),
         alerts=tuple(manifest.OpenAlert(*one) for one in body["alerts"]),
         watermark=tuple(manifest.SourcePosition(*one) for one in body["watermark"]),
         keys=names,
         witnesses=_witnesses(),
-        files=bundle.file_digests(bundle_files),
+        files={**bundle.file_digests(bundle_files), **_label_files(connection, body["log_size"])},
         coverage=manifest.VoteCoverage(**body["coverage"]) if "coverage" in body else None,
         unregistered=tuple(body.get("unregistered", ())) or None,
         notices=tuple(ManifestNotice(**one) for one in body.get("notices", ())) or None,
         appeals=configuration.load().appeals or None,
+        method=_method(body),
+        boards={name: _view(connection, candidate, name, body["boards"]) for name in body.get("boards", {})} or None,
     )
     return document, signers
 
 
-def _view(connection: Connection, candidate: SnapshotCandidate, name: str) -> PublishedView:
-    shown = candidate.body["views"][name]
+def _label_files(connection: Connection, log_size: int) -> dict[str, Digest]:
+    """Return path → SHA-256 of each file of labels of the log at a size."""
+    return {leaf_labels.path(first): Digest(digest) for first, digest in sealed_labels.files(connection, log_size)}
+
+
+def _method(body: Mapping[str, Any]) -> PublishedMethod | None:
+    stated = body.get("method")
+    return None if stated is None else PublishedMethod(stated["name"], tuple(stated["rules"]), stated["left_out"])
+
+
+def _view(
+    connection: Connection, candidate: SnapshotCandidate, name: str, summaries: Mapping[str, Any]
+) -> PublishedView:
+    """Return a view or a board of a candidate, whose body has these summaries."""
+    shown = summaries[name]
     return PublishedView(
         votes=shown["votes"],
         counts_sha256=Digest(shown["counts_sha256"]),

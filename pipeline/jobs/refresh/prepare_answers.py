@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BadInput, Usage
 from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
+from pipeline.jobs.refresh.diff_steps import changed_rules
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
@@ -68,7 +69,8 @@ def read_moves(
         return None
     found = msgspec.convert(stored, StoredMoves)
     excluded, restored, settings = snapshot_differences(before, after)
-    return BoardDiff(before, after, view, found.moves, excluded, restored, settings, found.votes, found.untold)
+    on, off = changed_rules(before, after)
+    return BoardDiff(before, after, view, found.moves, excluded, restored, settings, found.votes, found.untold, on, off)
 
 
 def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot) -> dict[tuple[Kind, str], Any]:

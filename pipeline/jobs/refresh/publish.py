@@ -45,4 +45,7 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         "unrated": snapshot.body["views"]["defended"]["unrated"],
         "unregistered": snapshot.body.get("unregistered", []),
         "votes_unregistered": snapshot.body.get("votes_unregistered", 0),
+        "method": snapshot.body.get("method"),
+        "boards": sorted(snapshot.body.get("boards", {})),
+        "boards_left_out": snapshot.body.get("boards_left_out", {}),
     }

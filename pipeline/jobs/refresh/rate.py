@@ -10,7 +10,9 @@ from pipeline import settings as configuration
 from pipeline.errors import RatingError
 from pipeline.jobs.refresh import manifest_builder
 from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
+from pipeline.jobs.refresh.board_method import describe_method, method_of, models_under_test
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
+from pipeline.jobs.refresh.label_boards import rate_label_boards
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, find_unregistered, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
@@ -27,7 +29,7 @@ from pipeline.store.votes import dictionary, unchecked_votes
 def rate(url: str, log_size: int) -> str:
     """Rate the views of the log at a size, and store them as a candidate.
 
-    The views are raw and defended, and style if votes have style counts.
+    The views are raw and defended, and style if votes have style counts; and the boards by category and language.
 
     Args:
         url: address of the store.
@@ -59,12 +61,14 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     newest = snapshots.latest(connection)
     if newest is not None and newest.body["work"] == work:
         return newest.snapshot_id
-    given = read_rating_input(connection, log_size)
+    method, hidden = method_of(options), models_under_test(connection)
+    given = read_rating_input(connection, log_size, method=method)
     boards = {view: _rate(view, given, options) for view in VIEWS}
     style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
     if style.board is not None:
         boards["style"] = style.board
-    rows = {view: board_rows(shown) for view, shown in boards.items()}
+    by_label = rate_label_boards(given, method, options)
+    rows = {**{view: board_rows(shown) for view, shown in boards.items()}, **by_label.rows}
     # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
     after = newest.sequence if newest is not None else 0
     body = {
@@ -89,6 +93,8 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
             "unchecked": unchecked_votes.count_unchecked(connection, leaf_index.next_offsets(connection, log_size)),
         },
         "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
+        "method": describe_method(method, given.by_rule, hidden),
+        **by_label.stated(),
         "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
         **({"notices": listed} if (listed := notices.list_published(connection)) else {}),
         "rows": {view: snapshots.canonical_digest({"rows": shown}) for view, shown in rows.items()},
@@ -99,17 +105,27 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
 
 
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
-    """Return the board of a view; if exclusions leave nothing to rate, the error names them."""
+    """Return the board of a view; if exclusions and the method leave nothing to rate, the error names them."""
     try:
         return rate_view(given.views[view], options, given.waiting[view])
     except RatingError as error:
-        if view == "raw" or not given.excluded:
+        if view == "raw" or not (given.excluded or sum(given.by_rule.values())):
             raise
-        raise RatingError(f"the view {view}: {error}{_explain_exclusions(given)}") from error
+        raise RatingError(f"the view {view}: {error}{_explain_method(given)}{_explain_exclusions(given)}") from error
+
+
+def _explain_method(given: RatingInput) -> str:
+    """Return a text that names the votes that each rule leaves out; "" if no rule leaves one out."""
+    named = [f"{votes:,} by {rule}" for rule, votes in given.by_rule.items() if votes]
+    total = given.views["raw"].total
+    text = f"; of {total:,} votes the method leaves out {', '.join(named)} (INTEGRITY_METHOD=none counts them)"
+    return text if named else ""
 
 
 def _explain_exclusions(given: RatingInput) -> str:
-    """Return a text that names the exclusion with most votes."""
+    """Return a text that names the exclusion with most votes; "" without excluded votes."""
+    if not given.excluded:
+        return ""
     total = given.views["raw"].total
     largest, votes = Counter(given.left_out.values()).most_common(1)[0]
     entry = given.exclusions[largest]
@@ -131,6 +147,7 @@ def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[
         "log_size": log_size,
         "log_root": seals.root_at(connection, log_size),
         "configuration": options.digest(),
+        "method": snapshots.canonical_digest(describe_method(method_of(options), {}, models_under_test(connection))),
         "late_rule": LATE_COUNT,
         "exclusions": snapshots.canonical_digest({"exclusions": current, "flagged": flagged}),
         # A new notice makes a new manifest, also where no vote is new.

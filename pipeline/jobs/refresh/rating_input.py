@@ -7,16 +7,21 @@ from typing import Any
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from pipeline.jobs.refresh import method_counts
+from pipeline.jobs.refresh.method_counts import LabelCounts
 from pipeline.open_store import now
 from pipeline.ratings import PairCounts
+from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.registry import Registry
 from pipeline.store.boards import excluded_votes, exclusion_list, voter_labels
-from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles
+from pipeline.store.boards.excluded_votes import VotesByPosition
+from pipeline.store.log import leaf_index, retractions, sealed_boards, sealed_counts, sealed_styles
 from pipeline.store.log.sealed_styles import StyledVotes
 from pipeline.store.votes import dictionary, registry_events
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import ACCEPTED, COUNTED, LATE
+from pipeline.vocabulary.method_rules import rule_mask
 
 VIEWS = ("raw", "defended")
 
@@ -36,7 +41,8 @@ class RatingInput:
 
     Attributes:
         model_no: name of a model → its number in the store.
-        views: `raw`, the counts of accepted and late votes; and `defended`, the same without excluded votes.
+        views: `raw`, the counts of accepted and late votes; and `defended`, the same without the votes that the method
+            leaves out, and without excluded votes.
         baseline: `defended` without the votes of flagged voters. The reference is estimated from these counts.
         tie_moments: sums over voters, from which the spread of their tie shares is estimated (`baseline_reference`).
         late: number of late votes.
@@ -45,8 +51,12 @@ class RatingInput:
         exclusions: {"kind", "target", "reason", "name"} of each exclusion; a voter is named by a public label.
         styled: the votes of the style view.
         left_out: leaf of each excluded vote → position of its exclusion in `exclusions`.
-        waiting: view → unregistered model → number of its votes, which count in no view.
+        waiting: view or board → unregistered model → number of its votes, which count in no view.
         unregistered: number of all votes on unregistered models.
+        by_rule: rule of the method → number of the votes that it leaves out; each vote is under its first rule.
+        boards: "category/LABEL" or "language/LABEL" → counts of the defended votes with that label, if there are enough
+            for a board; votes on unregistered models included.
+        small_boards: name of a board that has too few votes → their number.
     """
 
     model_no: dict[str, int]
@@ -61,15 +71,26 @@ class RatingInput:
     left_out: dict[int, int]
     waiting: dict[str, dict[str, int]]
     unregistered: int
+    by_rule: dict[str, int]
+    boards: dict[str, PairCounts]
+    small_boards: dict[str, int]
+
+    def board(self, name: str) -> PairCounts:
+        """Return the counts of a board by category or language; without votes if it has too few."""
+        found = self.boards.get(name)
+        if found is None:
+            return self.views["raw"].without_models(self.views["raw"].models)
+        return found.without_models(self.waiting[name])
 
 
 def read_rating_input(
     connection: Connection,
     log_size: int,
     listed: list[dict[str, str]] | None = None,
-    left_out: Mapping[tuple[int, int], Any] | None = None,
+    left_out: VotesByPosition | None = None,
     fates: Sequence[int] = COUNTED,
     unregistered: Collection[str] | None = None,
+    method: Method = ALL_VOTES,
 ) -> RatingInput:
     """Read the input of a rating of the log at a size.
 
@@ -80,36 +101,33 @@ def read_rating_input(
         left_out: partition and offset of each vote that these exclusions exclude; None to find them here.
         fates: fates of the votes that the defended view counts (`counted_fates`).
         unregistered: models whose votes do not count; None for those that the registry does not know now.
+        method: the rules by which the defended view leaves votes out, before the exclusions.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
-    numbers = dictionary.model_names(connection)
-    axis = sorted(numbers)
-    labels = tuple(numbers[number] for number in axis)
-    if listed is None:
-        active = sorted(exclusion_list.read_active(connection), key=lambda one: (one.kind, one.public))
-        listed = [{"kind": e.kind, "target": e.public, "reason": e.reason, "name": e.name} for e in active]
+    models = _ModelAxis(dictionary.model_names(connection))
+    listed = _current_exclusions(connection) if listed is None else listed
     resolved = voter_labels.resolve(connection, listed)
-    voters = voter_labels.pseudonyms(e["target"] for e in resolved if e["kind"] == "voter")
-    vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
-    selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
-    flagged = sorted(set(exclusion_list.flagged_voters(connection)) - set(voters))
+    named = _NamedVotes.of(resolved)
     fate = sealed.pairs[:, 3]
-    raw = _pairs(labels, axis, sealed.pairs[np.isin(fate, COUNTED)])
-    counted = _pairs(labels, axis, sealed.pairs[np.isin(fate, fates)])
+    raw = models.pairs(sealed.pairs[np.isin(fate, COUNTED)])
     unregistered = _waiting_models(connection, raw) if unregistered is None else unregistered
     if left_out is None:
-        left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections, fates=fates)
-    out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
-    but: dict[str, Any] = {"except_ids": vote_ids, "except_selections": selections}
-    suspects = excluded_votes.find_votes(connection, log_size, flagged, **but, fates=fates)
-    flags = _pairs(labels, axis, excluded_votes.count_by_pair(suspects))
-    defended = counted.minus(out)
+        left_out = named.find(connection, log_size, fates)
+    left_out = without_rules(left_out, method)
+    flags = models.pairs(
+        excluded_votes.count_by_pair(without_rules(named.find_flagged(connection, log_size, fates), method))
+    )
+    by_label = sealed_boards.read_boards(connection, log_size)
+    ruled_out = method_counts.left_out_rows(by_label, method, fates)
+    out = models.pairs(excluded_votes.count_by_pair(left_out))
+    defended = models.pairs(sealed.pairs[np.isin(fate, fates)]).minus(models.pairs(ruled_out)).minus(out)
+    boards, small = _boards(by_label, sealed_boards.count_votes(connection, left_out), models, method, fates)
     entry = excluded_votes.attribute_to_entries(connection, left_out, resolved)
     leaves = leaf_index.find_leaves(connection, left_out)
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
     views = {"raw": raw, "defended": defended}
     return RatingInput(
-        {name: number for number, name in numbers.items()},
+        {name: number for number, name in models.names.items()},
         {view: counts.without_models(unregistered) for view, counts in views.items()},
         defended.minus(flags).without_models(unregistered),
         sealed.ties,
@@ -117,11 +135,90 @@ def read_rating_input(
         out.total,
         flags.total,
         listed,
-        _registered(sealed_styles.read_votes(connection, log_size).without(uncounted), numbers, unregistered),
+        _registered(_styled(connection, log_size, method).without(uncounted), models.names, unregistered),
         {leaf: entry[place] for place, leaf in leaves.items()},
-        {view: _battles(counts, unregistered) for view, counts in views.items()},
+        {view: _battles(counts, unregistered) for view, counts in (*views.items(), *boards.items())},
         raw.total - raw.without_models(unregistered).total,
+        method_counts.left_out_by_rule(ruled_out, method),
+        boards,
+        small,
     )
+
+
+def _current_exclusions(connection: Connection) -> list[dict[str, str]]:
+    active = sorted(exclusion_list.read_active(connection), key=lambda one: (one.kind, one.public))
+    return [{"kind": e.kind, "target": e.public, "reason": e.reason, "name": e.name} for e in active]
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedVotes:
+    """The voters, votes and selections of votes that exclusions name."""
+
+    voters: Collection[int]
+    vote_ids: Collection[str]
+    selections: Collection[VoteSelection]
+
+    @classmethod
+    def of(cls, resolved: Sequence[Mapping[str, str]]) -> "_NamedVotes":
+        return cls(
+            voter_labels.pseudonyms(e["target"] for e in resolved if e["kind"] == "voter"),
+            [e["target"] for e in resolved if e["kind"] == "vote"],
+            [VoteSelection.parse(e["target"]) for e in resolved if e["kind"] == "votes"],
+        )
+
+    def find(self, connection: Connection, log_size: int, fates: Sequence[int]) -> VotesByPosition:
+        return excluded_votes.find_votes(connection, log_size, self.voters, self.vote_ids, self.selections, fates=fates)
+
+    def find_flagged(self, connection: Connection, log_size: int, fates: Sequence[int]) -> VotesByPosition:
+        """Return the votes of flagged voters that no exclusion names."""
+        voters = sorted(set(exclusion_list.flagged_voters(connection)) - set(self.voters))
+        but: dict[str, Any] = {"except_ids": self.vote_ids, "except_selections": self.selections}
+        return excluded_votes.find_votes(connection, log_size, voters, **but, fates=fates)
+
+
+class _ModelAxis:
+    """The models of a store as the axis of pair counts, by their numbers.
+
+    Attributes:
+        names: number → name.
+    """
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        axis = sorted(names)
+        self.names = names
+        self._labels = tuple(names[number] for number in axis)
+        self._position = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
+        self._position[axis] = np.arange(len(axis))
+
+    def pairs(self, rows: Any) -> PairCounts:
+        """Return rows (model_a, model_b, outcome, …, votes) as counts over the models of the store."""
+        cells = np.array(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else np.zeros((0, 4), dtype=np.int64)
+        table = np.zeros((len(cells), 4), dtype=np.int64)
+        table[np.arange(len(cells)), cells[:, 2]] = cells[:, -1]
+        return PairCounts.from_rows(self._labels, self._position[cells[:, 0]], self._position[cells[:, 1]], table)
+
+
+def _boards(
+    counts: LabelCounts, excluded: LabelCounts, models: _ModelAxis, method: Method, fates: Sequence[int]
+) -> tuple[dict[str, PairCounts], dict[str, int]]:
+    """Return the counts of each board by category and language, and the votes of labels that have too few."""
+    large, small = method_counts.labels_by_size(counts, method, fates)
+    found = {}
+    for label, rows in large.items():
+        out = models.pairs(method_counts.counted_rows(excluded, label, method, fates))
+        found[method_counts.board_name(label)] = models.pairs(rows).minus(out)
+    return found, small
+
+
+def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
+    """Return the votes that no rule of the method leaves out already."""
+    mask = rule_mask(method.rules)
+    return {place: row for place, row in votes.items() if not row.flags & mask} if mask else votes
+
+
+def _styled(connection: Connection, log_size: int, method: Method) -> StyledVotes:
+    votes = sealed_styles.read_votes(connection, log_size)
+    return votes.where(votes.flags & rule_mask(method.rules) == 0)
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
@@ -153,13 +250,3 @@ def _registered(votes: StyledVotes, numbers: Mapping[int, str], unregistered: Co
         return votes
     out = [number for number, name in numbers.items() if name in unregistered]
     return votes.where(~(np.isin(votes.model_a, out) | np.isin(votes.model_b, out)))
-
-
-def _pairs(labels: tuple[str, ...], axis: list[int], rows: Any) -> PairCounts:
-    """Return rows (model_a, model_b, outcome, …, votes) as counts over the models of the store."""
-    cells = np.array(rows, dtype=np.int64).reshape(-1, 5 if len(rows) and len(rows[0]) == 5 else 4)
-    position = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
-    position[axis] = np.arange(len(axis))
-    table = np.zeros((len(cells), 4), dtype=np.int64)
-    table[np.arange(len(cells)), cells[:, 2]] = cells[:, -1]
-    return PairCounts.from_rows(labels, position[cells[:, 0]], position[cells[:, 1]], table)

@@ -13,16 +13,16 @@ from pipeline.store.boards.exclusion_list import KINDS
 from pipeline.store.db import dialect, schema
 from pipeline.store.log import leaf_index, retractions
 from pipeline.store.votes.ingest import VotePosition, find_by_vote_id
-from pipeline.store.votes.vote_selections import VoteSelection, voter_column
+from pipeline.store.votes.vote_selections import VoteSelection, flags_column, voter_column
 from pipeline.vocabulary.fates import COUNTED
 
 VotesByPosition = dict[VotePosition, Any]
-"""Votes by (partition, offset). A vote is a row of partition_no, offset, voter, model_a, model_b, outcome."""
+"""Votes by (partition, offset). A vote is a row of partition_no, offset, voter, model_a, model_b, outcome, flags."""
 
 
 def _columns(connection: Connection) -> tuple[sa.ColumnElement[Any], ...]:
     v = schema.vote.c
-    return (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
+    return (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome, flags_column())
 
 
 def find_votes(

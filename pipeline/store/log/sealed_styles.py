@@ -4,8 +4,8 @@ A fit under style control needs the style of every vote, not sums over votes. A 
 block of its counted votes that have style counts of both answers, about 25 bytes per vote. A refresh reads these blocks
 instead of the votes.
 
-Not handled: late votes of segments that were sealed before late votes counted. The blocks of such segments contain
-accepted votes only, and begin without a tag.
+A block begins with a tag: "F" if it has the flags of the votes; "L" if it has none, from before votes had flags. A
+block without a tag contains accepted votes only, from before late votes counted.
 """
 
 from __future__ import annotations
@@ -26,16 +26,23 @@ from pipeline.store.db import schema
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 from pipeline.vocabulary.fates import ACCEPTED, COUNTED
+from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
-# The first byte of a block with late votes; compressed bytes begin with another one.
-_WITH_LATE = b"L"
+# The first byte of a block with late votes, without and with flags; compressed bytes begin with another one.
+_WITH_LATE, _WITH_FLAGS = b"L", b"F"
 # Low bits of a packed position are the offset: 2⁴⁰ offsets are a thousand years of a busy partition.
 _OFFSETS = 2**40
 _FIELDS = 10
 _SIDE = _FIELDS // 2
 _DTYPE = np.dtype(
-    [("position", "<i8"), ("model_a", "<i4"), ("model_b", "<i4"), ("outcome", "<i4"), ("style", "<i4", (_FIELDS,))]
-)
+    [
+        ("position", "<i8"), ("model_a", "<i4"), ("model_b", "<i4"), ("outcome", "<i4"), ("style", "<i4", (_FIELDS,)),
+        ("flags", "<i4"),
+    ]
+)  # fmt: skip
+# The columns of a block by its tag.
+_NAMES = tuple(_DTYPE.names or ())
+_WITHOUT_FLAGS = _NAMES[:-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +54,7 @@ class StyledVotes:
         model_a, model_b: int32[n], numbers of models.
         outcome: int32[n], a position in OUTCOMES.
         style: int32[n, 10], tokens, headers, lists, bold, emoji of answer a, then of answer b.
+        flags: int32[n], bits of `vote_flags`.
     """
 
     position: Int64
@@ -54,6 +62,7 @@ class StyledVotes:
     model_b: Int32
     outcome: Int32
     style: Int32
+    flags: Int32
 
     def __len__(self) -> int:
         """Return the number of votes."""
@@ -66,9 +75,7 @@ class StyledVotes:
 
     def where(self, kept: Bool) -> StyledVotes:
         """Return the votes that the mask `kept`, bool[n], selects."""
-        return StyledVotes(
-            self.position[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
-        )
+        return StyledVotes(*(getattr(self, name)[kept] for name in _NAMES))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,9 +101,14 @@ def pack_position(partition_no: int, offset: int) -> int:
     return partition_no * _OFFSETS + offset
 
 
+def pack_positions(partition_no: Int64, offset: Int64) -> Int64:
+    """Return the positions of n votes as one number each."""
+    return partition_no.astype(np.int64) * _OFFSETS + offset
+
+
 def has_late(packed: bytes | None) -> bool:
     """Return whether the packed block of a segment includes its late votes; False for None, an empty block."""
-    return packed is not None and packed[:1] == _WITH_LATE
+    return packed is not None and packed[:1] in (_WITH_LATE, _WITH_FLAGS)
 
 
 def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) -> npt.NDArray[np.void]:
@@ -113,18 +125,25 @@ def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) 
     styled = batch.filter(pc.and_(pc.is_in(batch["fate"], counted), batch["style"].is_valid()))
     block = np.zeros(len(styled), dtype=_DTYPE)
     block["position"] = partition_no * _OFFSETS + styled["offset"].to_numpy()
-    for name in ("model_a", "model_b", "outcome"):
+    for name in ("model_a", "model_b", "outcome", "flags"):
         block[name] = styled[name].to_numpy()
     block["style"] = np.frombuffer(b"".join(styled["style"].to_pylist()), dtype="<i4").reshape(-1, _FIELDS)
     return block[(block["style"] >= 0).all(axis=1)]
 
 
-def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
-    """Join and pack the blocks of a segment as bytes; return None if they have no vote."""
+def pack(blocks: list[npt.NDArray[np.void]], frequent: Int64 | None = None) -> bytes | None:
+    """Join and pack the blocks of a segment as bytes; return None if they have no vote.
+
+    Args:
+        blocks: the blocks.
+        frequent: packed positions (`pack_position`) of the votes outside the samples of frequent prompts.
+    """
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
+    if frequent is not None and len(frequent):
+        whole["flags"] |= np.where(np.isin(whole["position"], frequent), FREQUENT_PROMPT, 0).astype(np.int32)
     # Column by column: similar bytes are neighbours, and compress to half.
-    raw = b"".join(np.ascontiguousarray(whole[name]).tobytes() for name in whole.dtype.names or ())
-    return _WITH_LATE + zlib.compress(raw, 1) if len(whole) else None
+    raw = b"".join(np.ascontiguousarray(whole[name]).tobytes() for name in _NAMES)
+    return _WITH_FLAGS + zlib.compress(raw, 1) if len(whole) else None
 
 
 def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: Collection[int] = ()) -> bool:
@@ -134,10 +153,15 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
         blocks: the blocks.
         packed: the result of `pack`.
         ignored: packed positions (`pack_position`) whose votes in `packed` are not compared.
+
+    The bit of frequent prompts, which is decided when a vote is sealed, is not compared.
     """
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
     kept = ~np.isin(found["position"], np.array([*ignored], dtype=np.int64))
-    return all(np.array_equal(whole[name], found[name][kept]) for name in _NAMES)
+    names = _WITHOUT_FLAGS
+    if packed is not None and packed[:1] == _WITH_FLAGS:
+        names, found["flags"] = _NAMES, found["flags"] & ~FREQUENT_PROMPT
+    return all(np.array_equal(whole[name], found[name][kept]) for name in names)
 
 
 def read_votes(connection: Connection, log_size: int) -> StyledVotes:
@@ -168,14 +192,13 @@ def read_moments(connection: Connection, log_size: int, models: Collection[int])
     return {int(no): StyleMoments(int(n[i]), sums[i], squares[i]) for i, no in enumerate(axis)}
 
 
-_NAMES = tuple(_DTYPE.names or ())
-
-
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of the votes that `pack` packed, by name of the column."""
+    """Return the columns of the votes that `pack` packed, by name of the column; an earlier block has the flags 0."""
     flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
-    votes, start, found = len(flat) // _DTYPE.itemsize, 0, {}
-    for name in _NAMES:
+    names = _NAMES if raw is not None and raw[:1] == _WITH_FLAGS else _WITHOUT_FLAGS
+    votes, start = len(flat) // sum(_DTYPE[name].itemsize for name in names), 0
+    found: dict[str, npt.NDArray[Any]] = {"flags": np.zeros(votes, dtype=np.int32)}
+    for name in names:
         kind = _DTYPE[name]
         end = start + votes * kind.itemsize
         found[name] = np.frombuffer(flat[start:end], dtype=kind.base).reshape(votes, *kind.shape)

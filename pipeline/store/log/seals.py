@@ -35,6 +35,7 @@ from pipeline.store.log import (
     vote_leaves,
 )
 from pipeline.store.log.segment_builder import SegmentBuilder, SegmentRange
+from pipeline.vocabulary.arrays import Int64
 
 _LOCK = 0x5EA1
 # Blinds of a row: erasing one rewrites its row.
@@ -95,13 +96,28 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
     return SealResult(frontier.size, tuple(growth))
 
 
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What the labels of a segment's votes give.
+
+    Attributes:
+        boards: the counts of the segment's boards.
+        file: the file of its labels; None without a label.
+        frequent: packed positions of the votes outside the samples of frequent prompts.
+    """
+
+    boards: board_cells.Boards
+    file: bytes | None
+    frequent: Int64
+
+
 def _insert_segment(
     connection: Connection, files: LedgerFiles, builder: SegmentBuilder, frontier: Frontier, now: int
 ) -> None:
     wait_for_file = builder.finish()
     # While the file is flushed: these 32 bytes a vote are most of what the database is to write.
     connection.execute(schema.blind.insert(), _blind_rows(builder))
-    boards, labels = _label(connection, builder, frontier.size)
+    labels = _label(connection, builder, frontier.size)
     built = wait_for_file()
     row = {
         "log_size": frontier.size,
@@ -110,10 +126,10 @@ def _insert_segment(
         "edge": b"".join(frontier.edge),
         "sha256": built.sha256,
         "counts": sealed_counts.pack(built.counts),
-        "styles": sealed_styles.pack(builder.styled),
+        "styles": sealed_styles.pack(builder.styled, labels.frequent),
         "at": now,
-        "boards": board_cells.pack(boards),
-        "labels": None if labels is None else files.put(labels),
+        "boards": board_cells.pack(labels.boards),
+        "labels": None if labels.file is None else files.put(labels.file),
     }
     insert = schema.segment.insert().returning(schema.segment.c.segment_no)
     number = connection.execute(insert, row).scalar_one()
@@ -121,32 +137,29 @@ def _insert_segment(
         connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in builder.ranges])
     retractions.set_leaves(connection, builder.retractions, frontier.size - len(builder.retractions))
     sealed_counts.add_segment(connection, builder.first_leaf, frontier.size, built.counts)
-    sealed_boards.add_segment(connection, builder.first_leaf, frontier.size, boards)
+    sealed_boards.add_segment(connection, builder.first_leaf, frontier.size, labels.boards)
 
 
-def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> tuple[board_cells.Boards, bytes | None]:
-    """Decide which votes are outside the samples of frequent prompts, and return the boards and the labels with that.
-
-    Returns:
-        The counts of the segment's boards, and the file of its labels, None without a label.
-    """
+def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _Labels:
+    """Decide which votes are outside the samples of frequent prompts, and label and count the votes with that."""
     votes = builder.labelled_votes()
     asked = np.flatnonzero(votes.counted & (votes.prompt != 0))
     prompts, ids = votes.prompt[asked], votes.vote_id
     chosen = frequent_prompts.decide(connection, prompts, lambda rows: ids.take(pa.array(asked[rows])), log_size)
-    frequent = asked[chosen]
+    frequent, packed = asked[chosen], np.zeros(0, dtype=np.int64)
     if len(frequent):
         offset = np.concatenate([offsets for one in builder.ranges for offsets in one.offsets])
         partition = np.repeat(
             [one.part for one in builder.ranges], [sum(map(len, one.offsets)) for one in builder.ranges]
         )
         frequent_prompts.mark(connection, partition[frequent], offset[frequent])
+        packed = sealed_styles.pack_positions(partition[frequent], offset[frequent])
     rules = votes.rules(frequent)
     boards = votes.boards(rules)
     if builder.retractions:
         taken = sealed_boards.boards_of(connection, [one.position for one in builder.retractions])
         board_cells.add(boards, taken, -1)
-    return boards, votes.file(builder.first_leaf, rules)
+    return _Labels(boards, votes.file(builder.first_leaf, rules), packed)
 
 
 def _blind_rows(builder: SegmentBuilder) -> list[dict[str, Any]]:

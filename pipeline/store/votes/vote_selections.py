@@ -20,6 +20,7 @@ from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
+from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
 _FILTERS = ("model", "cohort", "network", "prompt")
 _HASH = 0xFFFFFFFF
@@ -107,9 +108,10 @@ class VoteSelection:
         return found
 
     def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
-        """Return the selected votes with these fates: rows partition_no, offset, voter, model_a, model_b, outcome."""
+        """Return the selected votes with these fates, with the columns of `excluded_votes.VotesByPosition`."""
         v = schema.vote.c
-        columns = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
+        names = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
+        columns = (*names, flags_column())
         return list(connection.execute(sa.select(*columns).where(v.fate.in_(fates), *self.conditions())))
 
 
@@ -118,6 +120,13 @@ def voter_column(connection: Connection) -> sa.ColumnElement[Any]:
     if dialect.may_read(connection, "vote", "voter"):
         return schema.vote.c.voter
     return sa.cast(sa.literal(0), sa.BigInteger).label("voter")
+
+
+def flags_column() -> sa.ColumnElement[Any]:
+    """Return the column with a vote's flags, those that were decided when it was sealed included."""
+    v, f = schema.vote.c, schema.frequent_vote.c
+    frequent = sa.exists().where(f.partition_no == v.partition_no, f.offset == v.offset)
+    return v.flags.bitwise_or(sa.case((frequent, FREQUENT_PROMPT), else_=0)).label("flags")
 
 
 def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:

@@ -43,3 +43,12 @@ def test_a_rise_in_rank_with_a_lower_rating_names_the_others() -> None:
     assert "The models around it lost more." in move_reason(lower)
     higher = replace(MOVE, after={"rank": 9, "rating": 1010.0}, passed=(), passed_by=tuple("abcde"))
     assert move_reason(higher).endswith("The models around it won more. Was passed by a, b, c and 2 more.")
+
+
+def test_a_changed_method_names_each_rule_with_its_points() -> None:
+    points = {"settings": 0.0, "method": 3.0, "exclusions": 0.0, "votes": 0.0}
+    rules = {"not_anonymous": 4.25, "refusal": -1.25}
+    text = move_reason(replace(MOVE, points=points, rules=rules, passed=()))
+    assert text == (
+        "+12.3 points by rules of the method that were turned on or off (not_anonymous +4.2, refusal −1.2)."
+    )

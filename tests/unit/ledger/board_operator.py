@@ -201,7 +201,7 @@ class Operator:
             coverage=manifest.VoteCoverage(manifest.LATE_COUNT, log.count_late(raw), 120) if self.late_counts else None,
             method=self._method(labels.rules[raw]),
             boards={
-                name: published_view(log.counts(defended & labels.selects(name), ["yak"]), settings)
+                name: published_view(log.counts(defended & labels.selects(name), []).without_empty_models(), settings)
                 for name in self.boards
             }
             or None,

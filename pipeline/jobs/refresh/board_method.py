@@ -1,0 +1,71 @@
+"""The method of a snapshot: read from the settings, stated in the body, and read from there again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.open_store import now
+from pipeline.ratings.method import ALL_VOTES, Method
+from pipeline.registry import Registry
+from pipeline.settings import PREFIX, Settings
+from pipeline.settings.method_file import load_method
+from pipeline.store.votes import registry_events
+
+PRIVATE = "private"
+"""The visibility of a model under test, until it is released."""
+
+
+def method_of(options: Settings) -> Method:
+    """Return the method that INTEGRITY_METHOD names.
+
+    Raises:
+        Usage, BadInput: its file cannot be read, or is not a method.
+    """
+    return load_method(options.method, f"{PREFIX}METHOD")
+
+
+def models_under_test(connection: Connection) -> tuple[str, ...]:
+    """Return the names of the models that the registry calls private and that are not released yet, sorted."""
+    state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
+    hidden = {name for name, one in state.models.items() if one.visibility == PRIVATE and one.released_at is None}
+    return tuple(sorted(hidden | {later for later, first in state.aliases.items() if first in hidden}))
+
+
+def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[str, ...]) -> dict[str, Any]:
+    """Return a method as the body of a snapshot states it.
+
+    Args:
+        method: the method.
+        left_out: rule → votes that it leaves out.
+        hidden: models under test.
+    """
+    return {
+        "name": method.name,
+        "sha256": method.digest(),
+        "rules": list(method.rules),
+        "left_out": dict(left_out),
+        "listing": {
+            "least_votes": method.least_votes,
+            "preliminary_votes": method.preliminary_votes,
+            "private_models": method.private_models,
+            "hidden": list(hidden) if method.private_models == "hidden" else [],
+        },
+        "least_board_votes": method.least_board_votes,
+    }
+
+
+def stated_method(body: Mapping[str, Any]) -> Method:
+    """Return the method of a snapshot from its body; an earlier snapshot without a method counts every vote."""
+    stated = body.get("method")
+    if stated is None:
+        return ALL_VOTES
+    listing = stated["listing"]
+    return Method(
+        stated["name"],
+        tuple(stated["rules"]),
+        listing["least_votes"],
+        listing["preliminary_votes"],
+        listing["private_models"],
+        stated["least_board_votes"],
+    )

@@ -1,0 +1,185 @@
+"""Rates the votes after each step from one snapshot to the next: settings, method, exclusions, new votes."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import RatingError
+from pipeline.jobs.refresh.board_method import stated_method
+from pipeline.jobs.refresh.board_rows import rate_view
+from pipeline.jobs.refresh.rating_input import RatingInput, counted_fates, read_rating_input
+from pipeline.jobs.refresh.style_view import rate_style_view
+from pipeline.ledger import segment
+from pipeline.ratings import Leaderboard, PairCounts
+from pipeline.ratings.method import ALL_VOTES, Method
+from pipeline.settings import Settings
+from pipeline.store.boards import excluded_votes
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.db import dialect
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import leaf_index
+from pipeline.vocabulary.method_rules import RULE_BITS
+
+STEPS = ("settings", "method", "exclusions", "votes")
+# Settings that a rating of given votes depends on.
+_RATING = ("anchor", "least_share")
+
+Row = Mapping[str, Any]
+Points = dict[str, float | None]
+
+
+def changed_rules(before: PublishedSnapshot, after: PublishedSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the rules of the newer method alone, and of the older one alone."""
+    old, new = (stated_method(one.body).rules for one in (before, after))
+    return tuple(rule for rule in new if rule not in old), tuple(rule for rule in old if rule not in new)
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs:
+    """The votes counted after each step from one snapshot to the next.
+
+    Attributes:
+        before: of the older snapshot.
+        methods: rule that changed → the same votes after the method changed by this rule and by those before it.
+        exclusions: with the method and the exclusions of the newer snapshot.
+        after: of the newer snapshot.
+    """
+
+    before: RatingInput
+    methods: Mapping[str, RatingInput]
+    exclusions: RatingInput
+    after: RatingInput
+
+    @classmethod
+    def read(
+        cls, connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
+    ) -> "StepInputs":
+        """Read the votes of each step; for a board by category or language, `view` is its name."""
+        old, new = (stated_method(one.body).rules for one in (before, after))
+        # Of a board, all its votes are compared, whether they are enough for a board or not.
+        base = replace(ALL_VOTES, least_board_votes=0 if "/" in view else sys.maxsize)
+        step, methods = set(old), {}
+        for rule in (one for one in RULE_BITS if (one in old) != (one in new)):
+            step ^= {rule}
+            rules = tuple(one for one in RULE_BITS if one in step)
+            methods[rule] = _input(connection, files, before.log_size, before, replace(base, rules=rules))
+        method = replace(base, rules=new)
+        return cls(
+            _input(connection, files, before.log_size, before, replace(base, rules=old)),
+            methods,
+            _input(connection, files, before.log_size, after, method),
+            _input(connection, files, after.log_size, after, method),
+        )
+
+
+def attribute_points(
+    before: PublishedSnapshot,
+    after: PublishedSnapshot,
+    view: str,
+    chain: StepInputs,
+    old: Mapping[str, Row],
+    new: Mapping[str, Row],
+) -> tuple[dict[str, tuple[Points, Points]], str]:
+    """Return model → points of each step and of each rule, for every model on both boards; and why some are None."""
+    options = [_options(one) for one in (before, after)]
+    rating = _StepRatings({model: row["rating"] for model, row in old.items()}, view, options[1])
+    settings = rating.after("settings", chain.before, changed=options[0] != options[1])
+    ends, last = [settings], chain.before
+    for rule, given in chain.methods.items():
+        ends.append(rating.after(f"method, {rule}", given, changed=_changed(last, given, view)))
+        last = given
+    exclusions = rating.after("exclusions", chain.exclusions, changed=_changed(last, chain.exclusions, view))
+    start, end = ({model: row["rating"] for model, row in rows.items()} for rows in (old, new))
+    points = {}
+    for model in old.keys() & new.keys():
+        at = [None if one is None else one.get(model) for one in (start, settings, ends[-1], exclusions, end)]
+        by_rule = [None if one is None else one.get(model) for one in ends]
+        points[model] = _differences(STEPS, at), _differences(tuple(chain.methods), by_rule)
+    return points, rating.reason
+
+
+def _differences(names: Sequence[str], at: Sequence[float | None]) -> Points:
+    """Return name → difference of the ratings before and after it, None if one of them is unknown."""
+    return {
+        name: None if first is None or second is None else round(second - first, 2) + 0.0
+        for name, first, second in zip(names, at[:-1], at[1:], strict=True)
+    }
+
+
+class _StepRatings:
+    """Rates the votes after each step; a step that changes nothing keeps the ratings before it.
+
+    Attributes:
+        reason: why a step has no rating, "" if each has one.
+    """
+
+    def __init__(self, start: Mapping[str, float], view: str, options: Settings) -> None:
+        self.reason = ""
+        self._now: Mapping[str, float] | None = start
+        self._view, self._options = view, options
+
+    def after(self, step: str, given: RatingInput, *, changed: bool) -> Mapping[str, float] | None:
+        """Return model → rating after a step, None if the votes have no rating."""
+        if changed:
+            try:
+                self._now = _ratings(given, self._view, self._options)
+            except RatingError as error:
+                self.reason, self._now = f"{step}: {error}", None
+        return self._now
+
+
+def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
+    """Return whether a step changes the counts of the view."""
+    if view == "raw":
+        return False
+    old, new = (view_counts(one, view).win_matrix() for one in (first, second))
+    return first.excluded != second.excluded or not np.array_equal(old, new)
+
+
+def view_counts(given: RatingInput, view: str) -> PairCounts:
+    """Return the counts of a view, or of a board by category or language."""
+    if "/" in view:
+        return given.board(view)
+    if view != "style":
+        return given.views[view]
+    labels = given.views["raw"].models
+    place = {given.model_no[name]: at for at, name in enumerate(labels)}
+    a, b = (np.array([place[number] for number in codes.tolist()], dtype=np.int64)
+            for codes in (given.styled.model_a, given.styled.model_b))  # fmt: skip
+    return PairCounts.from_codes(labels, a, b, given.styled.outcome)
+
+
+def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, float]:
+    shown: Leaderboard | None
+    if view == "style":
+        styled = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
+        shown = styled.board
+        if shown is None:
+            raise RatingError(styled.reason)
+    else:
+        shown = rate_view(view_counts(given, view), options)
+    return dict(zip(shown.models, shown.rating.tolist(), strict=True))
+
+
+def _input(
+    connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot, method: Method
+) -> RatingInput:
+    """Return the votes of a log as a snapshot counts them, but by this method."""
+    waiting, listed = by.body.get("unregistered", ()), by.body["exclusions"]
+    left_out = None
+    if not dialect.may_read(connection, "vote", "voter"):
+        # Exclusions name voters, whom this database role cannot look up; the snapshot's file names the leaves.
+        leaves = segment.read_excluded(files.get(by.body["excluded"]["sha256"]), by.snapshot_id)["leaf"].to_pylist()
+        places = leaf_index.find_votes(connection, [leaf for leaf in leaves if leaf < log_size])
+        left_out = excluded_votes.read_votes_at(connection, places.values())
+    return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting, method)
+
+
+def _options(snapshot: PublishedSnapshot) -> Settings:
+    """Return the settings of a snapshot that ratings depend on, without those that this version does not know."""
+    known = Settings.model_fields.keys() & set(_RATING)
+    return Settings(**{name: value for name, value in snapshot.body["settings"].items() if name in known})
