@@ -284,10 +284,16 @@ def test_what_publish_sends_names_no_voter_and_gives_the_votes_of_the_file(
     for name in ("read", "rejected"):
         assert from_topic[name] == from_file[name], name
     v, r = schema.vote.c, schema.reject.c
-    in_file = set(query(settings, sa.select(v.vote_id, v.voter)))
+    stated = sa.select(v.vote_id, v.voter, v.flags, v.turn, v.session, schema.term.c.text).join(
+        schema.term, v.categories == schema.term.c.term_no, isouter=True
+    )
+    in_file = set(query(settings, stated))
+    assert {(one[0], *one[2:4], one[5]) for one in in_file if one[0] == "own" and one[4]} == {
+        ("own", 1, 2, '["a","b"]')
+    }
     reasons = sorted(query(settings, sa.select(r.reason, r.sha256)))
     settings["INTEGRITY_STORE"] = str(tmp_path / "s.db")
-    assert set(query(settings, sa.select(v.vote_id, v.voter))) == in_file
+    assert set(query(settings, stated)) == in_file
     assert sorted(query(settings, sa.select(r.reason, r.sha256))) == reasons
     rejected = topic_records(topics["server"], topics["rejected"])
     assert len(rejected) == len(lines)

@@ -19,7 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline import settings as configuration
 from pipeline.api.app import create_app
-from pipeline.events.pseudonym import format_pseudonym, pseudonym
+from pipeline.events.pseudonym import format_pseudonym, pseudonym, session_name
 from pipeline.jobs.store_status import read_store_status
 from pipeline.metrics import StoreCollector
 from pipeline.open_store import open_store
@@ -150,6 +150,15 @@ def votes() -> list[dict[str, Any]]:
     return found
 
 
+def sessions() -> list[dict[str, Any]]:
+    """Votes in our own form, with marked sessions."""
+    return [
+        {"schema": 1, "vote_id": f"s{n}", "cast_at": "2026-03-03T00:00:00Z", "model_a": "elm", "model_b": "fir",
+         "winner": "tie", "voter_id": f"{MARK}{n:04d}", "session": f"{MARK}session-{n // 3}", "turn": 1 + n % 3}
+        for n in range(300)
+    ]  # fmt: skip
+
+
 def rejected() -> list[bytes]:
     """Records that are no votes, with marked ids in every place."""
     records: list[dict[str, Any]] = [
@@ -179,7 +188,9 @@ def test_a_thousand_marked_voters_leave_no_raw_id_and_no_public_pseudonym(tmp_pa
     run, everything = Run(tmp_path, kafka_url), [json.dumps(vote).encode() for vote in votes()]
     half = VOTES // 2
     first = write(tmp_path / "first.jsonl", everything[:half])
-    second = write(tmp_path / "second.jsonl", [*everything[half:], *rejected()])
+    second = write(
+        tmp_path / "second.jsonl", [*everything[half:], *(json.dumps(one).encode() for one in sessions()), *rejected()]
+    )
     run("publish", str(first), "--to", run.url)
     run("work", "--source", run.url, "--until-end")
     run("refresh")
@@ -205,6 +216,9 @@ def test_a_thousand_marked_voters_leave_no_raw_id_and_no_public_pseudonym(tmp_pa
         assert found_in(places, raw) == []
 
     known = [format_pseudonym(pseudonym(bytes.fromhex(KEY), f"{MARK}{n:04d}")).encode() for n in range(1000)]
+    names = [session_name(f"{MARK}session-{n}") or "" for n in range(100)]
+    known += [format_pseudonym(pseudonym(bytes.fromhex(KEY), name)).encode() for name in names]
+    assert found_in(topics, known[-10:])
     alerts = [(topic, data) for topic, data in topics if topic == run.topics["alerts"]]
     assert alerts
     assert any(b"voter-" in data for _, data in public)
