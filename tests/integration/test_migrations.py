@@ -18,17 +18,21 @@ from typer.testing import CliRunner
 
 from pipeline import jobs
 from pipeline.cli.commands import app
+from pipeline.compute.board_cells import ALL, Label
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import StoreUnavailable
+from pipeline.jobs.custody import operator_actions
 from pipeline.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse_url
 from pipeline.store.db.migrate import NEWEST
-from pipeline.store.votes import stale_windows, window_counts
+from pipeline.store.log import sealed_boards
+from pipeline.store.votes import ingest, stale_windows, window_counts
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.source import FileSource
 from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
+from pipeline.vocabulary.vote_flags import NOT_ANONYMOUS
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -186,6 +190,69 @@ def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str
         refused("0002")
     finally:
         execute(board, "DROP OWNED BY onlooker", "DROP ROLE onlooker")
+
+
+# Fields of votes (0008).
+
+
+def to_0007(board: Board) -> None:
+    """Turn a store whose votes state none of the later fields into one of version 0007."""
+    drop = [f"DROP TABLE {table}" for table in ("frequent_vote", "prompt_count")]
+    columns = [("vote", name) for name in ("flags", "turn", "session", "categories")]
+    columns += [("segment", "boards"), ("segment", "labels")]
+    drop += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in columns]
+    execute(
+        board,
+        *drop,
+        "DELETE FROM sealed_total WHERE name <> 'votes'",
+        "UPDATE alembic_version SET version_num = '0007'",
+    )
+
+
+@pytest.mark.long
+def test_votes_of_0007_count_as_before_and_have_no_labels(board: Board) -> None:
+    board.read(*(event(n, category="maths") for n in range(60)))
+    first = board.refresh()
+    board.read(*(event(n, category="maths") for n in range(60, 70)))  # not sealed yet
+    to_0007(board)
+    assert integrity("migrate", "--store", board.url)[0] == 0
+    with board.store() as store, store.read() as connection:
+        found = sealed_boards.read_boards(connection, 60)
+        assert {label: int(rows[:, 5].sum()) for label, rows in found.items()} == {ALL: 60}
+        assert sealed_boards.totals_match_segments(connection)
+    assert jobs.verify_ledger(board.url)["votes"] == 60
+    operator_actions.retract(board.url, "vote 3", "a test's", "ann")
+    board.read(*(event(n, category="maths", categories=["code"], anonymous=False) for n in range(70, 100)))
+    assert board.refresh()["sequence"] == first["sequence"] + 1
+    with board.store() as store, store.read() as connection:
+        found = sealed_boards.read_boards(connection, 101)
+        votes = {label: int(rows[:, 5].sum()) for label, rows in found.items() if label.kind != "language"}
+        assert votes == {ALL: 99, Label("category", "maths"): 40, Label("category", "code"): 30}
+        assert found[ALL][found[ALL][:, 4] == NOT_ANONYMOUS][:, 5].sum() == 30
+        old = ingest.find_by_vote_id(connection, ["vote 1", "vote 2"])
+        assert {label: int(rows[:, 5].sum()) for label, rows in sealed_boards.count_votes(connection, old).items()} == {
+            ALL: 2
+        }
+        assert sealed_boards.totals_match_segments(connection)
+    jobs.verify_ledger(board.url)
+    assert operator_actions.erase(board.url, voter_id="voter 1")["erased"] == 4
+    with board.store() as store, store.read() as connection:
+        v = schema.vote.c
+        erased = connection.execute(sa.select(v.offset, v.category).where(v.voter == 0).order_by(v.offset)).all()
+        # Of votes that were sealed with labels the category is public; of older votes it was private, and is gone.
+        assert [bool(row.category) for row in erased] == [row.offset >= 60 for row in erased]
+        assert sealed_boards.totals_match_segments(connection)
+    assert jobs.verify_ledger(board.url)["erased"] == 4
+
+
+def test_a_repeat_that_states_more_than_a_vote_of_0007_is_the_same_vote(board: Board) -> None:
+    board.read(*(event(n) for n in range(20)))
+    to_0007(board)
+    integrity("migrate", "--store", board.url)
+    board.read(event(50), *(event(n, anonymous=False, session="s", categories=["a", "b"], turn=2) for n in range(20)))
+    with board.store() as store, store.read() as connection:
+        assert connection.scalars(sa.select(schema.duplicate.c.same_body)).all() == [True] * 20
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.alert)) == 0
 
 
 # Stale windows.
