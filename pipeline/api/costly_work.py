@@ -65,7 +65,7 @@ class CostlyWork:
 
 
 def requesting_client(request: Request) -> str:
-    """Return the client that sent a request (see `client_of`). Behind a trusted proxy it is the proxy's client."""
+    """Return the client that sent a request: its IPv4 address or IPv6 network, also behind a trusted proxy."""
     return client_of(request.client.host) if request.client else ""
 
 

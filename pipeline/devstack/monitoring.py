@@ -36,7 +36,7 @@ def find_program(*names: str) -> str:
 
 
 class AlertmanagerServer(LocalServer):
-    """One Alertmanager on the loopback interface, without other members of a cluster."""
+    """One Alertmanager on the loopback interface. It is not part of a cluster."""
 
     name: ClassVar[str] = "alertmanager"
 

@@ -6,9 +6,9 @@ fitted on decisive votes, t is the share of ties, and σ is the logistic functio
 
 Honest voters have different tastes. So each likelihood ratio is computed against the least favourable honest voter: the
 one who makes the ratio smallest among all voters whose logit lies within η + 2 SE(θ_a − θ_b) of the board's. The ratio
-is then an e-value for every such voter. η is 0.5 for the alternative "always one side",
-and √2 times 0.5 for "against the rating", since the tastes for both models enter the logit of a pair. For alternatives
-about one model, η grows with the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
+is then an e-value for every such voter. η is 0.5 for the alternative "always one side", and √2 times 0.5 for "against
+the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η grows with
+the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
 
 Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
 model than on others. So an alternative about one model has two ratios: one for who won, if the battle was decided, and
@@ -60,9 +60,9 @@ ties, so evidence becomes slightly weaker and stays valid."""
 _BAND_ENDS = np.array([30, 90, 140])
 
 UNIFORM_BAND = 0.015
-"""The band η for the alternative "clicks at random", in logits. The band must be small: with
-the band TASTE random clicks would never be found. Of 3,000 honest voters, 1.0% raise an alert at α = 1% with this band
-and 1.3% without a band. Random clicks are found after 79 votes with it and after 70 votes without."""
+"""The band η for the alternative "clicks at random", in logits. The band must be small: with the band TASTE random
+clicks would never be found. Of 3,000 honest voters, 1.0% raise an alert at α = 1% with this band and 1.3% without a
+band. Random clicks are found after 79 votes with it and after 70 votes without."""
 
 EXPECTED_UNIT = 2.0**-10
 """The unit of the expected wins that are summed over a window. Each is rounded up to this unit, so evidence becomes

@@ -68,7 +68,9 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":
-        """Return the votes without those whose id an earlier vote has; set `repeated` and `conflicting`.
+        """Return the votes without repeats, which are votes with the id of an earlier vote.
+
+        The result's `repeated` and `conflicting` are the numbers of repeats left out.
 
         Args:
             identity: int64[N], equal numbers for votes with equal ids, −1 for a vote without an id (always kept).

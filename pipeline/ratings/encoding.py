@@ -61,8 +61,8 @@ def encode_battles(
         The sorted model names, then three arrays int32[N]: the codes of model a, of model b and of the outcome.
 
     Raises:
-        BadCounts: columns of different lengths, a name that is not text, or an unknown outcome; the message
-            gives the 0-based row and the value.
+        BadCounts: columns differ in length, a name is not text, or an outcome is unknown. The message has the row,
+            counted from 0, and the value.
     """
     models, *columns = encode_columns(model_a, model_b, winner)
     return models, columns[0].codes, columns[1].codes, columns[2].codes

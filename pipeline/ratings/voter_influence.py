@@ -40,7 +40,7 @@ class VoterInfluence:
         votes: number of the voter's votes.
         model: the model whose rating changes most.
         points: rating with the voter's votes minus rating without them, in points, to first order.
-        exact: the same difference from an exact refit; None if the votes of the others have no estimate.
+        exact: the same difference from an exact refit; None if the other voters' votes have no estimate.
     """
 
     voter: int

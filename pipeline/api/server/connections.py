@@ -24,9 +24,8 @@ class ConnectionTable:
     """The table of open connections.
 
     A connection waits for its client in three situations: until the last byte of a request has arrived, while the
-        client
-    does not read the response, and after the response. When the table is full, a new connection replaces the connection
-    that has waited longest.
+    client does not read the response, and after the response. When the table is full, a new connection replaces the
+    connection that has waited longest.
 
     Args:
         limits: the limits of the server.

@@ -18,8 +18,8 @@ Blind spot: battles that nobody votes on. A skew that begins after a long honest
 `vote_burst` and `silent_deprecation` find such changes sooner.
 
 False alarms: with probability at most 1% there is ever a false alarm of the joint factor, and with probability at most
-1% one over all models, since both are e-processes. When a policy ends, its
-alerts are cleared, and the evidence of a subject with an alert begins again at 1.
+1% one over all models, since both are e-processes. When a policy ends, its alerts are cleared, and the evidence of a
+subject with an alert begins again at 1.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts

@@ -88,7 +88,7 @@ def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
 
 @contextmanager
 def run_integrity(url: str, options: Settings, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the command `integrity` with these arguments and this store, for the duration of a `with` block."""
+    """Run the command `integrity` with the arguments `words` and this store, for the duration of a `with` block."""
     environment = os.environ | {"INTEGRITY_STORE": url, "INTEGRITY_VOTER_KEY": options.voter_key}
     integrity = Path(sys.executable).with_name("integrity")
     process = subprocess.Popen(

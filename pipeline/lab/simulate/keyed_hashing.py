@@ -4,8 +4,8 @@ A voter's taste for a model must be the same at every vote. A table of 55,000 vo
 pairs of voter and model that never occur. A hash of (seed, purpose, voter, model) gives the same number without a
 table.
 
-The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
-generators", OOPSLA).
+The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators",
+OOPSLA).
 
 Law: if all keys except the last are fixed, the hash is a bijection of the last key, so ids do not collide.
 """

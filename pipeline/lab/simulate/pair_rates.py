@@ -1,8 +1,8 @@
 """Estimates from the shipped pair counts how often real pairs of models meet, and how their battles end.
 
 Source: pipeline/data/NOTICE.md (1,670,250 votes on 129 models; 34.5% of the votes are ties of either kind). The rates
-of a pair with few battles are uncertain, so `SMOOTHING` artificial battles are added to each pair. The
-artificial battles have the win rate of the Bradley-Terry fit to decisive votes, and the tie rate of all votes.
+of a pair with few battles are uncertain, so `SMOOTHING` artificial battles are added to each pair. The artificial
+battles have the win rate of the Bradley-Terry fit to decisive votes, and the tie rate of all votes.
 
 Blind spot: the file lists the models of a pair in alphabetical order, so a preference for the left side is not known.
 """

@@ -44,7 +44,7 @@ def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int 
 
     Args:
         spec: the parameters of the honest stream.
-        attacks: the attacks. The attackers' codes follow those of honest voters, in the order of the attacks.
+        attacks: the attacks. Attackers have codes above all honest voters' codes, in the order of the attacks.
         seed: seed of the attacks; None for the seed of the stream.
 
     Raises:

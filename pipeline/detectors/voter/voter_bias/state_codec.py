@@ -7,8 +7,7 @@ the head and the pending votes: the sums of the alternatives that are not about 
 met.
 
     history      head (21 bytes) · pending
-    components   head (40) · sums of these alternatives, e-value about models (32) · entries of models (32 each) ·
-    pending
+    components   head (40) · sums (24) and e-value about models (8) · entries of models (32 each) · pending
 
 A pending entry with outcome 255 is a marker. The votes before a marker are evaluated against the snapshot that the
 marker names. The votes after the last marker are evaluated against the snapshot in the head.
