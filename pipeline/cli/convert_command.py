@@ -14,6 +14,8 @@ from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, open_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
+from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
+from pipeline.formats.identity_table import load_identities
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
 from pipeline.formats.record_estimate import estimate_records
@@ -49,6 +51,9 @@ def convert(
     outcomes: OutcomesOption = "",
     winner_is: WinnerIsOption = "",
     skip_bad: SkipBadOption = False,
+    no_text_checks: Annotated[
+        bool, typer.Option("--no-text-checks", help="Leave conversations unread: no identity_leak.")
+    ] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,9 +70,11 @@ def convert(
     with readable_path(source) as path:
         file = open_battles(path, mapping)
         _require_other(file, target)
-        reader = VoteReader(file, left_out)
+        reader = VoteReader(file, left_out, None if no_text_checks else LeakCheck(IdentityLeaks(load_identities())))
         votes = _write(reader, target, OUTPUT_SCHEMAS[to], force=force, quiet=as_json)
     notes = [*format_notes(file), f"{votes:,} votes were written to {target}, as {_WRITTEN_AS[to]}"]
+    if reader.self_battles:
+        notes.append(f"{reader.self_battles:,} of these are battles of a model against itself, which no rating counts")
     if own := [key for key in reader.unread if key not in file.unread]:
         notes.append(f"keys that are no fields of a vote were not read: {', '.join(own)}")
     notes += left_out_notes(left_out)
@@ -78,6 +85,7 @@ def convert(
                 "to": to,
                 "format": file.form.name,
                 "votes": votes,
+                "self_battles": reader.self_battles,
                 "unread_columns": list(reader.unread),
                 "left_out": left_out.document(),
                 "notes": notes,

@@ -1,8 +1,8 @@
 """Reads every vote of a battle file with all of its fields, to write the votes in another format.
 
 Laws: the votes have the order and the ids that `work` and `publish` give them; what `rate` leaves out of the file is
-left out here and counted under the same reason; the first record that is not a vote is an error with its row, or is
-left out and counted if the caller wants that.
+left out here and counted under the same reason, apart from battles of a model against itself, which stay votes of the
+file; the first record that is not a vote is an error with its row, or is left out and counted if the caller wants that.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,16 @@ import pyarrow as pa
 from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
-from pipeline.events.vote import VOTE_FIELDS, encode_event
+from pipeline.events.vote import VOTE_FIELDS, Vote, encode_event
 from pipeline.formats.battle_file import OWN, BattleFile, BattlePart, decoded
 from pipeline.formats.battle_format import Fields
 from pipeline.formats.battle_records import PLACEHOLDER_TIME
 from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
-from pipeline.formats.record_reader import identified, is_registry_event, mapped_records
+from pipeline.formats.record_reader import RecordCheck, identified, is_registry_event, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.formats.vote_columns import CODE_COLUMN, to_columns
+from pipeline.vocabulary.time import END_TIME, FIRST_TIME, to_microseconds
 
 REGISTRY_EVENT = "registry_event"
 _CHUNK = 10_000
@@ -52,11 +53,16 @@ class VoteReader:
     Attributes:
         file: the file.
         left_out: counts the records that are no votes.
+        check: adds fields that the text of a record decides; None to leave text unread.
+        self_battles: battles of a model against itself that were read. They are votes of the file, and no rating counts
+            them.
         unknown: keys of our own events that no field of a vote has, in the order in which they were met.
     """
 
     file: BattleFile
     left_out: LeftOut
+    check: RecordCheck | None = None
+    self_battles: int = 0
     unknown: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -81,7 +87,7 @@ class VoteReader:
 
     def _records(self, places: list[_Place]) -> Iterator[bytes | Fields]:
         """Yield the records that may be votes, and append the place of each."""
-        for row, record in enumerate(mapped_records(self.file)):
+        for row, record in enumerate(mapped_records(self.file, check=self.check)):
             if record == SKIPPED:
                 self.left_out.add(NO_VOTE, row)
             elif isinstance(record, bytes):
@@ -102,15 +108,26 @@ class VoteReader:
         return truth_value(event.get(CODE_COLUMN))
 
     def _decoded(self, chunk: list[bytes], places: list[_Place]) -> pa.RecordBatch:
+        votes, positions, untimed = self._votes(chunk, places)
+        rows = {row for row, position in enumerate(positions) if position in untimed}
+        return to_columns(votes, rows, [places[position].code for position in positions])
+
+    def _votes(self, chunk: list[bytes], places: list[_Place]) -> tuple[list[Vote], list[int], set[int]]:
+        """Return votes, their positions in the chunk, and the positions of records without a time."""
         untimed = {position for position, place in enumerate(places) if not place.timed}
         votes, positions, rejects = decode_votes(_timed(chunk, untimed))
         if late := {reject.position for reject in rejects if _lacks_time(reject)}:
             untimed |= late
             votes, positions, rejects = decode_votes(_timed(chunk, untimed))
+        found = dict(zip(positions, votes, strict=True))
         for reject in rejects:
-            self._leave_out(reject, chunk[reject.position], places[reject.position].row)
-        rows = {row for row, position in enumerate(positions) if position in untimed}
-        return to_columns(votes, rows, [places[position].code for position in positions])
+            raw = _timed([chunk[reject.position]], {0} if reject.position in untimed else set())[0]
+            if vote := _self_battle(reject, raw):
+                found[reject.position] = vote
+                self.self_battles += 1
+            else:
+                self._leave_out(reject, chunk[reject.position], places[reject.position].row)
+        return [found[position] for position in sorted(found)], sorted(found), untimed
 
     def _leave_out(self, reject: Reject, raw: bytes, row: int) -> None:
         reason, detail = reject.reason, reject.detail
@@ -118,11 +135,18 @@ class VoteReader:
             reason, detail = REGISTRY_EVENT, "expected a vote, got a registry event, which `publish` and `work` read"
         if reason == "bad_time":
             detail += "; --columns cast_at= (or voter_since=) reads the votes without this field"
-        if reason == SELF_BATTLE:
-            detail = ""
-        elif not self.left_out.skip_bad:
+        if not self.left_out.skip_bad:
             raise BadRecord(self.file.containers[0].name, row, reason, detail)
         self.left_out.add(reason, row, detail)
+
+
+def _self_battle(reject: Reject, raw: bytes) -> Vote | None:
+    """Return the vote of a record whose only fault is that it is a model against itself."""
+    if reject.reason != SELF_BATTLE:
+        return None
+    vote = msgspec.json.decode(encode_event(_known_fields(raw)), type=Vote)
+    times = [to_microseconds(time) for time in (vote.cast_at, vote.voter_since) if time is not None]
+    return vote if all(FIRST_TIME <= time < END_TIME for time in times) else None
 
 
 def _unread(part: BattlePart) -> tuple[str, ...]:
@@ -142,5 +166,10 @@ def _timed(chunk: list[bytes], untimed: set[int]) -> list[bytes]:
 
 
 def _with_time(raw: bytes) -> bytes:
-    event: dict[str, Any] = msgspec.json.decode(raw)
-    return encode_event({**event, "cast_at": PLACEHOLDER_TIME})
+    return encode_event({**_known_fields(raw), "cast_at": PLACEHOLDER_TIME})
+
+
+def _known_fields(raw: bytes) -> dict[str, Any]:
+    """Return the fields of a vote in an event that the decoder accepts apart from a missing time or its models."""
+    event = decoded(raw)
+    return {key: value for key, value in event.items() if key in VOTE_FIELDS}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.command import called
@@ -44,15 +45,38 @@ def test_the_document_says_what_was_read_left_out_and_written(tmp_path: Path) ->
     done = convert(tmp_path / "bad.csv", tmp_path / "votes.jsonl", "--skip-bad", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 0
-    assert (found["votes"], found["format"], found["to"]) == (2, "table", "vote")
+    assert (found["votes"], found["format"], found["to"]) == (3, "table", "vote")
+    assert found["self_battles"] == 1
     assert found["unread_columns"] == ["note"]
-    assert found["left_out"] == {
-        "unknown_outcome": {"records": 1, "first": 1}, "self_battle": {"records": 1, "first": 3}
-    }  # fmt: skip
-    assert len((tmp_path / "votes.jsonl").read_text().splitlines()) == 2
+    assert found["left_out"] == {"unknown_outcome": {"records": 1, "first": 1}}
+    assert len((tmp_path / "votes.jsonl").read_text().splitlines()) == 3
     spoken = convert(tmp_path / "bad.csv", tmp_path / "votes.csv", "--skip-bad").stderr
     assert "columns that were not read: note" in spoken
     assert "1 record was left out: unknown_outcome" in spoken
+    assert "1 of these are battles of a model against itself" in spoken
+
+
+def test_what_conversations_tell_is_kept_though_they_are_not(tmp_path: Path) -> None:
+    said = [
+        [{"role": "user", "content": "hi"}, {"role": "assistant", "content": text}] for text in ("I am GPT-4.", "Hi")
+    ]
+    battles = [
+        {
+            "model_a": "gpt-4",
+            "model_b": "bee",
+            "winner": winner,
+            "conversation_a": said[n % 2],
+            "conversation_b": said[1],
+        }
+        for n, winner in enumerate(["model_a", "model_b", "model_a", "tie", "model_b", "model_a"])
+    ]
+    (tmp_path / "battles.json").write_text(json.dumps(battles))
+    assert convert(tmp_path / "battles.json", tmp_path / "votes.parquet").returncode == 0
+    assert pq.read_table(tmp_path / "votes.parquet")["identity_leak"].to_pylist() == [True, False] * 3
+    assert rows_of(tmp_path / "votes.parquet") == rows_of(tmp_path / "battles.json")
+    unread = convert(tmp_path / "battles.json", tmp_path / "unread.jsonl", "--no-text-checks")
+    assert unread.returncode == 0
+    assert "identity_leak" not in (tmp_path / "unread.jsonl").read_text()
 
 
 def test_an_error_leaves_no_file_and_an_old_file_as_it_was(tmp_path: Path) -> None:

@@ -190,14 +190,33 @@ def test_a_cell_that_begins_like_a_formula_is_quoted_and_not_changed(tmp_path: P
 def test_what_is_no_vote_is_named_or_left_out_and_counted(tmp_path: Path) -> None:
     bad = {**EVENT, "winner": "nobody"}
     registry = {"schema": 1, "event_id": "e", "at": EVENT["cast_at"], "type": "model.released", "model": "a"}
-    source = events_file(tmp_path, [EVENT, bad, {**EVENT, "model_b": "a"}, registry, {**EVENT, "vote_id": "w"}])
+    source = events_file(
+        tmp_path,
+        [EVENT, bad, {**EVENT, "model_b": "a", "vote_id": "of one model"}, registry, {**EVENT, "vote_id": "w"}],
+    )
     with pytest.raises(BadRecord, match=r"events\.jsonl, record 1: unknown_outcome: expected one of"):
         convert(source, tmp_path / "votes.csv")
     left_out = LeftOut(skip_bad=True)
     convert(source, tmp_path / "votes.csv", left_out=left_out)
-    assert left_out.counts == {"unknown_outcome": 1, "self_battle": 1, REGISTRY_EVENT: 1}
-    assert [left_out.first[reason][0] for reason in left_out.counts] == [1, 2, 3]
-    assert [vote.vote_id for vote in votes_of(tmp_path / "votes.csv")] == ["v", "w"]
+    assert left_out.counts == {"unknown_outcome": 1, REGISTRY_EVENT: 1}
+    assert [left_out.first[reason][0] for reason in left_out.counts] == [1, 3]
+    ids = [json.loads(raw)["vote_id"] for raw in read_records(tmp_path / "votes.csv")]
+    assert ids == ["v", "of one model", "w"]
+
+
+def test_a_battle_of_a_model_against_itself_stays_what_it_is(tmp_path: Path) -> None:
+    untimed = {"schema": 1, "vote_id": "u", "model_a": "a", "model_b": "a", "winner": "tie", "anonymous": False}
+    events = [EVENT, {**untimed, "comment": "half a pair \ud83d"}, {**EVENT, "model_b": "a", "vote_id": "w"}]
+    source = events_file(tmp_path, events)
+    for suffix in (".jsonl", ".csv", ".parquet"):
+        reader = convert(source, tmp_path / f"votes{suffix}")
+        assert reader.self_battles == 2
+        assert convert(tmp_path / f"votes{suffix}", tmp_path / "back.jsonl").self_battles == 2
+        _, _, rejects = decode_votes(list(read_records(tmp_path / f"votes{suffix}")))
+        assert [reject.reason for reject in rejects] == ["missing_field", "self_battle"]
+        left_out = LeftOut()
+        assert len(read_battles(open_battles(tmp_path / f"votes{suffix}"), left_out=left_out)) == 1
+        assert left_out.counts == {"self_battle": 2}
 
 
 def test_a_time_that_is_none_is_an_error_that_says_how_to_leave_it_out(tmp_path: Path) -> None:
