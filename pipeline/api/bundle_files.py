@@ -1,4 +1,4 @@
-"""Writes bundles to temporary files and caches the last few."""
+"""Writes bundles to temporary files, and keeps the files of the last few bundles as a cache."""
 
 import os
 import tempfile

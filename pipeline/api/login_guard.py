@@ -1,4 +1,4 @@
-"""Counts invalid tokens by client, and refuses clients that guess tokens."""
+"""Counts the invalid tokens of each client, and refuses clients that have sent too many."""
 
 from fastapi import Request
 

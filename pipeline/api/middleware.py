@@ -1,4 +1,4 @@
-"""ASGI middleware: a limit for request bodies, and the headers of every response."""
+"""ASGI middleware that limits the size of request bodies and adds headers to every response."""
 
 from collections.abc import Callable
 

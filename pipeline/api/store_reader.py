@@ -24,7 +24,7 @@ _CACHED_SIZES = 10_000
 
 @dataclass
 class StoreReader:
-    """Reads an open store. All routes and threads share one reader."""
+    """Reads an open store for routes and pages. All routes and threads share one reader."""
 
     store: Store
     _data_until: LRUCache[int, int | None] = field(default_factory=lambda: LRUCache(_CACHED_SIZES))

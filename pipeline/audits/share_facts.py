@@ -1,4 +1,4 @@
-"""Facts about a provider's share of the votes, compared with the declared sampling policy (`sampling`)."""
+"""Computes facts about a provider's share of the votes, compared with the share that the sampling policy declares."""
 
 from math import sqrt
 

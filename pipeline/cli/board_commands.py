@@ -110,7 +110,7 @@ def leaderboard(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a published board; default: the newest."""
+    """Show a published board, by default the newest."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         found = snapshots.find(connection, snapshot, _parse_time(at))
         summary = _require_board(found, view, board)

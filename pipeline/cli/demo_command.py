@@ -53,7 +53,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Port for --serve.")] = 8000,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole pipeline: real pair counts, simulated attackers, alerts, the board with and without them."""
+    """Run the whole pipeline on real pair counts with simulated attackers; show alerts and both boards."""
     path = store or Path(tempfile.mkdtemp(prefix="integrity-demo-")) / "demo.db"
     if path.exists():
         raise Usage(f"expected a new file for the store, got one that exists: {path}")

@@ -1,4 +1,4 @@
-"""history: what changed between the published snapshots of another board."""
+"""The command history: finds what changed between the published snapshots of other boards."""
 
 import csv
 from collections.abc import Mapping, Sequence

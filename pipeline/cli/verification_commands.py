@@ -33,7 +33,7 @@ def verify(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a bundle offline, or recompute everything that a store has published; exit 4 if anything differs."""
+    """Check a bundle offline, or recompute everything that a store has published. Exit 4 if anything differs."""
     if bundle is None:
         if key or checkpoint:
             raise Usage("--key and --checkpoint check a bundle, and none was given: integrity verify BUNDLE --key KEY")

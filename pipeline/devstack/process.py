@@ -179,7 +179,7 @@ class LocalServer(ABC):
         self.start()
 
     def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines of the server's output."""
+        """Return the last `lines` lines of the server's output, as one text."""
         if not self.log.exists():
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

@@ -42,7 +42,7 @@ class SessionLeader:
 
     @classmethod
     def from_pid(cls, pid: int) -> SessionLeader:
-        """Return the leader for a running process."""
+        """Return the session leader that is the running process with this id."""
         return cls(pid, _boot(), _start_time(psutil.Process(pid)))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Running sums within groups of a sorted array, without a loop over the groups."""
+"""Computes running sums within groups of a sorted array, without a loop over the groups."""
 
 from typing import Any
 

@@ -62,7 +62,7 @@ _BAND_ENDS = np.array([30, 90, 140])
 UNIFORM_BAND = 0.015
 """The band η for the alternative "clicks at random", in logits. The band must be small: with the band TASTE random
 clicks would never be found. Of 3,000 honest voters, 1.0% raise an alert at α = 1% with this band and 1.3% without a
-band. Random clicks are found after 79 votes with it and after 70 votes without."""
+band. Random clicks are found after 79 votes with the band and after 70 votes without it."""
 
 EXPECTED_UNIT = 2.0**-10
 """The unit of the expected wins that are summed over a window. Each is rounded up to this unit, so evidence becomes
@@ -97,7 +97,7 @@ class Reference:
     tie_prior: tuple[float, float]
 
     def index_of(self, numbers: Int64) -> Int64:
-        """Return the position of each model number in `theta`, −1 if the snapshot lacks the model."""
+        """Return the position in `theta` of each model, given its number in the store; −1 if the snapshot lacks it."""
         known = (numbers >= 0) & (numbers < len(self._positions))
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
 

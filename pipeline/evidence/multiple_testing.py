@@ -67,7 +67,7 @@ class ELond:
 
     @property
     def level(self) -> float:
-        """Return α_t, the level of the next hypothesis."""
+        """Return α_t, the level at which the next hypothesis will be tested."""
         return self.alpha * lond_weight(self.submitted + 1) * (self.rejected + 1)
 
     def submit_family(self, e_values: Float64) -> tuple[ELond, Bool]:

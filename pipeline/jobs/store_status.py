@@ -1,4 +1,4 @@
-"""Reads the store once for the metrics exporter."""
+"""Reads the state of the store for the metrics exporter."""
 
 from sqlalchemy.engine import Connection
 

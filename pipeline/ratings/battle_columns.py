@@ -58,13 +58,13 @@ class BattleColumns:
 
     @property
     def has_style(self) -> Bool:
-        """bool[N], true where both answers have style counts."""
+        """bool[N], true for each vote of which both answers have style counts."""
         of_a, of_b = self.style
         return np.asarray((of_a[:, 0] >= 0) & (of_b[:, 0] >= 0))
 
     @property
     def has_voters(self) -> bool:
-        """True if any vote has a voter."""
+        """Whether at least one vote has a known voter."""
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":

@@ -30,11 +30,11 @@ _Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedColumn:
-    """A column of N codes, stored as a table of distinct codes and the position of each row's code in the table.
+    """A column of N codes in compact form: the code of row i is table[position[i]].
 
     Attributes:
-        table: int32[D], the code of each distinct value.
-        position: int32[N], the position of each row's code in `table`.
+        table: int32[D], the code of each of D distinct values.
+        position: int32[N], the position in `table` of each row's code.
     """
 
     table: Int32

@@ -43,7 +43,7 @@ class GroupLeaderboard:
         label: label of the group.
         votes: number of votes of the group.
         board: the leaderboard; None if the votes have no estimate.
-        reason: the reason if `board` is None, else empty.
+        reason: why there is no board; empty if there is one.
     """
 
     label: str

@@ -25,7 +25,7 @@ this share is a setting of its own.
 
 @dataclass(frozen=True, slots=True)
 class UnratedModel:
-    """A model without a rating, and the reason as a sentence."""
+    """A model without a rating, and a sentence that states the reason."""
 
     model: str
     reason: str
@@ -71,7 +71,7 @@ def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, 
 
 
 def rated_share(counts: PairCounts) -> float:
-    """Return the share of all votes that are between models that can be rated together.
+    """Return the share of votes in the largest strongly connected component, whose models can be rated together.
 
     Raises:
         BadCounts: there are no votes.

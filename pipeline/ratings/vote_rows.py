@@ -71,10 +71,11 @@ def required(sums: GramBlocks | None) -> GramBlocks:
 
 
 class VoteRows:
-    """N votes sorted by pair, each with F features.
+    """N votes with F features each, sorted by pair of models.
 
     Attributes:
-        low, high: int64[P], codes of the two models of each pair, low < high.
+        low: int64[P], the smaller model code of each pair.
+        high: int64[P], the larger model code of each pair.
         votes: int64[P], number of votes of each pair.
     """
 

@@ -69,7 +69,9 @@ def _density_of_max(n: int) -> Float64:
 
 
 def standard_error(votes: float, tie_share: float = 0.0) -> float:
-    """Return the standard error in points of a rating near 50% wins: 173.7 · 2 √(1 − tie share) / √votes.
+    """Return the standard error, in points, of a model's rating if the model wins about half of its votes.
+
+    The standard error is 173.7 · 2 √(1 − tie share) / √votes, with 173.7 = 400/ln 10.
 
     >>> round(expected_max(50) * standard_error(3000, .345), 1)
     11.5
@@ -119,21 +121,28 @@ def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
 
 
 def debias_known_n(score: float, n: int, se: float, tau: float = 0.0) -> float:
-    """Return the released model's score minus the winner's curse of N tests.
+    """Return the released model's score minus the winner's curse of N tests, in points.
+
+    Args:
+        score: score of the released model, in points.
+        n: number of variants tested.
+        se: standard error of one score, in points.
+        tau: standard deviation of the variants' true qualities, in points.
 
     Raises:
-        BadCounts: as in `selection_gain`.
+        BadCounts: N is below 1, or a standard deviation is negative or infinite.
     """
     return score - selection_gain(n, se, tau).curse
 
 
 def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
-    """Return the standard error of `debias_known_n`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), where s is `se`.
+    """Return the standard error of the score that `debias_known_n` returns, in points.
 
-    At N = 1 the result is s. A maximum of many normals varies less: at N = 27 and τ = 0 the result is s / 2.
+    The standard error is √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), where s is `se` and Var[max of N] is the variance
+    of the maximum of N standard normals. For N = 1 the result is s; for N = 27 and τ = 0 it is s / 2.
 
     Raises:
-        BadCounts: as in `selection_gain`.
+        BadCounts: N is below 1, or a standard deviation is negative or infinite.
     """
     _require_spread("se", se)
     _require_spread("tau", tau)

@@ -98,7 +98,7 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Return whether a setting's value contains a key or a password."""
+    """Return whether this value of a setting contains a key or a password."""
     return bool(value) and shown(name, value) != value
 
 

@@ -250,11 +250,11 @@ class Settings(BaseSettings):
 
     @property
     def trusted_networks(self) -> tuple[str, ...]:
-        """The addresses and networks of the trusted proxies."""
+        """The addresses and networks of the trusted proxies, as text."""
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def shaping(self) -> dict[str, Any]:
-        """Return the settings that can change a rating or an alert."""
+        """Return name → value of the settings that can change a rating or an alert."""
         return {name: getattr(self, name) for name in SHAPING}
 
     def digest(self) -> str:

@@ -47,7 +47,7 @@ class AlertDetailDocument(AlertDocument):
 
 
 class ExclusionDocument(Document):
-    """An entry of the list of exclusions: it excludes votes from the defended view, or restores them."""
+    """An entry of the list of exclusions, which excludes votes from the defended view or restores excluded votes."""
 
     number: int
     action: Literal["exclude", "restore"]

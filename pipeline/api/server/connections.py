@@ -17,7 +17,7 @@ class ServedConnection(Protocol):
         """Close the connection at once, since another connection takes its place in the table."""
 
     def sweep(self, now: float) -> None:
-        """Close the connection if its client has been too slow."""
+        """Close the connection if its client has sent or read too slowly; `now` is the time in seconds."""
 
 
 class ConnectionTable:

@@ -101,7 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Parse the received bytes, within the limits."""
+        """Parse the received bytes, and close the connection if they exceed a limit."""
         if self._refused:
             self._dropped += len(data)
             if self._dropped > _LINGER_BYTES:
@@ -184,7 +184,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def sweep(self, now: float) -> None:
-        """Close the connection if its client sends or reads too slowly."""
+        """Close the connection if its client sends or reads too slowly; `now` is the time in seconds."""
         if now >= self._deadline:
             self._time_out()
         unsent = self.transport.get_write_buffer_size()

@@ -140,7 +140,7 @@ class AuditInput:
         return first
 
     def recent_votes(self, days: int) -> dict[str, int]:
-        """Return the number of votes of each model in the last `days` days of the board."""
+        """Return model → number of its votes in the `days` days before the newest vote."""
         recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
         both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
         return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))

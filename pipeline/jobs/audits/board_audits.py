@@ -185,4 +185,4 @@ PROVIDER_AUDITS = frozenset(
         "arena_gap", "sampling_fairness",
     }
 )  # fmt: skip
-"""The audits whose findings are about a provider or a model."""
+"""The names of the audits whose findings are about a provider or a model."""

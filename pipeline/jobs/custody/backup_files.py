@@ -140,7 +140,7 @@ class BackupReader:
                 raise Refuted("digest", f"{self._source}: {name}", f"expected {_shown(one)}, got {_shown(found)}")
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file."""
+        """Return the content of a file of the backup."""
         return b"".join(self._blocks(name))
 
     @contextmanager

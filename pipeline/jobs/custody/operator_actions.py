@@ -1,4 +1,4 @@
-"""Operator actions on the ledger: retract a vote, erase a voter, rotate the signing key."""
+"""Actions of operators on the ledger: retracting a vote, erasing a voter, rotating the signing key."""
 
 from typing import Any
 

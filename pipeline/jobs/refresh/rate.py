@@ -1,4 +1,4 @@
-"""The third step of a refresh: rates the log at a size."""
+"""The third step of a refresh: rates the vote log at a size, and stores the boards as a candidate."""
 
 from collections import Counter
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""A measured figure and its target."""
+"""Defines a measured figure with its target."""
 
 from dataclasses import dataclass
 from typing import Literal

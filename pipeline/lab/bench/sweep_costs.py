@@ -104,7 +104,7 @@ class SweepCosts:
 
     @property
     def passed(self) -> bool:
-        """Whether both targets are met."""
+        """Whether the targets for time and memory are met."""
         return self.ratio <= MOST_TIMES and self.memory_mb < MOST_MB
 
 

@@ -62,7 +62,7 @@ class AuditCaseResult:
 
 
 def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
-    """Run S7: the best of N undisclosed variants."""
+    """Run S7: the best of N variants is released, and N is not disclosed."""
     rng = np.random.default_rng(seed)
     rows = [_best(rng, n, tau) for n in (3, 10, 27, 50) for tau in (0.0, 10.0, 65.0)]
     se = standard_error(3000, 0.345)
@@ -115,7 +115,7 @@ def _family(n: int) -> RegistryState:
 
 
 def identical_checkpoint_cases(seed: int) -> list[AuditCaseResult]:
-    """Run S8: two identical checkpoints."""
+    """Run S8: two identical checkpoints, about which no finding is allowed."""
     rows = []
     for first, second, se in ((1069.0, 1052.0, 13.8), (1097.0, 1059.0, 27.2)):
         findings = version_mismatch(

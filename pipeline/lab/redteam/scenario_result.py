@@ -70,7 +70,13 @@ def evaluate_scenario(scenario: AttackScenario, votes: int, seed: int) -> Scenar
 
 
 def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun:
-    """Simulate a scenario and run every detector over it."""
+    """Simulate the votes of a scenario, and run every detector over them.
+
+    Args:
+        scenario: the scenario.
+        votes: number of honest votes per month.
+        seed: seed of the simulation.
+    """
     target, rival = target_and_rival_names()
     honest = honest_spec(scenario, votes, seed)
     stream = simulate_stream(honest, scenario.plan(target, rival))

@@ -156,7 +156,7 @@ class SimulatedBoard:
         return WindowContext(self.registry.as_of(start), not changed, false_alarms)
 
     def windows(self) -> Iterator[Window]:
-        """Yield every window, in order."""
+        """Yield all windows of the board, in order of time."""
         rates = hourly_rates(np.random.default_rng([self.seed, 2]), _START, self.days, _BURSTINESS)
         rates /= _RHYTHM
         networks = {window_counter.network_hash(name): name for name in NETWORKS}

@@ -84,7 +84,7 @@ class SimulatedStream:
         return cls(models=parts[0].models, seed=parts[0].seed, **columns)
 
     def pair_counts(self) -> PairCounts:
-        """Return the votes counted by pair and outcome."""
+        """Count the votes by pair of models and outcome."""
         return PairCounts.from_codes(self.models, self.model_a, self.model_b, self.outcome)
 
     def voter_id(self, code: int) -> str:

@@ -1,8 +1,8 @@
-"""Attacks for or against one model.
+"""Attacks that vote for or against one model.
 
-Sources: target-only rigging, "Improving your model ranking on Chatbot Arena by vote rigging" (Min et al.,
-ICML 2025); recognising models by their anonymous answers, "Exploring and mitigating adversarial manipulation of
-voting-based leaderboards" (Huang et al. 2025).
+Sources: Min et al., ICML 2025, "Improving your model ranking on Chatbot Arena by vote rigging", for votes on a target
+only; Huang et al. 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards", for the
+recognition of models by their anonymous answers.
 """
 
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class TargetOnly(Attack):
 
     @property
     def target_model(self) -> str | None:
-        """The target of the attack."""
+        """The model that the attack is for or against."""
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:

@@ -61,7 +61,7 @@ class EvaluatedVotes:
     ties: Int64
 
     def take(self, rows: npt.NDArray[Any]) -> EvaluatedVotes:
-        """Return the votes at `rows` (a mask or positions)."""
+        """Return the votes at `rows`, which is a mask or positions."""
         return EvaluatedVotes(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
