@@ -7,12 +7,19 @@ Formula: in a window a cohort has n votes on a model. W of them are won, and the
 null hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean of p
 after its logit is raised by b. The likelihood ratio is L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {0.4, 0.8, 1.6, 3}
 (`pipeline.evidence.count_likelihoods.shifted_logit`). The evidence is the equally weighted mixture over δ of the
-Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses. b is the sum
-of three numbers: how far the other votes on the model are above the snapshot (learned), 2 standard errors of that, and
-a band. For new accounts the band is 0.1, and "other votes" are the votes of all other accounts. For a network the band
-is 0.5, for a prompt 1, and "other votes" are all votes on the model. So a model that really changed raises no alert,
-since the change shows in all cohorts. Evidence about a network or a prompt starts in its first window with two votes on
-the model. The 1,000 keys with the most evidence are kept.
+Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses.
+
+b is the sum of three numbers: how far the comparison votes on the model are above the snapshot (learned from earlier
+windows), two standard errors of this distance, and a band:
+
+    cohort         comparison votes                    band
+    new accounts   votes of all other accounts         0.1
+    a network      all votes                           0.5
+    a prompt       all votes                           1
+
+So a model that really changed raises no alert, since the change shows in the comparison votes too. Evidence about a
+network or a prompt starts in its first window with two votes on the model. The 1,000 keys with the most evidence are
+kept.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").

@@ -1,13 +1,16 @@
 """`silent_deprecation`: detects that a model no longer appears although the policy declares that it is sampled.
 
 Formula: by the policy in force a battle includes the model with probability π. The likelihood ratio of a window with n
-battles is L = (1 − π)^−n if the model does not appear, and L = 0 if it appears. Two kinds of silence are tested. A
-silence that begins in any window is tested by the Shiryaev-Roberts e-detector M ← (M + 1) L. A silence that begins with
-the policy is tested by E ← E L, from the first whole window of the policy on. E stays 0 after the model appears once.
+battles is L = (1 − π)^−n if the model does not appear, and L = 0 if it appears. Two kinds of silence are tested:
+
+    a silence that begins in any window        Shiryaev-Roberts e-detector: M ← (M + 1) L
+    a silence that begins with the policy      E ← E L, from the first whole window of the policy on; E stays 0 after
+                                               the model has appeared once
+
 The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
 never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.
 The detector also reports a fact by the published definition, without an e-value: a model has at most 10 votes in 52
-days and is registered and neither deprecated nor retracted.
+days, and is registered and neither deprecated nor retracted.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". E is a likelihood ratio with a start that is known before the votes,
 so Ville's inequality applies. The definition comes from Singh et al. 2025, "The Leaderboard Illusion", section 5: 205

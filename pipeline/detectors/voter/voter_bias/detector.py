@@ -2,28 +2,36 @@
 
 Formula: the evidence is the mixture E = Σ_k w_k Π_t LR_k,t over alternatives k with weights w_k. LR_k,t is the
 likelihood ratio of vote t under alternative k against the least favourable honest voter in the band
-(`pipeline.evidence.honest_reference`). The alternatives about single models have 60% of the weight. A model gets a rank
-when it has four of the voter's votes, and the model of rank r has the share 1/(r(r+1)) of these 60%. Low ranks weigh
-most, since an attacker's target is among the first models that get a rank. The share of a model is divided over
-"promotes" (⅔), "demotes" (⅓) and three sizes δ. The other 40% is on always left, always right and against the rating.
-The weights sum to at most 1 and depend on which battles the voter voted on, but not on the outcomes. So E is an
-e-process: P(E ever reaches 1/α) ≤ α (Ville 1939) for every voter in the band who does not choose battles by earlier
-outcomes.
+(`pipeline.evidence.honest_reference`). The alternatives and their weights are:
 
-A battle with a model gives two ratios about this model. One is for whether the battle was a tie, compared with the
-share of ties in the voter's other votes. The other, for a decided battle, is for who won. A voter is in the band if two
-conditions hold for every model m. First, the logit of a win of m in decided battles differs from the board's by at most
-η plus two standard errors of the pair. Second, the voter's probability of a tie with m is at least the voter's
-probability of a tie with other models. (How this probability varies between voters is described by a beta distribution,
-which is estimated.) η is 0.25 for the first 30 votes on the voter's first ranked model, 0.3 up to the 90th, and larger
-after that and for every other model. For "one side" η is 0.5, and for "against the rating" 0.71. A voter whose tastes
-have standard deviation 0.5 is sometimes outside the band.
+    promotes a model, demotes a model               60% together
+    always left, always right, against the rating   40% together
+
+The 60% are divided over the models that have a rank. A model gets the next rank when it has four of the voter's votes.
+The model of rank r has the share 1/(r(r+1)), of which ⅔ is for "promotes" and ⅓ for "demotes", each with three sizes δ.
+Low ranks weigh most, since an attacker's target is among the first models that get a rank. The weights sum to at most
+1. They depend on which battles the voter voted on, but not on the outcomes. So E is an e-process: P(E ever reaches 1/α)
+≤ α (Ville 1939) for every voter in the band who does not choose battles by earlier outcomes.
+
+A battle gives two ratios for an alternative about one of its models. The first is for whether the battle was a tie,
+compared with the share of ties in the voter's other votes. The second, in a decided battle, is for who won.
+
+A voter is in the band if two conditions hold for every model m. First, the logit of a win of m in decided battles
+differs from the board's by at most η plus two standard errors of the pair. Second, the voter ties on m at least as
+often as on other models. η is 0.25 for the first 30 votes on the voter's first ranked model and 0.3 up to the 90th; for
+later votes and for other models it is larger. For "always left" and "always right" η is 0.5, and for "against the
+rating" 0.71. A voter whose tastes have standard deviation 0.5 is sometimes outside the band.
 
 False alarms of honest voters outside the band, measured at α = 1% with tastes of standard deviation 0.5 for each model
-(`integrity bench evidence`): none among 1,000 voters with 400 votes on 100 models. If ties are rarer between unequal
-models and on some of the models: 0.7% of 300 voters with 1,500 votes on 30 models, 0.3% of 1,000 with 600 on ten, 0.2%
-of 1,000 with 400 on four, 0.8% of 1,000 with 400 on two. 0.4% of 1,000 voters who saw a new model in every fifth battle
-and whose readiness to tie has standard deviation 1.
+(`integrity bench evidence`):
+
+    ties equally likely on all models     none of 1,000 voters with 400 votes on 100 models
+    ties that differ between models       0.7% of 300 voters with 1,500 votes on 30 models
+                                          0.3% of 1,000 voters with 600 votes on 10 models
+                                          0.2% of 1,000 voters with 400 votes on 4 models
+                                          0.8% of 1,000 voters with 400 votes on 2 models
+    a new model in every fifth battle,    0.4% of 1,000 voters
+    readiness to tie of sd 1
 
 Random clicking has an alert of its own (direction `random`), from the decisive votes and the share of ties. Its error
 rate is measured, not proved, so this alert is never more than a warning. Measured: 1.0% of 3,000 honest voters with 400
