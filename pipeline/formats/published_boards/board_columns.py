@@ -1,6 +1,7 @@
 """Reads pieces of a published table as columns: the cells of `board_cells`, each distinct one read once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,12 +115,30 @@ def _numbers(cells: Cells, field: str, read: Callable[[Any], float]) -> tuple[Fl
     numeric = isinstance(cells, pa.Array) and (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type))
     if numeric and field != "snapshot":
         return _arrow_numbers(cells, field)
+    plain = None if numeric or field == "snapshot" else _plain_numbers(cells)
+    if plain is not None:
+        return _checked(plain, field)
     values, positions, bad = _distinct(cells, read, np.nan)
     return np.array(values, dtype=np.float64)[positions], bad
 
 
+def _plain_numbers(cells: Cells) -> Float64 | None:
+    """Return a list of numbers, or of texts that are all numbers, as float64[n]; None for any other column."""
+    if isinstance(cells, pa.Array) or not set(map(type, cells)) <= {str, int, float}:
+        return None
+    try:
+        found = np.array(cells, dtype=np.float64)
+    except (ValueError, OverflowError):
+        return None
+    return found if np.isfinite(found).all() else None
+
+
 def _arrow_numbers(cells: pa.Array, field: str) -> tuple[Float64, Bool]:
-    found = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return _checked(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), field)
+
+
+def _checked(found: Float64, field: str) -> tuple[Float64, Bool]:
+    """Return numbers, NaN where missing, and bool[n] of those that the field may not have."""
     missing = np.isnan(found)
     with np.errstate(invalid="ignore"):
         bad = ~missing & ~(np.abs(found) <= board_cells.LARGEST)
@@ -145,6 +164,9 @@ def _distinct(cells: Cells, read: Callable[[Any], Any], empty: Any) -> tuple[lis
 
 def _keys(cells: Any) -> tuple[list[Any], npt.NDArray[np.int64]]:
     """Return the distinct cells and int64[n] positions among them; the position after the last is a null."""
+    if not isinstance(cells, pa.Array) and set(map(type, cells)) == {str}:
+        with suppress(UnicodeEncodeError):  # half a surrogate pair
+            cells = pa.array(cells, pa.string())
     if isinstance(cells, pa.Array) and not pa.types.is_nested(cells.type):
         if pa.types.is_timestamp(cells.type):
             cells = cells.cast(pa.timestamp("us", cells.type.tz), safe=False)
