@@ -35,7 +35,7 @@ from pipeline.store.boards import board_listing, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.method_rules import RULE_BITS
-from pipeline.vocabulary.time import parse_iso8601
+from pipeline.vocabulary.time import format_rfc3339, parse_iso8601
 
 _PREFIX = Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or the beginning of it.")
 _AT = Query(max_length=40, description="The board in force at this time (ISO 8601).")
@@ -97,8 +97,10 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
     ) -> Response:
         """A board in one view, best model first; `board` names a board by category or language."""
         with reader.connect() as connection:
-            rows = reader.rows(connection, reader.snapshot(connection, snapshot), view, board)
-        page = {"snapshot": snapshot, "view": view, "board": board, **_page(rows, cursor, limit)}
+            found = reader.snapshot(connection, snapshot)
+            rows = reader.rows(connection, found, view, board)
+        stated = {"published_at": format_rfc3339(found.published_at), "view": view, "board": board}
+        page = {"snapshot": snapshot, **stated, **_page(rows, cursor, limit)}
         name = f"leaderboard-{_file_name(board) if board else view}-{snapshot[:12]}"
         return table_response(request, table_format, page, name, IMMUTABLE)
 

@@ -68,6 +68,7 @@ class BoardDocument(Document):
     """A page of the board of one view, best model first."""
 
     snapshot: str
+    published_at: str
     view: View
     board: str | None = Field(description="The board by category or language; null for a view.")
     rows: list[BoardRowDocument]

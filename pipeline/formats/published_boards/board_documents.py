@@ -52,6 +52,8 @@ def document_rows(document: object) -> Rows | None:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     shared = {key: value for key, value in document.items() if isinstance(value, _PLAIN) and key != "next"}
+    if "board" in shared:
+        shared.pop("view", None)  # a board by category or language is of the defended view
     if "published_at" in shared or all("published_at" in row for row in rows):
         shared.pop("snapshot", None)  # the id of the snapshot, not its day
         rows = [{key: value for key, value in row.items() if key != "snapshot"} for row in rows]
@@ -106,7 +108,8 @@ def _limited(path: Path, size: int, read: Any) -> bytes:
 
 
 def _manifest_rows(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for view, published in manifest["views"].items():
+    boards = manifest.get("boards")  # by category and language, such as category/math
+    for view, published in {**manifest["views"], **(boards if isinstance(boards, dict) else {})}.items():
         rows = published.get("rows") if isinstance(published, dict) else None
         for row in rows if isinstance(rows, list) else []:
             if isinstance(row, dict):

@@ -213,6 +213,12 @@ def test_boards_as_json_are_joined_by_their_view_whatever_their_file_is_called(t
     assert found.files[0].unread == ("rank_best", "rank_worst")
 
 
+def test_a_board_by_category_has_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "math.json").write_text(json.dumps({**exported("2026-03-02"), "board": "category/math"}))
+    (tmp_path / "all.json").write_text(json.dumps({**exported("2026-03-02"), "board": None}))
+    assert list(read(tmp_path)) == ["category/math", "defended"]
+
+
 def test_a_board_without_a_time_takes_the_day_in_its_name(tmp_path: Path) -> None:
     document = {key: value for key, value in exported("2026-03-02").items() if key not in ("published_at", "snapshot")}
     path = tmp_path / "board.json"
@@ -241,7 +247,10 @@ def test_the_history_of_a_model_is_read(tmp_path: Path) -> None:
 def manifest(day: str) -> bytes:
     rows = exported(day)["rows"]
     views = {view: {"votes": 300, "rows": rows, "unrated": []} for view in ("raw", "defended")}
-    return json.dumps({"schema": 1, "board": "arena", "at": f"{day}T10:00:00Z", "views": views}).encode()
+    boards = {"category/math": {"votes": 30, "rows": rows, "unrated": []}}
+    return json.dumps(
+        {"schema": 1, "board": "arena", "at": f"{day}T10:00:00Z", "views": views, "boards": boards}
+    ).encode()
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "folder of both"])
@@ -260,9 +269,9 @@ def test_a_bundle_gives_its_boards_and_those_of_the_manifest_before(tmp_path: Pa
                 out.writestr(name, data)
     given = {"folder": tmp_path / "bundle", "zip": tmp_path / "bundle.zip"}.get(kind, tmp_path)
     found = read_published_history([given])
-    assert list(found.boards) == ["arena/defended", "arena/raw"]
+    assert list(found.boards) == ["arena/category/math", "arena/defended", "arena/raw"]
     assert [str(one.day) for one in found.boards["arena/raw"]] == ["2026-03-02", "2026-03-03"]
-    assert found.merged.repeated == (12 if kind == "folder of both" else 0)
+    assert found.merged.repeated == (18 if kind == "folder of both" else 0)
 
 
 # --- what cannot be read
