@@ -61,16 +61,18 @@ class StoreReader:
     def rows(
         self, connection: Connection, snapshot: PublishedSnapshot, view: str, board: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of a view that are listed, best model first.
+        """Return the rows of a view or board that the method lists, best model first.
 
         Args:
             connection: a connection to the store.
             snapshot: the snapshot.
             view: raw, defended or style.
-            board: "category/LABEL" or "language/LABEL" for the defended board of that label instead.
+            board: "category/LABEL" or "language/LABEL" for the board of that label, which has the view defended only;
+                None for the board of all votes.
 
         Raises:
-            Problem: 404; the snapshot has no such view or board, with the reason. 422; another view of a board.
+            Problem: status 404 with the reason, if the snapshot has no such view or board; status 422, if a view other
+                than defended is requested for the board of a label.
         """
         if board is not None:
             self._require_board(snapshot, view, board)

@@ -47,18 +47,18 @@ def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
 
 
 class RateColumn(ProgressColumn):
-    """The number of records a second of a task in a progress bar."""
+    """The column of a progress bar with the number of records per second."""
 
     def render(self, task: Task) -> Text:
-        """Return the rate; nothing before it is known."""
+        """Return the rate as text; an empty text before the rate is known."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f}/s")
 
 
 def progress_bar(quiet: bool) -> Progress:
-    """Return a progress bar on standard error, invisible if `quiet` or if standard error is not a terminal.
+    """Return a progress bar on standard error. It is hidden if `quiet`, or if standard error is not a terminal.
 
-    The bar shows the number of records, records a second, the time so far, and the time left if the task has a total.
+    The bar shows the number of records, records per second, the time so far, and, if the total is known, the time left.
     """
     return Progress(
         SpinnerColumn(),

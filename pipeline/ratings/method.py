@@ -134,9 +134,9 @@ def find_counted(flags: Mapping[str, Int8], votes: int, method: Method) -> tuple
     """Return bool[n], true for the votes that the method keeps, and rule → number of votes that it leaves out.
 
     Args:
-        flags: flag → int8[n], as in `BattleColumns`.
-        votes: n.
-        method: the rules.
+        flags: flag → int8[n]: 1 for true, 0 for false, −1 if the vote does not state the flag.
+        votes: n, the number of votes.
+        method: the method whose rules are applied.
     """
     counts = np.ones(votes, dtype=np.bool_)
     left_out: dict[str, int] = {}

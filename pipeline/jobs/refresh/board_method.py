@@ -1,4 +1,4 @@
-"""The method of a snapshot: read from the settings, stated in the body, and read from there again."""
+"""Reads the method of a snapshot from the settings or from the snapshot's body, and writes it into the body."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,28 +17,29 @@ PRIVATE = "private"
 
 
 def method_of(options: Settings) -> Method:
-    """Return the method that INTEGRITY_METHOD names.
+    """Return the method that the setting INTEGRITY_METHOD names.
 
     Raises:
-        Usage, BadInput: its file cannot be read, or is not a method.
+        Usage: the file of the method cannot be read.
+        BadInput: the file does not contain a method.
     """
     return load_method(options.method, f"{PREFIX}METHOD")
 
 
 def models_under_test(connection: Connection) -> tuple[str, ...]:
-    """Return the names of the models that the registry calls private and that are not released yet, sorted."""
+    """Return the names of the private models in the registry that are not released yet, sorted."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     hidden = {name for name, one in state.models.items() if one.visibility == PRIVATE and one.released_at is None}
     return tuple(sorted(hidden | {later for later, first in state.aliases.items() if first in hidden}))
 
 
 def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[str, ...]) -> dict[str, Any]:
-    """Return a method as the body of a snapshot states it.
+    """Convert a method to the form in which the body of a snapshot states it.
 
     Args:
         method: the method.
-        left_out: rule → votes that it leaves out.
-        hidden: models under test.
+        left_out: rule → number of votes that the rule leaves out.
+        hidden: names of the models under test, which boards do not list.
     """
     return {
         "name": method.name,
@@ -56,7 +57,7 @@ def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[s
 
 
 def stated_method(body: Mapping[str, Any]) -> Method:
-    """Return the method of a snapshot from its body; an earlier snapshot without a method counts every vote."""
+    """Read the method from the body of a snapshot. Old snapshots, which state no method, count every vote."""
     stated = body.get("method")
     if stated is None:
         return ALL_VOTES

@@ -1,4 +1,4 @@
-"""Rates the votes after each step from one snapshot to the next: settings, method, exclusions, new votes."""
+"""Rates the votes after each of the four steps between two snapshots: settings, method, exclusions, new votes."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,20 +33,21 @@ Points = dict[str, float | None]
 
 
 def changed_rules(before: PublishedSnapshot, after: PublishedSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the rules of the newer method alone, and of the older one alone."""
+    """Return the rules that only the newer snapshot's method has, and those that only the older snapshot's has."""
     old, new = (stated_method(one.body).rules for one in (before, after))
     return tuple(rule for rule in new if rule not in old), tuple(rule for rule in old if rule not in new)
 
 
 @dataclass(frozen=True, slots=True)
 class StepInputs:
-    """The votes counted after each step from one snapshot to the next.
+    """The votes that are counted after each step between two snapshots.
 
     Attributes:
-        before: of the older snapshot.
-        methods: rule that changed → the same votes after the method changed by this rule and by those before it.
-        exclusions: with the method and the exclusions of the newer snapshot.
-        after: of the newer snapshot.
+        before: the votes of the older snapshot.
+        methods: rule that changed → the votes of `before` after the change of this rule and of the rules listed
+            earlier.
+        exclusions: the votes of the older log, with the method and the exclusions of the newer snapshot.
+        after: the votes of the newer snapshot.
     """
 
     before: RatingInput
@@ -58,7 +59,7 @@ class StepInputs:
     def read(
         cls, connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
     ) -> "StepInputs":
-        """Read the votes of each step; for a board by category or language, `view` is its name."""
+        """Read the votes of each step. `view` is a view, or the name of a board by category or language."""
         old, new = (stated_method(one.body).rules for one in (before, after))
         # Of a board, all its votes are compared, whether they are enough for a board or not.
         base = replace(ALL_VOTES, least_board_votes=0 if "/" in view else sys.maxsize)
@@ -84,7 +85,19 @@ def attribute_points(
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, tuple[Points, Points]], str]:
-    """Return model → points of each step and of each rule, for every model on both boards; and why some are None."""
+    """Split the rating change of each model on both boards by step, and the step "method" by rule.
+
+    Args:
+        before: the older snapshot.
+        after: the newer snapshot.
+        view: a view, or the name of a board by category or language.
+        chain: the votes counted after each step.
+        old: model → its row in the older snapshot.
+        new: model → its row in the newer snapshot.
+
+    Returns:
+        Model → change by step and change by rule, in points; and why some changes are None ("" if none are).
+    """
     options = [_options(one) for one in (before, after)]
     rating = _StepRatings({model: row["rating"] for model, row in old.items()}, view, options[1])
     settings = rating.after("settings", chain.before, changed=options[0] != options[1])
@@ -141,7 +154,7 @@ def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
 
 
 def view_counts(given: RatingInput, view: str) -> PairCounts:
-    """Return the counts of a view, or of a board by category or language."""
+    """Return the pair counts of a view, or of a board by category or language with the name `view`."""
     if "/" in view:
         return given.board(view)
     if view != "style":

@@ -1,8 +1,7 @@
 """Rates the boards by category and language of a candidate.
 
-Laws: a board has at least as many votes as the method asks for, else it is left out with the reason; a board that
-cannot be rated is left out with the reason, and never blocks the views; no more than MAX_BOARDS boards, those with most
-votes.
+Laws: a board with fewer votes than the method requires, or that cannot be rated, is left out with the reason. It does
+not block the views. At most MAX_BOARDS boards are rated, namely those with the most votes.
 """
 
 from dataclasses import dataclass, field
@@ -22,12 +21,12 @@ _NAMED = 200
 
 @dataclass(slots=True)
 class LabelBoards:
-    """The boards by category and language.
+    """The boards by category and language of a candidate.
 
     Attributes:
-        summaries: name → what the body states of it (`fit_summary`).
-        rows: name → its rows.
-        left_out: name → why there is no board.
+        summaries: name of a board → the facts about its fit that the body of the snapshot states (`fit_summary`).
+        rows: name of a board → its rows.
+        left_out: name of a board that was left out → the reason.
     """
 
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -35,7 +34,7 @@ class LabelBoards:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def stated(self) -> dict[str, Any]:
-        """Return the fields of a snapshot's body; none if no vote has a label."""
+        """Return the fields about these boards for the body of a snapshot; no fields if no vote has a label."""
         if not self.summaries and not self.left_out:
             return {}
         named = dict(sorted(self.left_out.items())[:_NAMED])
@@ -43,7 +42,13 @@ class LabelBoards:
 
 
 def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> LabelBoards:
-    """Rate the boards of an input; the method says how many votes a board needs."""
+    """Rate the boards by category and language.
+
+    Args:
+        given: the votes of the refresh.
+        method: the method, which states how many votes a board needs.
+        options: the settings.
+    """
     found, least = LabelBoards(), method.least_board_votes
     for name, votes in given.small_boards.items():
         found.left_out[name] = _too_few(votes, least)
@@ -60,7 +65,7 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
 
 
 def board_counts(given: RatingInput, name: str) -> PairCounts:
-    """Return the counts of a board as it is rated: only of the models that it has votes on."""
+    """Return the pair counts from which a board is rated: without unregistered models and models without votes."""
     return given.boards[name].without_empty_models().without_models(given.waiting[name])
 
 

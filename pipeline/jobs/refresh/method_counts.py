@@ -1,6 +1,7 @@
-"""Counts of votes by the rules of a method, and by category and language.
+"""Counts votes by the rules of a method, and by category and language.
 
-Law: a count is summed over the flags of the votes; no vote is read, so a changed method costs what any refresh costs.
+Law: the counts are sums over stored counts by flags, and no single vote is read. So a refresh with a changed method
+takes no longer than any other refresh.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,30 +14,36 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.method_rules import count_by_first_rule, rule_mask
 
 LabelCounts = Mapping[Label, Int64]
-"""Label → int64[n, 6]: model_a, model_b, outcome, fate, flags, votes."""
+"""Label → int64[n, 6], one row for each combination of model_a, model_b, outcome, fate and flags, with its votes.
+
+The first two columns are numbers of models in the store, the next three are codes, and the last is the number of
+votes."""
 
 _FATE, _FLAGS, _VOTES = 3, 4, 5
 
 
 def board_name(label: Label) -> str:
-    """Return the name of the board of a label: "category/coding"."""
+    """Return the name of a label's board, such as "category/coding"."""
     return f"{label.kind}/{label.text}"
 
 
 def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -> Int64:
-    """Return the rows of votes with these fates that a rule leaves out."""
+    """Return the rows of `LabelCounts` for votes with these fates that a rule of the method leaves out."""
     rows = _of_fates(counts, ALL, fates)
     found: Int64 = rows[(rows[:, _FLAGS] & rule_mask(method.rules)) != 0]
     return found
 
 
 def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
-    """Return rule → votes, of rows from `left_out_rows`; each vote is counted under the first rule that names it."""
+    """Return rule → number of votes that it leaves out, for rows from `left_out_rows`.
+
+    A vote that several rules leave out is counted under the first of them.
+    """
     return count_by_first_rule(rows[:, _FLAGS], rows[:, _VOTES], method.rules)
 
 
 def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Collection[int]) -> Int64:
-    """Return the rows of a label's votes with these fates that no rule leaves out."""
+    """Return the rows of a label for votes with these fates that no rule of the method leaves out."""
     rows = _of_fates(counts, label, fates)
     found: Int64 = rows[(rows[:, _FLAGS] & rule_mask(method.rules)) == 0]
     return found
@@ -45,10 +52,10 @@ def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Colle
 def labels_by_size(
     counts: LabelCounts, method: Method, fates: Collection[int]
 ) -> tuple[dict[Label, Int64], dict[str, int]]:
-    """Return the rows of the categories and languages that have enough votes for a board, and the votes of the others.
+    """Split the categories and languages into those with and without enough votes for a board.
 
     Returns:
-        Label → its rows that count, and the name of a smaller board → its votes.
+        Label with enough votes → its rows that count; and name of a board with too few votes → number of its votes.
     """
     large, small = {}, {}
     for label in sorted(counts.keys() - {ALL}, key=board_name):

@@ -53,10 +53,11 @@ class RatingInput:
         left_out: leaf of each excluded vote → position of its exclusion in `exclusions`.
         waiting: view or board → unregistered model → number of its votes, which count in no view.
         unregistered: number of all votes on unregistered models.
-        by_rule: rule of the method → number of the votes that it leaves out; each vote is under its first rule.
-        boards: "category/LABEL" or "language/LABEL" → counts of the defended votes with that label, if there are enough
-            for a board; votes on unregistered models included.
-        small_boards: name of a board that has too few votes → their number.
+        by_rule: rule of the method → number of votes that it leaves out. A vote that several rules leave out is counted
+            under the first.
+        boards: "category/LABEL" or "language/LABEL" → counts of the defended votes with that label, for boards with
+            enough votes. Votes on unregistered models are included.
+        small_boards: name of a board with too few votes → number of its votes.
     """
 
     model_no: dict[str, int]
@@ -76,7 +77,7 @@ class RatingInput:
     small_boards: dict[str, int]
 
     def board(self, name: str) -> PairCounts:
-        """Return the counts of a board by category or language; without votes if it has too few."""
+        """Return the pair counts of a board by category or language; no votes if there are too few for a board."""
         found = self.boards.get(name)
         if found is None:
             return self.views["raw"].without_models(self.views["raw"].models)
@@ -211,7 +212,7 @@ def _boards(
 
 
 def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
-    """Return the votes that no rule of the method leaves out already."""
+    """Return the votes that no rule of the method leaves out."""
     mask = rule_mask(method.rules)
     return {place: row for place, row in votes.items() if not row.flags & mask} if mask else votes
 
