@@ -214,3 +214,30 @@ def test_a_wrong_word_writes_nothing(
     assert done.returncode == 2
     assert message in done.stderr
     assert not [path for path in tmp_path.iterdir() if "votes" in path.name or "others" in path.name]
+
+
+def test_what_the_method_leaves_out_is_in_the_other_file_by_rule(tmp_path: Path) -> None:
+    with using(PLAIN):  # the arena's method
+        made = Board(str(tmp_path / "store.db"), tmp_path, PLAIN)
+        asked = ({"prompt_hash": "often"} if n % 5 == 0 else {"prompt_hash": f"once {n}"} for n in range(COUNT))
+        made.read(*(rich_event(n) | prompt for n, prompt in zip(range(COUNT), asked, strict=True)))
+        with made.store() as store, store.write() as connection:
+            exclusion_list.add_entry(connection, "exclude", "vote", "vote 9", "a test", "bob", 2)
+            exclusion_list.add_entry(connection, "exclude", "vote", "vote 11", "a test", "bob", 2)
+        made.refresh()
+        snapshot = newest(made)
+        file, others = tmp_path / "votes.parquet", tmp_path / "others.parquet"
+        found = exported(made, "--out", str(file), "--left-out", str(others), "--snapshot", snapshot.snapshot_id)
+        now = exported(made, "--out", str(tmp_path / "now.parquet"))
+        by_rule = {f"rule: {rule}": votes for rule, votes in snapshot.body["method"]["left_out"].items() if votes}
+        rated = json.loads(run(made, "rate", str(file), "--json").stdout)
+        with made.store() as store, store.read() as connection:
+            rows = snapshots.read_rows(connection, snapshot.snapshot_id, "defended")
+    assert {"rule: not_anonymous", "rule: refusal", "rule: frequent_prompt"} <= set(by_rule)
+    assert found["left_out"] == by_rule | {"excluded: a test (bob)": 1}  # vote 9 showed the names
+    assert (now["votes"], now["left_out"]) == (found["votes"], found["left_out"])
+    assert found["votes"] + sum(found["left_out"].values()) == COUNT
+    assert Counter(pq.read_table(others)["left_out"].to_pylist()) == found["left_out"]
+    assert {row["model"]: row["rating"] for row in rated["rows"]} == pytest.approx(
+        {row["model"]: row["rating"] for row in rows}, abs=0.0051
+    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +19,11 @@ from sqlalchemy.engine import Connection
 from pipeline import settings as configuration
 from pipeline.errors import Usage, VerificationFailed
 from pipeline.formats.output_schemas import PREFERENCE_140K
+from pipeline.jobs.refresh.board_method import method_of, stated_method
 from pipeline.jobs.refresh.rating_input import counted_fates, find_unregistered
 from pipeline.ledger import bundle, segment
 from pipeline.open_store import existing_store, now
-from pipeline.settings.method_file import load_method
+from pipeline.ratings.method import Method
 from pipeline.store import Store
 from pipeline.store.alerting import operators_log
 from pipeline.store.boards import excluded_votes, exclusion_list, snapshots
@@ -36,10 +36,12 @@ from pipeline.store.read.vote_places import (
     UncountedKeys,
     VoteRange,
     pack_positions,
+    read_frequent,
     sealed_ranges,
     unsealed_ranges,
 )
 from pipeline.store.votes import dictionary
+from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import RULE_BITS
 
@@ -151,15 +153,17 @@ def _of_snapshot(connection: Connection, store: Store, options: ExportOptions, s
     reason = excluded["exclusion"].to_numpy().astype(np.int32)
     retracted = {row[2]: _RETRACTED for row in retractions.read_range(connection, 0, found.log_size)}
     numbers = {name: number for number, name in dictionary.model_names(connection).items()}
+    method, ranges = stated_method(body), sealed_ranges(connection, found.log_size)
     rules = CountingRules(
         by_leaf=True,
         retracted=UncountedKeys.build(retracted),
         excluded=UncountedKeys(excluded["leaf"].to_numpy(), reason, texts),
-        rules=_rule_bits(body.get("method", {}).get("rules", ())),
+        rules=_rule_bits(method),
         unregistered=_unregistered({numbers[name]: name for name in body.get("unregistered", ())}),
         fates=counted_fates(body),
+        frequent=_frequent(connection, ranges, method),
     )
-    return VoteExport(connection, options, sealed_ranges(connection, found.log_size), rules, found)
+    return VoteExport(connection, options, ranges, rules, found)
 
 
 def _of_now(connection: Connection, options: ExportOptions) -> VoteExport:
@@ -169,14 +173,21 @@ def _of_now(connection: Connection, options: ExportOptions) -> VoteExport:
     entry = excluded_votes.attribute_to_entries(connection, votes, entries)
     excluded = {_key(place): _excluded_text(entries[at]) for place, at in entry.items()}
     retracted = {_key(place): _RETRACTED for place in retractions.retracted_positions(connection, None)}
+    method = method_of(configuration.load())
+    ranges = sealed_ranges(connection, None) + unsealed_ranges(connection)
     rules = CountingRules(
         by_leaf=False,
         retracted=UncountedKeys.build(retracted),
         excluded=UncountedKeys.build(excluded),
-        rules=_rule_bits(load_method(configuration.load().method, "INTEGRITY_METHOD").rules),
+        rules=_rule_bits(method),
         unregistered=_unregistered(_waiting_models(connection)),
+        frequent=_frequent(connection, ranges, method),
     )
-    return VoteExport(connection, options, sealed_ranges(connection, None) + unsealed_ranges(connection), rules, None)
+    return VoteExport(connection, options, ranges, rules, None)
+
+
+def _frequent(connection: Connection, ranges: list[VoteRange], method: Method) -> dict[int, Int64]:
+    return read_frequent(connection, ranges) if "frequent_prompt" in method.rules else {}
 
 
 def _waiting_models(connection: Connection) -> dict[int, str]:
@@ -193,8 +204,8 @@ def _unregistered(models: dict[int, str]) -> UncountedKeys:
     return UncountedKeys.build({number: f"not registered: {name}" for number, name in models.items()})
 
 
-def _rule_bits(rules: Any) -> dict[str, int]:
-    return {rule: bit for rule, bit in RULE_BITS.items() if rule in rules}
+def _rule_bits(method: Method) -> dict[str, int]:
+    return {rule: bit for rule, bit in RULE_BITS.items() if rule in method.rules}
 
 
 def _key(place: tuple[int, int]) -> int:
