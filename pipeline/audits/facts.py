@@ -1,7 +1,7 @@
 """Computes facts about a provider: figures with their definition, source and uncertainty.
 
 The uncertainty depends on the kind of figure. A count over the whole log has no sampling error. A share has the
-interval of the probability that a model of the group is drawn: the number of the group's models in a battle is 0, 1 or
+interval of the probability that a model of the group is drawn. The number of the group's models in a battle is 0, 1 or
 2 with mean m, so its variance is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score without
 the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 

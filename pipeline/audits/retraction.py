@@ -1,7 +1,10 @@
 """The audit `score_retraction`: finds published scores that were withdrawn.
 
-All findings are facts. They are: a model was retracted after it was scored; a model was deprecated or renamed after it
-was scored, without a public notice; a vote count of the raw view fell between two snapshots of a board.
+All findings are facts:
+
+- A model was retracted after it was scored.
+- A model was deprecated or renamed after it was scored, without a public notice.
+- A vote count of the raw view fell between two snapshots of a board.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and section 5 (205 models
 silently deprecated, 47 listed as deprecated).

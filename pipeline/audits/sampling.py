@@ -9,9 +9,9 @@ exact tail. A group appears 0, 1 or 2 times in a battle, with mean m and varianc
 z = (x − nm)/√(nm(2 − m)) is conservative. Tests of single days are corrected for the number of days and subjects
 (Bonferroni).
 
-Published examples: two providers with 19.2% and 20.4% of the data, and all 83 open-weight models together with 29.7%;
-highest daily rates of 34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles where 13.6%
-were declared (Singh et al. 2025, "The Leaderboard Illusion", section 4).
+Published examples (Singh et al. 2025, "The Leaderboard Illusion", section 4): two providers had 19.2% and 20.4% of the
+data, and all 83 open-weight models together 29.7%. The highest daily rate of one provider was 34.2%, of another 3.3%. A
+model was drawn in 34% of a day's battles, where 13.6% were declared.
 
 Blind spot: the reason for a share. A provider with twenty models rightly has a larger share than a provider with two.
 Only a comparison with the declared policy takes this into account.

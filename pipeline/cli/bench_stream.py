@@ -1,8 +1,10 @@
 """The command bench stream: throughput of the worker, as ratios within one run, since a machine's speed varies twofold.
 
-The command starts its own Kafka and PostgreSQL and publishes one stream. Three comparisons are made: the worker (as
-`integrity work` runs it) with a loop that only polls and decodes the same topic; the worker from a file into SQLite
-with a plain `executemany` of the same rows; and two workers with one worker.
+The command starts its own Kafka and PostgreSQL and publishes one stream. Three comparisons are made:
+
+- The worker, as `integrity work` runs it, with a loop that only polls and decodes the same topic.
+- The worker from a file into SQLite, with a plain `executemany` of the same rows.
+- Two workers with one worker.
 """
 
 import os

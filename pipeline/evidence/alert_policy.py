@@ -2,7 +2,7 @@
 
 Let e be the e-value of one of m keys. An alert about the key opens by either of two rules. First, it opens at e ≥ m/c;
 then at most c false alarms are expected over all keys. Second, it opens if e-BH at level α selects the key: k keys open
-together if e ≥ m/(αk) for each; then the expected share of false alarms among them is at most α. An open alert is
+together if e ≥ m/(αk) for each. Then the expected share of false alarms among them is at most α. An open alert is
 emitted again when its evidence has grown by a factor of 100. An alert is cleared after its evidence was below 1 for a
 given number of steps in a row.
 

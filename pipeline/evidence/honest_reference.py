@@ -4,11 +4,11 @@ The probabilities come from a snapshot that was published before the vote, never
 vote has three outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b) and P(b) = (1 − t) σ(θ_b − θ_a). The strengths θ are
 fitted on decisive votes, t is the share of ties, and σ is the logistic function.
 
-Honest voters have different tastes. So each likelihood ratio is computed against the least favourable honest voter: the
-one who makes the ratio smallest among all voters whose logit lies within η + 2 SE(θ_a − θ_b) of the board's. The ratio
-is then an e-value for every such voter. η is 0.5 for the alternative "always one side", and √2 times 0.5 for "against
-the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η grows with
-the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
+Honest voters have different tastes. A voter counts as honest if the voter's logit is within η + 2 SE(θ_a − θ_b) of the
+board's. Each likelihood ratio is computed against the least favourable honest voter, who makes the ratio smallest. The
+ratio is then an e-value for every such voter. η is 0.5 for the alternative "always one side", and √2 times 0.5 for
+"against the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η
+grows with the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
 
 Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
 model than on others. So an alternative about one model has two ratios: one for who won, if the battle was decided, and

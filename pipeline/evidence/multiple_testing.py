@@ -7,7 +7,7 @@
              tested at level α_t = α γ_t (R + 1) and rejected if e ≥ 1/α_t (Xu & Ramdas 2024, "Online multiple testing
              with e-values", AISTATS). The weights γ_t sum to at most 1 (`lond_weight`).
 
-e-BH must be given *current* e-values; with running maxima it does not control the false discovery rate. e-LOND suits
+e-BH must be given *current* e-values. With running maxima it does not control the false discovery rate. e-LOND suits
 the daily sweep, but not keys that are tested in every window, since α_t is practically 0 after 500,000 hypotheses.
 """
 

@@ -1,8 +1,8 @@
 """Sandwich covariance clustered by voter, for votes of one voter that are not independent.
 
 The covariance is V = H⁺ B H⁺, where H is the information matrix and B = Σ over voters of s sᵀ. The score vector of a
-voter is s = Σ over the voter's votes of w (y − p)(e_a − e_b), where w is the weight of the vote, y − p its residual,
-and e_a the unit vector of model a (Liang & Zeger 1986, Biometrika 73; Cameron & Miller 2015, J. Human Resources 50).
+voter is s = Σ over the voter's votes of w (y − p)(e_a − e_b). Here w is the weight of the vote, y − p its residual, and
+e_a the unit vector of model a (Liang & Zeger 1986, Biometrika 73; Cameron & Miller 2015, J. Human Resources 50).
 Their factor G/(G − 1) for G voters is left out, since it is nearly 1 for many voters.
 
 Laws: a vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance

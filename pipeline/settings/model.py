@@ -51,8 +51,8 @@ class Settings(BaseSettings):
         auto_voter: whether to exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
         least_share: if the largest group of comparable models has a smaller share of the votes than this, an alert is
             opened. A refresh is refused if the share is below half, or below this setting if it is smaller than half.
-        method: the rules by which votes are left out of the defended view and of the boards by category and language:
-            "arena" for the shipped method, "none" to count every vote, or a TOML file. A snapshot states its method
+        method: the method of the defended view and of the boards by category and language: "arena" for the shipped
+            method, "none" to count every vote, or a TOML file. A snapshot states its method
             separately from the settings.
         hold_places: a candidate that moves a model of the top by more than this number of places is held until a
             person releases it; 0 to hold none.

@@ -20,7 +20,7 @@ Blind spot: a model that appears more rarely but still appears (`sampling_skew` 
 the silence; the fact is then reported after 52 days if the registry has no `model.deprecated`.
 
 False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
-the policy is true and changes once a month; a hundredth more with each further change. The actual rate is nearly as
+the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is nearly as
 high as this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is
 never drawn is found after about 290 battles, and a model that falls silent later after about 450. By chance, N battles
 contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with one false alarm a month is much faster

@@ -11,8 +11,8 @@ mean; `traffic_gap` uses μ̂ − 2 SE, which is valid for every larger mean.
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ in place of its bounds, false alarms were 13.9, 5.0, 2.1 and
 1.2 times too frequent after 1, 2, 4 and 8 weeks of baseline. With the bounds there were none.
 
-Blind spot: the first three days; the week after a release in the registry, in which three times as many votes are
-expected and nothing is learned; a rise or fall of less than a quarter; the cause of a rise (`vote_burst` finds it). If
+Blind spot: the first three days; a rise or fall of less than a quarter; the cause of a rise (`vote_burst` finds it). In
+the week after a release in the registry, three times as many votes are expected and nothing is learned. If
 all sources fall silent, the gap is found only when the monitor closes windows without votes.
 
 False alarms: at most the number per month that the operator tolerates (default 1), if the number of votes in an hour is

@@ -14,9 +14,10 @@ The share of a network is taken as at least 1%.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; e-BH over all keys, Wang & Ramdas 2022.
 
-Blind spot: a rise of less than a quarter; a learned share in its first day or its first 2,000 votes; a window in which
-the policy changes, and the next one; a network's burst below 1.25% of the board's votes; many small networks at once. A
-board that samples otherwise than declared raises alerts of this detector as well as of `sampling_skew`.
+Blind spot: a rise of less than a quarter; a network's burst below 1.25% of the board's votes; many small networks at
+once. A learned share is not used in its first day or its first 2,000 votes. A window in which the policy changes is
+skipped, and so is the next one. A board that samples otherwise than declared raises alerts of this detector as well as
+of `sampling_skew`.
 
 False alarms: at most the number per month that the operator tolerates (default 1), over all keys. This is proved for
 models and providers under a policy, and measured for learned shares (`integrity bench evidence`).

@@ -53,9 +53,9 @@ def erase(
         reason: why.
 
     Returns:
-        {"erased": number of votes}, and if they apply: "unsealed", the number of votes that keep their voter until they
-        are sealed; "kafka", the records that topics keep (`erasure_remains.records_in_kafka`); "old_pages", True if the
-        database file could not be rewritten.
+        {"erased": number of votes}. Further keys are present if they apply. "unsealed" is the number of votes that keep
+        their voter until they are sealed. "kafka" is the list of records that topics keep
+        (`erasure_remains.records_in_kafka`). "old_pages" is True if the database file could not be rewritten.
 
     Raises:
         Usage: there is no such vote, or the vote is not sealed yet.

@@ -30,10 +30,14 @@ def dry_run(url: str) -> dict[str, Any]:
     """Compute what a refresh would publish now.
 
     Returns:
-        A dictionary with these keys: would_publish (a boolean), why_not (the reason if not), after (sequence number of
-        the newest snapshot), log_size, votes_counted, votes_excluded, unrated, moves (rows of model, rank before, rank
-        after and places, of the defended view), held (those moves for which the candidate would be held), and gate
-        ({"success", "critical", "warnings"}).
+        A dictionary with these keys:
+
+        would_publish, why_not   whether a snapshot would be published, and the reason if not
+        after                    sequence number of the newest snapshot
+        log_size, votes_counted, votes_excluded, unrated   as in the body of a snapshot
+        moves                    model, rank before, rank after and places of each move in the defended view
+        held                     the moves for which the candidate would be held
+        gate                     {"success", "critical", "warnings"} of the quality gate
 
     Raises:
         BadCounts: the vote log would be empty.

@@ -47,8 +47,8 @@ def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floa
     """Return the probabilities of the outcomes of each vote, and the outcome.
 
     Returns:
-        float64[n, 3], the probabilities that the first model wins, that the second wins, and of a tie (NaN if the
-            snapshot lacks a model); and int64[n], the column of the actual outcome.
+        float64[n, 3] and int64[n]. The first array has the probabilities that the first model wins, that the second
+            wins, and of a tie (NaN if the snapshot lacks a model). The second has the column of the actual outcome.
     """
     a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
     known, turned = (a >= 0) & (b >= 0), votes.model_a > votes.model_b

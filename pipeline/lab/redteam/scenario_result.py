@@ -33,8 +33,9 @@ class ScenarioResult:
         excluded: share of the attackers whose votes the policy excludes.
         alerts: window detector with an alert about the model or the board → its highest severity.
         admitted: number of attack votes before the first alert about the attack; all attack votes if there is none.
-        places_lost: three distances between the model's rank and its rank without the attack: in the raw view, with the
-            policy, and if a person also excludes the votes that the alerts about the model propose.
+        places_lost: three distances between the model's rank and its rank without the attack. The first is in the raw
+            view, the second with the policy. For the third a person also excludes the votes that alerts about the model
+            propose.
         honest_excluded: number of honest votes excluded by the policy, and with the person's exclusions.
         false_voters: share of the honest voters with an alert of a proved direction, and with the alert `random`.
         elsewhere: detector → number of window alerts about other subjects or before the attack.
