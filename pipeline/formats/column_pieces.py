@@ -1,6 +1,7 @@
 """A piece of a battle file as columns: from an Arrow batch, or from decoded JSON records."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -73,7 +74,7 @@ class RowPiece:
         name = self._attributes.get(source.column)
         if name is None:
             return pa.nulls(len(self))
-        values = [getattr(row, name) for row in self._rows]
+        values = list(map(attrgetter(name), self._rows))
         return _array([_nested(value, source.keys) for value in values] if source.keys else values)
 
 

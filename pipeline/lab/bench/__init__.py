@@ -7,6 +7,8 @@
     rating_comparison         the rating engine relative to its peers, each run in its own process
     rating_tables             the tables of votes that every engine rates
     rating_tasks, peers       the project's tasks, and the peers' tasks
+    format_speed              speed and memory of reading battle files, relative to bare reads
+    battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench
     interval_coverage         coverage of 95% intervals, by simulation
     selection_bias            correction of the winner's curse, by simulation

@@ -1,0 +1,72 @@
+"""Reads a battle file in a process of its own, once for warming up and then a few times, and prints what that took.
+
+    python -m pipeline.lab.bench.battle_file_task READER PATH REPEATS
+
+READER is one of READERS. A bare reader does the least that any reader must do with the same bytes: `bare_parquet` reads
+the columns that a rating needs and encodes their texts as dictionaries, `bare_lines` decodes every line.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.formats.battle_file import open_battles
+from pipeline.formats.battle_tables import read_by_column
+from pipeline.formats.column_mapping import TEXTS
+from pipeline.lab.bench.peers.timed_task import peak_mb
+
+_BLOCK = 8 * 1024 * 1024
+
+
+def ours(path: Path) -> int:
+    """Read a file as a rating does; return the number of votes."""
+    found = read_by_column(open_battles(path))
+    return 0 if found is None else len(found)
+
+
+def bare_parquet(path: Path) -> int:
+    """Read the columns of a Parquet file that a rating needs, and encode their texts as dictionaries."""
+    wanted = open_battles(path).form.rating_columns(TEXTS)
+    table = pq.read_table(path, columns=[name for name in pq.read_schema(path).names if name in wanted])
+    encoded = [column.dictionary_encode() for column in table.columns if pa.types.is_string(column.type)]
+    return max(map(len, encoded), default=0)
+
+
+def bare_lines(path: Path) -> int:
+    """Decode the lines of a file with msgspec."""
+    decode = msgspec.json.Decoder().decode_lines
+    return sum(len(decode(block)) for block in _blocks(path))
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    rest = b""
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            end = block.rfind(b"\n") + 1
+            yield rest + block[:end]
+            rest = block[end:]
+
+
+READERS: dict[str, Callable[[Path], int]] = {"ours": ours, "bare_parquet": bare_parquet, "bare_lines": bare_lines}
+
+
+def main(reader: str, path: str, repeats: str) -> None:
+    """Read the file, and print votes, seconds and CPU seconds of each reading, and peak memory as JSON."""
+    run, seconds, cpu, votes = READERS[reader], [], [], 0
+    for _ in range(1 + int(repeats)):
+        started, used = time.perf_counter(), time.process_time()
+        votes = run(Path(path))
+        seconds.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
+    found = {"votes": votes, "seconds": seconds[1:], "cpu": cpu[1:], "peak_mb": peak_mb()}
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
