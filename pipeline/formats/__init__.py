@@ -8,6 +8,7 @@ Modules:
     battle_file       a file with its format, and what of it is not read
     json_pieces       the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   rows of a Parquet file, in memory that its size bounds
+    plain_texts       columns of Parquet whose texts do not repeat
     tables            CSV, TSV and Parquet as records
     cell_values       single values: text, truth, counts, labels, outcomes
     time_parsing      the times of public files → RFC 3339
@@ -25,6 +26,8 @@ Modules:
     column_values     columns of values, read as `cell_values` reads single ones
     text_codes        codes of names, groups and voters, piece by piece
     repeated_ids      votes whose id repeats
+    text_hashes       hashes of the texts of a column
+    column_buffer     a column that grows piece by piece
     column_mapping    pieces → columns of votes, as the format declares
     battle_tables     a battle file as columns, by column where every row is a plain vote
     record_estimate   estimates the number of records of a file, for a progress bar

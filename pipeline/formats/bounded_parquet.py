@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import UnknownFormat
+from pipeline.formats.plain_texts import LONG, find_plain_columns
 from pipeline.vocabulary.parquet_pages import ChunkSizes, chunk_sizes
 
 _MIB = 1024 * 1024
@@ -26,6 +27,8 @@ _FREE_ROWS, _ROWS_PER_BYTE = 1_000_000, 4
 # A column of a row group may unpack to so many bytes, and to so many times the file.
 _FREE_BYTES, _RATIO = 64 * _MIB, 100
 _MAX_PAGE = 64 * _MIB
+# Bytes of a column that are read at a time.
+_BUFFER = 1 * _MIB
 # Bytes of texts that are written out at a time.
 _PIECE = 8 * _MIB
 # Most values of a list in a row, on average.
@@ -49,7 +52,7 @@ def open_bounded(path: Path, columns: Collection[str]) -> tuple[pq.ParquetFile, 
     """Open a file after the declared sizes of these columns were checked.
 
     Returns:
-        The file, with repeated texts as dictionary codes, and how many rows to read at a time.
+        The file, with texts that repeat as dictionary codes, and how many rows to read at a time.
 
     Raises:
         UnknownFormat: no Parquet, or more rows or bytes than a file of its size has.
@@ -66,8 +69,10 @@ def open_bounded(path: Path, columns: Collection[str]) -> tuple[pq.ParquetFile, 
             chunks = list(chunk_sizes(metadata, read, lambda name: _is_of(name, columns)))
         for chunk in chunks:
             _require_bytes(path, chunk)
-        coded = [name for name in columns if name in schema.names and _is_text(schema.field(name).type)]
-        return pq.ParquetFile(path, read_dictionary=coded), _rows_at_a_time(chunks, set(coded))
+        texts = {name for name in columns if name in schema.names and _is_text(schema.field(name).type)}
+        coded = texts - find_plain_columns(path, chunks, texts)
+        file = pq.ParquetFile(path, read_dictionary=sorted(coded), buffer_size=_BUFFER)
+        return file, _rows_at_a_time(chunks, texts)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
 
@@ -80,11 +85,26 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     """
     file, rows = open_bounded(path, columns)
     try:
-        for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
+        for batch in read_batches(file, columns, rows):
             for piece in _pieces(batch):
                 yield from _to_rows(piece)
     except (pa.ArrowException, OSError) as error:
         raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
+
+
+def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file in batches of at most `rows`.
+
+    The reader is begun again after some row groups, because it keeps what it has read until it ends.
+    """
+    groups: list[int] = []
+    pending = 0
+    for group in range(file.metadata.num_row_groups):
+        groups.append(group)
+        pending += file.metadata.row_group(group).num_rows
+        if pending >= rows or group == file.metadata.num_row_groups - 1:
+            yield from file.iter_batches(rows, row_groups=groups, columns=list(columns))
+            groups, pending = [], 0
 
 
 def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -103,14 +123,10 @@ def _to_value(cell: Any) -> Any:
         return f"{getattr(cell, 'value', 'a value')} as {cell.type}"
 
 
-def has_long_texts(table: pa.Table | pa.RecordBatch, most: int) -> bool:
-    """Return whether a dictionary of the columns has a text of more than `most` bytes."""
-    return any(
-        len(chunk.dictionary) and (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > most
-        for column in table.columns
-        if pa.types.is_dictionary(column.type)
-        for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])
-    )
+def has_long_texts(batch: pa.RecordBatch) -> bool:
+    """Return whether a column, or the dictionary of one, has a text of more than LONG bytes."""
+    texts = [column.dictionary if pa.types.is_dictionary(column.type) else column for column in batch.columns]
+    return any((pc.max(pc.binary_length(column)).as_py() or 0) > LONG for column in texts if _is_text(column.type))
 
 
 def _is_of(path: str, columns: Collection[str]) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +14,7 @@ from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats.battle_format import BattleFormat, Flag, NamedWinner, OneHotOutcome, ValueSource, at
 from pipeline.formats.cell_values import outcome_word, spelled_outcome, truth_value
+from pipeline.formats.column_buffer import ColumnBuffer
 from pipeline.formats.column_pieces import Piece, Undecided
 from pipeline.formats.column_values import (
     count_column,
@@ -24,14 +24,15 @@ from pipeline.formats.column_values import (
     looked_up,
     named_label_column,
     recoded,
+    text_array,
     text_column,
     true_label_column,
 )
 from pipeline.formats.left_out import NO_OUTCOME, LeftOut
 from pipeline.formats.repeated_ids import RepeatedIds
-from pipeline.formats.text_codes import TextCodes, VoterCodes
+from pipeline.formats.text_codes import TextCodes, Texts, TextSequence, VoterCodes
 from pipeline.ratings import STYLE_FEATURES
-from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_style
+from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_group, no_style
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.voter_identity import Network
@@ -66,12 +67,11 @@ class ColumnMapper:
         self._form, self._outcomes, self._left_out = form, outcomes, left_out
         self._row = 0
         self._models, self._voters, self._ids = TextCodes(), VoterCodes(proxies), RepeatedIds()
-        self._sides: tuple[list[Int32], list[Int32]] = ([], [])
-        self._groups: dict[str, tuple[TextCodes, list[Int32]]] = {name: (TextCodes(), []) for name in GROUPS}
-        self._outcome: list[Int8] = []
-        self._flags: dict[str, list[Int8]] = {name: [] for name in form.flags}
-        self._style: dict[str, list[Int32]] = {"a": [], "b": []}
-        self._labels: list[Int64] = []
+        self._sides, self._outcome = (ColumnBuffer(np.int16), ColumnBuffer(np.int16)), ColumnBuffer(np.int8)
+        self._groups = {name: (TextCodes(), ColumnBuffer(np.int16)) for name in GROUPS if name in form.texts}
+        self._flags = {name: ColumnBuffer(np.int8) for name in form.flags}
+        self._style = {side: ColumnBuffer(np.int32, len(STYLE_FEATURES)) for side in ("a", "b")}
+        self._labels = ColumnBuffer(np.int64)
         self._bits: dict[str, int] = {}
 
     def add(self, piece: Piece) -> int:
@@ -97,7 +97,7 @@ class ColumnMapper:
             self._left_out.add_self_battles(self._row + own, {name: flag[own] for name, flag in flags.items()})
         self._row += len(piece)
         self._outcome.append(outcome[is_vote])
-        texts = {name: text_column(piece.values(form.texts.get(name, at("")))) for name in TEXTS}
+        texts = {name: text_array(piece.values(form.texts.get(name, at("")))) for name in TEXTS}
         if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
             raise Undecided  # a battle of a model against itself may have another fault
         self._add_texts([_chosen(column, is_vote) for column in names], texts, is_vote)
@@ -109,20 +109,19 @@ class ColumnMapper:
             self._labels.append(self._labels_of(piece)[is_vote])
         return int(np.count_nonzero(is_vote))
 
-    def _add_texts(
-        self, names: Sequence[pa.DictionaryArray], texts: Mapping[str, pa.DictionaryArray], rows: Bool
-    ) -> None:
+    def _add_texts(self, names: Sequence[pa.DictionaryArray], texts: Mapping[str, Texts], rows: Bool) -> None:
         """Add the texts of the votes in a piece.
 
         Raises:
             Undecided: a missing name, or an id that the decoder must check.
         """
-        for codes, column in zip(self._sides, names, strict=True):
-            codes.append(self._models.add(column))
-            if (codes[-1] < 0).any():
+        for side, column in zip(self._sides, names, strict=True):
+            models = self._models.add(column)
+            if (models < 0).any():
                 raise Undecided
+            side.append(models)
         for name, (coded, codes) in self._groups.items():
-            codes.append(coded.add(_chosen(texts[name], rows)))
+            codes.append(coded.add(_chosen(text_column(texts[name]), rows)))
         self._voters.add(_chosen(texts["voter_id"], rows))
         self._ids.add(_chosen(texts["vote_id"], rows))
 
@@ -132,27 +131,29 @@ class ColumnMapper:
         Raises:
             Undecided: a missing name, or a name that the decoder must check.
         """
-        outcome = _joined(self._outcome, np.int8).astype(np.int32)
-        models, (a, b) = self._models.sort(*(_joined(codes, np.int32) for codes in self._sides))
-        groups = {name: _sorted(coded, _joined(codes, np.int32)) for name, (coded, codes) in self._groups.items()}
+        identity = self._ids.identity()
+        voters, voter = self._voters.finish()
+        models, place = self._models.sort()
+        groups = {name: no_group(len(self._outcome)) for name in GROUPS}
+        for name, (coded, codes) in self._groups.items():
+            labels, table = coded.sort()
+            groups[name] = labels, codes.finish(table=table)
         if not _accepted([*models, *(label for labels, _ in groups.values() for label in labels)]):
             raise Undecided
-        voters, voter = self._voters.finish()
         if not _plain_texts(voters) and not _accepted(voters.to_pylist()):
             raise Undecided
-        identity = self._ids.identity()
-        labels = tuple(sorted(self._bits, key=self._bits.__getitem__))
+        categories = tuple(sorted(self._bits, key=self._bits.__getitem__))
         columns = BattleColumns(
             models=models,
-            a=a,
-            b=b,
-            outcome=outcome,
-            voters=tuple(voters.to_pylist()),
+            a=self._sides[0].finish(table=place),
+            b=self._sides[1].finish(table=place),
+            style=self._styles(len(self._outcome)),
+            outcome=self._outcome.finish(np.int32),
+            voters=TextSequence(voters),
             voter=voter.astype(np.int64),
             groups=groups,
-            style=self._styles(len(a)),
-            flags={name: _joined(parts, np.int8) for name, parts in self._flags.items()},
-            categories=(labels, _joined(self._labels, np.int64)) if labels else ((), np.zeros(0, np.int64)),
+            flags={name: values.finish() for name, values in self._flags.items()},
+            categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
         )
         return columns if identity is None else columns.without_repeats(identity)
 
@@ -175,8 +176,7 @@ class ColumnMapper:
         """Return the style counts of both answers; without any, a constant that takes no memory."""
         if not self._form.style:
             return no_style(votes), no_style(votes)
-        sides = [_joined(self._style[side], np.int32).reshape(-1, len(STYLE_FEATURES)) for side in ("a", "b")]
-        return sides[0], sides[1]
+        return self._style["a"].finish(), self._style["b"].finish()
 
     def _outcomes_of(self, piece: Piece, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
         rule = self._form.outcome
@@ -240,23 +240,14 @@ def _style(piece: Piece, features: Mapping[str, ValueSource]) -> Int32:
     return np.where(given, np.maximum(counts, 0), np.int32(-1))
 
 
-def _chosen(column: pa.DictionaryArray, rows: Bool) -> pa.DictionaryArray:
+def _chosen(column: Texts, rows: Bool) -> Texts:
     return column if rows.all() else column.filter(pa.array(rows))
 
 
-def _sorted(coded: TextCodes, codes: Int32) -> tuple[tuple[str, ...], Int32]:
-    labels, (positions,) = coded.sort(codes)
-    return labels, positions
-
-
-def _texts_of(columns: list[pa.DictionaryArray], rows: Bool) -> tuple[str, ...]:
+def _texts_of(columns: list[Texts], rows: Bool) -> tuple[str, ...]:
     """Return the texts of the columns in these rows."""
     found = (text for column in columns for text in column.filter(pa.array(rows)).unique().to_pylist())
     return tuple(text for text in found if text)
-
-
-def _joined(parts: list[Any], kind: type[np.generic]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
 
 
 def _plain(names: tuple[str, ...]) -> bool:

@@ -40,6 +40,15 @@ def looked_up(array: pa.Array, read: Callable[[Any], int]) -> Int8:
     return result
 
 
+def text_array(array: pa.Array) -> pa.StringArray | pa.DictionaryArray:
+    """Return a column of scalars as text, dictionary-encoded unless it is plain text.
+
+    Raises:
+        Undecided: values that have no plain text, such as maps.
+    """
+    return array if pa.types.is_string(array.type) else text_column(array)
+
+
 def text_column(array: pa.Array) -> pa.DictionaryArray:
     """Return a column of scalars as dictionary-encoded text.
 

@@ -11,15 +11,13 @@ import pyarrow.csv as pacsv
 
 from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_file import BattleFile, BattlePart
-from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_headers
+from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_batches, read_headers
 from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, Undecided
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import MARK, MAX_RECORD, read_elements
 
 _BLOCK = 8 * 1024 * 1024
 _ROWS = 128 * 1024
-# Bytes of a text from which on a table is read record by record: no name is as long.
-_LONG = 1_000
 
 
 def pieces(file: BattleFile, texts: Collection[str]) -> Iterator[Piece]:
@@ -50,8 +48,8 @@ def _parquet(container: Container, columns: list[str]) -> Iterator[Piece]:
         wanted = [name for name in names if name in columns]
         file, rows = open_bounded(path, wanted)
         with file:
-            for batch in file.iter_batches(_ROWS if rows == PIECE_ROWS else rows, columns=wanted):
-                if has_long_texts(batch, _LONG):
+            for batch in read_batches(file, wanted, _ROWS if rows == PIECE_ROWS else rows):
+                if has_long_texts(batch):
                     raise Undecided
                 yield ArrowPiece(batch)
 

@@ -1,23 +1,64 @@
 """Codes the texts of a column piece by piece: names of models and groups, and voters.
 
-A column of few texts is coded at once, in a dictionary that all pieces share. Voters are many: their texts stay Arrow's
-until the last piece, and only ids that may stand for nobody are looked at one by one.
+A column of few texts is coded in a dictionary that all pieces share. Voters are many: their ids stay Arrow's, and only
+those that may stand for nobody are looked at one by one.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.formats.column_buffer import ColumnBuffer
+from pipeline.formats.column_pieces import Undecided
+from pipeline.formats.text_hashes import hash_texts
 from pipeline.vocabulary.arrays import Bool, Int32
 from pipeline.vocabulary.voter_identity import PLACEHOLDERS, PREFIXES, Network, find_voter
 
-_PLACEHOLDERS = pa.array(sorted(PLACEHOLDERS))
 # An address, a list of addresses, or a whole number with decimals has one of these characters.
 _MARKS = "[.:,]"
+
+Texts: TypeAlias = pa.StringArray | pa.DictionaryArray
+"""A column of texts, as they are or dictionary-encoded."""
+
+
+class TextSequence(Sequence[str]):
+    """Texts that stay Arrow's until they are asked for: a million Python strings take ten times the memory."""
+
+    def __init__(self, texts: pa.StringArray) -> None:
+        """Take a column without nulls."""
+        self._texts = texts
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        """Return one text, or the texts of a slice."""
+        if isinstance(place, slice):
+            return tuple(self._texts.to_pylist()[place])
+        return str(self._texts[int(place)].as_py())
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the texts."""
+        return iter(self._texts.to_pylist())
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with another sequence of texts."""
+        return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        """Return a hash of the texts."""
+        return hash(tuple(self))
 
 
 class TextCodes:
@@ -37,41 +78,81 @@ class TextCodes:
         result: Int32 = np.array([*codes, -1], dtype=np.int32)[positions]
         return result
 
-    def sort(self, *columns: Int32) -> tuple[tuple[str, ...], list[Int32]]:
-        """Return the texts in order, and columns of codes as positions among them."""
+    def sort(self) -> tuple[tuple[str, ...], Int32]:
+        """Return the texts in order, and for each code its text's position among them; −1 for the code −1."""
         labels = tuple(sorted(self._codes))
         table = np.full(len(labels) + 1, -1, dtype=np.int32)
         table[[self._codes[label] for label in labels]] = np.arange(len(labels))
-        return labels, [table[column] for column in columns]
+        return labels, table
 
 
 class VoterCodes:
-    """The voters of votes, piece by piece."""
+    """The voters of votes, piece by piece.
+
+    Ids are told apart by two hashes: a table of the ids themselves would be most of the memory of a reading.
+    """
 
     def __init__(self, proxies: Sequence[Network] = ()) -> None:
         """Collect voters; `proxies` are addresses that name nobody."""
         self._proxies = proxies
-        self._parts: list[pa.DictionaryArray] = []
+        self._names: list[pa.StringArray] = []
+        self._hashes, self._code_of = np.zeros(0, np.uint64), np.zeros(0, np.int32)
+        self._second = np.zeros(0, np.uint64)
+        self._codes = ColumnBuffer(np.int32)
 
-    def add(self, column: pa.DictionaryArray) -> None:
-        """Add the voters of a piece."""
-        self._parts.append(column)
+    def add(self, column: Texts) -> None:
+        """Add the voters of a piece.
+
+        Raises:
+            Undecided: two ids with the same hash.
+        """
+        coded = column.dictionary_encode() if pa.types.is_string(column.type) else column
+        positions = row_positions(coded)
+        sizes = pc.fill_null(pc.binary_length(coded.dictionary), 0).to_numpy(zero_copy_only=False)
+        named = np.flatnonzero(_used(positions, len(sizes)) & (sizes > 0))
+        table = np.full(len(sizes) + 1, -1, dtype=np.int32)
+        table[named] = self._find(coded.dictionary.take(pa.array(named)))
+        self._codes.append(table[positions])
+
+    def _find(self, ids: pa.StringArray) -> Int32:
+        """Return the code of each id; ids that are new get the next codes."""
+        first, second = hash_texts(ids)
+        distinct, rows, inverse = np.unique(first, return_index=True, return_inverse=True)
+        place = np.searchsorted(self._hashes, distinct)
+        known = place < len(self._hashes)
+        known[known] = self._hashes[place[known]] == distinct[known]
+        new, codes = np.flatnonzero(~known), np.empty(len(distinct), dtype=np.int32)
+        codes[known] = self._code_of[place[known]]
+        codes[new] = np.arange(len(self._second), len(self._second) + len(new))
+        self._names.append(ids.take(pa.array(rows[new])))
+        self._hashes = np.insert(self._hashes, place[new], distinct[new])
+        self._code_of = np.insert(self._code_of, place[new], codes[new])
+        self._second = np.append(self._second, second[rows[new]])
+        result: Int32 = codes[inverse.ravel()]
+        if (self._second[result] != second).any():
+            raise Undecided
+        return result
 
     def finish(self) -> tuple[pa.StringArray, Int32]:
         """Return the voters in order, and int32[N] positions among them, −1 for nobody."""
-        if not self._parts:
-            return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
-        whole = pa.chunked_array(self._parts).unify_dictionaries()
-        self._parts = []
-        dictionary = whole.chunk(0).dictionary
-        positions = np.concatenate([row_positions(chunk) for chunk in whole.chunks])
-        used = _used(positions, len(dictionary))
-        voters = pc.if_else(pa.array(used), self._named(dictionary), None).dictionary_encode()
-        order = pc.sort_indices(voters.dictionary).to_numpy()
-        rank = np.full(len(order) + 1, -1, dtype=np.int32)
-        rank[order] = np.arange(len(order))
-        code_of = np.append(rank[row_positions(voters)], np.int32(-1))
-        return voters.dictionary.take(pa.array(order)), code_of[positions]
+        self._hashes, self._code_of, self._second = (
+            np.zeros(0, np.uint64),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.uint64),
+        )
+        ids = pa.concat_arrays([pa.nulls(0, pa.string()), *self._names])
+        self._names = []
+        voters = self._named(ids)
+        if voters is ids:
+            names, place = ids, np.arange(len(ids))
+        else:
+            encoded = voters.dictionary_encode()
+            names, place = encoded.dictionary, row_positions(encoded)
+        order = pc.sort_indices(names)
+        rank = np.full(len(names) + 1, -1, dtype=np.int32)
+        rank[order.to_numpy()] = np.arange(len(names))
+        table = np.append(rank[place], np.int32(-1))
+        return names.take(order), self._codes.finish(table=table)
 
     def _named(self, texts: pa.StringArray) -> pa.StringArray:
         """Return the voter behind each id, null for nobody."""
@@ -86,7 +167,7 @@ class VoterCodes:
 def _may_name_nobody(texts: pa.StringArray) -> Bool:
     """Return bool[n], false where an id is surely one voter's, in the one spelling of it."""
     bare = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(texts)), f"^(?:{PREFIXES})[_:-]", "")
-    doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.is_in(bare, _PLACEHOLDERS))
+    doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.is_in(bare, pa.array(sorted(PLACEHOLDERS))))
     doubtful = pc.or_(doubtful, pc.invert(pc.string_is_ascii(texts)))
     return np.asarray(pc.fill_null(doubtful, False).to_numpy(zero_copy_only=False))
 

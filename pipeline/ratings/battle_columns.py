@@ -1,6 +1,6 @@
 """Votes as columns of codes: the input of ratings that need more of each vote than pair counts hold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,7 +38,7 @@ class BattleColumns:
     a: Int32
     b: Int32
     outcome: Int32
-    voters: tuple[str, ...]
+    voters: Sequence[str]
     voter: Int64
     groups: Mapping[str, tuple[tuple[str, ...], Int32]]
     style: tuple[Int32, Int32]
@@ -102,8 +102,8 @@ class BattleColumns:
             b=b,
             outcome=self.outcome[rows],
             voter=self.voter[rows],
-            groups={name: (names, codes[rows]) for name, (names, codes) in self.groups.items()},
-            style=(_style_of(self.style[0], rows), _style_of(self.style[1], rows)),
+            groups={name: (names, _select(codes, rows)) for name, (names, codes) in self.groups.items()},
+            style=(_select(self.style[0], rows), _select(self.style[1], rows)),
             flags={name: values[rows] for name, values in self.flags.items()},
             categories=(labels, bits[rows] if labels else bits),
         )
@@ -125,5 +125,13 @@ def no_style(votes: int) -> Int32:
     return np.broadcast_to(np.int32(-1), (votes, len(STYLE_FEATURES)))
 
 
-def _style_of(style: Int32, rows: Bool) -> Int32:
-    return style[rows] if any(style.strides) else no_style(int(np.count_nonzero(rows)))
+def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
+    """Return no labels, and int32[votes] without a label, in the memory of one number."""
+    return (), np.broadcast_to(np.int32(-1), (votes,))
+
+
+def _select(values: Int32, rows: Bool) -> Int32:
+    """Return rows of a column; those of a constant column take no memory either."""
+    if any(values.strides):
+        return values[rows]
+    return np.broadcast_to(np.int32(-1), (int(np.count_nonzero(rows)), *values.shape[1:]))

@@ -13,6 +13,8 @@ DELTA_BYTE_ARRAY = 7
 """Parquet's number of the encoding that stores a text as the length of the prefix that it shares with the text before
 it, and the rest. A few bytes can therefore stand for many long texts."""
 
+# Parquet's numbers of the encodings PLAIN, and PLAIN_DICTIONARY and RLE_DICTIONARY.
+_PLAIN, _CODED = 0, frozenset({2, 8})
 # A header has some 30 bytes, and up to two texts of statistics.
 _HEADER_BYTES = 64 * 1024
 _MAX_NESTING = 16
@@ -55,6 +57,9 @@ class ChunkSizes:
         rows: number of rows in the row group.
         prefixed: whether any page has the encoding DELTA_BYTE_ARRAY.
         has_dictionary: whether there is a dictionary page.
+        dictionary_values: number of values in the dictionary.
+        plain: number of values that are written as they are.
+        coded: number of values that are written as codes of the dictionary.
     """
 
     column: str
@@ -64,6 +69,9 @@ class ChunkSizes:
     rows: int
     prefixed: bool
     has_dictionary: bool
+    dictionary_values: int
+    plain: int
+    coded: int
 
 
 def chunk_sizes(metadata: Any, read: ReadAt, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[ChunkSizes]:
@@ -102,6 +110,9 @@ def _chunk_sizes(chunk: Any, rows: int, read: ReadAt) -> ChunkSizes:
         rows,
         any(page.encoding == DELTA_BYTE_ARRAY for page in pages),
         any(not page.is_data and page.values for page in pages),
+        sum(page.values for page in pages if not page.is_data),
+        sum(page.values for page in pages if page.is_data and page.encoding == _PLAIN),
+        sum(page.values for page in pages if page.is_data and page.encoding in _CODED),
     )
 
 

@@ -1,0 +1,60 @@
+"""A column of numbers that grows piece by piece, in little more memory than its values take."""
+
+from mmap import mmap
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_BLOCK = 1 << 20
+_MOST_SMALL = np.iinfo(np.int16).max
+
+
+class ColumnBuffer:
+    """Collects the values of a column in blocks, each of which is freed as soon as `finish` has copied it.
+
+    Blocks are memory maps: the heap would keep the memory of what is freed between blocks that are not.
+    A block of codes has two bytes a code as long as they are small.
+    """
+
+    def __init__(self, kind: npt.DTypeLike, width: int = 0) -> None:
+        """Collect values of a numpy type; `width` numbers a row, 0 for one."""
+        self._kind = np.dtype(kind)
+        self._shape: tuple[int, ...] = (width,) if width else ()
+        self._blocks: list[npt.NDArray[Any]] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._size
+
+    def append(self, values: npt.NDArray[Any]) -> None:
+        """Add rows."""
+        if self._kind == np.int16 and values.max(initial=0) > _MOST_SMALL:
+            self._kind = np.dtype(np.int32)
+            self._blocks[-1:] = [block.astype(self._kind) for block in self._blocks[-1:]]
+        while len(values):
+            place = self._size % _BLOCK
+            if not place:
+                self._blocks.append(self._new_block())
+            taken = min(len(values), _BLOCK - place)
+            self._blocks[-1][place : place + taken] = values[:taken]
+            self._size, values = self._size + taken, values[taken:]
+
+    def _new_block(self) -> npt.NDArray[Any]:
+        values = _BLOCK * int(np.prod(self._shape, dtype=np.int64))
+        return np.frombuffer(mmap(-1, values * self._kind.itemsize), self._kind).reshape(_BLOCK, *self._shape)
+
+    def finish(self, kind: npt.DTypeLike | None = None, table: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Return all rows, and forget them.
+
+        Args:
+            kind: numpy type of the result; default: that of the values, or of `table`.
+            table: replaces each value v by `table[v]`.
+        """
+        result = np.empty((self._size, *self._shape), kind or (self._kind if table is None else table.dtype))
+        for start in range(0, self._size, _BLOCK):
+            block = self._blocks.pop(0)[: self._size - start]
+            result[start : start + len(block)] = block if table is None else table[block]
+        self._size = 0
+        return result

@@ -1,0 +1,57 @@
+"""Finds the columns of texts that are better read as they are than as dictionary codes: ids, whose texts do not repeat.
+
+A writer gives a dictionary up when it grows, and writes the other texts as they are. Reading such a column as codes
+builds a dictionary of a whole row group. Reading it as it is would write out what its dictionary repeats, so the
+longest text of each dictionary is looked at first.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.vocabulary.parquet_pages import ChunkSizes
+
+LONG = 1_000
+"""Bytes of a text from which on no column of it is read as it is: no name is as long."""
+
+# With more row groups, each is so small that its dictionary is too.
+_MOST_GROUPS = 256
+
+
+def find_plain_columns(path: Path, chunks: Sequence[ChunkSizes], columns: Collection[str]) -> frozenset[str]:
+    """Return the columns that are read as they are.
+
+    Args:
+        path: a Parquet file.
+        chunks: the sizes of its columns in each row group.
+        columns: columns of texts, none of them nested.
+    """
+    by_column = {name: [chunk for chunk in chunks if chunk.column == name] for name in columns}
+    wanted = {name for name, own in by_column.items() if own and _is_mostly_plain(own)}
+    if not wanted or max(len(by_column[name]) for name in wanted) > _MOST_GROUPS:
+        return frozenset()
+    with pq.ParquetFile(path, read_dictionary=sorted(wanted)) as file:
+        filled = [group for group in range(file.metadata.num_row_groups) if file.metadata.row_group(group).num_rows]
+        for place, group in enumerate(filled):
+            head = next(file.iter_batches(1, row_groups=[group], columns=sorted(wanted), use_threads=False))
+            wanted &= {name for name in wanted if _is_short(by_column[name][place], head.column(name))}
+            if not wanted:
+                break
+    return frozenset(wanted)
+
+
+def _is_mostly_plain(chunks: Sequence[ChunkSizes]) -> bool:
+    plain, all_values = sum(chunk.plain for chunk in chunks), sum(chunk.values for chunk in chunks)
+    return 2 * plain > all_values and all(chunk.plain + chunk.coded == chunk.values for chunk in chunks)
+
+
+def _is_short(chunk: ChunkSizes, head: pa.Array) -> bool:
+    """Return whether all texts of a chunk's dictionary are short; `head` is its first value, with the dictionary."""
+    if not chunk.has_dictionary:
+        return True
+    if not pa.types.is_dictionary(head.type) or len(head.dictionary) != chunk.dictionary_values:
+        return False
+    return bool((pc.max(pc.binary_length(head.dictionary)).as_py() or 0) <= LONG)
