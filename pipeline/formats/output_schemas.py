@@ -5,8 +5,8 @@ Each schema holds every field of a vote: a file in one of them is read again as 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -118,17 +118,20 @@ def _metadata(votes: pa.RecordBatch) -> pa.StructArray:
 
 def _tags(category: pa.Array, categories: pa.Array) -> pa.StructArray:
     """Return `category_tag`: true or false for each public label; null where a vote has no category."""
-    given = [
-        None if labels is None and one is None else {one, *(labels or ())}
-        for one, labels in zip(category.to_pylist(), categories.to_pylist(), strict=True)
-    ]
-    rows: list[dict[str, Any] | None] = [
-        None
-        if labels is None
-        else {tag: {label: label in labels for label in known} for tag, known in CATEGORY_TAGS.items()}
-        for labels in given
-    ]
-    return pa.array(rows, _TAGS)
+    known: dict[frozenset[str] | None, int] = {}
+    rows = np.fromiter(
+        (
+            known.setdefault(None if one is None and not labels else frozenset((one, *(labels or ()))), len(known))
+            for one, labels in zip(category.to_pylist(), categories.to_pylist(), strict=True)
+        ),
+        dtype=np.int32,
+        count=len(category),
+    )
+    return pa.array([None if labels is None else _tags_of(labels) for labels in known], _TAGS).take(pa.array(rows))
+
+
+def _tags_of(labels: frozenset[str]) -> dict[str, dict[str, bool]]:
+    return {tag: {label: label in labels for label in public} for tag, public in CATEGORY_TAGS.items()}
 
 
 _FLAT = _flat_columns()

@@ -154,6 +154,20 @@ def test_leaves_are_those_of_the_log_and_fields_those_of_the_votes(board: Board,
 
 
 @pytest.mark.long
+def test_a_snapshot_exports_the_same_votes_after_an_erasure(board: Board, tmp_path: Path) -> None:
+    snapshot = newest(board).snapshot_id
+    before = exported(board, "--out", str(tmp_path / "before.parquet"), "--snapshot", snapshot)
+    operator_actions.erase(board.url, voter_id="voter 3", reason="asked")
+    after = exported(board, "--out", str(tmp_path / "after.parquet"), "--snapshot", snapshot)
+    assert (before["votes"], before["left_out"]) == (after["votes"], after["left_out"])
+    rows = pq.read_table(tmp_path / "after.parquet").to_pylist()
+    erased = [row for row in rows if int(row["id"].removeprefix("vote ")) % 30 == 3]
+    assert len(erased) > 10
+    assert all(row["evaluation_session_id"] is row["session"] is row["conv_metadata"] is None for row in erased)
+    assert all(row["evaluation_session_id"] is not None for row in rows if row not in erased)
+
+
+@pytest.mark.long
 def test_nothing_of_an_export_says_who_voted(board: Board, tmp_path: Path) -> None:
     files = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     for file in files:
