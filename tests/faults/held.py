@@ -21,7 +21,8 @@ Table = dict[Any, Any]
 TABLES = {
     "votes": 'SELECT p.number, v."offset", v.voter, cast_at, appended_at, a.name, b.name, outcome, fate, prompt,'
     " voter_since, style, (SELECT text FROM term WHERE term_no = language),"
-    " (SELECT text FROM term WHERE term_no = category), (SELECT text FROM term WHERE term_no = network)"
+    " (SELECT text FROM term WHERE term_no = category), (SELECT text FROM term WHERE term_no = network),"
+    " flags, turn, session, (SELECT text FROM term WHERE term_no = categories)"
     " FROM vote v JOIN partition p USING (partition_no)"
     " JOIN model a ON a.model_no = v.model_a JOIN model b ON b.model_no = v.model_b",
     "duplicates": 'SELECT p.number, d."offset", f.number, d.first_offset, d.same_body FROM duplicate d'

@@ -172,7 +172,8 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
 TABLES = {
     "votes": 'SELECT p.number, v."offset", vote_id, voter, cast_at, appended_at, a.name, b.name, outcome, fate, prompt,'
     " voter_since, style, (SELECT text FROM term WHERE term_no = language),"
-    " (SELECT text FROM term WHERE term_no = category), (SELECT text FROM term WHERE term_no = network)"
+    " (SELECT text FROM term WHERE term_no = category), (SELECT text FROM term WHERE term_no = network),"
+    " flags, turn, session, (SELECT text FROM term WHERE term_no = categories)"
     " FROM vote v JOIN partition p USING (partition_no)"
     " JOIN model a ON a.model_no = v.model_a JOIN model b ON b.model_no = v.model_b",
     "states": "SELECT p.number, voter, state FROM voter_state JOIN partition p USING (partition_no)",

@@ -54,6 +54,7 @@ def vote(n: int, a: str, b: str, winner: str, name: str) -> dict[str, Any]:
         "schema": 1, "vote_id": f"{n} {name}"[:200], "voter_id": f"{name[:190]} {n % 4}",
         "cast_at": (START + timedelta(minutes=n)).isoformat(), "model_a": a, "model_b": b, "winner": winner,
         "language": name, "category": name, "network": name, "prompt_hash": name,
+        "categories": [name, f"{name[:190]} 2"], "session": f"{name[:190]} {n % 3}", "turn": 1 + n % 3,
     }  # fmt: skip
 
 

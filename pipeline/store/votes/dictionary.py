@@ -30,6 +30,8 @@ class NameDictionary:
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
         """Return the number of each name of a kind, int32[n]. New names get numbers."""
+        if names.count(None) == len(names):
+            return np.zeros(len(names), dtype=np.int32)
         known = self._known[kind]
         missing = set(names) - known.keys()
         if missing:
