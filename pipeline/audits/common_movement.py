@@ -4,7 +4,8 @@ Model: r'_i = r_i + shift + (scale − 1)(r_i − center) + noise, with the rati
 snapshots. The fit has three steps. First, a robust line gives residuals: its slope is the median slope over pairs of
 models that are half a board apart. Second, models with a residual above four standard deviations (estimated from the
 median absolute deviation) are set aside, at most a fifth of all. Third, a least-squares fit of the other models gives
-shift and scale, tested with Student's t. So a few models that move do not look like a common movement.
+shift and scale, tested with Student's t; a model that is set aside costs two degrees of freedom. So a few models that
+move do not look like a common movement.
 
 A shift or scale is significant if p < 1e-5, at least `LEAST_MODELS` models are in both snapshots, and the movement is
 at least 1% of the spread. The spread is the distance between the 10th and the 90th percentile of the ratings; 1% of it
@@ -20,7 +21,7 @@ from scipy.special import stdtrit
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
-LEAST_MODELS = 6
+LEAST_MODELS = 5
 LEVEL = 1e-5
 LEAST_SHIFT = 0.01
 """The least shift, and the least movement of the ends of the board by a scale, as a share of the spread."""
@@ -116,7 +117,9 @@ def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMov
     residual = moved - _line(x, moved)
     aside = _set_aside(residual, spread)
     shift, slope, sd, t_shift, t_slope = _fit(x[~aside], moved[~aside], spread)
-    critical = -float(stdtrit(int((~aside).sum()) - 2, LEVEL / 2))
+    # A model that is set aside costs two degrees of freedom: it was chosen for its distance.
+    freedom = max(1, len(old) - 2 - 2 * int(aside.sum()))
+    critical = -float(stdtrit(freedom, LEVEL / 2))
     shift_stands = abs(t_shift) > critical and abs(shift) >= LEAST_SHIFT * spread
     scale_stands = abs(t_slope) > critical and abs(slope) / 2 >= LEAST_SHIFT
     slope = slope if scale_stands else 0.0

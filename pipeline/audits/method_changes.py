@@ -18,9 +18,9 @@ Thresholds:
                        ratings. The typical residual is also four times its median over the board's other transitions,
                        of which at least five are needed
     intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, if widths are expected to follow 1/√votes
-    recount            vote counts fall for at least 80% of the models, and by at least 2% at the median
+    recount            vote counts fall for at least 80% of three or more models, and by at least 2% at the median
     single move        p < 1e-5 after Bonferroni correction for the models of the transition, and at least 3% of the
-    spread
+                       spread
 
 Blind spot: the cause of a change. A change of method that moves fewer than half of the ratings looks like single moves.
 """
@@ -46,7 +46,7 @@ from pipeline.vocabulary.arrays import Float64
 from pipeline.vocabulary.z_values import Z_95
 
 LEAST_WIDTH_FACTOR = 1.25
-LEAST_FALLEN_SHARE, LEAST_FALL = 0.8, 0.02
+LEAST_RECOUNTED, LEAST_FALLEN_SHARE, LEAST_FALL = 3, 0.8, 0.02
 LEAST_MOVE = 0.03
 """The least size of a single move, as a share of the spread of the ratings."""
 
@@ -191,7 +191,7 @@ def _count_changes(earlier: PublishedBoard, later: PublishedBoard) -> list[Metho
     before = earlier.votes[shared.before].astype(np.float64)
     after = later.votes[shared.after].astype(np.float64)
     known = (before > 0) & (after > 0)
-    if known.sum() < LEAST_MODELS:
+    if known.sum() < LEAST_RECOUNTED:
         return []
     ratio = np.log(after[known] / before[known])
     count = int(known.sum())
@@ -219,5 +219,6 @@ def _common_factor(logs: Float64) -> tuple[int, float]:
     near = logs[distance <= max(4 * sd, float(np.quantile(distance, 0.8)))]
     spread = max(float(near.std(ddof=1)), _LEAST_LOG)
     t = abs(float(near.mean())) * np.sqrt(len(near)) / spread
-    stands = t > -float(stdtrit(len(near) - 1, LEVEL / 2))
+    freedom = max(1, len(near) - 1 - 2 * (len(logs) - len(near)))  # as in `common_movement`
+    stands = t > -float(stdtrit(freedom, LEVEL / 2))
     return len(near) if stands else 0, float(np.exp(center))

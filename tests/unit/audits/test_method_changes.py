@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.audits.common_movement import common_movement
 from pipeline.audits.method_changes import MethodHistory, method_history
 from pipeline.formats.published_boards import PublishedBoard, read_published_boards
 
@@ -58,7 +59,7 @@ def test_clean_histories_have_no_change_and_no_single_move() -> None:
     compared = 0
     for i in range(200):
         boards = walk(
-            rng, int(rng.integers(6, 90)), days=13, step=float(rng.choice([0.5, 2.0, 6.0])), rounded=bool(i % 2)
+            rng, int(rng.integers(5, 90)), days=13, step=float(rng.choice([0.5, 2.0, 6.0])), rounded=bool(i % 2)
         )
         found = method_history(boards)
         compared += found.compared
@@ -172,11 +173,36 @@ def test_another_model_of_the_votes_is_a_refit() -> None:
 
 
 def test_few_models_or_equal_ratings_are_not_compared() -> None:
-    boards = walk(np.random.default_rng(8), 5)
+    boards = walk(np.random.default_rng(8), 4)
     assert changed(boards, lambda board: mapped(board, lambda values: values + 500)) == MethodHistory((), (), 0)
     equal = [replace(board, score=np.full(20, 1000.0)) for board in walk(np.random.default_rng(9), 20)]
     assert method_history(equal).compared == 0
     assert method_history(boards[:1]).compared == 0
+
+
+def test_a_small_board_shows_what_is_plain_and_nothing_else() -> None:
+    """Eight models: a move of one of them is none of all; a shift and a recount of all are seen."""
+    alone, together, fewer = (walk(np.random.default_rng(seed), 8, step=1.0) for seed in (1, 2, 3))
+    by = np.where(np.arange(8) == 2, 200.0, 0.0)
+    found = changed(alone, lambda board: mapped(board, lambda values: values + by))
+    assert (found.changes, [one.model for one in found.moves]) == ((), ["m2"])
+    found = changed(together, lambda board: mapped(board, lambda values: values + 25))
+    assert ([change.kind for change in found.changes], found.moves) == (["shift"], ())
+    found = changed(fewer[:], lambda board: replace(board, votes=board.votes * 2 // 3))
+    assert "recount" in [change.kind for change in found.changes]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("models", [5, 8, 10, 20])
+def test_few_models_raise_no_more_alarms_than_the_threshold_says(models: int) -> None:
+    """Two tests of 1e-5 for each of 4,000 transitions: 0.08 alarms are expected, more than two are a fault."""
+    rng = np.random.default_rng(models)
+    alarms = 0
+    for _ in range(4_000):
+        first, second = walk(rng, models, 2, step=3.0)
+        movement = common_movement(first, second)
+        alarms += movement is not None and (movement.shift_stands or movement.scale_stands)
+    assert alarms <= 2
 
 
 @pytest.mark.beside
