@@ -24,7 +24,8 @@ _LEFT_OUT = "Also write the votes that do not count to this file, each with the 
 def export(
     to: Annotated[Path, typer.Option("--out", help=_OUT)],
     snapshot: Annotated[
-        str | None, typer.Option(help="The votes that this snapshot counts; default: those that would count now.")
+        str | None,
+        typer.Option(help="The votes that this snapshot (id or latest) counts; default: those that count now."),
     ] = None,
     until: Annotated[str | None, typer.Option(help="Votes cast before this time only: a date, or RFC 3339.")] = None,
     left_out: Annotated[Path | None, typer.Option("--left-out", help=_LEFT_OUT)] = None,

@@ -91,7 +91,11 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
     board.result("publish", "refresh")
     assert board.result("ingest", "work", "--source", str(votes[1]))["alerts"]
     assert board.result("ingest", "monitor", "--close")["windows_closed"]
-    assert board.result("publish", "refresh")["votes_excluded"]
+    refreshed = board.result("publish", "refresh")
+    assert refreshed["votes_excluded"]
+    to = str(votes[0].parent / "export.jsonl.gz")
+    exported = board.result("rate", "export", "--out", to, "--snapshot", "latest")
+    assert exported["votes"] == refreshed["votes_counted"]
     swept = board.run("rate", "sweep")
     assert swept.returncode in (0, 1), swept.stderr[-3000:]  # 1: it found something
     vote = json.loads(votes[0].read_text().splitlines()[0])["vote_id"]
@@ -121,6 +125,11 @@ def test_no_role_does_anothers_work(board, votes):
     for role in ("read", "rate"):
         assert "permission denied" in board.run(role, "work", "--source", str(votes[1])).stderr
     assert "permission denied" in board.run("rate", "refresh").stderr  # up to the publication
+    for role in ("ingest", "read"):
+        refused = board.run(role, "export", "--out", str(votes[0].parent / "export.csv"))
+        assert refused.returncode in (2, 3)
+        assert not (votes[0].parent / "export.csv").exists()
+    assert "expected a database role that may read votes" in board.run("read", "export", "--out", "x.csv").stderr
 
 
 FORBIDDEN = (

@@ -195,8 +195,9 @@ def test_nothing_of_an_export_says_who_voted(board: Board, tmp_path: Path) -> No
 
 
 def test_until_takes_the_votes_before_a_time_and_old_snapshots_stay(board: Board, tmp_path: Path) -> None:
-    first = json.loads(run(board, "leaderboard", "--json").stdout)["snapshot"]
-    one = exported(board, "--out", str(tmp_path / "one.csv"), "--snapshot", first)
+    one = exported(board, "--out", str(tmp_path / "one.csv"), "--snapshot", "latest")
+    first = one["snapshot"]
+    assert first == newest(board).snapshot_id
     board.refresh()
     two = exported(board, "--out", str(tmp_path / "two.csv"), "--snapshot", first)
     assert (one["votes"], one["left_out"]) == (two["votes"], two["left_out"])

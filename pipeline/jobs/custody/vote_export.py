@@ -55,6 +55,9 @@ EXPORT_COLUMNS = pa.schema(
 )
 """The columns of an export: those of the schema, then leaf in the vote log, fate, and why the vote does not count."""
 
+LATEST = "latest"
+"""Names the newest published snapshot."""
+
 _RETRACTED = "retracted"
 
 
@@ -63,7 +66,8 @@ class ExportOptions:
     """The options of an export.
 
     Attributes:
-        snapshot: id of a snapshot, or the beginning of the id; None for the votes that would count now.
+        snapshot: id of a published snapshot, the beginning of an id, or LATEST for the newest; None for the votes that
+            would count now.
         until: only votes cast before this time are exported, in microseconds since 1970 UTC; None for all votes.
         exact_times: whether times are exact; otherwise they are rounded to hours.
     """
@@ -136,7 +140,10 @@ def open_export(url: str, options: ExportOptions) -> Iterator[VoteExport]:
     """
     with existing_store(url, with_key=False) as store:
         with store.write() as connection:
-            target = snapshots.find(connection, options.snapshot).snapshot_id if options.snapshot else ""
+            target = ""
+            if options.snapshot is not None:
+                named = None if options.snapshot == LATEST else options.snapshot
+                target = snapshots.find(connection, named).snapshot_id
             if not dialect.may_read(connection, "vote", "voter"):
                 raise Usage("expected a database role that may read votes, as integrity_rate, got one that may not")
             times = {"exact_times": options.exact_times}
