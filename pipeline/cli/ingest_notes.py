@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.formats.left_out import LeftOut
+
 
 def repeat_notes(repeated: int, conflicting: int) -> list[str]:
     """Return sentences about records whose id an earlier record has.
@@ -35,6 +37,16 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
         place = f"the first is {origin}: " if origin else ""
         notes.append(f"{count:,} rejected as {reason}: {place}{detail}; `integrity rejects` lists all")
     return notes
+
+
+def sent_notes(name: str, rejects: LeftOut) -> list[str]:
+    """Return a sentence for each reason why published records are no votes."""
+    then = "not sent" if rejects.skip_bad else "sent, and the worker will count them as rejected"
+    return [
+        f"{count:,} records of {name} are no votes ({reason}) and were {then}: the first is record "
+        f"{rejects.first[reason][0]}: {rejects.first[reason][1]}"
+        for reason, count in sorted(rejects.counts.items())
+    ]
 
 
 def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:

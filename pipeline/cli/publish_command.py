@@ -11,12 +11,17 @@ from rich.progress import Progress, TaskID
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit_or_print, err, out
 from pipeline.cli.follow_logs import FollowPlan, TextReading, follow_logs, require_follow, state_folder, text_reading
-from pipeline.cli.ingest_notes import waiting_notes
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
+from pipeline.cli.ingest_notes import sent_notes, waiting_notes
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, chosen_topic, progress_bar
 from pipeline.errors import BrokerRefused, Usage
 from pipeline.events.pseudonym import pseudonym
 from pipeline.events.record_signature import parse_signer
 from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_file import open_battles
+from pipeline.formats.containers import STANDARD_INPUT, exists, readable_path
+from pipeline.formats.format_notes import format_notes, time_notes
+from pipeline.formats.left_out import LeftOut
+from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.open_store import voter_key
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.follow.log_files import DEFAULT_PATTERN
@@ -29,6 +34,9 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 _STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STORE. INTEGRITY_VOTER_KEY goes before."
 _REGISTRY = "Registry events, JSON Lines: answers that tell their names leak an identity too."
+_SKIP_BAD = (
+    "Do not send records that are no votes, and say how many and why; default: the worker counts them as rejected."
+)
 _NO_TEXT_CHECKS = "Leave conversations unread: no identity_leak, and no prompt_hash of prompts."
 _FOLLOW = "Follow a log of JSON Lines, or a folder of logs, as they grow and rotate; SIGTERM ends it cleanly."
 _PATTERN = f"With --follow FOLDER: the names of its logs. Default: {DEFAULT_PATTERN}"
@@ -44,12 +52,16 @@ def publish(
     to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT,HOST:PORT/TOPIC")] = "",
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Battle files: .json, .jsonl, .csv, .parquet. Without a file only topics are created."),
+        typer.Argument(
+            help="Battle files, folders or quoted globs of them, or -. Without a file only topics are created."
+        ),
     ] = None,
     topic: Annotated[str | None, typer.Option(help="Default: arena.votes.")] = None,
     partitions: Annotated[int | None, typer.Option(help="Partitions of the votes topic, if it is created.")] = None,
     columns: ColumnsOption = "",
     outcomes: OutcomesOption = "",
+    winner_is: WinnerIsOption = "",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help=_SKIP_BAD)] = False,
     store: Annotated[str | None, typer.Option(help=_STORE)] = None,
     raw_ids: Annotated[bool, typer.Option("--raw-ids", help="Send voter ids as they are.")] = False,
     show_key: Annotated[bool, typer.Option("--show-key", help=_SHOW_KEY)] = False,
@@ -80,14 +92,12 @@ def publish(
         raise Usage("expected --to kafka://HOST:PORT, got none")
     bootstrap, topic_in_url = parse_kafka_url(to)
     name, security = chosen_topic(topic, topic_in_url, options), client_security(options)
-    mapping = ColumnMapping.parse(columns, outcomes)
+    mapping = ColumnMapping.parse(columns, outcomes, winner_is)
     files = files or []
     require_follow(
         follow, files, {"--pattern": pattern, "--until-end": until_end, "--metrics-port": metrics_port is not None}
     )
-    for path in files:
-        if not path.is_file():
-            raise Usage(f"expected a file, got {path}")
+    _require_readable(files, skip_bad=skip_bad, unchecked=raw_ids or follow is not None)
     url = store or options.store
     key = b"" if raw_ids or not (files or follow) else voter_key(url)
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
@@ -107,7 +117,8 @@ def publish(
         else:
             sender = partial(publish_file, bootstrap=bootstrap, topic=name, settings=options, mapping=mapping)
             sender = partial(sender, preparer=preparer, security=security, check=reading.check)
-            counts, more = _publish_files(files, sender, as_json)
+            text_columns: frozenset[str] = TEXT_COLUMNS if reading.check else frozenset()
+            counts, more = _publish_files(files, mapping, text_columns, skip_bad, sender, as_json)
             notes += more
     finally:
         reading.close()
@@ -127,8 +138,21 @@ def publish(
     err.lines([] if as_json else notes)
 
 
+def _require_readable(files: list[Path], *, skip_bad: bool, unchecked: bool) -> None:
+    for path in files:
+        if path != STANDARD_INPUT and not exists(path):
+            raise Usage(f"expected a file, a folder, a glob or -, got {path}")
+    if skip_bad and unchecked:
+        raise Usage("--skip-bad: expected it without --raw-ids and --follow, which send every record as it is")
+
+
 def _publish_files(
-    files: list[Path], send: Callable[..., dict[str, int]], quiet: bool
+    files: list[Path],
+    mapping: ColumnMapping,
+    text_columns: frozenset[str],
+    skip_bad: bool,
+    send: Callable[..., dict[str, int]],
+    quiet: bool,
 ) -> tuple[dict[str, Any], list[str]]:
     """Publish files; return the counts of the JSON document, and notes."""
     total = {"votes": 0, "registry": 0}
@@ -136,11 +160,16 @@ def _publish_files(
     with progress_bar(quiet) as bar:
         for path in files:
             waiting: list[str] = []
+            rejects = LeftOut(skip_bad)
             task = bar.add_task(path.name, total=None)
-            sent = send(path, progress=partial(_completed, bar, task), waits=waiting.append)
+            with readable_path(path) as readable:
+                file = open_battles(readable, mapping)
+                notes += [*format_notes(file, text_columns), *time_notes(file)]
+                done = partial(_completed, bar, task)
+                sent = send(readable, progress=done, waits=waiting.append, rejects=rejects)
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
             total = {kind: total[kind] + count for kind, count in sent.items()}
-            notes += waiting_notes(path.name, waiting)
+            notes += [*waiting_notes(path.name, waiting), *sent_notes(path.name, rejects)]
     return {"published": total["votes"], "registry": total["registry"], "files": len(files)}, notes
 
 

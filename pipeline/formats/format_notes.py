@@ -1,20 +1,27 @@
 """Sentences for people about how a battle file was read: its formats, and what of it was not read."""
 
 from collections import Counter
+from collections.abc import Container
 
 from pipeline.formats.battle_file import BattleFile
 
 
-def format_notes(file: BattleFile) -> list[str]:
-    """Return sentences about the formats of a file, kinds that its name does not say, and unread columns."""
+def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
+    """Return sentences about the formats of a file, kinds that its name does not say, and unread columns.
+
+    Args:
+        file: the file.
+        also_read: columns that are read for another purpose than the fields of a vote.
+    """
     forms = Counter(part.form.name for part in file.parts)
     several = len(file.parts) > 1
     read_as = ", ".join(
         f"{name} ({count:,} file{'s' * (count > 1)})" if several else name for name, count in forms.items()
     )
     notes = [f"read as {read_as}", *(part.container.note for part in file.parts if part.container.note)]
-    if file.unread:
-        notes.append(f"columns that were not read: {', '.join(file.unread)}")
+    unread = [column for column in file.unread if column not in also_read]
+    if unread:
+        notes.append(f"columns that were not read: {', '.join(unread)}")
     return notes
 
 

@@ -16,9 +16,10 @@ from kafka.partitioner.default import murmur2
 
 from pipeline.errors import BrokerRefused
 from pipeline.formats import ColumnMapping, RecordCheck, read_records
+from pipeline.formats.left_out import LeftOut
 from pipeline.settings import Settings
 from pipeline.stream.record_preparation import PreparedRecord, RecordPreparer
-from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
+from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, REJECTED_HEADER, connect_admin
 from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 from pipeline.stream.source.kafka_topics import Access, topic_access, write_problem
@@ -214,6 +215,7 @@ def publish(
     security: Security = PLAINTEXT,
     waits: Callable[[str], None] = lambda _: None,
     check: RecordCheck | None = None,
+    rejects: LeftOut | None = None,
 ) -> dict[str, int]:
     """Publish one file.
 
@@ -230,6 +232,7 @@ def publish(
         security: from `client_security`.
         waits: called with the text at the end of the file that is not a complete record yet.
         check: function that checks the fields of each record of the file, as in `read_records`.
+        rejects: counts the records that are no votes, if the preparer tells; with `skip_bad` they are not sent.
 
     Returns:
         Numbers of acknowledged records: "votes" and "registry".
@@ -244,6 +247,8 @@ def publish(
     try:
         name = visible(path.name)
         for row, one in enumerate(preparer.prepare(read_records(path, mapping, waits, check), name)):
+            if _is_left_out(one, row, rejects):
+                continue
             if producer.send(one, name, row):
                 progress(row + 1 - producer.waiting)
             sent["votes" if one.is_vote else "registry"] += 1
@@ -252,6 +257,16 @@ def publish(
     finally:
         producer.close()
     return sent
+
+
+def _is_left_out(one: PreparedRecord, row: int, rejects: LeftOut | None) -> bool:
+    """Count a record that is no vote; return whether it is not sent."""
+    why = dict(one.marks).get(REJECTED_HEADER)
+    if why is None or rejects is None:
+        return False
+    reason, _, detail = why.decode().split(" ", 2)
+    rejects.add(reason, row, detail)
+    return rejects.skip_bad
 
 
 def _partition(key: bytes, count: int) -> int:

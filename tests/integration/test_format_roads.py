@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
+from pipeline.devstack import KafkaServer
 from pipeline.open_store import open_store
 from pipeline.store.db import schema
 from tests.unit.formats.samples import FORMATS, Row, battles
@@ -105,3 +106,33 @@ def test_a_winner_may_be_a_name_in_a_store_too(tmp_path: Path) -> None:
     assert sorted(row[-2] for row in _votes(tmp_path / "a.db")) == [0, 1, 2]
     board = _run("rate", "-", *options, stdin=table)
     assert {row["model"]: row["votes"] for row in board["rows"]} == {"ant": 3, "bee": 3}
+
+
+@pytest.mark.long
+@pytest.mark.kafka
+def test_a_topic_gets_the_votes_that_a_store_gets_from_the_file(kafka_server: KafkaServer, tmp_path: Path) -> None:
+    rows = _rows()
+    rows[3]["winner"], rows[9]["timestamp"] = "draw", "soon"
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    (folder / "a.jsonl").write_bytes(_lines(rows[:300]))
+    (folder / "b.json").write_text(json.dumps(rows[300:]))
+    _work(tmp_path / "file.db", folder)
+    for name, options in {"all": (), "good": ("--skip-bad",)}.items():
+        topic = f"kafka://{kafka_server.bootstrap}/roads.{name}.{tmp_path.name}"
+        sent = _run("publish", folder, "--to", topic, "--store", tmp_path / f"{name}.db", *options)
+        assert sent["published"] == COUNT - 2 * bool(options)
+        assert sent["notes"][0] == f"read as {FORM} (2 files)"
+        then = "not sent" if options else "sent, and the worker will count them as rejected"
+        assert [note.partition(": ")[0] for note in sent["notes"] if "no votes" in note] == [
+            f"1 records of shards are no votes (bad_time) and were {then}",
+            f"1 records of shards are no votes (unknown_outcome) and were {then}",
+        ]
+        found = _work(tmp_path / f"{name}.db", topic)
+        assert (found["accepted"] + found["late"], found["rejected"]) == (COUNT - 2, 2 - 2 * bool(options))
+        assert _votes(tmp_path / f"{name}.db") == _votes(tmp_path / "file.db")
+
+
+def test_bad_records_are_not_skipped_where_none_is_looked_at() -> None:
+    result = CliRunner().invoke(app, ["publish", "-", "--to", "kafka://localhost:1", "--raw-ids", "--skip-bad"])
+    assert "--skip-bad: expected it without --raw-ids and --follow" in str(result.exception)
