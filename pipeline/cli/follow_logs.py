@@ -30,8 +30,7 @@ class FollowPlan:
     """The options of `publish --follow`.
 
     Attributes:
-        path: the log, or the folder with logs.
-        pattern: pattern of the names of logs in the folder.
+        files: the log, or the logs of a folder.
         state: folder of the state file; "" for the default.
         store: the store; the default folder of the state file is beside it.
         pace: the intervals, in seconds, between polls and between heartbeats.
@@ -40,8 +39,7 @@ class FollowPlan:
         metrics_host: address for metrics.
     """
 
-    path: Path
-    pattern: str
+    files: LogFiles
     state: str
     store: str
     pace: FollowPace
@@ -130,8 +128,8 @@ def follow_logs(
     Returns:
         The counts that `publish --json` prints.
     """
-    files = LogFiles.of(plan.path, plan.pattern)
-    follows = str(plan.path.resolve())
+    files = plan.files
+    follows = str(files.path.resolve())
     name = hashlib.sha256(f"{follows}\n{to}".encode()).hexdigest()[:16]
     positions = PositionFile(state_folder(plan.state, plan.store) / f"follow-{name}.json", follows, to)
     metrics = FollowMetrics()
@@ -144,9 +142,9 @@ def follow_logs(
     server = None
     if plan.metrics_port is not None:
         server = serve(metrics.registry, plan.metrics_port, host=plan.metrics_host, health=follower.healthy)
-    found = files.paths() if plan.path.is_dir() else {}
-    if not any(map(files.is_log, found)) and not plan.path.is_file():
-        _report(f"{plan.path}: no log yet (of {len(found):,} files none is named {files.pattern}); waits for one")
+    found = files.paths() if files.path.is_dir() else {}
+    if not any(map(files.is_log, found)) and not files.path.is_file():
+        _report(f"{files.path}: no log yet (of {len(found):,} files none is named {files.pattern}); waits for one")
     try:
         tally = follower.run(until_end=plan.until_end)
     finally:

@@ -24,7 +24,7 @@ from pipeline.formats.left_out import LeftOut
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.open_store import voter_key
 from pipeline.stream.decoding import PseudonymCache
-from pipeline.stream.follow.log_files import DEFAULT_PATTERN
+from pipeline.stream.follow.log_files import DEFAULT_PATTERN, LogFiles
 from pipeline.stream.follow.log_follower import FollowPace
 from pipeline.stream.kafka_publisher import RecordProducer, create_topics
 from pipeline.stream.kafka_publisher import publish as publish_file
@@ -103,7 +103,8 @@ def publish(
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
     preparer = RecordPreparer(name, options.topic_registry, pseudonyms, key, signer)
     pace = FollowPace(poll, heartbeat, options.progress_seconds)
-    plan = FollowPlan(follow or Path(), pattern, state, url, pace, until_end, metrics_port, metrics_host)
+    logs = LogFiles.of(follow or Path(), pattern)
+    plan = FollowPlan(logs, state, url, pace, until_end, metrics_port, metrics_host)
     problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
     _tell(problems, bootstrap, only_topics=not (files or follow))
     reading = TextReading()

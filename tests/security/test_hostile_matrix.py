@@ -92,7 +92,7 @@ WITHOUT_STORE = {
     "publish": [
         ["--to", "{word}"],
         ["{word}", "--to", "kafka://localhost:1"],
-        ["--follow", "{word}", "--to", "kafka://localhost:1", "--until-end"],
+        ["--follow", "{word}/none/log", "--to", "kafka://localhost:1", "--until-end"],
     ],
     "migrate": [["--store", "postgresql://{word}"], ["--store", "{word}://x"], ["--store", "{folder}/{word}"]],
     "witness init": [["{folder}/w", "--name", "{word}"]],

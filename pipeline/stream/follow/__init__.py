@@ -9,6 +9,7 @@ line_reader       the complete lines of a log after a position
 log_recognition   decides whether an unknown file is a new log, a continued log or a copy
 lineage_ids       vote ids across the logs that had the same name one after another
 open_logs         open files, which can be read after they were deleted
+settling_files    new files that may still be growing copies
 log_tracker       reads what is new in all logs
 log_follower      the loop: read, send, wait for the broker, store the positions
 

@@ -20,10 +20,9 @@ from pipeline.stream.follow.log_file import DAMAGED, LogFile, is_compressed
 from pipeline.stream.follow.log_position import HEAD, LogPosition, head_digest
 from pipeline.stream.follow.log_recognition import find_continuation, is_prefix, similar_logs
 from pipeline.stream.follow.open_logs import OpenLogs
+from pipeline.stream.follow.settling_files import SettlingFiles
 
 _KEPT_GONE = 100
-# Polls after which a growing file that begins as a known log is read all the same.
-_MOST_POLLS = 60
 
 Key = tuple[int, int]
 
@@ -85,7 +84,7 @@ class LogTracker:
         self._gone = [log for log in known if log.gone]
         self._open = OpenLogs()
         self._ids = LineageIds(lines)
-        self._settling: dict[Key, tuple[int, int, int]] = {}
+        self._settling = SettlingFiles()
         self._held: dict[Key, tuple[int, int, Key, int]] = {}
         self._generation: Counter[Key] = Counter()
         self._unsaved = False
@@ -194,7 +193,7 @@ class LogTracker:
         except DAMAGED as error:
             self._open.drop(key)
             if self._is_log(name):
-                self.unsettled += self._polls(key) < _MOST_POLLS
+                self.unsettled += self._settling.is_waited_for(key)
                 self._note(f"{name}: cannot be read: {error}")
             return False
         if position is None:
@@ -212,7 +211,7 @@ class LogTracker:
             similar = [log for log in similar if log.gone]
             if not similar:
                 return None
-        if (similar or file.compressed) and not self._is_settled(key, stat):
+        if (similar or file.compressed) and not self._settling.is_settled(key, stat):
             self.unsettled += 1
             self._others.pop(key, None)
             return None
@@ -229,15 +228,6 @@ class LogTracker:
         if found.log.gone:
             self._gone.remove(found.log)
         return found.moved_to(name, *key)
-
-    def _is_settled(self, key: Key, stat: stat_result) -> bool:
-        """Return whether a file has the size and time that it had in the poll before."""
-        size, mtime, polls = self._settling.get(key, (-1, 0, 0))
-        self._settling[key] = (stat.st_size, stat.st_mtime_ns, polls + 1)
-        return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
-
-    def _polls(self, key: Key) -> int:
-        return self._settling.get(key, (0, 0, 0))[2]
 
     def _read(self, key: Key, file: LogFile, stat: stat_result, *, complete: bool = False) -> Iterator[LogBatch]:
         """Yield the lines after a log's position, which moves behind each batch that was published."""
@@ -298,6 +288,8 @@ class LogTracker:
             self.notes.append(text)
 
     def _forget_missing(self, found: Mapping[Key, object]) -> None:
-        for table in (self._settling, self._held, self._others):
-            for key in [key for key in table if key not in found]:
-                del table[key]
+        for key in [*self._settling.keys(), *self._held, *self._others]:
+            if key not in found:
+                self._settling.forget(key)
+                self._held.pop(key, None)
+                self._others.pop(key, None)
