@@ -320,7 +320,7 @@ class Crashed(BaseException):
 
 
 class Steps:
-    """Crashes at the n-th writing statement, commit or file. A crash while reading leaves what the last of these left."""
+    """Crashes at the n-th writing statement, commit or file. A crash while reading leaves what the last one left."""
 
     def __init__(self, at: int) -> None:
         self.left = at
