@@ -72,9 +72,10 @@ def convert(
         _require_other(file, target)
         reader = VoteReader(file, left_out, None if no_text_checks else LeakCheck(IdentityLeaks(load_identities())))
         votes = _write(reader, target, OUTPUT_SCHEMAS[to], force=force, quiet=as_json)
-    notes = [*format_notes(file), f"{votes:,} votes were written to {target}, as {_WRITTEN_AS[to]}"]
+    many = "1 vote was" if votes == 1 else f"{votes:,} votes were"
+    notes = [*format_notes(file), f"{many} written to {target}, as {_WRITTEN_AS[to]}"]
     if reader.self_battles:
-        notes.append(f"{reader.self_battles:,} of these are battles of a model against itself, which no rating counts")
+        notes.append(f"battles of a model against itself among them, which no rating counts: {reader.self_battles:,}")
     if own := [key for key in reader.unread if key not in file.unread]:
         notes.append(f"keys that are no fields of a vote were not read: {', '.join(own)}")
     notes += left_out_notes(left_out)

@@ -256,3 +256,24 @@ def test_what_the_method_leaves_out_is_in_the_other_file_by_rule(tmp_path: Path)
     assert {row["model"]: row["rating"] for row in rated["rows"]} == pytest.approx(
         {row["model"]: row["rating"] for row in rows}, abs=0.0051
     )
+
+
+def test_votes_on_a_model_that_the_registry_does_not_know_are_in_the_other_file(tmp_path: Path) -> None:
+    with using(OPTIONS):
+        made = Board(str(tmp_path / "store.db"), tmp_path, OPTIONS)
+        common = {"schema": 1, "type": "model.submitted", "at": "2026-01-01T00:00:00Z", "provider": "x"}
+        path = tmp_path / "registry.jsonl"
+        known = ({**common, "event_id": name, "model": name} for name in ("ant", "bee", "cat"))
+        lines = (json.dumps(one | {"visibility": "public", "license": "open"}) for one in known)
+        path.write_text("".join(f"{line}\n" for line in lines))
+        (tmp_path / "first.jsonl").write_text(json.dumps(event(300)) + "\n")
+        done = run(made, "work", "--source", str(tmp_path / "first.jsonl"), "--registry", str(path))
+        assert done.returncode == 0, done.stderr
+        made.vote(300)
+        now = exported(made, "--out", str(tmp_path / "before.csv"))
+        assert now["votes"] == 301  # no two models that the registry knows have sealed votes
+        counted = made.refresh()["votes_counted"]
+        for words in ((), ("--snapshot", "latest")):
+            found = exported(made, "--out", str(tmp_path / "votes.csv"), "--force", *words)
+            assert found["votes"] == counted
+            assert found["left_out"] == {"not registered: dog": 301 - counted}

@@ -53,7 +53,7 @@ def test_the_document_says_what_was_read_left_out_and_written(tmp_path: Path) ->
     spoken = convert(tmp_path / "bad.csv", tmp_path / "votes.csv", "--skip-bad").stderr
     assert "columns that were not read: note" in spoken
     assert "1 record was left out: unknown_outcome" in spoken
-    assert "1 of these are battles of a model against itself" in spoken
+    assert "battles of a model against itself among them, which no rating counts: 1" in spoken
 
 
 def test_what_conversations_tell_is_kept_though_they_are_not(tmp_path: Path) -> None:
