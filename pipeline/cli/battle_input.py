@@ -31,6 +31,7 @@ SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
 ]
 
+_NOT_RATED = "Not rated: "
 LEAST_SHARE = 0.5
 """The least share of the votes that must be between models that can be compared with each other."""
 
@@ -134,7 +135,7 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
     kept = battles.select(inside[battles.a] & inside[battles.b])
     others = len(battles) - len(kept)
     notes = [f"{len(apart)} models cannot be compared with the others; their {others:,} votes are not rated:"]
-    return kept, notes + [f"  {one.model}: {one.reason}" for one in apart]
+    return kept, notes + [f"  {one.model}: {one.reason.removeprefix(_NOT_RATED)}" for one in apart]
 
 
 def left_out_notes(left_out: LeftOut) -> list[str]:

@@ -55,7 +55,7 @@ def history(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE…",
+            metavar="FILE",
             help="Published boards: the arena's dataset, a table with the columns snapshot, board, model, score, votes "
             "(.csv, .tsv, .json, .jsonl, .parquet, also .gz and .zst), an exported board or bundle of this pipeline; "
             "a folder or a quoted glob of them, or - for standard input.",

@@ -100,8 +100,9 @@ def print_board(one: HistoryFindings) -> None:
     )
     for fall in history.total_falls:
         out.print(f"the board's total fell from {fall.before:,} on {fall.start} to {fall.after:,} on {fall.end}")
+    twice = {(rows.day, rows.model): rows for rows in one.conflicts if not rows.between_files}
     for day, model in history.names_twice:
-        out.print(f"{model} is listed twice on {day}")
+        out.print(f"{model} is listed twice on {day}{_difference(twice.get((day, model)))}")
     _limited([_conflict_line(conflict) for conflict in one.conflicts if conflict.between_files], "conflicts")
     if history.falls:
         out.print(_largest_falls(history))
@@ -127,9 +128,17 @@ def _limited(lines: Sequence[str], what: str) -> None:
 
 def _conflict_line(one: BoardConflict) -> str:
     return (
-        f"conflict: {one.model} on {one.day}: {one.column} is {one.first} in {one.first_file}, record "
-        f"{one.first_record}, and {one.other} in {one.other_file}, record {one.other_record}"
+        f"conflict: {one.model} on {one.day}: {one.column} = {one.first} in {one.first_file}, record "
+        f"{one.first_record}, {one.other} in {one.other_file}, record {one.other_record}"
     )
+
+
+def _difference(rows: BoardConflict | None) -> str:
+    """Return how two rows of one file differ, from a colon on."""
+    if rows is None:
+        return ""
+    places = (rows.first_record, rows.other_record)
+    return f": {rows.column} = {rows.first} in record {places[0]}, {rows.other} in record {places[1]}"
 
 
 def _change_line(one: MethodChange) -> str:

@@ -100,8 +100,8 @@ def test_files_that_contradict_each_other_are_a_finding(tmp_path: Path) -> None:
     write_csv(tmp_path / "text-latest.csv", rows[-25:])
     done = history(tmp_path)
     assert done.exit_code == 1
-    assert f"conflict: {rows[-1]['model_name']} on 2026-09-01: score is" in done.stdout
-    assert "and 1 in text-latest.csv, record 24" in done.stdout
+    assert f"conflict: {rows[-1]['model_name']} on 2026-09-01: score = " in done.stdout
+    assert ", 1 in text-latest.csv, record 24" in done.stdout
     assert "1 rows contradict a row of an earlier file" in done.stdout
 
 
@@ -151,3 +151,13 @@ def test_standard_input_and_nan_in_json_are_read() -> None:
     text = json.dumps(rows)
     done = CliRunner().invoke(app, ["history", "-", "--json"], input=text)
     assert json.loads(done.stdout)["boards"]["overall"]["names_seen"] == len(MODELS)
+
+
+def test_a_name_that_a_file_lists_twice_is_shown_with_both_values(tmp_path: Path) -> None:
+    rows = board_rows(days=1, categories=["overall"])
+    write_csv(tmp_path / "text.csv", [*rows, {**rows[4], "vote_count": 17}])
+    done = history(tmp_path / "text.csv")
+    votes, model = rows[4]["vote_count"], rows[4]["model_name"]
+    assert f"{model} is listed twice on 2026-09-01: votes = {votes} in record 4, 17 in record 25" in done.stdout
+    (conflict,) = document(tmp_path / "text.csv")["boards"]["text/overall"]["conflicts"]
+    assert (conflict["first"], conflict["other"], conflict["other_record"]) == (str(votes), "17", 25)
