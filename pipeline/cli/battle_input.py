@@ -1,6 +1,7 @@
 """Reads a battle file for a command, with notes about how it was read and what was left out."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from pipeline.formats.format_notes import format_notes
 from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
 from pipeline.formats.identity_table import load_identities
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
+from pipeline.formats.row_estimate import estimate_rows
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.method import SENTENCES, Method, apply_method, find_counted
@@ -57,7 +59,7 @@ def read_input(
     *,
     skip_bad: bool = False,
     method: str = "",
-    step: Callable[[int], None] | None = None,
+    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> BattleInput:
     """Read a battle file, and leave out the votes that the method leaves out.
 
@@ -68,7 +70,8 @@ def read_input(
         mapping: names of columns and outcomes that the user gave.
         skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
-        step: called with the number of votes read since the last call.
+        progress: called with about how many rows the file has, 0 if that is unknown; its context is a function that is
+            called with the number of votes read since the last call.
 
     Raises:
         UnknownFormat: the format of the file is not known.
@@ -79,7 +82,8 @@ def read_input(
     with readable_path(path) as source:
         file = open_battles(source, mapping)
         check = LeakCheck(IdentityLeaks(load_identities())) if "identity_leak" in rules.rules else None
-        read = read_battles(file, step, None, left_out, check)
+        with progress(estimate_rows(file)) as step:
+            read = read_battles(file, step, None, left_out, check)
     battles, by_rule = apply_method(read, rules)
     against_itself = _name_self_battles(left_out, rules, by_rule)
     battles, apart = _comparable(battles)

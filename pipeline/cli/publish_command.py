@@ -22,6 +22,7 @@ from pipeline.formats.containers import STANDARD_INPUT, exists, readable_path
 from pipeline.formats.format_notes import format_notes, time_notes
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.record_text import TEXT_COLUMNS
+from pipeline.formats.row_estimate import estimate_rows
 from pipeline.open_store import voter_key
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.follow.log_files import DEFAULT_PATTERN, LogFiles
@@ -166,6 +167,7 @@ def _publish_files(
             with readable_path(path) as readable:
                 file = open_battles(readable, mapping)
                 notes += [*format_notes(file, text_columns), *time_notes(file)]
+                bar.update(task, total=estimate_rows(file) or None)
                 done = partial(_completed, bar, task)
                 sent = send(readable, progress=done, waits=waiting.append, rejects=rejects)
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))

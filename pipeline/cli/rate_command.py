@@ -4,19 +4,18 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.battle_input import BattleInput, MethodOption, SkipBadOption, read_input
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption
-from pipeline.cli.terminal import DescriptionColumn
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import RatingError, Usage
 from pipeline.formats import ColumnMapping
@@ -77,10 +76,9 @@ def rate(
     )  # fmt: skip
     _require_compatible(options)
     with _progress(as_json) as progress:
-        with progress("reading", 0) as step:
-            mapping = ColumnMapping.parse(columns, outcomes, winner_is)
-            mapping = replace(mapping, proxies=settings.load().proxy_networks)
-            read = read_input(file, mapping, skip_bad=skip_bad, method=method, step=step)
+        mapping = ColumnMapping.parse(columns, outcomes, winner_is)
+        mapping = replace(mapping, proxies=settings.load().proxy_networks)
+        read = read_input(file, mapping, skip_bad=skip_bad, method=method, progress=partial(progress, "reading"))
         rated = _rated(read, options, progress, as_json)
     rows = _board_rows(rated.board)
     for path in save or []:
@@ -235,8 +233,7 @@ _WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {".csv":
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Any]:
     """Yield a function that shows each step as a bar on standard error."""
-    columns = (SpinnerColumn(), DescriptionColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
+    with progress_bar(quiet) as bar:
 
         @contextmanager
         def step(what: str, total: int) -> Iterator[Callable[[int], None]]:

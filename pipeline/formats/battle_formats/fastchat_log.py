@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.formats.battle_format import BattleFormat, Fields, Record, SpelledOutcome, at, has
+from pipeline.formats.cell_values import text_value, turn_value
 from pipeline.formats.time_parsing import to_rfc3339
 
 _OUTCOMES = {"leftvote": "model_a", "rightvote": "model_b", "tievote": "tie", "bothbad_vote": "both_bad"}
@@ -35,6 +36,8 @@ def map_record(record: Record) -> Fields | None:
         "winner": winner,
         "voter_id": f"arena_user_{record['ip']}" if record.get("ip") else None,
         "anonymous": anonymous,
+        "turn": turn_value(_turn(first)),
+        "session": _conversation(first),
     }
     if not anonymous and shown != hidden:
         fields["winner"] = f"the names shown are {shown}, those of the states {hidden}"
@@ -49,6 +52,11 @@ def _shown_name(text: Any) -> str:
 
 def _name(state: Any) -> Any:
     return state.get("model_name") if isinstance(state, Mapping) else None
+
+
+def _conversation(state: Any) -> str | None:
+    """Return the name of a conversation, which one person has."""
+    return text_value(state.get("conv_id")) if isinstance(state, Mapping) else None
 
 
 def _vote_id(state: Any) -> str | None:

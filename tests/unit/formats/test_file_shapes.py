@@ -16,6 +16,7 @@ from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import LeftOut
+from pipeline.formats.row_estimate import estimate_rows
 from pipeline.ratings.battle_columns import BattleColumns
 
 ROWS = [
@@ -228,3 +229,20 @@ def test_the_columns_of_a_log_are_not_named(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"type": "leftvote", "models": ["", ""], "states": [{}, {}], "ip": ""}\n')
     with pytest.raises(UnknownFormat, match="is a FastChat log, whose columns have fixed names"):
         open_battles(tmp_path / "a.json", ColumnMapping.parse("voter_id=ip"))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.parquet", "a.jsonl.gz"])
+def test_the_number_of_rows_is_estimated_from_the_first_of_them(name: str, tmp_path: Path) -> None:
+    rows = [{**ROWS[0], "judge": f"v{n % 1000:03}"} for n in range(3_000)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    table = "".join(",".join(map(str, line)) + "\n" for line in [HEADER, *(row.values() for row in rows)])
+    content = {
+        "a.jsonl": lines.encode(),
+        "a.json": json.dumps(rows).encode(),
+        "a.csv": table.encode(),
+        "a.parquet": _parquet(rows),
+        "a.jsonl.gz": gzip.compress(lines.encode()),
+    }
+    (tmp_path / name).write_bytes(content[name])
+    found = estimate_rows(open_battles(tmp_path / name))
+    assert found == pytest.approx(0 if name.endswith(".gz") else 3_000, rel=0.05)
