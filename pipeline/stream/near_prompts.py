@@ -127,9 +127,10 @@ class NearPrompts:
     def _sketch(self, text: str) -> Any:
         codes = np.frombuffer(text[:_MOST_TEXT].encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
         run = _run(text)
-        runs = np.lib.stride_tricks.sliding_window_view(codes, run) @ _FACTORS[:run]
+        starts = len(codes) - run + 1
+        runs = sum((codes[n : n + starts] * _FACTORS[n] for n in range(1, run)), codes[:starts])
         sketch = self._empty.copy()
-        sketch.update_batch(np.unique(runs >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
+        sketch.update_batch((runs >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
         return sketch
 
     def _first_copy(self, sketch: Any) -> bytes | None:
