@@ -56,12 +56,14 @@ class TextReading:
         check: returns what the text of a record shows; None if texts are not checked.
         flush: writes the state that the next run needs to disk.
         close: closes the files of the state.
+        count: returns the number of battles with text, and of those with an identity leak.
         notes: sentences for people about the check.
     """
 
     check: RecordCheck | None = None
     flush: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
+    count: Callable[[], tuple[int, int]] = lambda: (0, 0)
     notes: tuple[str, ...] = ()
 
 
@@ -81,7 +83,14 @@ def text_reading(folder: Path, key: bytes, registry: Path | None) -> TextReading
 
     prompts = NearPrompts(key, folder)
     shared = f"another process has the prompts of {folder}: near copies of its new prompts are not found"
-    return TextReading(TextChecks(prompts, registry), prompts.flush, prompts.close, (shared,) if prompts.shared else ())
+    checks = TextChecks(prompts, registry)
+    return TextReading(
+        checks,
+        prompts.flush,
+        prompts.close,
+        lambda: (checks.battles, checks.identity_leaks),
+        (shared,) if prompts.shared else (),
+    )
 
 
 def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]) -> None:

@@ -124,11 +124,15 @@ def publish(
             notes += more
     finally:
         reading.close()
+    texts, leaks = reading.count()
+    if texts:
+        notes.append(f"read {texts:,} battles with text, which was not sent: {leaks:,} with an identity leak")
     result = {
         "voter_ids": "raw" if raw_ids else "pseudonyms",
         "signed": signer is not None,
         "topic": name,
         **counts,
+        "text_checks": {"battles": texts, "identity_leaks": leaks},
         "notes": notes,
     }
     text = f"published {counts['published']:,} votes to {name}"

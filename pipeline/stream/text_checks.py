@@ -18,7 +18,12 @@ from pipeline.stream.near_prompts import NearPrompts
 
 
 class TextChecks:
-    """Derives `identity_leak` and `prompt_hash` from the text of a record. Its instances are `RecordCheck`s."""
+    """Derives `identity_leak` and `prompt_hash` from the text of a record. Its instances are `RecordCheck`s.
+
+    Attributes:
+        battles: number of records with text so far.
+        identity_leaks: number of those in which an answer tells its model.
+    """
 
     def __init__(self, prompts: NearPrompts, registry: Path | None = None) -> None:
         """Create the checks.
@@ -31,6 +36,7 @@ class TextChecks:
         Raises:
             BadRecord: a line of the registry file is no event.
         """
+        self.battles = self.identity_leaks = 0
         self._prompts = prompts
         self._leaks = LeakCheck(IdentityLeaks(load_identities(registered_names(registry) if registry else ())))
 
@@ -47,6 +53,8 @@ class TextChecks:
         """
         text = battle_text(record)
         found = self._leaks.of(text, fields)
+        self.battles += bool(text)
+        self.identity_leaks += found.get("identity_leak") is True
         if text.prompt and not fields.get("prompt_hash"):
             found["prompt_hash"] = self._prompts.hash(text.prompt)
         return found

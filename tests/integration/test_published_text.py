@@ -34,6 +34,7 @@ def test_what_the_text_says_is_stored_and_the_text_is_not(kafka_server: KafkaSer
         "--state", str(tmp_path / "state"), "--json", settings=SETTINGS,
     )  # fmt: skip
     assert sent.returncode == 0, sent.stderr
+    assert json.loads(sent.stdout)["text_checks"] == {"battles": 3, "identity_leaks": 1}
     source = f"{kafka_server.url}/{topic}"
     done = called("work", "--source", source, "--store", str(store), "--until-end", "--json", settings=SETTINGS)
     assert json.loads(done.stdout)["accepted"] == 3, done.stderr
