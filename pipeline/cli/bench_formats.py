@@ -1,4 +1,4 @@
-"""bench formats: reading battle files, compared with the least that any reader must do."""
+"""The command bench formats: speed of reading battle files, compared with the least work that any reader must do."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ def formats(
     repeats: Annotated[int, typer.Option(min=1, help="Readings of each reader, after one that warms up.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Speed and memory of reading Parquet and JSON Lines, each reader in a process of its own."""
+    """Measure speed and memory of reading Parquet and JSON Lines, each reader in a separate process."""
     with TemporaryDirectory(prefix="integrity-bench-") as name:
         found = format_speed.measure(Path(name), votes, repeats, err.print)
     passed = all(one.passed for one in found)

@@ -40,7 +40,12 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
 
 
 def sent_notes(name: str, rejects: LeftOut) -> list[str]:
-    """Return a sentence for each reason why published records are no votes."""
+    """Return one sentence for each reason why published records are not valid votes.
+
+    Args:
+        name: name of the file.
+        rejects: the records that are not valid votes, by reason.
+    """
     then = "not sent" if rejects.skip_bad else "sent, and the worker will count them as rejected"
     return [
         f"{count:,} records of {name} are no votes ({reason}) and were {then}: the first is record "

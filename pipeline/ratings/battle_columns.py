@@ -126,7 +126,7 @@ def no_style(votes: int) -> Int32:
 
 
 def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
-    """Return no labels, and int32[votes] without a label, in the memory of one number."""
+    """Return an empty tuple of labels, and int32[votes] filled with −1 (no label), a view that takes no memory."""
     return (), np.broadcast_to(np.int32(-1), (votes,))
 
 

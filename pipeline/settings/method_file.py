@@ -1,4 +1,4 @@
-"""Reads the method that a setting or an option names."""
+"""Reads the method of a board that a setting or a command-line option names."""
 
 from importlib.resources import files
 from pathlib import Path

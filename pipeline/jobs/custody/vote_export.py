@@ -56,7 +56,7 @@ EXPORT_COLUMNS = pa.schema(
 """The columns of an export: those of the schema, then leaf in the vote log, fate, and why the vote does not count."""
 
 LATEST = "latest"
-"""Names the newest published snapshot."""
+"""The name that stands for the newest published snapshot in place of an id."""
 
 _RETRACTED = "retracted"
 

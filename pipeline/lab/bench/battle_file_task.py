@@ -1,9 +1,9 @@
-"""Reads a battle file in a process of its own, once for warming up and then a few times, and prints what that took.
+"""Reads a battle file in a separate process: once to warm up and then several times. Prints time and memory.
 
     python -m pipeline.lab.bench.battle_file_task READER PATH REPEATS
 
-READER is one of READERS. A bare reader does the least that any reader must do with the same bytes: `bare_parquet` reads
-the columns that a rating needs and encodes their texts as dictionaries, `bare_lines` decodes every line.
+READER is one of READERS. The bare readers do the least work that any reader must do. `bare_parquet` reads the columns
+that a rating needs and encodes their texts as dictionaries. `bare_lines` decodes every line.
 """
 
 import json
@@ -25,13 +25,13 @@ _BLOCK = 8 * 1024 * 1024
 
 
 def ours(path: Path) -> int:
-    """Read a file as a rating does; return the number of votes."""
+    """Read a battle file in the way of the command rate, and return the number of votes."""
     found = read_by_column(open_battles(path))
     return 0 if found is None else len(found)
 
 
 def bare_parquet(path: Path) -> int:
-    """Read the columns of a Parquet file that a rating needs, and encode their texts as dictionaries."""
+    """Read the columns of a Parquet file that a rating needs, encode texts as dictionaries, and count the rows."""
     wanted = open_battles(path).form.rating_columns(TEXTS)
     table = pq.read_table(path, columns=[name for name in pq.read_schema(path).names if name in wanted])
     encoded = [column.dictionary_encode() for column in table.columns if pa.types.is_string(column.type)]
@@ -39,7 +39,7 @@ def bare_parquet(path: Path) -> int:
 
 
 def bare_lines(path: Path) -> int:
-    """Decode the lines of a file with msgspec."""
+    """Decode all lines of a file with msgspec, and return their number."""
     decode = msgspec.json.Decoder().decode_lines
     return sum(len(decode(block)) for block in _blocks(path))
 
@@ -57,7 +57,7 @@ READERS: dict[str, Callable[[Path], int]] = {"ours": ours, "bare_parquet": bare_
 
 
 def main(reader: str, path: str, repeats: str) -> None:
-    """Read the file, and print votes, seconds and CPU seconds of each reading, and peak memory as JSON."""
+    """Read the file several times, and print JSON: number of votes, time and CPU time of each reading, peak memory."""
     run, seconds, cpu, votes = READERS[reader], [], [], 0
     for _ in range(1 + int(repeats)):
         started, used = time.perf_counter(), time.process_time()

@@ -1,10 +1,10 @@
-"""Measures how fast battle files are read, relative to the least that any reader must do, and in how much memory.
+"""Measures time and memory of reading battle files, as ratios to bare readers that do the least work possible.
 
-    Parquet      relative to pyarrow's read of the same columns with a dictionary encode of their texts
-    JSON Lines   relative to msgspec's decode of every line
+    Parquet      the bare reader reads the same columns with pyarrow and encodes their texts as dictionaries
+    JSON Lines   the bare reader decodes every line with msgspec
 
-Each reader runs in a process of its own. The file is synthetic: FastChat battles on 129 models by as many voters as a
-real board has, each with an id of 32 characters, without conversations.
+Each reader runs in a separate process. The files are synthetic: FastChat battles on 129 models without conversations,
+with as many voters per vote as a real board, and with vote ids of 32 characters.
 """
 
 import json
@@ -33,15 +33,17 @@ _TASK = "pipeline.lab.bench.battle_file_task"
 
 @dataclass(frozen=True, slots=True)
 class FormatSpeed:
-    """How one kind of file was read.
+    """Time and memory of reading one kind of file.
 
     Attributes:
         kind: Parquet or JSON Lines.
-        votes: votes of the file.
-        seconds, cpu: of a reading, medians.
-        bare_seconds, bare_cpu: of a bare reading, medians.
-        peak_mb: largest memory of the process that read it.
-        least: the least share of the bare reader's speed.
+        votes: number of votes in the file.
+        seconds: median time of this project's reader, in seconds.
+        cpu: median CPU time of this project's reader, in seconds.
+        bare_seconds: median time of the bare reader, in seconds.
+        bare_cpu: median CPU time of the bare reader, in seconds.
+        peak_mb: peak memory of the process of this project's reader, in MB.
+        least: the target: the least speed as a share of the bare reader's speed.
     """
 
     kind: str
@@ -55,17 +57,17 @@ class FormatSpeed:
 
     @property
     def ratio(self) -> float:
-        """Speed relative to the bare reader, by seconds."""
+        """Speed of this project's reader divided by the bare reader's speed."""
         return self.bare_seconds / self.seconds
 
     @property
     def ratio_cpu(self) -> float:
-        """Speed relative to the bare reader, by CPU seconds, which other processes disturb less."""
+        """The same ratio computed from CPU times, which other processes affect less."""
         return self.bare_cpu / self.cpu
 
     @property
     def passed(self) -> bool:
-        """Whether both targets are met."""
+        """Whether the targets for speed and memory are met."""
         return self.ratio >= self.least and self.peak_mb < MOST_MB
 
 
@@ -78,16 +80,16 @@ class _Reading:
 
 
 def measure(folder: Path, votes: int, repeats: int, report: Callable[[str], None]) -> tuple[FormatSpeed, ...]:
-    """Write the files and measure.
+    """Write the files, and measure how they are read.
 
     Args:
-        folder: folder for the files, about 300 bytes a vote.
-        votes: votes of each file.
-        repeats: readings of each reader.
-        report: called with a line for each step.
+        folder: folder for the files, which take about 300 bytes per vote.
+        votes: number of votes in each file.
+        repeats: number of readings by each reader.
+        report: called with a line of text for each step.
 
     Raises:
-        Unavailable: a reader failed; quotes its last line.
+        Unavailable: a reader failed. The message has the last line of its output.
     """
     parquet, lines = folder / "battles.parquet", folder / "battles.jsonl"
     report(f"writing {votes:,} votes as Parquet and as JSON Lines …")
@@ -110,7 +112,7 @@ def measure(folder: Path, votes: int, repeats: int, report: Callable[[str], None
 
 
 def write_battles(parquet: Path, lines: Path, votes: int, seed: int = 0) -> None:
-    """Write the same FastChat battles as Parquet and as JSON Lines."""
+    """Write the same simulated FastChat battles to a Parquet file and to a JSON Lines file."""
     encode = msgspec.json.Encoder().encode_lines
     with lines.open("wb") as text, pq.ParquetWriter(parquet, next(_battles(1, seed)).schema) as writer:
         for chunk in _battles(votes, seed):
