@@ -33,9 +33,11 @@ SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
 ]
 
-_NOT_RATED = "Not rated: "
 LEAST_SHARE = 0.5
 """The least share of the votes that must be between models that can be compared with each other."""
+
+# The beginning of a reason, which the line above the reasons states already.
+_NOT_RATED = "Not rated: "
 
 
 @dataclass(frozen=True, slots=True)

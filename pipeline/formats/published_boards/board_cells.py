@@ -106,16 +106,25 @@ def _time(cell: Any) -> datetime | None:
         return cell
     if isinstance(cell, date):
         return datetime(cell.year, cell.month, cell.day)  # a day of UTC
-    if isinstance(cell, str):
-        for text in (cell.strip(), cell.strip()[:10]):
-            try:
-                return datetime.fromisoformat(text)
-            except ValueError:
-                continue
     number = _as_number(cell)
+    if number is not None and _FIRST_YEAR * 10_000 < number < (_LAST_YEAR + 1) * 10_000 and number == int(number):
+        return _written(str(int(number)))  # 20240601
+    written = _written(cell.strip()) if isinstance(cell, str) else None
+    if written is not None or number is None:
+        return written
     # Numbers, such as the milliseconds that pandas writes for a time.
     text = str(to_rfc3339(number))
-    return datetime.fromisoformat(text) if number is not None and text.endswith("Z") else None
+    return datetime.fromisoformat(text) if text.endswith("Z") else None
+
+
+def _written(text: str) -> datetime | None:
+    """Return the time of a text, or the day at its beginning."""
+    for part in (text, text[:10]):
+        try:
+            return datetime.fromisoformat(part)
+        except ValueError:
+            continue
+    return None
 
 
 def _as_number(cell: Any) -> float | None:

@@ -120,13 +120,17 @@ def _below(root: Path, path: Path, shared: Path) -> tuple[str, ...]:
 def _own_subset(path: Path) -> str:
     """Return the arena's board that a file's own name and the folders above it name."""
     stem = _bare(_stem(path.name))
-    if stem.lower() in SUBSETS:
+    if _is_subset(stem):
         return stem
     if _SPLIT_SUFFIX.search(stem):
         return _SPLIT_SUFFIX.sub("", stem)
     folder = next((part for part in reversed(path.parent.parts) if part.lower() not in _GENERIC), "")
-    structured = stem.lower() in _GENERIC and ("-of-" in path.name or not path.is_absolute())
-    return folder if folder.lower() in SUBSETS or (structured and folder not in ("", ".", "..", "/")) else ""
+    structured = stem.lower() in {"", *_GENERIC} and ("-of-" in path.name or not path.is_absolute())
+    return folder if _is_subset(folder) or (structured and folder not in ("", ".", "..", "/")) else ""
+
+
+def _is_subset(name: str) -> bool:
+    return name.lower().replace("-", "_") in SUBSETS
 
 
 def _named(parts: Sequence[str]) -> list[str]:

@@ -132,9 +132,9 @@ def test_subsets_are_told_apart_and_the_latest_split_counts_once(tmp_path: Path)
 def test_a_single_file_takes_its_board_from_its_place(tmp_path: Path) -> None:
     for name, board in (
         ("agent/full.parquet", "agent"), ("webdev-latest.parquet", "webdev"), ("vision.parquet", "vision"),
-        ("odd/full-00000-of-00001.parquet", "odd"),
+        ("odd/full-00000-of-00001.parquet", "odd"), ("text-to-image/full/0000.parquet", "text-to-image"),
     ):  # fmt: skip
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write_parquet(tmp_path / name, board_rows(days=1))
         assert list(read(tmp_path / name)) == [f"{board}/math", f"{board}/overall"]
     write_parquet(tmp_path / "downloaded.parquet", board_rows(days=1))
@@ -400,3 +400,26 @@ def test_many_rows_are_read_in_columns(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert (len(found), sum(len(board.models) for of_board in found.values() for board in of_board)) == (25, rows)
     assert peak < 400 * rows
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["2026-03-01", "20260301", 20260301, 20260301.0, "2026-03-01T05:00:00Z", "2026-03-01 05:00:00", 1772323200000,
+     1772323200, "2026-03-02T01:00:00+08:00"],
+)  # fmt: skip
+def test_a_day_is_read_in_every_spelling(tmp_path: Path, day: str | float) -> None:
+    row = {"date": day, "model": "a", "score": 1.0, "votes": 1}
+    write_lines(tmp_path / "day.jsonl", [row])
+    assert str(read(tmp_path / "day.jsonl")["board"][0].day) == "2026-03-01"
+    write_parquet(tmp_path / "day.parquet", [row])
+    assert str(read(tmp_path / "day.parquet")["board"][0].day) == "2026-03-01"
+    if not isinstance(day, float):
+        write_csv(tmp_path / "day.csv", [row])
+        assert str(read(tmp_path / "day.csv")["board"][0].day) == "2026-03-01"
+
+
+@pytest.mark.parametrize("day", ["20260230", 20260230, 20261301, 0, -1, 1e300, "2026", 2026, "01.03.2026"])
+def test_what_is_no_day_is_refused(tmp_path: Path, day: str | float) -> None:
+    write_lines(tmp_path / "day.jsonl", [{"date": day, "model": "a", "score": 1.0, "votes": 1}])
+    with pytest.raises(BadRecord, match="record 0: snapshot: expected a day"):
+        read(tmp_path / "day.jsonl")
