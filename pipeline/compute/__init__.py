@@ -1,8 +1,8 @@
-"""Passes over the sealed votes: a function of each segment, and what its results add up to.
+"""Map and reduce over the sealed segments of the vote log.
 
-board_cells   counts of votes by board, pair, outcome, fate and rules, as sorted arrays that can be added
-board_counts  the counts of a segment from its public files
-segment_map   applies a function to every segment, on this machine
+segment_map   the map: applies a function to every segment, in threads of this process
+board_cells   the reduce: counts of votes by board, pair, outcome, fate and rules, as sorted arrays that can be added
+board_counts  computes the counts of a segment from its public files
 
-A function that is mapped reads files alone and changes nothing, so any engine may run it anywhere, and again.
+A mapped function only reads files and has no other effect. Therefore, any engine may run it on any machine, also twice.
 """

@@ -1,7 +1,7 @@
-"""Counts of votes by board, as sorted arrays that can be added.
+"""Counts of votes by board, as sorted arrays that can be added and subtracted.
 
-A board is all votes, or those with one category or one language. A cell of a board is a pair of models, an outcome, a
-fate, and the rules that may leave its votes out. Models are numbers.
+A board has all votes, or the votes with one category, or the votes in one language. A cell of a board counts the votes
+with the same models, outcome, fate and rules. Models are the numbers of the store.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CODEC = "zstd"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Label:
-    """A board: the kind "all" (without a text), "category" or "language", and the category or language."""
+    """The name of a board: its kind ("all", "category" or "language"), and its category or language ("" for all)."""
 
     kind: str
     text: str = ""
@@ -38,11 +38,11 @@ ALL = Label("all")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The votes of a board by cell.
+    """Numbers of votes by cell.
 
     Attributes:
-        key: int64[n], cells as `cell_keys` numbers them, ascending.
-        votes: int64[n], not 0; negative where more votes are taken away than are added.
+        key: int64[n], numbers of cells from `cell_keys`, ascending.
+        votes: int64[n], never 0; negative if a segment retracts more votes of a cell than it adds.
     """
 
     key: Int64
@@ -100,7 +100,7 @@ def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules
 
 
 def count(key: Int64, votes: Int64 | None = None) -> Cells:
-    """Return the votes by cell; `votes` are those behind each key, default one each."""
+    """Return the sum of `votes` for each distinct key; by default each key counts one vote."""
     cells, group = np.unique(key, return_inverse=True)
     total = np.bincount(group.ravel(), minlength=len(cells)).astype(np.int64)
     if votes is not None:
@@ -110,7 +110,7 @@ def count(key: Int64, votes: Int64 | None = None) -> Cells:
 
 
 def count_boards(key: Int64, labels: LabelCodes) -> Boards:
-    """Return the votes of every board that a vote belongs to.
+    """Return the counts of all boards. A vote counts on the board of all votes, and on one for each of its labels.
 
     Args:
         key: int64[n], the cell of each vote.
@@ -139,7 +139,15 @@ def count_boards(key: Int64, labels: LabelCodes) -> Boards:
 
 
 def _by_text(kind: str, texts: Sequence[str], text: Int64, cell: Int64, cells: Int64) -> Boards:
-    """Return the boards of texts, given the text and the cell of each vote of a board."""
+    """Return the counts of the boards of one kind.
+
+    Args:
+        kind: "category" or "language".
+        texts: names of the boards.
+        text: int64[m], position in `texts` of each pair of a vote and its board.
+        cell: int64[m], position in `cells` of the vote.
+        cells: keys of cells.
+    """
     group, size = text * len(cells) + cell, len(texts) * len(cells)
     if size <= 4 * _BLOCK:
         votes = np.bincount(group, minlength=size).astype(np.int64)
@@ -163,7 +171,7 @@ def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
 
 
 def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
-    """Return the sum of boards, without those that have no cell."""
+    """Return the sum of the given counts, without empty boards."""
     summed: Boards = {}
     for part in parts:
         add(summed, part)
@@ -171,13 +179,13 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
 
 
 def first_difference(one: Mapping[Label, Cells], other: Mapping[Label, Cells]) -> Label | None:
-    """Return the first board that differs, None if there is none; a board without a cell is as good as none."""
+    """Return the first board whose counts differ, None if there is none. An empty board equals a missing one."""
     labels = sorted(one.keys() | other.keys())
     return next((label for label in labels if not one.get(label, NOTHING).equals(other.get(label, NOTHING))), None)
 
 
 def pack(boards: Mapping[Label, Cells]) -> bytes:
-    """Return boards as bytes: a header in JSON, then the cells as differences and the votes, compressed."""
+    """Return counts as bytes: a JSON header with the boards, then compressed key differences and numbers of votes."""
     ordered = sorted(boards.items())
     header = json.dumps([[label.kind, label.text, len(cells.key)] for label, cells in ordered]).encode()
     steps = [np.diff(cells.key, prepend=0) for _, cells in ordered]

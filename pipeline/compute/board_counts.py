@@ -1,7 +1,7 @@
-"""The counts of a segment by board, from its public files: what its votes add, and which votes it takes back.
+"""Computes the counts of segments by board from their public files.
 
-A retraction takes back a vote of an earlier segment, so what segments add up to takes two maps: one finds the boards of
-retracted votes, the other counts. `recount` runs both.
+A retraction subtracts a vote of an earlier segment. Therefore `recount` maps twice: first it reads the retracted votes,
+then it counts the votes of every segment.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 
 @dataclass(frozen=True, slots=True)
 class SegmentBoards:
-    """What a segment adds to the boards.
+    """The counts of a segment.
 
     Attributes:
-        first: its first leaf.
-        boards: its votes.
-        retracted: int64[r], leaves that its retractions take back.
+        first: first leaf of the segment.
+        boards: counts of its votes.
+        retracted: int64[r], leaves of the votes that its retractions subtract.
     """
 
     first: int
@@ -41,12 +41,12 @@ class SegmentBoards:
 def recount(
     segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
 ) -> Iterator[tuple[SealedSegment, Boards]]:
-    """Yield each segment with the sum of its votes minus those that it takes back.
+    """Yield each segment with the counts of its votes, minus the votes that it retracts.
 
     Args:
         segments: all segments of a log, in order.
         numbers: name of a model → its number.
-        retracted: the leaves that retractions take back.
+        retracted: leaves of all retracted votes.
     """
     taken = np.array(sorted(set(retracted)), dtype=np.int64)
     cells: dict[int, Boards] = {}
@@ -62,7 +62,7 @@ def recount(
 
 
 def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> SegmentBoards:
-    """Return what a segment's votes add to the boards, and what its retractions take back."""
+    """Return the counts of a segment's votes, and the leaves of the votes that it retracts."""
     rows = segment.read_rows()
     retracts = rows["retracts"]
     of_votes = np.asarray(retracts.is_null())
@@ -72,7 +72,7 @@ def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> Segment
 
 
 def count_leaves(segment: SealedSegment, numbers: Mapping[str, int], leaves: Int64) -> dict[int, Boards]:
-    """Return leaf → the boards with its vote alone, for the given leaves that are votes of the segment."""
+    """Return leaf → the counts of this one vote, for the given leaves that are in the segment."""
     rows, labels = segment.read_rows(), segment.read_labels()
     chosen = leaves[_within(segment, leaves)] - segment.first
     return {
@@ -85,7 +85,7 @@ def _within(segment: SealedSegment, leaves: Int64) -> Any:
 
 
 def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Mapping[str, int]) -> Boards:
-    """Return the boards of the votes at the places `at` of a segment."""
+    """Return the counts of the votes at the rows `at` of a segment."""
     votes = rows.take(pa.array(at))
     model_a, model_b = (_codes(votes[name], numbers.__getitem__) for name in ("model_a", "model_b"))
     outcome, fate = _codes(votes["outcome"], OUTCOMES.index), _codes(votes["fate"], FATES.index)
@@ -101,7 +101,7 @@ def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Ma
 
 
 def _label_codes(stated: pa.Table, place: Int64, size: int) -> LabelCodes:
-    """Return the labels of `size` votes, of which those at `place` state some."""
+    """Return the labels of `size` votes. The rows of `stated` are the labels of the votes at `place`."""
     lists = [tuple(one) for one in stated["categories"].to_pylist()]
     distinct = {one: code for code, one in enumerate(dict.fromkeys([(), *lists]))}
     list_code, language_code = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Applies a function to every segment of a log, on this machine.
+"""Applies a function to every segment of a log, in threads of this process.
 
-The interface is that of an engine: a function that can be pickled, descriptions of segments, results in their order.
-Another engine runs the same functions on other machines.
+The function can be pickled, the segments are descriptions with paths of files, and the results are in the order of the
+segments. Another engine with this interface can run the same functions on other machines.
 """
 
 import os
@@ -21,17 +21,17 @@ from pipeline.ledger import leaf_labels, segment
 
 Result = TypeVar("Result")
 
-# Threads beyond these wait for each other: half of a pass holds Python's lock.
+# More threads would only wait for each other, because about half of a pass holds Python's lock.
 _MOST_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSegment:
-    """A segment of the vote log and where its public files are.
+    """The place of a segment in the vote log, and the paths of its public files.
 
     Attributes:
         first: its first leaf.
-        leaves: how many leaves it has.
+        leaves: number of its leaves.
         rows: path of its file.
         labels: path of the file of its labels, None if no leaf has one.
         labels_sha256: SHA-256 of that file, "" without one.
@@ -52,8 +52,8 @@ class SealedSegment:
         """Return the leaves, as `ledger.leaf.SCHEMA`.
 
         Raises:
-            Refuted: it is no file of a segment.
-            Unavailable: it is missing.
+            Refuted: the file is not a segment file.
+            Unavailable: the file is missing.
         """
         return segment.read(_read(self.rows), self.name)[0]
 
@@ -80,7 +80,7 @@ def map_segments(
     Args:
         function: reads the segment's files and changes nothing; can be pickled.
         segments: the segments.
-        threads: segments that are worked on at a time; default: one for each processor.
+        threads: largest number of segments that are processed at once; by default one for each processor.
     """
     size = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     left = iter(segments)

@@ -31,7 +31,7 @@ LEAST = 10
 _TOTAL = "prompts"
 # Of 1,000 distinct prompts, sorted by votes, the first 995 are not frequent.
 _PART, _WHOLE = 995, 1_000
-# Beyond this share of all known prompts, reading all is faster than looking up each.
+# For more than a quarter of the known prompts, reading the whole table is faster than looking up each prompt.
 _MOST_SEARCHED = 4
 _BLOCK = 50_000
 
@@ -125,7 +125,13 @@ def _hashes(vote_ids: pa.ChunkedArray) -> Int64:
 
 
 def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
-    """Return the spectrum after prompts went from `before` to `after` votes; new prompts have no `before`."""
+    """Return the spectrum after the numbers of votes of some prompts changed.
+
+    Args:
+        spectrum: as for `threshold`.
+        before: former numbers of the prompts that were known.
+        after: new numbers of all these prompts.
+    """
     votes = np.concatenate([spectrum[0], before, after])
     prompts = np.concatenate([spectrum[1], np.full(len(before), -1), np.ones(len(after), dtype=np.int64)])
     distinct, group = np.unique(votes, return_inverse=True)
@@ -135,7 +141,7 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
 
 
 def _read(connection: Connection, distinct: Int64, known: int) -> tuple[Int64, Int64]:
-    """Return the votes so far of prompts, and how many of them their samples have."""
+    """Return the number of votes of each prompt so far, and the number of votes in its sample."""
     found = np.zeros((2, len(distinct)), dtype=np.int64)
     if not known:
         return found[0], found[1]
