@@ -99,12 +99,11 @@ def publish(
         follow, files, {"--pattern": pattern, "--until-end": until_end, "--metrics-port": metrics_port is not None}
     )
     _require_readable(files, skip_bad=skip_bad, unchecked=raw_ids or follow is not None)
-    url = store or options.store
+    logs, url = LogFiles.of(follow or Path(), pattern), store or options.store
     key = b"" if raw_ids or not (files or follow) else voter_key(url)
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
     preparer = RecordPreparer(name, options.topic_registry, pseudonyms, key, signer)
     pace = FollowPace(poll, heartbeat, options.progress_seconds)
-    logs = LogFiles.of(follow or Path(), pattern)
     plan = FollowPlan(logs, state, url, pace, until_end, metrics_port, metrics_host)
     problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
     _tell(problems, bootstrap, only_topics=not (files or follow))
@@ -135,13 +134,19 @@ def publish(
         "text_checks": {"battles": texts, "identity_leaks": leaks},
         "notes": notes,
     }
-    text = f"published {counts['published']:,} votes to {name}"
-    if counts["registry"]:
-        text += f" and {counts['registry']:,} registry events to {options.topic_registry}"
-    if raw_ids and (files or follow):
-        text += "; with raw voter ids, which stay on the topic as long as it keeps its records"
-    emit_or_print(as_json, result, text)
+    raw = raw_ids and bool(files or follow)
+    emit_or_print(as_json, result, _summary(counts, name, options.topic_registry, raw=raw))
     err.lines([] if as_json else notes)
+
+
+def _summary(counts: dict[str, Any], topic: str, registry_topic: str, *, raw: bool) -> str:
+    """Return the sentence that says what was published."""
+    text = f"published {counts['published']:,} votes to {topic}"
+    if counts["registry"]:
+        text += f" and {counts['registry']:,} registry events to {registry_topic}"
+    if raw:
+        text += "; with raw voter ids, which stay on the topic as long as it keeps its records"
+    return text
 
 
 def _require_readable(files: list[Path], *, skip_bad: bool, unchecked: bool) -> None:
