@@ -30,6 +30,7 @@
     output_file.py            writes an output file, which is complete or absent
     history_command.py        history: published snapshots of another board, without a store
     history_text.py           what history prints for people
+    history_document.py       what history found on each board, and its JSON
     sweep_command.py          sweep: the slow audits and the policy
     provider_command.py       provider: the facts about one provider
     demo_command.py           demo: the whole pipeline on real pair counts

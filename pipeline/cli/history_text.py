@@ -1,7 +1,6 @@
 """Prints the results of the command history for people: notes about files, details of a board, a table of boards."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from rich.table import Table
 
@@ -9,31 +8,12 @@ from pipeline.audits.board_history import BoardHistory
 from pipeline.audits.method_changes import MethodChange, MethodHistory
 from pipeline.audits.renamed_models import RenameSuggestion
 from pipeline.cli.app import out
+from pipeline.cli.history_document import AuditedBoard
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.formats.published_boards import BoardConflict, PublishedHistory
 
 _SHOWN = 5
 _UNREAD_FILES = 3
-
-
-class HistoryFindings(Protocol):
-    """The results for one board that this module prints."""
-
-    @property
-    def history(self) -> BoardHistory:
-        """Changes of vote counts, names, shares and the first place."""
-
-    @property
-    def method(self) -> MethodHistory:
-        """Changes of the board's method, and moves of single models."""
-
-    @property
-    def renames(self) -> tuple[RenameSuggestion, ...]:
-        """Pairs of names that may be one model."""
-
-    @property
-    def conflicts(self) -> tuple[BoardConflict, ...]:
-        """Pairs of rows that contradict each other."""
 
 
 def reading_notes(read: PublishedHistory) -> list[str]:
@@ -65,7 +45,7 @@ def reading_notes(read: PublishedHistory) -> list[str]:
     return notes
 
 
-def print_overview(found: Mapping[str, HistoryFindings]) -> None:
+def print_overview(found: Mapping[str, AuditedBoard]) -> None:
     """Print a table with one row for each board.
 
     Args:
@@ -90,7 +70,7 @@ def print_overview(found: Mapping[str, HistoryFindings]) -> None:
     )
 
 
-def print_board(one: HistoryFindings) -> None:
+def print_board(one: AuditedBoard) -> None:
     """Print the detailed results of one board."""
     history = one.history
     out.rule(f"{history.board}: {len(history.days)} snapshots, {history.days[0]} to {history.days[-1]}", align="left")

@@ -60,6 +60,9 @@ def test_renames_are_suggested_reviewed_and_then_applied(dataset: Path, tmp_path
     shown = history(dataset, "--board", "text/*", "--suggest", tmp_path / "renames.csv")
     assert f"possible rename: {MODELS[5]} (last" in shown.stdout
     assert "→ renamed [/x] (first 2026-09-01" in shown.stdout
+    again = history(dataset, "--suggest", tmp_path / "renames.csv")
+    assert "expected a new file, got" in str(again.exception)
+    assert history(dataset, "--suggest", tmp_path / "renames.csv", "--force", "--board", "text/*").exit_code == 1
     with (tmp_path / "renames.csv").open(newline="") as text:
         rows = list(csv.DictReader(text))
     assert [(row["board"], row["old"]) for row in rows] == [(f"text/{name}", MODELS[5]) for name in sorted(CATEGORIES)]
