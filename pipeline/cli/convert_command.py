@@ -70,12 +70,16 @@ def convert(
     with readable_path(source) as path:
         file = open_battles(path, mapping)
         _require_other(file, target)
-        reader = VoteReader(file, left_out, None if no_text_checks else LeakCheck(IdentityLeaks(load_identities())))
+        check = LeakCheck(IdentityLeaks(load_identities()))
+        reader = VoteReader(file, left_out, None if no_text_checks else check)
         votes = _write(reader, target, OUTPUT_SCHEMAS[to], force=force, quiet=as_json)
     many = "1 vote was" if votes == 1 else f"{votes:,} votes were"
     notes = [*format_notes(file), f"{many} written to {target}, as {_WRITTEN_AS[to]}"]
     if reader.self_battles:
         notes.append(f"battles of a model against itself among them, which no rating counts: {reader.self_battles:,}")
+    if check.battles:
+        leaks = f"{check.leaks:,} with an identity leak"
+        notes.append(f"read {check.battles:,} battles with text, which was not written: {leaks}")
     if own := [key for key in reader.unread if key not in file.unread]:
         notes.append(f"keys that are no fields of a vote were not read: {', '.join(own)}")
     notes += left_out_notes(left_out)
@@ -87,6 +91,7 @@ def convert(
                 "format": file.form.name,
                 "votes": votes,
                 "self_battles": reader.self_battles,
+                "text_checks": {"battles": check.battles, "identity_leaks": check.leaks},
                 "unread_columns": list(reader.unread),
                 "left_out": left_out.document(),
                 "notes": notes,

@@ -137,10 +137,16 @@ def _has_digit(parts: Iterable[str]) -> bool:
 
 
 class LeakCheck:
-    """Returns `identity_leak` for a record with answers; a `RecordCheck`."""
+    """Returns `identity_leak` for a record with answers; a `RecordCheck`.
+
+    Attributes:
+        battles: number of records with answers so far.
+        leaks: number of those in which an answer tells its model.
+    """
 
     def __init__(self, leaks: IdentityLeaks) -> None:
         self._leaks = leaks
+        self.battles = self.leaks = 0
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
         """Return what the answers of a record say."""
@@ -152,4 +158,7 @@ class LeakCheck:
         if not any(text.answers):
             return {}
         models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]
-        return {"identity_leak": self._leaks.leaks(models, text.answers)}
+        found = self._leaks.leaks(models, text.answers)
+        self.battles += 1
+        self.leaks += found
+        return {"identity_leak": found}

@@ -71,7 +71,8 @@ def test_what_conversations_tell_is_kept_though_they_are_not(tmp_path: Path) -> 
         for n, winner in enumerate(["model_a", "model_b", "model_a", "tie", "model_b", "model_a"])
     ]
     (tmp_path / "battles.json").write_text(json.dumps(battles))
-    assert convert(tmp_path / "battles.json", tmp_path / "votes.parquet").returncode == 0
+    done = convert(tmp_path / "battles.json", tmp_path / "votes.parquet")
+    assert "read 6 battles with text, which was not written: 3 with an identity leak" in done.stderr
     assert pq.read_table(tmp_path / "votes.parquet")["identity_leak"].to_pylist() == [True, False] * 3
     assert rows_of(tmp_path / "votes.parquet") == rows_of(tmp_path / "battles.json")
     unread = convert(tmp_path / "battles.json", tmp_path / "unread.jsonl", "--no-text-checks")
