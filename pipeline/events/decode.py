@@ -21,7 +21,7 @@ from pipeline.events.strict_checks import (
     parse_strictly,
 )
 from pipeline.events.unread_text import keep_fields
-from pipeline.events.vote import SCHEMA, VOTE_FIELDS, Vote, encode_event
+from pipeline.events.vote import MAX_LABELS_BYTES, SCHEMA, VOTE_FIELDS, Vote, category_list, encode_event
 from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import END_TIME, FIRST_TIME, to_microseconds
 from pipeline.vocabulary.visible_text import visible
@@ -89,7 +89,11 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
                 wrong[position] = vote
     positions, raws, votes = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
     if are_all_provably_clean(raws, votes) and _have_plausible_years(votes):
-        suspects = [i for i, v in enumerate(votes) if v.schema != SCHEMA or v.model_a == v.model_b]
+        suspects = [
+            i
+            for i, v in enumerate(votes)
+            if v.schema != SCHEMA or v.model_a == v.model_b or (v.categories is not None and _long_categories(v))
+        ]
     else:
         suspects = list(range(len(votes)))
     for i in suspects:
@@ -159,7 +163,16 @@ def _invalid_field(raw: bytes, vote: Vote) -> tuple[str, str] | None:
         return "unknown_schema", f"expected schema {SCHEMA}, got {vote.schema}"
     if vote.model_a == vote.model_b:
         return "self_battle", f"expected two models, got {vote.model_a!r} against itself"
-    return _bad_time(raw, vote, "cast_at") or _bad_time(raw, vote, "voter_since")
+    return _long_categories(vote) or _bad_time(raw, vote, "cast_at") or _bad_time(raw, vote, "voter_since")
+
+
+def _long_categories(vote: Vote) -> tuple[str, str] | None:
+    """Return reason and detail of categories that are too long together."""
+    text = category_list(vote.category, vote.categories)
+    if text is None or len(text.encode()) <= MAX_LABELS_BYTES:
+        return None
+    found = len(text.encode())
+    return "too_large", f"categories: expected a JSON list of at most {MAX_LABELS_BYTES} bytes, got {found}"
 
 
 def _bad_time(raw: bytes, event: Vote | RegistryEvent, field: str) -> tuple[str, str] | None:

@@ -5,7 +5,9 @@ these bytes, so the same file always gives the same ids.
 """
 
 import hashlib
+import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -23,6 +25,8 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Turn = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 # Published boards have 29 labels. With `category`, a vote has at most 64 (`ledger.leaf_labels`).
+MAX_LABELS_BYTES = 2_000
+"""Largest list of a vote's categories, as `category_list` writes it: a database indexes at most 2,700 bytes."""
 Labels = Annotated[tuple[Name, ...], msgspec.Meta(max_length=63)]
 
 
@@ -72,6 +76,19 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     session: VoterId | None = None
     # With `category`, the categories of the vote.
     categories: Labels | None = None
+
+
+@lru_cache(maxsize=100_000)
+def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
+    """Return all categories of a vote as a sorted JSON list; None if it has no other category than `category`.
+
+    >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
+    ('["code","maths"]', None)
+    """
+    labels = {*(categories or ()), *(() if category is None else (category,))}
+    if not labels or labels == {category}:
+        return None
+    return json.dumps(sorted(labels), ensure_ascii=False, separators=(",", ":"))
 
 
 VOTE_FIELDS = frozenset(Vote.__struct_fields__)

@@ -7,7 +7,6 @@ contain a voter's pseudonym, never the voter id.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.events.pseudonym import session_name
-from pipeline.events.vote import Vote
+from pipeline.events.vote import Vote, category_list
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64, UInt8, UInt64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import NO_TIME, SECOND, to_microseconds
@@ -189,19 +188,6 @@ def _more_fields(votes: Sequence[Vote]) -> tuple[Int32, Int32, list[str | None]]
 @lru_cache(maxsize=1_000)
 def _flags(stated: tuple[bool | None, ...]) -> int:
     return flags_of(dict(zip(_FLAGS, stated, strict=True)))
-
-
-@lru_cache(maxsize=100_000)
-def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
-    """Return all categories of a vote as a sorted JSON list; None if it has no other category than `category`.
-
-    >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
-    ('["code","maths"]', None)
-    """
-    labels = {*(categories or ()), *(() if category is None else (category,))}
-    if not labels or labels == {category}:
-        return None
-    return json.dumps(sorted(labels), ensure_ascii=False, separators=(",", ":"))
 
 
 def to_times(times: Sequence[datetime | None]) -> Int64:

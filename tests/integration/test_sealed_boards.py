@@ -189,6 +189,24 @@ def test_the_file_of_labels_has_what_each_vote_states(board: Board) -> None:
     assert all(row["rules"] or row["categories"] or row["language"] for row in rows)
 
 
+def test_the_longest_lists_of_categories_are_stored_and_longer_ones_are_rejected(board: Board) -> None:
+    def named(size: int) -> list[str]:
+        digits = np.random.default_rng(size).integers(0x4E00, 0x9FFF, 660)  # 3 bytes each, and not to be compressed
+        return [*("".join(map(chr, part)) for part in np.array_split(digits, 4)), "x" * (size - 1_996)]
+
+    lists = [named(2_000), named(2_001), ["a"] * 63, [f"{n}" for n in range(63)]]
+    board.read(*(event(n, categories=one) for n, one in enumerate(lists)), event(5))
+    jobs.seal(board.url)
+    with board.store() as store, store.read() as connection:
+        assert connection.scalars(sa.select(schema.reject.c.detail)).all() == [
+            "categories: expected a JSON list of at most 2000 bytes, got 2001"
+        ]
+        found = sealed_boards.read_boards(connection, 4)
+        assert sum(label.kind == "category" for label in found) == 5 + 1 + 63
+        check(store, [4])
+    jobs.verify_ledger(board.url)
+
+
 @pytest.mark.parametrize("change", ["count", "total", "vote", "frequent", "file"])
 def test_a_change_of_counts_labels_or_decisions_is_found(board: Board, change: str) -> None:
     board.read(*(labelled(n) for n in range(60)))

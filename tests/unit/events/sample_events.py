@@ -142,6 +142,7 @@ BAD = [
         ("wrong_type", event(categories=value), "$.categories")
         for value in ("maths", {"maths": True}, [1], [""], ["a"] * 64)
     ],
+    ("too_large", event(categories=[f"{n}" + "ä" * 100 for n in range(10)]), "at most 2000 bytes, got 2041"),
     ("text", event(categories=["maths", "a\u202eb"]), "U+202E"),
     ("text", event(session="a\u0000b"), "U+0000"),
     ("duplicate_key", ending(',"anonymous":true,"anonymous":false'), "'anonymous' twice"),
