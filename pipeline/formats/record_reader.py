@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.events.strict_checks import MAX_BYTES, parse_strictly
-from pipeline.events.vote import SCHEMA, encode_event
+from pipeline.events import decode_votes
+from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.events.vote import SCHEMA, VOTE_FIELDS, encode_event
 from pipeline.formats.battle_file import (
     OWN,
     BattleFile,
@@ -137,17 +138,12 @@ def _checked(mapped: Fields, record: Record, check: RecordCheck | None) -> Field
 
 
 def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
-    """Return one of our own events with the fields that its text decides."""
-    if not any(name in raw for name in _TEXT_KEYS):
+    """Return one of our own events with the fields that its text decides, and without the text."""
+    if not any(name in raw for name in _TEXT_KEYS) or decode_votes([raw])[2]:
         return raw
-    try:
-        record = parse_strictly(raw)
-        if not isinstance(record, dict):
-            return raw
-        stated = {name: value for name, value in record.items() if value is not None}
-        return encode_event({**record, **check(record, stated), **stated})
-    except (ValueError, RecursionError):
-        return raw  # the decoder says what is wrong with it
+    record = decoded(raw)
+    stated = {name: value for name, value in record.items() if value is not None and name in VOTE_FIELDS}
+    return encode_event({**check(record, stated), **stated})
 
 
 def identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:

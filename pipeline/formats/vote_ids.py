@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.events import decode_votes
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import derive_vote_id, encode_event
 from pipeline.formats.battle_format import CODE, Fields
@@ -53,8 +54,9 @@ class VoteIds:
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         if "vote_id" not in event:
             event["vote_id"] = self._derive(event)
-        event = {**_checked(fields), **event}
-        raw = encode_event(event)
+        raw, added = encode_event(event), _checked(fields)
+        if added and not decode_votes([raw])[2]:  # a reject is named by the hash of the record alone
+            raw = encode_event({**added, **event})
         return raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
 
     def recent(self) -> dict[str, int]:

@@ -98,6 +98,14 @@ def test_without_text_nothing_is_said_and_what_is_stated_stays(tmp_path: Path) -
     assert (second.identity_leak, second.prompt_hash) == (False, "p")
 
 
+def test_a_record_that_is_no_vote_stays_as_it_is(tmp_path: Path) -> None:
+    """Its producer finds it by its hash."""
+    path = tmp_path / "votes.jsonl"
+    wrong = [{**FORMS["conversations"](LEAK), "winner": "draw"}, {**FORMS["own event"](LEAK), "cast_at": "soon"}]
+    path.write_text("".join(json.dumps(one) + "\n" for one in wrong))
+    assert list(read_records(path, check=TextChecks(NearPrompts(b"")))) == list(read_records(path))
+
+
 def test_no_text_is_in_the_event() -> None:
     lines = LineEvents(check=TextChecks(NearPrompts(b"")))
     for form in ("conversations", "FastChat log", "responses"):
