@@ -27,7 +27,7 @@ from pipeline.store.log.sealed_labels import LabelCollector, LabelledVotes
 from pipeline.store.votes.arrow_reader import OffsetRange, read_prepared, to_numpy
 from pipeline.vocabulary.arrays import Int64
 
-# A segment is built in memory, some 200 bytes a vote.
+# A segment is built in memory, some 300 bytes a vote.
 MAX_VOTES = 1_000_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 
 import numpy as np
@@ -46,6 +47,23 @@ def test_packed_boards_are_read_as_they_were(boards: dict[Label, dict[tuple[int,
     again = board_cells.unpack(board_cells.pack(found))
     assert again.keys() == found.keys()
     assert board_cells.first_difference(found, again) is None
+
+
+# Stored bytes: stores have them, so a change needs a migration.
+GOLDEN = (
+    "SAAAAFtbImFsbCIsICIiLCAyXSwgWyJjYXRlZ29yeSIsICJcdTAwZTkgXCJ4XCIiLCAxXSwgWyJsYW5ndWFnZSIsICJkZSIsIDBd"
+    "XSi1L/0gMDUBAOAABAAAEAAAAN/////f//9/BQD+/wEAAAAAAAAAAwBgYNzAhphL"
+)
+
+
+def test_bytes_that_a_store_has_are_read() -> None:
+    assert board_cells.unpack(base64.b64decode(GOLDEN)).keys() == {
+        ALL, Label("category", 'é "x"'), Label("language", "de"),
+    }  # fmt: skip
+    found = board_cells.unpack(base64.b64decode(GOLDEN))
+    assert read(found[ALL]) == {(1, 2, 0, 0, 0): 5, (2**27 - 1, 1, 3, 2, 31): -2}
+    assert read(found[Label("category", 'é "x"')]) == {(1, 2, 0, 0, 0): 1}
+    assert read(found[Label("language", "de")]) == {}
 
 
 def test_the_first_board_that_differs_is_named() -> None:
