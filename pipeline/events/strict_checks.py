@@ -90,8 +90,11 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
     together = b"".join(raws)
     quotes, lists = together.count(b'"') - len(votes) * (_QUOTES_REQUIRED + 4 * len(_TEXTS)) + 4 * absent, 0
     if quotes:
-        quotes -= sum(map(_more_quotes, votes))
-        lists = len(votes) - list(map(attrgetter("categories"), votes)).count(None)
+        categories = list(map(attrgetter("categories"), votes))
+        lists = len(votes) - categories.count(None)
+        quotes -= 2 * lists + 2 * sum(map(len, filter(None, categories)))
+        quotes -= 4 * (len(votes) - list(map(attrgetter("session"), votes)).count(None))
+        quotes -= sum(2 * (len(votes) - list(map(attrgetter(name), votes)).count(None)) for name in _KEYS)
     return (
         together.isascii()
         and quotes == 0

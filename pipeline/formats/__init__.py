@@ -23,11 +23,13 @@ Modules:
     battle_records    a battle file as columns, record by record
     piece_reader      pieces of columns of a battle file
     column_pieces     a piece: Arrow columns or decoded JSON records
+    vote_piece        votes in our own JSON Lines as a piece
     column_values     columns of values, read as `cell_values` reads single ones
     text_codes        codes of names, groups and voters, piece by piece
     repeated_ids      votes whose id repeats
     text_hashes       hashes of the texts of a column
     column_buffer     a column that grows piece by piece
+    vote_collector    votes as columns of codes, collected piece by piece
     column_mapping    pieces → columns of votes, as the format declares
     battle_tables     a battle file as columns, by column where every row is a plain vote
     record_estimate   estimates the number of records of a file, for a progress bar

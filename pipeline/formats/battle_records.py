@@ -6,14 +6,16 @@ one id the first counts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
-from pipeline.errors import BadRecord
+from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
@@ -24,14 +26,16 @@ from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
+from pipeline.formats.vote_collector import MAX_CATEGORIES, TEXTS, VoteCollector
 from pipeline.formats.vote_ids import with_checked
-from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
-from pipeline.ratings.battle_columns import GROUPS, BattleColumns
+from pipeline.ratings import STYLE_FEATURES
+from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vocabulary.arrays import Int8, Int32
-from pipeline.vocabulary.voter_identity import find_voter
+from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
 _CHUNK = 20_000
+_NAMES = ("model_a", "model_b")
 # Stands for a missing id, and no id is spelled so.
 _NO_ID = "(none)"
 
@@ -50,39 +54,47 @@ def read_by_record(
         BadRecord: a record that is not a battle, with its row.
     """
     left_out = left_out or LeftOut()
-    names = ("vote_id", "model_a", "model_b", "winner", "voter_id", *GROUPS)
-    parts: dict[str, list[Any]] = {name: [] for name in names}
-    flags: dict[str, list[int]] = {name: [] for name in FLAGS}
-    labels: list[int] = []
-    bits: dict[str, int] = {}
-    styles: list[Int32] = []
+    name = file.containers[0].name
+    collected = VoteCollector(FLAGS, file.mapping.proxies, ids_are_checked=True)
     for chunk, rows in _chunks(file, waits, left_out, check):
-        votes, kept = _decoded(file.containers[0].name, chunk, rows, left_out)
-        for name, column in parts.items():
-            column.extend(getattr(vote, name) for vote in votes)
-        styles.append(_styles(votes))
-        for name, values in flags.items():
-            values.extend(map(_flag, map(attrgetter(name), votes)) if name != CODE else (_code(chunk[i]) for i in kept))
-        labels.extend(_labels(vote.categories or (), bits) for vote in votes)
+        votes, kept = _decoded(name, chunk, rows, left_out)
+        _collect(collected, votes, [chunk[i] for i in kept], name)
         if step is not None:
             step(len(votes))
-    models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
-    voters, voter = encode_groups([find_voter(text, file.mapping.proxies) for text in parts["voter_id"]], "voter")
-    style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int32), *styles])
-    places: dict[str, int] = {}
-    identity = [-1 if one == _NO_ID else places.setdefault(one, row) for row, one in enumerate(parts["vote_id"])]
-    return BattleColumns(
-        models=models,
-        a=a,
-        b=b,
-        outcome=outcome,
-        voters=voters,
-        voter=voter.astype(np.int64),
-        groups={name: encode_groups(parts[name], name) for name in GROUPS},
-        style=(style[:, 0], style[:, 1]),
-        flags={name: np.array(values, dtype=np.int8) for name, values in flags.items() if max(values, default=-1) >= 0},
-        categories=(tuple(bits), np.array(labels if bits else [], dtype=np.int64)),
-    ).without_repeats(np.array(identity, dtype=np.int64))
+    found = collected.finish()
+    stated = {name: values for name, values in found.flags.items() if values.max(initial=-1) >= 0}
+    return replace(found, flags=stated)
+
+
+def _collect(collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields], name: str) -> None:
+    """Add votes and the records that they come from.
+
+    Raises:
+        UnknownFormat: more categories than a rating has room for.
+    """
+    columns = {field: list(map(attrgetter(field), votes)) for field in (*_NAMES, *TEXTS)}
+    columns["vote_id"] = [None if one == _NO_ID else one for one in columns["vote_id"]]
+    flags = {flag: list(map(_flag, map(attrgetter(flag), votes))) for flag in FLAGS if flag != CODE}
+    flags[CODE] = list(map(_code, records))
+    labels = [_labels(vote.categories, collected.bits) if vote.categories else 0 for vote in votes]
+    if len(collected.bits) > MAX_CATEGORIES:
+        last = next(reversed(collected.bits))
+        raise UnknownFormat(
+            f"{name}: expected at most {MAX_CATEGORIES} categories, got more, the last {last!r}: "
+            "`--columns categories=` leaves them out"
+        )
+    texts = {field: pa.array(values, pa.string()).dictionary_encode() for field, values in columns.items()}
+    outcome = np.array([OUTCOME_CODES[vote.winner] for vote in votes], dtype=np.int8)
+    has_style = any(vote.style_a or vote.style_b for vote in votes)
+    style = _styles(votes) if has_style else None
+    collected.add(
+        [texts.pop(side) for side in _NAMES],
+        outcome,
+        texts,
+        {flag: np.array(values, dtype=np.int8) for flag, values in flags.items()},
+        None if style is None else (style[:, 0], style[:, 1]),
+        np.array(labels, dtype=np.int64) if any(labels) else None,
+    )
 
 
 def _chunks(

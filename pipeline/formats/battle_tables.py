@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from pipeline.formats.battle_file import OWN, BattleFile, Waits
 from pipeline.formats.battle_records import read_by_record
-from pipeline.formats.column_mapping import TEXTS, ColumnMapper
+from pipeline.formats.column_mapping import ColumnMapper
 from pipeline.formats.column_pieces import Undecided
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.piece_reader import pieces
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
+from pipeline.formats.vote_collector import TEXTS
 from pipeline.ratings.battle_columns import BattleColumns
 
 
@@ -52,7 +53,7 @@ def read_by_column(
     """Read a file by column. None if it must be read record by record."""
     if file.mixed or not file.form.model_a.column:
         return None
-    if file.form.name == OWN and any(one.kind in ("json array", "json lines") for one in file.containers):
+    if file.form.name == OWN and any(one.kind == "json array" for one in file.containers):
         return None  # the decoder of our own events is strict about duplicate keys
     done = 0
     try:

@@ -41,6 +41,10 @@ class ColumnBuffer:
             self._blocks[-1][place : place + taken] = values[:taken]
             self._size, values = self._size + taken, values[taken:]
 
+    def fill(self, rows: int, value: int) -> None:
+        """Add rows of one value."""
+        self.append(np.broadcast_to(self._kind.type(value), (rows, *self._shape)))
+
     def _new_block(self) -> npt.NDArray[Any]:
         values = _BLOCK * int(np.prod(self._shape, dtype=np.int64))
         return np.frombuffer(mmap(-1, values * self._kind.itemsize), self._kind).reshape(_BLOCK, *self._shape)

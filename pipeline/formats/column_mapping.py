@@ -14,7 +14,6 @@ from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats.battle_format import BattleFormat, Flag, NamedWinner, OneHotOutcome, ValueSource, at
 from pipeline.formats.cell_values import outcome_word, spelled_outcome, truth_value
-from pipeline.formats.column_buffer import ColumnBuffer
 from pipeline.formats.column_pieces import Piece, Undecided
 from pipeline.formats.column_values import (
     count_column,
@@ -29,19 +28,16 @@ from pipeline.formats.column_values import (
     true_label_column,
 )
 from pipeline.formats.left_out import NO_OUTCOME, LeftOut
-from pipeline.formats.repeated_ids import RepeatedIds
-from pipeline.formats.text_codes import TextCodes, Texts, TextSequence, VoterCodes
+from pipeline.formats.text_codes import Texts, TextSequence
+from pipeline.formats.vote_collector import TEXTS, VoteCollector
 from pipeline.ratings import STYLE_FEATURES
-from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_group, no_style
+from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.voter_identity import Network
 
 # No outcome, and something that is no outcome.
 _NONE, _UNKNOWN = -1, -2
-TEXTS = ("vote_id", "voter_id", *GROUPS)
-"""The fields of text that a rating needs."""
-
 _MAX_NAME = 200
 
 
@@ -66,13 +62,7 @@ class ColumnMapper:
             raise Undecided
         self._form, self._outcomes, self._left_out = form, outcomes, left_out
         self._row = 0
-        self._models, self._voters, self._ids = TextCodes(), VoterCodes(proxies), RepeatedIds()
-        self._sides, self._outcome = (ColumnBuffer(np.int16), ColumnBuffer(np.int16)), ColumnBuffer(np.int8)
-        self._groups = {name: (TextCodes(), ColumnBuffer(np.int16)) for name in GROUPS if name in form.texts}
-        self._flags = {name: ColumnBuffer(np.int8) for name in form.flags}
-        self._style = {side: ColumnBuffer(np.int32, len(STYLE_FEATURES)) for side in ("a", "b")}
-        self._labels = ColumnBuffer(np.int64)
-        self._bits: dict[str, int] = {}
+        self._votes = VoteCollector(tuple(form.flags), proxies)
 
     def add(self, piece: Piece) -> int:
         """Add a piece.
@@ -96,87 +86,45 @@ class ColumnMapper:
             own = np.flatnonzero((outcome != _NONE) & against_itself)
             self._left_out.add_self_battles(self._row + own, {name: flag[own] for name, flag in flags.items()})
         self._row += len(piece)
-        self._outcome.append(outcome[is_vote])
-        texts = {name: text_array(piece.values(form.texts.get(name, at("")))) for name in TEXTS}
+        texts = {name: text_array(piece.values(form.texts[name])) for name in TEXTS if name in form.texts}
         if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
             raise Undecided  # a battle of a model against itself may have another fault
-        self._add_texts([_chosen(column, is_vote) for column in names], texts, is_vote)
-        for name, flag in flags.items():
-            self._flags[name].append(flag[is_vote])
-        for side, parts in self._style.items() if form.style else ():
-            parts.append(_style(piece, form.style.get(side, {}))[is_vote])
-        if self._has_labels:
-            self._labels.append(self._labels_of(piece)[is_vote])
+        self._votes.add(
+            [_chosen(column, is_vote) for column in names],
+            outcome[is_vote],
+            {name: _chosen(column, is_vote) for name, column in texts.items()},
+            {name: flag[is_vote] for name, flag in flags.items()},
+            self._style_of(piece, is_vote),
+            self._labels_of(piece)[is_vote] if self._has_labels else None,
+        )
         return int(np.count_nonzero(is_vote))
-
-    def _add_texts(self, names: Sequence[pa.DictionaryArray], texts: Mapping[str, Texts], rows: Bool) -> None:
-        """Add the texts of the votes in a piece.
-
-        Raises:
-            Undecided: a missing name, or an id that the decoder must check.
-        """
-        for side, column in zip(self._sides, names, strict=True):
-            models = self._models.add(column)
-            if (models < 0).any():
-                raise Undecided
-            side.append(models)
-        for name, (coded, codes) in self._groups.items():
-            codes.append(coded.add(_chosen(text_column(texts[name]), rows)))
-        self._voters.add(_chosen(texts["voter_id"], rows))
-        self._ids.add(_chosen(texts["vote_id"], rows))
 
     def finish(self) -> BattleColumns:
         """Return all votes, without those whose id came before.
 
         Raises:
-            Undecided: a missing name, or a name that the decoder must check.
+            Undecided: a name that the decoder must check.
         """
-        identity = self._ids.identity()
-        voters, voter = self._voters.finish()
-        models, place = self._models.sort()
-        groups = {name: no_group(len(self._outcome)) for name in GROUPS}
-        for name, (coded, codes) in self._groups.items():
-            labels, table = coded.sort()
-            groups[name] = labels, codes.finish(table=table)
-        if not _accepted([*models, *(label for labels, _ in groups.values() for label in labels)]):
-            raise Undecided
-        if not _plain_texts(voters) and not _accepted(voters.to_pylist()):
-            raise Undecided
-        categories = tuple(sorted(self._bits, key=self._bits.__getitem__))
-        columns = BattleColumns(
-            models=models,
-            a=self._sides[0].finish(table=place),
-            b=self._sides[1].finish(table=place),
-            style=self._styles(len(self._outcome)),
-            outcome=self._outcome.finish(np.int32),
-            voters=TextSequence(voters),
-            voter=voter.astype(np.int64),
-            groups=groups,
-            flags={name: values.finish() for name, values in self._flags.items()},
-            categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
-        )
-        return columns if identity is None else columns.without_repeats(identity)
+        return self._votes.finish(_are_accepted)
+
+    def _style_of(self, piece: Piece, rows: Bool) -> tuple[Int32, Int32] | None:
+        style = self._form.style
+        return (_style(piece, style.get("a", {}))[rows], _style(piece, style.get("b", {}))[rows]) if style else None
 
     def _labels_of(self, piece: Piece) -> Int64:
         """Return int64[n] with one bit for each category of a row."""
         form, found = self._form, np.zeros(len(piece), dtype=np.int64)
         for source in form.labels:
-            found |= label_column(piece.values(source), self._bits)
+            found |= label_column(piece.values(source), self._votes.bits)
         for label, source in form.true_labels.items():
-            found |= true_label_column(flag_column(piece.values(source), truth_value), label, self._bits)
+            found |= true_label_column(flag_column(piece.values(source), truth_value), label, self._votes.bits)
         for name, source in form.named_labels.items():
-            found |= named_label_column(piece.values(source), name, self._bits)
+            found |= named_label_column(piece.values(source), name, self._votes.bits)
         return found
 
     @property
     def _has_labels(self) -> bool:
         return bool(self._form.labels or self._form.true_labels or self._form.named_labels)
-
-    def _styles(self, votes: int) -> tuple[Int32, Int32]:
-        """Return the style counts of both answers; without any, a constant that takes no memory."""
-        if not self._form.style:
-            return no_style(votes), no_style(votes)
-        return self._style["a"].finish(), self._style["b"].finish()
 
     def _outcomes_of(self, piece: Piece, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
         rule = self._form.outcome
@@ -250,19 +198,18 @@ def _texts_of(columns: list[Texts], rows: Bool) -> tuple[str, ...]:
     return tuple(text for text in found if text)
 
 
-def _plain(names: tuple[str, ...]) -> bool:
+def _are_accepted(names: Sequence[str]) -> bool:
+    plain = names.are_plain(_MAX_NAME) if isinstance(names, TextSequence) else _plain(names)
+    return plain or _accepted(names)
+
+
+def _plain(names: Sequence[str]) -> bool:
     """Return whether names have only visible ASCII and an accepted length, so that the decoder need not be asked."""
     text = "".join(names)
     return text.isascii() and text.isprintable() and max(map(len, names), default=0) <= _MAX_NAME
 
 
-def _plain_texts(texts: pa.StringArray) -> bool:
-    """Return whether all texts are as in `_plain`."""
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    return longest <= _MAX_NAME and pc.all(pc.ascii_is_printable(texts)).as_py() is not False
-
-
-def _accepted(names: list[str] | tuple[str, ...]) -> bool:
+def _accepted(names: Sequence[str]) -> bool:
     """Return whether the decoder accepts all of these names as models of a battle."""
     fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": "2024-01-01T00:00:00Z", "winner": "tie"}
     votes = [encode_event({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names]

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from pipeline.errors import UnknownFormat
-from pipeline.formats.battle_file import BattleFile, BattlePart
+from pipeline.formats.battle_file import OWN, BattleFile, BattlePart
 from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_batches, read_headers
 from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, Undecided
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import MARK, MAX_RECORD, read_elements
+from pipeline.formats.vote_piece import decode_piece
 
 _BLOCK = 8 * 1024 * 1024
 _ROWS = 128 * 1024
@@ -34,6 +35,8 @@ def pieces(file: BattleFile, texts: Collection[str]) -> Iterator[Piece]:
                 yield from _parquet(container, columns)
             elif container.kind in ("csv", "tsv"):
                 yield from _delimited(part, columns)
+            elif part.form.name == OWN:
+                yield from _votes(container)
             else:
                 yield from _json(container, columns)
         except (pa.ArrowException, ValueError, OSError, UnknownFormat, RecursionError):
@@ -96,6 +99,12 @@ def _json(container: Container, columns: list[str]) -> Iterator[Piece]:
                 yield RowPiece(rows, attributes)
                 rows = []
     yield RowPiece(rows, attributes)
+
+
+def _votes(container: Container) -> Iterator[Piece]:
+    with container.open() as stream:
+        for block in _line_blocks(stream):
+            yield decode_piece(block)
 
 
 def _line_blocks(stream: IO[bytes]) -> Iterator[bytes]:

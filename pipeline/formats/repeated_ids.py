@@ -20,7 +20,9 @@ MAX_ID = 200
 class RepeatedIds:
     """The ids of votes, piece by piece."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, checked: bool = False) -> None:
+        """Collect ids; `checked` says that the decoder has accepted them."""
+        self._checked = checked
         self._first, self._second = ColumnBuffer(np.uint64), ColumnBuffer(np.uint32)
         self._known = ColumnBuffer(np.bool_)
 
@@ -33,7 +35,8 @@ class RepeatedIds:
         is_coded = pa.types.is_dictionary(column.type)
         ids = column.dictionary if is_coded else column
         sizes = pc.fill_null(pc.binary_length(ids), 0).to_numpy(zero_copy_only=False)
-        if sizes.max(initial=0) > MAX_ID or pc.all(pc.ascii_is_printable(ids)).as_py() is False:
+        plain = sizes.max(initial=0) <= MAX_ID and pc.all(pc.ascii_is_printable(ids)).as_py() is not False
+        if not (plain or self._checked):
             raise Undecided
         hashes, known = hash_texts(ids), sizes > 0
         if is_coded:

@@ -36,6 +36,11 @@ class TextSequence(Sequence[str]):
         """Return the number of texts."""
         return len(self._texts)
 
+    def are_plain(self, longest: int) -> bool:
+        """Return whether all texts have only visible ASCII, and at most `longest` characters."""
+        size = pc.max(pc.binary_length(self._texts)).as_py() or 0
+        return size <= longest and pc.all(pc.ascii_is_printable(self._texts)).as_py() is not False
+
     @overload
     def __getitem__(self, place: int) -> str: ...
 

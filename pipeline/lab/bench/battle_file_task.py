@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_by_column
-from pipeline.formats.column_mapping import TEXTS
+from pipeline.formats.vote_collector import TEXTS
 from pipeline.lab.bench.peers.timed_task import peak_mb
 
 _BLOCK = 8 * 1024 * 1024

@@ -1,0 +1,146 @@
+"""Collects votes as columns of codes, piece by piece, in memory that the number of votes bounds."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.formats.column_buffer import ColumnBuffer
+from pipeline.formats.column_pieces import Undecided
+from pipeline.formats.column_values import text_column
+from pipeline.formats.repeated_ids import RepeatedIds
+from pipeline.formats.text_codes import TextCodes, Texts, TextSequence, VoterCodes
+from pipeline.ratings import STYLE_FEATURES
+from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_group, no_style
+from pipeline.vocabulary.arrays import Int8, Int32, Int64
+from pipeline.vocabulary.voter_identity import Network
+
+TEXTS = ("vote_id", "voter_id", *GROUPS)
+"""The fields of text that a rating needs beside the names of the models."""
+
+MAX_CATEGORIES = 63
+
+
+class VoteCollector:
+    """Collects the votes of a file.
+
+    Attributes:
+        bits: category → its bit in the column of categories. Whoever adds votes adds the categories that are new.
+    """
+
+    def __init__(self, flags: Sequence[str], proxies: Sequence[Network] = (), *, ids_are_checked: bool = False) -> None:
+        """Collect votes with these flags.
+
+        Args:
+            flags: names of the flags.
+            proxies: addresses that name nobody.
+            ids_are_checked: whether the decoder has accepted the ids.
+        """
+        self.bits: dict[str, int] = {}
+        self._models, self._voters, self._ids = TextCodes(), VoterCodes(proxies), RepeatedIds(checked=ids_are_checked)
+        self._sides, self._outcome = (ColumnBuffer(np.int16), ColumnBuffer(np.int16)), ColumnBuffer(np.int8)
+        self._groups = {name: (TextCodes(), ColumnBuffer(np.int16)) for name in GROUPS}
+        self._flags = {name: ColumnBuffer(np.int8) for name in flags}
+        self._style = ColumnBuffer(np.int32, len(STYLE_FEATURES)), ColumnBuffer(np.int32, len(STYLE_FEATURES))
+        self._labels = ColumnBuffer(np.int64)
+
+    # Many parameters: the columns of a piece.
+    def add(
+        self,
+        names: Sequence[pa.DictionaryArray],
+        outcome: Int8,
+        texts: Mapping[str, Texts],
+        flags: Mapping[str, Int8],
+        style: tuple[Int32, Int32] | None,
+        labels: Int64 | None,
+    ) -> None:
+        """Add n votes.
+
+        Args:
+            names: names of models a and b.
+            outcome: positions in `OUTCOMES`.
+            texts: some of TEXTS → a column.
+            flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
+            style: counts of both answers as in `BattleColumns`; None if no vote has any.
+            labels: the categories as in `BattleColumns`; None if no vote has any.
+
+        Raises:
+            Undecided: a missing name, or an id that the decoder must check.
+        """
+        before = len(self._outcome)
+        self._ids.add(texts.get("vote_id", pa.nulls(len(outcome), pa.string())))
+        for side, column in zip(self._sides, names, strict=True):
+            models = self._models.add(column)
+            if (models < 0).any():
+                raise Undecided
+            side.append(models)
+        for name, (coded, codes) in self._groups.items():
+            if name in texts:
+                _fill(codes, before, -1)
+                codes.append(coded.add(text_column(texts[name])))
+        self._voters.add(texts.get("voter_id", pa.nulls(len(outcome), pa.string())))
+        for name, values in flags.items():
+            self._flags[name].append(values)
+        for buffer, counts in zip(self._style, style or (), strict=False):
+            _fill(buffer, before, -1)
+            buffer.append(counts)
+        if labels is not None:
+            _fill(self._labels, before, 0)
+            self._labels.append(labels)
+        self._outcome.append(outcome)
+
+    def finish(self, accepts: Callable[[Sequence[str]], bool] = lambda _: True) -> BattleColumns:
+        """Return all votes, without those whose id came before.
+
+        Args:
+            accepts: returns whether all of some names are accepted; called with those of models and groups, and with
+                the voters.
+
+        Raises:
+            Undecided: names that are not accepted.
+        """
+        identity = self._ids.identity()
+        voters, voter = self._voters.finish()
+        models, place = self._models.sort()
+        votes = len(self._outcome)
+        groups = {name: _group(coded, codes, votes) for name, (coded, codes) in self._groups.items()}
+        names = [*models, *(label for labels, _ in groups.values() for label in labels)]
+        if not accepts(names) or not accepts(TextSequence(voters)):
+            raise Undecided
+        categories = tuple(sorted(self.bits, key=self.bits.__getitem__))
+        _fill(self._labels, votes, 0)
+        columns = BattleColumns(
+            models=models,
+            a=self._sides[0].finish(table=place),
+            b=self._sides[1].finish(table=place),
+            style=(_style(self._style[0], votes), _style(self._style[1], votes)),
+            outcome=self._outcome.finish(np.int32),
+            voters=TextSequence(voters),
+            voter=voter.astype(np.int64),
+            groups=groups,
+            flags={name: values.finish() for name, values in self._flags.items()},
+            categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
+        )
+        return columns if identity is None else columns.without_repeats(identity)
+
+
+def _group(coded: TextCodes, codes: ColumnBuffer, votes: int) -> tuple[tuple[str, ...], Int32]:
+    labels, table = coded.sort()
+    if not labels:
+        return no_group(votes)
+    _fill(codes, votes, -1)
+    return labels, codes.finish(table=table)
+
+
+def _style(buffer: ColumnBuffer, votes: int) -> Int32:
+    """Return the counts; without any, a constant that takes no memory."""
+    if not len(buffer):
+        return no_style(votes)
+    _fill(buffer, votes, -1)
+    return buffer.finish()
+
+
+def _fill(buffer: ColumnBuffer, rows: int, value: int) -> None:
+    """Give a column a value for the rows before `rows` that it has none for."""
+    if len(buffer) < rows:
+        buffer.fill(rows - len(buffer), value)

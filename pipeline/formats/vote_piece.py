@@ -1,0 +1,55 @@
+"""Votes in our own JSON Lines as a piece: decoded at once, if counts prove all of them clean."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+import msgspec
+import pyarrow as pa
+
+from pipeline.events.strict_checks import are_all_provably_clean
+from pipeline.events.vote import SCHEMA, VOTE_FIELDS, Vote
+from pipeline.formats.battle_format import ValueSource
+from pipeline.formats.column_pieces import Undecided
+
+_decode_lines = msgspec.json.Decoder(Vote).decode_lines
+# A column that votes do not have.
+_CODE = b'"is_code"'
+
+
+class VotePiece:
+    """Decoded votes."""
+
+    def __init__(self, votes: Sequence[Vote]) -> None:
+        """Take votes."""
+        self._votes = votes
+
+    def __len__(self) -> int:
+        """Return the number of votes."""
+        return len(self._votes)
+
+    def values(self, source: ValueSource) -> pa.Array:
+        """Return a field of the votes, or of their styles."""
+        if source.column not in VOTE_FIELDS:
+            return pa.nulls(len(self))
+        values = list(map(attrgetter(source.column), self._votes))
+        for key in source.keys:
+            values = [None if value is None else getattr(value, key) for value in values]
+        return pa.array(values)
+
+
+def decode_piece(block: bytes) -> VotePiece:
+    """Decode lines of votes.
+
+    Raises:
+        Undecided: a line that is no vote, or that must be checked alone.
+    """
+    bare = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+    lines = [line for line in bare.split(b"\n") if line]
+    try:
+        votes = _decode_lines(block)
+    except (ValueError, RecursionError):
+        raise Undecided from None
+    clean = len(votes) == len(lines) and _CODE not in block and are_all_provably_clean(lines, votes)
+    if not clean or any(schema != SCHEMA for schema in map(attrgetter("schema"), votes)):
+        raise Undecided
+    return VotePiece(votes)
