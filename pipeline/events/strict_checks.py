@@ -139,9 +139,9 @@ def parse_strictly(raw: bytes) -> object:
 
 
 def find_hidden_character(text: str) -> str | None:
-    """Return the fault of a text with hidden characters or not in Unicode normal form C; None if it has no fault.
+    """Describe the fault of a text that has hidden characters or is not in Unicode normal form C.
 
-    The description of the fault does not quote the text.
+    The description does not quote the text. It is None for a text without a fault.
     """
     if text.isascii():
         if text.isprintable():

@@ -26,7 +26,10 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Turn = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 # Published boards have 29 labels. With `category`, a vote has at most 64 (`ledger.leaf_labels`).
 MAX_LABELS_BYTES = 2_000
-"""Largest list of a vote's categories, as `category_list` writes it: a database indexes at most 2,700 bytes."""
+"""Largest number of bytes of a vote's list of categories, as `category_list` writes it.
+
+PostgreSQL can index texts of at most about 2,700 bytes.
+"""
 Labels = Annotated[tuple[Name, ...], msgspec.Meta(max_length=63)]
 
 

@@ -162,7 +162,7 @@ class RecordProducer:
             row: its number in the file.
 
         Returns:
-            Whether it waited, so that more records are acknowledged now.
+            Whether the call waited. If so, more records are acknowledged now.
 
         Raises:
             BrokerUnavailable: a delivery failed; names the file and the record.
@@ -219,7 +219,7 @@ def publish(
 ) -> dict[str, int]:
     """Publish one file.
 
-    Every record is sent, valid or not. The worker rejects the invalid ones and stores where they came from.
+    Invalid records are sent too (but see `rejects`): the worker rejects them and stores where they came from.
 
     Args:
         path: the file.
@@ -232,7 +232,7 @@ def publish(
         security: from `client_security`.
         waits: called with the text at the end of the file that is not a complete record yet.
         check: function that checks the fields of each record of the file, as in `read_records`.
-        rejects: counts the records that are no votes, if the preparer tells; with `skip_bad` they are not sent.
+        rejects: counts the records that the preparer marks as invalid; with `skip_bad` these are not sent.
 
     Returns:
         Numbers of acknowledged records: "votes" and "registry".

@@ -22,7 +22,7 @@ class TextChecks:
 
     Attributes:
         battles: number of records with text so far.
-        identity_leaks: number of those in which an answer tells its model.
+        identity_leaks: number of these records in which an answer reveals its model.
     """
 
     def __init__(self, prompts: NearPrompts, registry: Path | None = None) -> None:

@@ -58,8 +58,8 @@ class ChunkSizes:
         prefixed: whether any page has the encoding DELTA_BYTE_ARRAY.
         has_dictionary: whether there is a dictionary page.
         dictionary_values: number of values in the dictionary.
-        plain: number of values that are written as they are.
-        coded: number of values that are written as codes of the dictionary.
+        plain: number of values in data pages with the encoding PLAIN, which stores each value itself.
+        coded: number of values in data pages that store positions in the dictionary.
     """
 
     column: str

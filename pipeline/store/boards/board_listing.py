@@ -1,7 +1,8 @@
-"""Which rows of a board readers see, by the method that the snapshot states.
+"""Decides which rows of a board readers see, by the method in the body of the snapshot.
 
-Rows are signed as they were rated; listing only hides and marks. Models under test and models with few votes are not
-listed, and keep their rank, so that a gap in the ranks shows a model that is not listed.
+A snapshot contains and signs all rated rows. Listing hides some of them from readers, and marks others as preliminary.
+Models under test and models with few votes are not listed. Ranks are not counted again, so a gap in the ranks shows
+that a model is not listed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,13 @@ Row = dict[str, Any]
 
 
 def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
-    """Return the rows that are listed, in the same order, each with `preliminary`: whether its votes are few."""
+    """Return the listed rows, in the same order. Each gets the field `preliminary`, True for a model with few votes.
+
+    Args:
+        body: the body of the snapshot. Its method states below which number of votes a row is not listed, and below
+            which it is preliminary.
+        rows: rows of a board.
+    """
     listing = body.get("method", {}).get("listing", {})
     hidden, least = set(listing.get("hidden", ())), listing.get("least_votes", 0)
     marked = listing.get("preliminary_votes", 0)
@@ -25,17 +32,17 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 
 
 def is_hidden(body: Mapping[str, Any], model: str) -> bool:
-    """Return whether a model is under test, so that no page names it."""
+    """Return whether a model is under test. No page names such a model."""
     return model in body.get("method", {}).get("listing", {}).get("hidden", ())
 
 
 def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
-    """Return the unrated models that are listed with their reasons."""
+    """Return the rows of unrated models that are not under test."""
     return [one for one in unrated if not is_hidden(body, one["model"])]
 
 
 def listing_notes(body: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
-    """Return sentences on the rows of a board that are not listed, and on those that are preliminary."""
+    """Return sentences with the numbers of rows of a board that are not listed, and that are preliminary."""
     listing = body.get("method", {}).get("listing", {})
     hidden = sum(is_hidden(body, row["model"]) for row in rows)
     least, marked = listing.get("least_votes", 0), listing.get("preliminary_votes", 0)
@@ -53,7 +60,7 @@ def listing_notes(body: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
 
 
 def method_notes(body: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each rule of the method that leaves votes out of the defended view and the boards."""
+    """Return a sentence for each rule of the method that leaves votes out, with the number of these votes."""
     stated = body.get("method", {})
     return [
         f"{votes:,} {'vote' if votes == 1 else 'votes'} {SENTENCES[rule]} left out by the rule {rule} of the method "

@@ -206,7 +206,7 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:
-    """Return an SQL condition that a column has one of some values, with the driver's placeholders; and its parameters.
+    """Return an SQL condition that a column has one of some values, and the parameters for its placeholders.
 
     The values are V16[n] for keys of 16 bytes, or whole numbers; SQLite accepts at most CHUNK values. If `partition_no`
     is given, the row must also have this number in its column `partition_no`.

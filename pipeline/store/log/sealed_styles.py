@@ -102,7 +102,7 @@ def pack_position(partition_no: int, offset: int) -> int:
 
 
 def pack_positions(partition_no: Int64, offset: Int64) -> Int64:
-    """Return the positions of n votes as one number each."""
+    """Return the position of each of n votes as one number, int64[n], as `pack_position` does for one vote."""
     return partition_no.astype(np.int64) * _OFFSETS + offset
 
 
@@ -151,10 +151,9 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
 
     Args:
         blocks: the blocks.
-        packed: the result of `pack`.
+        packed: the result of `pack`. The bit of frequent prompts in its flags is not compared, because it is decided
+            only when a vote is sealed.
         ignored: packed positions (`pack_position`) whose votes in `packed` are not compared.
-
-    The bit of frequent prompts, which is decided when a vote is sealed, is not compared.
     """
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
     kept = ~np.isin(found["position"], np.array([*ignored], dtype=np.int64))
@@ -193,7 +192,7 @@ def read_moments(connection: Connection, log_size: int, models: Collection[int])
 
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of the votes that `pack` packed, by name of the column; an earlier block has the flags 0."""
+    """Return the columns of the votes that `pack` packed, by name of the column. A block without flags gets flags 0."""
     flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
     names = _NAMES if raw is not None and raw[:1] == _WITH_FLAGS else _WITHOUT_FLAGS
     votes, start = len(flat) // sum(_DTYPE[name].itemsize for name in names), 0

@@ -81,8 +81,8 @@ class CountingRules:
         rules: the bit of each rule of the method in a vote's flags, by name of the rule.
         unregistered: numbers of models that the registry does not know, with reasons.
         fates: fates of the votes that count.
-        frequent: partition → offsets, int64[n], ascending, of the votes outside the samples of frequent prompts, as
-            decided when they were sealed.
+        frequent: the store's number of a partition → offsets, int64[n], ascending, of its votes outside the samples of
+            frequent prompts, as decided when they were sealed.
     """
 
     by_leaf: bool
@@ -124,7 +124,10 @@ class CountingRules:
 
 
 def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[int, Int64]:
-    """Return `CountingRules.frequent` for the votes of ranges: 8 bytes a vote, for about one vote in ten at most."""
+    """Return which votes in the given ranges are outside the samples of frequent prompts, as `CountingRules.frequent`.
+
+    Each such vote takes 8 bytes of memory. At most about a tenth of all votes are such votes.
+    """
     found: dict[int, list[Int64]] = {}
     for one in ranges:
         found.setdefault(one.offsets[0], []).append(frequent_prompts.read_marked(connection, *one.offsets))

@@ -108,7 +108,7 @@ class VoteSelection:
         return found
 
     def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
-        """Return the selected votes with these fates, with the columns of `excluded_votes.VotesByPosition`."""
+        """Return the selected votes with these fates as rows with the columns of `excluded_votes.VotesByPosition`."""
         v = schema.vote.c
         names = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
         columns = (*names, flags_column())
@@ -123,7 +123,7 @@ def voter_column(connection: Connection) -> sa.ColumnElement[Any]:
 
 
 def flags_column() -> sa.ColumnElement[Any]:
-    """Return the column with a vote's flags, those that were decided when it was sealed included."""
+    """Return the SQL column `flags` of a vote. It includes FREQUENT_PROMPT, which is decided when a vote is sealed."""
     v, f = schema.vote.c, schema.frequent_vote.c
     frequent = sa.exists().where(f.partition_no == v.partition_no, f.offset == v.offset)
     return v.flags.bitwise_or(sa.case((frequent, FREQUENT_PROMPT), else_=0)).label("flags")

@@ -31,7 +31,11 @@ class LogFiles:
 
     @classmethod
     def of(cls, path: Path, pattern: str) -> LogFiles:
-        """Return the files to follow; without a pattern, those that FastChat's names have.
+        """Check a path and return the files to follow.
+
+        Args:
+            path: a folder or a log; it need not exist yet.
+            pattern: pattern of the names of logs in a folder; "" for DEFAULT_PATTERN, the names of FastChat's logs.
 
         Raises:
             Usage: the path is a table, which cannot be read line by line, or its parent folder does not exist.
@@ -43,9 +47,9 @@ class LogFiles:
         return cls(path, pattern or DEFAULT_PATTERN)
 
     def paths(self) -> Mapping[str, Path]:
-        """Return the files that exist: all of a folder and its subfolders, or all beside a log; their paths by name.
+        """Return the paths of all files in the folder and its subfolders, or in the folder of the log, by name.
 
-        A rotation may give a log any name, so files that are not named like a log are listed too.
+        Files that are not named like a log are listed too, because a rotation may give a log any name.
         """
         if self.path.is_dir():
             found = [one for one in self.path.rglob("*") if one.is_file() and not one.name.startswith(".")]
@@ -53,7 +57,11 @@ class LogFiles:
         return {one.name: one for one in self.path.parent.iterdir() if one.is_file() and not one.name.startswith(".")}
 
     def is_log(self, name: str) -> bool:
-        """Return whether a file is a log by its name: in the pattern, or the followed log or a rotated copy of it."""
+        """Return whether a file is a log by its name.
+
+        In a followed folder, the name of a log matches the pattern. Beside a followed log, it is the name of this log,
+        possibly with a suffix that a rotation added.
+        """
         if self.path.is_dir():
             return fnmatchcase(Path(name).name, self.pattern)
         return name == self.path.name or (

@@ -1,4 +1,4 @@
-"""Remembers new files that may still be growing copies: such a file is read when it has stopped growing."""
+"""Remembers new files that may still be growing copies. Such a file is read when it has stopped growing."""
 
 from os import stat_result
 
@@ -9,25 +9,30 @@ Key = tuple[int, int]
 
 
 class SettlingFiles:
-    """The new files, by device and inode."""
+    """The new files that are not read yet, by (device, inode)."""
 
     def __init__(self) -> None:
         self._seen: dict[Key, tuple[int, int, int]] = {}
 
     def is_settled(self, key: Key, stat: stat_result) -> bool:
-        """Return whether a file has the size and time that it had in the poll before, or was waited for too long."""
+        """Return whether a file can be read: it did not change since the previous poll, or it was polled 60 times.
+
+        Args:
+            key: (device, inode) of the file.
+            stat: present status of the file, which is remembered.
+        """
         size, mtime, polls = self._seen.get(key, (-1, 0, 0))
         self._seen[key] = (stat.st_size, stat.st_mtime_ns, polls + 1)
         return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
 
     def is_waited_for(self, key: Key) -> bool:
-        """Return whether a file was not waited for too long yet."""
+        """Return whether a file was polled fewer than 60 times, so that the follower still waits for it."""
         return self._seen.get(key, (0, 0, 0))[2] < _MOST_POLLS
 
     def forget(self, key: Key) -> None:
-        """Forget a file."""
+        """Remove a file that was deleted."""
         self._seen.pop(key, None)
 
     def keys(self) -> list[Key]:
-        """Return the files that are remembered."""
+        """Return (device, inode) of all remembered files."""
         return list(self._seen)
