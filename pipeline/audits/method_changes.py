@@ -15,8 +15,8 @@ Thresholds:
 
     shift, rescaling   those of `common_movement`
     refit              more than half of the models move by more than three standard errors of the difference of their
-                       ratings. The typical residual is also four times its median over the board's other transitions,
-                       of which at least five are needed
+                       ratings. The typical residual is also four times what is usual on the board, even if ratings
+                       drift with the square root of the days; at least six transitions are needed
     intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, if widths are expected to follow 1/√votes
     recount            vote counts fall for at least 80% of three or more models, and by at least 2% at the median
     single move        p < 1e-5 after Bonferroni correction for the models of the transition, and at least 3% of the
@@ -126,10 +126,9 @@ def method_history(snapshots: Sequence[PublishedBoard]) -> MethodHistory:
     moves: list[SingleMove] = []
     pairs = list(pairwise(snapshots))
     movements = [common_movement(*pair) for pair in pairs]
-    typical = [None if one is None else MAD_TO_SD * float(np.median(np.abs(one.residual))) for one in movements]
-    for i, (pair, movement) in enumerate(zip(pairs, movements, strict=True)):
-        others = [one for j, one in enumerate(typical) if one is not None and j != i]
-        refit = movement is not None and _is_refit(*pair, movement, typical[i] or 0.0, others)
+    usual = _usual_residuals(pairs, movements)
+    for pair, movement, least in zip(pairs, movements, _REFIT_RATIO * usual, strict=True):
+        refit = movement is not None and _is_refit(*pair, movement, least)
         if movement is not None:
             changes += _movement_changes(*pair, movement, refit)
         changes += _count_changes(*pair)
@@ -150,15 +149,33 @@ def _movement_changes(
     ]
 
 
-def _is_refit(
-    earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement, typical: float, others: list[float]
-) -> bool:
+def _usual_residuals(
+    pairs: Sequence[tuple[PublishedBoard, PublishedBoard]], movements: Sequence[CommonMovement | None]
+) -> Float64:
+    """Return float64[t]: the residual that is usual between two snapshots, infinite with too few transitions.
+
+    It is the larger of two medians over all transitions: of the typical residuals, and of these as if ratings drifted
+    with the square root of the days between.
+    """
+    known = np.array([movement is not None for movement in movements], dtype=np.bool_)
+    if known.sum() <= _REFIT_OTHERS:
+        return np.full(len(pairs), np.inf)
+    pace = np.sqrt([max(1, (later.day - earlier.day).days) for earlier, later in pairs])
+    typical = np.array([0.0 if one is None else _typical(one) for one in movements])
+    usual: Float64 = np.maximum(np.median(typical[known]), np.median((typical / pace)[known]) * pace)
+    return usual
+
+
+def _typical(movement: CommonMovement) -> float:
+    return MAD_TO_SD * float(np.median(np.abs(movement.residual)))
+
+
+def _is_refit(earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement, least: float) -> bool:
     se = _standard_errors(earlier, later, movement)
     known = se > 0
-    if known.sum() < LEAST_MODELS or len(others) < _REFIT_OTHERS:
+    if known.sum() < LEAST_MODELS or _typical(movement) <= least:
         return False
-    beyond = float((np.abs(movement.residual[known]) > _REFIT_ERRORS * se[known]).mean())
-    return beyond > _REFIT_SHARE and typical > _REFIT_RATIO * float(np.median(others))
+    return float((np.abs(movement.residual[known]) > _REFIT_ERRORS * se[known]).mean()) > _REFIT_SHARE
 
 
 def _standard_errors(earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement) -> Float64:

@@ -172,6 +172,18 @@ def test_another_model_of_the_votes_is_a_refit() -> None:
     assert found.moves == ()
 
 
+def test_ratings_that_drift_over_a_long_gap_are_no_refit() -> None:
+    """Daily snapshots, then none for eighty days: the drift of each model is nine times that of a day."""
+    rng = np.random.default_rng(10)
+    rating, boards = 1000 + 100 * rng.standard_normal(50), []
+    for gap in [1] * 12 + [80] + [1] * 12:
+        rating = rating + 5 * np.sqrt(gap) * rng.standard_normal(50)
+        day = boards[-1].day + timedelta(gap) if boards else date(2025, 1, 1)
+        (first,) = walk(rng, 50, 1)
+        boards.append(replace(first, day=day, score=rating, lower=rating - 5, upper=rating + 5))
+    assert [change.kind for change in method_history(boards).changes] == []
+
+
 def test_few_models_or_equal_ratings_are_not_compared() -> None:
     boards = walk(np.random.default_rng(8), 4)
     assert changed(boards, lambda board: mapped(board, lambda values: values + 500)) == MethodHistory((), (), 0)
