@@ -6,17 +6,14 @@ import typer
 from rich.progress import (
     BarColumn,
     Progress,
-    ProgressColumn,
     SpinnerColumn,
-    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.text import Text
 
 from pipeline.cli.app import err
-from pipeline.cli.terminal import DescriptionColumn
+from pipeline.cli.terminal import DescriptionColumn, RateColumn
 from pipeline.errors import Usage
 from pipeline.settings import Settings
 from pipeline.stream.source.kafka_url import check_topic
@@ -44,15 +41,6 @@ def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
     if option and in_url and option != in_url:
         raise Usage(f"expected one topic, got {in_url!r} in the URL and {option!r} in --topic")
     return check_topic(option) if option else in_url or options.topic_votes
-
-
-class RateColumn(ProgressColumn):
-    """The column of a progress bar with the number of records per second."""
-
-    def render(self, task: Task) -> Text:
-        """Return the rate as text; an empty text before the rate is known."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s")
 
 
 def progress_bar(quiet: bool) -> Progress:

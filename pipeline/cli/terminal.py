@@ -59,6 +59,15 @@ class DescriptionColumn(ProgressColumn):
         return Text(visible(task.description))
 
 
+class RateColumn(ProgressColumn):
+    """The column of a progress bar with the number of records per second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate as text; an empty text before the rate is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
 out, err = Terminal(), Terminal(stderr=True)
 
 

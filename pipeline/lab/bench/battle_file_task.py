@@ -6,7 +6,6 @@ READER is one of READERS. The bare readers do the least work that any reader mus
 that a rating needs and encodes their texts as dictionaries. `bare_lines` decodes every line.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_by_column
 from pipeline.formats.vote_collector import TEXTS
 from pipeline.lab.bench.peers.timed_task import peak_mb
+from pipeline.vocabulary.visible_text import json_text
 
 _BLOCK = 8 * 1024 * 1024
 
@@ -65,7 +65,7 @@ def main(reader: str, path: str, repeats: str) -> None:
         seconds.append(time.perf_counter() - started)
         cpu.append(time.process_time() - used)
     found = {"votes": votes, "seconds": seconds[1:], "cpu": cpu[1:], "peak_mb": peak_mb()}
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(json_text(found))
 
 
 if __name__ == "__main__":
