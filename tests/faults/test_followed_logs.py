@@ -31,12 +31,20 @@ TYPES = ("leftvote", "rightvote", "tievote", "bothbad_vote")
 
 
 def line(n: int) -> str:
-    """One action of a user; every tenth is no vote."""
+    """One action of a user; every tenth is no vote. The prompts are near copies of each other."""
+    messages = [
+        ["USER", f"Write a story about a lighthouse, a storm and the number {n % 90}."],
+        ["ASSISTANT", "an answer of some length " * 20],
+    ]
     states = [
-        {"model_name": f"model {(n + side) % 5}", "conv_id": f"conversation {n} {side}", "offset": 0,
-         "messages": [["USER", f"question {n}"], ["ASSISTANT", "an answer of some length " * 20]]}
+        {
+            "model_name": f"model {(n + side) % 5}",
+            "conv_id": f"conversation {n} {side}",
+            "offset": 0,
+            "messages": messages,
+        }
         for side in (0, 1)
-    ]  # fmt: skip
+    ]
     kind = "upvote" if n % 10 == 9 else TYPES[n % 4]
     action = {"tstamp": 1.7867e9 + n, "type": kind, "models": ["", ""], "states": states, "ip": f"198.51.100.{n % 250}"}
     return json.dumps(action) + "\n"
@@ -152,7 +160,7 @@ def test_every_vote_once_with_two_rotations_and_five_kills(
     assert (worked["rejected"], worked["conflicting"]) == (0, 0)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.faults
 def test_a_broker_that_goes_away_is_waited_for(
     make_kafka: Callable[..., KafkaServer], tmp_path: Path, topic: str

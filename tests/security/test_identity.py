@@ -160,7 +160,7 @@ REJECTED: dict[str, bytes] = {
     "an unknown outcome": json.dumps({**OWN, "vote_id": "v1", **PERSONAL, "winner": "203.0.113.9"}).encode(),
     "a foreign record": json.dumps({**vote(901, "x"), **PERSONAL, "tstamp": "never"}).encode(),
     "a hidden character": json.dumps({**vote(902, "x"), **PERSONAL, "language": "a\u0000b"}).encode(),
-    "NaN": json.dumps({**vote(903, "x"), **PERSONAL, "language": float("nan")}).encode(),
+    "NaN": json.dumps({**vote(903, "x"), **PERSONAL, "tstamp": float("nan")}).encode(),
     "half a line": json.dumps({**PERSONAL, **vote(904, "arena_user_203.0.113.9")}).encode()[:-5],
     "a list": json.dumps([PERSONAL]).encode(),
     "a text": json.dumps(json.dumps(PERSONAL)).encode(),
