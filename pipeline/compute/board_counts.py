@@ -22,6 +22,9 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
 
+# Texts that a mask of 64 bits has a bit for.
+_MASK_BITS = 62
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentBoards:
@@ -102,24 +105,44 @@ def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Ma
 
 def _label_codes(stated: pa.Table, place: Int64, size: int) -> LabelCodes:
     """Return the labels of `size` votes. The rows of `stated` are the labels of the votes at `place`."""
-    lists = [tuple(one) for one in stated["categories"].to_pylist()]
-    distinct = {one: code for code, one in enumerate(dict.fromkeys([(), *lists]))}
     list_code, language_code = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
-    list_code[place] = [distinct[one] for one in lists]
-    spoken = stated["language"].to_pylist()
-    languages = {one: code for code, one in enumerate(dict.fromkeys(one for one in spoken if one is not None))}
-    language_code[place] = [-1 if one is None else languages[one] for one in spoken]
-    return LabelCodes(list(distinct), list_code, list(languages), language_code)
+    lists, list_code[place] = _list_codes(stated["categories"])
+    languages, language_code[place] = _text_codes(stated["language"])
+    return LabelCodes(lists, list_code, languages, language_code)
+
+
+def _list_codes(column: pa.ChunkedArray) -> tuple[list[tuple[str, ...]], Int64]:
+    """Return the distinct lists of a column, the empty list first, and the position of the list of each row."""
+    flat = pa.chunked_array([one.flatten() for one in column.chunks], column.type.value_type)
+    texts, code = _text_codes(flat)
+    if len(texts) > _MASK_BITS:
+        lists = [tuple(one) for one in column.to_pylist()]
+        distinct = {one: at for at, one in enumerate(dict.fromkeys([(), *lists]))}
+        return list(distinct), np.array([distinct[one] for one in lists], dtype=np.int64)
+    # One bit for each text: a list of a million rows as Python objects takes a second and 200 MB.
+    masks = np.zeros(len(column) + 1, dtype=np.int64)
+    lengths = pc.list_value_length(column).to_numpy() if len(column) else np.zeros(0, dtype=np.int64)
+    np.bitwise_or.at(masks[1:], np.repeat(np.arange(len(column)), lengths), np.int64(1) << code)
+    found, group = np.unique(masks, return_inverse=True)
+    named = [tuple(text for bit, text in enumerate(texts) if mask >> bit & 1) for mask in found.tolist()]
+    return named, group.ravel()[1:].astype(np.int64)
+
+
+def _text_codes(column: pa.ChunkedArray) -> tuple[list[str], Int64]:
+    """Return the texts of a dictionary column, and the position of the text of each row, −1 for null."""
+    if not len(column):
+        return [], np.zeros(0, dtype=np.int64)
+    whole = column.unify_dictionaries().combine_chunks()
+    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+    codes: Int64 = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return whole.dictionary.to_pylist(), codes
 
 
 def _codes(column: pa.ChunkedArray, number: Callable[[str], int]) -> Int64:
-    """Return the number of each text of a dictionary column."""
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
-    used = pc.unique(whole.indices).to_pylist()
-    table = np.zeros(len(whole.dictionary), dtype=np.int64)
-    texts = whole.dictionary.to_pylist()
-    table[used] = [number(texts[code]) for code in used]
-    found: Int64 = table[whole.indices.to_numpy()]
+    """Return the number of each text of a dictionary column without nulls."""
+    texts, codes = _text_codes(column)
+    table = np.zeros(len(texts), dtype=np.int64)
+    used = np.unique(codes)
+    table[used] = [number(texts[code]) for code in used.tolist()]
+    found: Int64 = table[codes]
     return found

@@ -6,7 +6,8 @@ integers   int64 arrays one after another, compressed
 arrays     named arrays of any type and shape, compressed, with a header that describes them
 
 These bytes are stored, so a change of a format needs a migration. A format that only one module uses is defined in that
-module: `window_codec`, `sealed_styles` and `compute.board_cells` (columns, which compress better), `reference_codec` (npz).
+module: `window_codec`, `sealed_styles` and `compute.board_cells` (columns, which compress better), `reference_codec`
+(npz).
 """
 
 import json

@@ -94,6 +94,14 @@ def test_a_retraction_takes_its_vote_back_on_every_board(tmp_path: Path) -> None
     }
 
 
+def test_many_categories_are_counted_as_few_are(tmp_path: Path) -> None:
+    lists = [[f"c{n}", f"c{n + 1}"] for n in range(0, 160, 2)]
+    segment = written(tmp_path, 0, 80, [], labels_of(list(range(80)), [0] * 80, lists, [None] * 80))
+    found = board_counts.count_segment(segment, {"ant": 1, "bee": 2}).boards
+    assert found.keys() == {ALL, *(Label("category", f"c{n}") for n in range(160))}
+    assert {int(cells.votes.sum()) for label, cells in found.items() if label != ALL} == {1}
+
+
 def test_another_file_of_labels_is_refused(tmp_path: Path) -> None:
     segment = written(tmp_path, 0, 3, [], labels_of([0], [1], [[]], [None]))
     assert segment.labels is not None
