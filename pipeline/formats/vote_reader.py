@@ -25,6 +25,7 @@ from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_reader import RecordCheck, identified, is_registry_event, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.formats.vote_columns import CODE_COLUMN, to_columns
+from pipeline.formats.vote_ids import with_checked
 from pipeline.vocabulary.time import END_TIME, FIRST_TIME, to_microseconds
 
 REGISTRY_EVENT = "registry_event"
@@ -97,7 +98,8 @@ class VoteReader:
                 self.left_out.add(NO_OUTCOME, row)
             else:
                 places.append(_Place(row, record.get("code"), timed=record.get("cast_at") is not None))
-                yield record
+                # Merged here: the ids' encoder drops what text decided from a record without a time.
+                yield with_checked(record)
 
     def _read_own(self, raw: bytes) -> bool | None:
         """Return whether one of our own events is about code, and collect its keys that no vote has."""
