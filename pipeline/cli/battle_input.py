@@ -12,13 +12,14 @@ import typer
 from pipeline.cli.ingest_notes import repeat_notes
 from pipeline.errors import Disconnected
 from pipeline.formats import ColumnMapping
-from pipeline.formats.battle_file import open_battles
+from pipeline.formats.battle_file import BattleFile, open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
 from pipeline.formats.identity_table import load_identities
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
+from pipeline.formats.record_places import describe_record
 from pipeline.formats.row_estimate import estimate_rows
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
@@ -90,7 +91,7 @@ def read_input(
     against_itself = _name_self_battles(left_out, rules, by_rule)
     battles, apart = _comparable(battles)
     notes = format_notes(file)
-    notes += left_out_notes(left_out)
+    notes += left_out_notes(left_out, file)
     notes += [
         f"{count:,} votes {SENTENCES[rule]} were left out by the method {rules.name} (--method none counts them)"
         for rule, count in by_rule.items()
@@ -144,12 +145,12 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
     return kept, notes + [f"  {one.model}: {one.reason.removeprefix(_NOT_RATED)}" for one in apart]
 
 
-def left_out_notes(left_out: LeftOut) -> list[str]:
+def left_out_notes(left_out: LeftOut, file: BattleFile) -> list[str]:
     """Return one sentence for each reason why records were left out."""
-    return [_left_out_note(reason, count, left_out) for reason, count in left_out.counts.items()]
+    return [_left_out_note(reason, count, left_out, file) for reason, count in left_out.counts.items()]
 
 
-def _left_out_note(reason: str, count: int, left_out: LeftOut) -> str:
+def _left_out_note(reason: str, count: int, left_out: LeftOut, file: BattleFile) -> str:
     row, detail = left_out.first[reason]
     many = f"{count:,} record{'s were' if count > 1 else ' was'} left out"
-    return f"{many}: {EXPLANATIONS.get(reason, f'{reason}: {detail}')} (the first is record {row})"
+    return f"{many}: {EXPLANATIONS.get(reason, f'{reason}: {detail}')} (the first is {describe_record(file, row)})"

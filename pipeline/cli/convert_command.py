@@ -82,7 +82,7 @@ def convert(
         notes.append(f"read {check.battles:,} battles with text, which was not written: {leaks}")
     if own := [key for key in reader.unread if key not in file.unread]:
         notes.append(f"keys that are no fields of a vote were not read: {', '.join(own)}")
-    notes += left_out_notes(left_out)
+    notes += left_out_notes(left_out, file)
     if as_json:
         emit(
             {

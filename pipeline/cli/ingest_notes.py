@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.formats.left_out import LeftOut
+from pipeline.formats.left_out import HINTS, LeftOut
 
 
 def repeat_notes(repeated: int, conflicting: int) -> list[str]:
@@ -35,7 +35,8 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
     for reason, count in sorted(reasons.items()):
         origin, detail = first.get(reason, (None, ""))
         place = f"the first is {origin}: " if origin else ""
-        notes.append(f"{count:,} rejected as {reason}: {place}{detail}; `integrity rejects` lists all")
+        hint = f"; {HINTS[reason]}" if reason in HINTS else ""
+        notes.append(f"{count:,} rejected as {reason}: {place}{detail}{hint}; `integrity rejects` lists all")
     return notes
 
 

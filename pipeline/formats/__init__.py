@@ -37,6 +37,7 @@ Modules:
     vote_reader       a battle file as votes with all of their fields, to be written in another format
     output_schemas    our vote event, a flat table, arena-human-preference-140k
     vote_writer       JSON, JSON Lines, CSV, TSV and Parquet, compressed or not
+    record_places     the file and the record of a row
     row_estimate      about how many rows a file has
     left_out          counts the records that are left out of a rating
     published_boards  published leaderboards: the arena's dataset, tables of snapshots, our own exports

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from pipeline.errors import BadRecord, UnknownFormat
+from pipeline.errors import UnknownFormat
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
@@ -24,6 +24,7 @@ from pipeline.formats.battle_file import BattleFile, Waits, decoded
 from pipeline.formats.battle_format import CODE, FLAGS, Fields
 from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
+from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.formats.vote_collector import MAX_CATEGORIES, TEXTS, VoteCollector
@@ -57,7 +58,7 @@ def read_by_record(
     name = file.containers[0].name
     collected = VoteCollector(FLAGS, file.mapping.proxies, ids_are_checked=True)
     for chunk, rows in _chunks(file, waits, left_out, check):
-        votes, kept = _decoded(name, chunk, rows, left_out)
+        votes, kept = _decoded(file, chunk, rows, left_out)
         _collect(collected, votes, [chunk[i] for i in kept], name)
         if step is not None:
             step(len(votes))
@@ -116,7 +117,7 @@ def _chunks(
 
 
 def _decoded(
-    name: str, chunk: Sequence[bytes | Fields], rows: Sequence[int], left_out: LeftOut
+    file: BattleFile, chunk: Sequence[bytes | Fields], rows: Sequence[int], left_out: LeftOut
 ) -> tuple[list[Vote], list[int]]:
     """Return the votes and their positions in the chunk."""
     raws = [record if isinstance(record, bytes) else _encoded(record) for record in chunk]
@@ -130,7 +131,7 @@ def _decoded(
     )
     for reject in rejects:
         if reject.reason != SELF_BATTLE and not left_out.skip_bad:
-            raise BadRecord(name, rows[reject.position], reject.reason, reject.detail)
+            raise bad_record(file, rows[reject.position], reject.reason, reject.detail)
         if reject.reason == SELF_BATTLE:
             row = np.array([rows[reject.position]], dtype=np.int64)
             left_out.add_self_battles(row, _flags_of(chunk[reject.position]))

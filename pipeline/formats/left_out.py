@@ -11,6 +11,12 @@ NO_OUTCOME = "no_outcome"
 NO_VOTE = "no_vote"
 SELF_BATTLE = "self_battle"
 
+HINTS = {
+    "unknown_outcome": "`--outcomes 1=model_a,2=model_b,…` says what other words and numbers mean, `--winner-is name` "
+    "reads the name of the winning model",
+}
+"""Reason of a reject → the option that may help."""
+
 EXPLANATIONS = {
     NO_OUTCOME: "no outcome",
     NO_VOTE: "no vote",

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.vote import VOTE_FIELDS, Vote, encode_event
@@ -22,6 +21,7 @@ from pipeline.formats.battle_format import Fields
 from pipeline.formats.battle_records import PLACEHOLDER_TIME
 from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
+from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, identified, is_registry_event, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.formats.vote_columns import CODE_COLUMN, to_columns
@@ -138,7 +138,7 @@ class VoteReader:
         if reason == "bad_time":
             detail += "; --columns cast_at= (or voter_since=) reads the votes without this field"
         if not self.left_out.skip_bad:
-            raise BadRecord(self.file.containers[0].name, row, reason, detail)
+            raise bad_record(self.file, row, reason, detail)
         self.left_out.add(reason, row, detail)
 
 

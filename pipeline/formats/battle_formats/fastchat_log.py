@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.formats.battle_format import BattleFormat, Fields, Record, SpelledOutcome, at, has
-from pipeline.formats.cell_values import text_value, turn_value
+from pipeline.formats.cell_values import structured, text_value, turn_value
 from pipeline.formats.time_parsing import to_rfc3339
 
 _OUTCOMES = {"leftvote": "model_a", "rightvote": "model_b", "tievote": "tie", "bothbad_vote": "both_bad"}
@@ -23,9 +23,9 @@ def map_record(record: Record) -> Fields | None:
     winner = _OUTCOMES.get(str(record.get("type")))
     if winner is None:
         return None
-    states = record.get("states")
+    states = structured(record.get("states"))
     first, second = states if isinstance(states, list) and len(states) == 2 else (None, None)
-    shown = [_shown_name(name) for name in record.get("models") or ()]
+    shown = [_shown_name(name) for name in structured(record.get("models")) or ()]
     hidden = [_name(first), _name(second)]
     anonymous = not any(shown)
     fields: Fields = {

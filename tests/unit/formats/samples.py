@@ -132,7 +132,43 @@ def mt_bench(row: Row) -> Row:
     }  # fmt: skip
 
 
+def fastchat_log(row: Row) -> Row:
+    """A vote in the raw log; votes cast with the names in view show them."""
+    types = {"model_a": "leftvote", "model_b": "rightvote", "tie": "tievote", "both_bad": "bothbad_vote"}
+    turns = [["user", "hello"], ["assistant", "hi"]] * row["turn"]
+    names = [row["model_a"], row["model_b"]]
+    shown = [f"<h3>Model {side}: {name}</h3>" for side, name in zip("AB", names, strict=True)]
+    return {
+        "tstamp": row["time"], "type": types[row["winner"]],
+        "models": ["", ""] if row["anonymous"] else shown,
+        "states": [
+            {"model_name": name, "conv_id": f"c{row['n']}{side}", "messages": [["system", "x"], *turns], "offset": 1}
+            for side, name in zip("ab", names, strict=True)
+        ],
+        "ip": f"203.0.113.{row['voter'][1:]}",
+    }  # fmt: skip
+
+
+def own_event(row: Row, form: str) -> Row:
+    """The same vote in our own format, with what a public format says of it."""
+    winner = "tie" if form in ONE_TIE and row["winner"] == "both_bad" else row["winner"]
+    event: Row = {
+        "schema": 1, "vote_id": f"n{row['n']}", "cast_at": "2024-02-12T01:15:14Z", "model_a": row["model_a"],
+        "model_b": row["model_b"], "winner": winner, "voter_id": row["voter"],
+    }  # fmt: skip
+    if form in ANONYMITY:
+        event["anonymous"] = row["anonymous"]
+    if form == "arena-human-preference-100k":
+        event |= {"refusal": row["refusal"], "deduplicated": row["frequent"] and not row["sampled"]}
+    if form in STYLED:
+        for side in "ab":
+            counts = {feature: row["style"][f"{feature}_{side}"] for feature in ("tokens", "headers", "lists")}
+            event[f"style_{side}"] = {**counts, "bold": 3, "emoji": 0}
+    return event
+
+
 FORMATS = {
+    "FastChat log": fastchat_log,
     "FastChat battles": fastchat,
     "arena-human-preference-55k": preference_55k,
     "arena-human-preference-100k": preference_100k,
@@ -142,5 +178,7 @@ FORMATS = {
     "compar:IA votes": comparia,
     "MT-bench human judgments": mt_bench,
 }
+STYLED = {"arena-human-preference-100k", "arena-human-preference-140k"}
+ANONYMITY = {"FastChat battles", "FastChat log", "arena-human-preference-100k"}
 # Formats that cannot tell two kinds of ties apart.
 ONE_TIE = {"arena-human-preference-55k", "compar:IA votes", "MT-bench human judgments"}

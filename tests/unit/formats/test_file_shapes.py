@@ -16,6 +16,7 @@ from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import LeftOut
+from pipeline.formats.record_places import describe_record
 from pipeline.formats.row_estimate import estimate_rows
 from pipeline.ratings.battle_columns import BattleColumns
 
@@ -246,3 +247,22 @@ def test_the_number_of_rows_is_estimated_from_the_first_of_them(name: str, tmp_p
     (tmp_path / name).write_bytes(content[name])
     found = estimate_rows(open_battles(tmp_path / name))
     assert found == pytest.approx(0 if name.endswith(".gz") else 3_000, rel=0.05)
+
+
+def test_a_record_of_a_shard_is_named_with_its_file(tmp_path: Path) -> None:
+    good = ",".join(map(str, ROWS[0].values()))
+    header = ",".join(HEADER)
+    folder = _write(
+        tmp_path / "shards",
+        a__parquet=_parquet(),
+        b__csv=f"{header}\n{good}\n".encode(),
+        c__csv=f"{header}\n{good}\n{good.replace('model_a', 'first')}\n".encode(),
+    )
+    with pytest.raises(BadRecord) as caught:
+        read_battles(open_battles(folder))
+    assert (caught.value.source, caught.value.position, caught.value.reason) == ("c.csv", 1, "unknown_outcome")
+    assert "`--outcomes 1=model_a,2=model_b,…`" in caught.value.detail
+    assert "`--winner-is name`" in caught.value.detail
+    left_out = LeftOut(skip_bad=True)
+    assert len(read_battles(open_battles(folder), left_out=left_out)) == 5
+    assert describe_record(open_battles(folder), left_out.first["unknown_outcome"][0]) == "record 1 of c.csv"

@@ -1,0 +1,45 @@
+"""Finds the file and the record of a row that was counted over several files."""
+
+import pyarrow.parquet as pq
+
+from pipeline.errors import BadRecord
+from pipeline.formats.battle_file import BattleFile, raw_records
+from pipeline.formats.containers import Container
+from pipeline.formats.left_out import HINTS
+from pipeline.formats.tables import delimited_records
+
+
+def find_record(file: BattleFile, row: int) -> tuple[str, int]:
+    """Return the name of the file with a row, and the number of the row in it.
+
+    Files that are no Parquet are read again up to the row.
+    """
+    *containers, last = file.containers
+    for container in containers:
+        records = _count(container)
+        if row < records:
+            return container.name, row
+        row -= records
+    return last.name, row
+
+
+def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecord:
+    """Return the error of a row that is no battle, with the file and the record, and the option that may help."""
+    name, record = find_record(file, row)
+    hint = HINTS.get(reason, "")
+    return BadRecord(name, record, reason, f"{detail}; {hint}" if hint else detail)
+
+
+def describe_record(file: BattleFile, row: int) -> str:
+    """Return the place of a row for people: the number of its record, and its file if there are several."""
+    name, record = find_record(file, row)
+    return f"record {record}" + (f" of {name}" if len(file.parts) > 1 else "")
+
+
+def _count(container: Container) -> int:
+    if container.kind == "parquet":
+        with container.plain_path() as path:
+            return int(pq.read_metadata(path).num_rows)
+    if container.kind in ("csv", "tsv"):
+        return sum(1 for _ in delimited_records(container, None))
+    return sum(1 for _ in raw_records(container))
