@@ -17,11 +17,14 @@ from pipeline.events.vote_batch import first_occurrences
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.votes import file_readings, ingest
 from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.vote_flags import STATED
 
 # Of `ingest.vote_bodies`: time, models and outcome; what an erasure empties: voter, network, prompt, age of the
 # account, style, turn and session; what it empties of an old vote alone: language and categories; what votes that an
 # earlier version stored do not state.
 _PUBLIC, _PRIVATE, _LABELS, _LATER = slice(1, 5), (0, 7, 8, 9, 10, 11, 12), (5, 6, 13), slice(11, None)
+# What `publish` adds from the text of a battle, and a file that is read without Kafka has not: prompt and leak flags.
+_PROMPT, _FLAGS, _LEAK = 8, 14, sum(STATED["identity_leak"])
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,22 @@ def _same_bodies(
 def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
     """Return whether a stored vote differs from its repeat only in that it lost fields, or never had some.
 
-    An earlier version of this code did not read the later fields: it stored the same record without them.
+    An earlier version of this code did not read the later fields: it stored the same record without them. A vote whose
+    file was read without Kafka lacks what `publish` adds from its text.
     """
+    repeat = _without_text_fields(repeat, original)
+    if repeat == original:
+        return True
     earlier = not any(original[_LATER]) and repeat[: _LATER.start] == original[: _LATER.start]
     return earlier or _repeats_erased(repeat, original)
+
+
+def _without_text_fields(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a repeat without the fields from text that the stored vote lacks."""
+    body = list(repeat)
+    body[_PROMPT] = repeat[_PROMPT] if original[_PROMPT] else 0
+    body[_FLAGS] = repeat[_FLAGS] if original[_FLAGS] & _LEAK else repeat[_FLAGS] & ~_LEAK
+    return tuple(body)
 
 
 def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:

@@ -115,3 +115,11 @@ def test_a_repeat_with_the_same_content_is_a_duplicate_however_it_was_written(
     rewritten = {**dict(reversed(record.items())), "unknown": 1}
     same, stored, alerts = repeats(url, [record, record, rewritten], tmp_path, batch)
     assert (same, stored, alerts) == ([True, True], 1, [])
+
+
+@pytest.mark.parametrize("lacking", [("prompt_hash", "identity_leak"), ("identity_leak",)])
+def test_a_repeat_with_what_its_text_says_is_a_duplicate(url: str, tmp_path: Path, lacking: tuple[str, ...]) -> None:
+    """`publish` reads the text of a file, and `work` reads the same file without it."""
+    stored_first = {name: value for name, value in FULL.items() if name not in lacking}
+    same, stored, alerts = repeats(url, [stored_first, FULL], tmp_path, 1)
+    assert (same, stored, alerts) == ([True], 1, [])
