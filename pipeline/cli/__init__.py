@@ -17,7 +17,7 @@
     alert_commands.py         alerts, replay: alerts, exclusions, what one detector would raise
     verification_commands.py  verify, bundle, receipt: checks that readers make
     ledger_commands.py        audit, retract, erase, rotate-key: actions of the operator
-    witness_commands.py       witness …
+    witness_commands.py       the group witness: init, watch, logs, sign, ask, keep
     store_commands.py         migrate, doctor, rejects, pseudonym
     backup_commands.py        backup, restore
     server_commands.py        serve (API and pages), exporter (metrics)
@@ -29,9 +29,9 @@
     export_command.py         export: writes the votes of a store that count as a public data set
     output_file.py            writes an output file, which is complete or absent
     history_command.py        history: published snapshots of another board, without a store
-    history_text.py           what history prints for people
-    history_document.py       what history found on each board, and its JSON
-    sweep_command.py          sweep: the slow audits and the policy
+    history_text.py           prints the results of history for people
+    history_document.py       the results of history for each board, and their JSON document
+    sweep_command.py          sweep: runs the audits and evaluates the policy
     provider_command.py       provider: the facts about one provider
     demo_command.py           demo: the whole pipeline on real pair counts
     redteam_command.py        redteam: known attacks against the detectors

@@ -1,4 +1,4 @@
-"""What `history` found on each board, and its JSON document."""
+"""The results of the command history for each board, and the JSON document with all results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,13 +35,13 @@ class AuditedBoard:
 def history_document(
     read: PublishedHistory, found: Mapping[str, AuditedBoard], notes: Sequence[str], renames: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the document that `history --json` prints.
+    """Build the JSON document that `history --json` prints.
 
     Args:
-        read: the files, and what was merged.
-        found: board → what was found.
+        read: the files that were read, and the merged snapshots.
+        found: name of a board → the results of its audits.
         notes: sentences about how the files were read.
-        renames: the renames that a person stated.
+        renames: old name → new name, as a person stated them.
     """
     return {
         "boards": {board: _document(one) for board, one in found.items()},
