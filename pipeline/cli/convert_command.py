@@ -19,7 +19,7 @@ from pipeline.formats.identity_table import load_identities
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
 from pipeline.formats.record_estimate import estimate_records
-from pipeline.formats.vote_reader import VoteReader
+from pipeline.formats.vote_reader import BAD_TIME, VoteReader
 from pipeline.formats.vote_writer import open_writer, output_kind
 
 _STANDARD_INPUT = "-"
@@ -77,6 +77,9 @@ def convert(
     notes = [*format_notes(file), f"{many} written to {target}, as {_WRITTEN_AS[to]}"]
     if reader.self_battles:
         notes.append(f"battles of a model against itself among them, which no rating counts: {reader.self_battles:,}")
+    for row, detail in reader.bad_times.first.values():
+        bad = f"{reader.bad_times.counts[BAD_TIME]:,} (the first is in record {row}: {detail})"
+        notes.append(f"times that were left out, because they are none: {bad}")
     if check.battles:
         leaks = f"{check.leaks:,} with an identity leak"
         notes.append(f"read {check.battles:,} battles with text, which was not written: {leaks}")
@@ -91,6 +94,7 @@ def convert(
                 "format": file.form.name,
                 "votes": votes,
                 "self_battles": reader.self_battles,
+                "bad_times": reader.bad_times.counts.get(BAD_TIME, 0),
                 "text_checks": {"battles": check.battles, "identity_leaks": check.leaks},
                 "unread_columns": list(reader.unread),
                 "left_out": left_out.document(),

@@ -29,6 +29,7 @@ from pipeline.formats.vote_ids import with_checked
 from pipeline.vocabulary.time import END_TIME, FIRST_TIME, to_microseconds
 
 REGISTRY_EVENT = "registry_event"
+BAD_TIME = "bad_time"
 _CHUNK = 10_000
 
 
@@ -57,6 +58,8 @@ class VoteReader:
         check: adds fields that the text of a record decides; None to leave text unread.
         self_battles: battles of a model against itself that were read. They are votes of the file, and no rating counts
             them.
+        bad_times: counts the times that are none. With `left_out.skip_bad` their votes are read without them, because a
+            rating needs no time; otherwise the first is an error.
         unknown: keys of our own events that no field of a vote has, in the order in which they were met.
     """
 
@@ -64,6 +67,7 @@ class VoteReader:
     left_out: LeftOut
     check: RecordCheck | None = None
     self_battles: int = 0
+    bad_times: LeftOut = field(default_factory=LeftOut)
     unknown: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -117,10 +121,17 @@ class VoteReader:
     def _votes(self, chunk: list[bytes], places: list[_Place]) -> tuple[list[Vote], list[int], set[int]]:
         """Return votes, their positions in the chunk, and the positions of records without a time."""
         untimed = {position for position, place in enumerate(places) if not place.timed}
-        votes, positions, rejects = decode_votes(_timed(chunk, untimed))
-        if late := {reject.position for reject in rejects if _lacks_time(reject)}:
-            untimed |= late
+        bad_times: list[Reject] = []
+        while True:
             votes, positions, rejects = decode_votes(_timed(chunk, untimed))
+            lacking = {reject.position for reject in rejects if _lacks_time(reject)}
+            wrong = [reject for reject in rejects if reject.reason == BAD_TIME and self.left_out.skip_bad]
+            if not lacking and not wrong:
+                break
+            bad_since = {reject.position for reject in wrong if reject.detail.startswith("voter_since")}
+            untimed |= lacking | {reject.position for reject in wrong} - bad_since
+            chunk = [_without_voter_since(raw) if at in bad_since else raw for at, raw in enumerate(chunk)]
+            bad_times += wrong
         found = dict(zip(positions, votes, strict=True))
         for reject in rejects:
             raw = _timed([chunk[reject.position]], {0} if reject.position in untimed else set())[0]
@@ -129,13 +140,16 @@ class VoteReader:
                 self.self_battles += 1
             else:
                 self._leave_out(reject, chunk[reject.position], places[reject.position].row)
+        for reject in sorted(bad_times, key=lambda reject: reject.position):
+            if reject.position in found:
+                self.bad_times.add(BAD_TIME, places[reject.position].row, reject.detail)
         return [found[position] for position in sorted(found)], sorted(found), untimed
 
     def _leave_out(self, reject: Reject, raw: bytes, row: int) -> None:
         reason, detail = reject.reason, reject.detail
         if is_registry_event(raw):
             reason, detail = REGISTRY_EVENT, "expected a vote, got a registry event, which `publish` and `work` read"
-        if reason == "bad_time":
+        if reason == BAD_TIME:
             detail += "; --columns cast_at= (or voter_since=) reads the votes without this field"
         if not self.left_out.skip_bad:
             raise bad_record(self.file, row, reason, detail)
@@ -169,6 +183,10 @@ def _timed(chunk: list[bytes], untimed: set[int]) -> list[bytes]:
 
 def _with_time(raw: bytes) -> bytes:
     return encode_event({**_known_fields(raw), "cast_at": PLACEHOLDER_TIME})
+
+
+def _without_voter_since(raw: bytes) -> bytes:
+    return encode_event({key: value for key, value in _known_fields(raw).items() if key != "voter_since"})
 
 
 def _known_fields(raw: bytes) -> dict[str, Any]:

@@ -228,6 +228,22 @@ def test_a_time_that_is_none_is_an_error_that_says_how_to_leave_it_out(tmp_path:
     assert [batch["cast_at"].to_pylist() for batch in reader.batches()] == [[None]]
 
 
+def test_with_skip_bad_a_vote_is_kept_without_a_time_that_is_none(tmp_path: Path) -> None:
+    source = tmp_path / "set.csv"
+    rows = ["a,b,tie,yesterday,2020-01-01", "b,a,model_a,2024-01-01,1850-01-01", "a,b,model_b,never,now", "b,a,tie,,"]
+    source.write_text("\n".join(["model_a,model_b,winner,tstamp,voter_since", *rows, "a,b,draw,x,y", ""]))
+    left_out = LeftOut(skip_bad=True)
+    reader = convert(source, tmp_path / "votes.parquet", left_out=left_out)
+    assert (reader.bad_times.counts, left_out.counts) == ({"bad_time": 4}, {"unknown_outcome": 1})
+    assert reader.bad_times.first["bad_time"][0] == 0
+    table = pq.read_table(tmp_path / "votes.parquet")
+    assert [time and time.year for time in table["cast_at"].to_pylist()] == [None, 2024, None, None]
+    assert [time and time.year for time in table["voter_since"].to_pylist()] == [2020, None, None, None]
+    one = read_battles(open_battles(source), left_out=LeftOut(skip_bad=True))
+    other = read_battles(open_battles(tmp_path / "votes.parquet"))
+    assert (one.models, one.outcome.tolist()) == (other.models, other.outcome.tolist())
+
+
 def test_unread_keys_are_named_wherever_they_are(tmp_path: Path) -> None:
     events = [EVENT] * 3_000 + [{**EVENT, "late_key": 1}]
     reader = convert(events_file(tmp_path, events), tmp_path / "votes.parquet")
