@@ -82,7 +82,8 @@ def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any,
         numbers["language"], numbers["category"], numbers["network"], votes.prompt,
     )  # fmt: skip
     since = [None if time == NO_TIME else time for time in votes.voter_since.tolist()]
-    rare = [column.tolist() for column in (votes.turn, votes.session, numbers["categories"], votes.flags)]
+    lists = numbers.get("categories", np.zeros(len(votes), dtype=np.int32))
+    rare = [column.tolist() for column in (votes.turn, votes.session, lists, votes.flags)]
     return list(zip(*(column.tolist() for column in columns), since, _styles(votes), *rare, strict=True))
 
 
