@@ -31,6 +31,7 @@ def test_a_module_of_a_guide_keeps_the_rules_of_style(step: Step):
 @pytest.mark.long
 def test_a_detector_that_follows_the_guide_is_accepted_by_the_law_suite(tmp_path):
     project = followed("add-a-detector", tmp_path)
+    run(project, sys.executable, "-m", "tests.unit.detectors.test_golden")
     output = run_tests(project, "tests/unit/detectors", "-k", "side_habit or docstring")
     assert int(re.search(r"(\d+) passed", output)[1]) >= 15
     listed = run(project, sys.executable, "-c", "from pipeline.detectors import VOTER; print(VOTER[-1].name)")
