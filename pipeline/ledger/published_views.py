@@ -36,14 +36,16 @@ def counts_digest(counts: PairCounts) -> Digest:
     The two models of a row are sorted by name, and the rows by their models.
     """
     names = [rfc8785.dumps(name).decode() for name in counts.models]
-    rows = []
-    for a, b, (wins, losses, *none) in zip(counts.a.tolist(), counts.b.tolist(), counts.table().tolist(), strict=True):
-        forth = counts.models[a] < counts.models[b]
-        first, second, won, lost = (a, b, wins, losses) if forth else (b, a, losses, wins)
-        text = f"[{names[first]},{names[second]},{won},{lost},{none[0]},{none[1]}]"
-        rows.append((counts.models[first], counts.models[second], text))
+    place = np.empty(len(names), dtype=np.int64)
+    place[sorted(range(len(names)), key=counts.models.__getitem__)] = np.arange(len(names))
+    forth = place[counts.a] < place[counts.b]
+    first, second = np.where(forth, counts.a, counts.b), np.where(forth, counts.b, counts.a)
+    won, lost = np.where(forth, counts.wins_a, counts.wins_b), np.where(forth, counts.wins_b, counts.wins_a)
+    order = np.lexsort((place[second], place[first]))
+    columns = (column[order].tolist() for column in (first, second, won, lost, counts.ties, counts.both_bad))
     # Joined as text: a general writer of canonical JSON takes as long as the fit.
-    return sha256_hex(b"[" + ",".join(text for _, _, text in sorted(rows)).encode() + b"]")
+    rows = [f"[{names[a]},{names[b]},{w},{x},{t},{n}]" for a, b, w, x, t, n in zip(*columns, strict=True)]
+    return sha256_hex(f"[{','.join(rows)}]".encode())
 
 
 def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:

@@ -148,7 +148,8 @@ class PairCounts:
 
     def without_empty_models(self) -> PairCounts:
         """Return the same votes on the axis of the models that have any."""
-        return self.subset(np.flatnonzero(self.battles_per_model()))
+        battles = self.battles_per_model()
+        return self if battles.all() else self.subset(np.flatnonzero(battles))
 
     def without_models(self, names: Collection[str]) -> PairCounts:
         """Return the counts without votes on these models. The models stay in `models`, without votes."""

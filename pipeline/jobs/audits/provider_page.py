@@ -15,6 +15,7 @@ from pipeline.jobs.audits.registry_audits import checked_claims, vote_decreases
 from pipeline.jobs.audits.sweep import finding_as_json, unannounced_removals
 from pipeline.open_store import existing_store
 from pipeline.registry import Contradiction
+from pipeline.store.votes import registry_events
 from pipeline.vocabulary.time import format_rfc3339
 
 
@@ -43,6 +44,9 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
     """Return name of a provider → its page, for every provider. The store is read once and the audits run once."""
+    events, _ = registry_events.read_since(connection, 0)
+    if not any(getattr(event, "provider", None) for event in events):
+        return {}  # a store without providers need not be read
     given = read_audit_input(connection, voters=False)
     providers = _providers(given)
     found = run_audits(given, PROVIDER_AUDITS)[0] if providers else []

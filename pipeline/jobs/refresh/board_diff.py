@@ -116,9 +116,22 @@ class BoardDiff:
 
 
 def compare_snapshots(
-    connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
+    connection: Connection,
+    files: LedgerFiles,
+    before: PublishedSnapshot,
+    after: PublishedSnapshot,
+    view: str,
+    inputs: StepInputs | None = None,
 ) -> BoardDiff:
     """Compare a view, or a board by category or language, of a snapshot `before` with that of a newer one `after`.
+
+    Args:
+        connection: a connection to the store.
+        files: the files of its ledger.
+        before: the older snapshot.
+        after: the newer snapshot.
+        view: a view, or the name of a board by category or language.
+        inputs: the votes after each step, if they were read for another view of the two snapshots.
 
     Raises:
         Usage: `before` is newer than `after`, or a snapshot does not have this view.
@@ -131,7 +144,7 @@ def compare_snapshots(
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
     on, off = changed_rules(before, after)
-    chain = StepInputs.read(connection, files, before, after, view)
+    chain = inputs or StepInputs.read(connection, files, before, after, view)
     points, reason = attribute_points(before, after, view, chain, old, new)
     fresh = _new_votes(view_counts(chain.after, view), view_counts(chain.exclusions, view))
     battles = _battles(fresh, old)

@@ -1,13 +1,13 @@
 """Rates the votes after each of the four steps between two snapshots: settings, method, exclusions, new votes."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from pipeline.compute.board_cells import ALL, Label
 from pipeline.errors import RatingError
 from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.jobs.refresh.board_rows import rate_view
@@ -59,22 +59,30 @@ class StepInputs:
     def read(
         cls, connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
     ) -> "StepInputs":
-        """Read the votes of each step. `view` is a view, or the name of a board by category or language."""
+        """Read the votes of each step. The views share them; a board by category or language has its own."""
         old, new = (stated_method(one.body).rules for one in (before, after))
-        # Of a board, all its votes are compared, whether they are enough for a board or not.
-        base = replace(ALL_VOTES, least_board_votes=0 if "/" in view else sys.maxsize)
+        boards = [ALL, Label(*view.split("/", 1))] if "/" in view else [ALL]
+
+        def counted(log_size: int, by: PublishedSnapshot, rules: Collection[str]) -> RatingInput:
+            # Of a board, all votes are compared, whether they are enough for a board or not.
+            method = replace(ALL_VOTES, rules=tuple(one for one in RULE_BITS if one in rules))
+            return _input(connection, files, log_size, by, method, boards)
+
         step, methods = set(old), {}
         for rule in (one for one in RULE_BITS if (one in old) != (one in new)):
             step ^= {rule}
-            rules = tuple(one for one in RULE_BITS if one in step)
-            methods[rule] = _input(connection, files, before.log_size, before, replace(base, rules=rules))
-        method = replace(base, rules=new)
-        return cls(
-            _input(connection, files, before.log_size, before, replace(base, rules=old)),
-            methods,
-            _input(connection, files, before.log_size, after, method),
-            _input(connection, files, after.log_size, after, method),
-        )
+            methods[rule] = counted(before.log_size, before, step)
+        base = counted(before.log_size, before, old)
+        last = list(methods.values())[-1] if methods else base
+        same = _counted_by(before) == _counted_by(after)
+        exclusions = last if same else counted(before.log_size, after, new)
+        return cls(base, methods, exclusions, counted(after.log_size, after, new))
+
+
+def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
+    """Return what says which votes of a log a snapshot counts, besides its method."""
+    body = snapshot.body
+    return body["exclusions"], body.get("unregistered", []), counted_fates(body)
 
 
 def attribute_points(
@@ -179,7 +187,12 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
 
 
 def _input(
-    connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot, method: Method
+    connection: Connection,
+    files: LedgerFiles,
+    log_size: int,
+    by: PublishedSnapshot,
+    method: Method,
+    boards: Collection[Label],
 ) -> RatingInput:
     """Return the votes of a log as a snapshot counts them, but by this method."""
     waiting, listed = by.body.get("unregistered", ()), by.body["exclusions"]
@@ -189,7 +202,7 @@ def _input(
         leaves = segment.read_excluded(files.get(by.body["excluded"]["sha256"]), by.snapshot_id)["leaf"].to_pylist()
         places = leaf_index.find_votes(connection, [leaf for leaf in leaves if leaf < log_size])
         left_out = excluded_votes.read_votes_at(connection, places.values())
-    return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting, method)
+    return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting, method, boards)
 
 
 def _options(snapshot: PublishedSnapshot) -> Settings:

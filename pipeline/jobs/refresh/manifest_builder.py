@@ -29,6 +29,7 @@ from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import SnapshotCandidate
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, sealed_labels, seals
+from pipeline.store.log.manifests import PreviousManifest
 from pipeline.store.votes import arrow_reader
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -61,7 +62,7 @@ def build_manifest(
     store: Store,
     keys: SigningKeys,
     candidate: SnapshotCandidate,
-    previous: Manifest | None,
+    previous: PreviousManifest | None,
     now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
     """Build the manifest of a candidate.
@@ -71,7 +72,7 @@ def build_manifest(
         store: the store.
         keys: the signing keys.
         candidate: the candidate.
-        previous: the manifest of the newest snapshot; None before the first.
+        previous: of the manifest of the newest snapshot; None before the first.
         now: the current time, in microseconds.
 
     Returns:
@@ -91,7 +92,7 @@ def build_manifest(
         schema=manifest.SCHEMA,
         board=board,
         sequence=previous.sequence + 1 if previous else 1,
-        previous=manifest.sha256_hex(previous.dump()) if previous else manifest.NO_PREVIOUS,
+        previous=Digest(previous.sha256) if previous else manifest.NO_PREVIOUS,
         at=format_rfc3339(now, "seconds"),
         vote_log=manifest.VoteLogHead(body["log_size"], Digest(body["log_root"])),
         segments=tuple(seals.segment_files(connection, body["log_size"])),

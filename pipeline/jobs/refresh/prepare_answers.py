@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BadInput, Usage
 from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
-from pipeline.jobs.refresh.diff_steps import changed_rules
+from pipeline.jobs.refresh.diff_steps import StepInputs, changed_rules
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
@@ -84,9 +84,11 @@ def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot
     pairs |= {one.snapshot_id: ("moves", one) for one in last}
     found: dict[tuple[Kind, str], Any] = {}
     for kind, before in pairs.values():
+        inputs: StepInputs | None = None
         for view in newest.body["views"].keys() & before.body["views"].keys():
             try:
-                diff = compare_snapshots(connection, files, before, newest, view)
+                inputs = inputs or StepInputs.read(connection, files, before, newest, view)
+                diff = compare_snapshots(connection, files, before, newest, view, inputs)
             except (BadInput, Usage) as error:  # the snapshot is published; a reader who asks is told the same
                 _log.warning("moves in view %s are not stored: %s", view, error)
                 continue

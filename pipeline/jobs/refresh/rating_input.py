@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from pipeline.compute.board_cells import Label
 from pipeline.jobs.refresh import method_counts
 from pipeline.jobs.refresh.method_counts import LabelCounts
 from pipeline.open_store import now
@@ -92,6 +93,7 @@ def read_rating_input(
     fates: Sequence[int] = COUNTED,
     unregistered: Collection[str] | None = None,
     method: Method = ALL_VOTES,
+    boards: Collection[Label] | None = None,
 ) -> RatingInput:
     """Read the input of a rating of the log at a size.
 
@@ -103,6 +105,7 @@ def read_rating_input(
         fates: fates of the votes that the defended view counts (`counted_fates`).
         unregistered: models whose votes do not count; None for those that the registry does not know now.
         method: the rules by which the defended view leaves votes out, before the exclusions.
+        boards: the boards to read, the one of all votes among them; None for all.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     models = _ModelAxis(dictionary.model_names(connection))
@@ -118,11 +121,11 @@ def read_rating_input(
     flags = models.pairs(
         excluded_votes.count_by_pair(without_rules(named.find_flagged(connection, log_size, fates), method))
     )
-    by_label = sealed_boards.read_boards(connection, log_size)
+    by_label = sealed_boards.read_boards(connection, log_size, boards)
     ruled_out = method_counts.left_out_rows(by_label, method, fates)
     out = models.pairs(excluded_votes.count_by_pair(left_out))
     defended = models.pairs(sealed.pairs[np.isin(fate, fates)]).minus(models.pairs(ruled_out)).minus(out)
-    boards, small = _boards(by_label, sealed_boards.count_votes(connection, left_out), models, method, fates)
+    by_name, small = _boards(by_label, sealed_boards.count_votes(connection, left_out), models, method, fates)
     entry = excluded_votes.attribute_to_entries(connection, left_out, resolved)
     leaves = leaf_index.find_leaves(connection, left_out)
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
@@ -138,10 +141,10 @@ def read_rating_input(
         listed,
         _registered(_styled(connection, log_size, method).without(uncounted), models.names, unregistered),
         {leaf: entry[place] for place, leaf in leaves.items()},
-        {view: _battles(counts, unregistered) for view, counts in (*views.items(), *boards.items())},
+        {view: _battles(counts, unregistered) for view, counts in (*views.items(), *by_name.items())},
         raw.total - raw.without_models(unregistered).total,
         method_counts.left_out_by_rule(ruled_out, method),
-        boards,
+        by_name,
         small,
     )
 
@@ -194,9 +197,12 @@ class _ModelAxis:
     def pairs(self, rows: Any) -> PairCounts:
         """Return rows (model_a, model_b, outcome, …, votes) as counts over the models of the store."""
         cells = np.array(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else np.zeros((0, 4), dtype=np.int64)
-        table = np.zeros((len(cells), 4), dtype=np.int64)
-        table[np.arange(len(cells)), cells[:, 2]] = cells[:, -1]
-        return PairCounts.from_rows(self._labels, self._position[cells[:, 0]], self._position[cells[:, 1]], table)
+        size = len(self._labels)
+        pair = self._position[cells[:, 0]] * size + self._position[cells[:, 1]]
+        found, group = np.unique(pair, return_inverse=True)
+        table = np.zeros((len(found), 4), dtype=np.int64)
+        np.add.at(table, (group.ravel(), cells[:, 2]), cells[:, -1])
+        return PairCounts.from_rows(self._labels, found // max(1, size), found % max(1, size), table)
 
 
 def _boards(
@@ -206,8 +212,8 @@ def _boards(
     large, small = method_counts.labels_by_size(counts, method, fates)
     found = {}
     for label, rows in large.items():
-        out = models.pairs(method_counts.counted_rows(excluded, label, method, fates))
-        found[method_counts.board_name(label)] = models.pairs(rows).minus(out)
+        out, pairs = method_counts.counted_rows(excluded, label, method, fates), models.pairs(rows)
+        found[method_counts.board_name(label)] = pairs.minus(models.pairs(out)) if len(out) else pairs
     return found, small
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from pipeline import settings as configuration
 from pipeline.errors import MissingKey, Usage
-from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.signed_note import Signer, VerifierKey
 from pipeline.store import Store
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests
+from pipeline.store.log.manifests import PreviousManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def end_rotation(store: Store, keys: SigningKeys) -> None:
         key_files.delete_previous(store.key_folder)
 
 
-def board_name(store: Store, before: Manifest | None) -> str:
+def board_name(store: Store, before: PreviousManifest | None) -> str:
     """Return the public name of the board.
 
     Args:

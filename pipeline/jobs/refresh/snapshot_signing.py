@@ -42,7 +42,7 @@ def sign_and_publish(
     newest = manifests.newest(connection)
     if found.body["after"] != (newest.sequence if newest else 0):
         return snapshots.find(connection)
-    before = manifest.load(newest.body) if newest else None
+    before = manifests.PreviousManifest.of(newest) if newest else None
     document, signers = build_manifest(connection, store, keys, found, before, now)
     raw = document.dump()
     log = manifests.leaf_hashes(connection) + merkle.leaf_hash(raw)

@@ -4,15 +4,16 @@
     verify    time of `verify_bundle` (hashes, counts, ratings), divided by the time to read the bundle's Parquet files
               and to run the same loop
     refresh   time of a refresh after 10,000 more votes, divided by the time of a refresh of the first 10,000 votes on
-    an
-              empty log; both are medians of three
+              an empty log; both are medians of three
     proof     number of tiles that are read for the receipt of one vote
 
 The store is synthetic: it has votes on 129 models in four partitions, and as many voters per vote as a real board. The
-votes are inserted in the way a worker does, but without evidence. No vote has style counts, since a style-controlled
-board is refitted to all votes.
+votes are inserted in the way a worker does, but without evidence. A vote has one to five of 30 categories, and one in
+ten has a flag by which the method leaves it out. No vote has style counts, since a style-controlled board is refitted
+to all votes.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,16 +38,21 @@ from pipeline.store.db import schema
 from pipeline.store.db.dialect import load
 from pipeline.store.read import log_proofs, snapshot_bundles
 from pipeline.store.votes.dictionary import NameDictionary
+from pipeline.vocabulary import vote_flags
 from pipeline.vocabulary.time import SECOND
 
 LEAST_SEAL, MOST_VERIFY, MOST_REFRESH = 0.15, 6.0, 1.5
 NEW_VOTES = 10_000
+CATEGORIES = 30
+"""Categories of the synthetic votes; each has a board of its own."""
 PARTITIONS = 4
 _MODELS = 129
 _VOTES_A_VOTER = 4.05
 _START = 1_767_225_600_000_000
 _CHUNK = 100_000
 _ROUNDS = 3
+_LISTS = 1_000
+_FLAGGED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,7 @@ def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     store = open_store(url, voter_key=options.key, worker=True)
     number = NameDictionary(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])
+    lists = _category_lists(store)
     strength = np.random.default_rng(7).normal(0, 0.8, _MODELS)
     for at in range(0, votes, _CHUNK):
         size = min(_CHUNK, votes - at)
@@ -182,11 +189,22 @@ def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
         won = rng.random(size) < 1 / (1 + np.exp(strength[b] - strength[a]))
         outcome = np.where(rng.random(size) < 0.33, rng.integers(2, 4, size), np.where(won, 0, 1))
         with store.write() as connection:
-            _insert(connection, rng, number[a], number[b], outcome, int(votes / _VOTES_A_VOTER))
+            labels = lists[rng.integers(0, len(lists), size)]
+            _insert(connection, rng, number[a], number[b], outcome, labels, int(votes / _VOTES_A_VOTER))
     store.close()
 
 
-def _insert(connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any, outcome: Any, voters: int) -> None:
+def _category_lists(store: Store) -> Any:
+    """Return the numbers of a thousand lists of categories; each vote has one of them."""
+    rng = np.random.default_rng(11)
+    names = [f"category {number:02}" for number in range(CATEGORIES)]
+    chosen = (sorted(rng.choice(names, rng.integers(1, 6), replace=False).tolist()) for _ in range(_LISTS))
+    return NameDictionary(store).numbers("categories", [json.dumps(one) for one in chosen])
+
+
+def _insert(
+    connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any, outcome: Any, labels: Any, voters: int
+) -> None:
     parts = _partitions(connection)
     size = len(a)
     partition = np.sort(rng.integers(0, PARTITIONS, size))
@@ -218,6 +236,8 @@ def _insert(connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any,
         "prompt": rng.integers(1, 2**62, size),
         "voter_since": np.ma.masked_equal(zeros.astype(np.int64), 0),
         "style": [None] * size,
+        "flags": np.where(rng.random(size) < _FLAGGED, vote_flags.REFUSAL, 0).astype(np.int32),
+        "categories": labels.astype(np.int32),
     }
     load(connection, schema.vote, columns)
     keys = np.frombuffer(b"".join(sha256(one.encode()).digest()[:16] for one in ids), dtype="V16")

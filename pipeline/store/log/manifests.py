@@ -4,6 +4,7 @@ Laws: rows are appended in the order of their sequence numbers, by the transacti
 row never changes.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,6 +37,29 @@ class SignedManifest:
     body: bytes
     checkpoint: bytes
     votes_checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousManifest:
+    """What the next manifest needs of the one before it.
+
+    Attributes:
+        sha256: SHA-256 of its bytes.
+        board: the name of the board.
+        sequence: its number.
+        keys: the keys that have signed the log so far.
+    """
+
+    sha256: str
+    board: str
+    sequence: int
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stored: SignedManifest) -> "PreviousManifest":
+        """Read a stored manifest. Its form and its digest are checked by the audit, not here, where it takes long."""
+        document = json.loads(stored.body)
+        return cls(stored.sha256, document["board"], stored.sequence, tuple(document["keys"]))
 
 
 def append(connection: Connection, signed: SignedManifest, leaf: bytes) -> None:

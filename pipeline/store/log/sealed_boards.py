@@ -30,8 +30,10 @@ _COLUMNS = ("model_a", "model_b", "outcome", "fate", "flags", "category", "categ
 _TERMS = 500  # a bound on parameters that every database takes
 
 
-def read_boards(connection: Connection, log_size: int) -> Mapping[Label, Int64]:
-    """Return the counts of the votes in the first `log_size` leaves, by board.
+def read_boards(
+    connection: Connection, log_size: int, boards: Collection[Label] | None = None
+) -> Mapping[Label, Int64]:
+    """Return the counts of the votes in the first `log_size` leaves, by board; `boards` limits which boards are read.
 
     For the newest log size, one stored row for each board is read. For an older size, the counts of the later segments
     are subtracted from the totals, or those of the earlier segments are added up, whichever are fewer.
@@ -41,7 +43,8 @@ def read_boards(connection: Connection, log_size: int) -> Mapping[Label, Int64]:
             `vocabulary.vote_flags.RULES`) and number of votes.
     """
     s = schema.segment.c
-    totals = _totals(connection)
+    names = None if boards is None else [_name(label) for label in boards]
+    totals = _totals(connection, names)
     newer = connection.scalar(sa.select(sa.func.count()).where(s.log_size > log_size)) or 0
     older = connection.scalar(sa.select(sa.func.count()).where(s.log_size <= log_size)) or 0
     if not totals or older < newer:
@@ -49,7 +52,7 @@ def read_boards(connection: Connection, log_size: int) -> Mapping[Label, Int64]:
     else:
         board_cells.add(totals, board_cells.total(_segments(connection, s.log_size > log_size)), -1)
         found = board_cells.total([totals])
-    return {label: cells.rows() for label, cells in found.items()}
+    return {label: cells.rows() for label, cells in found.items() if boards is None or label in boards}
 
 
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
