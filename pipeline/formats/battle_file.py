@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome, first_match
 from pipeline.formats.battle_formats import FORMATS
-from pipeline.formats.battle_formats.table import SYNONYMS, table_format, with_columns
+from pipeline.formats.battle_formats.table import PUBLISHED, SYNONYMS, table_format, with_columns
 from pipeline.formats.cell_values import outcome_word
 from pipeline.formats.containers import Container, inspect, list_files
 from pipeline.formats.json_pieces import read_elements, read_lines
@@ -162,7 +162,7 @@ def _adjusted(container: Container, form: BattleFormat, mapping: ColumnMapping) 
 def recognised(columns: frozenset[str]) -> BattleFormat | None:
     """Return the format with these columns, None for a table that is read by the usual names."""
     if "schema" in columns:
-        return replace(table_format(columns), name=OWN, without_outcome=False)
+        return replace(table_format(columns - PUBLISHED), name=OWN, without_outcome=False, true_labels={})
     return first_match(FORMATS, columns)
 
 

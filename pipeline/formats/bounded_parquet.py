@@ -110,7 +110,7 @@ def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> I
 def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
     """Return the rows of a batch; a time outside Python's calendar is its number as text."""
     try:
-        return list(piece.to_pylist())
+        return list(piece.to_pylist(maps_as_pydicts="lossy"))
     except (OverflowError, ValueError):
         columns = [[_to_value(cell) for cell in column] for column in piece.columns]
         return [dict(zip(piece.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]

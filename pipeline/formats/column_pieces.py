@@ -46,7 +46,9 @@ class ArrowPiece:
         array = self._batch.column(source.column)
         for depth, key in enumerate(source.keys):
             if not pa.types.is_struct(array.type):
-                return _array([_nested(value, source.keys[depth:]) for value in array.to_pylist()])
+                return _array(
+                    [_nested(value, source.keys[depth:]) for value in array.to_pylist(maps_as_pydicts="lossy")]
+                )
             if key not in {field.name for field in array.type}:
                 return pa.nulls(len(self))
             array = pc.struct_field(array, key)

@@ -76,6 +76,8 @@ def count_column(array: pa.Array) -> Int64:
         Undecided: a value that is no count.
     """
     kind = array.type
+    if pa.types.is_map(kind):
+        raise Undecided
     if pa.types.is_struct(kind):
         parts = [count_column(pc.struct_field(array, field.name)) for field in kind]
         total = np.sum([np.maximum(part, 0) for part in parts], axis=0, dtype=np.int64) if parts else 0
@@ -104,7 +106,7 @@ def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
     """
     if pa.types.is_struct(array.type):
         return _struct_labels(array, bits)
-    rows = [label_values(value) for value in array.to_pylist()]
+    rows = [label_values(value) for value in array.to_pylist(maps_as_pydicts="lossy")]
     return np.array([sum({_bit(label, bits) for label in labels}) for labels in rows], dtype=np.int64)
 
 

@@ -69,8 +69,11 @@ def _from_number(number: float) -> int:
 
 
 def _from_text(text: str) -> int:
+    bare = text.strip()
+    for zone in (" UTC", " GMT", "UTC"):
+        bare = bare.removesuffix(zone)
     try:
-        return _from_datetime(datetime.fromisoformat(text.strip()))
+        return _from_datetime(datetime.fromisoformat(bare))
     except ValueError:
         number = float(text)
     if len(text) == len("2024") and number >= 1900:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.formats.battle_format import ValueSource, at
+from pipeline.formats.battle_format import Flag, ValueSource, at
 
 CONV_METADATA: Mapping[str, Mapping[str, ValueSource]] = {
     side: {
@@ -17,3 +17,6 @@ CONV_METADATA: Mapping[str, Mapping[str, ValueSource]] = {
 
 CATEGORY_TAGS: tuple[ValueSource, ...] = (at("category_tag"),)
 """A map of a classifier's name → its labels, a map of label → true or false; other values, such as scores, are none."""
+
+DEDUPLICATED = Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled"))
+"""The publisher leaves out a vote on a prompt of high frequency unless the vote is in a sample."""

@@ -4,7 +4,7 @@ The publisher's deduplication leaves out a vote on a prompt of high frequency un
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has
-from pipeline.formats.battle_formats.conversation_style import CATEGORY_TAGS, CONV_METADATA
+from pipeline.formats.battle_formats.conversation_style import CATEGORY_TAGS, CONV_METADATA, DEDUPLICATED
 
 FORMAT = BattleFormat(
     name="arena-human-preference-100k",
@@ -18,7 +18,7 @@ FORMAT = BattleFormat(
         "anonymous": Flag(at("anony")),
         "refusal": Flag(at("is_refusal")),
         "code": Flag(at("is_code")),
-        "deduplicated": Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled")),
+        "deduplicated": DEDUPLICATED,
     },
     style=CONV_METADATA,
     turn=at("turn"),

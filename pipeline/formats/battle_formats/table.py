@@ -16,6 +16,7 @@ from pipeline.formats.battle_format import (
     ValueSource,
     at,
 )
+from pipeline.formats.battle_formats.conversation_style import CONV_METADATA, DEDUPLICATED
 from pipeline.vocabulary.outcomes import OUTCOMES, Outcome
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -24,9 +25,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "model_a": ("model_a", "model_a_name", "left_model"),
     "model_b": ("model_b", "model_b_name", "right_model"),
     "winner": ("winner", "outcome"),
-    "voter_id": ("voter_id", "voter", "judge", "user_id", "visitor_id", "worker"),
+    "voter_id": ("voter_id", "voter", "judge", "user_id", "visitor_id", "worker", "judge_hash"),
     "language": ("language", "lang"),
-    "category": ("category",),
+    "category": ("category", "primary_intent", "selected_category"),
     "prompt_hash": ("prompt_hash",),
     "network": ("network",),
     "voter_since": ("voter_since",),
@@ -46,6 +47,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 """Names of our fields in public tables, most common first. The last four are columns of one outcome each."""
 
 _TEXTS = ("vote_id", "voter_id", "session", "language", "category", "network", "prompt_hash")
+_LABELS = ("categories", "category_tag", "occupational_tags")
+PUBLISHED = frozenset({"category_tag", "occupational_tags", "conv_metadata", "dedup_tag", "languages"})
+"""Columns with parts, by which the published sets are read also where another of their columns is missing."""
+
 _TIMES = ("cast_at", "voter_since")
 _ONE_HOT: Mapping[str, Outcome] = {f"winner_{outcome}": outcome for outcome in OUTCOMES}
 _NOWHERE = at("")
@@ -59,6 +64,11 @@ def table_format(columns: frozenset[str]) -> BattleFormat:
         for field, names in SYNONYMS.items()
         if not columns.isdisjoint(names)
     }
+    if "language" not in found and "languages" in columns:
+        found["language"] = at("languages", "0")
+    flags = {field: Flag(found[field]) for field in FLAGS if field in found}
+    if "deduplicated" not in flags and "dedup_tag" in columns:
+        flags["deduplicated"] = DEDUPLICATED
     return BattleFormat(
         name="table",
         matches=lambda _: True,
@@ -67,10 +77,11 @@ def table_format(columns: frozenset[str]) -> BattleFormat:
         outcome=_outcome({field: source.column for field, source in found.items()}),
         texts={field: found[field] for field in _TEXTS if field in found},
         times={field: found[field] for field in _TIMES if field in found},
-        flags={field: Flag(found[field]) for field in FLAGS if field in found},
+        flags=flags,
         style={side: style for side in ("a", "b") if (style := _style(columns, side))},
         turn=found.get("turn"),
-        labels=(found["categories"],) if "categories" in found else (),
+        labels=tuple(at(name) for name in _LABELS if name in columns),
+        true_labels={"code": found["code"]} if "code" in found else {},
         without_outcome=True,
     )
 
@@ -123,9 +134,11 @@ def _named_winner(rule: OutcomeRule, is_name: bool) -> OutcomeRule:
     return NamedWinner(rule.column) if is_name and isinstance(rule, SpelledOutcome) else rule
 
 
-def _style(columns: frozenset[str], side: str) -> dict[str, ValueSource]:
+def _style(columns: frozenset[str], side: str) -> Mapping[str, ValueSource]:
     """Return the sources of a side's style: a column style_a with all counts, or one column a count."""
     features = Style.__struct_fields__
     if f"style_{side}" in columns:
         return {feature: at(f"style_{side}", feature) for feature in features}
+    if "conv_metadata" in columns:
+        return CONV_METADATA[side]
     return {feature: at(f"{feature}_{side}") for feature in features if f"{feature}_{side}" in columns}

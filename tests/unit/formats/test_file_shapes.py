@@ -19,6 +19,7 @@ from pipeline.formats.left_out import LeftOut
 from pipeline.formats.record_places import describe_record
 from pipeline.formats.row_estimate import estimate_rows
 from pipeline.ratings.battle_columns import BattleColumns
+from tests.unit.formats.samples import FORMATS, battles
 
 ROWS = [
     {"model_a": "ant", "model_b": "bée", "winner": "model_a", "judge": "v1", "tstamp": 1.7e9, "anony": True},
@@ -266,3 +267,38 @@ def test_a_record_of_a_shard_is_named_with_its_file(tmp_path: Path) -> None:
     left_out = LeftOut(skip_bad=True)
     assert len(read_battles(open_battles(folder), left_out=left_out)) == 5
     assert describe_record(open_battles(folder), left_out.first["unknown_outcome"][0]) == "record 1 of c.csv"
+
+
+def test_maps_of_parquet_are_read_as_structs_are(tmp_path: Path) -> None:
+    tags = pa.array([[("Legal", True), ("Writing", False)], [("Writing", True)]], pa.map_(pa.string(), pa.bool_()))
+    table = pa.table({"model_a": ["ant"] * 2, "model_b": ["bee"] * 2, "winner": ["tie"] * 2, "occupational_tags": tags})
+    pq.write_table(table, tmp_path / "a.parquet")
+    file = open_battles(tmp_path / "a.parquet")
+    assert file.form.name == "arena-expert-5k"
+    for found in (read_by_column(file), read_by_record(file, None)):
+        assert found is not None
+        labels, bits = found.categories
+        assert [{labels[k] for k in range(2) if row >> k & 1} for row in bits.tolist()] == [{"Legal"}, {"Writing"}]
+
+
+@pytest.mark.parametrize("form", ["arena-human-preference-140k", "arena-human-preference-100k", "search-arena-24k"])
+def test_a_published_set_without_its_voters_keeps_the_rest(form: str, tmp_path: Path) -> None:
+    voters = {"evaluation_session_id", "judge_hash", "primary_intent"}
+    rows = [{k: v for k, v in FORMATS[form](row).items() if k not in voters} for row in battles(40)]
+    for name, kept in (("whole", lambda row: FORMATS[form](row)), ("part", lambda row: row)):
+        lines = [kept(row) for row in (battles(40) if name == "whole" else rows)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    whole, part = (read_battles(open_battles(tmp_path / f"{name}.jsonl")) for name in ("whole", "part"))
+    assert part.style[0].tolist() == whole.style[0].tolist()
+    assert part.groups["language"][0] == whole.groups["language"][0]
+    assert {name: part.flags[name].tolist() for name in part.flags} == {
+        name: values.tolist() for name, values in whole.flags.items()
+    }
+    assert set(part.categories[0]) == set(whole.categories[0]) - {"code"}
+
+
+def test_a_zone_by_name_is_a_zone(tmp_path: Path) -> None:
+    rows = [{**ROWS[0], "tstamp": f"2024-02-12 01:15:14{zone}"} for zone in (" UTC", " GMT", "Z", "+00:00", "")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    votes, _, _ = decode_votes(list(read_records(tmp_path / "a.jsonl")))
+    assert {vote.cast_at.isoformat() for vote in votes} == {"2024-02-12T01:15:14+00:00"}
