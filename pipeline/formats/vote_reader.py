@@ -150,7 +150,7 @@ class VoteReader:
         if is_registry_event(raw):
             reason, detail = REGISTRY_EVENT, "expected a vote, got a registry event, which `publish` and `work` read"
         if reason == BAD_TIME:
-            detail += "; --columns cast_at= (or voter_since=) reads the votes without this field"
+            detail += "; --skip-bad writes such votes without the time, --columns cast_at= (or voter_since=) all votes"
         if not self.left_out.skip_bad:
             raise bad_record(self.file, row, reason, detail)
         self.left_out.add(reason, row, detail)
