@@ -1,5 +1,6 @@
 """Writes output files of commands, so that a file is either complete or absent."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import Usage
+from pipeline.errors import Unavailable, Usage
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
 # What open() gives a new file, less the umask.
 _MODE = 0o666
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def require_new(path: Path, force: bool) -> None:
@@ -35,19 +37,19 @@ def require_new(path: Path, force: bool) -> None:
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool = False, private: bool = False) -> Iterator[Path]:
+def new_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Provide a temporary file, which is renamed to `path` at the end of the `with` block and deleted after an error.
 
     Args:
         path: name of the output file.
         force: whether to replace an existing file.
-        private: whether only the owner may read the file.
 
     Yields:
         The path of the temporary file, in the folder of `path`.
 
     Raises:
         Usage: for the same reasons as `require_new`. The file is checked again at the end of the block.
+        Unavailable: the disk is full, or a limit on files is reached.
     """
     require_new(path, force)
     number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".partial", dir=path.parent)
@@ -55,10 +57,13 @@ def new_file(path: Path, *, force: bool = False, private: bool = False) -> Itera
     try:
         yield draft
         os.fsync(number)
-        if not private:
-            draft.chmod(_MODE & ~_umask())
+        draft.chmod(_MODE & ~_umask())
         require_new(path, force)
         draft.replace(path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise Unavailable(f"expected room for {path}, got: {os.strerror(error.errno)}; nothing was written") from None
     finally:
         os.close(number)
         draft.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -141,6 +142,19 @@ def test_a_folder_of_shards_and_a_users_names_are_converted(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     assert [event["winner"] for event in events] == ["model_a", "model_b"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl.gz"])
+def test_a_full_disk_is_no_crash_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # a file of more bytes is refused, as by a full disk
+    try:
+        done = convert(SMALL, tmp_path / f"votes{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.returncode == 3, done.stderr
+    assert "expected room for" in done.stderr
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.long
