@@ -81,7 +81,7 @@ def table_format(columns: frozenset[str]) -> BattleFormat:
         style={side: style for side in ("a", "b") if (style := _style(columns, side))},
         turn=found.get("turn"),
         labels=tuple(at(name) for name in _LABELS if name in columns),
-        true_labels={"code": found["code"]} if "code" in found else {},
+        true_labels={"code": found["code"]} if "code" in found and columns & PUBLISHED else {},
         without_outcome=True,
     )
 
