@@ -16,8 +16,7 @@ from pipeline.formats.battle_file import BattleFile, open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
-from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
-from pipeline.formats.identity_table import load_identities
+from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.formats.record_places import describe_record
 from pipeline.formats.row_estimate import estimate_rows
@@ -84,7 +83,7 @@ def read_input(
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
     with readable_path(path) as source:
         file = open_battles(source, mapping)
-        check = LeakCheck(IdentityLeaks(load_identities())) if "identity_leak" in rules.rules else None
+        check = shipped_leak_check() if "identity_leak" in rules.rules else None
         with progress(estimate_rows(file)) as step:
             read = read_battles(file, step, None, left_out, check)
     battles, by_rule = apply_method(read, rules)

@@ -14,8 +14,7 @@ from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, open_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
-from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
-from pipeline.formats.identity_table import load_identities
+from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
 from pipeline.formats.record_estimate import estimate_records
@@ -70,7 +69,7 @@ def convert(
     with readable_path(source) as path:
         file = open_battles(path, mapping)
         _require_other(file, target)
-        check = LeakCheck(IdentityLeaks(load_identities()))
+        check = shipped_leak_check()
         reader = VoteReader(file, left_out, None if no_text_checks else check)
         votes = _write(reader, target, OUTPUT_SCHEMAS[to], force=force, quiet=as_json)
     many = "1 vote was" if votes == 1 else f"{votes:,} votes were"

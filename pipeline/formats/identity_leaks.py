@@ -15,10 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pipeline.formats.battle_format import Fields, Record
-from pipeline.formats.identity_table import IdentityTable
+from pipeline.formats.identity_table import IdentityTable, load_identities
 from pipeline.formats.plain_words import plain_words
 from pipeline.formats.record_text import BattleText, battle_text
 
@@ -162,3 +162,13 @@ class LeakCheck:
         self.battles += 1
         self.leaks += found
         return {"identity_leak": found}
+
+
+@cache
+def _shipped_leaks() -> IdentityLeaks:
+    return IdentityLeaks(load_identities())
+
+
+def shipped_leak_check() -> LeakCheck:
+    """Return a new check with the names of the shipped table."""
+    return LeakCheck(_shipped_leaks())

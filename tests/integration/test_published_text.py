@@ -48,3 +48,17 @@ def test_what_the_text_says_is_stored_and_the_text_is_not(kafka_server: KafkaSer
         if path.is_file() and path != file:
             assert b"Saturn" not in path.read_bytes(), path
             assert b"planet" not in path.read_bytes(), path
+
+
+def test_a_file_that_is_read_without_kafka_has_the_same_leaks(tmp_path: Path) -> None:
+    file, store = tmp_path / "votes.jsonl", tmp_path / "board.db"
+    answers = ["Saturn.", "I am GPT-4, and I say Saturn."]
+    file.write_text("".join(json.dumps(battle(n, QUESTION, answer)) + "\n" for n, answer in enumerate(answers)))
+    for _ in range(2):  # what was read once is recognised
+        done = called("work", "--source", str(file), "--store", str(store), "--json", settings=SETTINGS)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["read"] == 0
+    with sa.create_engine(f"sqlite:///{store}").connect() as connection:
+        leaks = connection.scalars(sa.text("SELECT flags & 8 FROM vote ORDER BY vote_id")).all()
+    assert leaks == [0, 8]
+    assert b"Saturn" not in store.read_bytes()

@@ -22,6 +22,7 @@ from pipeline.events.chunk import Chunk, FileRecords
 from pipeline.formats import ColumnMapping
 from pipeline.formats.containers import exists
 from pipeline.formats.format_notes import format_notes, time_notes
+from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.record_reader import open_battles, read_events
 from pipeline.store.votes.file_readings import FileReading
 from pipeline.stream.source.file_scan import FileScan, record_times
@@ -108,7 +109,7 @@ class FileSource:
     def _records(self) -> Iterator[bytes]:
         file = open_battles(self.path, self._mapping)
         self.notes = [*format_notes(file), *time_notes(file)]
-        return read_events(file, self._note)
+        return read_events(file, self._note, shipped_leak_check())
 
     def _note(self, what: str) -> None:
         self.waits = what
