@@ -17,6 +17,7 @@ from pipeline.formats.cell_values import outcome_word
 from pipeline.formats.containers import Container, inspect, list_files
 from pipeline.formats.json_pieces import read_elements, read_lines
 from pipeline.formats.tables import headers
+from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.voter_identity import Network
 
 Waits = Callable[[str], None]
@@ -24,6 +25,8 @@ Waits = Callable[[str], None]
 OWN = "votes of this pipeline"
 # Records by which the columns of a JSON file are told.
 _FIRST_RECORDS = 1_000
+# Characters of the list of columns in a message.
+_MOST_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,14 @@ class ColumnMapping:
         Raises:
             UnknownFormat: a pair without "=", or an unknown field.
         """
-        spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in _pairs(outcomes).items()}
-        parsed = cls(_pairs(columns), spelled, winner_is)
+        spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in _pairs("--outcomes", outcomes).items()}
+        parsed = cls(_pairs("--columns", columns), spelled, winner_is)
+        for theirs, ours in spelled.items():
+            if ours not in OUTCOMES:
+                raise UnknownFormat(f"--outcomes: expected one of {', '.join(OUTCOMES)} for {theirs!r}, got {ours!r}")
         for name in parsed.columns:
             if name not in SYNONYMS:
-                raise UnknownFormat(f"expected a field of {', '.join(SYNONYMS)}, got {name!r}")
+                raise UnknownFormat(f"--columns: expected a field of {', '.join(SYNONYMS)}, got {name!r}")
         if winner_is not in ("", "name"):
             raise UnknownFormat(f"--winner-is: expected name, got {winner_is!r}")
         return parsed
@@ -140,7 +146,7 @@ def _open_part(container: Container, mapping: ColumnMapping) -> BattlePart:
     known = frozenset(columns)
     missing = [column for column in mapping.columns.values() if column and column not in known]
     if missing and known:
-        raise UnknownFormat(f"{container.name}: expected columns {missing}, got {columns}")
+        raise UnknownFormat(f"{container.name}: expected columns {missing}, got {_shown(columns)}")
     form = recognised(known) or table_format(known)
     if mapping.columns or mapping.winner_is:
         form = _adjusted(container, form, mapping)
@@ -182,9 +188,14 @@ def _lacking(container: Container, name: str, columns: list[str]) -> str:
     board = {"model", "model_name"} & set(columns) and not {"model_a", "model_b", "winner"} & set(columns)
     hint = "; published boards are read by `integrity history`" if board else ""
     return (
-        f"{container.name}: expected a column for {name} ({', '.join(SYNONYMS[name])}), got {columns}; "
+        f"{container.name}: expected a column for {name} ({', '.join(SYNONYMS[name])}), got {_shown(columns)}; "
         f"name it with --columns {name}=HEADER{hint}"
     )
+
+
+def _shown(columns: list[str]) -> str:
+    text = str(columns)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def _columns(container: Container) -> tuple[list[str], set[str]]:
@@ -269,11 +280,11 @@ def _constant(name: str) -> float | None:
     return None if name == "NaN" else float(name)
 
 
-def _pairs(text: str) -> dict[str, str]:
+def _pairs(option: str, text: str) -> dict[str, str]:
     result = {}
     for part in filter(None, text.split(",")):
         name, sign, value = part.partition("=")
         if not sign:
-            raise UnknownFormat(f"expected NAME=VALUE, got {part!r}")
+            raise UnknownFormat(f"{option}: expected NAME=VALUE, got {part!r}")
         result[name.strip()] = value.strip()
     return result

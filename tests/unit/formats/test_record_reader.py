@@ -382,6 +382,8 @@ def test_a_column_map_that_fits_nothing_is_refused(tmp_path: Path) -> None:
         ColumnMapping.parse("modle_a=left")
     with pytest.raises(UnknownFormat, match="expected NAME=VALUE, got 'left'"):
         ColumnMapping.parse("", "left")
+    with pytest.raises(UnknownFormat, match=r"--outcomes: expected one of model_a, .* for 'left', got 'first'"):
+        ColumnMapping.parse("", "left=first")
     path = table(tmp_path / "a.csv", ["model_a", "model_b", "winner"])
     with pytest.raises(UnknownFormat, match=r"a\.csv: expected columns \['when'\]"):
         list(read_records(path, ColumnMapping.parse("cast_at=when")))
