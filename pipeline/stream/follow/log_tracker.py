@@ -159,7 +159,7 @@ class LogTracker:
             file = self._open.get(key, path)
             begins = self._alive[key].begins(file)
         except DAMAGED as error:
-            self._note(f"{name}: cannot be read: {error}")
+            self._tell(name, error)
             self._open.drop(key)
             return
         if not begins and not self._is_log(name):
@@ -194,7 +194,7 @@ class LogTracker:
             self._open.drop(key)
             if self._is_log(name):
                 self.unsettled += self._settling.is_waited_for(key)
-                self._note(f"{name}: cannot be read: {error}")
+                self._tell(name, error)
             return False
         if position is None:
             self._open.drop(key)
@@ -268,7 +268,8 @@ class LogTracker:
         log = self._alive.pop(key)
         self._generation[key] += 1
         if log.size > log.offset and not is_compressed(log.name):
-            self._note(f"{log.name}: {how}; its last {log.size - log.offset} bytes had no newline and were not read")
+            rest = f"{how} before its last {log.size - log.offset:,} bytes were read"
+            self._note(f"{log.name}: {rest}; a copy of the log, if there is one, is read from there on")
         if log.offset:
             self._gone = [*self._gone, msgspec.structs.replace(log, gone=True)][-_KEPT_GONE:]
         if how == "deleted":
@@ -282,6 +283,10 @@ class LogTracker:
     def _save(self) -> None:
         self._positions.save([*self._gone, *self._alive.values()])
         self._unsaved = False
+
+    def _tell(self, name: str, error: Exception) -> None:
+        if not isinstance(error, FileNotFoundError):  # renamed or deleted meanwhile: the next poll finds it
+            self._note(f"{name}: cannot be read: {error}")
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -250,7 +253,10 @@ def test_a_truncated_half_line_is_reported(scene: Scene) -> None:
     scene.settle()
     (scene.folder / "a").write_text("")
     scene.settle()
-    assert scene.notes == ["a: truncated, or replaced; its last 4 bytes had no newline and were not read"]
+    said = (
+        "a: truncated, or replaced before its last 4 bytes were read; a copy of the log, if there is one, is read from "
+    )
+    assert scene.notes == [said + "there on"]
 
 
 def test_a_rewritten_log_of_the_same_length_is_a_new_one(scene: Scene) -> None:
@@ -300,6 +306,32 @@ def test_the_files_of_a_folder_and_of_a_log(tmp_path: Path) -> None:
     for path, said in (("table.csv", "JSON Lines"), ("nowhere/x.json", "does not exist")):
         with pytest.raises(Usage, match=said):
             LogFiles.of(tmp_path / path, "")
+
+
+@pytest.mark.parametrize(("seed", "length"), [(1, 10), (2, 800)])
+def test_a_log_that_is_written_and_rotated_while_it_is_read(scene: Scene, seed: int, length: int) -> None:
+    """In two threads, with a follower that is killed at random; lines are numbered."""
+    writes, reads, written = random.Random(seed), random.Random(-seed), 0  # noqa: S311
+
+    def write() -> None:
+        nonlocal written
+        for rotation in range(30):
+            for _ in range(writes.randrange(1, 12)):
+                lines = range(written, written + writes.randrange(1, 15))
+                with (scene.folder / "log").open("a") as file:
+                    file.write("".join(f"{n} {'x' * length}\n" for n in lines))
+                written = lines.stop
+                time.sleep(writes.random() * 0.003)
+            (rename if writes.random() < 0.5 else copy_truncate)(scene, "log", f"log.{rotation}")
+
+    writer = Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        scene.poll(killed_after=reads.choice([1, 3, 1_000_000, 1_000_000]))
+    scene.settle()
+    scene.settle()
+    assert len(scene.store) == written
+    assert scene.sent < 3 * written
 
 
 STEPS = st.lists(
