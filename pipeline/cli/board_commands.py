@@ -131,7 +131,7 @@ def leaderboard(
     for model in board_listing.list_unrated(found.body, summary["unrated"]):
         out.print(f"not rated: {model['model']}: {model['reason']}")
     notes = [] if view == "raw" else board_listing.method_notes(found.body)
-    for note in (*notes, *board_listing.listing_notes(found.body, rated)):
+    for note in (*notes, *board_listing.listing_notes(found.body, rated, " (*)")):
         out.print(note, soft_wrap=True)
 
 

@@ -46,7 +46,7 @@ def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120)
     drawn = _WIDTH if width >= 120 else _NARROW
     columns: list[_Column] = [
         ("rank", 0, lambda r: str(r["rank"])),
-        ("model", 0, lambda r: f"{r['model']} (preliminary)" if r.get("preliminary") else r["model"]),
+        ("model", 0, lambda r: f"{r['model']} *" if r.get("preliminary") else r["model"]),
         ("rating", 0, lambda r: f"{r['rating']:.2f}"),
         ("interval", 100, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
         ("", 72, lambda r: draw_interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),

@@ -11,13 +11,15 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import Usage
+from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.open_store import now
 from pipeline.store.alerting import alert_lifecycle, alert_queries, operators_log, voter_record
 from pipeline.store.alerting.operators_log import Operator
-from pipeline.store.boards import exclusion_effect, exclusion_list, voter_labels
+from pipeline.store.boards import exclusion_effect, exclusion_list, snapshots, voter_labels
 from pipeline.store.boards.exclusion_effect import ExclusionTarget
 from pipeline.store.votes import ingest
 from pipeline.store.votes.vote_selections import VoteSelection
+from pipeline.vocabulary.method_rules import rule_mask
 
 # The longest snooze: a year.
 _MAX_HOURS = 24 * 366
@@ -57,7 +59,7 @@ def change_alert_state(
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     before, expected = alert_lifecycle.read_state(connection, alert_id), _expected(connection)
     state = alert_lifecycle.change_state(connection, alert_id, action, operator.name, reason, now(), until)
-    effect = exclusion_effect.count_change(connection, expected, _expected(connection))
+    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
     after = {"state": state, "snoozed_until": until, **asdict(effect)}
     why = voter_labels.without_voters(connection, voter_labels.hide(connection, reason, alert_id))
     operators_log.record(
@@ -93,7 +95,7 @@ def change_exclusion(
     expected, active = _expected(connection), _active(connection)
     for kind, subject in targets:
         exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
-    effect = exclusion_effect.count_change(connection, expected, _expected(connection))
+    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
     # The log cannot forget a voter who is erased: it has labels, as the public has.
     shown = {one: _public_target(connection, one, alert_id) for one in targets}
     before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
@@ -118,6 +120,12 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
 
 def _expected(connection: Connection) -> frozenset[ExclusionTarget]:
     return exclusion_effect.expected_exclusions(connection, auto_voter=configuration.load().auto_voter)
+
+
+def _left_out(connection: Connection) -> int:
+    """Return the bits of the rules of the newest snapshot's method: an operator's process may not have its file."""
+    newest = snapshots.latest(connection)
+    return 0 if newest is None else rule_mask(stated_method(newest.body).rules)
 
 
 def _active(connection: Connection) -> set[ExclusionTarget]:

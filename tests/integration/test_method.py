@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi.testclient import TestClient
 
 from pipeline import jobs
+from pipeline.api.app import create_app
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger import manifest
 from pipeline.ledger.bundle_verification import verify_bundle
@@ -246,6 +248,19 @@ def test_a_vote_that_is_excluded_and_left_out_is_left_out_once(board: Board) -> 
     assert (found.boards or {})["category/coding"].counts_sha256 == counts_digest(expected)
 
 
+def test_a_decision_moves_only_votes_that_no_rule_leaves_out(small: Board) -> None:
+    published(filled(small))
+    settings = {"INTEGRITY_STORE": small.url, "INTEGRITY_VOTER_KEY": small.options.voter_key}
+    label = json.loads(called("pseudonym", "voter 9", "--json", settings=settings).stdout)["pseudonym"]
+    done = called(
+        "alerts", "exclude", f"voter:{label}", "--name", "Ada", "--reason", "bought", "--json", settings=settings
+    )
+    theirs = [one for one in EVENTS if one["voter_id"] == "voter 9"]
+    counts = [one for one in theirs if not any(names(one) for names in RULES.values())]
+    assert 0 < len(counts) < len(theirs)
+    assert json.loads(done.stdout)["next_refresh"] == {"votes_in": 0, "votes_out": len(counts)}, done.stderr
+
+
 def test_votes_of_frequent_prompts_beyond_the_sample_are_left_out(small: Board, tmp_path: Path) -> None:
     hot = [event(n, prompt_hash="ab" * 16 if n % 6 == 0 else f"{n:032x}") for n in range(600)]
     with using(small.options):
@@ -314,6 +329,43 @@ def test_the_commands_say_what_was_left_out_and_show_boards_by_label(small: Boar
     doctor = called("doctor", settings=broken)
     assert doctor.returncode == 1
     assert "method: INTEGRITY_METHOD: expected arena" in doctor.stdout
+
+
+def test_the_api_and_the_page_show_boards_by_label_and_the_method(small: Board) -> None:
+    said, _ = published(filled(small))
+    name, rules = said["snapshot"], by_first_rule(tuple(RULES))
+    with small.store() as store, TestClient(create_app(store)) as client:
+        api = f"/api/v1/snapshots/{name}/leaderboard"
+        shown = client.get(f"{api}?board=category/coding").json()
+        assert (shown["view"], shown["board"], len(shown["rows"])) == ("defended", "category/coding", 4)
+        everything = client.get(api).json()
+        assert everything["board"] is None
+        assert everything["rows"] != shown["rows"]
+        table = client.get(f"{api}?board=category/coding&format=csv").text
+        assert [line.split(",")[0] for line in table.splitlines()[1:]] == [row["model"] for row in shown["rows"]]
+        newest = client.get("/api/v1/leaderboard?board=language/fr", follow_redirects=False)
+        assert newest.headers["location"] == f"{api}?view=defended&board=language%2Ffr"
+        for given, status, why in (
+            ("board=category/law", 404, "the method asks for 100"),
+            ("board=category/nothing", 404, "no vote has this label"),
+            ("board=category/coding&view=raw", 422, "the only view of a board by label"),
+            ("board=%00", 422, "board"),
+        ):
+            refused = client.get(f"{api}?{given}")
+            assert (refused.status_code, why in refused.text) == (status, True), refused.text
+        one = client.get(f"/api/v1/snapshots/{name}").json()
+        assert (one["method"], one["left_out"], one["boards"]) == ("mine", rules, said["boards"])
+        page = client.get("/").text
+        assert f"{rules['refusal']} votes on an answer that is a refusal left out by the rule refusal" in page
+        assert 'href="?board=category%2Fcoding"' in page
+        board = client.get("/?board=category%2Fcoding").text
+        assert "The board: category coding" in board
+        assert all(f">{row['rating']:,.1f}</td>" in board for row in shown["rows"])
+        assert client.get(f"/snapshots/{name}/board?board=language/en").status_code == 200
+        assert client.get("/?board=category/law").status_code == 404
+        snapshot = client.get(f"/snapshots/{name}").text
+        assert "category/law has no board: " in snapshot
+        assert "<code>not_anonymous</code>" in snapshot
 
 
 def test_a_method_that_leaves_nothing_to_rate_is_named(small: Board) -> None:

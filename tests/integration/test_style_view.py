@@ -117,6 +117,20 @@ def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) ->
 
 
 @pytest.mark.long
+def test_votes_that_the_method_leaves_out_are_not_in_it(store: Store, url: str, tmp_path: Path) -> None:
+    refused = [json.loads(event(k, row)) | {"refusal": k % 5 == 2} for k, row in enumerate(ROWS)]
+    work(store, tmp_path / "votes.jsonl", [json.dumps(one).encode() for one in refused])
+    jobs.refresh_board(url)
+    kept = [row for k, row in enumerate(ROWS) if k % 5 != 2]
+    found = shown(url, "--view", "style")
+    assert sum(row["votes"] for row in found["rows"]) == 2 * len(kept)
+    with configuration.override(OPTIONS.model_copy(update={"method": "none"})):
+        jobs.refresh_board(url)
+    assert sum(row["votes"] for row in shown(url, "--view", "style")["rows"]) == 2 * len(ROWS)
+    jobs.verify_ledger(url)
+
+
+@pytest.mark.long
 def test_votes_without_style_leave_the_other_views_and_say_so(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row, style=False) for k, row in enumerate(ROWS)])
     jobs.refresh_board(url)

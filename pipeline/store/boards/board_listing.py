@@ -41,8 +41,14 @@ def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
     return [one for one in unrated if not is_hidden(body, one["model"])]
 
 
-def listing_notes(body: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
-    """Return sentences with the numbers of rows of a board that are not listed, and that are preliminary."""
+def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") -> list[str]:
+    """Return sentences with the numbers of rows of a board that are not listed, and that are preliminary.
+
+    Args:
+        body: the body of the snapshot.
+        rows: all rows of the board.
+        mark: follows the word "preliminary": the mark of such models, where the board does not write the word.
+    """
     listing = body.get("method", {}).get("listing", {})
     hidden = sum(is_hidden(body, row["model"]) for row in rows)
     least, marked = listing.get("least_votes", 0), listing.get("preliminary_votes", 0)
@@ -55,7 +61,7 @@ def listing_notes(body: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
         notes.append(f"{_models(few)} with fewer than {least:,} votes {'is' if few == 1 else 'are'} not listed")
     if preliminary:
         what = "is" if preliminary == 1 else "are"
-        notes.append(f"{_models(preliminary)} with fewer than {marked:,} votes {what} marked as preliminary")
+        notes.append(f"{_models(preliminary)} with fewer than {marked:,} votes {what} preliminary{mark}")
     return notes
 
 

@@ -45,18 +45,30 @@ def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozense
 
 
 def count_change(
-    connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget]
+    connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget], left_out: int = 0
 ) -> NextRefresh:
-    """Count the votes that go into and out of the defended view if the exclusions change from `before` to `after`."""
+    """Count the votes that go into and out of the defended view if the exclusions change from `before` to `after`.
+
+    Args:
+        connection: a connection to the store.
+        before: the exclusions before.
+        after: the exclusions after.
+        left_out: bits of the rules by which the method leaves votes out, which no exclusion moves.
+    """
     kept = before & after
-    return NextRefresh(_count(connection, before - after, kept), _count(connection, after - before, kept))
+    return NextRefresh(
+        _count(connection, before - after, kept, left_out), _count(connection, after - before, kept, left_out)
+    )
 
 
-def _count(connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget]) -> int:
-    """Return the votes of `changed` that no exclusion of `kept` is about."""
+def _count(
+    connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget], left_out: int
+) -> int:
+    """Return the votes of `changed` that no exclusion of `kept` is about, and that no rule leaves out."""
     if not changed:
         return 0
     as_entries = [[{"kind": kind, "target": target} for kind, target in sorted(some)] for some in (changed, kept)]
-    votes = excluded_votes.find_excluded(connection, None, as_entries[0])
+    found = excluded_votes.find_excluded(connection, None, as_entries[0])
+    votes = {place: row for place, row in found.items() if not row.flags & left_out}
     by = excluded_votes.attribute_to_entries(connection, votes, as_entries[1])
     return sum(entry == len(kept) for entry in by.values())
