@@ -115,12 +115,9 @@ def read_rating_input(
     fate = sealed.pairs[:, 3]
     raw = models.pairs(sealed.pairs[np.isin(fate, COUNTED)])
     unregistered = _waiting_models(connection, raw) if unregistered is None else unregistered
-    if left_out is None:
-        left_out = named.find(connection, log_size, fates)
-    left_out = without_rules(left_out, method)
-    flags = models.pairs(
-        excluded_votes.count_by_pair(without_rules(named.find_flagged(connection, log_size, fates), method))
-    )
+    left_out = without_rules(named.find(connection, log_size, fates) if left_out is None else left_out, method)
+    suspects = without_rules(named.find_flagged(connection, log_size, fates), method)
+    flags = models.pairs(excluded_votes.count_by_pair(suspects))
     by_label = sealed_boards.read_boards(connection, log_size, boards)
     ruled_out = method_counts.left_out_rows(by_label, method, fates)
     out = models.pairs(excluded_votes.count_by_pair(left_out))
@@ -128,7 +125,6 @@ def read_rating_input(
     by_name, small = _boards(by_label, sealed_boards.count_votes(connection, left_out), models, method, fates)
     entry = excluded_votes.attribute_to_entries(connection, left_out, resolved)
     leaves = leaf_index.find_leaves(connection, left_out)
-    uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
     views = {"raw": raw, "defended": defended}
     return RatingInput(
         {name: number for number, name in models.names.items()},
@@ -139,7 +135,7 @@ def read_rating_input(
         out.total,
         flags.total,
         listed,
-        _registered(_styled(connection, log_size, method).without(uncounted), models.names, unregistered),
+        _registered(_styled(connection, log_size, method, left_out), models.names, unregistered),
         {leaf: entry[place] for place, leaf in leaves.items()},
         {view: _battles(counts, unregistered) for view, counts in (*views.items(), *by_name.items())},
         raw.total - raw.without_models(unregistered).total,
@@ -223,8 +219,9 @@ def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
     return {place: row for place, row in votes.items() if not row.flags & mask} if mask else votes
 
 
-def _styled(connection: Connection, log_size: int, method: Method) -> StyledVotes:
-    votes = sealed_styles.read_votes(connection, log_size)
+def _styled(connection: Connection, log_size: int, method: Method, left_out: VotesByPosition) -> StyledVotes:
+    uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
+    votes = sealed_styles.read_votes(connection, log_size).without(uncounted)
     return votes.where(votes.flags & rule_mask(method.rules) == 0)
 
 
