@@ -43,7 +43,7 @@ class Fit:
         hessian: float64[K, K], the observed information: the negative second derivative of the log-likelihood.
         iterations: Newton steps taken.
         gradient_norm: the largest absolute component of the gradient, in votes.
-        converged: always true, since an unconverged fit raises.
+        converged: always true, since a fit that does not converge raises an error.
     """
 
     theta: Float64

@@ -41,7 +41,7 @@ class Leaderboard:
         votes: int64[R], number of votes on each model, ties included.
         unrated: models without a rating, each with the reason.
         gradient_norm: the largest absolute component of the gradient of the fit, in votes.
-        converged: always true, since an unconverged fit raises.
+        converged: always true, since a fit that does not converge raises an error.
         iterations: Newton steps of the fit.
         joint: simultaneous rank sets, in the order of `models`; None if not computed.
     """

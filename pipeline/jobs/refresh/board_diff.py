@@ -127,11 +127,11 @@ def compare_snapshots(
 
     Args:
         connection: a connection to the store.
-        files: the files of its ledger.
+        files: the ledger files of the store.
         before: the older snapshot.
         after: the newer snapshot.
         view: a view, or the name of a board by category or language.
-        inputs: the votes after each step, if they were read for another view of the two snapshots.
+        inputs: the votes after each step, if they are already known from another view; None to read them here.
 
     Raises:
         Usage: `before` is newer than `after`, or a snapshot does not have this view.

@@ -59,7 +59,10 @@ class StepInputs:
     def read(
         cls, connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
     ) -> "StepInputs":
-        """Read the votes of each step. The views share them; a board by category or language has its own."""
+        """Read the votes of each step.
+
+        All views have the same input; each board by category or language has another.
+        """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, Label(*view.split("/", 1))] if "/" in view else [ALL]
 

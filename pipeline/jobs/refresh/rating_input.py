@@ -104,8 +104,9 @@ def read_rating_input(
         left_out: partition and offset of each vote that these exclusions exclude; None to find them here.
         fates: fates of the votes that the defended view counts (`counted_fates`).
         unregistered: models whose votes do not count; None for those that the registry does not know now.
-        method: the rules by which the defended view leaves votes out, before the exclusions.
-        boards: the boards to read, the one of all votes among them; None for all.
+        method: the method, whose rules are applied to the defended view before the exclusions.
+        boards: labels of the boards to read, which must include the label of the board of all votes; None for all
+            boards.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     models = _ModelAxis(dictionary.model_names(connection))

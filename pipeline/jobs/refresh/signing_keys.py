@@ -36,7 +36,7 @@ class SigningKeys:
 def load_signing_keys(store: Store) -> SigningKeys:
     """Read the signing keys from the settings or, if they have none, from the key files of the store.
 
-    A new key is created for a board without a snapshot.
+    For a board without a snapshot, a new key is created if there is none.
 
     Raises:
         MissingKey: the board has snapshots, and the key is missing.

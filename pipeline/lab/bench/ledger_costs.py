@@ -44,7 +44,7 @@ from pipeline.vocabulary.time import SECOND
 LEAST_SEAL, MOST_VERIFY, MOST_REFRESH = 0.15, 6.0, 1.5
 NEW_VOTES = 10_000
 CATEGORIES = 30
-"""Categories of the synthetic votes; each has a board of its own."""
+"""The number of categories of the synthetic votes. Each category has a board."""
 PARTITIONS = 4
 _MODELS = 129
 _VOTES_A_VOTER = 4.05
