@@ -61,7 +61,7 @@ def test_a_converted_file_is_stored_as_the_file_itself(tmp_path: Path, name: str
             boards[suffix] = Board(str(folder / "store.db"), folder)
             path = source if suffix == "json" else folder / f"votes.{suffix}"
             if path != source:
-                done = called("convert", str(source), str(path), "--to", to, "--no-text-checks", settings={})
+                done = called("convert", str(source), str(path), "--to", to, settings={})
                 assert done.returncode == 0, done.stderr
             assert work(boards[suffix], path)["accepted"] == 300
         assert len(stored(boards["json"])) == 300
