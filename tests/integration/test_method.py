@@ -309,7 +309,7 @@ def test_the_commands_say_what_was_left_out_and_show_boards_by_label(small: Boar
     assert dry["method"]["left_out"] == by_first_rule(tuple(RULES))
     told = called("refresh", settings=settings).stderr
     votes = by_first_rule(tuple(RULES))["not_anonymous"]
-    assert f"{votes} votes cast with the models' names in view left out by the rule not_anonymous" in told
+    assert f"{votes} votes cast with the models' names in view are left out by the rule not_anonymous" in told
     assert "4 boards by category and language: category/coding, category/math, language/en, language/fr" in told
     assert "no board category/law:" in told
     shown = json.loads(called("leaderboard", "--board", "category/math", "--json", settings=settings).stdout)
@@ -356,7 +356,7 @@ def test_the_api_and_the_page_show_boards_by_label_and_the_method(small: Board) 
         one = client.get(f"/api/v1/snapshots/{name}").json()
         assert (one["method"], one["left_out"], one["boards"]) == ("mine", rules, said["boards"])
         page = client.get("/").text
-        assert f"{rules['refusal']} votes on an answer that is a refusal left out by the rule refusal" in page
+        assert f"{rules['refusal']} votes on an answer that is a refusal are left out by the rule refusal" in page
         assert 'href="?board=category%2Fcoding"' in page
         board = client.get("/?board=category%2Fcoding").text
         assert "The board: category coding" in board

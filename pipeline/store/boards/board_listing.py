@@ -67,13 +67,13 @@ def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") 
 
 def method_notes(body: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each rule of the method that leaves votes out, with the number of these votes."""
-    stated = body.get("method", {})
-    return [
-        f"{votes:,} {'vote' if votes == 1 else 'votes'} {SENTENCES[rule]} left out by the rule {rule} of the method "
-        f"{stated['name']}"
-        for rule, votes in stated.get("left_out", {}).items()
-        if votes
-    ]
+    stated, notes = body.get("method", {}), []
+    for rule, votes in stated.get("left_out", {}).items():
+        many, verb = ("vote", "is") if votes == 1 else ("votes", "are")
+        if votes:
+            what = f"{votes:,} {many} {SENTENCES[rule]} {verb} left out"
+            notes.append(f"{what} by the rule {rule} of the method {stated['name']}")
+    return notes
 
 
 def _models(number: int) -> str:
