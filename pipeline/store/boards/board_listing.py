@@ -47,7 +47,7 @@ def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") 
     Args:
         body: the body of the snapshot.
         rows: all rows of the board.
-        mark: follows the word "preliminary": the mark of such models, where the board does not write the word.
+        mark: text that follows the word "preliminary", to explain the sign with which a board marks such models.
     """
     listing = body.get("method", {}).get("listing", {})
     hidden = sum(is_hidden(body, row["model"]) for row in rows)

@@ -50,10 +50,10 @@ def count_change(
     """Count the votes that go into and out of the defended view if the exclusions change from `before` to `after`.
 
     Args:
-        connection: a connection to the store.
-        before: the exclusions before.
-        after: the exclusions after.
-        left_out: bits of the rules by which the method leaves votes out, which no exclusion moves.
+        connection: reads the store.
+        before, after: the exclusions in force before and after the change.
+        left_out: bits of the method's rules. A vote with one of these bits is not counted, because it stays out of the
+            defended view in any case.
     """
     kept = before & after
     return NextRefresh(

@@ -41,13 +41,13 @@ class SignedManifest:
 
 @dataclass(frozen=True, slots=True)
 class PreviousManifest:
-    """What the next manifest needs of the one before it.
+    """The fields of the newest manifest that are needed to make the next manifest.
 
     Attributes:
-        sha256: SHA-256 of its bytes.
+        sha256: SHA-256 of the bytes of the newest manifest.
         board: the name of the board.
-        sequence: its number.
-        keys: the keys that have signed the log so far.
+        sequence: number of the newest manifest's snapshot.
+        keys: the public keys that have signed the snapshot log so far, oldest first.
     """
 
     sha256: str
@@ -57,7 +57,10 @@ class PreviousManifest:
 
     @classmethod
     def of(cls, stored: SignedManifest) -> "PreviousManifest":
-        """Read a stored manifest. Its form and its digest are checked by the audit, not here, where it takes long."""
+        """Read these fields from a stored manifest.
+
+        Form and digest of the manifest are not checked, because that takes long; the audit checks them.
+        """
         document = json.loads(stored.body)
         return cls(stored.sha256, document["board"], stored.sequence, tuple(document["keys"]))
 

@@ -33,10 +33,15 @@ _TERMS = 500  # a bound on parameters that every database takes
 def read_boards(
     connection: Connection, log_size: int, boards: Collection[Label] | None = None
 ) -> Mapping[Label, Int64]:
-    """Return the counts of the votes in the first `log_size` leaves, by board; `boards` limits which boards are read.
+    """Return the counts of the votes in the first `log_size` leaves, by board.
 
     For the newest log size, one stored row for each board is read. For an older size, the counts of the later segments
     are subtracted from the totals, or those of the earlier segments are added up, whichever are fewer.
+
+    Args:
+        connection: reads the store.
+        log_size: number of leaves.
+        boards: the boards that are read; None for all boards.
 
     Returns:
         For each board, int64[n, 6] with the columns model_a, model_b, outcome, fate, rules (bits of
