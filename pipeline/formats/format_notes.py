@@ -19,6 +19,8 @@ def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
         f"{name} ({count:,} file{'s' * (count > 1)})" if several else name for name, count in forms.items()
     )
     notes = [f"read as {read_as}", *(part.container.note for part in file.parts if part.container.note)]
+    lists = {source.column for part in file.parts for source in part.form.texts.values() if source.keys == ("0",)}
+    notes += [f"of the list {column} only the first entry was read" for column in sorted(lists)]
     unread = [column for column in file.unread if column not in also_read]
     if unread:
         notes.append(f"columns that were not read: {', '.join(unread)}")

@@ -18,6 +18,7 @@ from pipeline.formats import ColumnMapping, read_records
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
+from pipeline.formats.format_notes import format_notes
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
 from pipeline.ratings.method import ALL_VOTES, apply_method
@@ -288,3 +289,9 @@ def test_ratings_equal_those_of_the_same_votes_in_our_own_format(tmp_path: Path,
             assert boards[0].models == boards[1].models
             for name in ("rating", "se", "votes"):
                 np.testing.assert_allclose(getattr(boards[0], name), getattr(boards[1], name), rtol=0, atol=1e-6)
+
+
+def test_a_list_of_which_one_entry_is_read_is_named(tmp_path: Path) -> None:
+    row = FORMATS["search-arena-24k"](battles(1)[0])
+    notes = format_notes(open_battles(_lines(tmp_path / "a.jsonl", [row])))
+    assert "of the list languages only the first entry was read" in notes
