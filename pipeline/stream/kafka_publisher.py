@@ -5,13 +5,14 @@ computed here with the hash of Kafka's Java client (murmur2), so that all publis
 same partition.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from kafka.partitioner.default import murmur2
 
 from pipeline.errors import BrokerRefused
@@ -27,6 +28,7 @@ from pipeline.vocabulary.visible_text import visible
 
 # Unacknowledged records: enough to keep the broker busy, few enough for memory.
 _IN_FLIGHT = 20_000
+_FLUSH_SECONDS, _CLOSE_SECONDS = 1.0, 5.0
 # An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
 # valid event may have.
 _MAX_MESSAGE = 16 * 1024 * 1024
@@ -182,17 +184,35 @@ class RecordProducer:
             self._await(_IN_FLIGHT // 2)
         return waits
 
-    def flush(self) -> None:
-        """Wait until all sent records are acknowledged. Raises the same errors as `send`."""
-        try:
-            self._client.flush()
-        except KafkaError as error:
-            raise broker_error("publishing stopped", error) from error
+    def flush(self, give_up: Callable[[float], bool] = lambda _: False) -> bool:
+        """Wait until all sent records are acknowledged. Raises the same errors as `send`.
+
+        Args:
+            give_up: called about every second with the seconds that were waited; True to wait no longer.
+
+        Returns:
+            Whether all records are acknowledged.
+        """
+        started = time.monotonic()
+        while True:
+            try:
+                self._client.flush(timeout=_FLUSH_SECONDS)
+                break
+            except KafkaTimeoutError:
+                if give_up(time.monotonic() - started):
+                    return False
+            except KafkaError as error:
+                raise broker_error("publishing stopped", error) from error
         self._await(len(self._waiting))
+        return True
 
     def close(self) -> None:
         """Close the connection. Records that are not acknowledged yet may be lost."""
-        self._client.close(timeout=5)
+        try:
+            self._client.close(timeout=_CLOSE_SECONDS)
+        except KafkaTimeoutError:  # the library leaves its thread running if the last records are not acknowledged
+            self._client.flush = lambda *_: None
+            self._client.close(timeout=_FLUSH_SECONDS)
 
     def _await(self, count: int) -> None:
         for _ in range(count):

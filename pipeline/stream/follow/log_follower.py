@@ -138,7 +138,8 @@ class LogFollower:
         for batch in tracker.poll():
             if self._stopping.is_set():
                 return  # the batch before this one is remembered
-            self._send(batch, producer)
+            if not self._send(batch, producer):
+                return
             self._progressed(tracker)
         self._progressed(tracker)
         for note in tracker.notes:
@@ -149,16 +150,24 @@ class LogFollower:
             self._told.clear()
             self._report(self.tally.sentence())
 
-    def _send(self, batch: LogBatch, producer: RecordProducer) -> None:
+    def _send(self, batch: LogBatch, producer: RecordProducer) -> bool:
+        """Send a batch; return whether the broker has confirmed it."""
         prepared = list(self._preparer.prepare(batch.events, batch.name))
         self._before_send()
         for row, record in zip(batch.rows, prepared, strict=True):
             producer.send(record, batch.name, row)
-        producer.flush()
+        if not producer.flush(self._gives_up):
+            return False
         votes = sum(record.is_vote for record in prepared)
         self.tally.votes += votes
         self.tally.registry += len(prepared) - votes
         self._metrics.votes.inc(votes)
+        return True
+
+    def _gives_up(self, waited: float) -> bool:
+        if waited > _RETRY_SECONDS:
+            self._tell("waits for the broker, which does not confirm; nothing is lost")
+        return self._stopping.is_set()
 
     def _progressed(self, tracker: LogTracker) -> None:
         self._last_progress = time.monotonic()
