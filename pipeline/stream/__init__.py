@@ -27,6 +27,7 @@ window_monitor.py     closes windows and runs the window detectors
 text_checks.py        what the text of a battle says when it is published
 near_prompts.py       one hash for copies and near copies of a prompt
 durable_file.py       replaces a small file at once
+topic_creation.py     creates the topics that do not exist
 kafka_publisher.py    files → topics
 follow/               logs that grow → topics
 record_preparation.py what a record says on a topic: no raw voter id; a signature

@@ -7,99 +7,29 @@ same partition.
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner.default import murmur2
 
-from pipeline.errors import BrokerRefused
 from pipeline.formats import ColumnMapping, RecordCheck, read_records
 from pipeline.formats.left_out import LeftOut
 from pipeline.settings import Settings
 from pipeline.stream.record_preparation import PreparedRecord, RecordPreparer
-from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, REJECTED_HEADER, connect_admin
+from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, REJECTED_HEADER
 from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
-from pipeline.stream.source.kafka_topics import Access, topic_access, write_problem
+from pipeline.stream.topic_creation import MAX_MESSAGE, create_topics
 from pipeline.vocabulary.visible_text import visible
+
+__all__ = ["RecordProducer", "create_producer", "create_topics", "publish"]
 
 # Unacknowledged records: enough to keep the broker busy, few enough for memory.
 _IN_FLIGHT = 20_000
 _FLUSH_SECONDS, _CLOSE_SECONDS = 1.0, 5.0
-# An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
-# valid event may have.
-_MAX_MESSAGE = 16 * 1024 * 1024
-
-
-def create_topics(
-    bootstrap: str, settings: Settings, topic: str, partitions: int, security: Security = PLAINTEXT
-) -> list[str]:
-    """Create the topics of the project that do not exist.
-
-    In all topics the broker sets the append times. Votes and registry events are never deleted.
-
-    Args:
-        bootstrap: HOST:PORT of brokers, separated by commas.
-        settings: names the topics of registry events, alerts and rejects.
-        topic: the topic of votes.
-        partitions: number of partitions of `topic`, if it is created.
-        security: from `client_security`.
-
-    Returns:
-        One sentence for each problem with another topic than `topic`: an access rule hides it, or it is missing and an
-        access rule forbids us to create it.
-
-    Raises:
-        BrokerUnavailable: no broker answers.
-        BrokerRefused: the broker refuses our login, or forbids us to create `topic` or to write to it.
-    """
-    wanted = _wanted_topics(settings, topic, partitions)
-    problems: list[str] = []
-    admin = connect_admin(bootstrap, security)
-    try:
-        for name, found in sorted(topic_access(admin, list(wanted)).items()):
-            if found is Access.MISSING:
-                problem = _create(admin, name, wanted[name])
-            else:
-                problem = write_problem(found, name) if name == topic else _unseen(found, name)
-            if problem and name == topic:
-                raise BrokerRefused(f"{bootstrap}: {problem}")
-            problems += [problem] if problem else []
-    except KafkaError as error:
-        raise broker_error(f"the Kafka broker at {bootstrap} did not create the topics", error) from error
-    finally:
-        admin.close()
-    return problems
-
-
-def _unseen(found: Access, name: str) -> str | None:
-    return f"no ACL lets us see topic {name} (DESCRIBE on the topic)" if found is Access.HIDDEN else None
-
-
-def _wanted_topics(settings: Settings, topic: str, partitions: int) -> dict[str, dict[str, Any]]:
-    # With CreateTime the broker refuses records of a producer whose clock is fast.
-    append_time = {"message.timestamp.type": "LogAppendTime"}
-    forever = {**append_time, "retention.ms": "-1", "max.message.bytes": str(_MAX_MESSAGE)}
-    return {
-        topic: {"num_partitions": partitions, "replication_factor": -1, "configs": forever},
-        settings.topic_registry: {"num_partitions": 1, "replication_factor": -1, "configs": forever},
-        settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
-        settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
-    }
-
-
-def _create(admin: Any, name: str, how: Mapping[str, Any]) -> str | None:
-    """Create one topic; return the reason if an ACL forbids it."""
-    try:
-        admin.create_topics({name: how}, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        return None  # another publisher created it meanwhile
-    except AuthorizationError:
-        return f"topic {name} is missing, and no ACL lets us create it (CREATE on the topic or the cluster)"
-    return None
 
 
 def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> Any:
@@ -120,7 +50,7 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
         "compression_type": "lz4",
         "linger_ms": 20,
         "batch_size": 128 * 1024,
-        "max_request_size": _MAX_MESSAGE,
+        "max_request_size": MAX_MESSAGE,
         "allow_auto_create_topics": False,
         "reconnect_backoff_max_ms": RECONNECT_MS,
         "max_block_ms": CONNECT_MS,
