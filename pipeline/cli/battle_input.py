@@ -86,7 +86,9 @@ def read_input(
         check = shipped_leak_check() if "identity_leak" in rules.rules else None
         with progress(estimate_rows(file)) as step:
             read = read_battles(file, step, None, left_out, check)
+    repeated, conflicting = read.repeated, read.conflicting
     battles, by_rule = apply_method(read, rules)
+    del read  # as large as what the method leaves
     against_itself = _name_self_battles(left_out, rules, by_rule)
     battles, apart = _comparable(battles)
     notes = format_notes(file)
@@ -99,14 +101,14 @@ def read_input(
     if against_itself:
         notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
     notes += apart
-    notes += repeat_notes(read.repeated, read.conflicting)
+    notes += repeat_notes(repeated, conflicting)
     document = {
         "format": file.form.name,
         "unread_columns": list(file.unread),
         "left_out": left_out.document(),
         "method": {"name": rules.name, "left_out": by_rule},
-        "repeated_ids": read.repeated,
-        "conflicting_ids": read.conflicting,
+        "repeated_ids": repeated,
+        "conflicting_ids": conflicting,
         "notes": notes,
     }
     return BattleInput(battles, notes, document)

@@ -92,14 +92,15 @@ class BattleColumns:
 
         Models without a remaining vote are dropped from `models`.
         """
-        used, codes = np.unique(np.stack([self.a[rows], self.b[rows]]), return_inverse=True)
-        a, b = codes.reshape(2, -1).astype(np.int32)
+        a, b = self.a[rows], self.b[rows]
+        met = sum(np.bincount(side, minlength=len(self.models)) for side in (a, b)) > 0
+        used, place = np.flatnonzero(met), np.cumsum(met, dtype=np.int32) - 1
         labels, bits = self.categories
         return replace(
             self,
             models=tuple(self.models[code] for code in used.tolist()),
-            a=a,
-            b=b,
+            a=place[a],
+            b=place[b],
             outcome=self.outcome[rows],
             voter=self.voter[rows],
             groups={name: (names, _select(codes, rows)) for name, (names, codes) in self.groups.items()},
