@@ -86,7 +86,7 @@ def read_input(
         check = shipped_leak_check() if "identity_leak" in rules.rules else None
         with progress(estimate_rows(file)) as step:
             read = read_battles(file, step, None, left_out, check)
-    repeated, conflicting = read.repeated, read.conflicting
+    repeated, conflicting, more_categories = read.repeated, read.conflicting, read.more_categories
     battles, by_rule = apply_method(read, rules)
     del read  # as large as what the method leaves
     against_itself = _name_self_battles(left_out, rules, by_rule)
@@ -102,6 +102,7 @@ def read_input(
         notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
     notes += apart
     notes += repeat_notes(repeated, conflicting)
+    notes += _category_notes(more_categories)
     document = {
         "format": file.form.name,
         "unread_columns": list(file.unread),
@@ -112,6 +113,16 @@ def read_input(
         "notes": notes,
     }
     return BattleInput(battles, notes, document)
+
+
+def _category_notes(more: int) -> list[str]:
+    """Return what happens to the categories for which a rating has no room."""
+    if not more:
+        return []
+    return [
+        f"{more:,} categories beyond the first 63 have no board of their own under --group category; their votes count in "
+        "every other board"
+    ]
 
 
 def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]) -> int:

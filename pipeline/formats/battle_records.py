@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from pipeline.errors import UnknownFormat
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
@@ -55,35 +54,24 @@ def read_by_record(
         BadRecord: a record that is not a battle, with its row.
     """
     left_out = left_out or LeftOut()
-    name = file.containers[0].name
     collected = VoteCollector(FLAGS, file.mapping.proxies, ids_are_checked=True)
     for chunk, rows in _chunks(file, waits, left_out, check):
         votes, kept = _decoded(file, chunk, rows, left_out)
-        _collect(collected, votes, [chunk[i] for i in kept], name)
+        _collect(collected, votes, [chunk[i] for i in kept])
         if step is not None:
             step(len(votes))
     found = collected.finish()
     stated = {name: values for name, values in found.flags.items() if values.max(initial=-1) >= 0}
-    return replace(found, flags=stated)
+    return replace(found, flags=stated, more_categories=len(collected.more_categories))
 
 
-def _collect(collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields], name: str) -> None:
-    """Add votes and the records that they come from.
-
-    Raises:
-        UnknownFormat: more categories than a rating has room for.
-    """
+def _collect(collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields]) -> None:
+    """Add votes and the records that they come from."""
     columns = {field: list(map(attrgetter(field), votes)) for field in (*_NAMES, *TEXTS)}
     columns["vote_id"] = [None if one == _NO_ID else one for one in columns["vote_id"]]
     flags = {flag: list(map(_flag, map(attrgetter(flag), votes))) for flag in FLAGS if flag != CODE}
     flags[CODE] = list(map(_code, records))
-    labels = [_labels(vote.categories, collected.bits) if vote.categories else 0 for vote in votes]
-    if len(collected.bits) > MAX_CATEGORIES:
-        last = next(reversed(collected.bits))
-        raise UnknownFormat(
-            f"{name}: expected at most {MAX_CATEGORIES} categories, got more, the last {last!r}: "
-            "`--columns categories=` leaves them out"
-        )
+    labels = [_labels(vote.categories, collected) if vote.categories else 0 for vote in votes]
     texts = {field: pa.array(values, pa.string()).dictionary_encode() for field, values in columns.items()}
     outcome = np.array([OUTCOME_CODES[vote.winner] for vote in votes], dtype=np.int8)
     has_style = any(vote.style_a or vote.style_b for vote in votes)
@@ -174,8 +162,16 @@ def _code(record: bytes | Fields) -> int:
     return _flag(truth_value(event.get("is_code")) if isinstance(event, dict) else None)
 
 
-def _labels(found: Sequence[str], bits: dict[str, int]) -> int:
-    return sum({1 << bits.setdefault(label, len(bits)) for label in found})
+def _labels(found: Sequence[str], collected: VoteCollector) -> int:
+    """Return the bits of labels; a label that has no bit once all are taken is noted in the collector."""
+    bits = collected.bits
+    for label in found:
+        if label not in bits:
+            if len(bits) < MAX_CATEGORIES:
+                bits[label] = len(bits)
+            else:
+                collected.more_categories.add(label)
+    return sum({1 << bits[label] for label in found if label in bits})
 
 
 def _styles(votes: Sequence[Vote]) -> Int32:

@@ -26,6 +26,7 @@ class VoteCollector:
 
     Attributes:
         bits: category → its bit in the column of categories. Whoever adds votes adds the categories that are new.
+        more_categories: the categories that were found when all MAX_CATEGORIES bits were taken.
     """
 
     def __init__(self, flags: Sequence[str], proxies: Sequence[Network] = (), *, ids_are_checked: bool = False) -> None:
@@ -37,6 +38,7 @@ class VoteCollector:
             ids_are_checked: whether the decoder has accepted the ids.
         """
         self.bits: dict[str, int] = {}
+        self.more_categories: set[str] = set()
         self._models, self._voters, self._ids = TextCodes(), VoterCodes(proxies), RepeatedIds(checked=ids_are_checked)
         self._sides, self._outcome = (ColumnBuffer(np.int16), ColumnBuffer(np.int16)), ColumnBuffer(np.int8)
         self._groups = {name: (TextCodes(), ColumnBuffer(np.int16)) for name in GROUPS}

@@ -32,6 +32,7 @@ class BattleColumns:
             empty if no vote has labels.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
+        more_categories: number of labels without a bit in `categories`, because all 63 bits were taken.
     """
 
     models: tuple[str, ...]
@@ -46,6 +47,7 @@ class BattleColumns:
     categories: tuple[tuple[str, ...], Int64] = ((), np.zeros(0, dtype=np.int64))
     repeated: int = 0
     conflicting: int = 0
+    more_categories: int = 0
 
     def __len__(self) -> int:
         """Return the number of votes."""

@@ -12,11 +12,15 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
+from pipeline.cli.terminal import err, out
 from tests.unit.formats.published_samples import CATEGORIES, LAST, MODELS, board_rows, write_csv, write_parquet
 
 
 def history(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, ["history", *map(str, words)], env={"COLUMNS": "160"})
+    with pytest.MonkeyPatch.context() as patch:
+        for console in (out, err):  # their width is the one that the environment had when they were made
+            patch.setattr(console, "_width", 160)
+        return CliRunner().invoke(app, ["history", *map(str, words)])
 
 
 def document(*words: str | Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import BadRecord, UnknownFormat
+from pipeline.errors import BadRecord
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
@@ -91,10 +91,11 @@ def test_a_record_that_is_no_vote_is_named_with_its_row(line: str, reason: str, 
         read_battles(open_battles(tmp_path / "a.jsonl"))
 
 
-def test_more_categories_than_a_rating_has_room_for_are_an_error(tmp_path: Path) -> None:
+def test_categories_beyond_the_first_63_are_counted_and_their_votes_stay(tmp_path: Path) -> None:
     lines = [_line(vote_id=f"i{n}", categories=[f"c{n}"]) for n in range(64)]
     (tmp_path / "a.jsonl").write_text("".join(lines[:63]))
     assert len(read_battles(open_battles(tmp_path / "a.jsonl")).categories[0]) == 63
     (tmp_path / "a.jsonl").write_text("".join(lines))
-    with pytest.raises(UnknownFormat, match=r"at most 63 categories, got more, the last 'c63': `--columns categories="):
-        read_battles(open_battles(tmp_path / "a.jsonl"))
+    found = read_battles(open_battles(tmp_path / "a.jsonl"))
+    assert (len(found), found.categories[0], found.more_categories) == (64, tuple(f"c{n}" for n in range(63)), 1)
+    assert found.categories[1].tolist() == [*(1 << n for n in range(63)), 0]

@@ -179,10 +179,11 @@ def test_an_answer_without_a_token_has_style_counts(small: SimpleNamespace) -> N
 
 def test_a_repeat_that_differs_in_one_field_is_conflicting(small: SimpleNamespace) -> None:
     battles = columns(small)
-    outcome = battles.outcome.copy()
-    battles.a[1:3], battles.b[1:3], battles.voter[1:3] = battles.a[0], battles.b[0], battles.voter[0]
-    outcome[:3] = [0, 1, 0]
+    same = {name: getattr(battles, name).copy() for name in ("a", "b", "voter", "outcome")}
+    for values in same.values():
+        values[1:3] = values[0]
+    same["outcome"][:3] = [0, 1, 0]
     identity = np.arange(900)
     identity[:3] = 0
-    found = replace(battles, outcome=outcome).without_repeats(identity)
+    found = replace(battles, **same).without_repeats(identity)
     assert (len(found), found.repeated, found.conflicting) == (898, 2, 1)
