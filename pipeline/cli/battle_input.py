@@ -120,8 +120,8 @@ def _category_notes(more: int) -> list[str]:
     if not more:
         return []
     return [
-        f"{more:,} categories beyond the first 63 have no board of their own under --group category; their votes count in "
-        "every other board"
+        f"{more:,} categories beyond the first 63 have no board of their own under --group category; "
+        "their votes count in every other board"
     ]
 
 
