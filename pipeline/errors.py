@@ -116,7 +116,7 @@ class BadFeature(RatingError):
 
 
 class Collinear(BadFeature):
-    """The models, or the features listed before this one, already determine the feature."""
+    """A style feature is 0 in every vote, or the models and the features before it in the list determine it."""
 
 
 class Separated(BadFeature):

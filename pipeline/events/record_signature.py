@@ -56,7 +56,11 @@ class RecordSigner:
 
 
 def parse_signer(text: str) -> RecordSigner | None:
-    """Parse a publisher's private key, NAME=SCHEME:DIGITS. The digits are an HMAC secret or an Ed25519 seed.
+    """Parse a publisher's private key, NAME=SCHEME:DIGITS.
+
+    Args:
+        text: NAME is the name of the publisher. SCHEME is `hmac-sha256` or `ed25519`. DIGITS are 64 hexadecimal digits,
+            the HMAC secret or the Ed25519 seed.
 
     Returns:
         The signer, or None for an empty text.
@@ -113,7 +117,8 @@ class RecordVerifier:
 def parse_publishers(text: str) -> dict[str, Callable[[bytes, bytes], bool]]:
     """Parse the keys of all publishers, NAME=SCHEME:DIGITS, separated by commas.
 
-    The digits are an HMAC secret or an Ed25519 public key.
+    Args:
+        text: each key has the form that `parse_signer` reads. With `ed25519`, the digits are the public key.
 
     Returns:
         For each publisher, by name, a function of (signature, message) that returns whether the signature is valid.

@@ -40,7 +40,8 @@ class VoteBatch:
         offset: offset of the vote in that partition.
         appended_at, cast_at: microseconds since 1970 UTC.
         key: uint64[n, 2], the first 128 bits of SHA-256(vote_id).
-        side: uint8[n], bit 0 of SHA-256(vote_id): the side, a (0) or b (1), whose model a sampling test counts.
+        side: uint8[n], the lowest bit of SHA-256(vote_id). It picks one side of each vote, 0 for a and 1 for b.
+            Sampling tests count only the model on this side.
         vote_id, model_a, model_b: strings.
         outcome: int8[n], a position in OUTCOMES.
         voter: pseudonym; valid where `has_voter`.

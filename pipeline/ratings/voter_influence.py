@@ -61,20 +61,24 @@ def most_influential_voters(
     top: int = 10,
     fitted: Fit | None = None,
 ) -> tuple[VoterInfluence, ...]:
-    """Find the voters whose votes change a rating most.
+    """Find the voters with the largest influence.
+
+    The influence of a voter is the largest change of any model's rating if the voter's votes are dropped, to first
+    order.
 
     Args:
-        counts: all votes as pair counts; a code is a position in `counts.models`.
-        a, b, outcome: N codes each, for the two models and the outcome of each vote.
+        counts: all N votes as pair counts.
+        a, b: N codes each, the two models of each vote, as positions in `counts.models`.
+        outcome: N codes, the outcome of each vote.
         voter: N whole numbers, equal for votes of one voter; −1 for an unknown voter.
-        top: number of voters to return, at least 1.
+        top: largest number of voters to return, at least 1.
         fitted: the fit of the votes; None to compute it here.
 
     Returns:
-        The voters by absolute influence, largest first, then by number.
+        The voters with the largest absolute influence first. Equal voters are sorted by number.
 
     Raises:
-        BadCounts: columns differ in length, or a code is out of range. The message names the row.
+        BadCounts: columns differ in length, a code is out of range, or `top` is less than 1.
         Disconnected, NotConverged: as in `fit`.
     """
     size = len(counts.models)

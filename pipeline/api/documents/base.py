@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Document(BaseModel):
-    """The base class of all documents. A document has no fields other than those of its class."""
+    """The base class of models of JSON bodies: requests and responses of the API. Unknown fields are an error."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 

@@ -1,9 +1,15 @@
 """The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
 
-A finding becomes an alert if it is a fact or a discovery. Discoveries are selected by e-LOND at the level that the
-operator sets (`false_share`): the tests of one audit in one sweep are a family, and the families of all sweeps form one
-sequence. A second sweep over the same log and registry is not tested again. Findings that are not discoveries are only
-reported. An open alert is emitted again by each sweep that finds it, and cleared by the first sweep that does not.
+A finding is a fact or the result of a statistical test. Each fact becomes an alert. A test becomes an alert if e-LOND
+selects it as a discovery; the setting `false_share` bounds the share of false discoveries. Other findings are only
+reported.
+
+e-LOND takes the tests of one audit in one sweep as a family, and the families of all sweeps as one sequence. A repeated
+sweep of the same log size and registry starts from the same state of e-LOND as the first one, and adds nothing to the
+sequence.
+
+A sweep updates each open alert that it finds again, even if the finding is no longer a discovery. It clears the other
+open alerts of its audits.
 """
 
 import tomllib

@@ -38,12 +38,14 @@ class EngineRun:
     Attributes:
         engine: name of the engine (this project or a peer), with its setting if there are several.
         first: time of the first call of the process, in seconds.
-        warm: time of the fastest later call, or of the only call, in seconds.
-        cpu: least CPU time of a call, in seconds, without child processes. Other load affects it less than `warm`.
-        peak_mb: largest resident set in MB, of the process that reads the table if a peer starts several processes.
-        error: largest deviation from the exact optimum, in points; NaN if the optimum is not known.
-        extrapolated: number of rounds that were run, if the times are extrapolated; otherwise 0.
-        failed: why there are no figures; empty if there are.
+        warm: time of the fastest later call, in seconds; `first` if there is no later call.
+        cpu: least CPU time of a call, in seconds, without child processes; NaN for extrapolated times. Other load on
+            the machine affects it less than `warm`.
+        peak_mb: largest resident set of the process that reads the table, in MB. Its child processes are not counted.
+        error: largest deviation of a rating from the exact optimum, in points.
+        extrapolated: 0 if all bootstrap rounds were run. Otherwise the number of rounds that were run, from whose times
+            `first` and `warm` are extrapolated.
+        failed: why the engine failed; empty if it finished. Times, memory and error of a failed engine are NaN.
     """
 
     engine: str

@@ -30,7 +30,8 @@ _WITHOUT_VOTES = frozenset({"sampling_skew", "silent_deprecation", "traffic_gap"
 def select_alerts() -> sa.Select[Any]:
     """Return a query for all alerts.
 
-    It has the columns of the table, and `number`, the source's number of the partition (NULL for no partition).
+    The query has all columns of the table `alert`. It also has the column `number`: the number of the alert's partition
+    in its source, or NULL if the alert belongs to no partition.
     """
     p = schema.partition.c
     on = p.partition_no == schema.alert.c.partition_no

@@ -42,12 +42,14 @@ def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
 
 
 def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") -> list[str]:
-    """Return sentences with the numbers of rows of a board that are not listed, and that are preliminary.
+    """Return sentences that say how many models are not listed, and how many are preliminary.
+
+    A sentence whose number would be 0 is left out.
 
     Args:
         body: the body of the snapshot.
         rows: all rows of the board.
-        mark: text that follows the word "preliminary", to explain the sign with which a board marks such models.
+        mark: text after the word "preliminary". It shows how the board marks preliminary models, for example " (*)".
     """
     listing = body.get("method", {}).get("listing", {})
     hidden = sum(is_hidden(body, row["model"]) for row in rows)

@@ -63,7 +63,7 @@ def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ..
 
 
 def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """Return the number of escalated critical alerts of each detector, by (detector,)."""
+    """Return the number of escalated critical alerts of each detector. A key of the result is a tuple (detector,)."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))

@@ -16,8 +16,8 @@ class LineBlock:
     """Consecutive lines of a log.
 
     Attributes:
-        lines: the lines that are not blank, without line ends. A line that is too large for a record is cut, but stays
-            too large, so that it is rejected.
+        lines: the lines that are not blank, without line ends. A line of more than MAX_RECORD bytes is cut to
+            MAX_BYTES + 1 bytes. It is rejected later, because a record has at most MAX_BYTES bytes.
         digest: digest of the log from its beginning to the end of the last line.
     """
 

@@ -1,4 +1,9 @@
-"""Votes, duplicates, rejects, the dictionaries, and how far each partition is read."""
+"""Defines the tables of stored records and of reading positions.
+
+The tables `vote`, `duplicate` and `reject` have a row for each such record. The tables `model` and `term` are the
+dictionary: they give each name a number, which the other tables store instead of the name. The tables `partition`,
+`batch` and `file_reading` record how far each partition and each file is read.
+"""
 
 from sqlalchemy import (
     BigInteger,
