@@ -1,7 +1,7 @@
 """Checks the labels of a bundle, and that the method of its manifest leaves out the votes that the labels name.
 
-Laws: a file of labels that the previous manifest lists is listed unchanged. Each label belongs to a vote of the log.
-Each rule leaves out exactly the published number of votes.
+Laws: a file of labels that the previous manifest lists is listed unchanged, and a segment that it lists without labels
+gets none later. Each label belongs to a vote of the log. Each rule leaves out exactly the published number of votes.
 """
 
 import numpy as np
@@ -33,9 +33,14 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
         Refuted: reason `labels` or `limit`; names the file or the leaf.
     """
     segments = {leaf_labels.path(one.first): one for one in manifest.segments}
-    for name, digest in (previous.files if previous is not None else {}).items():
+    sealed_before = 0 if previous is None else previous.vote_log.size
+    stated_before = {} if previous is None else previous.files
+    for name, digest in stated_before.items():
         if name.startswith(_FOLDER) and manifest.files.get(name) != digest:
             raise Refuted("labels", name, "expected the labels of the previous manifest, unchanged")
+    for name, one in segments.items():
+        if one.first + one.size <= sealed_before and name in manifest.files and name not in stated_before:
+            raise Refuted("labels", name, "expected no labels, as in the previous manifest: its leaves were there then")
     found = LogLabels(log.frontier.size)
     for name in sorted(manifest.files):
         if not name.startswith(_FOLDER):

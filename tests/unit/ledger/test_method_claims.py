@@ -194,6 +194,7 @@ LIES: dict[str, tuple[Callable[[], Files], str, str]] = {
     ),
     "labels that were published before, left out": (without_label_file, "labels", SECOND),
     "labels that were published before, changed": (lambda: with_file(SECOND, one_label(301)), "labels", SECOND),
+    "labels of a segment that was published without": (lambda: snapshot(labels={0: one_label(3)}), "labels", FIRST),
     "labels of no segment": (lambda: snapshot(labels={1: one_label(5)}), "labels", leaf_labels.path(1)),
     "the label of a leaf that does not exist": (lambda: with_file(THIRD, one_label(901)), "labels", THIRD),
     "the label of a leaf of another segment": (lambda: with_file(THIRD, one_label(699)), "labels", THIRD),
