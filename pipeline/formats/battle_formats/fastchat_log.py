@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.formats.battle_format import BattleFormat, Fields, Record, SpelledOutcome, at, has
-from pipeline.formats.cell_values import structured, text_value, turn_value
+from pipeline.formats.cell_values import is_absent, structured, text_value, turn_value
 from pipeline.formats.time_parsing import to_rfc3339
 
 _OUTCOMES = {"leftvote": "model_a", "rightvote": "model_b", "tievote": "tie", "bothbad_vote": "both_bad"}
@@ -25,9 +25,9 @@ def map_record(record: Record) -> Fields | None:
         return None
     states = structured(record.get("states"))
     first, second = states if isinstance(states, list) and len(states) == 2 else (None, None)
-    shown = [_shown_name(name) for name in structured(record.get("models")) or ()]
+    shown = [_shown_name(name) for name in _listed(structured(record.get("models")))]
     hidden = [_name(first), _name(second)]
-    anonymous = not any(shown)
+    anonymous = not any(shown) if shown else None
     fields: Fields = {
         "vote_id": _vote_id(first),
         "cast_at": to_rfc3339(record.get("tstamp"), "tstamp"),
@@ -39,9 +39,14 @@ def map_record(record: Record) -> Fields | None:
         "turn": turn_value(_turn(first)),
         "session": _conversation(first),
     }
-    if not anonymous and shown != hidden:
+    if any(shown) and shown != hidden:
         fields["winner"] = f"the names shown are {shown}, those of the states {hidden}"
     return fields
+
+
+def _listed(names: Any) -> list[Any]:
+    """Return the names that were shown. Anything but a list counts as one name, which is not those of the states."""
+    return names if isinstance(names, list) else [] if is_absent(names) else [names]
 
 
 def _shown_name(text: Any) -> str:

@@ -11,6 +11,8 @@ from pipeline.formats import read_records
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.left_out import LeftOut
+from pipeline.formats.line_events import LineEvents
+from pipeline.formats.vote_ids import VoteIds
 
 
 def action(kind: str, n: int, shown: tuple[str, str] = ("", ""), turns: int = 1) -> dict[str, Any]:
@@ -61,3 +63,21 @@ def test_names_shown_that_are_not_those_of_the_states_are_rejected(tmp_path: Pat
     _, _, rejects = decode_votes(list(read_records(path)))
     assert [reject.reason for reject in rejects] == ["unknown_outcome"]
     assert "names shown" in rejects[0].detail
+
+
+@pytest.mark.parametrize("models", [5, True, 1.5, "ant", {"a": "ant"}, [5], [None, "bee"]])
+def test_names_shown_in_another_form_reject_their_record_alone(tmp_path: Path, models: object) -> None:
+    actions = [{**action("leftvote", 0), "models": models}, action("rightvote", 1)]
+    path = write(tmp_path / "log.json", actions)
+    votes, _, rejects = decode_votes(list(read_records(path)))
+    assert [vote.vote_id for vote in votes] == ["c1a#1"]
+    assert [reject.reason for reject in rejects] == ["unknown_outcome"]
+    lines = [LineEvents().event(json.dumps(one).encode(), VoteIds()) for one in actions]
+    assert lines == list(read_records(path))
+
+
+@pytest.mark.parametrize("models", [None, [], ""])
+def test_a_log_without_names_shown_does_not_say_whether_a_vote_is_anonymous(tmp_path: Path, models: object) -> None:
+    path = write(tmp_path / "log.json", [{**action("leftvote", 0), "models": models}])
+    votes, _, rejects = decode_votes(list(read_records(path)))
+    assert (votes[0].anonymous, rejects) == (None, [])
