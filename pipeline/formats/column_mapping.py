@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.events import decode_votes
-from pipeline.events.vote import SCHEMA, encode_event
+from pipeline.events.vote import MAX_LABELS_BYTES, SCHEMA, category_list, encode_event
 from pipeline.formats.battle_format import BattleFormat, Flag, NamedWinner, OneHotOutcome, ValueSource, at
 from pipeline.formats.cell_values import outcome_word, spelled_outcome, truth_value
 from pipeline.formats.column_pieces import Piece, Undecided
@@ -103,9 +103,12 @@ class ColumnMapper:
         """Return all votes, without those whose id came before.
 
         Raises:
-            Undecided: a name that the decoder must check.
+            Undecided: a name that the decoder must check, or a vote with a longer list of categories than it accepts.
         """
-        return self._votes.finish(_are_accepted)
+        found = self._votes.finish(_are_accepted)
+        if _has_long_list(*found.categories):
+            raise Undecided
+        return found
 
     def _style_of(self, piece: Piece, rows: Bool) -> tuple[Int32, Int32] | None:
         style = self._form.style
@@ -196,6 +199,18 @@ def _texts_of(columns: list[Texts], rows: Bool) -> tuple[str, ...]:
     """Return the texts of the columns in these rows."""
     found = (text for column in columns for text in column.filter(pa.array(rows)).unique().to_pylist())
     return tuple(text for text in found if text)
+
+
+def _has_long_list(labels: Sequence[str], bits: Int64) -> bool:
+    """Return whether the list of any vote's categories, as `category_list` writes it, has too many bytes."""
+    brackets = 2
+    sizes = [len((category_list(None, (label,)) or "").encode()) - brackets for label in labels]
+    if brackets + sum(sizes) + len(sizes) <= MAX_LABELS_BYTES:
+        return False
+    whole = np.full(len(bits), brackets - 1)
+    for k, size in enumerate(sizes):
+        whole += (bits >> k & 1) * (size + 1)
+    return bool((whole > MAX_LABELS_BYTES).any())
 
 
 def _are_accepted(names: Sequence[str]) -> bool:

@@ -95,8 +95,8 @@ class VoteCollector:
         """Return all votes, without those whose id came before.
 
         Args:
-            accepts: returns whether all of some names are accepted; called with those of models and groups, and with
-                the voters.
+            accepts: returns whether all of some names are accepted; called with those of models, groups and
+                categories, and with the voters.
 
         Raises:
             Undecided: names that are not accepted.
@@ -106,7 +106,7 @@ class VoteCollector:
         models, place = self._models.sort()
         votes = len(self._outcome)
         groups = {name: _group(coded, codes, votes) for name, (coded, codes) in self._groups.items()}
-        names = [*models, *(label for labels, _ in groups.values() for label in labels)]
+        names = [*models, *(label for labels, _ in groups.values() for label in labels), *self.bits]
         if not accepts(names) or not accepts(TextSequence(voters)):
             raise Undecided
         categories = tuple(sorted(self.bits, key=self.bits.__getitem__))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
 from pipeline.events.vote import VOTE_FIELDS
 from pipeline.formats import ColumnMapping, read_records
@@ -271,6 +272,26 @@ def test_a_vote_of_several_categories_counts_in_each(tmp_path: Path) -> None:
         "Mathematical": sum(row["math"] for row in rows),
         "Writing": sum(row["creative"] for row in rows),
     }
+
+
+@pytest.mark.parametrize(
+    "labels", [["x" * 201], ["a\u200bb"], [f"{n} {'x' * 150}" for n in range(14)]], ids=["long", "hidden", "many"]
+)
+def test_categories_that_no_vote_may_have_are_refused_on_every_road(tmp_path: Path, labels: list[str]) -> None:
+    row = FORMATS["arena-human-preference-140k"](battles(1)[0])
+    path = _lines(tmp_path / "a.jsonl", [{**row, "category_tag": {"v1": dict.fromkeys(labels, True)}}])
+    assert read_by_column(open_battles(path)) is None
+    with pytest.raises(BadRecord, match="record 0"):
+        read_battles(open_battles(path))
+
+
+def test_many_long_categories_are_read_by_column_where_no_vote_has_all(tmp_path: Path) -> None:
+    row, labels = FORMATS["arena-human-preference-140k"](battles(1)[0]), [f"{n:02} {'x' * 150}" for n in range(40)]
+    groups = [labels[:12], labels[12:24], labels[24:36], labels[36:]]
+    rows = [{**row, "id": str(n), "category_tag": {"v1": dict.fromkeys(some, True)}} for n, some in enumerate(groups)]
+    found = read_by_column(open_battles(_lines(tmp_path / "a.jsonl", rows)))
+    assert found is not None
+    assert [some - {"code"} for some in _labels(found)] == [set(some) for some in groups]
 
 
 @pytest.mark.parametrize("form", FORMATS)
