@@ -16,8 +16,9 @@ from .manifest import Manifest
 from .vote_log import VoteLog
 
 _FOLDER = leaf_labels.path(0).partition("/")[0] + "/"
-# Bytes of a file of labels: a row of a leaf has at most this many, its texts are in a dictionary.
-_LEAF_BYTES, _FREE_BYTES = 4 * leaf_labels.MAX_LABELS + 16, 4 * 1024 * 1024
+# Bytes of a file of labels: a leaf has at most this many, if no other leaf has its texts and they do not compress.
+_TEXT_BYTES = leaf_labels.MAX_LABELS_BYTES + 4 * leaf_labels.MAX_TEXT
+_LEAF_BYTES, _FREE_BYTES = _TEXT_BYTES + 8 * leaf_labels.MAX_LABELS + 16, 4 * 1024 * 1024
 
 
 def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | None, log: VoteLog) -> LogLabels:

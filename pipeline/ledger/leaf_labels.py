@@ -35,6 +35,8 @@ MAX_LABELS = 65
 """Largest number of categories of a vote."""
 MAX_TEXT = 200
 """Largest number of characters of a category or a language."""
+MAX_LABELS_BYTES = 2_000
+"""Largest number of bytes of a vote's list of categories as JSON."""
 
 _LABEL = pa.list_(pa.field("element", pa.string()))
 SCHEMA = pa.schema(
@@ -47,6 +49,8 @@ SCHEMA = pa.schema(
 )
 # A larger dictionary is written as plain texts, which Arrow cannot read as codes within lists.
 _DICTIONARY_BYTES = 32 * 1024 * 1024
+# What a row may unpack to: its numbers, and a code of each category. Rows that repeat take almost no bytes of the file.
+_ROW_BYTES = 12 + 3 * MAX_LABELS
 _TERM = pa.dictionary(pa.int32(), pa.string())
 _TEXTS = {"categories": "categories.list.element", "language": "language"}
 """Path in the file of each column of texts, by name of the column."""
@@ -99,11 +103,12 @@ def read(data: bytes, where: str, first: int, size: int) -> pa.Table:
             bits of unknown rules, an empty or too long text) or `limit` (too many values).
     """
     lists = {_TEXTS["categories"]: MAX_LABELS}
-    plain, _ = size_limits.open_parquet(data, where, "labels", size, lists)
+    plain, _ = size_limits.open_parquet(data, where, "labels", size, lists, _ROW_BYTES)
     if [(f.name, f.type) for f in plain.schema_arrow] != [(f.name, f.type) for f in SCHEMA]:
         names = ", ".join(plain.schema_arrow.names)
         raise Refuted("labels", where, f"expected columns {', '.join(SCHEMA.names)}, got {names}")
-    file, _ = size_limits.open_parquet(data, where, "labels", size, lists, read_dictionary=list(_TEXTS.values()))
+    coded = list(_TEXTS.values())
+    file, _ = size_limits.open_parquet(data, where, "labels", size, lists, _ROW_BYTES, read_dictionary=coded)
     try:
         # One by one: Arrow cannot join the lists of several row groups while their texts are codes.
         groups = [file.read_row_group(group, use_threads=False) for group in range(file.num_row_groups)]

@@ -47,7 +47,13 @@ def require_size(where: str, size: int, most: int) -> None:
 
 
 def open_parquet(
-    data: bytes, where: str, reason: str, rows: int, lists: Mapping[str, int] | None = None, **options: Any
+    data: bytes,
+    where: str,
+    reason: str,
+    rows: int,
+    lists: Mapping[str, int] | None = None,
+    row_bytes: int = 0,
+    **options: Any,
 ) -> tuple[pq.ParquetFile, list[ChunkSizes]]:
     """Check the sizes that a Parquet file declares, then open the file.
 
@@ -58,6 +64,7 @@ def open_parquet(
         rows: largest number of rows.
         lists: path of a column of lists → largest mean number of values of a list; any other column has one value in
             a row.
+        row_bytes: bytes that each of `rows` rows may unpack to, beside what the size of the file allows.
         options: options of `pyarrow.parquet.ParquetFile`.
 
     Returns:
@@ -75,7 +82,7 @@ def open_parquet(
         chunks = list(chunk_sizes(file.metadata, lambda at, size: data[at : at + size]))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refuted(reason, where, f"expected a Parquet file: {error}") from None
-    unpacked, most = sum(chunk.unpacked for chunk in chunks), _FREE + _RATIO * len(data)
+    unpacked, most = sum(chunk.unpacked for chunk in chunks), _FREE + _RATIO * len(data) + row_bytes * rows
     if unpacked > most or any(chunk.largest > _MAX_PAGE for chunk in chunks):
         raise Refuted("limit", where, f"{len(data):,} bytes unpack to {unpacked:,}, expected at most {most:,}")
     for chunk in chunks:

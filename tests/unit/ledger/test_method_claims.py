@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import rfc8785
 
-from pipeline.ledger import bundle, leaf_labels, manifest, segment, snapshot_body
+from pipeline.events import vote
+from pipeline.ledger import bundle, label_verification, leaf_labels, manifest, segment, snapshot_body
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.manifest import Manifest
 from pipeline.vocabulary.method_rules import RULE_BITS, count_by_first_rule, rule_mask
@@ -291,6 +293,32 @@ def test_labels_of_several_row_groups_are_read_as_one() -> None:
     assert np.flatnonzero(found.selects("category/a")).tolist() == [1, 3, 5]
     assert np.flatnonzero(found.selects("category/c1")).tolist() == [2, 3]
     assert np.flatnonzero(found.selects("language/en")).tolist() == [0, 2, 4]
+
+
+def random_label(leaf: int, number: int) -> str:
+    return "".join(sha256(b"%d %d %d" % (leaf, number, part)).hexdigest() for part in range(3))
+
+
+@pytest.mark.parametrize(
+    ("size", "lists"),
+    [
+        (200_000, [[f"label {n}" for n in range(63)]]),  # all votes have the same labels, which take no room
+        (6_000, [[random_label(leaf, n) for n in range(10)] for leaf in range(6_000)]),
+    ],
+    ids=["the same of all", "others of each"],
+)
+def test_labels_that_votes_may_have_pass_the_limits(size: int, lists: list[list[str]]) -> None:
+    code = np.arange(size) % len(lists)
+    categories = pa.array(lists, pa.list_(pa.string())).take(pa.array(code))
+    language = pa.array(["en"]).take(pa.array(code * 0))
+    data = leaf_labels.write(np.arange(size), np.zeros(size, np.int32), categories, language)
+    assert len(leaf_labels.read(data, "labels", 0, size)) == size
+    assert len(data) <= label_verification._FREE_BYTES + label_verification._LEAF_BYTES * size
+
+
+def test_limits_of_labels_are_those_of_events() -> None:
+    assert leaf_labels.MAX_LABELS_BYTES == vote.MAX_LABELS_BYTES
+    assert leaf_labels.MAX_TEXT == vote.MAX_NAME
 
 
 def test_the_file_of_labels_does_not_depend_on_the_codes_of_its_texts() -> None:
