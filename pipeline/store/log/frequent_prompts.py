@@ -1,9 +1,10 @@
 """Decides, when votes are sealed, which votes on frequent prompts are in the sample that counts.
 
 The most frequent 0.5% of the distinct prompts have about a tenth of all votes. They are greetings and riddles that
-people try on every model. A method may count only a sample of the votes on such a prompt. The limit is the number of
-votes of the prompt at the 99.5th percentile, but at least `LEAST`. A prompt with more votes than the limit is frequent,
-and its sample has as many votes as the limit allows.
+people try on every model. A method may count only a sample of the votes on such a prompt. Of P distinct prompts at most
+⌊P/200⌋ are frequent: those with more votes than the prompt after them, and more than `LEAST`. The votes of that prompt,
+but at least `LEAST`, are the limit: the sample of a frequent prompt has as many votes as the limit allows. A log with
+fewer than 200 distinct prompts has no frequent prompt: there, one prompt is much of what the board is about.
 
 Laws: the votes of a segment are decided when it is sealed, by the number of votes that each prompt then has in the log,
 the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
@@ -29,8 +30,8 @@ LEAST = 10
 """A prompt with at most this many votes is never frequent."""
 
 _TOTAL = "prompts"
-# Of 1,000 distinct prompts, sorted by votes, the first 995 are not frequent.
-_PART, _WHOLE = 995, 1_000
+# Of so many distinct prompts one may be frequent.
+_PER_FREQUENT = 200
 # For more than a quarter of the known prompts, reading the whole table is faster than looking up each prompt.
 _MOST_SEARCHED = 4
 _BLOCK = 50_000
@@ -75,11 +76,14 @@ def threshold(spectrum: Int64) -> int:
 
     >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
     (40, 10)
+    >>> threshold(np.array([[1, 700], [198, 1]])), threshold(np.array([[1, 700], [199, 1]]))
+    (700, 10)
     """
     votes, prompts = spectrum
     if not len(votes):
         return LEAST
-    place = (int(prompts.sum()) - 1) * _PART // _WHOLE
+    known = int(prompts.sum())
+    place = known - 1 - known // _PER_FREQUENT
     return max(LEAST, int(votes[np.searchsorted(np.cumsum(prompts), place, side="right")]))
 
 
