@@ -41,7 +41,8 @@ _PERMUTATIONS = 64
 _BANDS, _ROWS = 8, 8  # finds 99% of pairs with 90% in common, and 5% of pairs with half
 _DIGEST = 32
 _RECORD = _DIGEST + 4 * _PERMUTATIONS
-_FACTORS = np.array([pow(1_000_003, n, 1 << 64) for n in range(_RUN)], dtype=np.uint64)
+# What the numbers of signatures are derived from; no prompt, whose hash is published, is spelled with such a character.
+_SIGNATURES = b"\0signatures of prompts"
 
 Signature = npt.NDArray[np.uint32]
 
@@ -68,8 +69,11 @@ class NearPrompts:
             limit: number of prompts that are remembered; 0 to find exact copies only.
         """
         self._key, self._limit = key, limit
-        seed = self._digest(b"signatures of prompts")
+        seed = self._digest(_SIGNATURES)
         self._empty = MinHash(_PERMUTATIONS, int.from_bytes(seed[:4], "big"), hashfunc=int, scheme="affine32")
+        # Secret too: the seed alone has so few bits that it could be found by trying all.
+        base = int.from_bytes(seed[12:20], "big") | 1
+        self._factors = np.array([pow(base, n, 1 << 64) for n in range(_RUN)], dtype=np.uint64)
         self._index = MinHashLSH(num_perm=_PERMUTATIONS, params=(_BANDS, _ROWS))
         self._signatures: OrderedDict[bytes, Signature] = OrderedDict()
         self._order: dict[bytes, int] = {}
@@ -128,7 +132,7 @@ class NearPrompts:
         codes = np.frombuffer(text[:_MOST_TEXT].encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
         run = _run(text)
         starts = len(codes) - run + 1
-        runs = sum((codes[n : n + starts] * _FACTORS[n] for n in range(1, run)), codes[:starts])
+        runs = sum((codes[n : n + starts] * self._factors[n] for n in range(1, run)), codes[:starts])
         sketch = self._empty.copy()
         sketch.update_batch((runs >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
         return sketch

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stream.near_prompts import NearPrompts
+from pipeline.stream.near_prompts import _SIGNATURES, NearPrompts
 
 KEY = bytes(32)
 LONG = "Write a short poem about the sea in autumn, with four lines and a rhyme at the end of each line."
@@ -29,6 +29,18 @@ def test_a_near_copy_has_the_hash_of_the_first(prompt: str) -> None:
     assert prompts.hash(FAR) != first
     assert prompts.hash(prompt) == first
     assert NearPrompts(KEY).hash(prompt) != first  # the first of another run
+
+
+def test_a_signature_needs_more_of_the_key_than_the_seed() -> None:
+    one, other = NearPrompts(KEY), NearPrompts(bytes(range(32)))
+    other._empty = one._empty
+    assert not (one._sketch(LONG).hashvalues == other._sketch(LONG).hashvalues).any()
+
+
+@pytest.mark.parametrize("text", ["signatures of prompts", "\0signatures of prompts"])
+def test_no_prompt_has_the_secret_of_signatures_as_its_hash(text: str) -> None:
+    prompts = NearPrompts(KEY)
+    assert prompts.hash(text) != prompts._digest(_SIGNATURES).hex()
 
 
 def test_near_copies_in_a_language_without_spaces() -> None:
