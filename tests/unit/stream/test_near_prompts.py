@@ -9,7 +9,7 @@ from pipeline.stream.near_prompts import _SIGNATURES, NearPrompts
 
 KEY = bytes(32)
 LONG = "Write a short poem about the sea in autumn, with four lines and a rhyme at the end of each line."
-NEAR = LONG.replace("short", "brief").upper()
+NEAR = LONG.replace("rhyme", "rhymes").upper()
 FAR = "Explain the difference between a stack and a queue to a student of the first year, with examples."
 CHINESE = "请用四行写一首关于秋天大海的短诗，每行末尾都要押韵，并且解释每一行的意思和它所表达的感情以及背景。"
 
