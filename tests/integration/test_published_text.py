@@ -25,7 +25,7 @@ def test_what_the_text_says_is_stored_and_the_text_is_not(kafka_server: KafkaSer
     file, store, topic = tmp_path / "votes.jsonl", tmp_path / "board.db", f"text.{uuid.uuid4().hex[:10]}"
     battles = [
         battle(1, QUESTION, "Saturn."),
-        battle(2, QUESTION.replace("larger", "bigger") + " Thanks", "I am GPT-4, and I say Saturn."),
+        battle(2, QUESTION.upper() + " Thanks", "I am GPT-4, and I say Saturn."),
         battle(3, "Hello there", "Good day."),
     ]
     file.write_text("".join(json.dumps(one) + "\n" for one in battles))
