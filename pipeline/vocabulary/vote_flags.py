@@ -35,16 +35,6 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
 """The bits (if true, if false) of each field of a vote that states a flag, by name of the field."""
 
 
-def stated_value(flags: int, field: str) -> bool | None:
-    """Return what a vote with these flags states in a field, None if it states nothing.
-
-    >>> stated_value(NOT_ANONYMOUS, "anonymous"), stated_value(REFUSAL, "anonymous")
-    (False, None)
-    """
-    true, false = STATED[field]
-    return True if flags & true else False if flags & false else None
-
-
 def flags_of(stated: Mapping[str, bool | None]) -> int:
     """Return the flags of a vote from its fields, by name: true, false, or None for a field that is not stated.
 

@@ -26,7 +26,6 @@ from pipeline.vocabulary.vote_flags import (
     REFUSAL,
     RULES,
     STATED,
-    stated_value,
 )
 from tests.unit.events.sample_events import (
     EVENT,
@@ -35,6 +34,7 @@ from tests.unit.events.sample_events import (
     times,
     votes_of,
 )
+from tests.unit.vocabulary.test_vote_flags import stated_value
 
 
 def name_of(voter_id: str) -> int:

@@ -4,7 +4,13 @@ from itertools import product
 
 from pipeline.vocabulary import vote_flags
 from pipeline.vocabulary.method_rules import RULE_BITS
-from pipeline.vocabulary.vote_flags import RULES, STATED, flags_of, stated_value
+from pipeline.vocabulary.vote_flags import RULES, STATED, flags_of
+
+
+def stated_value(flags: int, field: str) -> bool | None:
+    """What a vote with these flags states in a field, None if it states nothing."""
+    true, false = STATED[field]
+    return True if flags & true else False if flags & false else None
 
 
 def test_the_rules_of_a_method_have_the_bits_of_the_flags() -> None:
