@@ -13,7 +13,7 @@ From the command line down, each package imports only from those below it:
     alert_text.py       the text of an alert, for the terminal and the pages
     store/              the database and the ledger's files; every SQL statement
     expectation_suites.py  expectations on votes, registry and snapshots (Great Expectations)
-    metrics.py          every Prometheus metric; metrics_server.py serves them
+    metrics/            every Prometheus metric; metrics_server.py serves them
     devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
     detectors/          evidence about voters, models, providers, networks
     audits/             slow checks of a whole board

@@ -1,0 +1,24 @@
+"""Defines every Prometheus metric of the project, each with a comment.
+
+process_metrics  metrics of a worker, of a follower of logs and of an API server, in the memory of their process
+store_status     metrics of the store as of a scrape, for the exporter
+
+1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
+2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,
+   a network or a name from an unchecked event.
+3. The exporter shows the store as of the scrape. When the store cannot be read, the exporter shows only
+   `integrity_exporter_store_up 0`, because stale numbers would look healthy.
+
+A worker's counters are in its memory and restart at 0 with the process. The exporter's counters come from the store.
+"""
+
+from prometheus_client import disable_created_metrics
+
+from pipeline.metrics.process_metrics import ApiMetrics, FollowMetrics, WorkerMetrics
+from pipeline.metrics.store_status import MAX_MODELS, StoreCollector, StoreStatus
+
+__all__ = ["MAX_MODELS", "ApiMetrics", "FollowMetrics", "StoreCollector", "StoreStatus", "WorkerMetrics"]
+
+# A `_created` gauge for each counter would double the series, and no rule reads them. The client can only be switched
+# for the whole process.
+disable_created_metrics()  # type: ignore[no-untyped-call]
