@@ -121,7 +121,8 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not 
     """The library's network client, with a connection manager that keeps the last failure of each broker."""
 
     def __init__(self, **configs: Any) -> None:
-        net = NetworkSelector(**configs)
+        # On a busy machine the library warns of each step of its loop that took over 0.1 s. Nobody can act on that.
+        net = NetworkSelector(**configs, slow_task_threshold_secs=0)
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
