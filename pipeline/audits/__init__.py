@@ -5,7 +5,7 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     shares            shares of groups, concentration (HHI), inequality (Gini)
     board_history     changes between published snapshots: vote counts that fell, removed names, style ranks
     common_movement   the movement that all ratings share between two published snapshots
-    method_changes    changes of a published board's method, told apart from moves of single models
+    method_changes    changes of a published board's method, as opposed to moves of single models
     renamed_models    names of a published board that may be one model
     claims            benchmark_claim, perturbation_gap, arena_gap
     variants          variant_churn, best_of_n: private variants, disclosed N, the selection-corrected score
@@ -20,7 +20,7 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     second_opinion    rank agreement with another board
     facts             facts about a provider, each with definition, source and uncertainty
     share_facts       a provider's share of the votes, compared with the declared policy
-    finding           the result of an audit; e-values computed from p-values
+    finding           the result of an audit: an irregularity with its p-value and its e-value
     top_churn         how often the first place changes, compared with what the intervals allow
     policy            rules for a board (a policy file), and the verdict on each rule
 

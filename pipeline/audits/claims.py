@@ -12,7 +12,8 @@ arena_gap          compares a model's gain on arena-like benchmarks with its gai
                    benchmark, and 66.5, 64.4 and 65.9% on another (Singh et al. 2025, "The Leaderboard Illusion",
                    section 4).
 
-Laws: scores are shares in [0, 1]. A test fires only in the suspected direction and uses the two-sided p-value.
+Laws: scores are shares in [0, 1]. A test uses the two-sided p-value and fires only if the gap has the suspected
+direction.
 
 Blind spot: a different prompt, harness or number of shots can explain a gap as well as a false claim can. Two results
 on the same questions are correlated. The standard errors assume independence, so for such results they are too large
@@ -102,7 +103,7 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """A claimed score with its source, and a measured score of the same model and benchmark with its evaluator."""
+    """A claimed score with the source of the claim, and the measured score of the same model and benchmark."""
 
     model: str
     benchmark: str

@@ -61,7 +61,7 @@ class CommonMovement:
         scale_stands: whether the change of scale is significant and large enough.
         residual: float64[k], each model's movement minus the common movement, in points.
         sd: standard deviation of the residuals of the models that were not set aside, in points.
-        aside: bool[k], true for the models that were set aside.
+        aside: bool[k], true for the models that the fit left out because they moved too far (set aside).
     """
 
     shared: SharedModels

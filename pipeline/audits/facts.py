@@ -1,9 +1,9 @@
 """Computes facts about a provider: figures with their definition, source and uncertainty.
 
 The uncertainty depends on the kind of figure. A count over the whole log has no sampling error. A share has the
-interval of the probability that a model of the group is drawn. The number of the group's models in a battle is 0, 1 or
-2 with mean m, so its variance is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score without
-the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
+interval of the probability that a model of the group is drawn. A battle has 0, 1 or 2 models of the group, m on
+average, so the variance of this number is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score
+without the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 
 Laws: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
 reason.
@@ -74,7 +74,7 @@ def format_figure(value: float | None, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """Short names of the data sources, for `ProviderFact.source`. The page of a provider explains each name once."""
+    """Names of the data sources in `ProviderFact.source`. The page of a provider explains each name once."""
 
     registry: str = "registry"
     votes: str = "log"
@@ -115,7 +115,10 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
 
 
 def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return facts about each release: N as disclosed and as seen, and the score with and without winner's curse."""
+    """Return facts about each release of a provider.
+
+    They are the disclosed and the seen number of variants, and the score with and without the winner's curse.
+    """
     facts: list[ProviderFact] = []
     for one in (r for r in releases if r.provider == provider):
         facts += [*_tried(one, sources), *_scored(one, sources)]

@@ -2,7 +2,8 @@
 
 The e-value of a test with p-value p is e = 1/(2√p), whose expectation is at most 1 if nothing is wrong (Vovk & Wang
 2021, "E-values: calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2). With e-values, e-LOND
-can combine the findings of many days. A fact has neither a p-value nor an e-value.
+can combine the findings of many days. A finding that states an observed fact instead of a test has neither a p-value
+nor an e-value.
 
 >>> round(p_to_e_value(1e-4), 6)
 50.0
@@ -32,10 +33,10 @@ class Finding:
         audit: name of the audit.
         subject_kind: what the subject is, such as a model or a provider.
         subject: name of the subject.
-        direction: what is wrong in short words. Audit, subject and direction identify a finding over several sweeps.
+        direction: what is wrong, in a few words. Audit, subject and direction identify a finding over several sweeps.
         severity: how much the finding matters if it is true.
         what: one sentence with the figures.
-        p_value: p-value of this test alone; None for a fact.
+        p_value: p-value of this test alone; None if the finding states an observed fact and no test.
         evidence: name → figure.
         tests: number of tests in the same run of the audit, by which the e-value is divided.
     """
@@ -52,9 +53,9 @@ class Finding:
 
     @property
     def e_value(self) -> float | None:
-        """The e-value of the test divided by `tests`; None for a fact.
+        """The e-value of the test divided by `tests`; None if the finding states an observed fact and no test.
 
-        The sum over all tests of the audit is an e-value.
+        Because of the division, the sum over all tests of the audit is an e-value.
         """
         return None if self.p_value is None else p_to_e_value(self.p_value) / self.tests
 

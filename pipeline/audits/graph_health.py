@@ -1,8 +1,8 @@
 """Measures how well a board's models are connected by battles, and finds the weakest cut between them.
 
-If the win digraph has more than one strongly connected component, there is no rating (Ford 1957), and the audit raises
-an error. Otherwise let H be the Laplacian matrix with weights N_ij p_ij (1 − p_ij), where N_ij is the number of votes
-of i and j, and p_ij the probability that i wins. The audit computes:
+If the win digraph is not strongly connected, there is no rating (Ford 1957), and the audit raises an error. Otherwise
+let H be the Laplacian matrix with weights N_ij p_ij (1 − p_ij), where N_ij is the number of votes of i and j, and p_ij
+the probability that i wins. The audit computes:
     λ₂             second smallest eigenvalue of H (algebraic connectivity, Fiedler 1973); 0 for a split board
     resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), which is the variance of θ_i − θ_j. The pair with the largest
                    resistance has the least certain comparison

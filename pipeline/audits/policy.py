@@ -1,7 +1,7 @@
 """Evaluates a policy: five recommended rules for leaderboards, each with parameters and a verdict.
 
 no_retraction            no published score was withdrawn
-private_variants         a provider has at most `most` private variants at once
+private_variants         a provider has at most `most` private variants under test at once
 deprecation_by_license   licence groups lose models at similar rates: the shares of retired models differ by at most
                          `most_apart`, or Fisher's exact test (1922) gives p above `level` for every two groups
 fair_sampling            models are sampled as declared, and nearly as by active sampling. Active sampling draws a pair
@@ -61,7 +61,7 @@ class PolicyVerdict:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """The facts that the rules are evaluated on.
+    """The figures and findings that the rules are evaluated on.
 
     Attributes:
         retractions: the findings of the audit `score_retraction`.

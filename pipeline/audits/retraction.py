@@ -1,6 +1,6 @@
 """The audit `score_retraction`: finds published scores that were withdrawn.
 
-All findings are facts:
+Every finding states an observed fact, without a p-value:
 
 - A model was retracted after it was scored.
 - A model was deprecated or renamed after it was scored, without a public notice.
@@ -64,7 +64,7 @@ def unannounced_removals(
     Args:
         state: the registry as of now.
         scored_at: model → time of its first public rating.
-        recent: model → number of its votes in the last `days` days; empty if the board is younger than that.
+        recent: model → number of its votes in the last `days` days; empty if the board is younger than `days` days.
         votes: a model with at most this many recent votes counts as removed (published rule: 10 votes in 52 days).
         days: length of the recent period in days.
 

@@ -82,8 +82,8 @@ class LedgerLine:
         peak_day: the day with the highest rate.
         declared: declared appearances per battle over the days with a policy; None without a policy.
         p_value: p-value of all days with a policy together; None without a policy.
-        far: rate, day and declared rate of the day with the smallest p-value; None without a policy.
-        peak_p_value: p-value of that day, Bonferroni-corrected for the number of days.
+        far: the day with the smallest p-value, as (rate, day, declared rate); None without a policy.
+        peak_p_value: p-value of the day in `far`, Bonferroni-corrected for the number of days.
     """
 
     kind: str

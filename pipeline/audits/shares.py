@@ -24,7 +24,7 @@ _ALIKE = 0.9
 
 
 def shares(amounts: Mapping[str, float]) -> dict[str, float]:
-    """Return name → share of the amount in the sum of all amounts, in the order of `amounts`.
+    """Return for each name its amount divided by the sum of all amounts, in the order of `amounts`.
 
     Raises:
         BadCounts: an amount is negative or infinite (the message gives its name), or the sum is 0.
@@ -39,7 +39,15 @@ def shares(amounts: Mapping[str, float]) -> dict[str, float]:
 
 
 def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
-    """Return group → sum of its amounts, sorted by group; `groups` has the group of each amount."""
+    """Sum the amounts of each group.
+
+    Args:
+        groups: the group of each amount.
+        amounts: the amounts.
+
+    Returns:
+        Group → sum of its amounts, sorted by group.
+    """
     result: dict[str, float] = {}
     for group, amount in zip(groups, amounts, strict=True):
         result[group] = result.get(group, 0.0) + float(amount)
@@ -47,7 +55,7 @@ def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
 
 
 def hhi(amounts: Sequence[float]) -> float:
-    """Return the concentration HHI: the probability that two draws in proportion to the amounts give the same group.
+    """Return the concentration HHI: the probability that two units, drawn at random from all amounts, are of one group.
 
     Raises:
         BadCounts: as in `shares`.

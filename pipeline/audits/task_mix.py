@@ -1,7 +1,7 @@
 """Tests whether the order of models depends on a change of tasks over time.
 
-The votes of each pair are a mix of tasks (categories or languages). If the mix changes and a model is retired, the
-model's battles have the old mix and later battles have the new mix. The Bradley-Terry model then compares answers to
+The votes of each pair are a mix of tasks (categories or languages). If the mix changes after a model was retired, this
+model's battles have the old mix, and later battles have the new mix. The Bradley-Terry model then compares answers to
 different tasks, and the order of the *remaining* models may change (Singh et al. 2025, "The Leaderboard Illusion",
 section 5).
 

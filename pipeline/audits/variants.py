@@ -40,8 +40,8 @@ class VariantScore:
         rating: rating, in points.
         se: standard error of the rating, in points.
         votes: number of votes on the model.
-        before: number of these votes that were cast before the release; None for all. Only these votes can bias the
-            choice of the variant.
+        before: number of these votes that were cast before the release, and so could influence the choice of the
+            variant; None if all were.
     """
 
     rating: float
@@ -94,7 +94,7 @@ class ModelRelease:
 
     @property
     def n(self) -> int:
-        """Number of variants tested: the larger of the disclosed number and the number seen."""
+        """Number of variants tested: the larger of the disclosed number and the number seen in the registry."""
         return max(self.disclosed_n or 1, len(self.seen))
 
     @property
@@ -104,7 +104,7 @@ class ModelRelease:
 
 
 def release_times(state: RegistryState) -> dict[str, int]:
-    """Return model → time of its release, for variants that were released and for the public models they became."""
+    """Return model → time of its release, for released variants and for the public models that they became."""
     found: dict[str, int] = {}
     for model in state.models.values():
         for name in (model.name, state.first_name(model.released_as or model.name)):
@@ -178,7 +178,7 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: floa
 
     Args:
         state: the registry.
-        scores: variant → its score as it was tested.
+        scores: variant → its score while it was under test.
         tau: standard deviation of the true qualities within a family, in points; 0 attributes the whole gain to luck.
 
     Raises:

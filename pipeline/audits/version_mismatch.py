@@ -5,9 +5,9 @@ Four things are compared:
              the best of N
     style    the standardised mean difference d of each style feature, with z = d/√(1/n + 1/m). There is a finding if d
              is at least 0.2 (Cohen's small effect) and p is below 0.01 after Bonferroni correction over the features.
-             The limit on d is needed, since with enough votes any difference is significant
+             Without the limit on d, any difference would be significant with enough votes
     rank     the ranks of both models with and without style control, since a variant tuned for chat gains by style
-    digest   the digests of the checkpoints, if both are registered; a difference is a fact
+    digest   the digests of the checkpoints, if both are registered; a difference is certain and has no p-value
 
 Motivating case: the tested model had 1417 points, rank 2, and rank 5 under style control; the released model had a rank
 of about 32. The audit must not report identical checkpoints that scored 1069 and 1052, or 1097 and 1059.
@@ -67,7 +67,7 @@ def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tupl
     d is (mean of tested − mean of released) / pooled standard deviation, and z is d/√(1/n + 1/m).
 
     Raises:
-        BadCounts: fewer than two answers, or a negative standard deviation.
+        BadCounts: a model has fewer than two answers, or a standard deviation is negative.
     """
     for style in (tested, released):
         if style.n < 2 or not style.sd >= 0:

@@ -1,10 +1,10 @@
 """Decides when an alert opens, escalates and is cleared.
 
-Let e be the e-value of one of m keys. An alert about the key opens by either of two rules. First, it opens at e ≥ m/c;
-then at most c false alarms are expected over all keys. Second, it opens if e-BH at level α selects the key: k keys open
-together if e ≥ m/(αk) for each. Then the expected share of false alarms among them is at most α. An open alert is
-emitted again when its evidence has grown by a factor of 100. An alert is cleared after its evidence was below 1 for a
-given number of steps in a row.
+There are m keys with an e-value e each. The caller tolerates c expected false alarms over all keys, and a share α of
+false alarms among alerts that open together. An alert about a key opens by either of two rules. First, it opens if e ≥
+m/c; so at most c false alarms are expected. Second, it opens if e-BH at level α selects the key: k keys open together
+if e ≥ m/(αk) for each. An open alert is emitted again when its evidence has grown by a factor of 100. It is cleared
+when its evidence was below 1 for a given number of steps in a row.
 
 For an e-detector M over a horizon of H steps, e is M/H. An e-detector reaches M ≥ A at most once in A steps on average
 while nothing is wrong, so at most c false alarms are expected in H steps.
@@ -69,8 +69,9 @@ class AlertDecision:
     Attributes:
         raised: positions of the keys whose alert opens or escalates, ascending.
         cleared: positions of the keys whose alert is cleared, ascending.
-        columns: the state of each key after the decision, int64[m] each: `told` (ln e when the alert was last
-            emitted), `level` (0 without an open alert) and `quiet` (number of steps in a row with e below 1).
+        columns: the state of each key after the decision, int64[m] each. The column `told` is ln e when the alert was
+            last emitted, `level` the level of the open alert (0 for none), and `quiet` the number of steps in a row
+            with e below 1.
     """
 
     raised: Int64

@@ -4,18 +4,18 @@ The probabilities come from a snapshot that was published before the vote, never
 vote has three outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b) and P(b) = (1 − t) σ(θ_b − θ_a). The strengths θ are
 fitted on decisive votes, t is the share of ties, and σ is the logistic function.
 
-Honest voters have different tastes. A voter counts as honest if the voter's logit is within η + 2 SE(θ_a − θ_b) of the
-board's. Each likelihood ratio is computed against the least favourable honest voter, who makes the ratio smallest. The
-ratio is then an e-value for every such voter. η is 0.5 for the alternative "always one side", and √2 times 0.5 for
-"against the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η
-grows with the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
+Honest voters have different tastes. A voter counts as honest if the voter's logit for each pair of models is within η +
+2 SE(θ_a − θ_b) of the board's logit. Each likelihood ratio is computed against the honest voter for whom the ratio is
+smallest, so it is an e-value for every honest voter. η is 0.5 for the alternative "always one side". It is √2 times 0.5
+for "against the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model,
+η grows with the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
 
 Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
 model than on others. So an alternative about one model has two ratios: one for who won, if the battle was decided, and
-one for whether it was a tie. The honest probability of a tie is predicted from the voter's own earlier votes
-(beta-binomial), times a factor below 1 for models of different strength, which tie more rarely (Davidson 1970). On the
-real board equal models have 5% more ties than the board's share, and nine of ten models have at least 90% of the
-predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
+one for whether it was a tie. The honest probability of a tie is the product of two numbers: the share of ties predicted
+from the voter's own earlier votes (beta-binomial), and a factor that falls as the strengths of the two models differ
+(Davidson 1970). On the real board equal models have 5% more ties than the board's share, and nine of ten models have at
+least 90% of the predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
 """
 
 from dataclasses import dataclass
@@ -127,11 +127,12 @@ class Reference:
 
     @cached_property
     def target_ratios(self) -> Int64:
-        """Log-likelihood ratios of the alternative "i is promoted by δ" in decided battles of i and j.
+        """Log-likelihood ratios, in decided battles of i and j, of the alternative that the logit of i is raised by δ.
 
         The array is int64[8, K, K, 2, 3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner
-        (0: j, 1: i), and the δ in DELTAS. The same entry holds for "j is demoted by δ", which changes the logit of this
-        pair equally. The total ratio of a battle also includes the tie ratio in `TARGET_TIE_RATIOS`.
+        (0: j, 1: i), and the δ in DELTAS. The same entry holds for the alternative that j is demoted by δ, which
+        changes the logit of this pair equally. The total ratio of a battle also includes the tie ratio in
+        `TARGET_TIE_RATIOS`.
         """
         difference, error = self._difference
         p = np.clip(expit(difference), _TINY, 1 - _TINY)
@@ -223,11 +224,11 @@ class Reference:
 
     @staticmethod
     def taste_band(votes: Int64, first: Bool) -> Int64:
-        """Return int64[n], the band of each vote on a model as an index of the first axis of `target_ratios`.
+        """Return int64[n], the band of each vote on a model, as an index of the first axis of `target_ratios`.
 
         Args:
             votes: int64[n], number of the voter's earlier votes on the model.
-            first: bool[n], whether the model is the voter's first ranked model.
+            first: bool[n], whether the model is the first that got enough of the voter's votes to be ranked (rank 1).
         """
         return np.searchsorted(_BAND_ENDS, votes, side="right") + np.where(first, 0, len(BANDS[0]))
 

@@ -5,40 +5,40 @@ Modules:
     battle_format     how a format is declared
     containers        kinds of files, compressed files, folders and globs
     format_notes      sentences about how a file was read
-    battle_file       a file with its format, and what of it is not read
-    json_pieces       the elements of a JSON array and the lines of a file, in pieces
+    battle_file       a battle file with its format, and the columns that are not read
+    json_pieces       reads the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   rows of a Parquet file, in memory that its size bounds
-    plain_texts       columns of Parquet whose texts do not repeat
+    plain_texts       finds the columns of Parquet whose texts do not repeat
     tables            CSV, TSV and Parquet as records
-    cell_values       single values: text, truth, counts, labels, outcomes
+    cell_values       reads single values: texts, flags, counts, labels, outcomes
     time_parsing      the times of public files → RFC 3339
     row_mapping       a record → the fields of a vote event, as its format declares
     line_events       lines of a log that grows → vote events
-    vote_ids          the ids of votes that have none
+    vote_ids          gives an id to each vote that has none
     record_text       the texts of a battle: the question and the answers
     plain_words       text without case, width, spaces and punctuation
     identity_table    the names of providers and families of models
-    identity_leaks    answers that tell which model speaks
+    identity_leaks    finds answers that reveal the name of a model
     record_reader     every record of a battle file as one vote event in bytes
-    battle_records    a battle file as columns, record by record
-    piece_reader      pieces of columns of a battle file
-    column_pieces     a piece: Arrow columns or decoded JSON records
+    battle_records    reads a battle file as columns, record by record
+    piece_reader      reads a battle file in pieces of columns
+    column_pieces     a piece of a file: Arrow columns or decoded JSON records
     vote_piece        votes in our own JSON Lines as a piece
     column_values     columns of values, read as `cell_values` reads single ones
     text_codes        codes of names, groups and voters, piece by piece
-    repeated_ids      votes whose id repeats
+    repeated_ids      finds votes whose id an earlier vote has
     text_hashes       hashes of the texts of a column
     column_buffer     a column that grows piece by piece
     vote_collector    votes as columns of codes, collected piece by piece
     column_mapping    pieces → columns of votes, as the format declares
-    battle_tables     a battle file as columns, by column where every row is a plain vote
+    battle_tables     reads a battle file as columns: by column if every row is a plain vote, else record by record
     record_estimate   estimates the number of records of a file, for a progress bar
     vote_columns      votes as Arrow columns, one for each field
-    vote_reader       a battle file as votes with all of their fields, to be written in another format
+    vote_reader       reads votes with all of their fields, so that they can be written in another format
     output_schemas    our vote event, a flat table, arena-human-preference-140k
     vote_writer       JSON, JSON Lines, CSV, TSV and Parquet, compressed or not
-    record_places     the file and the record of a row
-    row_estimate      about how many rows a file has
+    record_places     finds the file and the record of a row
+    row_estimate      estimates the number of rows of a file
     left_out          counts the records that are left out of a rating
     published_boards  published leaderboards: the arena's dataset, tables of snapshots, our own exports
 

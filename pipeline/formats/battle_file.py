@@ -31,13 +31,14 @@ _MOST_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """How a table's own names translate to ours.
+    """How the column names and outcomes of a user's file translate to ours.
 
     Attributes:
-        columns: our field → its header; "" leaves a field out.
-        outcomes: outcome of the file, as `outcome_word` writes it → our outcome.
-        winner_is: "name" if the column of the outcome contains the name of the winning model.
-        proxies: addresses that name nobody, for a rating without a store; a worker has its own.
+        columns: our field → the header of its column; "" if the field must not be read.
+        outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
+        winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
+        proxies: network addresses of proxies, which identify no voter. Only a rating of a file uses them; a worker has
+            its own setting.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -47,10 +48,10 @@ class ColumnMapping:
 
     @classmethod
     def parse(cls, columns: str = "", outcomes: str = "", winner_is: str = "") -> ColumnMapping:
-        """Return the mapping written as "field=header,…" and "their outcome=our outcome,…".
+        """Parse the options of a user: `columns` is "field=header,…", `outcomes` is "their outcome=our outcome,…".
 
         Raises:
-            UnknownFormat: a pair without "=", or an unknown field.
+            UnknownFormat: a pair has no "=", or a field or an outcome is unknown.
         """
         spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in _pairs("--outcomes", outcomes).items()}
         parsed = cls(_pairs("--columns", columns), spelled, winner_is)
@@ -73,7 +74,7 @@ class BattlePart:
         container: the file.
         form: the format of its records.
         columns: its columns, in their order.
-        mixed: some of its first records have another format, or state a key twice.
+        mixed: whether some of its first records have another format, or contain a key twice.
     """
 
     container: Container
@@ -92,11 +93,11 @@ class BattlePart:
 
 @dataclass(frozen=True, slots=True)
 class BattleFile:
-    """A battle file, or several that are read as one.
+    """A battle file, or several files that are read as one.
 
     Attributes:
         parts: the files, in the order in which they are read.
-        mapping: names that the user gave.
+        mapping: the names of columns and outcomes that the user gave.
     """
 
     parts: tuple[BattlePart, ...]
@@ -114,7 +115,7 @@ class BattleFile:
 
     @property
     def mixed(self) -> bool:
-        """Whether records have several formats."""
+        """Whether the records have more than one format."""
         return any(part.mixed or (part.columns and part.form != self.form) for part in self.parts)
 
     @property
@@ -123,19 +124,22 @@ class BattleFile:
         return tuple(dict.fromkeys(column for part in self.parts for column in part.unread))
 
     def outcomes(self, form: BattleFormat) -> Mapping[str, str]:
-        """Return word for an outcome → our outcome, for the words of a format and those of the user."""
+        """Return how outcomes are read: word for an outcome → our outcome.
+
+        The words are those of the format `form` and those that the user gave.
+        """
         return {**form.spellings, **self.mapping.outcomes}
 
 
 def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile:
-    """Recognise a battle file, and each of its shards.
+    """Recognise the format of a battle file, or of each of several files. No record is read yet.
 
     Args:
         path: a file, a folder of shards, or a glob.
         mapping: the user's names of columns and outcomes.
 
     Raises:
-        UnknownFormat: no reader for a file, or a table without a column that every battle needs.
+        UnknownFormat: a file has a kind that cannot be read, or a table lacks a column that every battle needs.
     """
     mapping = mapping or ColumnMapping()
     return BattleFile(tuple(_open_part(inspect(one), mapping) for one in list_files(path)), mapping)
@@ -166,7 +170,7 @@ def _adjusted(container: Container, form: BattleFormat, mapping: ColumnMapping) 
 
 
 def recognised(columns: frozenset[str]) -> BattleFormat | None:
-    """Return the format with these columns, None for a table that is read by the usual names."""
+    """Return the format that has these columns; None if the table must be read by the usual names of columns."""
     if "schema" in columns:
         return replace(table_format(columns - PUBLISHED), name=OWN, without_outcome=False, true_labels={})
     return first_match(FORMATS, columns)
@@ -236,7 +240,12 @@ def _require_row(container: Container, record: Mapping[str, Any]) -> None:
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:
-    """Yield the records of a JSON file unchanged; `waits` as in `read_records`."""
+    """Yield each record of a JSON file as its unchanged bytes.
+
+    Args:
+        container: the file: JSON Lines, or a JSON array.
+        waits: called with a description if the last line is incomplete, which is then not read; None to read it anyway.
+    """
     with container.open() as stream:
         if container.kind == "json array":
             yield from read_elements(stream, container.name)
@@ -251,15 +260,18 @@ def raw_records(container: Container, waits: Waits | None = None) -> Iterator[by
 
 
 def decoded(raw: bytes) -> Any:
-    """Return a decoded record, None if it is no JSON, or an object that states a key twice."""
+    """Return a record decoded from JSON; None if it is not JSON, or if an object contains a key twice."""
     record, repeats = parsed(raw)
     return None if repeats else record
 
 
 def parsed(raw: bytes) -> tuple[Any, bool]:
-    """Return a decoded record, None if it is no JSON, and whether it is an object that states a key twice.
+    """Decode a record from JSON.
 
-    NaN, which Python and pandas write for a missing value, is null. Half a surrogate pair in a text is accepted.
+    NaN, which Python and pandas write for a missing value, becomes None. Half a surrogate pair in a text is accepted.
+
+    Returns:
+        The value, None if the record is not JSON; and whether the record is an object that contains a key twice.
     """
     repeats = False
 

@@ -27,7 +27,8 @@ class ValueSource:
 
     Attributes:
         column: the name of the column.
-        keys: the path from the column's value to the value: keys of maps, numbers of a list's entries; often empty.
+        keys: the path inside the column's value: keys of maps and positions in lists. Empty if the value is the
+            column's value itself.
     """
 
     column: str
@@ -35,7 +36,7 @@ class ValueSource:
 
 
 def at(column: str, *keys: str) -> ValueSource:
-    """Return the source of a column, or of a value nested in it."""
+    """Return the source of the value of a column or, with `keys`, of a value nested in it."""
     return ValueSource(column, keys)
 
 
@@ -51,7 +52,7 @@ class OneHotOutcome:
     """Each outcome has a column; exactly one of these is true.
 
     Attributes:
-        columns: each outcome and its column.
+        columns: outcome → its column.
     """
 
     columns: Mapping[Outcome, str]
@@ -62,7 +63,8 @@ class NamedWinner:
     """The outcome is the name of the winning model in one column.
 
     Attributes:
-        column: column of the winner's name; a text other than the two names is read as in `SpelledOutcome`.
+        column: column of the winner's name. A text that is neither of the two names is read as a word for an outcome,
+            as in `SpelledOutcome`.
         tie: a column that is true for a tie, which has no winner; "" if the format has none.
     """
 
@@ -97,16 +99,17 @@ class BattleFormat:
         outcome: how the outcome is read.
         spellings: word for an outcome that only this format has → our outcome.
         texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
-        turn: source of the turn of the conversation, or of the session, that the vote is on.
-        times: cast_at, voter_since → its source.
-        flags: one of FLAGS → its source.
-        style: side → our style feature → its source; a map of counts is summed.
-        labels: sources of the vote's categories: a list of labels, or a map of label → true or false.
-        true_labels: category → source of a value that is true for a vote in it.
-        named_labels: name → source of a text; "NAME:TEXT" is a category of the vote.
-        without_outcome: a record without an outcome is no vote of this format, and is left out and counted.
-        also_read: columns that `map_record` reads beside those of the sources.
-        map_record: maps a record that a declaration cannot express; None for a record that is no vote.
+        turn: source of the number of the turn, in the conversation or session, after which the vote was cast.
+        times: our time field (cast_at, voter_since) → its source.
+        flags: our flag (one of FLAGS) → its source.
+        style: side → our style feature → its source. If the value is a map of counts, their sum is used.
+        labels: sources of the vote's categories. Each value is a list of labels, or a map of label → true or false.
+        true_labels: category → source of a value that is true if the vote is in this category.
+        named_labels: NAME → source of a text TEXT; the vote is in the category "NAME:TEXT".
+        without_outcome: whether a record may lack an outcome. Such a record is not a vote; it is left out and counted.
+        also_read: columns that `map_record` reads in addition to the columns of the sources.
+        map_record: function from a record to its fields, for a format that sources cannot describe; it returns None for
+            a record that is not a vote.
     """
 
     name: str
@@ -133,7 +136,11 @@ class BattleFormat:
         return self.rating_columns(self.texts) | {source.column for source in sources} | self.also_read
 
     def rating_columns(self, texts: Iterable[str]) -> frozenset[str]:
-        """Return the columns that a rating reads; `texts` are the fields of text that it needs."""
+        """Return the columns that a rating reads.
+
+        Args:
+            texts: the text fields (keys of `BattleFormat.texts`) that the rating needs.
+        """
         sources = [self.model_a, self.model_b, *self.labels, *self.true_labels.values(), *self.named_labels.values()]
         sources += [self.texts[name] for name in texts if name in self.texts]
         sources += [s for flag in self.flags.values() for s in (flag.source, flag.unless) if s is not None]
@@ -150,11 +157,11 @@ def outcome_columns(rule: OutcomeRule) -> frozenset[str]:
 
 
 def has(*names: str) -> Callable[[frozenset[str]], bool]:
-    """Return a rule that is true for a table with all of these columns."""
+    """Return a function that returns whether a set of columns contains all of `names`."""
     needed = frozenset(names)
     return needed.issubset
 
 
 def first_match(formats: Iterable[BattleFormat], columns: frozenset[str]) -> BattleFormat | None:
-    """Return the first format whose rule accepts the columns, None if none does."""
+    """Return the first format that recognises a table with these columns, None if there is none."""
     return next((one for one in formats if one.matches(columns)), None)

@@ -1,8 +1,8 @@
-"""Reads a battle file as columns of codes, record by record through the decoder, for a rating without a store.
+"""Reads a battle file as columns of codes, one record at a time through the decoder of events. No store is needed.
 
 Laws: the first record that is not a battle is an error with its row, or is left out and counted if the caller wants
-that; a battle of a model against itself is left out and counted; times are not used and may be missing; of records with
-one id the first counts.
+that. A battle of a model against itself is left out and counted. Times are not used and may be missing. Of several
+records with one id, the first counts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,11 +47,17 @@ def read_by_record(
     left_out: LeftOut | None = None,
     check: RecordCheck | None = None,
 ) -> BattleColumns:
-    """Read a battle file record by record; `waits` and `check` as in `read_records`.
+    """Read a battle file record by record.
+
+    Args:
+        file: the file.
+        step: called with the number of votes read since the last call.
+        waits, check: as in `read_records`.
+        left_out: counts the records that are not votes; None to raise an error for the first one.
 
     Raises:
-        UnknownFormat: no reader for this file.
-        BadRecord: a record that is not a battle, with its row.
+        UnknownFormat: the file has a kind that cannot be read.
+        BadRecord: a record is not a battle. The message has its row.
     """
     left_out = left_out or LeftOut()
     collected = VoteCollector(FLAGS, file.mapping.proxies, ids_are_checked=True)

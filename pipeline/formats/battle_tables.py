@@ -1,4 +1,4 @@
-"""Reads a battle file as columns, by column where every row is a plain vote, else record by record."""
+"""Reads a battle file as columns: by column if every row is a plain vote, else record by record."""
 
 from collections.abc import Callable
 
@@ -27,12 +27,12 @@ def read_battles(
         file: the file.
         step: called with the number of votes read since the last call.
         waits: as in `read_records`.
-        left_out: counts the records that are no votes.
-        check: as in `read_records`; it reads a file with text record by record.
+        left_out: counts the records that are not votes.
+        check: as in `read_records`. With it, a file that contains the texts of battles is read record by record.
 
     Raises:
         UnknownFormat: as in `read_records`.
-        BadRecord: a record that is not a battle, with its row.
+        BadRecord: a record is not a battle. The message has its row.
     """
     left_out = left_out or LeftOut()
     check = check if _has_text(file) else None
@@ -50,7 +50,13 @@ def _has_text(file: BattleFile) -> bool:
 def read_by_column(
     file: BattleFile, step: Callable[[int], None] | None = None, left_out: LeftOut | None = None
 ) -> BattleColumns | None:
-    """Read a file by column. None if it must be read record by record."""
+    """Read a battle file by column; return None if the file must be read record by record.
+
+    Args:
+        file: the file.
+        step: called with the number of votes read since the last call.
+        left_out: counts the records that are not votes.
+    """
     if file.mixed or not file.form.model_a.column:
         return None
     if file.form.name == OWN and any(one.kind == "json array" for one in file.containers):

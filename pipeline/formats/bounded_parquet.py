@@ -1,8 +1,8 @@
-"""Reads Parquet files from outside in bounded memory, in proportion to the size of the file.
+"""Reads Parquet files from untrusted sources, in memory that is proportional to the size of the file.
 
-A row that repeats takes almost no bytes, and a page declares how much it unpacks to, so a file of a thousand bytes can
-ask for gigabytes. The declared sizes are read first. Texts that a column repeats stay codes until a few rows are
-written out.
+A file of a thousand bytes can unpack to gigabytes, since repeated rows take almost no bytes. So the unpacked sizes that
+the file declares are checked before anything is read. Texts that repeat within a column stay dictionary codes until a
+few rows at a time are returned.
 """
 
 from collections.abc import Collection, Iterator
@@ -39,7 +39,7 @@ def read_headers(path: Path) -> list[str]:
     """Return the names of a file's columns.
 
     Raises:
-        UnknownFormat: no Parquet.
+        UnknownFormat: the file is not Parquet.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -49,13 +49,14 @@ def read_headers(path: Path) -> list[str]:
 
 
 def open_bounded(path: Path, columns: Collection[str]) -> tuple[pq.ParquetFile, int]:
-    """Open a file after the declared sizes of these columns were checked.
+    """Check the unpacked sizes that a file declares for some columns, then open the file.
 
     Returns:
-        The file, with texts that repeat as dictionary codes, and how many rows to read at a time.
+        The open file, whose repeated texts are read as dictionary codes; and how many rows to read at a time.
 
     Raises:
-        UnknownFormat: no Parquet, or more rows or bytes than a file of its size has.
+        UnknownFormat: the file is not Parquet, or declares more rows or bytes than a file of its size can honestly
+            have.
     """
     try:
         with pq.ParquetFile(path) as file, path.open("rb") as raw:
@@ -78,7 +79,7 @@ def open_bounded(path: Path, columns: Collection[str]) -> tuple[pq.ParquetFile, 
 
 
 def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file, with these columns.
+    """Yield the rows of a file as dictionaries with the given columns.
 
     Raises:
         UnknownFormat: as in `open_bounded`.
@@ -93,9 +94,10 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
 
 
 def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a file in batches of at most `rows`.
+    """Yield batches of at most `rows` rows with the given columns.
 
-    The reader is begun again after some row groups, because it keeps what it has read until it ends.
+    The Parquet reader is opened again after some row groups, because it keeps what it has read in memory until it is
+    closed.
     """
     groups: list[int] = []
     pending = 0
@@ -124,7 +126,7 @@ def _to_value(cell: Any) -> Any:
 
 
 def has_long_texts(batch: pa.RecordBatch) -> bool:
-    """Return whether a column, or the dictionary of one, has a text of more than LONG bytes."""
+    """Return whether a batch contains a text of more than LONG bytes, in a column or in a column's dictionary."""
     texts = [column.dictionary if pa.types.is_dictionary(column.type) else column for column in batch.columns]
     return any((pc.max(pc.binary_length(column)).as_py() or 0) > LONG for column in texts if _is_text(column.type))
 

@@ -1,6 +1,7 @@
-"""Reads single values of public files: text, truth, counts, labels, outcomes.
+"""Reads single values of public files: texts, flags, counts, labels and outcomes.
 
-The same value is read alike from JSON, CSV and Parquet: 3, 3.0 and "3" are one text, true, 1 and "true" one truth.
+A value is read in the same way from JSON, CSV and Parquet: 3, 3.0 and "3" give the same text, and true, 1 and "true"
+the same flag.
 """
 
 import ast
@@ -45,7 +46,7 @@ def value_at(record: Record, source: ValueSource) -> Any:
 
 
 def entry(value: Any, key: str) -> Any:
-    """Return an entry of a map, or of a list by its number; None if there is none."""
+    """Return the entry of a map with this key, or the entry of a list at this position; None if there is none."""
     value = structured(value)
     if isinstance(value, list) and key.isdigit():
         return value[int(key)] if int(key) < len(value) else None
@@ -53,7 +54,10 @@ def entry(value: Any, key: str) -> Any:
 
 
 def structured(value: Any) -> Any:
-    """Return the map or list in a text cell (JSON, or as Python or numpy prints it); any other value unchanged."""
+    """Convert a text that contains a map or a list to that map or list; return any other value unchanged.
+
+    The text may be JSON, or as Python or numpy prints it.
+    """
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
     for parse in (json.loads, _printed):
@@ -86,7 +90,7 @@ def text_value(value: Any) -> str | None:
 
 
 def truth_value(value: Any) -> bool | None:
-    """Return a value as true or false, None if it is neither."""
+    """Return a value as True or False; None if it is neither."""
     if isinstance(value, bool):
         return value
     text = (text_value(value) or "").strip().lower()
@@ -94,7 +98,7 @@ def truth_value(value: Any) -> bool | None:
 
 
 def outcome_word(value: Any) -> str | None:
-    """Return an outcome as the word by which spellings are compared: 1, 1.0 and "1" are one, as are true and "True"."""
+    """Return the word for an outcome in one spelling: 1, 1.0 and "1" give one word, and so do true and "True"."""
     if is_absent(value):
         return None
     if isinstance(value, bool):
@@ -115,11 +119,12 @@ def outcome_word(value: Any) -> str | None:
 
 
 def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
-    """Return our outcome for a word that `outcome_word` returned, or the word itself if it is none.
+    """Return our outcome for a word from `outcome_word`; the word itself if it means none of our outcomes.
 
     Args:
-        outcomes: the words of the format and of the user → ours. They are compared before OUTCOME_SPELLINGS, first as
-            they are, then without case.
+        word: the word.
+        outcomes: word → our outcome, from the format and the user. It takes precedence over OUTCOME_SPELLINGS. Words
+            are first compared exactly, then without case.
     """
     if word in outcomes:
         return outcomes[word]
@@ -131,14 +136,14 @@ def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
 
 
 def whole_value(value: Any) -> Any:
-    """Return a whole number that a table stores as a float or as digits; any other value unchanged."""
+    """Convert a whole number that a table stores as a float or as digits to an int; other values are unchanged."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def count_value(value: Any) -> Any:
-    """Return a count, or the sum of a map of counts; any other value unchanged, None if absent."""
+    """Return a count, or the sum of a map of counts, as a number; None if absent; any other value unchanged."""
     value = structured(value)
     if isinstance(value, Mapping):
         parts = [whole_value(part) for part in value.values() if not is_absent(part)]
@@ -147,14 +152,14 @@ def count_value(value: Any) -> Any:
 
 
 def turn_value(value: Any) -> int | None:
-    """Return the number of a turn, None for anything but a whole number from 1 on."""
+    """Return the number of a turn; None unless the value is a whole number of at least 1."""
     number = whole_value(value)
     is_number = isinstance(number, int) and not isinstance(number, bool)
     return number if is_number and 1 <= number <= MAX_COUNT else None
 
 
 def label_values(value: Any) -> list[str]:
-    """Return the labels of a list, or of a map of label → true; maps inside of the map are read alike."""
+    """Return the labels in a list, or the labels that are true in a map. Nested maps are searched in the same way."""
     value = structured(value)
     if isinstance(value, Mapping):
         return [label for key, chosen in value.items() for label in _labels_of(key, chosen)]

@@ -1,4 +1,4 @@
-"""A column of numbers that grows piece by piece, in little more memory than its values take."""
+"""A column of numbers that grows piece by piece, and takes little more memory than its values."""
 
 from mmap import mmap
 from typing import Any
@@ -11,10 +11,10 @@ _MOST_SMALL = np.iinfo(np.int16).max
 
 
 class ColumnBuffer:
-    """Collects the values of a column in blocks, each of which is freed as soon as `finish` has copied it.
+    """Collects the values of a column in blocks.
 
-    Blocks are memory maps: the heap would keep the memory of what is freed between blocks that are not.
-    A block of codes has two bytes a code as long as they are small.
+    `finish` frees each block as soon as the block is copied to the result. Blocks are memory maps, since the heap would
+    not return freed blocks to the system. A column of codes uses two bytes for each code until a code needs more.
     """
 
     def __init__(self, kind: npt.DTypeLike, width: int = 0) -> None:
@@ -29,7 +29,7 @@ class ColumnBuffer:
         return self._size
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        """Add rows."""
+        """Add the given rows."""
         if self._kind == np.int16 and values.max(initial=0) > _MOST_SMALL:
             self._kind = np.dtype(np.int32)
             self._blocks[-1:] = [block.astype(self._kind) for block in self._blocks[-1:]]
@@ -42,7 +42,7 @@ class ColumnBuffer:
             self._size, values = self._size + taken, values[taken:]
 
     def fill(self, rows: int, value: int) -> None:
-        """Add rows of one value."""
+        """Add `rows` rows that all have this value."""
         self.append(np.broadcast_to(self._kind.type(value), (rows, *self._shape)))
 
     def _new_block(self) -> npt.NDArray[Any]:
@@ -50,11 +50,11 @@ class ColumnBuffer:
         return np.frombuffer(mmap(-1, values * self._kind.itemsize), self._kind).reshape(_BLOCK, *self._shape)
 
     def finish(self, kind: npt.DTypeLike | None = None, table: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Return all rows, and forget them.
+        """Return all rows as one array, and empty the buffer.
 
         Args:
-            kind: numpy type of the result; default: that of the values, or of `table`.
-            table: replaces each value v by `table[v]`.
+            kind: numpy type of the result; None for the type of the values, or of `table` if it is given.
+            table: if given, each value v is replaced by `table[v]`.
         """
         result = np.empty((self._size, *self._shape), kind or (self._kind if table is None else table.dtype))
         for start in range(0, self._size, _BLOCK):

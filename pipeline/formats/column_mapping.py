@@ -1,6 +1,7 @@
-"""Maps pieces of a battle file to columns of codes, as `row_mapping` maps records, a hundred times as fast.
+"""Maps pieces of a battle file to columns of codes, 100 times as fast as `row_mapping` maps records.
 
-Law: the result equals that of mapping record by record, or `Undecided` is raised, so that the caller does that.
+Law: the result equals the result of mapping record by record. Where this is not certain, `Undecided` is raised, and the
+caller maps the file record by record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ _MAX_NAME = 200
 
 
 class ColumnMapper:
-    """Maps pieces to votes as columns, and collects these."""
+    """Maps pieces of a file to columns of votes, and collects the votes."""
 
     def __init__(
         self, form: BattleFormat, outcomes: Mapping[str, str], left_out: LeftOut, proxies: Sequence[Network] = ()
@@ -65,13 +66,13 @@ class ColumnMapper:
         self._votes = VoteCollector(tuple(form.flags), proxies)
 
     def add(self, piece: Piece) -> int:
-        """Add a piece.
+        """Map a piece, and add its votes.
 
         Returns:
-            The number of votes in it.
+            The number of votes in the piece.
 
         Raises:
-            Undecided: a record that only the mapping of single records can read, or explain.
+            Undecided: a record can be read, or its error explained, only by mapping single records.
         """
         form = self._form
         names = [text_column(piece.values(source)) for source in (form.model_a, form.model_b)]
@@ -100,10 +101,10 @@ class ColumnMapper:
         return int(np.count_nonzero(is_vote))
 
     def finish(self) -> BattleColumns:
-        """Return all votes, without those whose id came before.
+        """Return all votes, except those whose id an earlier vote has.
 
         Raises:
-            Undecided: a name that the decoder must check, or a vote with a longer list of categories than it accepts.
+            Undecided: the decoder of events must check a name, or a vote has more categories than the decoder accepts.
         """
         found = self._votes.finish(_are_accepted)
         if _has_long_list(*found.categories):

@@ -1,4 +1,4 @@
-"""A piece of a battle file as columns: from an Arrow batch, or from decoded JSON records."""
+"""A piece of a battle file as columns, made from an Arrow batch or from decoded JSON records."""
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
@@ -12,7 +12,7 @@ from pipeline.formats.cell_values import entry, is_absent, structured
 
 
 class Undecided(Exception):
-    """A piece that only the mapping of single records can read, or explain."""
+    """A piece cannot be mapped by column. The caller must map the file record by record instead."""
 
 
 class Piece(Protocol):
@@ -22,15 +22,15 @@ class Piece(Protocol):
         """Return the number of rows."""
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return the values at a source, nulls where a row has none.
+        """Return the values at a source, one for each row; null for a row without a value.
 
         Raises:
-            Undecided: values of several types, or a value that has no such keys.
+            Undecided: the values have several types, or a value does not have the keys of the source.
         """
 
 
 class ArrowPiece:
-    """Rows of a Parquet or CSV file."""
+    """Rows of a Parquet or CSV file, as Arrow columns."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
@@ -40,7 +40,7 @@ class ArrowPiece:
         return int(self._batch.num_rows)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return a column, or a field nested in it."""
+        """Return a column, or a field that is nested in a column."""
         if source.column not in self._batch.schema.names:
             return pa.nulls(len(self))
         array = self._batch.column(source.column)
@@ -56,7 +56,7 @@ class ArrowPiece:
 
 
 class RowPiece:
-    """Decoded JSON records."""
+    """Rows as decoded JSON records."""
 
     def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str]) -> None:
         """Take records.
@@ -72,7 +72,7 @@ class RowPiece:
         return len(self._rows)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return the values of a column, or those nested in them."""
+        """Return the values of a column, or values that are nested in the column's values."""
         name = self._attributes.get(source.column)
         if name is None:
             return pa.nulls(len(self))

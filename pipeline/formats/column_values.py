@@ -1,4 +1,4 @@
-"""Reads columns of public files as `cell_values` reads single values: the same function, applied to distinct values."""
+"""Reads whole columns of public files. Each distinct value is read once, by the functions of `cell_values`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,10 +16,13 @@ _MAX_LABELS = 63
 
 
 def distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[Any]]:
-    """Return the distinct values of a column of scalars and int64[n] positions among them, −1 for null.
+    """Find the distinct values of a column.
+
+    Returns:
+        The distinct values, and int64[n]: the position of each row's value among them, −1 for null.
 
     Raises:
-        Undecided: a column of lists, maps or times.
+        Undecided: the column contains lists, maps or times.
     """
     if pa.types.is_null(array.type):
         return [], np.full(len(array), -1, dtype=np.int64)
@@ -33,7 +36,12 @@ def distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[Any]]:
 
 
 def looked_up(array: pa.Array, read: Callable[[Any], int]) -> Int8:
-    """Return int8[n]: a function of each value, computed once for each distinct one; `read(None)` for null."""
+    """Return int8[n], the result of `read` for each row's value.
+
+    Args:
+        array: a column of n values.
+        read: function of a value, called once for each distinct value; called with None for null.
+    """
     values, positions = distinct(array)
     table = np.array([*(read(value) for value in values), read(None)], dtype=np.int8)
     result: Int8 = table[positions]
@@ -41,19 +49,19 @@ def looked_up(array: pa.Array, read: Callable[[Any], int]) -> Int8:
 
 
 def text_array(array: pa.Array) -> pa.StringArray | pa.DictionaryArray:
-    """Return a column of scalars as text, dictionary-encoded unless it is plain text.
+    """Return a column of single values as texts: dictionary-encoded, unless the column is plain text already.
 
     Raises:
-        Undecided: values that have no plain text, such as maps.
+        Undecided: a value has no plain text, for example a map.
     """
     return array if pa.types.is_string(array.type) else text_column(array)
 
 
 def text_column(array: pa.Array) -> pa.DictionaryArray:
-    """Return a column of scalars as dictionary-encoded text.
+    """Return a column of single values as dictionary-encoded texts.
 
     Raises:
-        Undecided: values that have no plain text, such as maps.
+        Undecided: a value has no plain text, for example a map.
     """
     kind = array.type
     if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
@@ -70,10 +78,10 @@ def text_column(array: pa.Array) -> pa.DictionaryArray:
 
 
 def count_column(array: pa.Array) -> Int64:
-    """Return int64[n] counts, the sum of a map of counts, −1 where there is none.
+    """Return int64[n], the count of each row; for a map of counts, their sum; −1 for a row without a count.
 
     Raises:
-        Undecided: a value that is no count.
+        Undecided: a value is not a count.
     """
     kind = array.type
     if pa.types.is_map(kind):
@@ -99,10 +107,14 @@ def count_column(array: pa.Array) -> Int64:
 
 
 def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
-    """Return int64[n] with one bit for each label of a row; labels that are new are added to `bits`.
+    """Return int64[n]: bit k of a row's number is set if the row has the label whose bit is k.
+
+    Args:
+        array: a column with the labels of each row.
+        bits: label → its bit. New labels are added to it.
 
     Raises:
-        Undecided: more than 63 labels.
+        Undecided: there are more than 63 labels.
     """
     if pa.types.is_struct(array.type):
         return _struct_labels(array, bits)
@@ -111,7 +123,13 @@ def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
 
 
 def named_label_column(array: pa.Array, name: str, bits: dict[str, int]) -> Int64:
-    """Return int64[n] with the bit of the label "NAME:TEXT" for each row with a text."""
+    """Return int64[n]: for a row with a text TEXT, the bit of the label "NAME:TEXT" is set; 0 for other rows.
+
+    Args:
+        array: a column of texts.
+        name: NAME, the first part of the labels.
+        bits: label → its bit. New labels are added to it.
+    """
     texts, positions = distinct(text_column(array))
     codes = [0 if text in (None, "") else _bit(f"{name}:{text}", bits) for text in texts]
     result: Int64 = np.array([*codes, 0], dtype=np.int64)[positions]
@@ -119,7 +137,13 @@ def named_label_column(array: pa.Array, name: str, bits: dict[str, int]) -> Int6
 
 
 def true_label_column(values: Int8, label: str, bits: dict[str, int]) -> Int64:
-    """Return int64[n] with the bit of a label where a value is 1."""
+    """Return int64[n]: the bit of a label is set in each row whose value is 1.
+
+    Args:
+        values: int8[n].
+        label: the label.
+        bits: label → its bit. A new label is added to it.
+    """
     if not (values == 1).any():
         return np.zeros(len(values), dtype=np.int64)
     return np.where(values == 1, _bit(label, bits), 0).astype(np.int64)
@@ -146,7 +170,12 @@ def _bit(label: str, bits: dict[str, int]) -> int:
 
 
 def flag_column(array: pa.Array, truth: Callable[[Any], bool | None]) -> Int8:
-    """Return int8[n]: 1 for true, 0 for false, −1 if a row has neither."""
+    """Return int8[n]: 1 for true, 0 for false, −1 for a value that is neither.
+
+    Args:
+        array: a column of n values.
+        truth: returns whether a value means true; None if it means neither true nor false.
+    """
     return looked_up(array, lambda value: -1 if (read := truth(value)) is None else int(read))
 
 

@@ -1,7 +1,8 @@
-"""Opens battle files: one file or many, compressed or not, by the kind of each file.
+"""Opens battle files: one file or many, compressed or not, each by its kind.
 
-The content decides where it is plain: JSON Lines are often named .json, and a spreadsheet may write semicolons or
-UTF-16. A kind that the suffix does not name is noted.
+The content of a file decides its kind if the content is clear, since JSON Lines are often named .json, and a
+spreadsheet may write semicolons or UTF-16. If the content has another kind than the suffix names, `Container.note` says
+so.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ class Container:
         path: the file.
         name: name of the file in messages.
         kind: how its bytes are read.
-        codec: gzip or zstd, "" if it is not compressed.
-        encoding: utf-8 or utf-16; `open` gives UTF-8.
-        delimiter: what separates the cells of a CSV or TSV file.
-        note: a sentence if the content is of another kind than the suffix says.
+        codec: gzip or zstd; "" if the file is not compressed.
+        encoding: utf-8 or utf-16, the encoding of the file. `open` always returns UTF-8.
+        delimiter: the character between the cells of a CSV or TSV file.
+        note: a sentence for people if the content has another kind than the suffix names; else "".
     """
 
     path: Path
@@ -81,7 +82,7 @@ class Container:
         """Open the uncompressed bytes, in UTF-8.
 
         Raises:
-            UnknownFormat: the compressed file is damaged, or text is no UTF-16.
+            UnknownFormat: the compressed file is damaged, or its text is not valid UTF-16.
         """
         with self.path.open("rb") as raw:
             stream: Any = raw
@@ -113,10 +114,10 @@ class Container:
 
 
 def list_files(path: Path) -> list[Path]:
-    """Return the files that a path names: itself, the shards of a folder, or the matches of a glob, sorted.
+    """Return the files that a path names, sorted: the file itself, the shards in a folder, or the matches of a glob.
 
     Raises:
-        UnknownFormat: a folder or a glob without a file of a known kind.
+        UnknownFormat: the folder or the glob contains no file of a known kind.
     """
     if path.is_dir():
         found = sorted(
@@ -140,10 +141,10 @@ def _matches(pattern: str) -> list[str]:
 
 
 def inspect(path: Path) -> Container:
-    """Return the container of a file: its kind, its compression, and how its text is written.
+    """Find out the kind of a file, its compression, and the encoding of its text.
 
     Raises:
-        UnknownFormat: a suffix without a reader, an archive, or JSON that is neither an array nor lines.
+        UnknownFormat: the suffix has no reader, the file is an archive, or JSON is neither an array nor JSON Lines.
     """
     suffix = _known_suffix(path)
     if suffix is None and path.suffix and path.suffix.lower() not in _COMPRESSED:
@@ -180,7 +181,10 @@ def exists(path: Path) -> bool:
 
 @contextmanager
 def readable_path(path: Path) -> Iterator[Path]:
-    """Yield the path of a file that can be read more than once; for "-" that of a temporary copy of standard input."""
+    """Yield the path of a file that can be read more than once.
+
+    For "-" it is the path of a temporary copy of standard input.
+    """
     if path != STANDARD_INPUT:
         yield path
         return

@@ -1,4 +1,4 @@
-"""Sentences for people about how a battle file was read: its formats, and what of it was not read."""
+"""Sentences for people about how a battle file was read: its formats, and its parts that were not read."""
 
 from collections import Counter
 from collections.abc import Container
@@ -7,11 +7,14 @@ from pipeline.formats.battle_file import BattleFile
 
 
 def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
-    """Return sentences about the formats of a file, kinds that its name does not say, and unread columns.
+    """Return sentences about how a file was read.
+
+    They are about its formats, files whose content has another kind than the suffix names, and columns that are not
+    read.
 
     Args:
         file: the file.
-        also_read: columns that are read for another purpose than the fields of a vote.
+        also_read: columns that are read for another purpose than the fields of a vote, and so are not reported.
     """
     forms = Counter(part.form.name for part in file.parts)
     several = len(file.parts) > 1
@@ -28,7 +31,7 @@ def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
 
 
 def time_notes(file: BattleFile) -> list[str]:
-    """Return a sentence if the records have no time, without which a store accepts no vote."""
+    """Return a sentence if the records have no time; a store accepts no vote without a time."""
     untimed = [part for part in file.parts if part.columns and "cast_at" not in part.form.times]
     if not untimed:
         return []

@@ -1,13 +1,13 @@
-"""Finds answers that tell which model speaks, which would make a vote a vote on a name.
+"""Finds answers that reveal the name of a model. A vote on such an answer may be a vote on the name.
 
-An answer leaks an identity if it contains
+An answer leaks an identity in two cases:
 
-1. the name of its own model, or the beginning of that name with a number ("GPT-4" of gpt-4-0314), or the name of its
-   provider or family, unless that is an ordinary word too; or
-2. words about itself that end in any known name: "I am Gemini", "as an AI developed by OpenAI". The name need not be
-   the true one: the voter cannot know that.
+1. It contains the name of its own model, or the beginning of that name with a number ("GPT-4" of gpt-4-0314), or the
+name of the model's provider or family. Names that are also ordinary words do not count.
+2. It contains words about itself followed by any known name: "I am Gemini", "as an AI developed by OpenAI". The name
+need not be the true one, since the voter cannot know the true name.
 
-Text is compared by plain words, exactly.
+Text is reduced to plain words (`plain_words`) and then compared exactly.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class IdentityLeaks:
 
         Args:
             models: the names of both models.
-            answers: the answers of both, in the same order.
+            answers: the answers of each model, in the same order.
         """
         known = self._known(tuple(sorted(models)))
         return any(
@@ -137,11 +137,11 @@ def _has_digit(parts: Iterable[str]) -> bool:
 
 
 class LeakCheck:
-    """Returns `identity_leak` for a record with answers; a `RecordCheck`.
+    """Adds the field `identity_leak` to records that contain answers; it can be used as a `RecordCheck`.
 
     Attributes:
         battles: number of records with answers so far.
-        leaks: number of those in which an answer tells its model.
+        leaks: number of those records in which an answer leaks an identity.
     """
 
     def __init__(self, leaks: IdentityLeaks) -> None:
@@ -154,7 +154,12 @@ class LeakCheck:
         return self.of(text, fields)
 
     def of(self, text: BattleText, fields: Fields) -> Fields:
-        """Return what the answers of a battle say: true, false, or nothing without answers."""
+        """Return the field `identity_leak`, true or false; no field if the battle has no answers.
+
+        Args:
+            text: the texts of a battle.
+            fields: the fields of the vote on it.
+        """
         if not any(text.answers):
             return {}
         models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]

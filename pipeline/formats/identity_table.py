@@ -1,4 +1,4 @@
-"""The table of providers and families of models, and of the words by which an answer speaks of itself."""
+"""The table of providers and families of models, and of the words with which an answer refers to itself."""
 
 import re
 import tomllib
@@ -14,11 +14,11 @@ _LETTER_THEN_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One provider with its families, by plain words.
+    """One provider with its families of models. Names are in plain words (`plain_words`).
 
     Attributes:
-        names: all names.
-        common: those that are ordinary words too.
+        names: all names of the provider and its families.
+        common: the names that are ordinary words too.
     """
 
     names: frozenset[str]
@@ -27,14 +27,14 @@ class Identity:
 
 @dataclass(frozen=True)
 class IdentityTable:
-    """What is known of names.
+    """The known names, and the words around them.
 
     Attributes:
-        identities: providers with their families.
-        before: words about oneself that stand before a name.
-        after: words about oneself that stand after a name.
-        between: words that may stand between `before` and the name.
-        registered: model → its provider and family in the registry, by plain words.
+        identities: the providers with their families.
+        before: words with which an answer refers to itself before a name, such as "I am".
+        after: words with which an answer refers to itself after a name.
+        between: words that may stand between the words of `before` and the name.
+        registered: model → its provider and family in the registry, in plain words.
     """
 
     identities: tuple[Identity, ...]
@@ -44,7 +44,7 @@ class IdentityTable:
     registered: Mapping[str, frozenset[str]]
 
     def of_model(self, model: str) -> list[Identity]:
-        """Return the identities whose names are in the name of a model, and the one that the registry states."""
+        """Return the identities whose names are in the name of a model, and the identity that the registry states."""
         words = plain_words(model), plain_words(_LETTER_THEN_DIGIT.sub(" ", model))
         found = [
             one for one in self.identities if any(f" {name} " in spelled for name in one.names for spelled in words)
@@ -65,20 +65,25 @@ class IdentityTable:
 
 
 def load_identities(registered: Iterable[tuple[str, Sequence[str]]] = ()) -> IdentityTable:
-    """Return the shipped table.
+    """Return the table that is shipped with the package, extended by the models of a registry.
 
     Args:
-        registered: models of a registry, each with the names of its provider and its family.
+        registered: each model of the registry with the names of its provider and its family.
     """
     shipped = files("pipeline").joinpath("data/identities.toml")
     return parse_identities(shipped.read_text(encoding="utf-8"), "identities.toml", registered)
 
 
 def parse_identities(text: str, source: str, registered: Iterable[tuple[str, Sequence[str]]] = ()) -> IdentityTable:
-    """Parse a table.
+    """Parse a table of identities from TOML.
+
+    Args:
+        text: the TOML document.
+        source: where the document comes from, for messages.
+        registered: as in `load_identities`.
 
     Raises:
-        BadInput: not TOML, or not such a table; names the source.
+        BadInput: the text is not TOML, or is not such a table. The message names the source.
     """
     try:
         document = tomllib.loads(text)

@@ -1,6 +1,6 @@
-"""Reads JSON files in pieces: the elements of an array and the lines of a text, in memory that a record bounds.
+"""Reads the elements of a JSON array or the lines of a file one by one. Only one record is in memory at a time.
 
-An element is passed on as the bytes of the file, because the decoder of events is strict about bytes.
+An element is returned as the bytes in the file, since the decoder of events checks bytes.
 """
 
 import json
@@ -23,10 +23,15 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def read_elements(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """Yield the elements of a JSON array; `name` is the name of the file in messages.
+    """Yield the elements of a JSON array as bytes.
+
+    Args:
+        file: the file.
+        name: name of the file, for messages.
 
     Raises:
-        UnknownFormat: no array, or an element that is no JSON, is nested too deeply or is too large, with its number.
+        UnknownFormat: the file is not a JSON array, or an element is not JSON, is nested too deeply or is too large.
+            The message has the number of the element.
     """
     yield from _Array(name, file).elements()
 
@@ -100,9 +105,10 @@ class _Array:
 
 
 def read_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a file with their ends; a line that is too large for an event is cut where that shows.
+    """Yield the lines of a file, each with its line end.
 
-    The decoder rejects the rest of such a line as too large; later lines are read.
+    A line that is too large for an event is cut to a length at which the decoder still rejects it as too large. The
+    rest of the line is skipped, and later lines are read.
     """
     first = True
     while line := file.readline(MAX_RECORD):

@@ -30,11 +30,11 @@ class LeftOut:
     """The records that are left out because they are not votes.
 
     Attributes:
-        skip_bad: leave out whatever the decoder rejects; otherwise its first reject is an error.
+        skip_bad: whether records that the decoder rejects are left out; if not, the first rejected record is an error.
         counts: reason → number of records.
         first: reason → 0-based row and detail of the first such record.
-        self_battles: rows of battles of a model against itself with flags, and these flags as in `BattleColumns`: a
-            method may name them first.
+        self_battles: rows of battles of a model against itself that have flags, and their flags as in `BattleColumns`.
+            A rule of a method may leave such a battle out first, and then it is not counted here.
     """
 
     skip_bad: bool = False
@@ -43,24 +43,40 @@ class LeftOut:
     self_battles: list[tuple[Int64, dict[str, Int8]]] = field(default_factory=list)
 
     def add(self, reason: str, row: int, detail: str = "") -> None:
-        """Count a record."""
+        """Count one record that is left out.
+
+        Args:
+            reason: why it is left out.
+            row: its 0-based row in the file.
+            detail: explanation of the reason.
+        """
         self.counts[reason] = self.counts.get(reason, 0) + 1
         self.first.setdefault(reason, (row, detail))
 
     def add_rows(self, reason: str, rows: Int64) -> None:
-        """Count records by their ascending rows."""
+        """Count several records that are left out for one reason.
+
+        Args:
+            reason: why they are left out.
+            rows: int64[n], their 0-based rows, ascending.
+        """
         if len(rows):
             self.counts[reason] = self.counts.get(reason, 0) + len(rows)
             self.first.setdefault(reason, (int(rows[0]), ""))
 
     def add_self_battles(self, rows: Int64, flags: Mapping[str, Int8]) -> None:
-        """Count battles of a model against itself by their ascending rows, with the flags of each."""
+        """Count battles of a model against itself.
+
+        Args:
+            rows: int64[n], their 0-based rows, ascending.
+            flags: flag → int8[n], as in `BattleColumns`.
+        """
         self.add_rows(SELF_BATTLE, rows)
         if len(rows) and flags:
             self.self_battles.append((rows, dict(flags)))
 
     def flagged_self_battles(self) -> tuple[Int64, dict[str, Int8]]:
-        """Return the rows and flags of all battles of a model against itself that have flags."""
+        """Return the rows of all battles of a model against itself that have flags, and flag → int8[n] of them."""
         names = {name: None for _, flags in self.self_battles for name in flags}
         rows = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for rows, _ in self.self_battles)])
         unknown = [{name: np.full(len(rows), -1, dtype=np.int8) for name in names} for rows, _ in self.self_battles]
@@ -68,7 +84,11 @@ class LeftOut:
         return rows, {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def forget_self_battles(self, named: Bool) -> None:
-        """Do not count those of `flagged_self_battles` that a method names."""
+        """Subtract the battles that a rule of a method leaves out, since they are counted under the rule.
+
+        Args:
+            named: bool[n], true for these battles, in the order of `flagged_self_battles`.
+        """
         rows, _ = self.flagged_self_battles()
         if not named.any():
             return
@@ -79,11 +99,11 @@ class LeftOut:
             self.first[SELF_BATTLE] = (int(rest.min()), "")
 
     def document(self) -> dict[str, dict[str, int]]:
-        """Return reason → number of records and row of the first, for programs."""
+        """Return the counts as a JSON object: reason → number of records, and row of the first one."""
         return {reason: {"records": count, "first": self.first[reason][0]} for reason, count in self.counts.items()}
 
     def clear(self) -> None:
-        """Forget all records, since the file is read again."""
+        """Set all counts to zero, for a file that is read again."""
         self.counts.clear()
         self.first.clear()
         self.self_battles.clear()

@@ -1,7 +1,7 @@
-"""Maps the lines of a log that grows to vote events, each by the format of its own record.
+"""Maps the lines of a growing log to vote events, each by the format of its own record.
 
-A line that is no record of a vote is left out; a line that should be one and is not is passed on, and the decoder
-rejects it with its place.
+A line that is not a record of a vote is left out. A line that looks like a vote but is faulty is returned, and the
+decoder rejects it with its place.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,19 @@ class LineEvents:
         self._mappers: dict[frozenset[str], Callable[[Record], Fields]] = {}
 
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:
-        """Return the event of a line, None if the line is no vote."""
+        """Return the event of a line as bytes; None if the line is not a vote.
+
+        Args:
+            line: the line.
+            ids: derives the id of a vote without one.
+        """
         return self._mapped(line, ids, self._check)
 
     def count(self, line: bytes, ids: VoteIds) -> None:
-        """Count a line that was read before, so that ids derived later are those of a log that is read at once."""
+        """Count a line that was already read in an earlier run, and return nothing.
+
+        Derived ids count identical records, so earlier lines must be counted before later ids are derived.
+        """
         self._mapped(line, ids, None)
 
     def _mapped(self, line: bytes, ids: VoteIds, check: RecordCheck | None) -> bytes | None:

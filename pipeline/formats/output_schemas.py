@@ -1,6 +1,6 @@
 """The schemas in which votes are written: our own vote event, a flat table, and arena-human-preference-140k.
 
-Each schema holds every field of a vote: a file in one of them is read again as the same votes.
+Each schema holds every field of a vote, so a file that is written in it can be read again as the same votes.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,8 +52,8 @@ class OutputSchema:
     Attributes:
         name: name of the schema on the command line.
         columns: the columns of a file.
-        build: a batch with VOTE_COLUMNS → the same votes with `columns`.
-        events: whether a JSON record is a vote event, which has no key for an absent field.
+        build: function from a batch with VOTE_COLUMNS to a batch of the same votes with `columns`.
+        events: whether JSON records are vote events, in which an absent field has no key.
     """
 
     name: str

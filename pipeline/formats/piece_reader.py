@@ -22,7 +22,11 @@ _ROWS = 128 * 1024
 
 
 def pieces(file: BattleFile, texts: Collection[str]) -> Iterator[Piece]:
-    """Yield the rows of a battle file, in order, with the columns of a rating and these fields of text.
+    """Yield a battle file as pieces, in the order of the rows.
+
+    Args:
+        file: the file.
+        texts: text fields to read, in addition to the columns that every rating needs.
 
     Raises:
         Undecided: the file must be read record by record.

@@ -1,8 +1,9 @@
-"""Finds the columns of texts that are better read as they are than as dictionary codes: ids, whose texts do not repeat.
+"""Finds the columns of a Parquet file that are read faster as plain texts than as dictionary codes.
 
-A writer gives a dictionary up when it grows, and writes the other texts as they are. Reading such a column as codes
-builds a dictionary of a whole row group. Reading it as it is would write out what its dictionary repeats, so the
-longest text of each dictionary is looked at first.
+These are columns whose texts hardly repeat, such as ids. A Parquet writer stops using a dictionary when it grows too
+large, and writes the other texts plainly. If such a column is read as codes, a dictionary of a whole row group must be
+built. If a column with a dictionary is read as plain texts, each repeated text is copied, so the longest text of each
+dictionary is checked first.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,12 +23,12 @@ _MOST_GROUPS = 256
 
 
 def find_plain_columns(path: Path, chunks: Sequence[ChunkSizes], columns: Collection[str]) -> frozenset[str]:
-    """Return the columns that are read as they are.
+    """Return the names of the columns that are read as plain texts.
 
     Args:
         path: a Parquet file.
         chunks: the sizes of its columns in each row group.
-        columns: columns of texts, none of them nested.
+        columns: names of text columns, none of them nested.
     """
     by_column = {name: [chunk for chunk in chunks if chunk.column == name] for name in columns}
     wanted = {name for name, own in by_column.items() if own and _is_mostly_plain(own)}

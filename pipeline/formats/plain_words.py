@@ -1,4 +1,4 @@
-"""Reduces text to plain words, so that texts can be compared whatever their case, width, spaces and punctuation."""
+"""Reduces text to plain words, so that texts can be compared without regard to case, width, spaces and punctuation."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ _PUNCTUATION = re.compile(r"[^\w+<=>|~$^`]+|_+")
 
 
 def plain_words(text: str) -> str:
-    """Return the words of a text, in compatibility form (NFKC) and without case, with one space around each.
+    """Return the words of a text in NFKC and in lower case, with one space before and after each word.
 
     >>> plain_words("I’m GPT-4!"), plain_words("我是通义")
     (' i m gpt 4 ', ' 我 是 通 义 ')

@@ -1,4 +1,4 @@
-"""Estimates how many records a battle file has, from its size and its first records, for a progress bar."""
+"""Estimates the number of records of a battle file from its size and its first records, for a progress bar."""
 
 from itertools import islice
 
@@ -13,10 +13,11 @@ _FIRST_RECORDS = 500
 
 
 def estimate_records(file: BattleFile) -> int | None:
-    """Return about how many records a file has.
+    """Estimate the number of records of a file.
 
     Returns:
-        The exact number for Parquet, else an estimate. None for a compressed file, whose size says little.
+        The exact number for Parquet, an estimate for other files. None for a compressed file, since its size says
+        little about the number of records.
     """
     counts = [_estimate(container) for container in file.containers]
     return None if None in counts else sum(count or 0 for count in counts)

@@ -1,4 +1,4 @@
-"""Finds the file and the record of a row that was counted over several files."""
+"""Finds the file and the record that belong to a row number, if rows are counted over several files."""
 
 import pyarrow.parquet as pq
 
@@ -10,9 +10,9 @@ from pipeline.formats.tables import delimited_records
 
 
 def find_record(file: BattleFile, row: int) -> tuple[str, int]:
-    """Return the name of the file with a row, and the number of the row in it.
+    """Return the name of the file that contains a row, and the 0-based number of the record in that file.
 
-    Files that are no Parquet are read again up to the row.
+    Files other than Parquet are read again up to the row.
     """
     *containers, last = file.containers
     for container in containers:
@@ -24,14 +24,14 @@ def find_record(file: BattleFile, row: int) -> tuple[str, int]:
 
 
 def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecord:
-    """Return the error of a row that is no battle, with the file and the record, and the option that may help."""
+    """Return the error about a row that is not a battle, with its file and record and an option that may help."""
     name, record = find_record(file, row)
     hint = HINTS.get(reason, "")
     return BadRecord(name, record, reason, f"{detail}; {hint}" if hint else detail)
 
 
 def describe_record(file: BattleFile, row: int) -> str:
-    """Return the place of a row for people: the number of its record, and its file if there are several."""
+    """Return the place of a row for people: the number of its record and, if there are several files, its file."""
     name, record = find_record(file, row)
     return f"record {record}" + (f" of {name}" if len(file.parts) > 1 else "")
 

@@ -1,7 +1,8 @@
 """Reads the records of a battle file as vote events in bytes, in bounded memory.
 
-An empty line is no record. Text at the end of a file that may be half written is not read as a record yet: a last line
-without its newline, unless it is a complete JSON object, and a CSV row whose quotes are open. The caller is informed.
+Empty lines are skipped. The end of a file that is still being written may be incomplete: a last line without a newline
+that is not a complete JSON object, or a CSV row with an open quote. Such an end is not read as a record, and the caller
+is informed (`waits`).
 """
 
 from __future__ import annotations
@@ -46,26 +47,39 @@ def read_records(
 
     Args:
         path: a file, a folder of shards, or a glob.
-        mapping: how the table's headers and outcomes translate to ours, if it has its own.
-        waits: called with the text at the end of a file that is not a complete record yet; None for a complete file,
-            whose last line needs no newline.
-        check: adds fields that the record's text decides; None to leave text unread.
+        mapping: the user's names of columns and outcomes; None if there are none.
+        waits: called with a description of an incomplete record at the end of the file. None if the file is complete;
+            then its last line needs no newline.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read.
 
     Raises:
-        UnknownFormat: no reader for this file, or a file that its reader cannot parse.
+        UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
     """
     return read_events(open_battles(path, mapping), waits, check)
 
 
 def read_events(file: BattleFile, waits: Waits | None = None, check: RecordCheck | None = None) -> Iterator[bytes]:
-    """Yield every record of a recognised battle file as one event in bytes."""
+    """Yield every record of a recognised battle file as one event in bytes.
+
+    Args:
+        file: the file.
+        waits, check: as in `read_records`.
+    """
     return identified(record for record in mapped_records(file, waits, check) if record != SKIPPED)
 
 
 def mapped_records(
     file: BattleFile, waits: Waits | None = None, check: RecordCheck | None = None
 ) -> Iterator[bytes | Fields]:
-    """Yield for each record its fields, SKIPPED if it is no vote of the format, or bytes for the decoder to check."""
+    """Yield one item for each record of a file.
+
+    The item is the fields of the vote; SKIPPED if the record is not a vote of the format; or the record's bytes if the
+    decoder must check them.
+
+    Args:
+        file: the file.
+        waits, check: as in `read_records`.
+    """
     for part in file.parts:
         fixed = file.mapping.columns or file.mapping.winner_is
         read = _by_record(file) if part.mixed and not fixed else row_mapper(part.form, file.outcomes(part.form))
@@ -103,10 +117,12 @@ def _rows(part: BattlePart, waits: Waits | None, texts: frozenset[str]) -> Itera
 
 
 def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | None = None) -> bytes | Fields:
-    """Return a battle in our fields. Our own events and whatever is not a battle are passed on unchanged.
+    """Return the fields of the battle in a JSON record. Our own events and records without a battle are unchanged.
 
-    The decoder checks the text of the fields that are mapped. Other text, such as a conversation, is read by `check`
-    alone.
+    Args:
+        raw: the record.
+        read: maps a decoded record to the fields of its vote.
+        check: as in `read_records`. Only `check` reads texts that are not fields of a vote, such as a conversation.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)
@@ -147,7 +163,7 @@ def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
 
 
 def identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:
-    """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged."""
+    """Yield each record as the bytes of an event. A vote without an id gets a derived id; bytes are unchanged."""
     ids = VoteIds()
     for record in records:
         yield record[: MAX_BYTES + 1] if isinstance(record, bytes) else ids.encode(record)

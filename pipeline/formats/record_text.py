@@ -1,6 +1,7 @@
 """Finds the texts of a battle in a record: the first question, and the answers of each side before the vote.
 
-Text is read to decide flags of the vote (`identity_leaks`) and the hash of its prompt. It is never passed on.
+The texts are used to compute flags of the vote (`identity_leaks`) and the hash of its prompt. They are never stored or
+published.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +42,7 @@ class BattleText:
 
 
 def battle_text(record: Record) -> BattleText:
-    """Return the texts of a record; empty ones where it has none."""
+    """Return the texts of a battle; empty texts if the record has none."""
     states = structured(record.get("states"))
     if isinstance(states, list) and len(states) == 2:
         turns = [list(_state_turns(state)) for state in states]

@@ -1,6 +1,6 @@
-"""Finds the votes whose id repeats, without keeping the ids: each is kept as two hashes, 12 bytes in all.
+"""Finds the votes whose id an earlier vote has. Two hashes of each id are stored instead of the id, 12 bytes in all.
 
-Ids are as many as votes, and as texts they would be most of the memory of a reading.
+Every vote has an id, so the ids as texts would take most of the memory while a file is read.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ MAX_ID = 200
 
 
 class RepeatedIds:
-    """The ids of votes, piece by piece."""
+    """Collects the ids of votes, piece by piece."""
 
     def __init__(self, *, checked: bool = False) -> None:
         """Collect ids; `checked` says that the decoder has accepted them."""
@@ -27,10 +27,10 @@ class RepeatedIds:
         self._known = ColumnBuffer(np.bool_)
 
     def add(self, column: Texts) -> None:
-        """Add the ids of a piece.
+        """Add the ids of the votes of a piece.
 
         Raises:
-            Undecided: an id that the decoder must check.
+            Undecided: the decoder of events must check an id.
         """
         is_coded = pa.types.is_dictionary(column.type)
         ids = column.dictionary if is_coded else column
@@ -48,7 +48,7 @@ class RepeatedIds:
         self._second.append(hashes[1] >> HALF)
 
     def identity(self) -> Int64 | None:
-        """Return int64[N], equal for equal ids, −1 for a vote without one; None if no id repeats."""
+        """Return int64[N], equal numbers for votes with equal ids, −1 for votes without one; None if no id repeats."""
         known, first, second = self._known.finish(), self._first.finish(), self._second.finish()
         if not _has_repeats(first, known):
             return None

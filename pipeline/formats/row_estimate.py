@@ -15,7 +15,7 @@ _FIRST_ROWS = 1_000
 
 
 def estimate_rows(file: BattleFile) -> int:
-    """Return about how many rows the files have together; 0 if one of them does not show it."""
+    """Return the estimated total number of rows of the files; 0 if it cannot be estimated for one of them."""
     total = 0
     for container in file.containers:
         rows = _rows_of(container)

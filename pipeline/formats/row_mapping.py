@@ -1,7 +1,7 @@
 """Maps one record of a battle file to the fields of a vote event, as its format declares.
 
-A mapping changes names and spellings only: a value that is not an outcome, name or time is passed on, and the decoder
-rejects it with its row.
+A mapping changes only names and spellings. A value that is not a valid outcome, name or time is passed on unchanged,
+and the decoder rejects it with its row.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,15 +41,15 @@ WITHOUT_OUTCOME = "without_outcome"
 
 
 def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Record], Fields]:
-    """Return a function that maps the records of a format.
+    """Return a function that maps records of a format to the fields of their votes.
 
     Args:
         form: the format.
-        outcomes: the file's outcomes, as `outcome_word` writes them → ours.
+        outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
 
     Returns:
-        A function from a record to the fields of its vote: absent fields are missing or None. SKIPPED for a record that
-        is no vote.
+        A function from a record to its fields, in which an absent field is missing or None. The function returns
+        SKIPPED for a record that is not a vote.
     """
     read_outcome = outcome_reader(form.outcome, outcomes)
 
@@ -80,7 +80,11 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
 
 
 def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[Record, Any, Any], Any]:
-    """Return a function from a record and its two models to the outcome, or to the value in its place."""
+    """Return a function that reads the outcome of a record, given the record and the names of its two models.
+
+    The function returns our outcome. If the record's value is not a known outcome, the function returns a text that the
+    decoder rejects; None if the value is absent.
+    """
 
     def spelled(value: Any) -> Any:
         word = outcome_word(value)
@@ -114,7 +118,7 @@ def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[
 
 
 def flag_value(record: Record, flag: Flag) -> bool | None:
-    """Return a flag of a record, None if the record does not state it."""
+    """Return a flag of a record, true or false; None if the record does not state it."""
     value = truth_value(value_at(record, flag.source))
     return value if not value or flag.unless is None else not truth_value(value_at(record, flag.unless))
 

@@ -24,7 +24,7 @@ def headers(container: Container) -> list[str]:
     """Return the names of a table's columns.
 
     Raises:
-        UnknownFormat: not a table.
+        UnknownFormat: the file is not a table.
     """
     if container.kind == "parquet":
         with container.plain_path() as path:
@@ -35,10 +35,14 @@ def headers(container: Container) -> list[str]:
 
 
 def delimited_records(container: Container, waits: Callable[[str], None] | None) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV or TSV file that have any cell.
+    """Yield the rows of a CSV or TSV file, without rows in which all cells are empty.
+
+    Args:
+        container: the file.
+        waits: as in `read_records`.
 
     Raises:
-        UnknownFormat: a line that is no CSV.
+        UnknownFormat: a line is not valid CSV.
     """
     with container.open() as stream, _text(stream) as text:
         rows = csv.DictReader(_whole_lines(_content(text), waits), delimiter=container.delimiter)
@@ -50,10 +54,11 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
 
 
 def parquet_records(container: Container, wanted: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a Parquet file, with some of its columns.
+    """Yield the rows of a Parquet file with the columns in `wanted`.
 
     Raises:
-        UnknownFormat: no Parquet, or more rows or bytes than a file of its size has.
+        UnknownFormat: the file is not Parquet, or declares more rows or bytes than a file of its size can honestly
+            have.
     """
     names = set(wanted)
     with container.plain_path() as path:

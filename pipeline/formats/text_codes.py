@@ -1,7 +1,7 @@
-"""Codes the texts of a column piece by piece: names of models and groups, and voters.
+"""Assigns codes to the texts of columns, piece by piece: names of models and groups, and voters.
 
-A column of few texts is coded in a dictionary that all pieces share. Voters are many: their ids stay Arrow's, and only
-those that may stand for nobody are looked at one by one.
+Columns with few distinct texts share one dictionary over all pieces. Voters are many, so their ids stay in Arrow
+arrays; only the few ids that may mean "no voter" are checked one by one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,10 @@ Texts: TypeAlias = pa.StringArray | pa.DictionaryArray
 
 
 class TextSequence(Sequence[str]):
-    """Texts that stay Arrow's until they are asked for: a million Python strings take ten times the memory."""
+    """A sequence of texts in an Arrow array, which makes a Python string only when a text is read.
+
+    A million Python strings would take ten times the memory.
+    """
 
     def __init__(self, texts: pa.StringArray) -> None:
         """Take a column without nulls."""
@@ -37,7 +40,7 @@ class TextSequence(Sequence[str]):
         return len(self._texts)
 
     def are_plain(self, longest: int) -> bool:
-        """Return whether all texts have only visible ASCII, and at most `longest` characters."""
+        """Return whether every text has only visible ASCII characters, and at most `longest` of them."""
         size = pc.max(pc.binary_length(self._texts)).as_py() or 0
         return size <= longest and pc.all(pc.ascii_is_printable(self._texts)).as_py() is not False
 
@@ -67,7 +70,7 @@ class TextSequence(Sequence[str]):
 
 
 class TextCodes:
-    """The codes of texts, in the order in which they are first added; `add` may be called for several columns."""
+    """Codes of texts, numbered in the order in which texts are first added. Several columns may share them."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
@@ -84,7 +87,12 @@ class TextCodes:
         return result
 
     def sort(self) -> tuple[tuple[str, ...], Int32]:
-        """Return the texts in order, and for each code its text's position among them; −1 for the code −1."""
+        """Sort the texts.
+
+        Returns:
+            The sorted texts, and int32: for each code the position of its text among them. The code −1 keeps position
+            −1.
+        """
         labels = tuple(sorted(self._codes))
         table = np.full(len(labels) + 1, -1, dtype=np.int32)
         table[[self._codes[label] for label in labels]] = np.arange(len(labels))
@@ -92,9 +100,9 @@ class TextCodes:
 
 
 class VoterCodes:
-    """The voters of votes, piece by piece.
+    """Collects the voters of votes, piece by piece.
 
-    Ids are told apart by two hashes: a table of the ids themselves would be most of the memory of a reading.
+    Voters are distinguished by two hashes of their ids, since a table of the ids would take most of the memory.
     """
 
     def __init__(self, proxies: Sequence[Network] = ()) -> None:
@@ -106,10 +114,10 @@ class VoterCodes:
         self._codes = ColumnBuffer(np.int32)
 
     def add(self, column: Texts) -> None:
-        """Add the voters of a piece.
+        """Add the voters of the votes of a piece.
 
         Raises:
-            Undecided: two ids with the same hash.
+            Undecided: two ids have the same hash.
         """
         coded = column.dictionary_encode() if pa.types.is_string(column.type) else column
         positions = row_positions(coded)
@@ -139,7 +147,7 @@ class VoterCodes:
         return result
 
     def finish(self) -> tuple[pa.StringArray, Int32]:
-        """Return the voters in order, and int32[N] positions among them, −1 for nobody."""
+        """Return the sorted ids of the voters, and int32[N]: each vote's position among them, −1 for no voter."""
         self._hashes, self._code_of, self._second = (
             np.zeros(0, np.uint64),
             np.zeros(0, np.int32),

@@ -1,6 +1,7 @@
-"""Hashes the texts of a column: a word of eight bytes of all texts at a time.
+"""Hashes all texts of a column at once, eight bytes of every text at a time.
 
-Two hashes of 64 bits, with seeds of this process, so that no file can be made in which two texts have the same hashes.
+Each text has two hashes of 64 bits. Their seeds are drawn anew in each process, so nobody can make a file in which two
+texts have the same hashes.
 """
 
 import secrets
@@ -20,7 +21,7 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np
 
 
 def hash_texts(texts: pa.StringArray) -> UInt64:
-    """Return uint64[2, n], two hashes of the UTF-8 of each text; a null is hashed as an empty text."""
+    """Return uint64[2, n], two hashes of the UTF-8 bytes of each text; a null has the hashes of an empty text."""
     start, length, words = _layout(texts)
     first, second = (length.astype(np.uint64) ^ seed for seed in _SEEDS)
     shortest, longest = int(length.min(initial=length.max(initial=0))), int(length.max(initial=0))

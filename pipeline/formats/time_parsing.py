@@ -13,15 +13,15 @@ _MAX_TEXT = 100
 
 
 def to_rfc3339(value: object, column: str = "") -> str | None:
-    """Return a time as RFC 3339 text; a time without a zone is in UTC.
+    """Return a time as RFC 3339 text in UTC. A time without a zone is taken as UTC.
 
     Args:
-        value: seconds, milliseconds or microseconds since 1970, ISO 8601 text, or a datetime.
-        column: where the value was found.
+        value: seconds, milliseconds or microseconds since 1970 UTC, ISO 8601 text, or a datetime.
+        column: name of the column with the value.
 
     Returns:
-        RFC 3339 ending in Z, or None for an absent value. A value that is not a time from 2000 to 2099 is returned with
-            its column as text, which the decoder rejects and quotes.
+        RFC 3339 ending in Z; None for an absent value. For a value that is not a time from 2000 to 2099, a text with
+        the column and the value; the decoder rejects this text and quotes it.
     """
     if value is None or value == "" or value != value:  # tables write NaN for an absent value
         return None

@@ -1,4 +1,4 @@
-"""Collects votes as columns of codes, piece by piece, in memory that the number of votes bounds."""
+"""Collects votes as columns of codes, piece by piece, in memory that is proportional to the number of votes."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -25,8 +25,8 @@ class VoteCollector:
     """Collects the votes of a file.
 
     Attributes:
-        bits: category → its bit in the column of categories. Whoever adds votes adds the categories that are new.
-        more_categories: the categories that were found when all MAX_CATEGORIES bits were taken.
+        bits: category → its bit in the column of categories. The caller of `add` must add new categories first.
+        more_categories: the categories that have no bit, because all MAX_CATEGORIES bits were taken.
     """
 
     def __init__(self, flags: Sequence[str], proxies: Sequence[Network] = (), *, ids_are_checked: bool = False) -> None:
@@ -59,15 +59,15 @@ class VoteCollector:
         """Add n votes.
 
         Args:
-            names: names of models a and b.
-            outcome: positions in `OUTCOMES`.
-            texts: some of TEXTS → a column.
+            names: two columns of n names, of models a and b.
+            outcome: int8[n], positions in `OUTCOMES`.
+            texts: field (one of TEXTS) → its column of n texts.
             flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
             style: counts of both answers as in `BattleColumns`; None if no vote has any.
             labels: the categories as in `BattleColumns`; None if no vote has any.
 
         Raises:
-            Undecided: a missing name, or an id that the decoder must check.
+            Undecided: a name is missing, or the decoder of events must check an id.
         """
         before = len(self._outcome)
         self._ids.add(texts.get("vote_id", pa.nulls(len(outcome), pa.string())))
@@ -92,14 +92,14 @@ class VoteCollector:
         self._outcome.append(outcome)
 
     def finish(self, accepts: Callable[[Sequence[str]], bool] = lambda _: True) -> BattleColumns:
-        """Return all votes, without those whose id came before.
+        """Return all votes, except those whose id an earlier vote has.
 
         Args:
-            accepts: returns whether all of some names are accepted; called with those of models, groups and
-                categories, and with the voters.
+            accepts: returns whether all texts of a list are valid. It is called with the names of models, groups and
+                categories, and with the ids of voters.
 
         Raises:
-            Undecided: names that are not accepted.
+            Undecided: `accepts` returned false.
         """
         identity = self._ids.identity()
         voters, voter = self._voters.finish()

@@ -1,6 +1,6 @@
-"""Votes as Arrow columns: one column for each field of our own vote event, in one order for every file that is written.
+"""Votes as Arrow columns, one for each field of our own vote event. Every file is written with this order of columns.
 
-A vote without a time has a null in `cast_at`: battle files without times can be rated, and stay what they are.
+A vote without a time has a null in `cast_at`: such a vote can be rated, and the time stays absent when it is written.
 """
 
 from collections.abc import Container, Sequence
@@ -50,11 +50,12 @@ VOTE_COLUMNS = pa.schema(
 def to_columns(votes: Sequence[Vote], untimed: Container[int], code: Sequence[bool | None]) -> pa.RecordBatch:
     """Return votes as a batch with the columns of VOTE_COLUMNS.
 
+    Ids of voters and sessions are written in one spelling. Ids that mean "nobody" become null.
+
     Args:
-        votes: decoded votes. Ids of voters and sessions get their one spelling; placeholders for nobody become
-            null.
-        untimed: rows whose `cast_at` is a placeholder for an absent time.
-        code: for each vote whether it is about code, None where the file does not say.
+        votes: decoded votes.
+        untimed: rows whose `cast_at` stands for an absent time.
+        code: for each vote, whether it is about code; None if the file does not say.
     """
     columns: dict[str, list[Any]] = {
         name: list(code) if name == CODE_COLUMN else [getattr(vote, name) for vote in votes]

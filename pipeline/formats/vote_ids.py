@@ -1,8 +1,8 @@
-"""Gives each record that is mapped from a file its vote id, and encodes it as an event.
+"""Gives an id to each record that is mapped from a file and has none, and encodes the record as an event.
 
-Laws: an id that is missing is derived from the content of the record and from the number of identical records before it
-in the same log, so reading the log again gives the same ids, and identical records stay different votes. Fields that
-the text checks add do not change an id.
+Laws: a missing id is derived from the content of the record and from the number of identical records before it in the
+same log. So the same log always gives the same ids, and identical records are different votes. Fields that text checks
+add do not change an id.
 """
 
 from collections import Counter, deque
@@ -20,7 +20,7 @@ CHECKED = "\0text checks"
 
 
 class CheckedFields(Fields):
-    """Fields that text checks add; no record can contain them."""
+    """Fields that text checks add to a record. A type of its own, so that no record of a file can contain them."""
 
 
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
@@ -46,10 +46,10 @@ class VoteIds:
         self.derived = 0
 
     def encode(self, fields: Fields) -> bytes:
-        """Return a record as an event in bytes, with its id.
+        """Return a record as the bytes of an event, with an id.
 
-        A record that is larger than an event may be is cut, so that a batch of such records does not fill the memory;
-        the decoder still rejects it.
+        A record that is larger than an event may be is shortened to save memory, but stays so large that the decoder
+        rejects it.
         """
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         if "vote_id" not in event:
@@ -60,15 +60,15 @@ class VoteIds:
         return raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
 
     def recent(self) -> dict[str, int]:
-        """Return the occurrences of the records that were read last."""
+        """Return the numbers of identical records, by content, for the records that were encoded last."""
         return {key: self._seen[key] for key in self._recent}
 
     def occurrences(self) -> dict[str, int]:
-        """Return the occurrences of all records whose ids were derived."""
+        """Return the numbers of identical records so far, by content, for all records whose ids were derived."""
         return dict(self._seen)
 
     def merge(self, occurrences: Mapping[str, int]) -> None:
-        """Take over occurrences that were counted elsewhere; the larger number counts."""
+        """Add numbers of identical records that another `VoteIds` counted. For each content, the larger holds."""
         for key, count in occurrences.items():
             self._seen[key] = max(self._seen[key], count)
             self._recent.append(key)
@@ -84,7 +84,7 @@ class VoteIds:
 
 
 def with_checked(fields: Fields) -> Fields:
-    """Return the fields of a record, with those that text checks add and the record does not state."""
+    """Return the fields of a record, extended by fields of text checks that the record does not state itself."""
     added = _checked(fields)
     stated = {name: value for name, value in fields.items() if name != CHECKED}
     return {**stated, **{name: value for name, value in added.items() if stated.get(name) is None}} if added else fields

@@ -1,4 +1,4 @@
-"""Votes in our own JSON Lines as a piece: decoded at once, if counts prove all of them clean."""
+"""A block of votes in our own JSON Lines as a piece, decoded together if every line is a faultless vote."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -28,7 +28,7 @@ class VotePiece:
         return len(self._votes)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return a field of the votes, or of their styles."""
+        """Return a field of the votes, or a style count."""
         if source.column not in VOTE_FIELDS:
             return pa.nulls(len(self))
         values = list(map(attrgetter(source.column), self._votes))
@@ -38,10 +38,10 @@ class VotePiece:
 
 
 def decode_piece(block: bytes) -> VotePiece:
-    """Decode lines of votes.
+    """Decode a block of lines with votes.
 
     Raises:
-        Undecided: a line that is no vote, or that must be checked alone.
+        Undecided: a line is not a vote, or must be checked by itself.
     """
     bare = block.replace(b"\r\n", b"\n") if b"\r" in block else block
     lines = [line for line in bare.split(b"\n") if line]

@@ -1,8 +1,8 @@
-"""Reads every vote of a battle file with all of its fields, to write the votes in another format.
+"""Reads every vote of a battle file with all of its fields, so that the votes can be written in another format.
 
-Laws: the votes have the order and the ids that `work` and `publish` give them; what `rate` leaves out of the file is
-left out here and counted under the same reason, apart from battles of a model against itself, which stay votes of the
-file; the first record that is not a vote is an error with its row, or is left out and counted if the caller wants that.
+Laws: the votes have the same order and ids as when `work` or `publish` reads the file. Records that `rate` leaves out
+are left out and counted under the same reason, except battles of a model against itself, which are returned. The first
+record that is not a vote is an error with its row, or is left out and counted if the caller wants that.
 """
 
 from collections.abc import Iterator
@@ -54,13 +54,13 @@ class VoteReader:
 
     Attributes:
         file: the file.
-        left_out: counts the records that are no votes.
-        check: adds fields that the text of a record decides; None to leave text unread.
-        self_battles: battles of a model against itself that were read. They are votes of the file, and no rating counts
-            them.
-        bad_times: counts the times that are none. With `left_out.skip_bad` their votes are read without them, because a
-            rating needs no time; otherwise the first is an error.
-        unknown: keys of our own events that no field of a vote has, in the order in which they were met.
+        left_out: counts the records that are not votes.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        self_battles: number of battles of a model against itself so far. They are returned as votes, but no rating
+            counts them.
+        bad_times: counts values that are not times. With `left_out.skip_bad` a vote with such a value is read without a
+            time, since a rating needs no time; otherwise the first such value is an error.
+        unknown: keys in our own events that are not fields of a vote, in the order in which they were found.
     """
 
     file: BattleFile
@@ -72,7 +72,7 @@ class VoteReader:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The columns that were not read; complete when all votes are read."""
+        """The columns that were not read. The list is complete after all votes were read."""
         tabled = [column for part in self.file.parts for column in _unread(part)]
         return tuple(dict.fromkeys([*tabled, *self.unknown]))
 
@@ -81,7 +81,7 @@ class VoteReader:
 
         Raises:
             UnknownFormat: as in `read_records`.
-            BadRecord: a record that is not a vote.
+            BadRecord: a record is not a vote.
         """
         places: list[_Place] = []
         events = identified(self._records(places))

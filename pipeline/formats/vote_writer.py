@@ -1,7 +1,7 @@
 """Writes votes as JSON Lines, a JSON array, CSV, TSV or Parquet, compressed or not, batch by batch.
 
-Law: what is written is read again as the same values. Texts are never changed; a CSV cell is in quotes, also one that
-begins with =, +, - or @, which a spreadsheet may take for a formula.
+Law: a file that was written is read again as the same values. Texts are never changed. Cells of CSV are in quotes; a
+cell that begins with =, +, - or @ stays as it is, although a spreadsheet may read it as a formula.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def output_kind(path: Path) -> tuple[Kind, str]:
     """Return the kind of file that a name asks for, and its codec: "gzip", "zstd", or "" for none.
 
     Raises:
-        UnknownFormat: a suffix without a writer.
+        UnknownFormat: the suffix of the name has no writer.
     """
     names = [suffix.lower() for suffix in path.suffixes[-2:]]
     codec = _CODECS.get(names[-1], "") if names else ""
@@ -48,7 +48,7 @@ def open_writer(path: Path, kind: Kind, codec: str, schema: pa.Schema, *, events
     """Yield a function that writes a batch; the file is complete when the context ends without an error.
 
     Args:
-        path: the file, which is made or emptied.
+        path: the file, which is created or emptied.
         kind, codec: as from `output_kind`.
         schema: columns of the batches.
         events: write JSON records as canonical events: sorted keys, and no key for a null.

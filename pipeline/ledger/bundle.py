@@ -13,7 +13,7 @@
     README.txt              how to check the bundle
 
 Laws: proofs and signatures cover the first five files. The manifest lists every other file with its SHA-256. A file
-that is not listed is a fault, and so is a link or a device.
+that the manifest does not list is a fault, and so is a link or a device.
 """
 
 from collections.abc import Iterator, Mapping

@@ -136,6 +136,7 @@ def open_bundle(path: Path) -> BundleFiles:
     """Open a bundle in a folder or a zip.
 
     Raises:
-        Refuted: reason `missing`, `archive` or `not_a_file`.
+        Refuted: reason `missing` (no such path), `archive` (not a zip of a bundle) or `not_a_file` (neither a folder
+            nor a file).
     """
     return BundleArchive(path) if path.is_file() else BundleFolder(path)

@@ -28,7 +28,7 @@ _SEQUENCE = re.compile(rb',"sequence":([1-9][0-9]{0,15}),"[uv]')
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """The head of the snapshot log, and the parts of a bundle that it proves.
+    """The head of the snapshot log, and the parts of a bundle that were proved with it.
 
     Attributes:
         checkpoint: the head.
@@ -87,7 +87,7 @@ def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> byte
         most: largest size in bytes.
 
     Raises:
-        Refuted: reason `missing` or `limit`.
+        Refuted: reason `missing` if `names` does not contain `name`, `limit` if the file is larger than `most` bytes.
     """
     if name not in names:
         raise Refuted("missing", name, "expected this file in the bundle")

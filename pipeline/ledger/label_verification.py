@@ -1,7 +1,8 @@
 """Checks the labels of a bundle, and that the method of its manifest leaves out the votes that the labels name.
 
-Laws: a file of labels that the previous manifest lists is listed unchanged, and a segment that it lists without labels
-gets none later. Each label belongs to a vote of the log. Each rule leaves out exactly the published number of votes.
+Laws: the manifest lists each file of labels of the previous manifest with the same digest. A segment that had no labels
+in the previous manifest has none now. Each label belongs to a vote of the log. Each rule leaves out exactly the
+published number of votes.
 """
 
 import numpy as np

@@ -7,9 +7,9 @@ The file is Parquet with the columns
     categories  list<string>
     language    string, null if the vote states none
 
-A verifier needs these files to apply a method, and to count the boards by category and language. A label is the
-operator's statement, because the leaf does not contain these fields. The votes of a segment without a file have no
-labels.
+A verifier needs these files to apply a method, and to count the boards by category and language. The operator states
+the labels: they cannot be checked, because a leaf does not contain these fields. The votes of a segment without a file
+have no labels.
 
 Law: with the same version of Arrow, the same labels give the same bytes.
 """

@@ -149,8 +149,9 @@ class VoteCoverage:
     """The rule by which late votes count, and the numbers of late and unchecked votes.
 
     Attributes:
-        late_rule: LATE_COUNT. A manifest without a VoteCoverage follows two earlier rules: late votes count in the raw
-            view only, and the general formula also gives the standard error of a model whose votes are all ties.
+        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules.
+            Its late votes count in the raw view only, and a model whose votes are all ties gets its standard error by
+            the general formula.
         late: number of late votes in the raw view.
         unchecked: number of votes that no detector evaluated, because they were read before the first snapshot. The
             operator states this number; it does not follow from the log.
@@ -169,7 +170,8 @@ class PublishedMethod:
         name: name of the method.
         rules: names in `method_rules.RULE_BITS`, in their order there.
         left_out: rule → number of votes of the raw view that it leaves out. A vote counts under the first rule that
-            leaves it out. The labels in the bundle state which votes these are; they are the operator's statement.
+            leaves it out. The labels in the bundle state which votes these are; the operator states the labels, and
+            they cannot be checked.
     """
 
     name: str

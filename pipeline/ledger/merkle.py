@@ -3,8 +3,8 @@
 Laws: the root depends only on the leaf hashes and their order, not on the calls that appended them. Nothing is padded,
 so different lists of leaves have different roots.
 
-A list of n hashes is one `bytes` object of length 32·n, because a list of a million `bytes` objects takes longer to
-make than to hash.
+A list of n hashes is one `bytes` object of length 32·n: to make a million `bytes` objects takes longer than to compute
+the hashes.
 
 Not handled: the content of leaves (`leaf`, `manifest`), and where hashes are stored (`tiles`).
 """

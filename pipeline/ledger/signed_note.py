@@ -6,10 +6,9 @@
     (an empty line)
     — name base64(key id ‖ signature)
 
-Laws: signatures are verified over the original bytes, never over a parsed value. Each value has one spelling in base64:
-a decoder ignores spare bits of the last symbol, so decoded data are encoded again and compared. A signature by an
-unknown key is ignored, as C2SP demands, unless the caller asks for strictness. A witness signs with a time (C2SP
-tlog-cosignature).
+Laws: signatures are verified over the original bytes, never over a parsed value. Base64 that is not the exact encoding
+of its bytes is refused, since a decoder ignores spare bits of the last symbol. A signature by an unknown key is
+ignored, as C2SP demands, unless the caller asks for strictness. A witness signs with a time (C2SP tlog-cosignature).
 
 A key id has 32 bits and only tells keys apart. It gives no trust in a key.
 """

@@ -1,7 +1,7 @@
 """Limits for the contents of a bundle, so that a small bundle cannot fill the memory of its reader.
 
-Honest files are far below each limit: a manifest of 10,000 models and 10,000 seals has 5 MB, and a segment unpacks to
-about five times its size, because a third of it are hashes, which do not compress.
+Honest files are far below each limit. A manifest of 10,000 models and 10,000 seals has 5 MB. A segment unpacks to about
+five times its size; a third of it is hashes, which do not compress.
 """
 
 from collections.abc import Mapping
@@ -61,10 +61,11 @@ def open_parquet(
         data: the file.
         where: its path, for messages.
         reason: reason of the error if the file is not Parquet.
-        rows: largest number of rows.
-        lists: path of a column of lists → largest mean number of values of a list; any other column has one value in
-            a row.
-        row_bytes: bytes that each of `rows` rows may unpack to, beside what the size of the file allows.
+        rows: largest accepted number of rows.
+        lists: path of a column of lists → largest accepted mean length of its lists. A column that is not named here
+            must have one value per row.
+        row_bytes: additional unpacked bytes that are allowed for each of `rows` rows, beyond what the size of the file
+            allows.
         options: options of `pyarrow.parquet.ParquetFile`.
 
     Returns:

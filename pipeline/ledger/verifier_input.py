@@ -1,4 +1,4 @@
-"""Reads the arguments of a verifier: keys, paths, a kept checkpoint.
+"""Reads the arguments of a verifier: keys, paths, and a checkpoint that the caller saved earlier.
 
 Law: a mistyped path or key is a usage error, never a finding against the operator.
 """
@@ -57,7 +57,7 @@ def open_path(path: Path) -> BundleFiles:
 
     Raises:
         Usage: the path does not exist, or is neither a folder nor a file of a bundle.
-        Refuted: the path is a bundle, but a faulty one.
+        Refuted: the path is a bundle with a fault.
     """
     try:
         if path.is_dir():

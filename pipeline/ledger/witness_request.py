@@ -48,7 +48,7 @@ def load_request(data: bytes) -> WitnessRequest:
     """Parse the body of a request.
 
     Raises:
-        Refuted: reason `note`; the body has another form.
+        Refuted: reason `note`: the body does not have this form.
     """
     head, gap, checkpoint = data.partition(b"\n\n")
     old, *hashes = head.split(b"\n")

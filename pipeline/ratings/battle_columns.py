@@ -23,13 +23,13 @@ class BattleColumns:
         outcome: int32[N], position of the outcome in `OUTCOMES`.
         voters: names of the voters, sorted.
         voter: int64[N], position of the voter in `voters`, −1 if the voter is unknown.
-        groups: for each name in GROUPS, its sorted labels and int32[N], the position of each vote's label, −1 if the
-            vote has no label.
-        style: two arrays, for the answers of a and of b: int32[N, 5], counts in the order of `STYLE_FEATURES`, −1
-            if the answer has no counts.
+        groups: name in GROUPS → the sorted labels, and int32[N]: the position of each vote's label in them, −1 for
+            none.
+        style: two arrays int32[N, 5], one for the answers of a and one for those of b: counts in the order of
+            `STYLE_FEATURES`, −1 if the answer has no counts.
         flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
-        categories: the labels, and int64[N] in which bit k is set if the vote has label k. The labels and the array are
-            empty if no vote has labels.
+        categories: the labels, and int64[N]: bit k of a vote's number is set if the vote has label k. Both are empty if
+            no vote has a label.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
         more_categories: number of labels without a bit in `categories`, because all 63 bits were taken.
@@ -70,7 +70,7 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":
-        """Return the votes without repeats, which are votes with the id of an earlier vote.
+        """Return the table without repeats: votes whose id an earlier vote has.
 
         The result's `repeated` and `conflicting` are the numbers of repeats left out.
 
@@ -129,7 +129,10 @@ def no_style(votes: int) -> Int32:
 
 
 def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
-    """Return an empty tuple of labels, and int32[votes] filled with −1 (no label), a view that takes no memory."""
+    """Return the labels of votes of which none has a label: no labels, and int32[votes] filled with −1.
+
+    The array is a view of one number and takes no memory.
+    """
     return (), np.broadcast_to(np.int32(-1), (votes,))
 
 

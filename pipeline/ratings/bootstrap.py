@@ -60,6 +60,9 @@ class BootstrapRatings:
     def percentile_bounds(self, level: float = 0.95) -> tuple[Float64, Float64]:
         """Return the lower and the upper bounds of the percentile intervals (Efron 1979): float64[K] each, in logits.
 
+        Args:
+            level: coverage of the intervals.
+
         Raises:
             BadCounts: `level` is not between 0 and 1.
         """
@@ -95,8 +98,8 @@ def bootstrap_ratings(
         progress: called with the number of rounds done since the last call.
 
     Raises:
-        BadCounts: fewer than two rounds, or a fit of other models.
-        Disconnected: more than 5% of the draws have no estimate; names the models that are disconnected.
+        BadCounts: `rounds` is below 2, or `fitted` has other models than `counts`.
+        Disconnected: more than 5% of the draws have no estimate; the error names the disconnected models.
         NotConverged: the fit of a round did not converge.
     """
     if rounds < 2:

@@ -2,8 +2,8 @@
 
 The covariance is V = H⁺ B H⁺, where H is the information matrix and B = Σ over voters of s sᵀ. The score vector of a
 voter is s = Σ over the voter's votes of w (y − p)(e_a − e_b). Here w is the weight of the vote, y − p its residual, and
-e_a the unit vector of model a (Liang & Zeger 1986, Biometrika 73; Cameron & Miller 2015, J. Human Resources 50).
-Their factor G/(G − 1) for G voters is left out, since it is nearly 1 for many voters.
+e_a the unit vector of model a (Liang & Zeger 1986, Biometrika 73; Cameron & Miller 2015, J. Human Resources 50). These
+papers multiply V by G/(G − 1) for G voters. Here this factor is left out, since it is nearly 1 for many voters.
 
 Laws: a vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance
 without clusters.
@@ -85,13 +85,16 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
 
 
 def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> csr_array:
-    """Sum residual · (e_a − e_b) over the votes of each cluster: sparse float64[clusters, K], one row for each cluster.
+    """Sum residual · (e_a − e_b) over the votes of each cluster, where e_a is the unit vector of model a.
 
     Args:
         a, b: codes of the two models of each vote.
         residual: float64[N], the residual of each vote times its weight.
-        cluster: int64[N], the cluster of each vote.
+        cluster: int64[N], the cluster of each vote, counted from 0.
         size: K, the number of models.
+
+    Returns:
+        Sparse float64[clusters, K], one row for each cluster.
     """
     rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
     voters = int(cluster.max()) + 1 if len(cluster) else 0
@@ -101,10 +104,17 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 def clustered_scatter(
     a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
 ) -> Float64:
-    """Sum s sᵀ over the clusters, where s is the sum of residual · (e_a − e_b, z) over the votes of a cluster.
+    """Return Σ s sᵀ over the clusters, where s is the sum of residual · (e_a − e_b, z) over the votes of a cluster.
+
+    Args:
+        a, b: codes of the two models of each vote; e_a is the unit vector of model a.
+        residual: float64[N], the residual of each vote times its weight.
+        cluster: int64[N], the cluster of each vote, counted from 0.
+        size: K, the number of models.
+        z: float64[N, F], the features of each vote; None if there are none.
 
     Returns:
-        float64[K, K]; with features z (float64[N, F]) float64[K + F, K + F].
+        float64[K + F, K + F]; float64[K, K] without features.
     """
     scores = voter_scores(a, b, residual, cluster, size)
     models: Float64 = (scores.T @ scores).toarray()

@@ -92,14 +92,14 @@ def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], In
     """Encode a column of labels.
 
     Args:
-        column: N labels; a value may be absent.
+        column: N labels; a value may be absent (null, NaN or empty text).
         what: name of the column for error messages.
 
     Returns:
         The distinct labels, sorted, and int32[N], the position of each row's label, −1 for an absent value.
 
     Raises:
-        BadCounts: a value that is neither text nor absent, with its row.
+        BadCounts: a value is neither text nor absent. The message names its row.
     """
     given = _sized(column)
     encoded = _encode(given, nulls=True)

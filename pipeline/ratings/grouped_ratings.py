@@ -1,7 +1,7 @@
 """Leaderboards by category, language or another property of a vote, from one pass over the votes.
 
-Laws: each vote is counted once in the whole and in at most one group, so the groups and the votes without a group add
-up to the whole. A group without an estimate has a reason instead of a board.
+Laws: each vote is in at most one group, so the votes of the groups and the votes without a group add up to all votes. A
+group that cannot be rated has a reason instead of a board.
 
 Not handled: votes that have several categories at once.
 """
@@ -98,8 +98,8 @@ def rate_groups(
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 points. In a group where
             the anchor model is not rated, the mean is 1000 points.
         level: coverage of the intervals.
-        least_share: least share of a group's votes that must be between the models rated; None to require that all
-            models are comparable.
+        least_share: None to require that all models of a group are in one connected component. With a number, only the
+            models of the largest component are rated; it must have at least this share of the group's votes.
 
     Returns:
         One entry for each group, by votes descending, then by label.

@@ -66,7 +66,7 @@ class Leaderboard:
         return replace(self, rating=self.rating + points, lower=self.lower + points, upper=self.upper + points)
 
     def rounded(self) -> Leaderboard:
-        """Return a copy with the four columns in points rounded to 0.01.
+        """Return a copy in which `rating`, `se`, `lower` and `upper` are rounded to 0.01 points.
 
         Halves are rounded to even, in decimal arithmetic.
         """
@@ -95,8 +95,8 @@ def compute_leaderboard(
         counts: the votes of the view.
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
         level: coverage of the intervals.
-        least_share: None to require that all models are comparable. With a number, only the models of the largest
-            component are rated, which must have at least this share of the votes.
+        least_share: None to require that all models are in one connected component. With a number, only the models of
+            the largest component are rated; it must have at least this share of the votes.
         reweight: None for equal weights of all votes; n for the weights `pair_weights(counts, n)`.
         joint: whether to compute simultaneous rank sets too.
         tie_only: whether to widen the standard errors of models that only tied (`with_tie_only_variance`).

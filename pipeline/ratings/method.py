@@ -42,10 +42,10 @@ class Method:
     Attributes:
         name: name of the method.
         rules: names of the rules that leave votes out, in the order of RULES.
-        least_votes: a model with fewer votes is rated but not listed on a board.
-        preliminary_votes: a model with fewer votes is marked as preliminary.
+        least_votes: a model with fewer votes than this is rated, but is not listed on a board.
+        preliminary_votes: a model with fewer votes than this is marked as preliminary.
         private_models: "hidden" if models under test are not listed; "shown" if they are.
-        least_board_votes: a category or language with fewer votes has no board of its own.
+        least_board_votes: a category or language with fewer votes than this has no board of its own.
     """
 
     name: str
@@ -122,9 +122,11 @@ ALL_VOTES = Method("none", ())
 
 
 def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns, dict[str, int]]:
-    """Return the votes that the method keeps, and rule → number of votes that the rule leaves out.
+    """Leave out votes by the rules of a method.
 
-    A rule is missing from the second result if the votes do not have its flag.
+    Returns:
+        The votes that the method keeps, and rule → number of votes that the rule left out. A rule is missing there if
+        no vote states its flag.
     """
     counts, left_out = find_counted(battles.flags, len(battles), method)
     return (battles if counts.all() else battles.select(counts)), left_out

@@ -27,7 +27,8 @@ def maximise(
 
     Args:
         W: float64[K, K], wins of i over j. Its win digraph must be strongly connected.
-        tolerance: upper limit of the last step (in logits) and of each model's gradient divided by its battles.
+        tolerance: the search ends when the last step (in logits) and each model's gradient divided by its number of
+            battles are at most this.
         max_iterations: number of Newton steps after which `NotConverged` is raised.
         start: float64[K] with mean zero, the strengths to start from; None to start from zero.
 

@@ -147,7 +147,7 @@ class PairCounts:
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
     def without_empty_models(self) -> PairCounts:
-        """Return the same votes on the axis of the models that have any."""
+        """Return the same votes; the `models` of the result are only the models that have votes."""
         battles = self.battles_per_model()
         return self if battles.all() else self.subset(np.flatnonzero(battles))
 

@@ -46,16 +46,16 @@ class RankSets:
 
 @single_blas_thread
 def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DRAWS, seed: int = 0) -> RankSets:
-    """Compute simultaneous rank sets from θ and its covariance.
+    """Compute rank sets that contain the true ranks of all models at once with probability `level`.
 
     Args:
-        fitted: the fit, of which θ and its covariance are used.
+        fitted: the fit of the models.
         level: joint coverage, between 0 and 1.
         draws: number of random draws; 10,000 draws give the critical value to within ±0.02.
         seed: seed of the draws.
 
     Raises:
-        BadCounts: a level outside (0, 1), or too few draws for that level.
+        BadCounts: `level` is not between 0 and 1, or there are too few draws for it.
     """
     validation.require_level(level)
     if draws * (1 - level) < 1:

@@ -9,8 +9,8 @@ The model follows Li, Angelopoulos & Chiang 2024 ("Does style matter?", LMSYS). 
 votes without a penalty. The ridge penalty of a published fit shrinks γ for answer length from 0.1615 to 0.0143 and
 moves ratings by up to 35 points.
 
-Laws: a fit that did not converge raises an error. An error that names the feature is raised for a feature that is
-collinear with the models or with other features, and for a feature that separates the votes.
+Laws: a fit that did not converge raises an error. An error names a feature that the models or other features determine
+(collinear), or that has no finite coefficient because it predicts every vote rightly (separated).
 
 Not handled: votes without style counts (the caller leaves them out).
 """
@@ -49,7 +49,8 @@ def style_contrast(
         features: F names of the style features, for error messages.
 
     Raises:
-        BadCounts: a negative, NaN or infinite count, or a column of another length; names feature, side and row.
+        BadCounts: a count is negative, NaN or infinite, or columns differ in length. The message names feature, side
+            and row.
     """
     left, right = list(style_a), list(style_b)
     if not len(left) == len(right) == len(features):
@@ -95,7 +96,8 @@ def fit_style(
         reweight: None for equal weights of all votes; n for the weight 1 / max(votes of the pair, n) of each vote.
 
     Raises:
-        BadCounts: as in `PairCounts.from_codes`; or z of a wrong shape, NaN or infinite, with feature and row.
+        BadCounts: as in `PairCounts.from_codes`; or z has a wrong shape, or a number that is NaN or infinite. The
+            message names feature and row.
         Disconnected: the win digraph is not strongly connected.
         Collinear: a feature is determined by the models or other features.
         Separated: a feature has no finite coefficient.

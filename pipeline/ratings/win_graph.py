@@ -81,7 +81,10 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
 
 
 def largest_component(W: Float64) -> tuple[Int64, float]:
-    """Return the codes of the models in the component with the most votes, and that component's share of all votes.
+    """Find the connected component with the most votes.
+
+    Returns:
+        The codes of its models, and its share of all votes.
 
     Raises:
         BadCounts: there are no models or no votes.

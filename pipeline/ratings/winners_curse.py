@@ -43,7 +43,7 @@ def expected_max(n: int) -> float:
     [0.0, 0.56, 0.85, 1.54, 2.0, 2.25]
 
     Raises:
-        BadCounts: N is not a whole number from 1.
+        BadCounts: `n` is not a whole number of at least 1.
     """
     return float(np.trapezoid(_GRID * _density_of_max(n), _GRID))
 
@@ -55,7 +55,7 @@ def sd_of_max(n: int) -> float:
     [1.0, 0.83, 0.59, 0.5]
 
     Raises:
-        BadCounts: N is not a whole number from 1.
+        BadCounts: `n` is not a whole number of at least 1.
     """
     density = _density_of_max(n)
     mean = np.trapezoid(_GRID * density, _GRID)
@@ -69,15 +69,19 @@ def _density_of_max(n: int) -> Float64:
 
 
 def standard_error(votes: float, tie_share: float = 0.0) -> float:
-    """Return the standard error, in points, of a model's rating if the model wins about half of its votes.
+    """Return the standard error, in points, of the rating of a model that wins about half of its votes.
 
     The standard error is 173.7 · 2 √(1 − tie share) / √votes, with 173.7 = 400/ln 10.
 
     >>> round(expected_max(50) * standard_error(3000, .345), 1)
     11.5
 
+    Args:
+        votes: number of votes on the model.
+        tie_share: share of ties among these votes.
+
     Raises:
-        BadCounts: no votes, or a tie share outside [0, 1).
+        BadCounts: there are no votes, or the share of ties is not in [0, 1).
     """
     if not votes > 0 or not 0 <= tie_share < 1:
         raise BadCounts(f"expected votes above 0 and a tie share in [0, 1), got {votes} and {tie_share}")
@@ -111,7 +115,7 @@ def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
         tau: standard deviation of the variants' true qualities, points.
 
     Raises:
-        BadCounts: N below 1, or a negative or infinite standard deviation.
+        BadCounts: `n` is below 1, or a standard deviation is negative or infinite.
     """
     _require_spread("se", se)
     _require_spread("tau", tau)
@@ -152,13 +156,15 @@ def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShrunkScores:
-    """The scores of a family of N variants, shrunk towards the family mean by the error's share of their variance.
+    """The scores of a family of N variants, each moved towards the family mean (empirical Bayes).
+
+    The mean gets the weight se² / (se² + τ²), the share of the error in the variance of a score.
 
     Attributes:
         scores: float64[N], points.
         se: float64[N], posterior standard errors, points.
         mean: mean of the family, points.
-        tau: estimated standard deviation of the true qualities, points.
+        tau: estimated standard deviation τ of the true qualities, points.
     """
 
     scores: Float64
@@ -168,7 +174,7 @@ class ShrunkScores:
 
 
 def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkScores:
-    """Return empirical-Bayes estimates of a family of variants (normal means).
+    """Estimate the true qualities of a family of variants by empirical Bayes, for normal scores.
 
     τ² is the moment estimate of DerSimonian & Laird 1986 (Controlled Clinical Trials 7); with equal errors it is max(0,
     variance − s²). The posterior mean of the best score needs no further correction for the selection.
@@ -178,7 +184,8 @@ def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkSco
         se: standard errors of the scores in points, above 0: N numbers, or one number for all.
 
     Raises:
-        BadCounts: fewer than two scores, a score that is not finite, or an error not above 0, with its position.
+        BadCounts: there are fewer than two scores, a score is not finite, or a standard error is not above 0. The
+            message has the position.
     """
     y = np.asarray(scores, dtype=np.float64)
     s = np.asarray(se, dtype=np.float64)
@@ -206,7 +213,7 @@ def _spread(y: Float64, s: Float64) -> float:
 
 
 def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> PairCounts:
-    """Return the votes without those on a model that were cast before the model was selected.
+    """Return all votes except those on a model that were cast before the model was selected.
 
     Args:
         counts: all votes.
@@ -238,7 +245,7 @@ def mismatch_z(tested: float, se_tested: float, released: float, se_released: fl
         curse: expected winner's curse in `tested`, points.
 
     Raises:
-        BadCounts: a negative or infinite standard error, or both 0.
+        BadCounts: a standard error is negative or infinite, or both are 0.
     """
     _require_spread("se_tested", se_tested)
     _require_spread("se_released", se_released)

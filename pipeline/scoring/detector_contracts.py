@@ -20,7 +20,7 @@ class VoterVotes:
     """Votes as a voter detector reads them: sorted by voter, then by offset.
 
     Attributes:
-        voter: int64[n], index into `names`, ascending.
+        voter: int64[n], position of each vote's voter in `names`, ascending.
         names: int64[v], the pseudonym of each voter.
         partition: the partition of all these votes.
         offset, at: int64[n], offset and event time (microseconds).
@@ -40,7 +40,7 @@ class VoterVotes:
     prompt: Int64
 
     def take(self, rows: npt.NDArray[Any]) -> VoterVotes:
-        """Return the votes at `rows` (a mask or positions); the voters keep their indices."""
+        """Return the votes that `rows` selects, a mask or positions. The numbers in `voter` stay the same."""
         columns = ("voter", "offset", "at", "model_a", "model_b", "outcome", "prompt")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 

@@ -46,9 +46,9 @@ def assign_fate(
 ) -> tuple[Int8, dict[int, int | None]]:
     """Return the fate of each vote, duplicates included.
 
-    A vote is late if it was cast before the watermark of its partition. The watermark at a vote follows from the votes
-    before it in the partition, duplicates included. Duplicates must count here, because which of two equal votes on
-    different partitions is the duplicate depends on the order of arrival, and fates must not depend on it.
+    A vote is late if it was cast before the watermark of its partition. All earlier votes of the partition move the
+    watermark, and so do duplicates. If duplicates did not, fates would depend on the order of arrival: this order
+    decides which of two equal votes on different partitions is the duplicate.
 
     Args:
         batch: votes in the order (partition, offset).

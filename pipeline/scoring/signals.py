@@ -32,7 +32,8 @@ class AlertSignal:
     Attributes:
         detector, subject_kind, subject, direction: the key of the alert; at most one alert with this key is open.
         severity: warning from e ≥ 1/α; critical from e ≥ 10⁴ where the detector's error rate is proved.
-        e_value: the evidence when the signal is emitted; None for a fact, which has no error rate.
+        e_value: the evidence when the signal is emitted; None if the alert states an observed fact, which has no error
+            rate.
         level: how many of LEVELS the evidence has reached; level 1 opens the alert.
         partition, offset: place of the vote at which the level was reached; for a window, NO_PARTITION and its start.
         at: event time of the vote, or end of the window, in microseconds since 1970 UTC.
@@ -60,7 +61,7 @@ class AlertSignal:
 
 @dataclass(frozen=True, slots=True)
 class ClearedSignal:
-    """The signal that an alert ends, because its evidence stayed low or its fact is no longer true."""
+    """The signal that an alert ends, because its evidence stayed low or what it states is no longer true."""
 
     detector: str
     subject: str

@@ -13,9 +13,10 @@ would depend on the order of arrival.
 A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
 neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
 
-Laws: counts can be added in any order and grouping with the same result. Kinds 1 and 2 have at most MAX_ROWS rows each;
-with more rows, the hashes of the kind are shortened to the most bits that give at most MAX_ROWS rows. Further votes
-never allow more bits, so shortening early gives the same counts as shortening at the end.
+Laws: counts can be added in any order and grouping with the same result. Kinds 1 and 2 have at most MAX_ROWS rows each.
+If there are more rows, the hashes of the kind are shortened to the largest number of bits that gives at most MAX_ROWS
+rows. More votes never allow a larger number of bits, so shortening during the count gives the same counts as shortening
+at its end.
 """
 
 import hashlib
@@ -76,7 +77,7 @@ class WindowVotes:
         at: time in microseconds that decides in which window the vote is counted.
         late: whether the vote is a late vote of a stream, which counts neither in `appearances` nor in `chosen`.
         models: int64[n, 2], the store's numbers of model a and b.
-        side: bit 0 of SHA-256(vote_id).
+        side: bit 0 of SHA-256(vote_id), which chooses the side of the battle that `chosen` counts.
         cohort: a position in COHORTS.
         network: `network_hash` of the network's name, −1 without a network.
         prompt: 32 bits of the prompt's hash, −1 without a prompt.

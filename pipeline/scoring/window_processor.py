@@ -1,8 +1,8 @@
 """Runs the window detectors over closed windows.
 
-Laws: every detector reads every window of [first, end) once, in order, empty windows included. Of a period without
-votes that is longer than a week, only the first week is read; otherwise one stray vote dated decades ago would cost
-millions of windows. The windows that are read do not depend on how calls split [first, end).
+Laws: every detector reads every window of [first, end) once, in order, empty windows included. If there are no votes
+for more than a week, only the first week of that period is read; otherwise one vote that is dated decades ago would
+cost millions of windows. The windows that are read do not depend on how calls split [first, end).
 """
 
 import itertools
@@ -63,7 +63,7 @@ def windows_between(
     Args:
         parts: counts of these windows in each partition, in the order of `start`.
         first, end: starts of windows, microseconds since 1970 UTC.
-        last_votes: start of the last window before `first` with an accepted vote; None if there is none.
+        last_votes: start of the last window before `first` that has an accepted vote; None if there is none.
         names: names of models and networks.
         registry: gives the first names of renamed models.
     """

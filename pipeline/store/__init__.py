@@ -3,9 +3,9 @@
 The same code works with SQLite and with PostgreSQL.
 
 db         the database: opening a store, dialect, schema, migrations, key files, ledger files
-votes      votes as they were read, window counts, states, registry events
+votes      votes as they were read, window counts, states of detectors, registry events
 log        the public log: seals, segments, leaves, manifests, retractions
-boards     snapshots, exclusions, verdicts, reads for audits, erasure
+boards     snapshots, exclusions, verdicts of checks, queries for audits, erasure
 alerting   alerts, the outbox, operators' tokens
 read       read-only queries for the API, the exporter and readers' proofs
 

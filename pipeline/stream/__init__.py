@@ -3,8 +3,8 @@
 source/               sources of events: Kafka, a file
 worker.py             the loop: claim partitions, poll, write, stop
 owned_partition.py    the partitions that a worker owns
-decoding.py           polled records → votes and rejects, in one order
-record_screening.py   what headers say of a record: signature, reject, pseudonym
+decoding.py           decodes polled records into votes and rejects
+record_screening.py   checks the headers of records: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled
 batch_writer.py       writes one batch in one transaction
 name_quota.py         rejects votes on too many new model names
@@ -13,22 +13,22 @@ voter_state_cache.py  voter states in memory, written with a delay
 reference_cache.py    the probabilities of recent snapshots
 ingest_tally.py       counts records by fate
 topic_messages.py     messages for the topics of alerts and rejects
-outbox_sender.py      sends the outbox, topic by topic
-kafka_sender.py       messages → topics, within seconds or not at all
-topic_check.py        which topics of ours are missing or closed, before work begins
+outbox_sender.py      sends the messages that wait in the outbox, topic by topic
+kafka_sender.py       delivers messages to topics within seconds, or raises an error
+topic_check.py        finds topics that are missing or forbidden, before work begins
 retry.py              retries transient database errors
 liveness.py           decides whether a worker is healthy
 reject_limit.py       stops a worker when too many records are rejected
 file_intake.py        reads files into a store in turn
 halt.py               detects a replaced log; the alert of a halted worker
 gc_tuning.py          garbage collector thresholds of a worker
-registry_reader.py    the registry topic → store
+registry_reader.py    reads the registry topic into the store
 window_monitor.py     closes windows and runs the window detectors
-text_checks.py        what the text of a battle says when it is published
+text_checks.py        computes fields from the texts of a battle when it is published
 near_prompts.py       one hash for copies and near copies of a prompt
-durable_file.py       replaces a small file at once
+durable_file.py       replaces a small file atomically
 topic_creation.py     creates the topics that do not exist
-kafka_publisher.py    files → topics
-follow/               logs that grow → topics
-record_preparation.py what a record says on a topic: no raw voter id; a signature
+kafka_publisher.py    publishes files to topics
+follow/               publishes the lines of growing logs to topics
+record_preparation.py prepares a record for a topic: removes raw voter ids, adds a signature
 """

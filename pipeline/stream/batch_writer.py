@@ -67,7 +67,7 @@ class BatchResult:
         tally: numbers of records by fate.
         event_time: the store's partition number → its largest event time after the batch.
         states: the store's partition number → pseudonym of a voter → changed states of the voter.
-        states_written: whether all unwritten voter states were written with the batch.
+        states_written: whether the batch also wrote all voter states that earlier batches had left unwritten.
     """
 
     tally: IngestTally
@@ -77,7 +77,7 @@ class BatchResult:
 
 
 def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
-    """Return the numbers that the store's dictionary gives to the names in votes; new names get new numbers.
+    """Return the store's numbers of the names in votes. A name without a number gets a new one.
 
     Returns:
         For each column (model_a, …, network, categories), int32[n]: the number of each vote's name.
@@ -97,6 +97,14 @@ def number_batch(
     owned: Mapping[int, OwnedPartition],
 ) -> tuple[DecodedBatch, Mapping[str, Int32]]:
     """Apply the quota for new model names to a batch, then number its names.
+
+    Args:
+        store: the store with the dictionary of names.
+        context: the values that are the same for every batch.
+        settings: the settings, with the quota.
+        chunks: the polled records.
+        decoded: the same records, decoded.
+        owned: the source's partition number → the worker's partition.
 
     Returns:
         The batch in which votes beyond the quota are rejects (`apply_name_quota`), and the result of `number_names`.
@@ -120,7 +128,7 @@ def write_batch(
     """Write one batch inside the caller's transaction.
 
     Args:
-        chunks: the polled records; the ends of the chunks become the next offsets.
+        chunks: the polled records. The end of each chunk is stored as the next offset of its partition.
         decoded: the same records, decoded.
         numbers: numbers of names, from `number_names`.
         owned: the source's partition number → the worker's partition; not changed here.
@@ -224,7 +232,7 @@ def write_voter_states(
     owned: Mapping[int, OwnedPartition],
     offsets: Mapping[int, int],
 ) -> None:
-    """Write voter states, and the state offset of each owned partition.
+    """Write voter states, and for each owned partition the state offset: the states include all votes before it.
 
     The stored states of a partition include the votes before its state offset.
 
@@ -232,7 +240,7 @@ def write_voter_states(
         connection: the transaction.
         states: the store's partition number → pseudonym of a voter → packed state.
         owned: the source's partition number → the worker's partition.
-        offsets: the source's partition number → its state offset; default for a partition: its `next_offset`.
+        offsets: the source's partition number → its state offset. A partition that is missing gets its `next_offset`.
 
     Raises:
         Fenced: another worker claimed a partition.

@@ -32,7 +32,7 @@ class _Stopped(Exception):  # no error: the worker was asked to stop
 
 
 class FileIntake:
-    """Holds the lease with which a process reads files into a store, and finds what it must read of its file."""
+    """Holds the lease with which a process may read files into a store, and determines which records are new."""
 
     def __init__(
         self, source: FileSource, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
@@ -55,11 +55,14 @@ class FileIntake:
     def of(
         cls, source: Source, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
     ) -> "FileIntake | None":
-        """Return the intake for a source that is a file, else None. Other arguments are those of the constructor."""
+        """Return the intake for a source that is a file; None for any other source.
+
+        The arguments after `source` are those of the constructor.
+        """
         return cls(source, store, owner, seconds, stopping) if isinstance(source, FileSource) else None
 
     def take_turn(self) -> bool:
-        """Wait until this process holds the lease. Return False if the worker was asked to stop before."""
+        """Wait until this process holds the lease. Return False if the worker was asked to stop while it waited."""
         told = None
         while not self._acquire():
             holder = self._retry.read(partial(leases.holder, name=_LEASE))
@@ -75,14 +78,14 @@ class FileIntake:
         return True
 
     def begin(self, partition_no: int, next_offset: int) -> bool:
-        """Find the new records of the file, and store which readings are to be done.
+        """Find the new records of the file, and store the readings (passes over new records) that must be done.
 
         Args:
             partition_no: the store's number of the partition of files.
             next_offset: next offset of this partition.
 
         Returns:
-            False if the worker was asked to stop meanwhile; then nothing is stored.
+            True; or False if the worker was asked to stop meanwhile, and nothing was stored.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:

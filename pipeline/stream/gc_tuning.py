@@ -1,7 +1,7 @@
 """Tunes the cyclic garbage collector for a worker.
 
-A batch makes a hundred thousand tuples and lists, almost all without cycles, which reference counting frees. With its
-default threshold of 700 new objects, the collector would take a third of the time of a poll.
+A batch creates 100,000 tuples and lists. Reference counting frees nearly all of them, since they contain no cycles.
+With its default threshold of 700 new objects, the collector would take a third of the time of a poll.
 """
 
 import gc

@@ -20,7 +20,7 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 
 @contextmanager
 def absence_endured() -> Iterator[None]:
-    """Suppress BrokerUnavailable within a `with` block, because the broker may return. BrokerRefused is raised."""
+    """Ignore BrokerUnavailable within a `with` block, because the broker may return. BrokerRefused is still raised."""
     try:
         yield
     except BrokerRefused:

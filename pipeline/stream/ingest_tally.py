@@ -18,8 +18,8 @@ class IngestTally:
     """Numbers of records by fate, of alerts, and of rejects by reason.
 
     `read` is the number of all records. `conflicting` is the number of duplicates whose content differs from the first
-    vote with their id. `first` has, for each reason, the origin of its first reject in the file, and what is wrong with
-    that record.
+    vote with their id. `first` is reason → the origin of the first record that was rejected for it, and what is wrong
+    with that record.
     """
 
     read: int = 0

@@ -94,10 +94,10 @@ class RecordProducer:
             row: its number in the file.
 
         Returns:
-            Whether the call waited. If so, more records are acknowledged now.
+            Whether the call waited, so that more records are acknowledged than before.
 
         Raises:
-            BrokerUnavailable: a delivery failed; names the file and the record.
+            BrokerUnavailable: a delivery failed. The message names the file and the record.
             BrokerRefused: an access rule forbids the delivery.
         """
         try:
@@ -118,7 +118,8 @@ class RecordProducer:
         """Wait until all sent records are acknowledged. Raises the same errors as `send`.
 
         Args:
-            give_up: called about every second with the seconds that were waited; True to wait no longer.
+            give_up: called about every second with the number of seconds waited so far. If it returns True, the wait
+                ends.
 
         Returns:
             Whether all records are acknowledged.
@@ -176,19 +177,20 @@ def publish(
         bootstrap: HOST:PORT of brokers, separated by commas.
         topic: the topic of votes.
         settings: names the topic of registry events.
-        mapping: columns of a file whose format is not known.
+        mapping: the user's names of columns and outcomes, for a file whose format is not recognised; None if there are
+            none.
         progress: called with the number of records acknowledged so far.
-        preparer: prepares the records; default: they are sent as they are.
+        preparer: prepares the records; None to send them as they are.
         security: from `client_security`.
-        waits: called with the text at the end of the file that is not a complete record yet.
-        check: function that checks the fields of each record of the file, as in `read_records`.
+        waits: called with a description of an incomplete record at the end of the file.
+        check: function that adds fields computed from the texts of a record, as in `read_records`.
         rejects: counts the records that the preparer marks as invalid; with `skip_bad` these are not sent.
 
     Returns:
         Numbers of acknowledged records: "votes" and "registry".
 
     Raises:
-        BrokerUnavailable: a delivery failed; names the file and the record.
+        BrokerUnavailable: a delivery failed. The message names the file and the record.
         BrokerRefused: an access rule forbids the delivery.
     """
     preparer = preparer or RecordPreparer(topic, settings.topic_registry)

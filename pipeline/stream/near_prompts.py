@@ -1,9 +1,9 @@
 """Hashes prompts so that copies and near copies of a prompt get the hash of the first one.
 
 Case, spaces and punctuation of a prompt do not change its hash. Near copies are found by MinHash over runs of
-characters, in any language. A hash and a signature of each recent prompt are remembered, never its text. With a secret
-key, nobody can find the prompt of a hash or signature by trying prompts from a list. Signatures are kept in a file, so
-that the next run finds the same copies.
+characters, in any language. A hash and a signature of each recent prompt are remembered, never its text. Hashes and
+signatures are computed with a secret key, so nobody can find a prompt by hashing a list of candidates. Signatures are
+stored in a file, so that the next run finds the same copies.
 
 Law: a prompt that was hashed before `flush` gets the same hash again after a crash.
 """

@@ -1,8 +1,8 @@
 """Prepares records for `publish`: removes voter ids and everything else about a person, and adds a signature.
 
-A valid vote is sent with its known fields only, and with pseudonyms of its voter and session. For an invalid record,
-the sample of its reject is sent, and the reason in a header. The worker then rejects it for the same reason for which
-it would reject the original. Registry events contain no voter and are sent unchanged.
+A valid vote is sent with its known fields only, and with pseudonyms of its voter and session. For an invalid record, a
+sample of its content is sent, with the reason of its rejection in a header. The worker rejects the sample for this
+reason, as it would reject the original. Registry events contain no voter and are sent unchanged.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ class RecordPreparer:
 
         Args:
             records: the records.
-            name: name of the file, from which keys of records without an id are made.
+            name: name of the file. The key of a record without an id is derived from it.
         """
         left, row = iter(records), 0
         while chunk := list(islice(left, _CHUNK)):

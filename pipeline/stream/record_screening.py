@@ -39,8 +39,8 @@ class MarkedVotes(NamedTuple):
         votes: the votes.
         positions: position of each vote among the records.
         rejects: the rejected records, in order of position.
-        voter: int64[v], pseudonym of each vote's voter, 0 for nobody.
-        session: int64[v], pseudonym of each vote's session, 0 without a session.
+        voter: int64[v], pseudonym of each vote's voter, 0 for a vote without a voter.
+        session: int64[v], pseudonym of each vote's session, 0 for a vote without a session.
     """
 
     votes: list[Vote]
@@ -75,7 +75,7 @@ class RecordScreen:
         return cls(verifier_of(source, publishers), key_id(voter_key))
 
     def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
-        """Find voter keys other than the store's key that are named for the first time.
+        """Find voter keys that the headers name for the first time and that are not the store's key.
 
         Args:
             marks: headers of records.

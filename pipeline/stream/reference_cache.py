@@ -1,4 +1,4 @@
-"""Keeps references of snapshots in memory: the newest, and earlier ones that were used recently."""
+"""Keeps the references of snapshots in memory: of the newest snapshot, and of earlier ones that were used recently."""
 
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection

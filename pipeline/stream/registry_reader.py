@@ -6,7 +6,7 @@ that is not an event is stored as a reject with its reason. An event that contra
 effect, and counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are published
 on the topic of rejects through the worker's outbox.
 
-Law: the position never passes an event that is not stored. Not handled: a registry topic of several partitions.
+Law: the position never moves past an event that is not stored. Not handled: a registry topic with several partitions.
 """
 
 import threading

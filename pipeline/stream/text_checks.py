@@ -69,7 +69,7 @@ def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
         path: a file of registry events, JSON Lines.
 
     Raises:
-        BadRecord: a line is no registry event. The error names the line.
+        BadRecord: a line is not a registry event. The message has the number of the line.
     """
     names: dict[str, tuple[str, ...]] = {}
     with path.open("rb") as lines:

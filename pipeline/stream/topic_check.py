@@ -14,7 +14,7 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
-    """Return a sentence for each topic of registry events, alerts or rejects that a worker cannot use.
+    """Return a sentence for each of the topics of registry events, alerts and rejects that a worker cannot use.
 
     A sentence names the topic, what is wrong with it, and the consequence. The topic of votes is not checked.
 
@@ -35,7 +35,7 @@ def describe(url: str, settings: Settings) -> dict[str, Any]:
     """Return facts about a cluster for `doctor`: whether our login works, and what we may do with each topic.
 
     Raises:
-        Usage: the text is not a kafka:// URL, or settings of security contradict each other.
+        Usage: `url` is not a kafka:// URL, or settings about TLS or login contradict each other.
     """
     bootstrap, topic = parse_kafka_url(url)
     read = (topic or settings.topic_votes, settings.topic_registry)

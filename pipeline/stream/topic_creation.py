@@ -33,7 +33,7 @@ def create_topics(
         security: from `client_security`.
 
     Returns:
-        One sentence for each problem with another topic than `topic`: an access rule hides it, or it is missing and an
+        One sentence for each of the other topics that has a problem: an access rule hides it, or it is missing and an
         access rule forbids us to create it.
 
     Raises:

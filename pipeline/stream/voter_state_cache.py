@@ -88,7 +88,8 @@ class VoterStateCache:
         """Return the unwritten states, packed for the store, by partition number, then by pseudonym.
 
         Args:
-            batch: states that a batch changed which is not committed yet; they replace older states of these voters.
+            batch: states changed by a batch that is not committed yet. They replace the cached states of these voters;
+                None for no batch.
         """
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
@@ -117,7 +118,7 @@ def replay_states(
     detectors: Sequence[VoterDetector],
     reference: Callable[[int], Reference],
 ) -> None:
-    """Bring voter states of a partition up to date: evaluate its stored votes in [first, end) again, without alerts.
+    """Bring the voter states of a partition up to date, by evaluating its votes in [first, end) without alerts.
 
     Each vote is evaluated by the snapshot that was in force at its offset.
 

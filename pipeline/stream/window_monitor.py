@@ -142,7 +142,7 @@ class Monitor:
 
         Args:
             until_end: return as soon as there is no window to close.
-            close: also close windows after the watermark.
+            close: whether to close all windows, also those that end after the watermark.
 
         Returns:
             The number of windows with votes that were closed.

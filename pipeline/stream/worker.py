@@ -112,7 +112,7 @@ class Worker:
         """Read and store votes until `stop` is called; return the tally of all batches.
 
         Args:
-            until_end: return when all records are stored that the source had at the start.
+            until_end: return when all records that the source had at the start are stored.
 
         Raises:
             OffsetGap: votes were deleted or replaced before they were read.

@@ -6,8 +6,9 @@ cohort, which here means all new accounts, all voters of one network, or all vot
 Formula: in a window a cohort has n votes on a model. W of them are won, and the snapshot in force expects Σp wins. The
 null hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean of p
 after its logit is raised by b. The likelihood ratio is L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {0.4, 0.8, 1.6, 3}
-(`pipeline.evidence.count_likelihoods.shifted_logit`). The evidence is the equally weighted mixture over δ of the
-Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses.
+(`pipeline.evidence.count_likelihoods.shifted_logit`). For each δ, a Shiryaev-Roberts e-detector M ← (M + 1) L_δ takes
+one step per window, and the evidence is the equally weighted mixture of these e-detectors. Evidence that the cohort
+demotes the model is computed in the same way from losses.
 
 b is the sum of three numbers: how far the comparison votes on the model are above the snapshot (learned from earlier
 windows), two standard errors of this distance, and a band:

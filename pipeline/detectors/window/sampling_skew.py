@@ -1,15 +1,15 @@
 """`sampling_skew`: detects that models are not sampled as the sampling policy in force declares.
 
 Formula: let w_i be the weights and w their sum. The first model of a battle is drawn with probability p_i = w_i/w, and
-the second in the same way among the other models. So a battle includes model i with probability
-π_i = p_i(1 + T − p_i/(1−p_i)), where T = Σ p_j/(1−p_j). One side of each battle is counted, chosen by bit 0 of
-SHA-256(vote_id). The counted side is model i with probability θ_i = π_i/2, independently of other battles. S_i is the
-count of model i since the policy came into force, and n the sum of all S_i. All models together give one
-Dirichlet-multinomial Bayes factor, Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π θ_i^{S_i} with k = 1000. In addition, each
-model has a beta-binomial factor, whose alerts name the model and are selected by e-BH. A window in which the policy
-changes is skipped, and so is the next one. The factors of successive policies are multiplied. If no policy is in force,
-the models of one licence group are expected to have equal shares of the group's votes, and the alert says so. A model
-that appears although its weight is 0 or the policy does not list it is reported as a fact, without an e-value.
+the second in the same way among the other models. So a battle includes model i with probability π_i = p_i(1 + T −
+p_i/(1−p_i)), where T = Σ p_j/(1−p_j). One side of each battle is counted, chosen by bit 0 of SHA-256(vote_id). The
+counted side is model i with probability θ_i = π_i/2, independently of other battles. S_i is the count of model i since
+the policy came into force, and n the sum of all S_i. All models together give one Dirichlet-multinomial Bayes factor,
+Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π θ_i^{S_i} with k = 1000. In addition, each model has a beta-binomial factor,
+whose alerts name the model and are selected by e-BH. A window in which the policy changes is skipped, and so is the
+next one. The factors of successive policies are multiplied. If no policy is in force, the models of one licence group
+are expected to have equal shares of the group's votes, and the alert says so. If a model appears although its weight is
+0 or the policy does not list it, an alert states this fact, without an e-value.
 
 Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a real
 board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
@@ -17,9 +17,9 @@ board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
 Blind spot: battles that nobody votes on. A skew that begins after a long honest time under one policy is found late;
 `vote_burst` and `silent_deprecation` find such changes sooner.
 
-False alarms: with probability at most 1% there is ever a false alarm of the joint factor, and with probability at most
-1% one over all models, since both are e-processes. When a policy ends, its alerts are cleared, and the evidence of a
-subject with an alert begins again at 1.
+False alarms: the joint factor ever raises a false alarm with probability at most 1%, and so do the factors of all
+models together, since both are e-processes. When a policy ends, its alerts are cleared, and the evidence of a subject
+with an alert begins again at 1.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts

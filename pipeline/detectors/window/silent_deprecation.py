@@ -9,22 +9,23 @@ battles is L = (1 − π)^−n if the model does not appear, and L = 0 if it app
 
 The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
 never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.
-The detector also reports a fact by the published definition, without an e-value: a model has at most 10 votes in 52
-days, and is registered and neither deprecated nor retracted.
+The detector also raises an alert without an e-value, by the published definition: a model has at most 10 votes in 52
+days, although it is registered and neither deprecated nor retracted.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". E is a likelihood ratio with a start that is known before the votes,
 so Ville's inequality applies. The definition comes from Singh et al. 2025, "The Leaderboard Illusion", section 5: 205
 of 243 models were silently deprecated, 47 were listed as deprecated.
 
 Blind spot: a model that appears more rarely but still appears (`sampling_skew` finds it). A policy weight of 0 declares
-the silence; the fact is then reported after 52 days if the registry has no `model.deprecated`.
+the silence; the alert by the published definition is then raised after 52 days if the registry has no event
+`model.deprecated` for the model.
 
 False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
-the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is nearly as
-high as this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is
-never drawn is found after about 290 battles, and a model that falls silent later after about 450. By chance, N battles
+the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is nearly as high as
+this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is never
+drawn is found after about 290 battles, and a model that falls silent later after about 450. By chance, N battles
 contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with one false alarm a month is much faster
-(`least_battles`). The fact has no false alarms.
+(`least_battles`). The alert by the published definition has no false alarms.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts

@@ -8,8 +8,8 @@ mean of the same hour of the week. Until two weeks are known, it is the mean of 
 of a fifth for the difference between weekdays and weekend. `traffic` uses μ̂ + 2 SE, which is valid for every smaller
 mean; `traffic_gap` uses μ̂ − 2 SE, which is valid for every larger mean.
 
-Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ in place of its bounds, false alarms were 13.9, 5.0, 2.1 and
-1.2 times too frequent after 1, 2, 4 and 8 weeks of baseline. With the bounds there were none.
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ instead of its bounds, false alarms were too frequent by the
+factors 13.9, 5.0, 2.1 and 1.2 after 1, 2, 4 and 8 weeks of learning. With the bounds there were none.
 
 Blind spot: the first three days; a rise or fall of less than a quarter; the cause of a rise (`vote_burst` finds it). In
 the week after a release in the registry, three times as many votes are expected and nothing is learned. If

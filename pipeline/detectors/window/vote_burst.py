@@ -1,11 +1,10 @@
 """`vote_burst`: detects that one model, provider or network gets more than its share of the board's votes.
 
 Formula: x of the n votes of a five-minute window include the model. Null hypothesis: x ~ Bin(n, π) given n, with the
-share π from the sampling policy in force. So a release that the policy declares raises no alert, however many votes the
-release brings. For a provider, one side of each vote is chosen by bit 0 of SHA-256(vote_id), and x is the number of
-votes whose chosen side is a model of the provider. L_ρ is the likelihood ratio of a share ρ times as large. The
-evidence is the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the Shiryaev-Roberts e-detectors M ← (M + 1)
-L_ρ.
+share π from the sampling policy in force. So a release that the policy declares raises no alert, however many votes it
+attracts. For a provider, one side of each vote is chosen by bit 0 of SHA-256(vote_id), and x is the number of votes
+whose chosen side is a model of the provider. L_ρ is the likelihood ratio of a share ρ times as large. The evidence is
+the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
 
 Networks have no declared share, and neither have the models of a board without a policy. Their share is learned for
 each hour of the day, from windows without an alert about them. The upper bound π⁺ = π̂ + 2 SE takes the place of π. A
@@ -16,8 +15,8 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; e-BH over all keys, Wang & R
 
 Blind spot: a rise of less than a quarter; a network's burst below 1.25% of the board's votes; many small networks at
 once. A learned share is not used in its first day or its first 2,000 votes. A window in which the policy changes is
-skipped, and so is the next one. A board that samples otherwise than declared raises alerts of this detector as well as
-of `sampling_skew`.
+skipped, and so is the next one. If a board does not sample as declared, this detector raises alerts as well as
+`sampling_skew`.
 
 False alarms: at most the number per month that the operator tolerates (default 1), over all keys. This is proved for
 models and providers under a policy, and measured for learned shares (`integrity bench evidence`).

@@ -1,4 +1,4 @@
-"""The battle formats that are recognised, one module a format: a declaration of its columns.
+"""The battle formats that are recognised. Each has a module, which declares its columns.
 
 fastchat_log        FastChat's raw log of conversations and votes
 preference_140k     arena-human-preference-140k

@@ -1,4 +1,4 @@
-"""Style counts of the arena's preference sets: `conv_metadata` contains them for both sides."""
+"""Style counts in the arena's preference sets: the column `conv_metadata` contains the counts for both sides."""
 
 from collections.abc import Mapping
 

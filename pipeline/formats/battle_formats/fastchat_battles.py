@@ -1,7 +1,7 @@
 """FastChat battles, as the arena's code writes them.
 
-`anony` is false for a vote cast with the names in view, which the arena's board leaves out. `judge` is the client's
-address.
+`anony` is false for a vote that was cast while the names of the models were visible; the arena's board leaves such
+votes out. `judge` is the network address of the client.
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has

@@ -1,7 +1,7 @@
 """FastChat's raw log: one JSON object for each action of a user; four types of action are votes.
 
-A vote is anonymous if the public names were hidden ("" or "Model A"); otherwise they must be the models' names. A
-model's name is in its state. A person may vote once for each turn of a conversation.
+A vote is anonymous if the names that the user saw were "" or "Model A"; otherwise they must be the names of the models.
+The true name of a model is in the model's state. A person may vote once for each turn of a conversation.
 """
 
 import re
@@ -19,7 +19,7 @@ _HIDDEN = frozenset({"", "Model A", "Model B"})
 
 
 def map_record(record: Record) -> Fields | None:
-    """Return the vote in one action, None if the action is not a vote."""
+    """Return the fields of the vote that an action of a user is; None if the action is not a vote."""
     winner = _OUTCOMES.get(str(record.get("type")))
     if winner is None:
         return None

@@ -1,4 +1,4 @@
-"""llmfao's comparisons by crowd workers; `id` names the pair of answers and repeats, so no column is the vote's id."""
+"""llmfao's comparisons by crowd workers. No column is the vote's id: `id` names the pair of answers, so it repeats."""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 

@@ -1,4 +1,4 @@
-"""MT-bench human judgments: `question_id` names the question and repeats, so no column is the vote's id."""
+"""MT-bench human judgments. No column is the vote's id: `question_id` names the question, so it repeats."""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 

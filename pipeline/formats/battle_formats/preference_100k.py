@@ -1,6 +1,7 @@
 """arena-human-preference-100k: FastChat battles with style counts, tags, and a hash of the voter.
 
-The publisher's deduplication leaves out a vote on a prompt of high frequency unless it was sampled.
+The publisher's removal of duplicates leaves out votes on frequent prompts, except votes in a sample. The flag
+`deduplicated` is true for the votes that it leaves out.
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has

@@ -1,7 +1,7 @@
-"""arena-human-preference-140k as this pipeline writes it: with a column for each field of a vote that the set lacks.
+"""arena-human-preference-140k as this pipeline writes it, with additional columns so that no field of a vote is lost.
 
-The columns that the set lacks have the names of our fields. `categories` has all labels, `category_tag` only the public
-ones.
+The additional columns have the names of our fields. `categories` has all labels of a vote, `category_tag` only the
+labels of the published set.
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has

@@ -1,4 +1,4 @@
-"""Any other table, by the usual names of its columns; and columns that the user names, for any format."""
+"""Reads any other table by the usual names of columns, and any format with columns that the user names."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -58,7 +58,7 @@ _Place = TypeVar("_Place", ValueSource, Flag)
 
 
 def table_format(columns: frozenset[str]) -> BattleFormat:
-    """Return the format of a table with these columns, by SYNONYMS."""
+    """Return the format of a table with these columns. SYNONYMS lists the usual names of each field."""
     found = {
         field: at(next(name for name in names if name in columns))
         for field, names in SYNONYMS.items()
@@ -87,13 +87,13 @@ def table_format(columns: frozenset[str]) -> BattleFormat:
 
 
 def with_columns(form: BattleFormat, chosen: Mapping[str, str], *, winner_is_name: bool) -> BattleFormat:
-    """Return a format with columns that the user names.
+    """Return a copy of a format in which the user's columns replace the declared ones.
 
-    A column is then read for the field that the user gives it, and for no other.
+    A column that the user names is read for the field that the user gives it, and for no other.
 
     Args:
         form: the format.
-        chosen: our field → its column; "" leaves a field out.
+        chosen: our field → its column; "" if the field must not be read.
         winner_is_name: whether the column of the outcome contains the name of the winning model.
     """
     named = {field: at(column) for field, column in chosen.items() if column}

@@ -1,7 +1,8 @@
 """Published leaderboards: tables with one row for each board, day and model.
 
-Read are the arena's dataset (a folder for each board, a file for each split), tables such as fboulnois', our own
-exports (boards as JSON, histories, bundles), each as CSV, TSV, JSON, JSON Lines or Parquet, compressed or not.
+Three kinds are read: the arena's dataset (a folder for each board, a file for each split), tables such as those of
+fboulnois, and our own exports (boards as JSON, histories, bundles). Files are CSV, TSV, JSON, JSON Lines or Parquet,
+compressed or not.
 
 Modules:
     read_boards      files → boards, oldest first
@@ -15,12 +16,12 @@ Modules:
     rename_file      names that are one model, as a person states them
     board_merging    repeated rows, conflicts, earlier snapshots of a day
 
-Laws: the first row that cannot be read is an error with its 0-based row, unless such rows are to be left out; a rank
-under style control, an interval, an organisation or a licence that a row lacks is missing, never zero; names are kept
-as published, so two spellings of an organisation are two organisations; the same rows give the same boards from every
-kind of file.
+Laws: the first row that cannot be read is an error with its 0-based row, unless the caller asks to leave such rows out.
+If a row has no style rank, interval, organisation or licence, the value is missing and never zero. Names stay as
+published, so two spellings of an organisation are two organisations. The same rows give the same boards from every kind
+of file.
 
-Not handled: more than one snapshot a day; the last one of the day counts for each model.
+Not handled: more than one snapshot on a day. For each model, the last snapshot of the day counts.
 """
 
 from pipeline.formats.published_boards.board_columns import SYNONYMS

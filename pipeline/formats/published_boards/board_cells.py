@@ -1,7 +1,7 @@
 """Reads single cells of published boards: names, days, numbers, votes, margins.
 
-A cell is text, a number, a date or a time; the same value is read alike from CSV, JSON and Parquet. A cell that cannot
-be read is a ValueError whose text says what was expected.
+A cell is text, a number, a date or a time. A value is read in the same way from CSV, JSON and Parquet. A cell that
+cannot be read raises a ValueError, whose text says what was expected.
 """
 
 import re
@@ -79,7 +79,7 @@ def votes_cell(cell: Any) -> float:
 
 
 def margins_cell(cell: Any) -> tuple[float, float]:
-    """Return the distances of the lower and the upper bound from the score, NaN if they are missing."""
+    """Return the distances of the score from the lower and from the upper bound, in points; NaN if they are missing."""
     text = text_cell(cell)
     if not text:
         return nan, nan
@@ -137,5 +137,5 @@ def _as_number(cell: Any) -> float | None:
 
 
 def day_of(seconds: float) -> date:
-    """Return the day of a time in seconds since 1970."""
+    """Return the UTC day of a time in seconds since 1970 UTC."""
     return date.fromordinal(_EPOCH + int(seconds // _SECONDS_OF_DAY))

@@ -1,4 +1,4 @@
-"""Reads pieces of a published table as columns: the cells of `board_cells`, each distinct one read once."""
+"""Reads pieces of a published table as columns. Each distinct cell is read once, by the functions of `board_cells`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -62,9 +62,10 @@ class BoardPiece:
     """Some rows of a table.
 
     Attributes:
-        numbers: field → float64[n], NaN where missing, with "margin_lower" and "margin_upper".
+        numbers: field → float64[n], NaN where missing. The margins of an interval are the fields "margin_lower" and
+            "margin_upper".
         texts: field → (distinct texts, int64[n] positions among them).
-        bad: field → bool[n], the rows whose cell cannot be read.
+        bad: field → bool[n], true for the rows whose cell cannot be read.
     """
 
     numbers: dict[str, Float64]
@@ -73,7 +74,14 @@ class BoardPiece:
 
 
 def name_columns(headers: Sequence[str]) -> dict[str, str]:
-    """Return our field → its header, for the fields that a table has."""
+    """Find the column of each of our fields in a table.
+
+    Args:
+        headers: the names of the table's columns.
+
+    Returns:
+        Our field → the header of its column, without fields that the table lacks.
+    """
     lowered = {header.strip().lower(): header for header in reversed(headers)}
     return {
         name: next(lowered[known] for known in names if known in lowered)
@@ -83,7 +91,11 @@ def name_columns(headers: Sequence[str]) -> dict[str, str]:
 
 
 def read_piece(cells: Mapping[str, Cells]) -> BoardPiece:
-    """Read the columns of some rows, given as our field → its cells."""
+    """Read the columns of some rows.
+
+    Args:
+        cells: our field → its cells, one for each row.
+    """
     piece = BoardPiece({}, {}, {})
     for field, read in _READERS.items():
         if field not in cells:
@@ -103,7 +115,7 @@ def read_piece(cells: Mapping[str, Cells]) -> BoardPiece:
 
 
 def fault(cell: Any, field: str) -> str:
-    """Return what a cell that cannot be read was expected to be."""
+    """Return a text that says what was expected instead of a cell that cannot be read."""
     try:
         _READERS[field](cell)
     except ValueError as error:

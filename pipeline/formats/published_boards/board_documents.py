@@ -1,7 +1,7 @@
 """Reads our own exports as rows of boards: boards as JSON, histories of a model, and bundles.
 
-A JSON document with `rows` gives its rows, each with the plain values of the document beside them, such as the view and
-the time. A manifest of a bundle gives the rows of its views.
+A JSON document with the field `rows` gives its rows. The other plain values of the document, such as the view and the
+time, are added to each row. The manifest of a bundle gives the rows of its views.
 """
 
 import json
@@ -27,10 +27,10 @@ _PLAIN = (str, int, float)
 
 
 def decode_json(data: bytes) -> Any:
-    """Return decoded JSON; NaN, which pandas writes for a missing value, is accepted.
+    """Decode JSON. NaN, which pandas writes for a missing value, is accepted.
 
     Raises:
-        ValueError: no JSON.
+        ValueError: the data are not JSON.
     """
     try:
         return msgspec.json.decode(data)
@@ -43,7 +43,7 @@ def decode_json(data: bytes) -> Any:
 
 
 def document_rows(document: object) -> Rows | None:
-    """Return the rows of a document of ours, None if it is none."""
+    """Return the rows of a JSON document that this project exported; None for any other document."""
     if not isinstance(document, dict):
         return None
     if isinstance(document.get("views"), dict) and "at" in document:
@@ -61,10 +61,13 @@ def document_rows(document: object) -> Rows | None:
 
 
 def bundle_rows(path: Path) -> dict[str, Rows]:
-    """Return the rows of each manifest in a bundle, a folder or a zip: file → rows.
+    """Return the rows in the manifests of a bundle: name of the manifest's file → its rows.
+
+    Args:
+        path: a folder or a zip.
 
     Raises:
-        UnknownFormat: no zip, or a manifest that is none.
+        UnknownFormat: the file is not a zip, or a manifest cannot be read as one.
     """
     found = {}
     for name, data in _manifests(path):

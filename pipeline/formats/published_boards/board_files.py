@@ -1,6 +1,6 @@
-"""Finds the files of published boards, and which board a file is about, by its place.
+"""Finds the files of published boards, and derives from a file's path which board it contains.
 
-The arena's dataset is a folder for each board (text, vision, webdev …) with a file for each split (latest, full), each
+The arena's dataset has a folder for each board (text, vision, webdev …) with a file for each split (latest, full),
 perhaps in shards. So the name of a board is the part of the path that names neither a split nor a shard.
 """
 
@@ -38,11 +38,11 @@ class BoardFile:
     """A file with published boards.
 
     Attributes:
-        name: name in messages, with the folders below the path that was given.
-        subset: the board that its place names, "" if it names none.
-        folders: the board that its folders name, without the name of the file.
-        alone: whether no other file was given, so that only the arena's names are taken from the place.
-        day: the day in its name as YYYY-MM-DD, "" if there is none.
+        name: name for messages: the path of the file relative to the path that the caller gave.
+        subset: the board that its path names; "" if the path names none.
+        folders: the board that its folders alone name, without the name of the file.
+        alone: whether it is the only file. If so, its path names a board only by the names of the arena's dataset.
+        day: the day in its name as YYYY-MM-DD; "" if the name has none.
         container: the file; None for a bundle.
         rows: the rows of a bundle; None for other files.
     """
@@ -57,10 +57,10 @@ class BoardFile:
 
 
 def find_board_files(paths: Sequence[Path]) -> list[BoardFile]:
-    """Return the files that paths name: files, folders with any number of folders, globs, and bundles.
+    """Return the files that paths name: files, folders with everything in them, globs, and bundles.
 
     Raises:
-        UnknownFormat: a folder without a file of a known kind, or a bundle that cannot be read.
+        UnknownFormat: a folder contains no file of a known kind, or a bundle cannot be read.
     """
     found: list[BoardFile] = []
     listed = [(root, path) for root in paths for path in _listed(root)]

@@ -1,7 +1,8 @@
-"""Merges rows about one model on one board and day: repeated rows, conflicting rows, earlier snapshots of a day.
+"""Merges rows about one model on one board and day.
 
-The rows of one file are never merged unless they are equal: a file may list two models under one name. Of several files
-the first one, in the order in which they were read, gives the values.
+A repeated row is dropped. Two rows of one file that differ are both kept, since a file may list two models under one
+name. If rows of several files differ, the file that was read first gives the values, and the conflict is counted. If a
+day has several snapshots, the last one counts.
 """
 
 from dataclasses import dataclass
@@ -26,14 +27,14 @@ MAX_CONFLICTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class MergedRows:
-    """Rows without repetitions.
+    """Rows after merging.
 
     Attributes:
         columns: the rows, sorted by board and day, then in the order of the files.
         repeated: number of rows that repeat another one.
         conflicting: number of rows of a later file that contradict an earlier file.
         earlier_of_day: number of rows of snapshots that are not the last of their day.
-        conflicts: the first `MAX_CONFLICTS` conflicts, those within one file included.
+        conflicts: the first `MAX_CONFLICTS` conflicts, including conflicts within one file.
         within_file: number of rows that differ from a row of the same file about the same model.
     """
 

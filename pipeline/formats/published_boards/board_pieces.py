@@ -1,4 +1,4 @@
-"""Reads a file of published boards in pieces of a few thousand rows: our field → its cells."""
+"""Reads a file of published boards in pieces of a few thousand rows. A piece is our field → its cells."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ class OpenBoardFile:
     """A file whose columns are known.
 
     Attributes:
-        columns: our field → its header.
-        unread: headers that are not read.
-        constants: our field → a value that stands for every row, from the place and the name of the file.
-        pieces: makes an iterator of (our field → its cells, number of rows).
+        columns: our field → the header of its column.
+        unread: headers of the columns that are not read.
+        constants: our field → a value that holds for every row, from the path of the file.
+        pieces: returns an iterator over pieces: our field → its cells, and the number of rows.
     """
 
     columns: Mapping[str, str]
@@ -47,10 +47,10 @@ class OpenBoardFile:
 
 
 def open_board_file(file: BoardFile) -> OpenBoardFile:
-    """Recognise the columns of a file.
+    """Find the column of each of our fields in a file.
 
     Raises:
-        UnknownFormat: a file without a column for a required field, or that its reader cannot parse.
+        UnknownFormat: the file lacks a column for a required field, or cannot be parsed.
     """
     container = file.container
     if container is None:

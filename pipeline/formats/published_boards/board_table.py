@@ -17,12 +17,13 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 @dataclass(frozen=True, slots=True)
 class BoardColumns:
-    """Rows of published boards, n of them.
+    """n rows of published boards as columns.
 
     Attributes:
-        texts: the distinct texts of each field.
-        codes: field → int32[n], positions in `texts`; "file" and "board" (a name made of board and category) too.
-        numbers: field → float64[n], NaN where missing; "snapshot" in seconds since 1970.
+        texts: field → its distinct texts.
+        codes: field → int32[n], the position of each row's text in `texts`. There are two more fields, "file" and
+            "board", a name made of board and category.
+        numbers: field → float64[n], NaN where missing. The field "snapshot" is in seconds since 1970 UTC.
         row: int64[n], 0-based row in the file.
     """
 
@@ -32,7 +33,7 @@ class BoardColumns:
     row: Int64
 
     def select(self, rows: npt.NDArray[np.int64] | Bool) -> "BoardColumns":
-        """Return some rows, in the given order."""
+        """Return the rows that `rows` selects, positions or a mask; positions keep their order."""
         codes = {name: column[rows] for name, column in self.codes.items()}
         numbers = {name: column[rows] for name, column in self.numbers.items()}
         return BoardColumns(self.texts, codes, numbers, self.row[rows])
@@ -40,12 +41,12 @@ class BoardColumns:
 
 @dataclass
 class BoardTable:
-    """Rows that are gathered.
+    """Collects the rows of several files.
 
     Attributes:
-        skip_bad: whether a row that cannot be read is left out and counted, instead of an error.
+        skip_bad: whether a row that cannot be read is left out and counted, instead of raising an error.
         left_out: fault → number of rows.
-        first_left_out: fault → place and explanation of its first row.
+        first_left_out: fault → place and explanation of the first row with it.
     """
 
     skip_bad: bool = False
@@ -55,10 +56,10 @@ class BoardTable:
     _parts: list[tuple[dict[str, Int32], dict[str, Float64], Int64]] = field(default_factory=list)
 
     def add(self, file: BoardFile, opened: OpenBoardFile) -> int:
-        """Add the rows of a file; return how many.
+        """Add the rows of a file; return the number of rows added.
 
         Raises:
-            BadRecord: a row that cannot be read, with its 0-based row, unless `skip_bad`.
+            BadRecord: a row cannot be read and `skip_bad` is false. The message has the 0-based row.
         """
         start = kept = 0
         for cells, rows in opened.pieces():

@@ -8,15 +8,15 @@ from pipeline.vocabulary.arrays import Float64, Int64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedBoard:
-    """A board on one day: m rows, in the order of the file.
+    """A board on one day, as columns of m rows in the order of the file.
 
     Attributes:
         board: name of the board.
         day: day of the snapshot.
-        models: names as published; a name may occur twice.
-        rank, style_rank: float64[m], NaN where missing.
-        score, lower, upper: float64[m], points; bounds are NaN where missing.
-        votes: int64[m].
+        models: names of the models as published; a name may occur twice.
+        rank, style_rank: float64[m], ranks without and with style control, NaN where missing.
+        score, lower, upper: float64[m], ratings and bounds of their intervals in points; bounds are NaN where missing.
+        votes: int64[m], number of votes on each model.
         organizations, licenses: as published, "" where missing.
     """
 
@@ -38,9 +38,9 @@ class BoardConflict:
     """Two rows of one model on one board and day that differ.
 
     Attributes:
-        board, day, model: what both rows are about.
-        column: the first of our columns in which they differ.
-        first, other: the two values as text.
+        board, day, model: the board, day and model of both rows.
+        column: the first column in which the two rows differ, by our name.
+        first, other: the two values in this column, as text.
         first_file, other_file: the files of the two rows.
         first_record, other_record: 0-based rows in these files.
     """
@@ -58,5 +58,5 @@ class BoardConflict:
 
     @property
     def between_files(self) -> bool:
-        """Whether the rows are of two files; a file may list two models under one name."""
+        """Whether the two rows are from different files. Rows of one file may be about two models with one name."""
         return self.first_file != self.other_file

@@ -22,10 +22,10 @@ class ReadFile:
     """A file that was read.
 
     Attributes:
-        name: its name.
+        name: name of the file.
         rows: number of rows that were read.
         unread: columns that were not read.
-        note: a sentence if its content is of another kind than its name says.
+        note: a sentence for people if the content has another kind than the suffix names; else "".
     """
 
     name: str
@@ -41,8 +41,8 @@ class PublishedHistory:
     Attributes:
         boards: board → its snapshots, oldest first; boards sorted by name.
         files: the files.
-        merged: what was merged; its columns are those of `boards`.
-        left_out: fault → (number of rows, place of the first).
+        merged: the merged rows of `boards`, and the numbers of repeated and conflicting rows.
+        left_out: fault → number of rows that were left out because of it, and place of the first such row.
     """
 
     boards: dict[str, tuple[PublishedBoard, ...]]
@@ -55,12 +55,12 @@ def read_published_boards(path: Path) -> dict[str, tuple[PublishedBoard, ...]]:
     """Read the published boards of a file, a folder, a glob or a bundle.
 
     Returns:
-        Board → its snapshots, oldest first; boards sorted by name. A table that names no board is one board named
+        Board → its snapshots, oldest first. Boards are sorted by name. A table that does not name a board is the board
         "board".
 
     Raises:
-        UnknownFormat: no rows, or no column for a required field.
-        BadRecord: a row that cannot be read, with its 0-based row.
+        UnknownFormat: there are no rows, or a file lacks a column for a required field.
+        BadRecord: a row cannot be read. The message has the 0-based row.
     """
     return read_published_history([path]).boards
 
@@ -70,10 +70,11 @@ def read_published_history(paths: Sequence[Path], *, skip_bad: bool = False) -> 
 
     Args:
         paths: where the boards are; "-" is standard input.
-        skip_bad: whether rows that cannot be read are left out and counted.
+        skip_bad: whether rows that cannot be read are left out and counted, instead of raising an error.
 
     Raises:
-        UnknownFormat, BadRecord: as in `read_published_boards`.
+        UnknownFormat: there are no rows, or a file lacks a column for a required field.
+        BadRecord: a row cannot be read and `skip_bad` is false. The message has the 0-based row.
     """
     table, files = BoardTable(skip_bad=skip_bad), []
     with ExitStack() as stack:

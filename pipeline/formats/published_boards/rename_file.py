@@ -1,4 +1,4 @@
-"""Reads a file of renamed models: old name → new name, as CSV with the columns old and new, or as JSON."""
+"""Reads a file that states which models were renamed: CSV with the columns old and new, or JSON."""
 
 import csv
 import json
@@ -14,15 +14,15 @@ _GUARDED = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 
 def read_renames(path: Path) -> dict[str, str]:
-    """Return old name → new name.
+    """Read a file of renamed models; return old name → new name.
 
     Args:
         path: .json with {"old name": "new name"} or a list of {"old", "new"}; any other file is CSV with the columns
             old and new. Other columns are not read.
 
     Raises:
-        UnknownFormat: neither of these.
-        BadRecord: a row without two names, or an old name with two different new names.
+        UnknownFormat: the file is neither such JSON nor such CSV.
+        BadRecord: a row does not have two names, or an old name has two different new names.
     """
     if path.stat().st_size > _MAX_BYTES:
         raise UnknownFormat(f"{path.name}: expected at most {_MAX_BYTES:,} bytes, got {path.stat().st_size:,}")

@@ -95,15 +95,16 @@ def unknown_alert(alert_id: str) -> UnknownAlert:
 
 
 def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
-    """Return the selection of votes that belong to an alert about windows.
+    """Return the selection of the votes that an alert of a window detector is about.
 
-    It goes from the alert's first window to the end of the alert, or to the last closed window if the alert is open.
+    The selection begins with the first window of the alert. It ends with the alert or, for an open alert, with the last
+    closed window.
 
     Args:
         shown: an alert as `find_alert` returns it.
 
     Raises:
-        Usage: no particular votes belong to the alert.
+        Usage: the alert is not about particular votes.
     """
     evidence, subject = shown["evidence"], shown["subject"]
     if "window" not in evidence or subject["kind"] == "provider" or shown["detector"] in _WITHOUT_VOTES:

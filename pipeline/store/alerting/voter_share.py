@@ -1,7 +1,8 @@
 """Reports a voter with more than a fifth of all votes as a fault of the configuration.
 
 Such a voter is most likely many people with one id: everybody behind a proxy, or everybody for whom a producer writes
-the same placeholder. Evidence about this id is evidence about nobody. The policy (`exclusion_list`) never excludes it.
+the same placeholder. Evidence about such an id says nothing about any one person, so the policy `auto-voter/1`
+(`exclusion_list`) never excludes it.
 """
 
 import json
@@ -46,7 +47,7 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def read_reported(connection: Connection) -> DominantVoter | None:
-    """Return the figures of the unresolved alert, None if there is none. The field `voter` is 0.
+    """Return the voter of the unresolved alert with figures, None if there is none. The field `voter` is 0.
 
     Database roles that may not read voters use this function.
     """

@@ -92,7 +92,7 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
 
 
 def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
-    """Find models whose number of votes fell from a published snapshot to the next one, or that the next one lacks.
+    """Find models whose number of votes fell from one published snapshot to the next, or that the next one lacks.
 
     The database compares the snapshots: a year of hourly snapshots has millions of rows, of which very few are found.
 

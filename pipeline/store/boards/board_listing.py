@@ -17,8 +17,8 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
     """Return the listed rows, in the same order. Each gets the field `preliminary`, True for a model with few votes.
 
     Args:
-        body: the body of the snapshot. Its method states below which number of votes a row is not listed, and below
-            which it is preliminary.
+        body: the body of the snapshot. Its method states two numbers of votes: with fewer than the first, a row is not
+            listed; with fewer than the second, it is preliminary.
         rows: rows of a board.
     """
     listing = body.get("method", {}).get("listing", {})

@@ -42,8 +42,8 @@ def find_votes(
         connection: reads the store.
         log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
         voters: pseudonyms of voters whose votes are found.
-        vote_ids, selections: further votes that are found.
-        except_ids, except_selections: votes that are left out.
+        vote_ids, selections: ids and selections whose votes are found as well.
+        except_ids, except_selections: ids and selections whose votes are left out of the result.
         fates: only votes with these fates.
     """
     v, columns = schema.vote.c, _columns(connection)

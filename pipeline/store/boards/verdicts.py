@@ -53,8 +53,8 @@ def list_warnings(connection: Connection) -> list[dict[str, Any]]:
     """Return the failed expectations of severity `warning` in the newest verdict of each suite.
 
     Returns:
-        Rows with suite, part (name of the view for the suite of snapshots, else ""), column, expectation, observed and
-        reason.
+        Rows with the fields suite, part, column, expectation, observed and reason. In the suite of snapshots, part is
+        the name of the view; in other suites it is "".
     """
     return [
         {"suite": verdict.suite, **{name: row.get(name, "") for name in _WARNING}}
@@ -119,7 +119,7 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return the votes by which the vote log grew from `first` to `end` leaves, as columns by name.
+    """Return the votes among the leaves [first, end) of the vote log, as columns by name.
 
     At most a million votes are returned. If there are more, the newest votes of each partition are returned.
     """

@@ -96,7 +96,7 @@ def pseudonyms(targets: Iterable[str]) -> list[int]:
 
 
 def publish(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions with each voter's pseudonym replaced by a label. Only old snapshots contain pseudonyms."""
+    """Return exclusions of a snapshot with each pseudonym replaced by a label. Only old snapshots have pseudonyms."""
     return [
         {**entry, "target": label_of(connection, entry["target"], None)}
         if entry["kind"] == "voter" and not is_label(entry["target"])

@@ -1,8 +1,8 @@
 """Arrays as one binary parameter of PostgreSQL.
 
-The driver converts a Python list to text, element by element, which takes as long for the ids of a batch as the query
-itself. Here numpy makes the binary form (PostgreSQL source, `array_recv`): a header, then the elements, each preceded
-by its length.
+The driver would convert a Python list to text, element by element. For the ids of a batch this takes as long as the
+query itself. Here numpy makes the binary form (PostgreSQL source, `array_recv`): a header, then each element after its
+length.
 """
 
 import struct

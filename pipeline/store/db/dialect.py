@@ -1,4 +1,4 @@
-"""Contains everything that differs between SQLite and PostgreSQL. Other modules call it without testing which is used.
+"""Contains everything that differs between SQLite and PostgreSQL. Other modules do not test which one is used.
 
 Only PostgreSQL needs statements for locks, because a write transaction of SQLite locks the whole database.
 """
@@ -150,8 +150,8 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
     """Return an INSERT that ignores a row if its values in the columns `unique` (default: any key) exist already.
 
-    Give `unique` for a table whose rows the database numbers. If its sequence was set back, a new row may get the
-    number of an old row. Such an INSERT must fail and be tried again; it must not be ignored.
+    For a table whose rows the database numbers, the caller must give `unique`. If the database's sequence was set back,
+    a new row may get the number of an old row. Such an INSERT must fail and be tried again, and must not be ignored.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement
@@ -185,8 +185,8 @@ def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_c
 def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int) -> Iterator[Int64]:
     """Yield the rows of a query in blocks int64[columns, rows] of at most `block_rows` rows.
 
-    All values must be whole numbers, and none NULL. The driver is used directly: a row through SQLAlchemy takes 15 µs,
-    twenty times as long as its numbers.
+    All values must be whole numbers, and none NULL. The driver is used directly, since SQLAlchemy takes 15 µs for each
+    row, twenty times as long as the numbers of the row.
     """
     text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
     types = [column.type for column in query.selected_columns]
@@ -208,8 +208,11 @@ def any_of(
 ) -> tuple[str, tuple[Any, ...]]:
     """Return an SQL condition that a column has one of some values, and the parameters for its placeholders.
 
-    The values are V16[n] for keys of 16 bytes, or whole numbers; SQLite accepts at most CHUNK values. If `partition_no`
-    is given, the row must also have this number in its column `partition_no`.
+    Args:
+        connection: the connection.
+        column: name of the column.
+        values: V16[n] for keys of 16 bytes, or whole numbers. SQLite accepts at most CHUNK values.
+        partition_no: if given, a row must also have this number in its column `partition_no`.
     """
     many: tuple[Any, ...]
     if has_server(connection):
@@ -245,9 +248,12 @@ def rows_at(
 
 
 def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, bytes]]) -> tuple[str, Any]:
-    """Return the part of an INSERT that follows the names of three columns, and its parameters.
+    """Return the end of an INSERT of three columns, from VALUES on, and its parameters.
 
-    The first column is `first` in all rows. `rows` has the values of the other two columns.
+    Args:
+        connection: the connection.
+        first: value of the first column in all rows.
+        rows: values of the second and third column of each row.
     """
     if not has_server(connection):
         return "VALUES (?, ?, ?)", [(first, number, blob) for number, blob in rows]
@@ -256,10 +262,10 @@ def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, byt
 
 
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
-    """Return a query that returns a range of a table's rows as one value: a CSV text as bytes, NULL without rows.
+    """Return a query that reads a range of a table's rows as one value: a CSV text as bytes, or NULL without rows.
 
-    The query has the driver's placeholders for partition_no, first offset and end offset. The result is one value,
-    because fetching rows through a driver takes longer than all the hashing of a seal.
+    The query has the driver's placeholders for partition_no, first offset and end offset. One value is read instead of
+    rows, because fetching rows through a driver takes longer than all hashing of a seal.
 
     Args:
         connection: the connection.

@@ -65,9 +65,9 @@ class Store:
             key_folder: the folder of the key files.
             ledger_folder: the folder of the public ledger; several stores may share one.
             voter_key: the voter key; default: the key file of the store.
-            create: create a missing store; otherwise a missing store is an error.
-            worker: limit the time that locks and idle transactions may take.
-            with_key: read the voter key. Without it the store must exist, and `pseudonym` does not work.
+            create: whether to create a missing store; if not, a missing store is an error.
+            worker: whether to limit the time that locks and idle transactions may take.
+            with_key: whether to read the voter key. If not, the store must exist, and `pseudonym` raises an error.
 
         Raises:
             StoreUnavailable: the database does not answer, or there is no store.

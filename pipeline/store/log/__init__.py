@@ -2,16 +2,16 @@
 
 seals             appends committed votes to the log
 segment_builder   builds one segment: leaves, hashes, file, counts
-vote_leaves       stored votes as public leaves
-leaf_index        votes ↔ leaves
+vote_leaves       builds the public leaves of stored votes
+leaf_index        finds the leaf of a vote and the vote of a leaf
 sealed_counts     counts of sealed votes by pair
 sealed_styles     sealed votes with style counts
 sealed_labels     rules, categories and language of sealed votes
 sealed_boards     counts of sealed votes by category, language and rules
-frequent_prompts  which votes on frequent prompts stay in the sample that counts
-board_recount     counts segments again from their public files
-retractions       votes that must not count
+frequent_prompts  decides which votes on frequent prompts are in the sample that counts
+board_recount     counts the votes of segments again from their public files
+retractions       retracts votes
 manifests         the snapshot log
-tile_cache        the hashes that tiles and proofs are read from
+tile_cache        writes the hashes from which tiles and proofs are read
 reverification    compares the log with the stored votes
 """

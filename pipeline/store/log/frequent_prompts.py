@@ -1,13 +1,14 @@
 """Decides, when votes are sealed, which votes on frequent prompts are in the sample that counts.
 
 The most frequent 0.5% of the distinct prompts have about a tenth of all votes. They are greetings and riddles that
-people try on every model. A method may count only a sample of the votes on such a prompt. Of P distinct prompts at most
-⌊P/200⌋ are frequent: those with more votes than the prompt after them, and more than `LEAST`. The votes of that prompt,
-but at least `LEAST`, are the limit: the sample of a frequent prompt has as many votes as the limit allows. A log with
-fewer than 200 distinct prompts has no frequent prompt: there, one prompt is much of what the board is about.
+people try on every model. A method may count only a sample of the votes on such a prompt. Let P be the number of
+distinct prompts. The ⌊P/200⌋ prompts with the most votes are candidates. Let L be the number of votes of the prompt
+that follows them, but at least `LEAST`. A candidate with more than L votes is frequent, and its sample has L votes. In
+a log with fewer than 200 distinct prompts no prompt is frequent, since a single prompt may be much of what such a board
+measures.
 
-Laws: the votes of a segment are decided when it is sealed, by the number of votes that each prompt then has in the log,
-the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
+Laws: a vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log, the
+segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
 PostgreSQL. A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts.
 """
 
@@ -71,8 +72,8 @@ def threshold(spectrum: Int64) -> int:
     """Return the largest number of votes that a prompt may have without being frequent.
 
     Args:
-        spectrum: int64[2, n]. The first row has distinct numbers of votes, ascending. The second row has, for each of
-            them, how many prompts have exactly this number of votes.
+        spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt, ascending. The second row
+            has, for each of them, how many prompts have exactly this number of votes.
 
     >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
     (40, 10)

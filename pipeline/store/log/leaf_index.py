@@ -1,8 +1,8 @@
 """Finds the leaf of a vote in the log, and the vote of a leaf.
 
-Law: a leaf is computed from the ranges of offsets in the segments, never by reading votes, so the time of a look-up
-does not grow with the log. Some offsets have no vote (duplicates, rejects, transaction markers), so a range stores its
-runs: intervals of consecutive offsets that all have a vote.
+The row of a segment has the ranges of offsets whose votes are in the segment. Some offsets have no vote (duplicates,
+rejects, transaction markers), so a range also has its runs: intervals of consecutive offsets that all have a vote. Law:
+a leaf is found from ranges and runs, never by reading votes, so the time of a look-up does not grow with the log.
 """
 
 import zlib

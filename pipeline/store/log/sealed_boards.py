@@ -3,8 +3,8 @@
 A board here is all votes, the votes with one category, or the votes with one language.
 
 Laws: the stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total changes
-only in a transaction with the lock of seals. A segment that was sealed before votes had labels counts on the board of
-all votes, and on no other.
+only in a transaction with the lock of seals. The votes of a segment that was sealed before votes had labels count only
+on the board of all votes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def read_boards(
 ) -> Mapping[Label, Int64]:
     """Return the counts of the votes in the first `log_size` leaves, by board.
 
-    For the newest log size, one stored row for each board is read. For an older size, the counts of the later segments
-    are subtracted from the totals, or those of the earlier segments are added up, whichever are fewer.
+    For the newest log size, one stored row for each board is read. For an older size, either the counts of the later
+    segments are subtracted from the totals, or the counts of the earlier segments are added up, whichever needs fewer
+    segments.
 
     Args:
         connection: reads the store.
@@ -44,7 +45,7 @@ def read_boards(
         boards: the boards that are read; None for all boards.
 
     Returns:
-        For each board, int64[n, 6] with the columns model_a, model_b, outcome, fate, rules (bits of
+        Board → int64[n, 6] with the columns model_a, model_b, outcome, fate, rules (bits of
             `vocabulary.vote_flags.RULES`) and number of votes.
     """
     s = schema.segment.c
@@ -163,8 +164,8 @@ def of_segment(boards: bytes | None, counts: bytes) -> Boards:
     """Return the counts of a segment's votes by board, from its row in the store.
 
     Args:
-        boards: packed counts by board; None for a segment that was sealed before votes had labels. Such a segment
-            counts on the board of all votes alone.
+        boards: packed counts by board; None for a segment that was sealed before votes had labels, whose votes count
+            only on the board of all votes.
         counts: packed counts by pair; read only if `boards` is None.
     """
     if boards is not None:

@@ -127,11 +127,12 @@ def list_terms(category: _Codes, categories: _Codes) -> Int64:
     """Return one number for the categories of each vote.
 
     Args:
-        category: for each vote, number of its only category; 0 without one.
-        categories: for each vote, number of its list of categories; 0 without one.
+        category: number of each vote's category; 0 if the vote does not have exactly one category.
+        categories: number of each vote's list of categories; 0 for a vote without a list.
 
     Returns:
-        int64[n]: the number of the category, minus the number of the list, or 0 for a vote without categories.
+        int64[n]: the number of the category, or the number of the list with a minus sign; 0 for a vote without
+        categories.
     """
     return np.where(categories != 0, -categories.astype(np.int64), category)
 

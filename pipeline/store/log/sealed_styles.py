@@ -4,8 +4,8 @@ A fit under style control needs the style of every vote, not sums over votes. A 
 block of its counted votes that have style counts of both answers, about 25 bytes per vote. A refresh reads these blocks
 instead of the votes.
 
-A block begins with a tag: "F" if it has the flags of the votes; "L" if it has none, from before votes had flags. A
-block without a tag contains accepted votes only, from before late votes counted.
+A block begins with a tag: "F" if it has the flags of the votes, "L" if it was sealed before votes had flags. A block
+without a tag was sealed before late votes counted; it contains accepted votes only.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class StyleMoments:
     squares: Float64
 
     def plus(self, other: StyleMoments) -> StyleMoments:
-        """Return the sums over the answers of both."""
+        """Return the sums over the answers of this object and of `other`."""
         return StyleMoments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
@@ -107,7 +107,7 @@ def pack_positions(partition_no: Int64, offset: Int64) -> Int64:
 
 
 def has_late(packed: bytes | None) -> bool:
-    """Return whether the packed block of a segment includes its late votes; False for None, an empty block."""
+    """Return whether a packed block includes the late votes of its segment; False for None, which is an empty block."""
     return packed is not None and packed[:1] in (_WITH_LATE, _WITH_FLAGS)
 
 

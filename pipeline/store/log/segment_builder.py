@@ -149,7 +149,7 @@ class SegmentBuilder:
         return self._labels.votes()
 
     def finish(self) -> Callable[[], BuiltSegment]:
-        """Start to complete and flush the file in a thread.
+        """Complete the file and flush it to the disk, in a thread.
 
         Returns:
             A function that waits until the file is stored. It raises Unavailable if the ledger's folder cannot be

@@ -82,7 +82,7 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 
 
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
-    """Return the commitment of each vote, SHA-256(blind ‖ private fields), 32·n bytes.
+    """Return the commitment of each of n votes, SHA-256(blind ‖ private fields), as 32·n bytes.
 
     The arguments are those of `blinded_fields`.
     """

@@ -2,8 +2,8 @@
 
 The rows of a board are read by `store.boards.snapshots`.
 
-Laws: a page begins after the last row of the page before (keyset, never OFFSET), so new rows do not shift the pages. No
-answer grows with the age of the log.
+Laws: a page begins after the last row of the previous page (keyset, never OFFSET), so new rows do not shift the pages.
+The size of an answer does not grow with the age of the log.
 """
 
 import json
@@ -54,7 +54,7 @@ def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
 def earlier_snapshot(
     connection: Connection, found: PublishedSnapshot, days: float, newest_vote: Callable[[int], int | None]
 ) -> PublishedSnapshot | None:
-    """Return the newest snapshot whose newest vote is at least `days` older than the newest vote of `found`.
+    """Return the newest snapshot whose newest vote is at least `days` days older than the newest vote of `found`.
 
     If there is none, the oldest snapshot is returned; None if `found` is the oldest snapshot or has no votes.
 

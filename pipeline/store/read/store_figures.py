@@ -11,7 +11,7 @@ from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def count_fates(connection: Connection) -> dict[str, int]:
-    """Return the number of records with each fate, by fate, from the ledger of offsets."""
+    """Return the number of records with each fate, by fate, from the table of batches (the ledger of offsets)."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
@@ -87,7 +87,7 @@ def get_time(connection: Connection, name: str) -> int | None:
 
 
 def find_gaps(connection: Connection) -> list[str]:
-    """Check the ledger of offsets; return a sentence for each fault, an empty list for a healthy store.
+    """Check the table of batches (the ledger of offsets); return a sentence for each fault.
 
     In every partition, each batch must begin where the batch before it ended, and the last must end at next_offset. The
     batches must count as many votes, duplicates and rejects as the tables have.

@@ -1,7 +1,7 @@
 """Finds the offsets of the votes of an export, and why a vote does not count.
 
-Law: if there are several reasons why a vote does not count, the first in this order is stated: its fate, a retraction,
-a rule of the method, an exclusion, a model that the registry does not know.
+Law: if a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a rule of
+the method, an exclusion, a model that the registry does not know.
 """
 
 from __future__ import annotations
@@ -124,9 +124,9 @@ class CountingRules:
 
 
 def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[int, Int64]:
-    """Return which votes in the given ranges are outside the samples of frequent prompts, as `CountingRules.frequent`.
+    """Return the votes in the given ranges that are outside the samples: the value of `CountingRules.frequent`.
 
-    Each such vote takes 8 bytes of memory. At most about a tenth of all votes are such votes.
+    Each of them takes 8 bytes of memory, and at most about a tenth of all votes are among them.
     """
     found: dict[int, list[Int64]] = {}
     for one in ranges:

@@ -1,15 +1,15 @@
 """Votes as they were read, and what is computed from them batch by batch.
 
 ingest               writes votes, duplicates and rejects; looks up known ids
-partitions           claims and fences of partitions, the ledger of offsets
-file_readings        what was read of which file, and at which offsets
-dictionary           names → small integers
+partitions           owners of partitions, and how far each partition is read
+file_readings        which records of which file were read, and at which offsets
+dictionary           gives each name a small integer
 voter_states         states of voter detectors
 snapshots_in_force   which snapshot evaluates a partition's votes, and from which offset
 window_counts        counts of the five-minute windows
 closed_windows       closes windows
-stale_windows        the mark that windows must be counted again
-unchecked_votes      votes that were read before the first snapshot
+stale_windows        the mark that window counts must be computed again
+unchecked_votes      counts votes that were read before the first snapshot
 detector_states      states of window detectors
 registry_events      registry events and their rejects
 dominant_voter       finds a voter with more than a fifth of all votes

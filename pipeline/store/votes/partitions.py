@@ -1,8 +1,9 @@
 """Partitions of the sources: the owner of each partition, and how far it is read.
 
 Laws: the database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is the
-first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each
-of its partitions to the ledger of offsets, in the transaction that writes its votes.
+first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each of
+its partitions to the table of batches, which is called the ledger of offsets. The row is added in the transaction that
+writes the votes of the batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -98,7 +99,7 @@ def live_sources(connection: Connection) -> list[int]:
 
 
 def is_file(source: str) -> bool:
-    """Return whether the name of a source is that of files. In earlier versions each file was a source, `file:…`."""
+    """Return whether a source consists of files, by its name. In earlier versions each file was a source, `file:…`."""
     return source.startswith("file:")
 
 
@@ -186,7 +187,7 @@ def fenced(partition_no: int, epoch: int) -> Fenced:
 
 
 def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> None:
-    """Add a batch to the ledger of offsets, one row per partition."""
+    """Add a batch to the table of batches (the ledger of offsets), one row per partition."""
     rows = [
         {name: getattr(p, name) for name in p.__slots__ if name != "event_time"}  # the partition has it
         for p in progress

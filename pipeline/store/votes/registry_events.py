@@ -33,7 +33,7 @@ def load_file(store: Store, path: Path) -> int:
     """Store the registry events of a file (JSON Lines); return how many of them are new.
 
     Raises:
-        BadRecord: a line is not a valid event; names the line. Nothing of the file is stored then.
+        BadRecord: a line is not a valid event. The message names the line, and nothing of the file is stored.
     """
     rows = []
     with path.open("rb") as lines:

@@ -1,7 +1,7 @@
 """Counts unchecked votes: votes that were read before the first snapshot, so that no detector evaluated them.
 
-A snapshot comes into force at the beginning of a batch. The number of these votes therefore follows from the ledger of
-offsets, without reading the votes.
+A snapshot comes into force at the beginning of a batch. So the number of these votes follows from the table of batches,
+without reading the votes.
 """
 
 from collections.abc import Mapping

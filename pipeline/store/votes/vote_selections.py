@@ -1,7 +1,7 @@
 """Selections of votes by a period of time and, optionally, by model, cohort, network and prompt.
 
-A person excludes a selection if no single voter can be named. A selection has one canonical text, so that an entry of
-the list of exclusions can be undone by another entry with the same text.
+A person excludes a selection of votes if the evidence names no single voter. A selection has one canonical text, so
+that an entry of the list of exclusions can be undone by another entry with the same text.
 """
 
 from __future__ import annotations

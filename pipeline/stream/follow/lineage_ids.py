@@ -1,4 +1,4 @@
-"""Derives the vote ids that logs lack.
+"""Derives vote ids for the lines of logs that have none.
 
 Logs that had the same name one after another form a lineage, and share the counts of identical records. Identical
 records therefore stay different votes even across a rotation, and reading a log again gives the same ids.

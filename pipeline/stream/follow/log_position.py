@@ -1,4 +1,4 @@
-"""How far a log was read, as the state file keeps it."""
+"""How far a log was read, as it is stored in the state file."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ _CHECKPOINTS = 4
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
-    """An earlier position of a log, by which a copy is recognised that is shorter than what was read of the log.
+    """An earlier position of a log. It serves to recognise a copy that was made before the log was read further.
 
     Attributes:
         offset, records, digest: as in `LogPosition`.
@@ -84,7 +84,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         return head_digest(file, self.offset) == self.head and self.prefix(file).hexdigest() == self.digest
 
     def points(self) -> tuple[EarlierPosition, ...]:
-        """Return the positions from which a copy of the log may be read: the present one, then earlier ones."""
+        """Return the positions that a copy of the log is compared with: the present one, then earlier ones."""
         return EarlierPosition(self.offset, self.records, self.digest), *reversed(self.checkpoints)
 
     def advanced(self, digest: PrefixDigest, records: int, head: str) -> "LogPosition":

@@ -14,7 +14,7 @@ _PIECE = 16 * BLOCK
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A match: a file begins with bytes that were read of a known log.
+    """A match: a file begins with the same bytes as a known log, up to a position to which the log was read.
 
     Attributes:
         log: position of the known log.
@@ -27,7 +27,7 @@ class Continuation:
     chain: str
 
     def moved_to(self, name: str, device: int, inode: int) -> LogPosition:
-        """Return the position of the log moved to this file, from which the file is read on."""
+        """Return the position of the known log with this name and file identity, from which the file is read on."""
         return msgspec.structs.replace(
             self.log,
             name=name,
@@ -45,9 +45,9 @@ class Continuation:
 
 
 def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition]:
-    """Return the logs that a file may continue or copy, those with the same first bytes.
+    """Return the known logs that a file may continue or copy, because the first bytes are the same.
 
-    A log is also returned if the file is shorter than the bytes that would be compared.
+    A log is also returned if the file is too short to compare these bytes.
     """
     heads: dict[int, str] = {}
     return [
@@ -60,7 +60,7 @@ def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition
 def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuation | None:
     """Return the match of a file with a known log, None if there is none.
 
-    If several logs match, the match with the most common bytes is returned.
+    If several logs match, the match with the largest number of equal bytes is returned.
     """
     points = sorted({point.offset for log in logs for point in log.points()})
     digest, found = PrefixDigest(), {}

@@ -1,7 +1,7 @@
 """Finds new events in a set of logs, and stores how far the logs were published.
 
-A poll reads the known logs first, then new files. A new file that begins like a known log is not read before it has
-stopped growing, because it is most likely a copy that a rotation is making.
+A poll reads the known logs first, then new files. A new file that begins like a known log is most likely a copy that a
+rotation is making, so it is read only after it has stopped growing.
 """
 
 from collections import Counter

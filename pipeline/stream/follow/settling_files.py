@@ -19,14 +19,14 @@ class SettlingFiles:
 
         Args:
             key: (device, inode) of the file.
-            stat: present status of the file, which is remembered.
+            stat: present status of the file. It is remembered and compared at the next poll.
         """
         size, mtime, polls = self._seen.get(key, (-1, 0, 0))
         self._seen[key] = (stat.st_size, stat.st_mtime_ns, polls + 1)
         return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
 
     def is_waited_for(self, key: Key) -> bool:
-        """Return whether a file was polled fewer than 60 times, so that the follower still waits for it."""
+        """Return whether the follower still waits for a file to stop growing; it gives up after 60 polls."""
         return self._seen.get(key, (0, 0, 0))[2] < _MOST_POLLS
 
     def forget(self, key: Key) -> None:

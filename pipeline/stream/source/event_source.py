@@ -65,7 +65,10 @@ class Source(Protocol):
         ...
 
     def heartbeat(self) -> None:
-        """Keep the assigned partitions without reading. Called once per second while the worker waits for the store."""
+        """Tell the broker that the worker is alive, without reading, so that it keeps its partitions.
+
+        Called once per second while the worker waits for the store.
+        """
         ...
 
     def positions(self) -> Mapping[int, int]:

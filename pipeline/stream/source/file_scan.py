@@ -1,7 +1,7 @@
 """Reads the records of a file from its beginning: the digest of all records so far, and the times of records.
 
-The digest is computed from the records, not from the bytes of the file. It is therefore the same in every format, and
-stays the same for the first records of a file to which records were appended.
+The digest is computed from the records, not from the bytes of the file. So it is the same in every format. If records
+are appended to a file, the digest of the earlier records stays the same.
 """
 
 import contextlib

@@ -47,9 +47,9 @@ class FileSource:
     Attributes:
         path: the file.
         notes: sentences about how the file is read; empty before `prepare`.
-        waits: text at the end of the file that is not a complete record yet, "" if there is none.
-        changed: number of records that an earlier reading took from a file of this name, if this file does not begin
-            with them; else 0.
+        waits: description of an incomplete record at the end of the file; "" if there is none.
+        changed: if the file does not begin with the records that an earlier reading took from a file of this name, the
+            number of those records; else 0.
     """
 
     name = FILES

@@ -1,8 +1,8 @@
 """Creates clients of kafka-python whose errors say why they cannot connect.
 
-The library repeats a failed connection until a timeout, and its error then gives no reason. Here the last failure of
-each broker is kept. If every broker refuses the first connection because of a certificate or a login, the attempt ends
-at once.
+The library retries a failed connection until a timeout, and then raises an error without the reason. Here the last
+failure of each broker is remembered, and the error states it. If every broker refuses the first connection because of a
+certificate or a login, the attempt ends at once.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Turns settings into kafka-python's options for TLS and SASL, which every client gets.
 
-Laws: a setting that would have no effect is an error, so that nobody connects without TLS by mistake. A certificate or
-key file that cannot be used is named before any connection is made. Passwords are never shown, not even where the
-client logs its options.
+Laws: a setting that would have no effect is an error, so that nobody connects without TLS by mistake. If a certificate
+or key file cannot be used, an error names it before any connection is made. Passwords never appear in logs, not even
+when the client logs its options.
 """
 
 import importlib

@@ -79,9 +79,9 @@ class EvidencePath:
     def bound(self, i: int) -> int:
         """Return an upper bound of ln e after vote i, in units of 2⁻²⁰ nats.
 
-        The bound includes what the models without a rank could add: their weights sum to TARGET_WEIGHT/(ranked + 1),
-        and a model that the voter has not met has ratio 1. The bound also makes up for the rounding down of each
-        component. States contain the bound, so it must not depend on how the votes are split into calls.
+        The bound includes the most that models without a rank can add: their weights sum to TARGET_WEIGHT/(ranked + 1),
+        where `ranked` is the number of models with a rank. It also includes the most that rounding down takes from each
+        component. The bound does not depend on how the votes are split into calls, since it is stored in states.
         """
         ranked = int(self.joined.ranked[i])
         rest = TARGET_WEIGHT / (ranked + 1) * self._unranked_average(i)
@@ -107,7 +107,7 @@ class EvidencePath:
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(self, folded: FoldedSums) -> tuple[FoldedSums, TargetModels]:
-        """Return the sums and the models of each voter after the voter's last vote.
+        """Add the votes to the sums, and return the sums and the models of each voter after the voter's last vote.
 
         Args:
             folded: the sums before the votes; not changed.
@@ -125,8 +125,9 @@ class EvidencePath:
     def likeliest(self, i: int) -> list[dict[str, Any]]:
         """Return the three alternatives with the largest shares of the evidence after vote i, largest first.
 
-        Each is a dictionary with `what`, `share` (0 to 1) and, for an alternative about a model, `model` (its number in
-        the store) and `delta`.
+        Each is a dictionary: `what` names the alternative, and `share` (0 to 1) is its share of the evidence. An
+        alternative about one model also has `model`, the model's number in the store, and `delta`, the shift δ in
+        logits.
         """
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])

@@ -1,6 +1,7 @@
-"""Computes the exact evidence of voters whose bound reached a level, finds the levels reached, and folds votes.
+"""Computes exact evidence for the few voters whose upper bound reached a level, and finds the levels reached.
 
-After `compute_path` this is a Python loop over each voter's votes. Only few voters get here, and rarely.
+The votes are then added to the sums of the voters' states. Cost: a vectorised `compute_path`, then a Python loop over
+the votes of these voters.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class ExactEvidence:
         voters: int64[m], positions of these voters among all voters of the call.
         path: the evidence after each of n votes, which are the voters' pending votes and their new votes.
         row: int64[n], the position of each vote in `RunningEvidence`, −1 for a pending vote.
-        levels: position of a vote in `path` and the level, for each level that is newly reached.
+        levels: for each level that is newly reached, the position in `path` of the vote that reached it, and the level.
         emitted: the highest emitted level of each voter after the last vote.
         bound: the upper bound of ln e of each voter after the last vote, in units of 2⁻²⁰ nats.
-        folded: position of a voter in the call → packed components, number of models met, and number of entries that
-            are pending after the folded votes.
+        folded: position of a voter in the call → the packed components, the number of models met, and the number of
+            pending entries that remain after folding.
     """
 
     voters: Int64

@@ -33,7 +33,7 @@ class RunningEvidence:
         rows: position of the vote among all votes of the call.
         model_a, model_b: numbers of the models in the store.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
-        large: bool[n], whether a model number is too large for a pending entry.
+        large: bool[n], whether the number of one of the models is too large for a pending entry (`state_codec`).
         factor: the largest log-likelihood ratio of the vote over the alternatives, in units of 2⁻²⁰ nats.
         votes_so_far: number of the voter's votes, this vote included.
         ties_so_far: number of the voter's ties, this vote included.

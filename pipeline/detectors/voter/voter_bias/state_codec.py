@@ -1,16 +1,16 @@
 """The state of a voter in `voter_bias`, and its bytes.
 
-Every state has a *head* and a list of *pending* votes of five bytes each. Pending votes are those for which no exact
-e-value was needed so far. The state of a voter with up to 32 votes has nothing else; such a state is a *history*. Most
-voters never cast more votes. For other voters the older votes are folded into *components*, which are stored between
-the head and the pending votes: the sums of the alternatives that are not about one model, and an entry for each model
-met.
+Every state has a *head* and a list of *pending* votes, the votes for which no exact e-value was needed so far. The
+state of a voter with up to 32 votes, as most voters have, consists of these two parts and is called a *history*. For
+other voters the older votes are *folded*, which means added to sums and then dropped. The sums are the *components* of
+the state, between the head and the pending votes: one part for the alternatives that are not about one model, and an
+entry for each model that the voter met.
 
     history      head (21 bytes) · pending
     components   head (40) · sums (24) and e-value about models (8) · entries of models (32 each) · pending
 
-A pending entry with outcome 255 is a marker. The votes before a marker are evaluated against the snapshot that the
-marker names. The votes after the last marker are evaluated against the snapshot in the head.
+A pending entry has five bytes. An entry with outcome 255 is a marker, which names the snapshot that evaluates the votes
+before it. The votes after the last marker are evaluated against the snapshot in the head.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StateHeads:
     """The heads of the states of the v voters of a call: arrays of length v.
 
     Attributes:
-        folded: bool[v], whether the state has components.
+        folded: bool[v], whether the state has components, because some votes are folded.
         emitted: int64[v, 2], the highest emitted levels of the alerts with direction `biased` and `random`.
         votes: number of votes that counted as evidence.
         ties: number of ties among these votes.
@@ -140,7 +140,12 @@ HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _
 
 
 def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
-    """Pack votes as pending entries, five bytes each. Model numbers must not be above MAX_MODEL_NUMBER."""
+    """Pack votes as pending entries, five bytes each.
+
+    Args:
+        model_a, model_b: int64[n], numbers of the models in the store, at most MAX_MODEL_NUMBER.
+        outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
+    """
     entries = np.zeros(len(outcome), dtype=_PENDING)
     entries["model_a"], entries["model_b"] = model_a.astype(np.uint16), model_b.astype(np.uint16)
     entries["outcome"] = outcome
@@ -148,7 +153,11 @@ def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
 
 
 def snapshot_marker(snapshot: int) -> bytes:
-    """Return the bytes of a marker: it names the snapshot that evaluates the pending votes before the marker."""
+    """Return the bytes of a marker among pending votes.
+
+    Args:
+        snapshot: sequence number of the snapshot that evaluates the pending votes before the marker.
+    """
     return snapshot.to_bytes(4, "little") + _BARE_MARKER[4:]
 
 
@@ -202,7 +211,10 @@ class PendingVotes:
 
 
 def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels]:
-    """Read the components of packed states. A history and a new voter have no components: sums 0 and no models."""
+    """Read the components of packed states.
+
+    A history and a new voter have no components; their sums are 0 and they have no models.
+    """
     m, size = len(states), _LONG.itemsize
     sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
     rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]

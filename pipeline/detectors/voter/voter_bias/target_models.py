@@ -1,4 +1,4 @@
-"""The models that each voter has met in `voter_bias`, in which order, and with which rank."""
+"""The models that each voter has voted on, as `voter_bias` needs them: their order and their ranks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RANKED_AFTER = 4
 
 @dataclass
 class FoldedSums:
-    """The sums over the folded votes of m voters: arrays of length m.
+    """The sums over the folded votes (`state_codec`) of m voters: arrays of length m.
 
     Attributes:
         met: number of models that the voter has met.
@@ -50,7 +50,7 @@ class TargetModels:
     sums: Int64
 
     def take(self, order: Int64) -> TargetModels:
-        """Return the entries at these positions, in the order of `order`."""
+        """Return the entries at the positions in `order`, in this order."""
         return TargetModels(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
 
 
@@ -74,9 +74,10 @@ class JoinedVotes:
 
 
 def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetModels, met: Int64) -> JoinedVotes:
-    """Add the models that voters meet for the first time, and give a rank to each model with RANKED_AFTER votes.
+    """Join votes with the models that their voters have met, and update these models.
 
-    If both models of a vote are new or get a rank, model a comes before model b.
+    A model that a voter meets for the first time is added. A model with RANKED_AFTER votes of the voter gets a rank. If
+    both models of a vote are new or get a rank, model a comes before model b.
 
     Args:
         voter: int64[n], the voter of each vote, ascending.

@@ -1,10 +1,10 @@
 """The tables as queries use them. The migrations create these tables.
 
-Times are microseconds since 1970 UTC. Models and terms (language, category, network, categories) of votes are small
-integers, 0 for an absent one. A voter is a pseudonym of 64 bits, 0 for an absent one. `next_offset` is always the next
+Times are microseconds since 1970 UTC. A model or term (language, category, network, list of categories) is stored as a
+small integer, 0 if absent. A voter is stored as a pseudonym of 64 bits, 0 if absent. `next_offset` is always the next
 offset to read.
 
-base.py       naming of constraints, columns of one kind
+base.py       names of constraints, functions that define columns
 votes.py      votes, duplicates, rejects, the dictionaries, and how far each partition is read
 evidence.py   states of detectors, windows, and the snapshots in force
 alerts.py     alerts with their history, and exclusions
