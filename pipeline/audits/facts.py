@@ -87,7 +87,7 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
     mine = _models(provider, state)
     private = [m.name for m in mine if m.visibility == "private"]
     now = variants.variants_under_test(state).get(provider, ())
-    peak = variants.peak_variants(state, provider)
+    peak = variants.peak_variants(state).get(provider)
     unseen = "A lower bound: a variant that was never submitted under this provider's name is not seen."
 
     def count(name: str, names: Sequence[str], definition: str) -> ProviderFact:

@@ -1,7 +1,7 @@
 """Evaluates a policy: five recommended rules for leaderboards, each with parameters and a verdict.
 
-no_retraction            no published score was withdrawn
-private_variants         a provider has at most `most` private variants under test at once
+no_retraction            no score was withdrawn: neither a published one, nor that of a private variant that was tested
+private_variants         no provider ever had more than `most` private variants under test at once
 deprecation_by_license   licence groups lose models at similar rates: the shares of retired models differ by at most
                          `most_apart`, or Fisher's exact test (1922) gives p above `level` for every two groups
 fair_sampling            models are sampled as declared, and nearly as by active sampling. Active sampling draws a pair
@@ -11,7 +11,8 @@ public_removal           every removal has a public notice; a model without vote
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 6.
 
-Law: a rule that cannot be evaluated is neither passed nor failed.
+Laws: a rule that cannot be evaluated is neither passed nor failed. The rules about retractions, private variants and
+removals are evaluated over the whole registry: what was wrong in the past still fails after it ended.
 
 Blind spot: whether a notice is true.
 """
@@ -26,9 +27,11 @@ import scipy
 
 from pipeline.audits.finding import Finding
 from pipeline.audits.shares import OPEN, PROPRIETARY
+from pipeline.audits.variants import ConcurrentVariants
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts
 from pipeline.vocabulary.arrays import Float64
+from pipeline.vocabulary.time import format_rfc3339
 
 RULES: Mapping[str, Mapping[str, float]] = {
     "no_retraction": {},
@@ -65,7 +68,7 @@ class PolicyFacts:
 
     Attributes:
         retractions: the findings of the audit `score_retraction`.
-        under_test: provider → its private variants under test.
+        most_tested: provider → its private variants at the moment with most of them under test.
         retired: licence group → number of retired models.
         listed: licence group → number of models that were ever public, retired models included.
         unfair: the findings about sampling (`sampling_findings`); None if no sampling policy is declared.
@@ -74,7 +77,7 @@ class PolicyFacts:
     """
 
     retractions: Sequence[Finding]
-    under_test: Mapping[str, Sequence[str]]
+    most_tested: Mapping[str, ConcurrentVariants]
     retired: Mapping[str, int]
     listed: Mapping[str, int]
     unfair: Sequence[Finding] | None
@@ -140,15 +143,20 @@ def total_variation(first: Float64, second: Float64) -> float:
 
 def _no_retraction(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     models = sorted({finding.subject for finding in facts.retractions})
-    what = f"{len(models)} models had a score that was taken back" if models else "no score was taken back"
+    what = f"{len(models)} models had a score that was withdrawn" if models else "no score was withdrawn"
     return PolicyVerdict("no_retraction", not models, what, given, {"models": models})
 
 
 def _private_variants(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
-    over = {provider: len(names) for provider, names in facts.under_test.items() if len(names) > given["most"]}
-    most = max((len(names) for names in facts.under_test.values()), default=0)
-    what = f"the most private variants of one provider under test are {most}; {given['most']:g} are allowed"
-    return PolicyVerdict("private_variants", not over, what, given, {"over": over})
+    over = {provider: peak.most for provider, peak in facts.most_tested.items() if peak.most > given["most"]}
+    allowed = f"{given['most']:g} are allowed"
+    if not facts.most_tested:
+        return PolicyVerdict("private_variants", not over, f"no private variant was tested; {allowed}", given, {})
+    peak = max(facts.most_tested.values(), key=lambda one: one.most)
+    when = format_rfc3339(peak.at, "seconds")
+    what = f"the most private variants of one provider under test at once were {peak.most}, on {when}; {allowed}"
+    at = {name: format_rfc3339(facts.most_tested[name].at, "seconds") for name in over}
+    return PolicyVerdict("private_variants", not over, what, given, {"over": over, "at": at})
 
 
 def _deprecation_by_license(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:

@@ -4,6 +4,8 @@ Every finding states an observed fact, without a p-value:
 
 - A model was retracted after it was scored.
 - A model was deprecated or renamed after it was scored, without a public notice.
+- A private variant was tested, and retracted or deprecated before any release: its score was never published. Its
+  deprecation is no finding if it has a public notice.
 - A vote count of the raw view fell between two snapshots of a board.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and section 5 (205 models
@@ -15,6 +17,7 @@ Blind spot: a vote count also falls if votes are removed for a published reason.
 from collections.abc import Mapping, Sequence
 
 from pipeline.audits.finding import Finding
+from pipeline.audits.variants import release_times
 from pipeline.events.registry_events import Deprecated, RegistryEvent, Renamed, Retracted
 from pipeline.registry import RegisteredModel, Registry, RegistryState
 from pipeline.vocabulary.time import format_rfc3339, to_microseconds
@@ -22,24 +25,51 @@ from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 AUDIT = "score_retraction"
 
 
-def withdrawn_scores(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
+def withdrawn_scores(
+    events: Sequence[RegistryEvent], scored_at: Mapping[str, int], tested_at: Mapping[str, int] | None = None
+) -> tuple[Finding, ...]:
     """Return findings about scored models that were retracted, or were deprecated or renamed without a public notice.
 
     Args:
         events: all events of the registry.
         scored_at: model → time of its first public rating, in microseconds since 1970 UTC.
+        tested_at: model → time of its first vote. A private variant with a vote has a score, published or not.
     """
-    registry = Registry(events)
-    findings = []
+    registry, tested = Registry(events), tested_at or {}
+    # Also later releases: the score of a variant that was released in the end is published.
+    released = release_times(registry.as_of(max((to_microseconds(event.at) for event in events), default=0)))
+    findings: list[Finding] = []
     for event in sorted(events, key=lambda e: e.at):
         if not isinstance(event, Retracted | Deprecated | Renamed):
             continue
         at = to_microseconds(event.at)
-        key = registry.as_of(at).first_name(event.model)
+        state = registry.as_of(at)
+        key = state.first_name(event.model)
         if scored_at.get(key, at + 1) <= at:
             finding = _withdrawal(event, key, scored_at[key])
-            findings += [finding] if finding else []
+        elif not isinstance(event, Renamed) and tested.get(key, at + 1) <= at and _is_private(state, key):
+            finding = None if key in released else _unpublished(event, key, tested[key])
+        else:
+            finding = None
+        findings += [finding] if finding else []
     return tuple(findings)
+
+
+def _is_private(state: RegistryState, name: str) -> bool:
+    model = state.models.get(name)
+    return model is not None and model.visibility == "private"
+
+
+def _unpublished(event: Retracted | Deprecated, key: str, tested: int) -> Finding | None:
+    how = "retracted" if isinstance(event, Retracted) else "deprecated"
+    if isinstance(event, Deprecated) and event.notice_url is not None:
+        return None
+    figures = {
+        "event": event.event_id, "at": format_rfc3339(event.at), "tested_at": format_rfc3339(tested),
+        "reason": event.reason,
+    }  # fmt: skip
+    what = f"the private variant {key} was tested and then {how}; its score was never published: {event.reason}"
+    return Finding(AUDIT, "model", key, "private score withdrawn", "warning", what, None, figures)
 
 
 def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) -> Finding | None:

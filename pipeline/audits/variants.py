@@ -1,7 +1,8 @@
 """The audits `variant_churn` and `best_of_n`: private variants of a provider, and the gain from releasing the best one.
 
-variant_churn   counts the private variants of a provider that are under test at the same time. More than 3 are a
-                warning; more than 10 are critical (the limit of one public policy for "provisional" models).
+variant_churn   counts the private variants that a provider had under test at the same time, at the moment with most of
+                them since the registry began. More than 3 are a warning; more than 10 are critical (the limit of one
+                public policy for "provisional" models). What was once too many stays a finding after the tests ended.
 best_of_n       estimates the winner's curse of a release. N is the larger of two numbers: the disclosed N, and the
                 number of the family's variants seen before the release. There is a finding if N was not disclosed, if
                 the disclosed N is below the number seen, or if N is above 10. The finding has the score with and
@@ -27,6 +28,7 @@ from pipeline.errors import BadCounts
 from pipeline.ratings.winners_curse import SelectionGain, debiased_se, selection_gain, shrink_to_family_mean
 from pipeline.registry import RegisteredModel, RegistryState
 from pipeline.scoring.signals import Severity
+from pipeline.vocabulary.time import format_rfc3339
 
 MANY, TOO_MANY = 3, 10
 _ALIKE = 0.5
@@ -134,39 +136,66 @@ def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentVariants:
-    """The largest number of private variants that a provider had under test at the same time.
+    """The private variants that a provider had under test at the moment with most of them.
 
     Attributes:
-        most: the number.
+        names: the variants, sorted by name.
         at: the first time with this number, in microseconds since 1970 UTC.
     """
 
-    most: int
+    names: tuple[str, ...]
     at: int
 
+    @property
+    def most(self) -> int:
+        """The number of variants."""
+        return len(self.names)
 
-def peak_variants(state: RegistryState, provider: str) -> ConcurrentVariants | None:
-    """Return the largest number of a provider's private variants under test at once; None if there were none."""
-    steps: list[tuple[int, int]] = []
+
+def peak_variants(state: RegistryState) -> dict[str, ConcurrentVariants]:
+    """Return provider → its private variants at the moment with most of them under test, over the whole registry.
+
+    A test that ends at the same time as another one begins is not counted with it. Providers without a private variant
+    are left out.
+    """
+    tests: dict[str, list[tuple[int, int, str]]] = {}
     for name, (start, end) in _tested_until(state).items():
-        if state.models[name].provider == provider:
-            steps += [(start, 1), *([] if end is None else [(end, -1)])]
-    most, at, now = 0, 0, 0
-    for time, step in sorted(steps):
-        now += step
-        if now > most:
-            most, at = now, time
-    return ConcurrentVariants(most, at) if most else None
+        of = tests.setdefault(state.models[name].provider or "", [])
+        of += [(start, 1, name), *([] if end is None else [(end, 0, name)])]
+    found = {provider: _peak(steps) for provider, steps in sorted(tests.items())}
+    return {provider: peak for provider, peak in found.items() if peak.names}
+
+
+def _peak(steps: Iterable[tuple[int, int, str]]) -> ConcurrentVariants:
+    """Return the largest set of names under test, from steps (time, 1 for a start and 0 for an end, name)."""
+    now: set[str] = set()
+    most = ConcurrentVariants((), 0)
+    for at, begins, name in sorted(steps):
+        if begins:
+            now.add(name)
+        else:
+            now.discard(name)
+        if len(now) > most.most:
+            most = ConcurrentVariants(tuple(sorted(now)), at)
+    return most
 
 
 def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
-    """Return the findings about providers with more than three private variants under test."""
+    """Return the findings about providers that had more than three private variants under test at once."""
     findings = []
-    for provider, names in variants_under_test(state).items():
-        if len(names) > MANY:
-            severity: Severity = "critical" if len(names) > TOO_MANY else "warning"
-            what = f"{len(names)} private variants of {provider} are under test at once; more than {MANY} is many"
-            figures = {"variants": list(names), "limit": MANY, "critical_limit": TOO_MANY}
+    now = variants_under_test(state)
+    for provider, peak in peak_variants(state).items():
+        if peak.most > MANY:
+            severity: Severity = "critical" if peak.most > TOO_MANY else "warning"
+            still = len(now.get(provider, ()))
+            when = format_rfc3339(peak.at, "seconds")
+            what = (
+                f"{peak.most} private variants of {provider} were under test at once on {when}, {still} are now; more "
+                f"than {MANY} is many"
+            )
+            figures = {
+                "variants": list(peak.names), "at": when, "now": still, "limit": MANY, "critical_limit": TOO_MANY,
+            }  # fmt: skip
             findings.append(
                 Finding("variant_churn", "provider", provider, "private variants", severity, what, None, figures)
             )

@@ -139,6 +139,14 @@ class AuditInput:
             first[key] = min(at, first.get(key, at))
         return first
 
+    @cached_property
+    def first_vote_at(self) -> dict[str, int]:
+        """Model → time of its first accepted vote, in microseconds; without models that have none."""
+        first = np.full(len(self.models), np.iinfo(np.int64).max)
+        for side in (self.votes.model_a, self.votes.model_b):
+            np.minimum.at(first, side, self.votes.cast_at)
+        return {name: int(at) for name, at in zip(self.models, first, strict=True) if at < np.iinfo(np.int64).max}
+
     def recent_votes(self, days: int) -> dict[str, int]:
         """Return model → number of its votes in the `days` days before the newest vote."""
         recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY

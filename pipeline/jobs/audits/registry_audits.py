@@ -38,8 +38,8 @@ def audit_best_of_n(given: AuditInput) -> Audited:
 
 def audit_retractions(given: AuditInput) -> Audited:
     """Find published scores that were withdrawn."""
-    found = (*retraction.withdrawn_scores(given.events, given.first_rated_at), *vote_decreases(given))
-    return found, {"snapshots": given.published}
+    withdrawn = retraction.withdrawn_scores(given.events, given.first_rated_at, given.first_vote_at)
+    return (*withdrawn, *vote_decreases(given)), {"snapshots": given.published}
 
 
 def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:

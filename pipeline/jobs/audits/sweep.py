@@ -114,7 +114,7 @@ def policy_facts(
     declared = bool(np.isfinite(given.appearances.declared).any())
     return policy.PolicyFacts(
         [finding for finding in findings if finding.audit == retraction.AUDIT],
-        variants.variants_under_test(given.state),
+        variants.peak_variants(given.state),
         retired,
         listed,
         [finding for finding in findings if finding.audit == sampling.AUDIT] if declared else None,

@@ -20,7 +20,7 @@ from pipeline.audits.sampling import DailyAppearances, LedgerLine, SamplingLedge
 from pipeline.audits.second_opinion import RankDisagreement, second_opinion
 from pipeline.audits.shares import gini, hhi, license_group, shares
 from pipeline.audits.top_churn import TopChurn, top_churn, top_churn_findings
-from pipeline.audits.variants import ModelRelease, VariantScore, best_of_n, peak_variants, releases
+from pipeline.audits.variants import ConcurrentVariants, ModelRelease, VariantScore, best_of_n, peak_variants, releases
 from pipeline.audits.version_mismatch import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.formats.published_boards import PublishedBoard
@@ -337,7 +337,7 @@ def test_one_variant_seen_and_none_disclosed_is_no_finding_and_eleven_are_large(
 
 def test_a_test_that_ends_when_another_begins_is_not_at_once() -> None:
     events = [submitted(0, "v0"), submitted(1, "v1"), retracted(2, "v0"), submitted(2, "v2")]
-    peak = peak_variants(Registry(events).as_of(day(9)), "acme")
+    peak = peak_variants(Registry(events).as_of(day(9)))["acme"]
     assert peak is not None
     assert (peak.most, peak.at) == (2, day(1))
 
@@ -381,7 +381,8 @@ def test_models_leave_in_the_open_or_are_counted() -> None:
 
 # --- policy -----------------------------------------------------------------------------------------------------------
 
-GOOD = PolicyFacts([], {"acme": ["a"]}, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {})
+TESTED = {"acme": ConcurrentVariants(("a",), 0)}
+GOOD = PolicyFacts([], TESTED, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {})
 
 
 def passed(rule: str, facts: PolicyFacts, **given: float) -> bool | None:
@@ -415,10 +416,11 @@ def test_licence_groups_ten_points_apart_pass_and_more_need_chance() -> None:
 def test_a_parameter_of_nothing_is_a_number() -> None:
     assert parse_policy({"private_variants": {"most": 0}}) == {"private_variants": {"most": 0}}
     assert passed("private_variants", GOOD, most=0) is False
-    assert passed("private_variants", with_(under_test={}), most=0) is True
-    (verdict,) = evaluate_policy(parse_policy({"private_variants": {}}), with_(under_test={"p": "abcd", "q": "abcde"}))
-    assert verdict.evidence == {"over": {"p": 4, "q": 5}}
-    assert "under test are 5; 3 are allowed" in verdict.what
+    assert passed("private_variants", with_(most_tested={}), most=0) is True
+    peaks = {"p": ConcurrentVariants(tuple("abcd"), 0), "q": ConcurrentVariants(tuple("abcde"), 0)}
+    (verdict,) = evaluate_policy(parse_policy({"private_variants": {}}), with_(most_tested=peaks))
+    assert verdict.evidence == {"over": {"p": 4, "q": 5}, "at": dict.fromkeys("pq", "1970-01-01T00:00:00Z")}
+    assert "under test at once were 5, on 1970-01-01T00:00:00Z; 3 are allowed" in verdict.what
     assert RULES["public_removal"] == {"votes": 10, "days": 52}  # the published definition
 
 

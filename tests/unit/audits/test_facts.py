@@ -40,9 +40,9 @@ def test_variants_are_counted_to_the_moment_at_which_most_were_under_test() -> N
         "most private variants at once": 5,
     }
     assert found["private variants under test now"].detail == ("ant-v3", "ant-v4", "ant-v5")
-    peak = peak_variants(STATE, "acme")
+    peak = peak_variants(STATE)["acme"]
     assert peak is not None and peak.at == day(4)
-    assert peak_variants(STATE, "other") is None
+    assert "other" not in peak_variants(STATE)
 
 
 def test_the_peak_is_the_most_that_a_look_at_every_event_shows() -> None:
@@ -55,7 +55,7 @@ def test_the_peak_is_the_most_that_a_look_at_every_event_shows() -> None:
             events.append(retracted(start + float(rng.integers(1, 10)), f"v{i}"))
     registry = Registry(events)
     seen = [sum(m.retracted_at is None for m in registry.as_of(day(d)).models.values()) for d in range(31)]
-    peak = peak_variants(registry.as_of(day(99)), "acme")
+    peak = peak_variants(registry.as_of(day(99)))["acme"]
     assert peak is not None
     assert (peak.most, peak.at) == (max(seen), day(seen.index(max(seen))))
 

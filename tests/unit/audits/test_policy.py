@@ -13,12 +13,20 @@ from scipy.stats import fisher_exact
 import pipeline
 from pipeline.audits.finding import Finding
 from pipeline.audits.policy import RULES, PolicyFacts, active_shares, evaluate_policy, parse_policy, total_variation
+from pipeline.audits.variants import ConcurrentVariants
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts
 
 SHIPPED = Path(pipeline.__file__).parent / "data" / "policy.toml"
+SPRING = 1_743_465_600_000_000
 GOOD = PolicyFacts(
-    [], {"acme": ["a", "b", "c"]}, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {}
+    [],
+    {"acme": ConcurrentVariants(("a", "b", "c"), SPRING)},
+    {"open": 1, "proprietary": 1},
+    {"open": 40, "proprietary": 45},
+    [],
+    0.2,
+    {},
 )
 WRONG = Finding("score_retraction", "model", "ant", "retracted after it was scored", "critical", "…")
 
@@ -42,7 +50,7 @@ def test_a_board_that_keeps_its_word_passes_all_five() -> None:
     ("rule", "change"),
     [
         ("no_retraction", {"retractions": [WRONG]}),
-        ("private_variants", {"under_test": {"acme": ["a", "b", "c", "d"]}}),
+        ("private_variants", {"most_tested": {"acme": ConcurrentVariants(("a", "b", "c", "d"), SPRING)}}),
         # Published: of 66 and 87 deprecated, weights were open for 66% and closed for 30%.
         ("deprecation_by_license", {"retired": {"open": 36, "proprietary": 14}}),
         ("fair_sampling", {"unfair": [WRONG]}),
@@ -77,7 +85,7 @@ def test_what_cannot_be_judged_is_neither_passed_nor_failed() -> None:
 
 
 def test_a_policy_of_one_s_own_judges_its_rules_alone_by_its_own_numbers() -> None:
-    four = replace(GOOD, under_test={"acme": ["a", "b", "c", "d"]})
+    four = replace(GOOD, most_tested={"acme": ConcurrentVariants(("a", "b", "c", "d"), SPRING)})
     assert judged(four, private_variants={"most": 4}) == {"private_variants": True}
     assert judged(four, private_variants={"most": 3}) == {"private_variants": False}
 

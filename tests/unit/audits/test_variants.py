@@ -142,6 +142,38 @@ def test_scores_that_are_taken_back() -> None:
     ]
 
 
+def test_what_was_too_many_in_spring_is_found_in_summer() -> None:
+    spring = [*(submitted(90 + i / 10, f"v{i}") for i in range(27)), *(retracted(100, f"v{i}") for i in range(1, 27))]
+    events = [*spring, released(100, "v0"), submitted(180, "later")]
+    (finding,) = variant_churn(Registry(events).as_of(day(200)))
+    assert (finding.severity, len(finding.evidence["variants"]), finding.evidence["now"]) == ("critical", 27, 1)
+    assert "27 private variants of acme were under test at once on 2025-04-03" in finding.what
+    assert variants_under_test(Registry(events).as_of(day(200))) == {"acme": ("later",)}
+    # One after another is never more than one at once, also where a test ends as the next one begins.
+    turns = [e for i in range(9) for e in (submitted(i, f"v{i}"), retracted(i + 1, f"v{i}"))]
+    assert variant_churn(Registry(turns).as_of(day(20))) == ()
+
+
+def test_tested_private_variants_that_are_withdrawn_have_a_withdrawn_score() -> None:
+    events: list[RegistryEvent] = [
+        *(submitted(0, f"v{i}") for i in range(27)),
+        released(5, "v0", "best"),
+        *(retracted(6, f"v{i}") for i in range(1, 20)),
+        *(deprecated(6, f"v{i}") for i in range(20, 27)),
+    ]
+    tested = {f"v{i}": day(1) for i in range(27)}
+    found = withdrawn_scores(events, {}, tested)
+    assert [(f.subject, f.direction) for f in found] == [(f"v{i}", "private score withdrawn") for i in range(1, 27)]
+    assert "its score was never published" in found[0].what
+    # Without a vote before the end there is no score; nor is it withdrawn if it is published in the end.
+    assert withdrawn_scores(events, {}, {f"v{i}": day(7) for i in range(27)}) == ()
+    assert len(withdrawn_scores([*events, released(7, "v1")], {}, tested)) == 25
+    public = [submitted(0, "p", visibility="public"), retracted(6, "p")]
+    assert withdrawn_scores(public, {}, {"p": day(1)}) == ()
+    noticed = [submitted(0, "v0"), deprecated(6, "v0", notice="https://example.org/why")]
+    assert withdrawn_scores(noticed, {}, tested) == ()
+
+
 @pytest.mark.parametrize(("first", "second", "se"), [(1069, 1052, 13.8), (1097, 1059, 27.2)])
 def test_identical_checkpoints_do_not_fire(first: float, second: float, se: float) -> None:
     a, b = ModelVersion("a", first, se, digest="same"), ModelVersion("b", second, se, digest="same")
