@@ -33,7 +33,7 @@ class ChangeToken:
         return await asyncio.shield(self._reading)
 
     def expire(self) -> None:
-        """Let the next request read the token from the store. Call this after this process has changed the store."""
+        """Make the next request read the token from the store. Call this after this process has changed the store."""
         self._due = float("-inf")
 
     async def _refresh(self) -> Any:

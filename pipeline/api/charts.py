@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 
 def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
-    """Return a chart of a model's history as SVG: defended rating with interval, and raw rating as a dashed line.
+    """Draw a model's history as SVG: the defended rating with its interval, and the raw rating as a dashed line.
 
     Args:
         defended: the history in the view `defended`, with the fields of `HistoryPointDocument`.

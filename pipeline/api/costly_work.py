@@ -2,7 +2,7 @@
 
 Laws: at most `threads` requests run at once, each with a database connection reserved for the pool. At most `queue`
 requests wait; further requests are refused at once with status 503. A client that exceeds its limit per minute is
-refused with status 429. Responses from the cache do not count.
+refused with status 429. Requests that are answered from the cache do not count towards these limits.
 """
 
 import math
@@ -76,7 +76,7 @@ def refuse_if_too_often(rates: ClientRates, request: Request, metrics: ApiMetric
         rates: the limits of clients.
         request: the request.
         metrics: counters of refused requests.
-        what: the kind of request, for the message.
+        what: what the requests are about, for the message.
 
     Raises:
         Problem: status 429, with the number of seconds to wait.

@@ -31,7 +31,7 @@ PageRenderer = Callable[[Request, dict[str, Any]], Response]
 
 
 class Problem(Exception):
-    """An error that becomes a problem document. It may have response headers and further members of the document."""
+    """An error that becomes a problem document. It may set response headers and add fields to the document."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)

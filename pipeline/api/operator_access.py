@@ -34,7 +34,7 @@ def client_address(request: Request) -> str:
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """Return a FastAPI dependency that requires a token with all of these scopes and returns its operator."""
+    """Return a FastAPI dependency that requires a token with all of these scopes. Its value is the token's operator."""
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given.credentials if given else None), *scopes)
@@ -43,7 +43,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that requires a valid token and returns it.
+    """Return a FastAPI dependency that requires a valid token. Its value is the token.
 
     The route must check the scopes itself.
     """
@@ -95,7 +95,7 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
 
 
 def record_login(reader: StoreReader, request: Request, token: OperatorToken) -> None:
-    """Record in the operators' log that an operator reads with a token, at most once an hour for a name and address."""
+    """Record in the operators' log that an operator uses a token to read, at most once an hour per name and address."""
     operator, at = Operator(token.name, "api", client_address(request)), now()
     with reader.connect() as connection:
         known = operators_log.has_login(connection, operator, at)

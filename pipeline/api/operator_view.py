@@ -13,7 +13,7 @@ _DECIDING = frozenset({"alerts", "exclusions"})
 
 
 def operator_dependency(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that returns whether the request has a token that may decide about voters.
+    """Return a FastAPI dependency. Its value is True if the request has a token that may decide about voters.
 
     The operators' log records a use of the token, at most once an hour for each operator and address.
 
@@ -35,5 +35,9 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return the headers about caching, so that no response for an operator is cached and sent to others."""
+    """Return the headers about caching. They prevent that a response for an operator is cached and sent to others.
+
+    Args:
+        operator: whether the response is for an operator.
+    """
     return {**(NO_STORE if operator else REVALIDATE), "vary": "Authorization"}

@@ -65,15 +65,15 @@ def read_input(
 ) -> BattleInput:
     """Read a battle file, and leave out the votes that the method leaves out.
 
-    Votes on models that cannot be compared with most others are left out too.
+    Votes on models outside the largest connected component are left out too.
 
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input.
         mapping: names of columns and outcomes that the user gave.
         skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
-        progress: called with about how many rows the file has, 0 if that is unknown; its context is a function that is
-            called with the number of votes read since the last call.
+        progress: called with the estimated number of rows of the file, 0 if unknown. It returns a context manager,
+            whose value is a function that is called with the number of votes read since the last call.
 
     Raises:
         UnknownFormat: the format of the file is not known.

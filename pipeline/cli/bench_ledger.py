@@ -1,4 +1,4 @@
-"""The command bench ledger: speed of sealing, verifying and refreshing, compared with the least work that they need."""
+"""The command bench ledger: speed of sealing, verifying and refreshing, compared with the least work for each."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The command bench stream: throughput of the worker, as ratios within one run, since a machine's speed varies twofold.
+"""The command bench stream: throughput of the worker. Results are ratios within one run, since machines differ.
 
 The command starts its own Kafka and PostgreSQL and publishes one stream. Three comparisons are made:
 

@@ -32,11 +32,11 @@ class FollowPlan:
     Attributes:
         files: the log, or the logs of a folder.
         state: folder of the state file; "" for the default.
-        store: the store; the default folder of the state file is beside it.
+        store: address of the store. The default folder of the state file is next to the store.
         pace: the intervals, in seconds, between polls and between heartbeats.
         until_end: whether to stop when everything is sent that the logs have now.
         metrics_port: port for metrics; None to serve no metrics.
-        metrics_host: address for metrics.
+        metrics_host: address at which metrics are served.
     """
 
     files: LogFiles
@@ -53,8 +53,8 @@ class TextReading:
     """The functions with which `publish` checks the text of conversations.
 
     Attributes:
-        check: returns what the text of a record shows; None if texts are not checked.
-        flush: writes the state that the next run needs to disk.
+        check: returns the fields computed from the text of a record; None if texts are not checked.
+        flush: writes the state that the next run needs to the disk.
         close: closes the files of the state.
         count: returns the number of battles with text, and of those with an identity leak.
         notes: sentences for people about the check.

@@ -1,4 +1,4 @@
-"""Prints the results of the command history for people: notes about files, details of a board, a table of boards."""
+"""Prints the results of the command history: notes about files, details of each board, and a table of all boards."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Builds sentences for people about the votes that were read, each with the next step."""
+"""Builds sentences for people about the records that were read. Each sentence states the next step."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,7 @@
 """Imports the module of one command only, so that a command starts fast.
 
-Importing a module registers its commands. `integrity work` starts often and on many machines. The modules of audits and
-benchmarks would double its start time.
+Importing a module registers its commands. Importing all of them, with audits and benchmarks, would double the start
+time of `integrity work`, which starts often and on many machines.
 """
 
 from collections.abc import Sequence

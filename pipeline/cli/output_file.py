@@ -48,7 +48,8 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         The path of the temporary file, in the folder of `path`.
 
     Raises:
-        Usage: for the same reasons as `require_new`. The file is checked again at the end of the block.
+        Usage: the file exists and `force` is false, or its folder does not exist. Both are checked again at the end of
+            the block.
         Unavailable: the disk is full, or a limit on files is reached.
     """
     require_new(path, force)

@@ -1,4 +1,4 @@
-"""Runs one detector over all stored data, to test it before it is switched on or after it was changed.
+"""Runs one detector over all stored data, to test the detector before it is switched on or after it was changed.
 
 A window detector reads all closed windows. A voter detector reads all stored votes; each vote is evaluated by the
 snapshot that was in force for it. The detector starts without state. Nothing is written unless the caller asks for it.

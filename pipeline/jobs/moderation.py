@@ -47,8 +47,9 @@ def change_alert_state(
         hours: duration of a snooze; None to snooze until the next action of a person.
 
     Returns:
-        {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" and "votes_out" are the
-            numbers of votes that the next refresh will count again and no longer count. "done" is a sentence.
+        {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" is the number of votes that
+            the next refresh will count again, "votes_out" the number that it will no longer count. "done" is a
+            sentence.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -83,8 +84,8 @@ def change_exclusion(
         reason: why.
 
     Returns:
-        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}.
-            "votes_in" and "votes_out" are the numbers of votes that the next refresh will count again and no longer
+        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" is
+            the number of votes that the next refresh will count again, "votes_out" the number that it will no longer
             count. "done" is a sentence.
 
     Raises:

@@ -43,7 +43,7 @@ class ConnectionTable:
         self._waiting: dict[ServedConnection, None] = {}
 
     def patience(self, address: str) -> float:
-        """Return the number of seconds for which a client at this address may read nothing."""
+        """Return how many seconds a client at this address may stop reading before it is disconnected."""
         return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
 
     def admit(self, connection: ServedConnection) -> bool:

@@ -35,13 +35,15 @@ class AuditInput:
         models: keys of the models, sorted. The key of a renamed model is its first name.
         categories: number of a category → its text.
         published: number of published snapshots.
-        vote_decreases: each decrease of a model's vote count between snapshots, as model, sequence numbers of the two
-            snapshots, votes before and votes after (None if the later snapshot lacks the model).
+        vote_decreases: each decrease of a model's vote count between two successive snapshots, as a tuple: model,
+            sequence numbers of the earlier and the later snapshot, votes before, votes after (None if the later
+            snapshot lacks the model).
         first_published: model name → time of the first snapshot with this name, in microseconds.
         board: view → model → row of the newest snapshot; empty before the first snapshot.
         snapshot: the newest snapshot; None before the first.
         boards: the defended view of the last snapshot of each day, oldest first.
-        style: model → style feature → statistics, for models that were tested or released under another name.
+        style: model → style feature → its statistics, for models that were tested and later released under another
+            name.
         log_size: number of leaves of the vote log.
         log_digest: digest of the vote log.
         at: time of the newest vote or registry event, in microseconds. The registry is evaluated at this time.

@@ -28,7 +28,7 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
 
     Returns:
         {"provider", "as_of", "sources", "facts", "findings"}. A fact has the fields of `audits.facts.ProviderFact`,
-            with the name as "fact". The findings are those that a sweep has about the provider or its models.
+            where "fact" is its name. The findings are the findings of a sweep about the provider or its models.
 
     Raises:
         Usage: the registry has no such provider; the message lists the known providers.
@@ -43,7 +43,7 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
 
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return name of a provider → its page, for every provider. The store is read once and the audits run once."""
+    """Return name of a provider → its page, for all providers. The store is read once and the audits run once."""
     events, _ = registry_events.read_since(connection, 0)
     if not any(getattr(event, "provider", None) for event in events):
         return {}  # a store without providers need not be read

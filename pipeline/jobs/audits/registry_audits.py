@@ -1,4 +1,4 @@
-"""Audits that compare the registry with the board: of variants, releases, removals and claims."""
+"""Audits of variants, releases, removals and claims: they compare the registry with the board."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -125,7 +125,7 @@ def audit_perturbations(given: AuditInput) -> Audited:
 def audit_arena_gap(given: AuditInput) -> Audited:
     """Compare a model's gain on arena-like benchmarks with its gain on other benchmarks.
 
-    The gain is measured from the first model of the same family.
+    The gain of a model is its score minus the score of the first model of its family.
     """
     measured: dict[str, dict[str, BenchmarkResult]] = {}
     for event in given.events:

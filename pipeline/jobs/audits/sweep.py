@@ -1,12 +1,12 @@
 """The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
 
-A finding is a fact or the result of a statistical test. Each fact becomes an alert. A test becomes an alert if e-LOND
-selects it as a discovery; the setting `false_share` bounds the share of false discoveries. Other findings are only
-reported.
+A finding states an observed fact, or it is the result of a statistical test. A finding of a fact always opens an alert.
+A finding of a test opens an alert if e-LOND selects it as a discovery; the setting `false_share` bounds the share of
+false discoveries. Other findings are only reported.
 
-e-LOND takes the tests of one audit in one sweep as a family, and the families of all sweeps as one sequence. A repeated
-sweep of the same log size and registry starts from the same state of e-LOND as the first one, and adds nothing to the
-sequence.
+For e-LOND, the tests of one audit in one sweep are a family, and the families of all sweeps are one sequence. A
+repeated sweep of the same log size and registry starts from the same state of e-LOND as the first one, and adds nothing
+to the sequence.
 
 A sweep updates each open alert that it finds again, even if the finding is no longer a discovery. It clears the other
 open alerts of its audits.
@@ -50,7 +50,7 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
 
     Returns:
         {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. If an audit could not run, its report
-            has the reason. The field "discovery" of a finding is None for a fact.
+            has the reason. The field "discovery" of a finding is None if the finding states a fact instead of a test.
 
     Raises:
         Usage: the policy is not valid, or the other board's file does not exist.
@@ -102,7 +102,7 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
 def policy_facts(
     given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
 ) -> policy.PolicyFacts:
-    """Collect the facts that the rules of a policy are evaluated on, from the input and the findings of a sweep."""
+    """Collect the figures and findings that the rules of a policy need, from the input and the findings of a sweep."""
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}
@@ -154,7 +154,8 @@ def discoveries(
         reports: name of an audit → its report, which has the number of its tests.
 
     Returns:
-        The state of e-LOND after the sweep, and for each finding whether it is a discovery (None for a fact).
+        The state of e-LOND after the sweep, and for each finding whether it is a discovery; None for a finding that
+        states a fact instead of a test.
     """
     discovered: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
     state = start

@@ -1,7 +1,7 @@
 """Writes a backup of a store: the database, the files of the ledger that it names, and the keys.
 
 The database is copied first, as one transaction sees it. The files of the ledger are copied afterwards. This order is
-safe, since each file is written before the row that names it, and files never change. Two things are left out: hashes
+safe, since each file is written before the row that names it, and files never change. The backup leaves out the hashes
 of the log, which a restore computes again, and signed heads that are newer than the copy of the database.
 """
 

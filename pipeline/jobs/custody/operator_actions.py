@@ -53,8 +53,8 @@ def erase(
         reason: why.
 
     Returns:
-        {"erased": number of votes}. Further keys are present if they apply. "unsealed" is the number of votes that keep
-        their voter until they are sealed. "kafka" is the list of records that topics keep
+        {"erased": number of votes}. Further keys are present if they apply. "unsealed" is the number of votes that
+        could not be erased because they are not sealed yet. "kafka" lists the records that are still in Kafka
         (`erasure_remains.records_in_kafka`). "old_pages" is True if the database file could not be rewritten.
 
     Raises:

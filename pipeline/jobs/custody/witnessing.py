@@ -70,7 +70,7 @@ def watch_log(folder: Path, key: str) -> str:
 
 
 def watched_logs(folder: Path) -> dict[str, Any]:
-    """Return name of a log → its key, and size and root of the last signed head, for each log that is watched."""
+    """Return the logs that a witness watches: name of the log → its key, and size and root of the last signed head."""
     with _locked(folder) as logs:
         return logs
 

@@ -9,8 +9,8 @@ publish.py             the last step: signs a candidate and publishes it as a sn
 publication_hold.py    holds a candidate that moves the top too far, until a person releases it
 refresh_board.py       runs all steps in a row
 dry_run.py             computes what a refresh would publish, without publishing
-rating_input.py        reads what is rated: counts of each view, exclusions, the baseline
-board_method.py        reads and states the method of a snapshot, and the models that it hides
+rating_input.py        reads what is rated: counts of each view, exclusions, the votes for the reference
+board_method.py        reads the method of a snapshot, and writes it into the body of the snapshot
 method_counts.py       counts votes by the rules of a method, and by category and language
 label_boards.py        rates the boards by category and language
 board_rows.py          rates a view and builds its published rows
@@ -20,7 +20,7 @@ manifest_builder.py    builds the manifest of a snapshot
 share_alert.py         opens an alert if a board leaves out many votes
 snapshot_signing.py    signs a candidate's manifest and publishes it
 signing_keys.py        the signing keys, and how a new key follows an old one
-prepare_answers.py     stores answers that take too long to compute in a request
+prepare_answers.py     stores answers that a request could not compute
 diff_steps.py          rates the votes after each step from one snapshot to the next
 board_diff.py          computes why ranks changed between two snapshots
 """

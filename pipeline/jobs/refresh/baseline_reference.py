@@ -1,4 +1,4 @@
-"""Estimates the reference of a snapshot: how honest voters vote, from the votes of voters who are not flagged."""
+"""Estimates the reference of a snapshot: how honest voters vote, from votes of voters without an unresolved alert."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _TIE_CONCENTRATION = 10.0
 
 
 def pack_baseline_reference(given: RatingInput) -> bytes:
-    """Estimate the reference from the baseline votes and pack it as bytes; empty if the baseline cannot be rated."""
+    """Estimate the reference from `given.baseline` and pack it as bytes; empty if these votes cannot be rated."""
     try:
         counts, _ = select_rated_models(given.baseline.decisive(), least_share=0.0)
         estimate = fit(counts)

@@ -1,9 +1,9 @@
 """Computes why ranks changed between two snapshots.
 
 The change from the older board to the newer is split into four steps, and the board is rated after each step. The first
-step applies the settings of the newer snapshot, the second its method, rule by rule, the third its exclusions, the
-fourth its new votes. For each model the rating changes of the four steps sum to the whole change. The result also has a
-model's new battles, the score that the old board expected in them, and the models that it passed.
+step applies the settings of the newer snapshot. The second applies its method, rule by rule, the third its exclusions,
+and the fourth its new votes. For each model, the result also has the new battles, the score that the older board
+expected in them, and the models that the model passed.
 
 Laws: the same two snapshots always give the same result. The changes of the steps sum to the whole change except for
 rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
@@ -57,7 +57,7 @@ class ModelMove:
         battles: the model's new battles.
         passed: models that were above this model and are now below it, nearest first.
         passed_by: models that were below this model and are now above it, nearest first.
-        rules: rule that was turned on or off → its part of the rating change by the method; None as in `points`.
+        rules: rule that was turned on or off → the rating change that this rule causes; None if it could not be rated.
     """
 
     model: str
@@ -123,7 +123,7 @@ def compare_snapshots(
     view: str,
     inputs: StepInputs | None = None,
 ) -> BoardDiff:
-    """Compare a view, or a board by category or language, of a snapshot `before` with that of a newer one `after`.
+    """Compare two snapshots: one view of them, or one board by category or language.
 
     Args:
         connection: a connection to the store.

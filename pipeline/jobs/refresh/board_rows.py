@@ -57,11 +57,11 @@ def sort_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
-    """Return the facts about the fit of a view that the body of a snapshot contains.
+    """Return the fields that describe the fit of a view in the body of a snapshot.
 
     Args:
         shown: the board of the view.
-        counts: the votes of the view; None to leave out facts about votes.
+        counts: the votes of the view; None to leave out the fields about votes.
     """
     counted: dict[str, Any] = {}
     if counts is not None:

@@ -61,7 +61,7 @@ class StepInputs:
     ) -> "StepInputs":
         """Read the votes of each step.
 
-        All views have the same input; each board by category or language has another.
+        All views of two snapshots have the same input. Each board by category or language has an input of its own.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, Label(*view.split("/", 1))] if "/" in view else [ALL]

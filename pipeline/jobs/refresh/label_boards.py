@@ -1,7 +1,7 @@
 """Rates the boards by category and language of a candidate.
 
-Laws: a board with fewer votes than the method requires, or that cannot be rated, is left out with the reason. It does
-not block the views. At most MAX_BOARDS boards are rated, namely those with the most votes.
+Laws: a board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and the
+views are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class LabelBoards:
     """The boards by category and language of a candidate.
 
     Attributes:
-        summaries: name of a board → the facts about its fit that the body of the snapshot states (`fit_summary`).
+        summaries: name of a board → the fields that describe its fit in the body of the snapshot (`fit_summary`).
         rows: name of a board → its rows.
         left_out: name of a board that was left out → the reason.
     """

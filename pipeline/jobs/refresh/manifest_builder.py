@@ -72,7 +72,7 @@ def build_manifest(
         store: the store.
         keys: the signing keys.
         candidate: the candidate.
-        previous: the facts about the newest snapshot's manifest that the new manifest needs; None before the first.
+        previous: the fields of the newest manifest that the new manifest needs; None before the first snapshot.
         now: the current time, in microseconds.
 
     Returns:

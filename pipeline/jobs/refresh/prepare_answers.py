@@ -1,7 +1,7 @@
 """Stores answers at the end of a refresh that a request cannot compute.
 
-Pages of providers are stored, since the audits for them read all votes and take too long for a request. Comparisons of
-snapshots are stored, since the database role of the web page may not read the votes of excluded voters.
+Pages of providers are stored, because their audits read all votes and take too long for a request. Comparisons of
+snapshots are stored, because the database role of the API may not read the votes of excluded voters.
 """
 
 import logging
@@ -35,7 +35,7 @@ class StoredMoves(msgspec.Struct):
     Attributes:
         moves: the moves of the models.
         votes: number of new votes that the view counts.
-        untold: the `missing_points_reason`.
+        untold: the `missing_points_reason` of the `BoardDiff`.
     """
 
     moves: tuple[ModelMove, ...]

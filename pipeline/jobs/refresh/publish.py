@@ -11,7 +11,7 @@ from pipeline.store.read import store_figures
 
 
 def publish(url: str, candidate: str) -> dict[str, Any]:
-    """Sign a candidate and publish it as the newest snapshot, whose reference then evaluates new votes.
+    """Sign a candidate and publish it as the newest snapshot. From then on, its reference evaluates new votes.
 
     The candidate is not published if another snapshot was published after the candidate was made.
 

@@ -4,8 +4,8 @@
     registry   evaluated before rating, on all registry events, if there are new events
     snapshot   evaluated before publishing, on the rows of each view of a candidate
 
-A failed critical expectation stops the refresh. A failed expectation that is only a warning does not stop it;
-`verdicts.warnings` lists these.
+A failed expectation of severity `critical` stops the refresh. A failed expectation of severity `warning` does not;
+`verdicts.list_warnings` lists them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Outcome = tuple[str, str]
 
 
 def check(url: str, log_size: int) -> str:
-    """Evaluate the suites `votes` and `registry` on what is new since their last passed verdicts.
+    """Evaluate the suite `votes` on the votes since its last passed verdict, and `registry` if there are new events.
 
     Args:
         url: address of the store.

@@ -1,4 +1,4 @@
-"""Reads what a refresh rates: counts of each view, exclusions, and the baseline of the reference."""
+"""Reads what a refresh rates: counts of each view, exclusions, and the votes from which the reference is estimated."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ class RatingInput:
         model_no: name of a model → its number in the store.
         views: `raw`, the counts of accepted and late votes; and `defended`, the same without the votes that the method
             leaves out, and without excluded votes.
-        baseline: `defended` without the votes of flagged voters. The reference is estimated from these counts.
+        baseline: `defended` without the votes of flagged voters, who have an unresolved alert. The reference is
+            estimated from these counts.
         tie_moments: sums over voters, from which the spread of their tie shares is estimated (`baseline_reference`).
         late: number of late votes.
         excluded: number of excluded votes.
@@ -52,7 +53,7 @@ class RatingInput:
         exclusions: {"kind", "target", "reason", "name"} of each exclusion; a voter is named by a public label.
         styled: the votes of the style view.
         left_out: leaf of each excluded vote → position of its exclusion in `exclusions`.
-        waiting: view or board → unregistered model → number of its votes, which count in no view.
+        waiting: name of a view or board → name of an unregistered model → number of its votes. They count in no view.
         unregistered: number of all votes on unregistered models.
         by_rule: rule of the method → number of votes that it leaves out. A vote that several rules leave out is counted
             under the first.

@@ -1,8 +1,8 @@
 """The keys that sign a board's checkpoints, and the rotation from one key to the next.
 
 Laws: the public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous
-snapshot, or by a new key and that key together. A store whose key is missing publishes nothing, since readers could not
-tell a new key alone from a forger's key.
+snapshot, or by a new key and that key together. A store whose key is missing publishes nothing: if a new key alone
+signed, readers could not distinguish it from a forger's key.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class SigningKeys:
 
     Attributes:
         current: seed of the current signing key.
-        previous: seed of the key before it, until both keys have signed a snapshot; otherwise None.
+        previous: seed of the previous key during a rotation, which ends when both keys have signed a snapshot;
+            otherwise None.
     """
 
     current: bytes

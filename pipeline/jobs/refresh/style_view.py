@@ -110,7 +110,7 @@ def _coefficients(found: StyleFit) -> list[dict[str, Any]]:
 
 
 def same_coefficients(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Return whether two lists of style coefficients agree within 1.5 units of the last published decimal."""
+    """Return whether two lists of style coefficients differ by at most 1.5 units of the last published decimal."""
     if [row["feature"] for row in one] != [row["feature"] for row in other]:
         return False
     pairs = zip(one, other, strict=True)

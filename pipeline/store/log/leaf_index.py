@@ -76,7 +76,7 @@ def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VoteP
 
 
 def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
-    """Return the next offset to seal when the log had `log_size` leaves, by the store's number of the partition.""" ""
+    """Return the next offset to seal at a log size of `log_size` leaves, by the store's number of the partition."""
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, sa.func.max(r.next_offset))
