@@ -58,8 +58,9 @@ def routes(reader: StoreReader) -> APIRouter:
         filters, key = {"state": state, "severity": severity, **about}, decode_cursor(cursor, str)
         with reader.connect() as connection:
             found = page_queries.list_alerts(
-                connection, limit + 1, key[0] if key else None, public=not operator, **filters
-            )
+                connection, limit + 1, key[0] if key else None, public=not operator,
+                hidden=reader.hidden(connection), **filters,
+            )  # fmt: skip
         following = encode_cursor(found[limit - 1][0][1]) if len(found) > limit else None
         rows = [alert for _, alert in found[:limit]]
         document = {"rows": rows, "next": following}
@@ -73,7 +74,8 @@ def routes(reader: StoreReader) -> APIRouter:
         """
         with reader.connect() as connection:
             found = alert_queries.find_alert(connection, alert)
-        return json_response(found if operator else publish_alert(found), policy(operator))
+            shown = found if operator else publish_alert(found, reader.hidden(connection))
+        return json_response(shown, policy(operator))
 
     _add_exclusions(router, reader, is_operator)
     return router
@@ -94,7 +96,9 @@ def _add_exclusions(router: APIRouter, reader: StoreReader, is_operator: Any) ->
         """
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:
-            found = page_queries.list_exclusions(connection, limit + 1, key[0] if key else None, public=not operator)
+            found = page_queries.list_exclusions(
+                connection, limit + 1, key[0] if key else None, public=not operator, hidden=reader.hidden(connection)
+            )
         rows = [exclusion_document(row) for row in found[:limit]]
         following = encode_cursor(rows[-1]["number"]) if len(found) > limit else None
         document = {"rows": rows, "next": following}

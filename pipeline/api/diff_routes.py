@@ -15,7 +15,7 @@ from pipeline.api.request_params import FormatParam, SnapshotPairParam, ViewPara
 from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import table_response
-from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
 from pipeline.jobs.refresh.prepare_answers import read_moves
 from pipeline.store.boards import voter_labels
 
@@ -62,7 +62,7 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
     for one in (before, after):
         reader.rows(connection, one, view)
     stored = read_moves(connection, before, after, view)
-    return stored or compare_snapshots(connection, reader.store.files, before, after, view)
+    return list_moves(stored or compare_snapshots(connection, reader.store.files, before, after, view))
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:

@@ -36,13 +36,14 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     def models(
         request: Request, table_format: FormatParam = None, limit: LimitParam = 100, cursor: CursorParam = None
     ) -> Response:
-        """List every model that a vote or the registry names, by name."""
+        """List every model that a vote or the registry names, by name. Models under test are only counted."""
         key = decode_cursor(cursor, str)
         with reader.connect() as connection:
-            found = [one for one in list_models(connection) if key is None or one["model"] > key[0]]
+            listed = list_models(reader, connection)
+        found = [one for one in listed.models if key is None or one["model"] > key[0]]
         rows = found[:limit]
         following = encode_cursor(rows[-1]["model"]) if len(found) > limit else None
-        document = {"rows": rows, "next": following}
+        document = {"rows": rows, "next": following, "under_test": listed.number_under_test}
         return table_response(request, table_format, document, "models", UNTIL_PUBLISHED, table_row=_table_row)
 
     # The name is a query parameter, because it may contain a slash.
@@ -50,7 +51,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     def model(model: ModelParam) -> Response:
         """A model: its registry entry, and its rows in the newest snapshot."""
         with reader.connect() as connection:
-            return json_response(find_model(connection, model), UNTIL_PUBLISHED)
+            return json_response(find_model(reader, connection, model), UNTIL_PUBLISHED)
 
     @router.get("/provider", response_model=ProviderDocument)
     async def provider(request: Request, provider: ProviderParam) -> Response:
@@ -59,7 +60,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
         def read() -> Response:
             with reader.connect() as connection:
                 found = reader.provider(connection, provider)
-                if found is None and any(one["provider"] == provider for one in list_models(connection)):
+                if found is None and list_models(reader, connection).has_provider(provider):
                     raise Problem(404, f"the next refresh computes the facts about {provider!r}: `integrity refresh`")
             if found is None:
                 raise not_found("the name of a provider in the registry", provider)
@@ -73,7 +74,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     ) -> Response:
         """A model in every published snapshot, oldest first."""
         with reader.connect() as connection:
-            find_model(connection, model)  # raises a 404 if nothing names it
+            find_model(reader, connection, model)  # raises a 404 if nothing names it
             rows = model_history(reader, connection, model, view)
         document = {"model": model, "view": view, "rows": rows}
         return table_response(request, table_format, document, "history", UNTIL_PUBLISHED, HISTORY_COLUMNS)

@@ -1,5 +1,7 @@
 """Converts models to JSON: registry entry, rows in the newest snapshot, history over snapshots."""
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -28,24 +30,50 @@ _END_OF_TIME = 2**62
 _Rows = dict[str, dict[str, dict[str, Any]]]
 
 
-def list_models(connection: Connection) -> list[dict[str, Any]]:
-    """Return every model that a vote or the registry names, with the fields of `ModelDocument`, sorted by name."""
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models that the public may know.
+
+    Attributes:
+        models: the models with the fields of `ModelDocument`, sorted by name.
+        under_test: provider → number of its models under test, which `models` lacks. None stands for no provider.
+    """
+
+    models: list[dict[str, Any]]
+    under_test: dict[str | None, int]
+
+    @property
+    def number_under_test(self) -> int:
+        """Number of all models under test."""
+        return sum(self.under_test.values())
+
+    def has_provider(self, name: str) -> bool:
+        """Return whether a model has this provider."""
+        return name in self.under_test or any(one["provider"] == name for one in self.models)
+
+
+def list_models(reader: StoreReader, connection: Connection) -> ModelList:
+    """Return every model that a vote or the registry names, without names of models under test."""
     state = _registry_state(connection)
-    newest = snapshots.latest(connection)
+    newest, hidden = snapshots.latest(connection), reader.hidden(connection)
     voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}
     rows = _newest_rows(connection, newest)
-    return [_model_document(name, state, newest, rows) for name in sorted(voted_on | state.models.keys())]
+    names = sorted(voted_on | state.models.keys())
+    under_test = Counter(state.provider_of(name) for name in names if name in hidden.keys)
+    shown = [_model_document(name, state, newest, rows) for name in names if name not in hidden.keys]
+    return ModelList(shown, dict(under_test))
 
 
-def find_model(connection: Connection, name: str) -> dict[str, Any]:
+def find_model(reader: StoreReader, connection: Connection, name: str) -> dict[str, Any]:
     """Return the model that has or had this name, with the fields of `ModelDocument`.
 
     Raises:
-        Problem: status 404, if no vote and no registry event has this name.
+        Problem: status 404, if no vote and no registry event has this name, or if the model is under test.
     """
     state = _registry_state(connection)
     key = state.first_name(name)
-    if key not in state.models and not page_queries.has_model(connection, key):
+    known = key in state.models or page_queries.has_model(connection, key)
+    if not known or key in reader.hidden(connection).keys:
         raise not_found("the name of a model", name)
     newest = snapshots.latest(connection)
     return _model_document(key, state, newest, _newest_rows(connection, newest))

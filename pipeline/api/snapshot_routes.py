@@ -32,6 +32,7 @@ from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import json_response, table_response
 from pipeline.errors import Usage
 from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.method_rules import RULE_BITS
@@ -75,13 +76,18 @@ def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
 
     @router.get("/snapshots/{snapshot}", response_model=SnapshotDetailDocument, responses=REDIRECT_RESPONSES)
     def snapshot(snapshot: Annotated[str, _PREFIX]) -> Response:
-        """A snapshot: what it counts, what it excludes and why, its settings. Its name is the SHA-256 of `body`."""
+        """A snapshot: what it counts, what it excludes and why, its settings.
+
+        Its name is the SHA-256 of its body. `body` has a placeholder for each model that was under test; the bundle has
+        the body as it was signed.
+        """
         with reader.connect() as connection:
             found = page_queries.find_snapshot(connection, snapshot)
             if found is None:
                 whole = _require_one(page_queries.ids_with_prefix(connection, snapshot), snapshot)
                 return _redirect(f"/api/v1/snapshots/{whole}")
-            return json_response({**summarize_snapshot(reader, connection, found), "body": found.body}, IMMUTABLE)
+            body = HiddenModels.of_body(found.body).document(found.body)
+            return json_response({**summarize_snapshot(reader, connection, found), "body": body}, IMMUTABLE)
 
 
 def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:

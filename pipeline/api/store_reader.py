@@ -12,8 +12,10 @@ from sqlalchemy.engine import Connection
 
 from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.error_responses import Problem, not_found
+from pipeline.open_store import now
 from pipeline.store import Store
-from pipeline.store.boards import board_listing, prepared_answers, snapshots
+from pipeline.store.boards import board_listing, hidden_models, prepared_answers, snapshots
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.time import format_rfc3339
@@ -92,7 +94,11 @@ class StoreReader:
     def provider(self, connection: Connection, name: str) -> dict[str, Any] | None:
         """Return the page of a provider that the last refresh stored; None if the refresh stored none."""
         found: dict[str, Any] | None = prepared_answers.read(connection, name, "provider")
-        return found
+        return None if found is None else self.hidden(connection).provider_page(found)
+
+    def hidden(self, connection: Connection) -> HiddenModels:
+        """Return the models whose names the public does not read now."""
+        return hidden_models.read_hidden_models(connection, now())
 
     @cachedmethod(
         attrgetter("_data_until"), lambda _self, _connection, log_size: log_size, attrgetter("_data_until_lock")

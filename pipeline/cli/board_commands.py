@@ -10,10 +10,11 @@ from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import PublicationHeld, Usage
-from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
 from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.vocabulary.coverage_notes import coverage_notes
 from pipeline.vocabulary.method_rules import SENTENCES
@@ -120,7 +121,8 @@ def leaderboard(
     if as_json:
         more = {"coefficients": coefficients} if view == "style" else {}
         stated = {"published_at": format_rfc3339(found.published_at), "view": view, "board": board}
-        method = {"method": found.body.get("method"), "boards": sorted(found.body.get("boards", {}))}
+        listed = HiddenModels.of_body(found.body).document(found.body.get("method"))
+        method = {"method": listed, "boards": sorted(found.body.get("boards", {}))}
         emit({"snapshot": found.snapshot_id, **stated, "rows": rows, **more, **method})
         return
     day = from_microseconds(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
@@ -178,7 +180,7 @@ def diff(
         pair = snapshots.find(connection, before), snapshots.find(connection, after)
         for snapshot in pair:
             _require_board(snapshot, view, board)
-        found = compare_snapshots(connection, opened.files, *pair, board or view)
+        found = list_moves(compare_snapshots(connection, opened.files, *pair, board or view))
     if as_json:
         emit(_diff_document(found))
         return

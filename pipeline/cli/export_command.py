@@ -32,13 +32,18 @@ def export(
     exact_times: Annotated[
         bool, typer.Option("--exact-times", help="Times to the microsecond; default: hours, as in the public log.")
     ] = False,
+    models_under_test: Annotated[
+        bool,
+        typer.Option("--models-under-test", help="Also votes on models under test, by name: not for the public."),
+    ] = False,
     store: StoreOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the votes that count in the schema of arena-human-preference-140k, with random labels for voters.
 
-    Excluded votes, retracted votes, and votes that a rule of the method leaves out are not in the file.
+    Excluded votes, retracted votes, votes that a rule of the method leaves out, and votes on models under test are not
+    in the file.
     """
     from pipeline.jobs.custody.vote_export import EXPORT_COLUMNS, ExportOptions, open_export  # noqa: PLC0415
 
@@ -48,7 +53,7 @@ def export(
     for path in targets:
         output_kind(path)
         require_new(path, force)
-    options = ExportOptions(snapshot, _time(until), exact_times)
+    options = ExportOptions(snapshot, _time(until), exact_times, models_under_test)
     with open_export(store_url(store), options) as export, progress_bar(as_json) as bar, ExitStack() as files:
         writers = [_open(files, path, EXPORT_COLUMNS, force=force) for path in targets]
         task = bar.add_task(to.name, total=export.most)

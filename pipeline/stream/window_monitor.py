@@ -41,6 +41,7 @@ from pipeline.scoring.window_processor import (
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, outbox
+from pipeline.store.boards.hidden_models import read_hidden_models
 from pipeline.store.db import leases
 from pipeline.store.votes import (
     arrow_reader,
@@ -245,7 +246,7 @@ class Monitor:
         after = run_window_detectors(windows, before, self._registry, self.detectors, levels, collect)
         detector_states.write(connection, after)
         ids = alert_lifecycle.record_signals(connection, signals, {}, now)
-        self._publish(connection, signals, ids)
+        self._publish(connection, signals, ids, now)
         closed_windows.close_windows(connection, totals, end)
         return max(len(totals), 1), after
 
@@ -255,12 +256,15 @@ class Monitor:
             self._events += more
             self._registry = Registry(self._events)
 
-    def _publish(self, connection: Connection, signals: Sequence[Signal], ids: Sequence[str | None]) -> None:
-        """Add alerts to the outbox, from which workers send them to the topic."""
+    def _publish(self, connection: Connection, signals: Sequence[Signal], ids: Sequence[str | None], now: int) -> None:
+        """Add alerts to the outbox, from which workers send them to the topic. Models under test are not named."""
+        alerts = [(s, str(alert_id)) for s, alert_id in zip(signals, ids, strict=True) if isinstance(s, AlertSignal)]
+        if not alerts:
+            return
+        hidden, topic = read_hidden_models(connection, now), self.settings.topic_alerts
         messages = [
-            alert_message(self.settings.topic_alerts, str(alert_id), signal.subject, signal, signal.partition)
-            for signal, alert_id in zip(signals, ids, strict=True)
-            if isinstance(signal, AlertSignal)
+            alert_message(topic, alert_id, hidden.text(signal.subject), signal, signal.partition)
+            for signal, alert_id in alerts
         ]
-        for source in partitions.live_sources(connection) if messages else ():
+        for source in partitions.live_sources(connection):
             outbox.enqueue(connection, source, messages)

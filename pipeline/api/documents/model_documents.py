@@ -61,6 +61,7 @@ class ModelListDocument(Document):
 
     rows: list[ModelDocument]
     next: str | None
+    under_test: int = Field(0, description="Number of models under test, which are listed after their release.")
 
 
 class ProviderFactDocument(Document):
@@ -86,3 +87,4 @@ class ProviderDocument(Document):
     sources: dict[str, str]
     facts: list[ProviderFactDocument]
     findings: list[dict[str, Any]] = Field(description="Findings of the audits about it or its models.")
+    facts_under_test: int = Field(0, description="Number of facts about models under test, which are left out.")

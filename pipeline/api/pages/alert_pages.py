@@ -1,6 +1,6 @@
 """Pages about alerts and exclusions."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
@@ -33,9 +33,11 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
     @router.get("/alerts")
     def alerts(state: _State = "", severity: _Severity = "", kind: _Kind = "", cursor: CursorParam = None) -> Response:
         key = decode_cursor(cursor, str)
-        wanted = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
+        wanted: dict[str, Any] = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
         with reader.connect() as connection:
-            found = page_queries.list_alerts(connection, PAGE_ROWS + 1, key[0] if key else None, public=True, **wanted)
+            found = page_queries.list_alerts(
+                connection, PAGE_ROWS + 1, key[0] if key else None, hidden=reader.hidden(connection), **wanted
+            )
         query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("about", kind)) if v})
         return templates.page(
             "alerts", REVALIDATE, alerts=[one for _, one in found[:PAGE_ROWS]],
@@ -47,8 +49,12 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
     @router.get("/alerts/{alert}")
     def alert(alert: AlertParam) -> Response:
         with reader.connect() as connection:
-            found = publish_alert(alert_queries.find_alert(connection, alert))
-            excluded = exclusion_list.read_active_of_alert(connection, alert)
+            hidden = reader.hidden(connection)
+            found = publish_alert(alert_queries.find_alert(connection, alert), hidden)
+            excluded = [
+                {"kind": one.kind, "public": hidden.text(one.public), "name": one.name}
+                for one in exclusion_list.read_active_of_alert(connection, alert)
+            ]
         lines = alert_text.evidence_lines(found)
         return templates.page("alert", REVALIDATE, alert=found, evidence_lines=lines, excluded=excluded)
 
@@ -56,7 +62,9 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
     def list_exclusions(cursor: CursorParam = None) -> Response:
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:
-            found = page_queries.list_exclusions(connection, PAGE_ROWS + 1, key[0] if key else None)
+            found = page_queries.list_exclusions(
+                connection, PAGE_ROWS + 1, key[0] if key else None, hidden=reader.hidden(connection)
+            )
         rows = [exclusion_document(row) for row in found[:PAGE_ROWS]]
         following = encode_cursor(rows[-1]["number"]) if len(found) > PAGE_ROWS else None
         return templates.page("exclusions", REVALIDATE, rows=rows, next=following)

@@ -29,6 +29,7 @@ from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.prepare_answers import WEEK
 from pipeline.store.boards import board_listing, notices, snapshots, voter_labels
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
@@ -88,6 +89,7 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
             before = page_queries.list_snapshots(connection, 1, found.sequence)
             shown = summarize_snapshot(reader, connection, found)
             body = {**found.body, "exclusions": voter_labels.publish(connection, found.body["exclusions"])}
+            body = HiddenModels.of_body(found.body).document(body)
             listed = notices.list_notices(connection, snapshot)
         # Cached only until the next publication, which changes the newest head and so the proof.
         return templates.page(
@@ -148,7 +150,7 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
         "unrated": board_listing.list_unrated(found.body, found.body["views"][by]["unrated"]),
         "board_groups": _board_groups(found.body),
         "method_notes": [*board_listing.method_notes(found.body), *board_listing.listing_notes(found.body, read[by])],
-        "exclusions": found.body["exclusions"],
+        "exclusions": HiddenModels.of_body(found.body).document(found.body["exclusions"]),
         "notices": notices.list_notices(connection, found.snapshot_id),
     }
 

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pipeline.api.cache_policies import REVALIDATE
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
-from pipeline.api.model_summaries import REGISTRY_FIELDS, find_model, list_models, model_history
+from pipeline.api.model_summaries import REGISTRY_FIELDS, ModelList, find_model, list_models, model_history
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
 from pipeline.api.request_params import VIEWS, ModelParam, ProviderParam
 from pipeline.api.store_reader import StoreReader
@@ -25,10 +25,12 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
     @router.get("/model")
     def model(model: ModelParam) -> Response:
         with reader.connect() as connection:
-            found = find_model(connection, model)
+            found, hidden = find_model(reader, connection, model), reader.hidden(connection)
             points = model_history(reader, connection, found["model"], "defended")
-            alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=found["model"])
-            voter_alerts = page_queries.list_alerts_naming(connection, found["model"], _ALERTS)
+            alerts = page_queries.list_alerts(
+                connection, _ALERTS, hidden=hidden, subject_kind="model", subject=found["model"]
+            )
+            voter_alerts = hidden.document(page_queries.list_alerts_naming(connection, found["model"], _ALERTS))
         rows = [found[view] for view in VIEWS if found[view]]
         both = found["raw"] and found["defended"]
         gain = round(found["raw"]["rating"] - found["defended"]["rating"], 2) if both else 0.0
@@ -41,8 +43,9 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
     @router.get("/providers")
     def providers() -> Response:
         with reader.connect() as connection:
-            models = list_models(connection)
-        found = [_provider(name, models) for name in {one["provider"] for one in models} if name is not None]
+            listed = list_models(reader, connection)
+        names = {one["provider"] for one in listed.models} | listed.under_test.keys()
+        found = [_provider(name, listed) for name in names if name is not None]
         found.sort(key=lambda one: (-one["share"], one["provider"]))
         return templates.page("providers", REVALIDATE, providers=found)
 
@@ -55,33 +58,39 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
 
 def _provider_page(reader: StoreReader, templates: PageTemplates, provider: str) -> Response:
     with reader.connect() as connection:
-        models = list_models(connection)
-        own = [one for one in models if one["provider"] == provider]
-        if not own:
+        listed, hidden = list_models(reader, connection), reader.hidden(connection)
+        if not listed.has_provider(provider):
             raise not_found("the name of a provider in the registry", provider)
+        own = [one for one in listed.models if one["provider"] == provider]
         facts = reader.provider(connection, provider)
-        alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
-        for one in own:
-            alerts += page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
-    total = _counted_votes(models)
+        subjects = [("provider", provider), *(("model", one["model"]) for one in own)]
+        alerts = [
+            alert
+            for kind, subject in subjects
+            for alert in page_queries.list_alerts(
+                connection, _ALERTS, hidden=hidden, subject_kind=kind, subject=subject
+            )
+        ]
+    total = _counted_votes(listed.models)
     for one in own:
         one["share"] = one["defended"]["votes"] / total if one["defended"] and total else 0.0
     own.sort(key=lambda one: (one["defended"]["rank"] if one["defended"] else 10**9, one["model"]))
     alerts.sort(key=lambda one: one[0], reverse=True)
     return templates.page(
-        "provider", REVALIDATE, provider=_provider(provider, models), models=own,
+        "provider", REVALIDATE, provider=_provider(provider, listed), models=own,
         alerts=[one for _, one in alerts], facts=facts,
     )  # fmt: skip
 
 
-def _provider(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [one for one in models if one["provider"] == name]
+def _provider(name: str, listed: ModelList) -> dict[str, Any]:
+    own = [one for one in listed.models if one["provider"] == name]
     rated = sorted((one["defended"] for one in own if one["defended"]), key=lambda row: row["rank"])
-    total = _counted_votes(models)
+    total, under_test = _counted_votes(listed.models), listed.under_test.get(name, 0)
     return {
         "provider": name,
-        "models": len(own),
-        "unreleased": sum(one["released_at"] is None for one in own),
+        "models": len(own) + under_test,
+        "under_test": under_test,
+        "unreleased": sum(one["released_at"] is None for one in own) + under_test,
         "share": sum(row["votes"] for row in rated) / total if total else 0.0,
         "best": rated[0] if rated else None,
     }

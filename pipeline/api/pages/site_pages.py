@@ -54,6 +54,8 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, ap
 def _draw(reader: StoreReader, snapshot: str, name: str, model: str, width: int) -> bytes:
     with reader.connect() as connection:
         newest = reader.snapshot(connection, snapshot).sequence
+        if model in reader.hidden(connection):
+            raise not_found("a model that the snapshot rates", model)
         views = {view: model_history(reader, connection, model, view) for view in ("defended", "raw")}
     defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
     if not defended and not raw:

@@ -13,33 +13,38 @@ from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import PROVIDER_AUDITS, run_audits
 from pipeline.jobs.audits.registry_audits import checked_claims, vote_decreases
 from pipeline.jobs.audits.sweep import finding_as_json, unannounced_removals
-from pipeline.open_store import existing_store
+from pipeline.open_store import existing_store, now
 from pipeline.registry import Contradiction
+from pipeline.store.boards.hidden_models import read_hidden_models
 from pipeline.store.votes import registry_events
 from pipeline.vocabulary.time import format_rfc3339
 
 
-def provider_page(url: str, name: str) -> dict[str, Any]:
+def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]:
     """Return the page of facts about one provider.
 
     Args:
         url: address of the store.
         name: name of the provider in the registry.
+        public: whether models under test stay without a name, and facts about them are counted only.
 
     Returns:
         {"provider", "as_of", "sources", "facts", "findings"}. A fact has the fields of `audits.facts.ProviderFact`,
             where "fact" is its name. The findings are the findings of a sweep about the provider or its models.
+            A public page also has "facts_under_test".
 
     Raises:
         Usage: the registry has no such provider; the message lists the known providers.
     """
     with existing_store(url) as store, store.read() as connection:
         given = read_audit_input(connection, voters=False)
+        hidden = read_hidden_models(connection, now())
     providers = _providers(given)
     if name not in providers:
         known = ", ".join(providers) or "none: the registry is empty"
         raise Usage(f"expected a provider that the registry knows ({known}), got {name!r}")
-    return _page(name, given, run_audits(given, PROVIDER_AUDITS)[0])
+    page = _page(name, given, run_audits(given, PROVIDER_AUDITS)[0])
+    return hidden.provider_page(page) if public else page
 
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -1,15 +1,15 @@
 """Exports the votes of a store in the schema of arena-human-preference-140k, without data about persons.
 
 Laws: an export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the votes
-that a refresh would count now. Votes that do not count are in batches of their own. An export is recorded in the
-operators' log before it begins.
+that a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do not
+count are in batches of their own. An export is recorded in the operators' log before it begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,8 @@ from pipeline.open_store import existing_store, now
 from pipeline.ratings.method import Method
 from pipeline.store import Store
 from pipeline.store.alerting import operators_log
-from pipeline.store.boards import excluded_votes, exclusion_list, snapshots
+from pipeline.store.boards import excluded_votes, exclusion_list, hidden_models, snapshots
+from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.db import dialect
 from pipeline.store.log import retractions, sealed_counts, seals
@@ -58,6 +59,9 @@ EXPORT_COLUMNS = pa.schema(
 LATEST = "latest"
 """The name that stands for the newest published snapshot in place of an id."""
 
+UNDER_TEST = "on a model under test"
+"""The reason for which a vote that counts is not exported."""
+
 _RETRACTED = "retracted"
 
 
@@ -70,11 +74,13 @@ class ExportOptions:
             would count now.
         until: only votes cast before this time are exported, in microseconds since 1970 UTC; None for all votes.
         exact_times: whether times are exact; otherwise they are rounded to hours.
+        models_under_test: whether votes on models under test are exported, with the names of these models.
     """
 
     snapshot: str | None = None
     until: int | None = None
     exact_times: bool = False
+    models_under_test: bool = False
 
 
 @dataclass
@@ -85,7 +91,8 @@ class VoteExport:
         ranges: the ranges of offsets in which the votes are.
         rules: the rules that decide which votes count.
         snapshot: the snapshot whose votes are exported; None for the votes that would count now.
-        counted: number of votes read so far that count.
+        hidden: models that the export does not name.
+        counted: number of votes read so far that count and are exported.
         left_out: reason → number of votes read so far that do not count.
     """
 
@@ -94,6 +101,7 @@ class VoteExport:
     ranges: list[VoteRange]
     rules: CountingRules
     snapshot: PublishedSnapshot | None
+    hidden: HiddenModels = ALL_SHOWN
     counted: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -111,8 +119,9 @@ class VoteExport:
             VerificationFailed: the number of exported votes differs from the number that the snapshot states.
         """
         read = read_exported_votes(
-            self._connection, self.ranges, self.rules, self._options.until, exact_times=self._options.exact_times
-        )
+            self._connection, self.ranges, self.rules, self._options.until,
+            exact_times=self._options.exact_times, hidden=self.hidden,
+        )  # fmt: skip
         with closing(read) as found:
             for one in found:
                 votes = _as_columns(one)
@@ -123,10 +132,11 @@ class VoteExport:
                     self.left_out[pair["values"]] = self.left_out.get(pair["values"], 0) + pair["counts"]
                 yield kept, others
         stated = None if self.snapshot is None else self.snapshot.body["votes_counted"]
-        if stated is not None and self._options.until is None and self.counted != stated:
+        found_votes = self.counted + self.left_out.get(UNDER_TEST, 0)
+        if stated is not None and self._options.until is None and found_votes != stated:
             raise VerificationFailed(
                 f"expected the {stated:,} votes that snapshot {self.snapshot.snapshot_id[:12]} counts, got "  # type: ignore[union-attr]
-                f"{self.counted:,}: `integrity verify` compares the store with what it has published"
+                f"{found_votes:,}: `integrity verify` compares the store with what it has published"
             )
 
 
@@ -146,10 +156,21 @@ def open_export(url: str, options: ExportOptions) -> Iterator[VoteExport]:
                 target = snapshots.find(connection, named).snapshot_id
             if not dialect.may_read(connection, "vote", "voter"):
                 raise Usage("expected a database role that may read votes, as integrity_rate, got one that may not")
-            times = {"exact_times": options.exact_times}
-            operators_log.record_export(connection, "votes", target, now(), times)
+            chosen = {"exact_times": options.exact_times}
+            chosen |= {"models_under_test": True} if options.models_under_test else {}
+            operators_log.record_export(connection, "votes", target, now(), chosen)
         with store.read() as connection:
-            yield _of_snapshot(connection, store, options, target) if target else _of_now(connection, options)
+            export = _of_snapshot(connection, store, options, target) if target else _of_now(connection, options)
+            yield export if options.models_under_test else _without_hidden(connection, export)
+
+
+def _without_hidden(connection: Connection, export: VoteExport) -> VoteExport:
+    """Return an export that leaves votes on models under test out, and names none of these models."""
+    hidden = hidden_models.read_hidden_models(connection, now())
+    numbers = [number for number, name in dictionary.model_names(connection).items() if name in hidden]
+    excluded = replace(export.rules.excluded, texts=tuple(map(hidden.text, export.rules.excluded.texts)))
+    under_test = UncountedKeys.build(dict.fromkeys(numbers, UNDER_TEST))
+    return replace(export, rules=replace(export.rules, excluded=excluded, under_test=under_test), hidden=hidden)
 
 
 def _of_snapshot(connection: Connection, store: Store, options: ExportOptions, snapshot_id: str) -> VoteExport:

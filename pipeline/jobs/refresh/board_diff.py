@@ -10,7 +10,7 @@ rounding. If the board cannot be rated after a step, the changes are None and a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.jobs.refresh.diff_steps import STEPS, Row, StepInputs, attribute_points, changed_rules, view_counts
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.db.ledger_files import LedgerFiles
 
-__all__ = ["STEPS", "BoardDiff", "ModelMove", "NewBattles", "compare_snapshots", "snapshot_differences"]
+__all__ = ["STEPS", "BoardDiff", "ModelMove", "NewBattles", "compare_snapshots", "list_moves", "snapshot_differences"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,41 @@ def compare_snapshots(
     excluded, restored, changed = snapshot_differences(before, after)
     moves = tuple(sorted(found, key=_biggest_rise))
     return BoardDiff(before, after, view, moves, excluded, restored, changed, fresh.total, reason, on, off)
+
+
+def list_moves(found: BoardDiff) -> BoardDiff:
+    """Return a comparison with the rows that the boards of both snapshots list, as readers see them.
+
+    A model that only one of the boards lists is new on the board, or no longer on it. A model that none lists has no
+    move.
+    """
+    pairs = {
+        move.model: tuple(
+            board_listing.list_row(snapshot.body, row)
+            for snapshot, row in ((found.before, move.before), (found.after, move.after))
+        )
+        for move in found.moves
+    }
+    both = {model for model, pair in pairs.items() if None not in pair}
+    moves = [
+        replace(
+            move,
+            before=pairs[move.model][0],
+            after=pairs[move.model][1],
+            passed=tuple(one for one in move.passed if one in both),
+            passed_by=tuple(one for one in move.passed_by if one in both),
+        )
+        for move in found.moves
+        if any(pairs[move.model])
+    ]
+    hidden = HiddenModels.of_body(found.before.body) | HiddenModels.of_body(found.after.body)
+    return replace(
+        found,
+        moves=tuple(sorted(moves, key=_biggest_rise)),
+        excluded=tuple(hidden.document(found.excluded)),
+        restored=tuple(hidden.document(found.restored)),
+        missing_points_reason=hidden.text(found.missing_points_reason),
+    )
 
 
 def snapshot_differences(

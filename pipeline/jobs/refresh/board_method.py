@@ -10,10 +10,8 @@ from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.registry import Registry
 from pipeline.settings import PREFIX, Settings
 from pipeline.settings.method_file import load_method
+from pipeline.store.boards import hidden_models
 from pipeline.store.votes import registry_events
-
-PRIVATE = "private"
-"""The visibility of a model under test, until it is released."""
 
 
 def method_of(options: Settings) -> Method:
@@ -29,8 +27,7 @@ def method_of(options: Settings) -> Method:
 def models_under_test(connection: Connection) -> tuple[str, ...]:
     """Return the names of the private models in the registry that are not released yet, sorted."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
-    hidden = {name for name, one in state.models.items() if one.visibility == PRIVATE and one.released_at is None}
-    return tuple(sorted(hidden | {later for later, first in state.aliases.items() if first in hidden}))
+    return tuple(sorted(hidden_models.all_names(state, hidden_models.models_under_test(state))))
 
 
 def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[str, ...]) -> dict[str, Any]:
@@ -50,7 +47,7 @@ def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[s
             "least_votes": method.least_votes,
             "preliminary_votes": method.preliminary_votes,
             "private_models": method.private_models,
-            "hidden": list(hidden) if method.private_models == "hidden" else [],
+            "hidden": list(hidden) if method.private_models == hidden_models.HIDDEN else [],
         },
         "least_board_votes": method.least_board_votes,
     }

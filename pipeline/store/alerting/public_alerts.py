@@ -3,11 +3,13 @@
 Laws: a public alert about a voter names the voter by a label that is made for this alert alone. It contains no vote,
 offset or exact time of the voter. So a person who sends votes under somebody else's id learns nothing about the other's
 votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter is published
-only if it is listed as harmless.
+only if it is listed as harmless. No public alert names a model under test.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
 
 _HOUR = len("2026-01-02T03")
 # Evidence about a voter that names neither the voter nor other votes.
@@ -17,8 +19,13 @@ _PUBLIC_EVIDENCE = frozenset(
 _PRIVATE_EVIDENCE = frozenset({"voter", "voters"})
 
 
-def publish_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert, as `alert_queries` returns it, in the form for the public."""
+def publish_alert(shown: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
+    """Return an alert in the form for the public.
+
+    Args:
+        shown: the alert, as `alert_queries` returns it.
+        hidden: models without a name for the public.
+    """
     about_voter = shown["subject"]["kind"] == "voter"
     found = _voter_alert(shown) if about_voter else dict(shown)
     found.pop("label", None)
@@ -26,7 +33,8 @@ def publish_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
     found["evidence"] = {name: value for name, value in evidence.items() if name not in _PRIVATE_EVIDENCE}
     if "votes" in found:
         found["votes"] = [{**vote, "cast_at": hour_of(vote["cast_at"])} for vote in found["votes"]]
-    return found
+    published: dict[str, Any] = hidden.document(found)
+    return published
 
 
 def hour_of(time: str) -> str:

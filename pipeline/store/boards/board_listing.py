@@ -31,6 +31,11 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
     ]
 
 
+def list_row(body: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row | None:
+    """Return a row as `list_rows` returns it; None if the board does not list it, or for no row."""
+    return None if row is None else next(iter(list_rows(body, [dict(row)])), None)
+
+
 def is_hidden(body: Mapping[str, Any], model: str) -> bool:
     """Return whether a model is under test. No page names such a model."""
     return model in body.get("method", {}).get("listing", {}).get("hidden", ())

@@ -21,9 +21,11 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.vote import SCHEMA, Style
 from pipeline.formats.vote_columns import CODE_COLUMN, STYLE, TIME, VOTE_COLUMNS
+from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
 from pipeline.store.read.vote_places import NO_LEAF, CountingRules, VoteRange
 from pipeline.store.votes import dictionary
 from pipeline.store.votes.arrow_reader import read_prepared, to_numpy
+from pipeline.store.votes.dictionary import model_names
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
@@ -71,12 +73,13 @@ class ExportNames:
     categories: pa.Array
 
     @classmethod
-    def load(cls, connection: Connection) -> ExportNames:
-        """Read all names of a store."""
+    def load(cls, connection: Connection, hidden: HiddenModels) -> ExportNames:
+        """Read all names of a store. Hidden models have the same text in place of their names."""
+        models = {n: hidden.text(name) if name in hidden else name for n, name in model_names(connection).items()}
         lists = dictionary.terms_of_kind(connection, "categories")
         single = dictionary.terms_of_kind(connection, "category")
         return cls(
-            _by_number(dictionary.model_names(connection), pa.string()),
+            _by_number(models, pa.string()),
             _by_number(dictionary.terms_of_kind(connection, "language"), pa.string()),
             _by_number(single, pa.string()),
             _by_number({number: [text] for number, text in single.items()}, pa.list_(pa.string())),
@@ -108,6 +111,7 @@ def read_exported_votes(
     until: int | None = None,
     *,
     exact_times: bool = False,
+    hidden: HiddenModels = ALL_SHOWN,
 ) -> Generator[ExportedBatch, None, None]:
     """Yield the votes of several ranges of offsets, in the order of the ranges, batch by batch.
 
@@ -117,8 +121,9 @@ def read_exported_votes(
         rules: decides which votes count.
         until: votes cast at this time or later are left out, microseconds since 1970 UTC; None for all votes.
         exact_times: True exports exact times; False rounds them down to the hour, as in a public leaf.
+        hidden: models that the export does not name.
     """
-    names, labels = ExportNames.load(connection), VoterLabels()
+    names, labels = ExportNames.load(connection, hidden), VoterLabels()
     leaf_of_range = {at: one.first_leaf for at, one in enumerate(ranges)}
     found = read_prepared(connection, [one.offsets for one in ranges], lambda part, _: part)
     with closing(found) as batches:

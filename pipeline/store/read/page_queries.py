@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts
 from pipeline.store.alerting.public_alerts import publish_alert
+from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot, from_row
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
@@ -164,6 +165,7 @@ def list_alerts(
     after: str | None = None,
     *,
     public: bool = True,
+    hidden: HiddenModels = ALL_SHOWN,
     **wanted: str | None,
 ) -> list[tuple[tuple[int, str], dict[str, Any]]]:
     """Return alerts, newest first, as ((time when the alert opened, id), alert). They are sorted by time and id.
@@ -173,10 +175,13 @@ def list_alerts(
         limit: largest number of alerts.
         after: id of the last alert of the page before; None for the first page.
         public: return alerts in the form for the public (`public_alerts`). A filter `subject` is then a voter's label.
+        hidden: models without a name for the public. A public filter by the name of one finds nothing.
         wanted: filters `state`, `severity`, `detector`, `subject_kind` and `subject`: the value that alerts must have.
     """
     a = schema.alert.c
     query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
+    if public and wanted.get("subject") in hidden:
+        return []
     for name, value in wanted.items():
         if value is not None:
             column = sa.func.coalesce(a.label, a.subject) if name == "subject" and public else a[name]
@@ -188,7 +193,7 @@ def list_alerts(
     found = [
         (row["opened_at"], row["alert_id"], format_alert(dict(row))) for row in connection.execute(query).mappings()
     ]
-    return [((at, alert_id), publish_alert(one) if public else one) for at, alert_id, one in found]
+    return [((at, alert_id), publish_alert(one, hidden) if public else one) for at, alert_id, one in found]
 
 
 def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
@@ -207,7 +212,12 @@ def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[d
 
 
 def list_exclusions(
-    connection: Connection, limit: int, before: int | None = None, *, public: bool = True
+    connection: Connection,
+    limit: int,
+    before: int | None = None,
+    *,
+    public: bool = True,
+    hidden: HiddenModels = ALL_SHOWN,
 ) -> list[dict[str, Any]]:
     """Return entries of the list of exclusions, newest first, as rows of the table.
 
@@ -216,16 +226,17 @@ def list_exclusions(
         limit: largest number of entries.
         before: only entries with a smaller number; None for the first page.
         public: whether voters are named by their labels instead of their pseudonyms.
+        hidden: models that entries for the public do not name.
     """
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)
     if before is not None:
         query = query.where(e.exclusion_no < before)
     rows = [dict(row) for row in connection.execute(query).mappings()]
-    return [_publish_entry(row) if public else row for row in rows]
+    return [_publish_entry(row, hidden) if public else row for row in rows]
 
 
-def _publish_entry(row: dict[str, Any]) -> dict[str, Any]:
-    if row["label"] is None:
-        return row
-    return {**row, "target": row["label"], "reason": row["reason"].replace(row["target"], row["label"])}
+def _publish_entry(row: dict[str, Any], hidden: HiddenModels) -> dict[str, Any]:
+    if row["label"] is not None:
+        row = {**row, "target": row["label"], "reason": row["reason"].replace(row["target"], row["label"])}
+    return {**row, **{name: hidden.text(row[name]) for name in ("target", "reason")}}

@@ -1,7 +1,7 @@
 """Finds the offsets of the votes of an export, and why a vote does not count.
 
 Law: if a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a rule of
-the method, an exclusion, a model that the registry does not know.
+the method, an exclusion, a model that the registry does not know, a model under test.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ class CountingRules:
         retracted, excluded: votes that do not count, with reasons.
         rules: the bit of each rule of the method in a vote's flags, by name of the rule.
         unregistered: numbers of models that the registry does not know, with reasons.
+        under_test: numbers of models that the export does not name, with reasons. Votes on them count, and are not
+            exported.
         fates: fates of the votes that count.
         frequent: the store's number of a partition → offsets, int64[n], ascending, of its votes outside the samples of
             frequent prompts, as decided when they were sealed.
@@ -92,6 +94,7 @@ class CountingRules:
     rules: Mapping[str, int] = field(default_factory=dict)
     fates: tuple[int, ...] = COUNTED
     frequent: Mapping[int, Int64] = field(default_factory=dict)
+    under_test: UncountedKeys = field(default_factory=lambda: UncountedKeys.build({}))
 
     def reasons(self, part: int, batch: pa.RecordBatch, leaves: Int64) -> pa.StringArray:
         """Return why each vote does not count, null for a vote that counts.
@@ -118,8 +121,9 @@ class CountingRules:
         for name, bit in self.rules.items():
             apply(np.where(flags & bit, 0, -1).astype(np.int32), (f"rule: {name}",))
         apply(self.excluded.find(keys), self.excluded.texts)
-        for side in ("model_a", "model_b"):
-            apply(self.unregistered.find(to_numpy(batch, side)), self.unregistered.texts)
+        for models in (self.unregistered, self.under_test):
+            for side in ("model_a", "model_b"):
+                apply(models.find(to_numpy(batch, side)), models.texts)
         return pa.array(texts or [""]).take(pa.array(found, mask=found < 0))
 
 

@@ -1,0 +1,125 @@
+"""Hides the names of models under test from what the public reads.
+
+A model is under test while the registry calls it private and it is not released. The votes on it count, and the log,
+manifests and bundles name it. Pages, documents, exports and metrics state how many such models there are, and name
+them after their release.
+
+Law: text for the public has PLACEHOLDER in place of each name of a model under test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.registry import Registry, RegistryState
+from pipeline.store.boards import snapshots
+from pipeline.store.votes import registry_events
+
+PLACEHOLDER = "a model under test"
+"""What the public reads in place of the name of a model under test."""
+
+HIDDEN = "hidden"
+"""The value of `private_models` in a method that does not list models under test."""
+
+_PRIVATE = "private"
+# A name inside a longer name, such as "gpt-4" in "gpt-4-turbo", is another name.
+_BEFORE, _AFTER = r"(?<!\w)(?<!\w[-.:/@+])", r"(?![-.:/@+]?\w)"
+
+
+@dataclass(frozen=True)
+class HiddenModels:
+    """The models whose names the public does not read.
+
+    Attributes:
+        names: all names of these models, former and later ones included.
+        keys: the first name of each of these models.
+    """
+
+    names: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the search for the names."""
+        longest_first = sorted(self.names, key=lambda name: (-len(name), name))
+        either = "|".join(map(re.escape, longest_first))
+        object.__setattr__(self, "_pattern", re.compile(f"{_BEFORE}(?:{either})(?:{_AFTER})") if either else None)
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> HiddenModels:
+        """Return the models that were under test when a snapshot was made, as its body states them."""
+        names = frozenset(body.get("method", {}).get("listing", {}).get("hidden", ()))
+        return cls(names, names)
+
+    def __or__(self, other: HiddenModels) -> HiddenModels:
+        """Return the models of both."""
+        return HiddenModels(self.names | other.names, self.keys | other.keys)
+
+    def __contains__(self, model: object) -> bool:
+        """Return whether a model with this name is hidden."""
+        return model in self.names
+
+    def text(self, text: str) -> str:
+        """Return a text in which PLACEHOLDER stands for each hidden name."""
+        if self._pattern is None:
+            return text
+        return PLACEHOLDER if text in self.names else self._pattern.sub(PLACEHOLDER, text)
+
+    def document(self, value: Any) -> Any:
+        """Return a JSON value in which PLACEHOLDER stands for each hidden name, keys of objects excepted."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {key: self.document(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.document(item) for item in value]
+        return value
+
+    def provider_page(self, page: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a page of facts about a provider without facts about hidden models, and without their names.
+
+        `facts_under_test` of the result is the number of facts that are left out.
+        """
+        shown = [one for one in page["facts"] if one["about"] not in self.names]
+        return {**self.document({**page, "facts": shown}), "facts_under_test": len(page["facts"]) - len(shown)}
+
+
+ALL_SHOWN = HiddenModels()
+"""No model is hidden."""
+
+
+def models_under_test(state: RegistryState) -> frozenset[str]:
+    """Return the first names of the models that are private and not released."""
+    return frozenset(n for n, one in state.models.items() if one.visibility == _PRIVATE and one.released_at is None)
+
+
+def all_names(state: RegistryState, keys: Iterable[str]) -> frozenset[str]:
+    """Return the names of models, later names included."""
+    first = frozenset(keys)
+    return first | {later for later, name in state.aliases.items() if name in first}
+
+
+def read_hidden_models(connection: Connection, now: int) -> HiddenModels:
+    """Return the models that are hidden now.
+
+    These are the models that the newest snapshot hides, and the models that the registry has under test now. A released
+    model is shown from the next snapshot on. Without a snapshot, models under test are hidden.
+
+    Args:
+        connection: reads the store.
+        now: present time in microseconds since 1970 UTC.
+    """
+    newest = snapshots.latest(connection)
+    listing = {"private_models": HIDDEN} if newest is None else newest.body.get("method", {}).get("listing", {})
+    if listing.get("private_models") != HIDDEN:
+        return ALL_SHOWN
+    state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now)
+    keys = models_under_test(state) | {state.first_name(name) for name in listing.get("hidden", ())}
+    return HiddenModels(all_names(state, keys), keys)
