@@ -8,7 +8,7 @@ From the command line down, each package imports only from those below it:
     api/                the HTTP API and the pages
     jobs/               refresh, ledger custody, audits, moderation: what DAGs and commands run
     stream/             the worker and the monitor: votes from Kafka or a file into the store
-    open_store.py       opens a store with the keys and folders of the settings
+    open_store.py       opens a store with the keys and folders that the settings name
     settings/           every setting, from the environment, .env and secret files
     alert_text.py       the text of an alert, for the terminal and the pages
     store/              the database and the ledger's files; every SQL statement
@@ -17,16 +17,16 @@ From the command line down, each package imports only from those below it:
     devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
     detectors/          evidence about voters, models, providers, networks
     audits/             slow checks of a whole board
-    scoring/            the pure pass over votes and windows; contracts of detectors
+    scoring/            scores votes and windows without I/O; contracts of detectors
     ledger/             Merkle logs, signatures, manifests, bundles, the verifier
-    formats/            public battle files
+    formats/            readers of public battle files and published boards
     evidence/           e-values and sequential tests
     ratings/            Bradley-Terry ratings, intervals, style control
-    registry.py         models and providers as of a time
-    events/             vote and registry events: bytes to columns
+    registry.py         models and providers as of a time, from registry events
+    events/             vote and registry events: decodes bytes to columns
     vocabulary/         outcomes, fates, times, array types
     errors.py           the error tree
-    concurrency.py      work in a thread beside the caller
-    private_files.py    whether others can read a file with a secret
+    concurrency.py      runs work in a thread beside the caller's thread
+    private_files.py    checks whether others can read a file with a secret
     data/               real pair counts, and the default policy of a sweep
 """

@@ -14,7 +14,7 @@ _MIN_SHARE = 0.005
 
 
 def format_e_value(value: float | None) -> str:
-    """Return an e-value as text: a whole number below 10⁷, else a power of ten such as 2.5·10⁹; "fact" for None."""
+    """Return an e-value as text: a whole number below 10⁷, else a power of ten such as 2.5·10⁹. None gives "fact"."""
     if value is None:
         return "fact"
     if value < _LARGEST_PLAIN:
@@ -24,7 +24,7 @@ def format_e_value(value: float | None) -> str:
 
 
 def summarize(alert: Mapping[str, Any]) -> str:
-    """Return in a few words what an alert says happened, for lists of alerts."""
+    """Return what happened according to an alert, in a few words, for lists of alerts."""
     evidence = alert["evidence"]
     if "likeliest" in evidence:
         best = evidence["likeliest"][0]

@@ -49,7 +49,7 @@ class BadRecord(BadInput):
 
     Args:
         source: the file or topic of the record.
-        position: 0-based row, or offset, of the record.
+        position: 0-based row of the record in a file, or its offset in a topic.
         reason: one word for the kind of fault, as counted in metrics.
         detail: a sentence with what was expected and what was found.
     """
@@ -178,7 +178,7 @@ class Halted(IntegrityError):
 
 
 class TooManyRejects(Halted):
-    """Too many records of a source are rejected: in a row, or as a share of the latest records. The worker stops."""
+    """The worker stops: too many records were rejected, in a row or as a share of the latest records."""
 
     runbook = "too-many-rejects"
 

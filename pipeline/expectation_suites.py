@@ -1,12 +1,12 @@
 """Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
-1. A suite is a file `expectations/NAME.json`, one expectation a line, each with a severity and a reason.
-2. A failed `critical` expectation stops the refresh; refresh and doctor show failed `warning`s; `info` is only stored.
-3. An expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently.
-4. Results are plain data that the store keeps as JSON, without types of the library.
+1. A suite is a file `expectations/NAME.json` with one expectation per line, each with a severity and a reason. 2. A
+failed `critical` expectation stops the refresh; refresh and doctor show failed `warning`s; `info` is only stored. 3. An
+expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently. 4. Results are plain data
+without types of the library, so that the store can keep them as JSON.
 
-Not handled: single events (Great Expectations takes at least 0.1 s, so `pipeline.events` checks those), and what
-follows from a failure (`pipeline.jobs.refresh.quality_gate`).
+Not handled: checks of single events, for which Great Expectations is too slow (at least 0.1 s; `pipeline.events` makes
+them), and the consequences of a failure (`pipeline.jobs.refresh.quality_gate`).
 """
 
 import json

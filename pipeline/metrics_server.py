@@ -1,7 +1,8 @@
-"""HTTP server of `/metrics` and `/healthz`, in a thread of the process.
+"""An HTTP server of `/metrics` and `/healthz`, which runs in a thread of the process.
 
-It has no login and listens on the loopback by default: open its port to Prometheus alone. The number and the duration
-of connections are limited, so that a client that keeps connections open costs only a few threads.
+The server has no login, and listens on the loopback interface by default. Its port should be open to Prometheus only.
+The number and the duration of connections are limited, so that a client that keeps connections open costs only a few
+threads.
 
 Not handled: several processes behind one port; every worker has its own port.
 """
@@ -104,7 +105,7 @@ def serve(
     Args:
         registry: the Prometheus registry that `/metrics` shows.
         port: 0 chooses a free port.
-        host: default loopback, since metrics have no login.
+        host: address to listen on; by default the loopback interface, since metrics have no login.
         health: returns whether the process works, and the text that `/healthz` shows (status 200 or 503). Without
             `health`, `/healthz` always returns 200.
     """

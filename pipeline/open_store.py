@@ -31,10 +31,10 @@ def open_store(
 
     Args:
         url: postgresql://…, sqlite:///FILE, or simply a file.
-        voter_key: used instead of the key in the settings.
-        create: make the store if it does not exist; otherwise a missing store is an error.
-        worker: limit the time that locks and idle transactions may take, as a worker needs.
-        with_key: read the voter key. If the store exists, the key must exist too.
+        voter_key: the voter key; None for the key in the settings or in the store's key file.
+        create: whether to create a missing store; if not, a missing store is an error.
+        worker: whether to limit the time that locks and idle transactions may take, as a worker needs.
+        with_key: whether to read the voter key. If so, and the store exists, the key must exist too.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.
@@ -58,7 +58,7 @@ def existing_store(url: str, *, with_key: bool = True) -> Iterator[Store]:
 
     Args:
         url: postgresql://…, sqlite:///FILE, or simply a file.
-        with_key: read the voter key, which must then exist.
+        with_key: whether to read the voter key, which must then exist.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.

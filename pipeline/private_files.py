@@ -17,7 +17,7 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def warn_if_open(path: Path) -> None:
-    """Log a warning if other users can read a file with a secret. Each file is warned about once per process."""
+    """Log a warning if other users can read a file with a secret, at most once per file and process."""
     if path in _told or not is_open_to_others(path):
         return
     _told.add(path)

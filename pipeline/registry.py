@@ -34,15 +34,15 @@ class RegisteredModel:
     """A model of the registry. Times are microseconds since 1970 UTC, None for what has not happened.
 
     Attributes:
-        name: the model's first name, which is its key.
+        name: the first name of the model, which identifies it.
         provider, family, visibility, license, checkpoint_digest: as submitted; None without a submission.
-        submitted_at: start of the test.
-        released_at: public release.
+        submitted_at: when the model was submitted, so that its test began.
+        released_at: when the model was released to the public.
         released_as: name of the public model, if the model under test was released as another registered model.
         released_digest: digest of the released checkpoint, as the release states it.
         variants_tested: the disclosed number of variants.
-        deprecated_at: end of the sampling.
-        retracted_at: withdrawal before the release.
+        deprecated_at: when the model was deprecated, so that it is no longer sampled.
+        retracted_at: when the model was withdrawn before its release.
         notice_given: whether the deprecation has a public notice.
     """
 
@@ -128,7 +128,7 @@ ContradictionReason = Literal["unknown_variant", "retracted_after_release", "two
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """An event that changed nothing because it contradicts the state before it.
+    """An event that was not applied, because it contradicts the state before it.
 
     Attributes:
         event: the event.

@@ -1,7 +1,7 @@
 """Counts of votes by board, as sorted arrays that can be added and subtracted.
 
-A board has all votes, or the votes with one category, or the votes in one language. A cell of a board counts the votes
-with the same models, outcome, fate and rules. Models are the numbers of the store.
+A board has all votes, or the votes with one category, or the votes in one language. A cell of a board has the votes
+with the same models, outcome, fate and rules that may leave them out. A model is given by its number in the store.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class Cells:
     """Numbers of votes by cell.
 
     Attributes:
-        key: int64[n], numbers of cells from `cell_keys`, ascending.
-        votes: int64[n], never 0; negative if a segment retracts more votes of a cell than it adds.
+        key: int64[n], the number of each cell (`cell_keys`), ascending.
+        votes: int64[n], the number of votes of each cell, never 0. It is negative if a segment retracts more votes of a
+            cell than it adds.
     """
 
     key: Int64
@@ -55,7 +56,7 @@ class Cells:
         return np.column_stack([*parts, self.votes])
 
     def plus(self, other: Cells, sign: int = 1) -> Cells:
-        """Return the sum with other votes, or the difference with the sign −1."""
+        """Return the sum of these counts and `other`; with `sign` −1, these counts minus `other`."""
         if not len(self.key):
             return Cells(other.key, sign * other.votes)
         at = np.minimum(np.searchsorted(self.key, other.key), len(self.key) - 1)
@@ -68,7 +69,7 @@ class Cells:
         return Cells(np.insert(key, new, other.key[~known]), np.insert(votes, new, sign * other.votes[~known]))
 
     def equals(self, other: Cells) -> bool:
-        """Return whether both have the same votes in every cell."""
+        """Return whether these counts and `other` have the same number of votes in every cell."""
         return np.array_equal(self.key, other.key) and np.array_equal(self.votes, other.votes)
 
 
@@ -81,10 +82,10 @@ class LabelCodes:
     """Categories and languages of n votes.
 
     Attributes:
-        lists: distinct lists of categories.
-        list_code: int64[n], the list of each vote.
-        languages: distinct languages.
-        language_code: int64[n], the language of each vote, −1 without one.
+        lists: the distinct lists of categories.
+        list_code: int64[n], position of each vote's list in `lists`.
+        languages: the distinct languages.
+        language_code: int64[n], position of each vote's language in `languages`, −1 for a vote without a language.
     """
 
     lists: Sequence[Sequence[str]]
@@ -94,13 +95,25 @@ class LabelCodes:
 
 
 def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules: Int64) -> Int64:
-    """Return the number of each vote's cell."""
+    """Return the number of each vote's cell, int64[n], which contains the five arguments in its bits.
+
+    Args:
+        model_a, model_b: the store's numbers of the models.
+        outcome: positions in OUTCOMES.
+        fate: positions in FATES.
+        rules: bits of the rules that may leave the vote out.
+    """
     key = model_a.astype(np.int64) << _MODEL_A | model_b.astype(np.int64) << _MODEL_B
     return np.asarray(key | outcome.astype(np.int64) << _OUTCOME | fate.astype(np.int64) << _FATE | rules & RULES)
 
 
 def count(key: Int64, votes: Int64 | None = None) -> Cells:
-    """Return the sum of `votes` for each distinct key; by default each key counts one vote."""
+    """Count votes by cell.
+
+    Args:
+        key: int64[n], numbers of cells, in any order and with repetition.
+        votes: int64[n], numbers to sum for each distinct key; None to count each key as one vote.
+    """
     cells, group = np.unique(key, return_inverse=True)
     total = np.bincount(group.ravel(), minlength=len(cells)).astype(np.int64)
     if votes is not None:
@@ -110,7 +123,7 @@ def count(key: Int64, votes: Int64 | None = None) -> Cells:
 
 
 def count_boards(key: Int64, labels: LabelCodes) -> Boards:
-    """Return the counts of all boards. A vote counts on the board of all votes, and on one for each of its labels.
+    """Return the counts of all boards. A vote counts on the board of all votes, and on the board of each of its labels.
 
     Args:
         key: int64[n], the cell of each vote.
@@ -165,7 +178,7 @@ def _by_text(kind: str, texts: Sequence[str], text: Int64, cell: Int64, cells: I
 
 
 def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
-    """Add boards, or subtract them with the sign −1."""
+    """Add `added` to `boards` in place; with `sign` −1, subtract it."""
     for label, cells in added.items():
         boards[label] = boards.get(label, NOTHING).plus(cells, sign)
 
@@ -179,13 +192,13 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
 
 
 def first_difference(one: Mapping[Label, Cells], other: Mapping[Label, Cells]) -> Label | None:
-    """Return the first board whose counts differ, None if there is none. An empty board equals a missing one."""
+    """Return the first board whose counts differ, None if none does. A missing board equals an empty one."""
     labels = sorted(one.keys() | other.keys())
     return next((label for label in labels if not one.get(label, NOTHING).equals(other.get(label, NOTHING))), None)
 
 
 def pack(boards: Mapping[Label, Cells]) -> bytes:
-    """Return counts as bytes: a JSON header with the boards, then compressed key differences and numbers of votes."""
+    """Return counts as bytes: a JSON header that lists the boards, then differences of keys, then numbers of votes."""
     ordered = sorted(boards.items())
     header = json.dumps([[label.kind, label.text, len(cells.key)] for label, cells in ordered]).encode()
     steps = [np.diff(cells.key, prepend=0) for _, cells in ordered]
@@ -194,7 +207,7 @@ def pack(boards: Mapping[Label, Cells]) -> bytes:
 
 
 def unpack(data: bytes) -> Boards:
-    """Return the boards that `pack` packed."""
+    """Return the counts by board that `pack` packed."""
     (length,) = _HEADER.unpack_from(data)
     header = json.loads(data[_HEADER.size : _HEADER.size + length])
     size = sum(cells for _, _, cells in header)

@@ -1,7 +1,7 @@
 """Computes the counts of segments by board from their public files.
 
-A retraction subtracts a vote of an earlier segment. Therefore `recount` maps twice: first it reads the retracted votes,
-then it counts the votes of every segment.
+A retraction subtracts a vote of an earlier segment. So `recount` reads the segments twice: first to find the votes that
+are retracted, then to count the votes of every segment.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SegmentBoards:
     """The counts of a segment.
 
     Attributes:
-        first: first leaf of the segment.
-        boards: counts of its votes.
-        retracted: int64[r], leaves of the votes that its retractions subtract.
+        first: index of the segment's first leaf.
+        boards: counts of the segment's votes by board.
+        retracted: int64[r], leaf indices of the votes that the retractions in the segment take back.
     """
 
     first: int
@@ -44,12 +44,12 @@ class SegmentBoards:
 def recount(
     segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
 ) -> Iterator[tuple[SealedSegment, Boards]]:
-    """Yield each segment with the counts of its votes, minus the votes that it retracts.
+    """Yield each segment with the counts of its votes, minus the counts of the votes that it retracts.
 
     Args:
         segments: all segments of a log, in order.
-        numbers: name of a model → its number.
-        retracted: leaves of all retracted votes.
+        numbers: name of a model → its number in the store.
+        retracted: leaf indices of all retracted votes.
     """
     taken = np.array(sorted(set(retracted)), dtype=np.int64)
     cells: dict[int, Boards] = {}
@@ -65,7 +65,12 @@ def recount(
 
 
 def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> SegmentBoards:
-    """Return the counts of a segment's votes, and the leaves of the votes that it retracts."""
+    """Count the votes of a segment by board, and find the votes that it retracts.
+
+    Args:
+        segment: the segment.
+        numbers: name of a model → its number in the store.
+    """
     rows = segment.read_rows()
     retracts = rows["retracts"]
     of_votes = np.asarray(retracts.is_null())
@@ -75,7 +80,16 @@ def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> Segment
 
 
 def count_leaves(segment: SealedSegment, numbers: Mapping[str, int], leaves: Int64) -> dict[int, Boards]:
-    """Return leaf → the counts of this one vote, for the given leaves that are in the segment."""
+    """Count single votes of a segment.
+
+    Args:
+        segment: the segment.
+        numbers: name of a model → its number in the store.
+        leaves: leaf indices of votes. Leaves of other segments are ignored.
+
+    Returns:
+        Leaf index of a vote → the counts of this one vote by board.
+    """
     rows, labels = segment.read_rows(), segment.read_labels()
     chosen = leaves[_within(segment, leaves)] - segment.first
     return {

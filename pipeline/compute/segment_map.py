@@ -1,7 +1,7 @@
 """Applies a function to every segment of a log, in threads of this process.
 
-The function can be pickled, the segments are descriptions with paths of files, and the results are in the order of the
-segments. Another engine with this interface can run the same functions on other machines.
+Another engine can run the same functions on other machines: functions can be pickled, a segment is described by the
+paths of its files, and results are returned in the order of the segments.
 """
 
 import os
@@ -30,11 +30,11 @@ class SealedSegment:
     """The place of a segment in the vote log, and the paths of its public files.
 
     Attributes:
-        first: its first leaf.
+        first: index of its first leaf.
         leaves: number of its leaves.
-        rows: path of its file.
-        labels: path of the file of its labels, None if no leaf has one.
-        labels_sha256: SHA-256 of that file, "" without one.
+        rows: path of the file with its leaves.
+        labels: path of the file with the labels of its votes; None if no vote has a label.
+        labels_sha256: SHA-256 of the file of labels; "" if there is none.
     """
 
     first: int
@@ -45,11 +45,11 @@ class SealedSegment:
 
     @property
     def name(self) -> str:
-        """The segment in messages."""
+        """The name of the segment in messages."""
         return f"segment of leaves {self.first} to {self.first + self.leaves - 1}"
 
     def read_rows(self) -> pa.Table:
-        """Return the leaves, as `ledger.leaf.SCHEMA`.
+        """Return the leaves of the segment, a table with `ledger.leaf.SCHEMA`.
 
         Raises:
             Refuted: the file is not a segment file.
@@ -58,11 +58,11 @@ class SealedSegment:
         return segment.read(_read(self.rows), self.name)[0]
 
     def read_labels(self) -> pa.Table:
-        """Return the labels, as `ledger.leaf_labels.SCHEMA`; no row without a file.
+        """Return the labels of the segment, a table with `ledger.leaf_labels.SCHEMA`; no rows if it has no labels.
 
         Raises:
-            Refuted: the file is not the one that was sealed.
-            Unavailable: it is missing.
+            Refuted: the content of the file is not what was sealed.
+            Unavailable: the file is missing.
         """
         if self.labels is None:
             return leaf_labels.SCHEMA.empty_table()

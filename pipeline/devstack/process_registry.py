@@ -1,8 +1,9 @@
 """Finds and ends all processes of a stack: a session leader and the processes that belong to it.
 
-A process belongs to the leader if it is in the leader's session or descends from the leader. (Each child process of
-PostgreSQL has its own session. The kernel does not reuse the id of a session that has processes.) Process ids are
-reused, so the boot of the machine and the start time of the leader are compared too.
+A process belongs to the leader if it is in the leader's session or descends from the leader; both are needed, since
+each child process of PostgreSQL has its own session. Process ids are reused, so the boot of the machine and the start
+time of the leader are compared too. The id of a session is safe: the kernel does not reuse it while the session has
+processes.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class StackServices:
 
     @cached_property
     def backing(self) -> list[Service]:
-        """The services Kafka and PostgreSQL, which all other services need."""
+        """The services of Kafka and PostgreSQL, on which all other services depend."""
         return [Service.from_server(self.kafka, "backing"), Service.from_server(self.postgres, "backing")]
 
     @cached_property

@@ -2,13 +2,13 @@
 
 vote              the vote event, its canonical form and the id derived from it
 registry_events   the registry events
-decode            bytes → votes or registry events; each record is decoded or rejected with a reason, never an exception
-strict_checks     what a strict reader rejects: duplicate keys, deep nesting, hidden characters
-unread_text       records whose only fault is in text that nobody reads
-vote_batch        votes → numpy columns (VoteBatch)
+decode            decodes bytes into votes or registry events; a faulty record becomes a reject with a reason
+strict_checks     finds duplicate keys, deep nesting and hidden characters
+unread_text       reads records whose only fault is in text that is not used
+vote_batch        votes as numpy columns (VoteBatch)
 pseudonym         a voter's pseudonym and its text
 record_signature  signatures of records on a topic
-reject_sample     what is kept of a rejected record
+reject_sample     makes the sample of a rejected record that is stored
 chunk             undecoded records of one partition, as a source delivers them
 """
 

@@ -1,4 +1,4 @@
-"""Undecoded records of one partition, as a source delivers them."""
+"""Records of one partition that are not decoded yet, as a source delivers them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pipeline.vocabulary.arrays import Int64
 
 
 class FileRecords(Sequence[str | None]):
-    """The origins of a file's records, such as "votes.jsonl#17", computed when they are read.
+    """The origin of each record of a file, a text such as "votes.jsonl#17" that is made when it is read.
 
     Attributes:
         name: name of the file.
@@ -46,7 +46,8 @@ class Chunk:
         offsets: int64[n], offset of each record.
         appended_at: int64[n], append time in microseconds; for a file, the time when the record was first read.
         values: n values, None for a record without a value.
-        origins: file and number of each record in it, None for a record that comes from no file.
+        origins: for each record, its file and its number in the file; None for a record that was not published from a
+            file.
         next_offset: the next offset to read after this chunk.
         of_file: whether the records come from a file. `appended_at` then only decides which votes are dated in the
             future.

@@ -51,7 +51,8 @@ class Reject:
         reason: one word, as counted in metrics.
         detail: what was expected and what was found.
         sha256: SHA-256 of the whole record, so that its producer can find it.
-        sample: the fields of the record that say nothing about a person, or the shape of an unreadable one.
+        sample: the fields of the record that say nothing about a person. If the record is not a JSON object, its shape
+            (`reject_sample.shape`).
     """
 
     position: int

@@ -1,4 +1,4 @@
-"""Signatures of the records on a topic: a publisher proves that a record is its own.
+"""Signatures of the records on a topic, with which a publisher proves that it sent a record.
 
 A signature covers the topic, the other headers about the record, and the record's value, each preceded by its length.
 Therefore nobody can move a signed record to another topic or change its headers. With HMAC-SHA-256, publisher and
@@ -49,7 +49,7 @@ class RecordSigner:
 
         Args:
             topic: the topic of the record.
-            marks: the headers of the record; the third, the signature, is ignored.
+            marks: the headers of the record. The third header, the signature, is not signed.
             value: the value of the record.
         """
         return f"{self.name}:{self._sign(_message(topic, marks, value)).hex()}".encode()
@@ -66,7 +66,7 @@ def parse_signer(text: str) -> RecordSigner | None:
         The signer, or None for an empty text.
 
     Raises:
-        Usage: the text has another form. The message does not quote it.
+        Usage: the text has another form. The message does not quote the text, since it is secret.
     """
     if not text:
         return None

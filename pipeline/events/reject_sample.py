@@ -1,4 +1,4 @@
-"""Makes samples of rejected records: enough to recognise a record, and nothing about a person.
+"""Makes samples of rejected records, which serve to recognise a record and say nothing about a person.
 
 Of a JSON object, only the fields in KEPT_FIELDS are kept. Of any other record only the shape is kept: its bytes with
 letters and digits replaced.

@@ -3,11 +3,11 @@
 The decoder (msgspec) accepts duplicate keys (the last one wins), any nesting and any character. An exact check is slow.
 Counting the quotes in the raw bytes proves that most votes have no fault, so only the other votes are checked exactly.
 
-The proof: without a backslash every quote delimits a key or a string value, two quotes each. The fields of the decoded
-vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal count
-proves that the vote has none of these. A flag or a turn needs the two quotes of its key only, the field `categories`
-two more for each category. The keys of a style are optional, so the number of their quotes is not known in advance: a
-vote with a style is proved to have no fault only if its bytes equal its canonical encoding.
+The proof: without a backslash, each key and each string value has exactly two quotes. So the fields of the decoded vote
+need a known number of quotes. A duplicate key, an unknown key or an explicit null adds quotes to the record. So a
+record with exactly the needed number of quotes has none of these. The keys of a style are optional, and the number of
+their quotes is not known in advance. A vote with a style is proved to have no fault only if its bytes equal its
+canonical encoding.
 """
 
 import json
@@ -78,7 +78,7 @@ def is_provably_clean(raw: bytes, vote: Vote) -> bool:
 def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
     """Return True if counts over all records together prove that no record has a fault.
 
-    False means that each record must be checked alone.
+    False means that each record must be checked by itself.
 
     A record has at least one opening brace, and at least the quotes that its vote needs. If all records together have
     no more braces and quotes than these minimums, then every record has exactly its minimum. The quotes of rare fields

@@ -83,7 +83,7 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
 
 @lru_cache(maxsize=100_000)
 def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
-    """Return all categories of a vote as a sorted JSON list; None if it has no other category than `category`.
+    """Return all categories of a vote as a sorted JSON list; None if `category` is its only one, or it has none.
 
     >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
     ('["code","maths"]', None)
@@ -115,7 +115,7 @@ def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
 
 
 def canonical_record(record: dict[str, object]) -> bytes:
-    """Return the bytes from which a vote's id is derived: the canonical JSON of the event without NOT_IN_IDS."""
+    """Return the canonical JSON of an event without the fields NOT_IN_IDS, from which a vote's id is derived."""
     return _encoder.encode({k: v for k, v in record.items() if k not in NOT_IN_IDS and v is not None})
 
 

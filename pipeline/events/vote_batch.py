@@ -44,7 +44,7 @@ class VoteBatch:
             Sampling tests count only the model on this side.
         vote_id, model_a, model_b: strings.
         outcome: int8[n], a position in OUTCOMES.
-        voter: pseudonym; valid where `has_voter`.
+        voter: pseudonym of the voter, valid only where `has_voter` is true.
         language, category, network: strings or None.
         prompt: 64 bits of SHA-256(prompt_hash), 0 without a prompt.
         voter_since: when the voter's account was made, microseconds since 1970 UTC; NO_TIME where unknown.
@@ -53,7 +53,8 @@ class VoteBatch:
         flags: bits of `vocabulary.vote_flags`, 0 where nothing is stated.
         turn: number of the turn of the conversation, 0 if the vote states none.
         session: pseudonym of the session, 0 without a session.
-        categories: all categories of the vote, sorted, as a JSON list; None if it has none besides `category`.
+        categories: all categories of the vote as a sorted JSON list; None if the vote has no category other than
+            `category`.
     """
 
     partition: Int32

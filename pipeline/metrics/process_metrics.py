@@ -66,7 +66,7 @@ class WorkerMetrics:
             self.votes.labels(fate)
 
     def revoked(self, source: str, partition: int) -> None:
-        """Remove the lag of a partition that another worker owns now; otherwise its last value would stay visible."""
+        """Remove the lag of a partition that another worker owns now; its last value would otherwise stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
 
 

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF009 - _gauge() and _counter() are dataclasses.field()
-"""Metrics of the store as of a scrape: each field of `StoreStatus` is one metric, which `StoreCollector` exports."""
+"""Metrics of the store as of a scrape. Each field of `StoreStatus` is a metric, which `StoreCollector` exports."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -34,10 +34,10 @@ def _exported_as(family: type[Metric], name: str, text: str, labels: tuple[str, 
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """The store's numbers: each field is one metric.
+    """The figures of a store. Each field is one Prometheus metric.
 
-    A field without labels is a number, or None for no series. A field with labels maps a tuple of label values, in the
-    order of the names in its definition, to a number.
+    The value of a metric without labels is a number, or None if the metric has no value. The value of a metric with
+    labels is a mapping: label values, in the order of the label names in the field's definition → number.
     """
 
     # Alerts in state open or acknowledged. Alertmanager sends them; their evidence is in the store.
@@ -112,7 +112,7 @@ class StoreStatus:
 
 
 class StoreCollector(Collector):
-    """Exports the store's status, read once per scrape.
+    """Exports the status of a store to Prometheus. The store is read once per scrape.
 
     Args:
         read: reads the store; any exception means that the store cannot be read.

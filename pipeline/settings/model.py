@@ -49,8 +49,8 @@ class Settings(BaseSettings):
         lateness_minutes: minutes by which the watermark is behind the newest vote.
         anchor: MODEL=POINTS: ratings are shifted so that this model has these points; "" for a mean of 1000.
         auto_voter: whether to exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
-        least_share: if the largest group of comparable models has a smaller share of the votes than this, an alert is
-            opened. A refresh is refused if the share is below half, or below this setting if it is smaller than half.
+        least_share: least share of the votes that should be in the largest connected component. With a smaller share an
+            alert is opened. With less than half, or less than this setting if it is below half, a refresh is refused.
         method: the method of the defended view and of the boards by category and language: "arena" for the shipped
             method, "none" to count every vote, or a TOML file. A snapshot states its method
             separately from the settings.

@@ -8,7 +8,7 @@ LATE_SHARE = 0.01
 
 
 def late_notes(late: int, counted: int) -> list[str]:
-    """Return a list with one sentence about late votes; an empty list if their share is at most LATE_SHARE.
+    """Return a list with one sentence about late votes; an empty list if at most the share LATE_SHARE of votes is late.
 
     Args:
         late: number of late votes.
@@ -33,7 +33,7 @@ def unchecked_notes(unchecked: int) -> list[str]:
 
 
 def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[str]:
-    """Return the sentences about late and unchecked votes of a snapshot, none to two.
+    """Return up to two sentences, about the late and about the unchecked votes of a snapshot.
 
     Args:
         coverage: the numbers `late` and `unchecked` of votes, from the snapshot's body; None for older snapshots.

@@ -1,6 +1,6 @@
 """Packs typed arrays as bytes, little-endian on every machine.
 
-records    fixed-size states: a structured array ↔ the bytes of each row
+records    states of a fixed size: converts between a structured array and the bytes of each row
 parts      the states of several detectors as one state: for each detector a tag, a length and the bytes
 integers   int64 arrays one after another, compressed
 arrays     named arrays of any type and shape, compressed, with a header that describes them
@@ -34,7 +34,7 @@ def read_records(dtype: npt.DTypeLike, states: Iterable[bytes]) -> npt.NDArray[A
 
     Args:
         dtype: type of a record.
-        states: bytes of the records; each item holds one or more whole records.
+        states: bytes of the records. Each item contains one or more whole records.
     """
     return np.frombuffer(b"".join(states), dtype=dtype)
 

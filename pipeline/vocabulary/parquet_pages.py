@@ -1,8 +1,8 @@
 """Sizes that the pages of a Parquet file declare, read before any page is decompressed.
 
 A Parquet reader allocates the memory that a page header declares, so a file of a few hundred bytes can ask for
-gigabytes. The footer of the file gives no protection, because it may state other numbers than the page headers. Only
-the page headers (Thrift's compact protocol) are read here.
+gigabytes. The footer of the file gives no protection, because it may state other numbers. So this module reads the page
+headers (Thrift's compact protocol), and nothing else.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ ReadAt = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the header of a page declares.
+    """The values that the header of a page declares.
 
     Attributes:
         unpacked: bytes of the page after decompression.

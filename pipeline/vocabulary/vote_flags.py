@@ -1,8 +1,8 @@
 """The flags of a vote as bits of one number, as the store keeps them.
 
-Laws: a bit of RULES means that a rule of a method may leave the vote out. A vote that states nothing has no bit, and
-counts. A field that is stated as true and a field that is stated as false have different bits, so that an export gives
-back what the vote stated. The numbers are stored and published, so a bit never changes its meaning.
+Laws: each bit in RULES belongs to a rule of a method, and means that the rule may leave the vote out. A vote that
+states none of these fields has no bit set, and counts. A field has one bit for true and another for false, so that an
+export can write what the vote stated. The numbers are stored and published, so a bit never changes its meaning.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Decides which voter an id stands for: one spelling for each id, and values that stand for nobody.
+"""Decides which voter an id stands for: gives each id one spelling, and finds ids that stand for no single person.
 
-Two rules hold for votes of every source. The ids 3 and 3.0 are one voter, because a table with a missing value stores
-whole numbers as floats. An address that many people share (this machine, a private network, a configured proxy) and a
-placeholder for a missing value stand for nobody.
+Two rules hold for votes of every source. First, the ids 3 and 3.0 are one voter, because a table with a missing value
+stores whole numbers as floats. Second, two kinds of ids stand for no single person: a placeholder for a missing value,
+and an address that many people share (this machine, a private network, a configured proxy).
 """
 
 import re

@@ -6,8 +6,8 @@ connections in turns, so that other load on the machine affects both.
 
 The mix has the addresses that browsers and programs request, weighted by frequency. One request in a hundred is for the
 receipt of a different vote, whose response is never cached. All other addresses are requested once before the
-measurement, and the time of that is reported. Immutable responses then stay in the cache; other responses are computed
-again during the measurement, since the worker changes the store.
+measurement, and the duration of these requests is reported. Immutable responses are then in the cache. Other responses
+are computed again during the measurement, since the worker changes the store.
 """
 
 import asyncio
@@ -132,7 +132,7 @@ async def run_load(
 
 
 async def request_once(host: str, port: int, paths: Sequence[str]) -> float:
-    """Request each path once, so that immutable responses are cached, and return the duration in seconds."""
+    """Request each path once, so that immutable responses are cached; return the total duration in seconds."""
     one = HttpConnection(host, port)
     await one.open()
     started = time.perf_counter()

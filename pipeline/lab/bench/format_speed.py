@@ -43,7 +43,7 @@ class FormatSpeed:
         bare_seconds: median time of the bare reader, in seconds.
         bare_cpu: median CPU time of the bare reader, in seconds.
         peak_mb: peak memory of the process of this project's reader, in MB.
-        least: the target: the least speed as a share of the bare reader's speed.
+        least: the target for `ratio`, the speed of this project's reader divided by the bare reader's speed.
     """
 
     kind: str

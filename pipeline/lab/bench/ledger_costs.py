@@ -9,8 +9,8 @@
 
 The store is synthetic: it has votes on 129 models in four partitions, and as many voters per vote as a real board. The
 votes are inserted in the way a worker does, but without evidence. A vote has one to five of 30 categories, and one in
-ten has a flag by which the method leaves it out. No vote has style counts, since a style-controlled board is refitted
-to all votes.
+ten has a flag by which the method leaves it out. No vote has style counts: the view under style control is fitted to
+all votes at every refresh, which would hide the other costs.
 """
 
 import json

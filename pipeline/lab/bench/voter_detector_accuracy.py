@@ -79,7 +79,10 @@ def _unequal_ties() -> SimulatedVoters:
 
 
 def power(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure how soon `voter_bias` finds attackers of each kind; `scale` is the sample size as a fraction."""
+    """Measure how soon `voter_bias` finds attackers of each kind.
+
+    `scale` is the sample size as a fraction of the full size.
+    """
     board, many = SimulatedVoters(seed=1), round(300 * scale)
     attacks: tuple[tuple[str, VoterVotes, str, float | None], ...] = (
         ("target only, abstains otherwise", board.cast_votes("target", many, 400, otherwise="abstain"), "biased", 20),

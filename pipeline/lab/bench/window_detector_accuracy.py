@@ -76,7 +76,11 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the power of `cohort_bias` when new accounts cast 126 or 60 extra votes for a model within a day."""
+    """Measure how often and how soon `cohort_bias` finds extra votes of new accounts for a model.
+
+    The new accounts cast 126 extra votes, or 60, within a day. `scale` is the sample size as a fraction of the full
+    size.
+    """
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY
     for honest, bought, bar in ((1_000, 126, 0.85), (300, 126, None), (300, 60, None)):

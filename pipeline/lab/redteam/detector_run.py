@@ -1,7 +1,7 @@
 """Runs every detector over a stream in memory, and rates the stream with and without selected votes.
 
 The first part of the stream is honest. The snapshot estimated from it evaluates the votes of the second part.
-Detectors, states and windows are those of the pipeline; only the store is replaced by memory.
+Detectors, states and windows are those of the pipeline; only the store is not used.
 """
 
 from collections.abc import Sequence

@@ -33,10 +33,11 @@ class ScenarioResult:
         excluded: share of the attackers whose votes the policy excludes.
         alerts: window detector with an alert about the model or the board → its highest severity.
         admitted: number of attack votes before the first alert about the attack; all attack votes if there is none.
-        places_lost: three distances between the model's rank and its rank without the attack. The first is in the raw
-            view, the second with the policy. For the third a person also excludes the votes that alerts about the model
-            propose.
-        honest_excluded: number of honest votes excluded by the policy, and with the person's exclusions.
+        places_lost: three numbers of ranks that the model lost by the attack. The first is in the raw view, the second
+            with the policy. For the third, the votes that alerts about the model propose for exclusion are excluded as
+            well.
+        honest_excluded: two numbers of excluded honest votes: with the policy, and with the further exclusions of
+            `places_lost`.
         false_voters: share of the honest voters with an alert of a proved direction, and with the alert `random`.
         elsewhere: detector → number of window alerts about other subjects or before the attack.
         baselines: rule → share of the attackers and of the honest voters that it flags, among those with at least 20

@@ -1,8 +1,8 @@
 """Computes random numbers from keys by hashing.
 
-A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would mostly have
-pairs of voter and model that never occur. A hash of (seed, purpose, voter, model) gives the same number without a
-table.
+A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would be large, and
+most of its pairs would never occur. A hash of (seed, purpose, voter, model) gives the same number at every vote without
+a table.
 
 The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators",
 OOPSLA).

@@ -91,8 +91,8 @@ def real_pair_rates(models: int | None = None) -> PairRates:
 def averaged_logit(probability: Float64, sd: float) -> Float64:
     """Return the logit l for which voters with different tastes have the average rate p.
 
-    l solves E σ(l + sd·z) = p, with z standard normal and σ the logistic function. With logit p in place of l, tastes
-    would move the average rate towards one half.
+    l solves E σ(l + sd·z) = p, where z is standard normal and σ the logistic function. If logit(p) were used instead of
+    l, tastes would move the average rate towards one half.
 
     Args:
         probability: the average rates p.

@@ -90,5 +90,8 @@ class VoteSimulator:
         return np.where(tied, undecided, decided).astype(np.int8)
 
     def taste(self, voter: Int64, model: Int64) -> Float64:
-        """Return the taste of each voter for the model beside it, in logits. The taste is the same at every vote."""
+        """Return the taste of each voter for the model at the same position of `model`, in logits.
+
+        The taste of a voter for a model is the same at every vote.
+        """
         return self.spec.taste_sd * hash_normal(self.spec.seed, TASTE, voter, model)

@@ -1,7 +1,7 @@
 """Draws activity, accounts, languages and networks of voters, and prompts of votes.
 
-The distributions match published figures of the real board: 1.80 million votes by 493,600 voters (3.65 each), the most
-active 1% of voters cast 16% of the votes, and 7.3% of the prompts are repeats.
+The distributions match published figures of the real board. It has 1.80 million votes by 493,600 voters (3.65 each).
+The most active 1% of voters cast 16% of the votes, and 7.3% of the prompts are repeats.
 """
 
 import math
