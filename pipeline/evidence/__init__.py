@@ -3,7 +3,11 @@
 fixed_point         log-likelihood ratios as integers of 2⁻²⁰ nats, e-values as integers of 2⁻²⁴
 grouped_sums        running sums within groups of a sorted array
 cusums              CUSUM statistics of many voters at once
+taste               how much voters differ in taste, sharpness and readiness to tie, estimated from votes
+taste_pairs         sums over pairs of a voter's votes, for these estimates
 honest_reference    probabilities of an honest voter's votes, and the likelihood ratios of each alternative
+taste_nulls         likelihood ratios of counts with taste and readiness to tie integrated out
+cells               evidence from counts per voter and model, against honest voters of the estimated taste
 count_likelihoods   likelihood ratios of counts: binomial share, negative binomial, shifted win chances
 bayes_factors       Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
 e_detectors         evidence of a change at an unknown time: Shiryaev-Roberts

@@ -1,4 +1,4 @@
-"""Computes running sums within groups of a sorted array, without a loop over the groups."""
+"""Computes running sums and counts within groups, without a loop over the groups."""
 
 from typing import Any
 
@@ -33,3 +33,18 @@ def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
     before = total[first] - values[first]
     lengths = np.diff(np.append(first, len(group)))
     return np.asarray(total - np.repeat(before, lengths, axis=0) + prior[group])
+
+
+def count_before(group: Int64) -> Int64:
+    """Return for each value how many equal values precede it; the values may have any order."""
+    order = np.argsort(group, kind="stable")
+    count = np.empty(len(group), dtype=np.int64)
+    count[order] = place_within(group[order]) - 1
+    return count
+
+
+def place_within(group: Int64) -> Int64:
+    """Return each row's place 1, 2, 3 … in its run of equal values."""
+    index = np.arange(len(group))
+    first = index[group_starts(group)] if len(group) else index
+    return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1

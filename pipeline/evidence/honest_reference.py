@@ -25,6 +25,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from pipeline.evidence.fixed_point import to_log_units
+from pipeline.evidence.taste import ASSUMED_TASTE, Taste
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 DELTAS = (0.7, 1.5, 3.0)
@@ -68,6 +69,9 @@ EXPECTED_UNIT = 2.0**-10
 """The unit of the expected wins that are summed over a window. Each is rounded up to this unit, so evidence becomes
 slightly weaker and stays valid, and the sums compress to a few bytes."""
 
+CHANCE_UNIT = 2.0**-16
+"""The unit of the chances that are summed over a voter's votes on a model (`cells`)."""
+
 # Probabilities of a voter who always presses one side, with a few slips: (that side, the other, tie).
 _ONE_SIDED = (0.96, 0.02, 0.02)
 # "Against the rating" is a mixture: this share always votes for the weaker model, the rest swaps win and loss.
@@ -87,6 +91,8 @@ class Reference:
         covariance: float64[K, K], covariance of `theta`.
         tie_share: t, the share of votes with the outcome `tie` or `both_bad`.
         tie_prior: α and β of the beta distribution that describes how tie shares differ between voters.
+        taste: how much the voters differ in taste.
+        providers: int64[K], a number of the provider of each model, −1 if unknown; None without providers.
     """
 
     sequence: int
@@ -95,6 +101,13 @@ class Reference:
     covariance: Float64
     tie_share: float
     tie_prior: tuple[float, float]
+    taste: Taste = ASSUMED_TASTE
+    providers: Int64 | None = None
+
+    @cached_property
+    def provider(self) -> Int64:
+        """int64[K], a number of the provider of each model, −1 if unknown."""
+        return np.full(len(self.theta), -1, dtype=np.int64) if self.providers is None else self.providers
 
     def index_of(self, numbers: Int64) -> Int64:
         """Return the position in `theta` of each model, given its number in the store; −1 if the snapshot lacks it."""
@@ -123,6 +136,22 @@ class Reference:
         """The probability that model i wins a vote against model j: int64[K, K], in units of 2⁻¹⁰, rounded up."""
         difference, _ = self._difference
         units: Int64 = np.ceil((1 - self.tie_share) * expit(difference) / EXPECTED_UNIT).astype(np.int64)
+        return units
+
+    @cached_property
+    def high_chances(self) -> Int64:
+        """The largest chance, within two standard errors, that model i wins a decided battle against model j.
+
+        The array is int64[K, K] in units of CHANCE_UNIT, rounded up. The smallest chance is 1 − the entry (j, i).
+        """
+        difference, error = self._difference
+        units: Int64 = np.ceil(expit(difference + error) / CHANCE_UNIT).astype(np.int64)
+        return units
+
+    @cached_property
+    def tie_factors(self) -> Int64:
+        """The chance of a tie between i and j divided by that between equal models: int64[K, K] in CHANCE_UNIT."""
+        units: Int64 = np.floor(self._least_ties / CHANCE_UNIT).astype(np.int64)
         return units
 
     @cached_property

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evidence import group_starts, running_sums
+from pipeline.evidence import running_sums
+from pipeline.evidence.grouped_sums import count_before, place_within
 from pipeline.vocabulary.arrays import Int64
 
 RANKED_AFTER = 4
@@ -104,11 +105,11 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
     codes = joined.voter * width + joined.model
     by_code = np.argsort(codes)
     rows = by_code[np.searchsorted(codes, code, sorter=by_code)]
-    before = _count_before(rows) + joined.votes[rows]
+    before = count_before(rows) + joined.votes[rows]
     reach = np.flatnonzero(before == RANKED_AFTER - 1)
     had = np.bincount(joined.voter, weights=joined.rank > 0, minlength=len(met)).astype(np.int64)
     rank = joined.rank.copy()
-    rank[rows[reach]] = _place_within(who[reach]) + had[who[reach]]
+    rank[rows[reach]] = place_within(who[reach]) + had[who[reach]]
     votes = joined.votes + np.bincount(rows, minlength=len(joined.votes))
     return JoinedVotes(
         TargetModels(joined.voter, joined.model, rank, votes, joined.sums),
@@ -117,18 +118,3 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
         running_sums(np.bincount(first // 2, minlength=len(voter)), voter, met),
         running_sums(np.bincount(reach // 2, minlength=len(voter)), voter, had),
     )
-
-
-def _count_before(group: Int64) -> Int64:
-    """Return for each value how many equal values precede it."""
-    order = np.argsort(group, kind="stable")
-    count = np.empty(len(group), dtype=np.int64)
-    count[order] = _place_within(group[order]) - 1
-    return count
-
-
-def _place_within(group: Int64) -> Int64:
-    """Return each row's place 1, 2, 3 … in its run of equal values."""
-    index = np.arange(len(group))
-    first = index[group_starts(group)] if len(group) else index
-    return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1

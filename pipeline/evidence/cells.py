@@ -1,0 +1,202 @@
+"""Evidence from counts per voter and model ("cells"), with the taste of voters integrated out.
+
+A cell has a voter's votes on one model. An honest voter likes some models more than the board does, and the more votes
+a cell has, the clearer that shows. A band of honest logits must therefore be wide. VoterCells need no band: the null
+hypothesis is a mixture over tastes of the standard deviation that was estimated for the board (`taste`). The ratios and
+the proof that their expectation is at most 1 are in `taste_nulls`.
+
+The alternatives for a cell, each with three sizes δ: the voter promotes the model (⅔) or demotes it (⅓), and that shows
+in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses that are too rare (.3). The last
+one finds a voter who votes "tie" in place of losses. The same alternatives hold for all models of one provider
+together, over the votes on exactly one of them.
+
+A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
+outcomes: w is ½ · 1/(r(r + 1)) for the r-th largest cell plus ½ · its share of the voter's votes.
+
+Error rate: for one number of votes, fixed in advance, P(E ≥ 1/α) ≤ α for a voter whose taste and ties are drawn from
+the estimated distributions. Over all readings of a growing history it is measured, not proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence.grouped_sums import place_within
+from pipeline.evidence.honest_reference import CHANCE_UNIT, Reference
+from pipeline.evidence.taste_nulls import chances_by_taste, loss_ratios, tie_ratios, tie_shares, win_ratios
+from pipeline.vocabulary.arrays import Float64, Int8, Int64
+
+VERBS = ("promotes", "demotes")
+KINDS = ("wins and rarer ties", "decided battles", "rare losses")
+PROVIDER_WEIGHT = 0.1
+"""Total weight of the alternatives about providers."""
+
+_VERB_WEIGHTS, _KIND_WEIGHTS, _SIZE_WEIGHTS = (2 / 3, 1 / 3), (0.4, 0.3, 0.3), (0.6, 0.2, 0.2)
+WEIGHTS = np.einsum("v,k,d->vkd", _VERB_WEIGHTS, _KIND_WEIGHTS, _SIZE_WEIGHTS)
+"""Weights of the alternatives about one cell: float64[2, 3, 3], verb, kind and δ. They sum to 1."""
+
+_CHUNK = 512
+_LEAST_VOTES = 3
+
+
+@dataclass(frozen=True)
+class CellCounts:
+    """Counts of c cells, int64[c] each. All can be added over votes, in any order.
+
+    Attributes:
+        votes: number of the voter's votes on the model (or on exactly one model of the provider).
+        wins, losses: number of these in which the model won, and lost.
+        high: Σ over decided votes of the largest honest chance that the model wins, in units of `CHANCE_UNIT`.
+        against: the same for the opponent.
+        tied_high, tied_against: the same two over the ties.
+        even: Σ over all votes of the factor by which unequal models tie more rarely, in the same units.
+        other_votes, other_ties: the voter's votes and ties elsewhere.
+    """
+
+    votes: Int64
+    wins: Int64
+    losses: Int64
+    high: Int64
+    against: Int64
+    tied_high: Int64
+    tied_against: Int64
+    even: Int64
+    other_votes: Int64
+    other_ties: Int64
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> CellCounts:
+        """Return the cells at `rows`, which is a mask, positions or a slice."""
+        return CellCounts(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+    def turned(self) -> CellCounts:
+        """Return the counts with wins and losses swapped: "promotes" becomes "demotes"."""
+        return CellCounts(
+            self.votes, self.losses, self.wins, self.against, self.high, self.tied_against, self.tied_high,
+            self.even, self.other_votes, self.other_ties,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VoterCells:
+    """The cells of voters, sorted by voter and key.
+
+    Attributes:
+        voter: int64[c].
+        key: int64[c], the position of the model in the reference, or the provider.
+        counts: the counts of each cell.
+    """
+
+    voter: Int64
+    key: Int64
+    counts: CellCounts
+
+
+def count_cells(
+    voter: Int64, a: Int64, b: Int64, outcome: Int8, reference: Reference, key: Int64 | None = None
+) -> VoterCells:
+    """Count votes by voter and model, or by voter and provider.
+
+    Args:
+        voter: int64[n], the voter of each vote.
+        a, b: int64[n], positions of the models in `reference`; none may be missing.
+        outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties.
+        reference: the reference of a snapshot that does not count these votes.
+        key: the provider of each model of the reference, −1 for none; votes on two models of one provider do not
+            count. None to count by model.
+    """
+    own, other = np.concatenate([a, b]), np.concatenate([b, a])
+    group, against = (own, other) if key is None else (key[own], key[other])
+    who, result = np.tile(voter, 2), np.tile(np.minimum(outcome, 2), 2)
+    won = result == np.repeat([0, 1], len(voter))
+    rows = np.flatnonzero((group >= 0) & (group != against))
+    own, other, who, group, won, tied = (x[rows] for x in (own, other, who, group, won, result == 2))
+    names, number = np.unique(who, return_inverse=True)
+    width = int(group.max(initial=0)) + 1
+    code, cell = np.unique(number.ravel() * width + group, return_inverse=True)
+    high, against = reference.high_chances[own, other], reference.high_chances[other, own]
+    even = reference.tie_factors[own, other]
+    columns = (np.ones_like(high), won & ~tied, ~won & ~tied, high * ~tied, against * ~tied, high * tied,
+               against * tied, even)  # fmt: skip
+    # Sums of integers below 2⁵³ are exact in floating point.
+    sums = [np.bincount(cell.ravel(), weights=x, minlength=len(code)).astype(np.int64) for x in columns]
+    everything = np.unique(voter, return_inverse=True)
+    total = np.bincount(everything[1].ravel()), np.bincount(everything[1].ravel(), weights=outcome >= 2)
+    of_voter = names[code // width]
+    place = np.searchsorted(everything[0], of_voter)
+    elsewhere = total[0][place] - sums[0], total[1][place].astype(np.int64) - (sums[0] - sums[1] - sums[2])
+    return VoterCells(of_voter, code % width, CellCounts(*[*sums, *elsewhere]))
+
+
+def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float64:
+    """Return ln of the ratio of every alternative about each cell: float64[c, 2, 3, 3], verb, kind and δ.
+
+    Args:
+        counts: the counts of the c cells.
+        reference: the reference that the chances in `counts` come from; its prior of ties is used.
+        taste: the standard deviation of tastes.
+    """
+    shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
+    found = np.empty((len(counts.votes), *WEIGHTS.shape))
+    for verb, side in enumerate((counts, counts.turned())):
+        votes, wins, losses = (x.astype(float) for x in (side.votes, side.wins, side.losses))
+        decided, ties = wins + losses, votes - wins - losses
+        high = side.high * CHANCE_UNIT
+        won = win_ratios(wins, decided, chances_by_taste(high / np.maximum(decided, 1), taste))
+        rarer = tie_ratios(ties, votes, side.even * CHANCE_UNIT / np.maximum(votes, 1), shares)
+        over_all = (high + side.tied_high * CHANCE_UNIT) / np.maximum(votes, 1)
+        found[:, verb, 0], found[:, verb, 1] = won + rarer, won
+        found[:, verb, 2] = loss_ratios(losses, votes, chances_by_taste(over_all, taste), shares)
+    return found
+
+
+def cell_e_values(counts: CellCounts, reference: Reference, taste: float) -> Float64:
+    """Return float64[c], the weighted average of the ratios of all alternatives about each cell."""
+    parts = [np.zeros(0)]
+    for start in range(0, len(counts.votes), _CHUNK):
+        ratios = log_ratios(counts.take(slice(start, start + _CHUNK)), reference, taste)
+        parts.append(np.tensordot(np.exp(np.minimum(ratios, 600.0)), WEIGHTS, 3))
+    return np.concatenate(parts)
+
+
+def cell_weights(voter: Int64, votes: Int64) -> Float64:
+    """Return the weight of each cell: ½ · 1/(r(r + 1)) + ½ · share of votes, for the r-th largest cell of its voter.
+
+    Args:
+        voter: int64[c], ascending.
+        votes: int64[c], number of votes of each cell.
+    """
+    order = np.lexsort((-votes, voter))
+    rank = np.empty(len(voter), dtype=np.int64)
+    rank[order] = place_within(voter[order])
+    number = np.unique(voter, return_inverse=True)[1].ravel()
+    total = np.bincount(number, weights=votes)[number] if len(voter) else np.zeros(0)
+    return np.asarray(0.5 / (rank * (rank + 1)) + 0.5 * votes / np.maximum(total, 1))
+
+
+def voter_e_values(
+    voter: Int64, a: Int64, b: Int64, outcome: Int8, reference: Reference, taste: float | None = None
+) -> tuple[Int64, Float64]:
+    """Return the voters, ascending, and the e-value of each after all its votes.
+
+    VoterCells with fewer than three votes say nothing alone, and count as 0.
+
+    Args:
+        voter, a, b, outcome, reference: as in `count_cells`.
+        taste: the standard deviation of tastes; None for that of the reference, plus its error.
+    """
+    sd = reference.taste.upper if taste is None else taste
+    names = np.unique(voter)
+    total = np.zeros(len(names))
+    parts: Mapping[float, Int64 | None] = {1 - PROVIDER_WEIGHT: None, PROVIDER_WEIGHT: reference.provider}
+    for weight, key in parts.items():
+        cells = count_cells(voter, a, b, outcome, reference, key)
+        rows = np.flatnonzero(cells.counts.votes >= _LEAST_VOTES)
+        share = cell_weights(cells.voter, cells.counts.votes)[rows]
+        e = cell_e_values(cells.counts.take(rows), reference, sd) * share
+        total += weight * np.bincount(np.searchsorted(names, cells.voter[rows]), weights=e, minlength=len(names))
+    return names, total

@@ -1,0 +1,171 @@
+"""Estimates how much voters differ: in taste, in sharpness, and in readiness to tie.
+
+Taste: a voter's logit of a win of model m differs from the board's by a number that the voter keeps. Its standard
+deviation over voters is the taste s. It shows as a covariance between a voter's votes on m. Let r be the residual
+(win of m minus the board's win probability p) of a decided vote, w = p(1 − p), and let a *cell* be the votes of one
+voter on one model, of which the first four count. Then for each model
+
+    s² = Σ q [(Σ r)² − Σ r²] / Σ q [(Σ w)² − Σ w²]
+
+with inner sums over the votes of a cell, outer sums over the cells of the model, and the cell's weight
+q = 1/(1 + Σ w). The estimate of a board is the median over its models. A few votes of each cell count, so that a voter
+with many votes on few models does not decide; and the median holds when single models are attacked.
+
+The formula is linear in s² and too small for a large s, since a logit moves a probability less at its ends. The last
+step inverts that: it finds the s at which the variance of σ(s z), z standard normal, is the estimated one.
+
+Sharpness: a voter's logits are a multiple of the board's. The standard deviation of that multiple is estimated like
+taste from the covariance between a voter's votes, with r Δ and w Δ² in place of r and w (Δ is the board's logit). Pairs
+of votes that share a model are left out, since taste makes those covary too.
+
+Readiness to tie: voters' shares of ties follow a beta distribution, of which the moments are estimated with the
+weight n − 1 for a voter with n votes.
+
+Source: moment estimators of variance components (Searle, Casella & McCulloch 1992, "Variance Components", chapter 5);
+the error is a jackknife over ten groups of voters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, polygamma
+
+from pipeline.evidence.taste_pairs import cell_rows, pair_sums
+from pipeline.vocabulary.arrays import Float64, Int8, Int64
+
+_GROUPS = 10
+# A model with less information than this many independent pairs at p = ½ has no estimate of its own.
+_LEAST_PAIRS = 25.0
+_MAX_SD = 2.0
+_NODES = np.linspace(-5, 5, 201)
+_NORMAL = np.exp(-(_NODES**2) / 2) / np.exp(-(_NODES**2) / 2).sum()
+_GRID = np.linspace(0, _MAX_SD, 201)
+_LINEAR = 16 * (((expit(_GRID[:, None] * _NODES) - 0.5) ** 2) @ _NORMAL)
+
+
+@dataclass(frozen=True)
+class Taste:
+    """How much the voters of a board differ.
+
+    Attributes:
+        sd: standard deviation of voters' logits about one model.
+        error: standard error of `sd`.
+        sharpness: standard deviation of the factor by which a voter's logits differ from the board's.
+        models: number of models with enough votes for an estimate; 0 if `sd` and `error` are assumed.
+    """
+
+    sd: float
+    error: float
+    sharpness: float
+    models: int
+
+    @property
+    def upper(self) -> float:
+        """The taste that the null hypothesis of "cells" assumes: the estimate plus its error."""
+        return min(self.sd + self.error, _MAX_SD)
+
+    @property
+    def band(self) -> float:
+        """The half-width η of the band of honest logits: 2 sd + error, at least 0.1 and at most 0.6."""
+        return float(np.clip(2 * self.sd + self.error, 0.1, 0.6))
+
+
+ASSUMED_TASTE = Taste(0.5, 0.1, 0.4, 0)
+"""The taste of a board with too few votes for an estimate: that of a crowd of paid workers, the widest measured."""
+
+
+def estimate_taste(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, difference: Float64) -> Taste:
+    """Estimate the taste and the sharpness of the voters of a board.
+
+    Args:
+        voter: int64[n], the voter of each vote. The first four votes of a voter on a model count.
+        model_a, model_b: int64[n], positions of the models of each vote.
+        outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which count as no vote.
+        difference: float64[n], the board's logit of a win of model a, from a fit on decisive votes.
+
+    Returns:
+        The estimate; `ASSUMED_TASTE` if the voters voted too rarely on one model more than once.
+    """
+    votes = cell_rows(voter, model_a, model_b, outcome, difference)
+    if not len(votes.cell):
+        return ASSUMED_TASTE
+    above, below = pair_sums(votes.cell, votes.residual, votes.weight)
+    models = int(votes.model.max()) + 1
+    first = np.unique(votes.cell, return_index=True)[1]
+    place = votes.model[first] * _GROUPS + _hash_group(votes.voter[first])
+    top, bottom = (
+        np.bincount(place, weights=sums, minlength=models * _GROUPS).reshape(models, _GROUPS) for sums in (above, below)
+    )
+    enough = bottom.sum(axis=1) >= _LEAST_PAIRS / 16
+    if enough.sum() < 2:
+        return ASSUMED_TASTE
+    top, bottom = top[enough], bottom[enough]
+    squares = top.sum(axis=1) / bottom.sum(axis=1)
+    square = float(np.median(squares))
+    without = np.array(
+        [np.median((top.sum(axis=1) - top[:, g]) / np.maximum(bottom.sum(axis=1) - bottom[:, g], 1e-9))
+         for g in range(_GROUPS)]
+    )  # fmt: skip
+    sampling = np.sqrt((_GROUPS - 1) / _GROUPS * ((without - without.mean()) ** 2).sum())
+    spread = 1.2533 * 1.4826 * np.median(np.abs(squares - square)) / np.sqrt(len(squares))
+    error = max(float(sampling), float(spread))
+    sd, upper = _invert(square), _invert(max(square, 0.0) + error)
+    return Taste(sd, upper - sd, votes.sharpness(), int(enough.sum()))
+
+
+def _invert(square: float) -> float:
+    """Return the sd s whose linear estimate is `square`: 16 Var σ(s z) = s² for a small s."""
+    return float(np.interp(square, _LINEAR, _GRID))
+
+
+def _hash_group(voter: Int64) -> Int64:
+    """Return a group 0 to 9 of each voter that does not depend on the other voters."""
+    mixed = voter.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (mixed >> np.uint64(40)).astype(np.int64) % _GROUPS
+
+
+@dataclass(frozen=True)
+class TieHabits:
+    """How voters differ in their share of ties, as a beta distribution.
+
+    Attributes:
+        mean: the mean share.
+        concentration: α + β, as a number of votes.
+    """
+
+    mean: float
+    concentration: float
+
+    @property
+    def logit_sd(self) -> float:
+        """The standard deviation of the logit of a voter's share."""
+        alpha = self.concentration * self.mean
+        return float(np.sqrt(polygamma(1, alpha) + polygamma(1, self.concentration - alpha)))
+
+
+ASSUMED_CONCENTRATION = 10.0
+"""α + β while nothing is known about the voters."""
+
+
+def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
+    """Estimate the distribution of voters' shares of ties by moments; None if no voter says anything about it.
+
+    The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
+    votes. Both give a voter the same weight. With weights n for the mean and n(n − 1) for the second moment, busy
+    voters who tie more than others look like a wide distribution, or a narrow one if they tie less.
+
+    Args:
+        votes, ties: int64[v], number of votes and ties of each voter over the whole history.
+    """
+    n, k = votes.astype(np.float64), ties.astype(np.float64)
+    pairs = float((n * (n - 1)).sum())
+    if pairs <= 0:
+        return None
+    mean, second = float((k * (n - 1)).sum()) / pairs, float((k * (k - 1)).sum()) / pairs
+    if not 0 < mean < 1:
+        return None
+    spread = second - mean**2
+    concentration = mean * (1 - mean) / spread - 1 if spread > 0 else 1000.0
+    return TieHabits(mean, float(np.clip(concentration, 1.0, 1000.0)))

@@ -1,0 +1,129 @@
+"""Likelihood ratios of counts against honest voters whose taste and readiness to tie are unknown ("mixture null").
+
+An honest voter's logit of a win of model m differs from the board's by s z, with z standard normal and s the board's
+taste. A mean chance p over the voter's votes on m becomes p(z) = σ(logit p + c + s z), with c such that the mean over z
+is p. z takes the values of `_NODES`, each the upper end of an interval that has the probability of the node. So the
+voter of the null hypothesis wins at least as often as the honest voter, and the last node, infinity, always wins.
+
+Ratios of W wins in d decided battles, for each size δ of a bias in `DELTAS`:
+
+    e^(δW) / E_z (1 + p(z)(e^δ − 1))^d
+
+Given z, the expectation of the numerator is at most the denominator's term, since Π(1 + p_i x) ≤ (1 + p x)^d for
+chances p_i with mean p. So the expectation of the ratio is at most 1, for every d.
+
+The share t of ties of a voter has a beta distribution: the posterior after the voter's votes elsewhere, made wider by
+`TIE_SPREAD`, since models too differ in how often they tie. It takes the values of a grid. Ratios of k ties in n votes
+(κ in `TIES_KEPT`, f the factor of battles between unequal models), and of X losses in n votes, which are too few:
+
+    E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
+
+Source: mixture null and method of moments e-values (Ramdas et al. 2023, "Game-theoretic statistics and safe
+anytime-valid inference", section 3); own construction for taste.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, ndtr
+
+from pipeline.evidence.honest_reference import DELTAS, TIES_KEPT
+from pipeline.vocabulary.arrays import Float64
+
+TIE_SPREAD = 0.25
+"""Standard deviation of the logit by which a voter's share of ties on one model differs from the voter's share."""
+
+EVEN_TIES = 1.05
+"""Ties between equal models, as a multiple of the share over all pairs: measured on a real board."""
+
+_NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, np.inf])
+_WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)
+# Where the mean of p(z) is computed: inside the intervals, so that p(z) at their ends has a larger mean.
+_INSIDE = np.array([-2.4, *(_NODES[:-2] + _NODES[1:-1]) / 2, 6.0])
+# Every second interval joins the next one where ties and taste are integrated out together: half the time.
+_JOINED = np.append(np.arange(1, len(_NODES) - 1, 2), len(_NODES) - 1)
+_JOINED_WEIGHTS = np.diff(ndtr(_NODES[_JOINED]), prepend=0.0)
+_TIE_NODES = np.linspace(-3.2, 3.2, 9)
+_SIZES = np.array(DELTAS)
+_KEPT = np.array(TIES_KEPT)
+_LEAST = 1e-9
+
+
+def chances_by_taste(p: Float64, sd: float) -> Float64:
+    """Return float64[n, nodes], the chance of a win for each taste, given mean chances p, float64[n]."""
+    p = np.clip(p, _LEAST, 1 - _LEAST)
+    logit = np.log(p) - np.log1p(-p)
+    shift = logit * (np.sqrt(1 + 0.346 * sd**2) - 1)
+    for _ in range(4):  # Newton on the logit of the mean, which is nearly a straight line
+        inside = expit((logit + shift)[:, None] + sd * _INSIDE)
+        mean, slope = inside @ _WEIGHTS, (inside * (1 - inside)) @ _WEIGHTS
+        shift += (logit - np.log(mean) + np.log1p(-mean)) * mean * (1 - mean) / slope
+    nodes = sd * _NODES if sd else np.append(np.zeros(len(_NODES) - 1), np.inf)
+    return np.asarray(expit((logit + shift)[:, None] + nodes))
+
+
+def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
+    """Return float64[n, 3], ln of the ratio of W wins in d decided battles for each size of a bias.
+
+    Args:
+        wins, decided: float64[n], W and d.
+        chances: float64[n, nodes], from `chances_by_taste`.
+    """
+    grown = np.log1p(chances[:, None, :] * np.expm1(_SIZES)[:, None]) * decided[:, None, None]
+    return np.asarray(wins[:, None] * _SIZES - _log_mean(grown, _WEIGHTS))
+
+
+def tie_shares(own_ties: Float64, own_votes: Float64, prior: tuple[float, float]) -> tuple[Float64, Float64]:
+    """Return the values of t and the logarithms of their probabilities, float64[n, g] each.
+
+    Args:
+        own_ties, own_votes: float64[n], the voter's ties and votes elsewhere.
+        prior: α and β of the beta distribution of voters' shares of ties.
+    """
+    a, b = prior[0] + own_ties, prior[1] + own_votes - own_ties
+    variance = 1 / a + 1 / b
+    kept = variance / (variance + TIE_SPREAD**2)
+    a, b = a * kept, b * kept
+    x = np.log(a / b)[:, None] + np.sqrt(1 / a + 1 / b)[:, None] * _TIE_NODES
+    density = a[:, None] * x - (a + b)[:, None] * np.logaddexp(0, x)
+    return expit(x), np.asarray(density - _log_mean(density, None)[:, None])
+
+
+def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Float64, Float64]) -> Float64:
+    """Return float64[n, 3], ln of the ratio of k ties in n votes: fewer than the voter's share leads to expect.
+
+    Args:
+        ties, votes: float64[n], k and n.
+        factor: float64[n], mean over the votes of the factor for battles between unequal models, at most 1.
+        shares: the result of `tie_shares`.
+    """
+    k, d = ties[:, None], (votes - ties)[:, None]
+    honest = np.clip(shares[0] * factor[:, None], _LEAST, 1 - _LEAST)
+    below = _log_mean(shares[1] + k * np.log(honest) + d * np.log1p(-honest), None)
+    rarer = honest[:, None, :] * _KEPT[:, None]
+    above = shares[1][:, None] + k[:, None] * np.log(rarer) + d[:, None] * np.log1p(-rarer)
+    return np.asarray(_log_mean(above, None) - below[:, None])
+
+
+def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]) -> Float64:
+    """Return float64[n, 3], ln of the ratio of X losses in n votes, ties included, for each size of a bias.
+
+    Args:
+        losses, votes: float64[n], X and n.
+        chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
+        shares: the result of `tie_shares`.
+    """
+    decided = 1 - np.minimum(shares[0] * EVEN_TIES, 1 - _LEAST)
+    below = np.empty((len(losses), len(_SIZES)))
+    lost = decided[:, :, None] * (1 - chances[:, None, _JOINED])
+    for i, shrink in enumerate(np.expm1(-_SIZES)):
+        grown = np.log1p(lost * shrink) * votes[:, None, None]
+        below[:, i] = _log_mean(_log_mean(grown, _JOINED_WEIGHTS) + shares[1], None)
+    return np.asarray(-losses[:, None] * _SIZES - below)
+
+
+def _log_mean(logs: Float64, weights: Float64 | None) -> Float64:
+    """Return ln Σ w e^x over the last axis; w is 1 without weights."""
+    top = logs.max(axis=-1)
+    grown = np.exp(logs - top[..., None])
+    return np.asarray(top + np.log(grown.sum(axis=-1) if weights is None else grown @ weights))
