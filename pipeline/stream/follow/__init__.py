@@ -6,8 +6,10 @@ log_file          reads the bytes of a log, compressed or not, even after it was
 log_position      how far a log was read, as the state file keeps it
 position_file     the state file: one owner, written atomically
 line_reader       the complete lines of a log after a position
+log_reading       reads a log on from a position, unless the log is truncated meanwhile
 log_recognition   decides whether an unknown file is a new log, a continued log or a copy
 lineage_ids       vote ids across the logs that had the same name one after another
+log_batch         the events of consecutive lines of a log
 open_logs         open files, which can be read after they were deleted
 settling_files    new files that may still be growing copies
 log_tracker       reads what is new in all logs

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.formats.json_pieces import MAX_RECORD
 from pipeline.stream.follow.log_file import LogFile
+from pipeline.stream.follow.log_position import LINE_ENDS, LineEnd
 from pipeline.stream.follow.prefix_digest import PrefixDigest
 
 _BLOCK = 2 * 1024 * 1024
@@ -19,10 +20,12 @@ class LineBlock:
         lines: the lines that are not blank, without line ends. A line of more than MAX_RECORD bytes is cut to
             MAX_BYTES + 1 bytes. It is rejected later, because a record has at most MAX_BYTES bytes.
         digest: digest of the log from its beginning to the end of the last line.
+        ends: the ends of the last LINE_ENDS lines, blank ones included.
     """
 
     lines: list[bytes]
     digest: PrefixDigest
+    ends: list[LineEnd]
 
 
 def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) -> Iterator[LineBlock]:
@@ -47,12 +50,22 @@ def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) 
                 cut, rest = cut or rest[: MAX_BYTES + 1], b""
             continue
         whole, rest = rest + data[:end], data[end:]
-        digest.update(whole)
-        yield LineBlock(_lines(cut, whole), digest.copy())
+        ends = _add(digest, whole)
+        yield LineBlock(_lines(cut, whole), digest.copy(), ends)
         cut = b""
     if complete and (cut or rest):
         digest.update(rest)
-        yield LineBlock(_lines(cut, rest), digest)
+        yield LineBlock(_lines(cut, rest), digest, [LineEnd.of(digest)])
+
+
+def _add(digest: PrefixDigest, text: bytes) -> list[LineEnd]:
+    """Add lines to a digest, and return the ends of the last LINE_ENDS lines."""
+    first, *others = text[:-1].rsplit(b"\n", LINE_ENDS - 1)
+    ends = []
+    for line in (first, *others):
+        digest.update(line + b"\n")
+        ends.append(LineEnd.of(digest))
+    return ends
 
 
 def _lines(cut: bytes, text: bytes) -> list[bytes]:

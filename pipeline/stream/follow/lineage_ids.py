@@ -11,6 +11,7 @@ from pipeline.formats.vote_ids import VoteIds
 from pipeline.stream.follow.line_reader import line_blocks
 from pipeline.stream.follow.log_file import LogFile
 from pipeline.stream.follow.log_position import LogPosition
+from pipeline.stream.follow.log_reading import LogTruncated
 from pipeline.stream.follow.prefix_digest import PrefixDigest
 
 
@@ -39,6 +40,9 @@ class LineageIds:
             log: the log that is read next.
             file: the file of the log. If ids of its earlier lines were derived, these lines are read and counted again.
             logs: all known logs.
+
+        Raises:
+            LogTruncated: the file does not begin with the lines that were read of the log.
         """
         if log.lineage not in self._ids:
             self._ids[log.lineage] = ids = VoteIds()
@@ -47,7 +51,10 @@ class LineageIds:
                     ids.merge(other.recent)
         ids = self._ids[log.lineage]
         if log.derived and log.key not in self._counted:
-            ids.merge(self._recount(log, file))
+            earlier = self._recount(log, file)
+            if not log.begins(file):
+                raise LogTruncated
+            ids.merge(earlier)
         self._counted.add(log.key)
         return ids
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pipeline.errors import BrokerRefused, BrokerUnavailable
 from pipeline.metrics import FollowMetrics
-from pipeline.stream.follow.log_tracker import LogBatch, LogTracker
+from pipeline.stream.follow.log_batch import LogBatch
+from pipeline.stream.follow.log_tracker import LogTracker
 from pipeline.stream.kafka_publisher import RecordProducer
 from pipeline.stream.record_preparation import RecordPreparer
 

@@ -1,6 +1,7 @@
 """How far a log was read, as it is stored in the state file."""
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,6 +12,8 @@ HEAD = 4096
 """Number of bytes at the beginning of logs that are compared first, before logs are hashed in full."""
 
 _CHECKPOINTS = 4
+LINE_ENDS = 300
+"""Number of last lines of a log at whose ends a shorter copy of the log is recognised."""
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
@@ -23,6 +26,23 @@ class EarlierPosition(msgspec.Struct, frozen=True):
     offset: int
     records: int
     digest: str
+
+
+class LineEnd(msgspec.Struct, frozen=True, array_like=True):
+    """The end of a line that was read, by which a copy is recognised that ends there.
+
+    Attributes:
+        offset: number of bytes up to the end of the line.
+        digest: first 16 hexadecimal digits of the `PrefixDigest` of these bytes.
+    """
+
+    offset: int
+    digest: str
+
+    @classmethod
+    def of(cls, digest: PrefixDigest) -> "LineEnd":
+        """Return the end of the line up to which a digest goes."""
+        return cls(digest.size, digest.hexdigest()[:16])
 
 
 class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +60,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         lineage: first name of the log. Logs that had the same name one after another have the same lineage.
         recent: numbers of occurrences of the last records whose ids were derived, in all logs of the lineage.
         checkpoints: earlier positions, oldest first.
+        ends: the ends of the last LINE_ENDS lines before the offset.
         size, mtime: size and time of the file when it was read. While both are the same, nothing is new.
         gone: whether the file was deleted or truncated. Its position is kept so that a copy is recognised.
     """
@@ -56,6 +77,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
     lineage: str = ""
     recent: dict[str, int] = {}
     checkpoints: tuple[EarlierPosition, ...] = ()
+    ends: tuple[LineEnd, ...] = ()
     size: int = -1
     mtime: int = 0
     gone: bool = False
@@ -87,13 +109,14 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         """Return the positions that a copy of the log is compared with: the present one, then earlier ones."""
         return EarlierPosition(self.offset, self.records, self.digest), *reversed(self.checkpoints)
 
-    def advanced(self, digest: PrefixDigest, records: int, head: str) -> "LogPosition":
+    def advanced(self, digest: PrefixDigest, records: int, head: str, ends: Sequence[LineEnd]) -> "LogPosition":
         """Return the position after more lines were read.
 
         Args:
             digest: digest of all bytes before the new position.
             records: number of further lines that are not blank.
             head: `head` of the new position.
+            ends: the ends of the last of these lines.
         """
         here = (EarlierPosition(self.offset, self.records, self.digest),) if self.offset else ()
         return msgspec.structs.replace(
@@ -104,6 +127,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
             chain=digest.chain.hex(),
             head=head,
             checkpoints=(*self.checkpoints, *here)[-_CHECKPOINTS:],
+            ends=(*self.ends, *ends)[-LINE_ENDS:],
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pipeline.stream.follow.line_reader import line_blocks
 from pipeline.stream.follow.log_file import LogFile
 from pipeline.stream.follow.log_position import EarlierPosition, LogPosition, head_digest
 from pipeline.stream.follow.prefix_digest import BLOCK, PrefixDigest
@@ -79,7 +80,25 @@ def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuatio
     return max(matches, key=lambda match: match.point.offset, default=None)
 
 
-def is_prefix(file: LogFile, whole: LogFile) -> bool:
+def is_known(file: LogFile, log: LogPosition, original: LogFile | None) -> bool:
+    """Return whether a file is a shorter copy of a log, so that it contains no new line.
+
+    Args:
+        file: the file.
+        log: the position of the log.
+        original: the file of the log, which may have been truncated meanwhile; None if it is gone.
+    """
+    if original is not None and log.begins(original) and _is_prefix(file, original):
+        return True
+    if file.read_at(log.offset - 1, 1):
+        return False
+    end = None
+    for block in line_blocks(file, PrefixDigest(), complete=file.compressed):
+        end = block.ends[-1]
+    return end in log.ends
+
+
+def _is_prefix(file: LogFile, whole: LogFile) -> bool:
     """Return whether the file `whole` begins with all bytes of `file`."""
     at = 0
     while data := file.read_at(at, _PIECE):

@@ -6,19 +6,19 @@ rotation is making, so it is read only after it has stopped growing.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from os import stat_result
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from pipeline.formats.vote_ids import VoteIds
-from pipeline.stream.follow.line_reader import LineBlock, line_blocks
 from pipeline.stream.follow.lineage_ids import LineageIds, LineMapping
+from pipeline.stream.follow.log_batch import LogBatch
 from pipeline.stream.follow.log_file import DAMAGED, LogFile, is_compressed
-from pipeline.stream.follow.log_position import HEAD, LogPosition, head_digest
-from pipeline.stream.follow.log_recognition import find_continuation, is_prefix, similar_logs
+from pipeline.stream.follow.log_position import LogPosition
+from pipeline.stream.follow.log_reading import LogTruncated, read_on
+from pipeline.stream.follow.log_recognition import find_continuation, is_known, similar_logs
 from pipeline.stream.follow.open_logs import OpenLogs
 from pipeline.stream.follow.settling_files import SettlingFiles
 
@@ -35,21 +35,6 @@ class Positions(Protocol):
 
     def save(self, logs: list[LogPosition]) -> None:
         """Replace the stored positions."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogBatch:
-    """Consecutive events of one log.
-
-    Attributes:
-        name: path of the log below the followed folder.
-        rows: for each event, the number of its record in the log.
-        events: the events as JSON.
-    """
-
-    name: str
-    rows: list[int]
-    events: list[bytes]
 
 
 class LogTracker:
@@ -82,7 +67,7 @@ class LogTracker:
         known = positions.load()
         self._alive = {log.key: log for log in known if not log.gone}
         self._gone = [log for log in known if log.gone]
-        self._open = OpenLogs()
+        self._open, self._paths = OpenLogs(), dict[Key, Path]()
         self._ids = LineageIds(lines)
         self._settling = SettlingFiles()
         self._held: dict[Key, tuple[int, int, Key, int]] = {}
@@ -96,6 +81,7 @@ class LogTracker:
         A batch counts as published when the caller requests the next batch or reaches the end of the iterator.
         """
         found = self._found()
+        self._paths = {key: path for key, (_, path, _) in found.items()}
         self.unsettled = 0
         for key in [key for key in self._alive if key not in found]:
             yield from self._read_missing(key)
@@ -184,10 +170,8 @@ class LogTracker:
     def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
         """Return whether an unknown file is read from now on; its position is remembered then."""
         held = self._held.get(key)
-        if held is not None and held[2] in self._alive:
-            unchanged = (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]])
-            if held == unchanged:
-                return False
+        if held is not None and held == (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]]):
+            return False
         try:
             position = self._recognise(key, name, path, stat)
         except DAMAGED as error:
@@ -216,10 +200,10 @@ class LogTracker:
             self._others.pop(key, None)
             return None
         for log in similar:
-            original = None if log.gone else self._open.peek(log.key)
-            if original is not None and log.begins(original) and is_prefix(file, original):
-                self._held[key] = (stat.st_size, stat.st_mtime_ns, log.key, self._generation[log.key])
-                return None  # a copy of a log that still grows: nothing is new
+            with self._original(log) as original:
+                if is_known(file, log, original):
+                    self._held[key] = (stat.st_size, stat.st_mtime_ns, log.key, self._generation[log.key])
+                    return None
         found = find_continuation(file, similar)
         if found is None:
             if not self._is_log(name):
@@ -229,36 +213,38 @@ class LogTracker:
             self._gone.remove(found.log)
         return found.moved_to(name, *key)
 
+    def _original(self, log: LogPosition) -> AbstractContextManager[LogFile | None]:
+        return nullcontext() if log.gone else self._open.lent(log.key, self._paths.get(log.key))
+
     def _read(self, key: Key, file: LogFile, stat: stat_result, *, complete: bool = False) -> Iterator[LogBatch]:
         """Yield the lines after a log's position, which moves behind each batch that was published."""
-        ids = self._ids.of(self._alive[key], file, [*self._gone, *self._alive.values()])
-        for block in self._blocks(key, file, complete or file.compressed):
-            log = self._alive[key]
-            if not log.begins(file):
-                return  # truncated while it was read: the next poll reads it from its beginning
-            before = ids.derived
-            yield self._batch(log, block, ids)
-            head = log.head if log.offset >= HEAD else head_digest(file, block.digest.size)
-            log = log.advanced(block.digest, len(block.lines), head)
-            derived = log.derived + ids.derived - before
-            recent = ids.recent() if derived else {}
-            self._put(msgspec.structs.replace(log, derived=derived, recent=recent))
-            self._save()
+        try:
+            ids = self._ids.of(self._alive[key], file, [*self._gone, *self._alive.values()])
+        except LogTruncated:
+            return  # the next poll finds that
+        except DAMAGED as error:
+            self._cannot_read(key, error)
+            return
+        try:
+            for lines, log in self._blocks(key, file, complete or file.compressed):
+                read, before = self._alive[key], ids.derived
+                yield LogBatch.of(read, lines, self._lines, ids)
+                derived = read.derived + ids.derived - before
+                recent = ids.recent() if derived else {}
+                self._put(msgspec.structs.replace(log, derived=derived, recent=recent))
+                self._save()
+        except LogTruncated:
+            return
         self._put(msgspec.structs.replace(self._alive[key], size=stat.st_size, mtime=stat.st_mtime_ns))
 
-    def _blocks(self, key: Key, file: LogFile, complete: bool) -> Iterator[LineBlock]:
+    def _blocks(self, key: Key, file: LogFile, complete: bool) -> Iterator[tuple[list[bytes], LogPosition]]:
         try:
-            yield from line_blocks(file, self._alive[key].prefix(file), complete=complete)
+            yield from read_on(self._alive[key], file, complete=complete)
         except DAMAGED as error:
-            self._note(f"{self._alive[key].name}: cannot be read further: {error}")
+            self._cannot_read(key, error)
         finally:
             if file.compressed:
                 self._open.drop(key)
-
-    def _batch(self, log: LogPosition, block: LineBlock, ids: VoteIds) -> LogBatch:
-        mapped = [(log.records + n, self._lines.event(line, ids)) for n, line in enumerate(block.lines)]
-        events = [(row, event) for row, event in mapped if event is not None]
-        return LogBatch(log.name, [row for row, _ in events], [event for _, event in events])
 
     def _has_changed(self, key: Key, stat: stat_result) -> bool:
         return (self._alive[key].size, self._alive[key].mtime) != (stat.st_size, stat.st_mtime_ns)
@@ -287,6 +273,9 @@ class LogTracker:
     def _tell(self, name: str, error: Exception) -> None:
         if not isinstance(error, FileNotFoundError):  # renamed or deleted meanwhile: the next poll finds it
             self._note(f"{name}: cannot be read: {error}")
+
+    def _cannot_read(self, key: Key, error: Exception) -> None:
+        self._note(f"{self._alive[key].name}: cannot be read further: {error}")
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -1,6 +1,8 @@
 """Keeps the files of recently changed logs open, so that a log can be read to its end after it was deleted."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pipeline.stream.follow.log_file import LogFile
@@ -27,12 +29,7 @@ class OpenLogs:
             OSError: the file cannot be opened, or another file has this path now.
         """
         if key not in self._files:
-            file = LogFile(path)
-            stat = file.stat()
-            if (stat.st_dev, stat.st_ino) != key:
-                file.close()
-                raise OSError(f"{path.name} was replaced while it was opened")
-            self._files[key] = file
+            self._files[key] = _opened(key, path)
         self._files.move_to_end(key)
         while len(self._files) > _MOST:
             self._files.popitem(last=False)[1].close()
@@ -45,6 +42,24 @@ class OpenLogs:
                 self.get(key, path)
             except OSError:
                 return
+
+    @contextmanager
+    def lent(self, key: Key, path: Path | None) -> Iterator[LogFile | None]:
+        """Lend a file for a moment, without closing another one for it.
+
+        Args:
+            key: (device, inode) of the file.
+            path: path of the file, which is opened if it is not open; None lends only a file that is open.
+
+        Raises:
+            OSError: the file cannot be opened, or another file has this path now.
+        """
+        file = self._files.get(key)
+        if file is not None or path is None:
+            yield file
+        else:
+            with closing(_opened(key, path)) as own:
+                yield own
 
     def peek(self, key: Key) -> LogFile | None:
         """Return the file if it is open, else None."""
@@ -65,3 +80,12 @@ class OpenLogs:
         """Close all files."""
         for key in list(self._files):
             self.drop(key)
+
+
+def _opened(key: Key, path: Path) -> LogFile:
+    file = LogFile(path)
+    stat = file.stat()
+    if (stat.st_dev, stat.st_ino) != key:
+        file.close()
+        raise OSError(f"{path.name} was replaced while it was opened")
+    return file

@@ -1,0 +1,37 @@
+"""The events of consecutive lines of a log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.formats.vote_ids import VoteIds
+from pipeline.stream.follow.lineage_ids import LineMapping
+from pipeline.stream.follow.log_position import LogPosition
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """Consecutive events of one log.
+
+    Attributes:
+        name: path of the log below the followed folder.
+        rows: for each event, the number of its record in the log.
+        events: the events as JSON.
+    """
+
+    name: str
+    rows: list[int]
+    events: list[bytes]
+
+    @classmethod
+    def of(cls, log: LogPosition, lines: Sequence[bytes], mapping: LineMapping, ids: VoteIds) -> "LogBatch":
+        """Map the lines after a position of a log to events.
+
+        Args:
+            log: the position.
+            lines: the lines, without blank ones.
+            mapping: maps a line to an event.
+            ids: the vote ids of the lineage of the log.
+        """
+        mapped = [(log.records + n, mapping.event(line, ids)) for n, line in enumerate(lines)]
+        events = [(row, event) for row, event in mapped if event is not None]
+        return cls(log.name, [row for row, _ in events], [event for _, event in events])

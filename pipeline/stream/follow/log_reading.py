@@ -1,0 +1,36 @@
+"""Reads a log on from a position, unless the log is truncated meanwhile."""
+
+from collections.abc import Iterator
+
+from pipeline.stream.follow.line_reader import line_blocks
+from pipeline.stream.follow.log_file import LogFile
+from pipeline.stream.follow.log_position import HEAD, LogPosition, head_digest
+
+
+class LogTruncated(Exception):
+    """A log was truncated while it was read, so that what was read last may be of two logs. It is not to be used."""
+
+
+def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tuple[list[bytes], LogPosition]]:
+    """Yield the lines after a position of a log, block by block, each with the position after the block.
+
+    A block is yielded if the file begins with everything before the new position after the block was read. What was
+    read is then of one log, because a log that was truncated does not get its old content again.
+
+    Args:
+        log: the position.
+        file: the file of the log.
+        complete: True if the log does not grow any more.
+
+    Raises:
+        LogTruncated: the file does not begin with the bytes before the position, or no longer.
+    """
+    prefix = log.prefix(file)
+    if log.offset and prefix.hexdigest() != log.digest:
+        raise LogTruncated
+    for block in line_blocks(file, prefix, complete=complete):
+        head = log.head if log.offset >= HEAD else head_digest(file, block.digest.size)
+        log = log.advanced(block.digest, len(block.lines), head, block.ends)
+        if not (file.compressed or log.begins(file)):  # to check a compressed log means to unpack it again
+            raise LogTruncated
+        yield block.lines, log
