@@ -54,7 +54,12 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
 
 
 def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
-    """Return a chart of a model's share of the battles over time, as SVG."""
+    """Draw a model's share of the battles over time, as SVG.
+
+    Args:
+        rows: the model's history, with the fields of `HistoryPointDocument`.
+        width: width of the chart in pixels.
+    """
     values = [_point(row, "defended") for row in rows]
     layers = [
         {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},

@@ -66,7 +66,13 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
-    """Convert a comparison to the fields of `DiffDocument`."""
+    """Convert a comparison to the fields of `DiffDocument`.
+
+    Args:
+        reader: reads the store.
+        connection: a connection to the store.
+        found: the comparison.
+    """
     return {
         "before": summarize_snapshot(reader, connection, found.before),
         "after": summarize_snapshot(reader, connection, found.after),

@@ -42,7 +42,7 @@ class Problem(Exception):
 
 
 def not_found(expected: str, got: str) -> Problem:
-    """Return a problem with status 404 that states what was expected and what was found."""
+    """Return a problem with status 404, whose detail states what was `expected` and what was found (`got`)."""
     return Problem(404, f"expected {expected}, got {got[:200]!r}")
 
 

@@ -80,7 +80,14 @@ def find_model(reader: StoreReader, connection: Connection, name: str) -> dict[s
 
 
 def model_history(reader: StoreReader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """Return the rows of a model in all snapshots, with the fields of `HistoryPointDocument`, oldest first."""
+    """Return the rows of a model in all snapshots, with the fields of `HistoryPointDocument`, oldest first.
+
+    Args:
+        reader: reads the store.
+        connection: a connection to the store.
+        model: name of the model.
+        view: name of the view.
+    """
     return [
         {
             "sequence": row["sequence"],

@@ -83,6 +83,12 @@ def find_token(reader: StoreReader, request: Request, given: str | None) -> Oper
 def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scopes: str) -> Operator:
     """Check that a token has all of these scopes, and return its operator.
 
+    Args:
+        reader: reads the store.
+        request: the request.
+        token: the valid token of the request.
+        scopes: the scopes that the action needs.
+
     Raises:
         Problem: status 403, which names the missing scopes. The operators' log records it.
     """

@@ -114,13 +114,27 @@ class ClaimCheck:
 
 
 def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> ScoreTest:
-    """Test whether a claimed score is higher than the measured score."""
+    """Test whether a claimed score is higher than the measured score.
+
+    Args:
+        model: name of the model.
+        benchmark: name of the benchmark.
+        claimed: the claimed score.
+        measured: the score that a third party measured.
+    """
     gap = claimed.share - measured.share
     return _tested(model, benchmark, gap, 0.0, claimed.variance + measured.variance)
 
 
 def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str, evaluator: str) -> Finding | None:
-    """Return the finding about a claim that is too high; None if the test does not fire."""
+    """Return the finding about a claim that is too high; None if the test does not fire.
+
+    Args:
+        test: the test from `benchmark_claim`.
+        claimed, measured: the two scores that were compared.
+        source: where the score was claimed.
+        evaluator: who measured the other score.
+    """
     if not test.fires:
         return None
     what = (
@@ -151,7 +165,12 @@ class AccuracyDrop:
 
 
 def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
-    """Return the loss between two scores. The two sets of questions are taken as independent, which is conservative."""
+    """Return the loss between two scores. The two sets of questions are taken as independent, which is conservative.
+
+    Args:
+        before: score on the original questions.
+        after: score on the reworded questions.
+    """
     return AccuracyDrop(min(before.n, after.n), before.share - after.share, before.variance + after.variance)
 
 

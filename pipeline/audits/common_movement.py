@@ -102,6 +102,9 @@ def shared_models(earlier: PublishedBoard, later: PublishedBoard) -> SharedModel
 def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMovement | None:
     """Estimate the common movement of the ratings between two snapshots.
 
+    Args:
+        earlier, later: two snapshots of one board.
+
     Returns:
         The movement; None if too few models are in both snapshots, or if the earlier ratings have no spread.
     """

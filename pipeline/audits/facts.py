@@ -56,7 +56,7 @@ class ProviderFact:
 
 
 def format_figure(value: float | None, unit: str) -> str:
-    """Format the value of a fact for people: shares in per cent, counts with thousands separators.
+    """Format the value of a `ProviderFact` for people: shares in per cent, counts with thousands separators.
 
     >>> format_figure(0.209096, "of all appearances"), format_figure(1234, "models"), format_figure(0.08731, "a battle")
     ('20.9%', '1,234', '0.08731')
@@ -83,7 +83,13 @@ class FactSources:
 
 
 def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return facts about a provider's private variants: how many in total, how many now, and the most at once."""
+    """Return facts about a provider's private variants: how many in total, how many now, and the most at once.
+
+    Args:
+        provider: name of the provider.
+        state: the registry.
+        sources: names of the data sources.
+    """
     mine = _models(provider, state)
     private = [m.name for m in mine if m.visibility == "private"]
     now = variants.variants_under_test(state).get(provider, ())
@@ -118,6 +124,11 @@ def release_facts(provider: str, releases: Sequence[ModelRelease], sources: Fact
     """Return facts about each release of a provider.
 
     They are the disclosed and the seen number of variants, and the score with and without the winner's curse.
+
+    Args:
+        provider: name of the provider.
+        releases: the releases of all providers.
+        sources: names of the data sources.
     """
     facts: list[ProviderFact] = []
     for one in (r for r in releases if r.provider == provider):
@@ -126,7 +137,12 @@ def release_facts(provider: str, releases: Sequence[ModelRelease], sources: Fact
 
 
 def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return a fact for each checked claim: claimed score minus measured score, in percentage points."""
+    """Return a fact for each checked claim: claimed score minus measured score, in percentage points.
+
+    Args:
+        checked: the checked claims.
+        sources: names of the data sources.
+    """
     facts = []
     for one in checked:
         gap = one.claimed.share - one.measured.share
@@ -185,7 +201,13 @@ def removal_facts(
 def contradiction_facts(
     provider: str, rejected: Iterable[Contradiction], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Return facts about the provider's registry events that were rejected because they contradict earlier events."""
+    """Return facts about the provider's registry events that were rejected because they contradict earlier events.
+
+    Args:
+        provider: name of the provider.
+        rejected: the contradictory events of all providers.
+        sources: names of the data sources.
+    """
     listed = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (
         ProviderFact(

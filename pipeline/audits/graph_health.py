@@ -83,7 +83,7 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
     Raises:
         Disconnected: the win digraph is not strongly connected; the error lists the components by name.
-        BadCounts, NotConverged: as in `ratings.fit`.
+        BadCounts, NotConverged: there are fewer than two models or no votes, or the fit does not converge.
     """
     # Before any table of all pairs is made: a board may have many names that met nobody else.
     parts, _ = components_of_pairs(len(counts.models), counts.a, counts.b, counts.table())

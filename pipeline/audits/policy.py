@@ -137,7 +137,7 @@ def active_shares(counts: PairCounts) -> Float64:
 
 
 def total_variation(first: Float64, second: Float64) -> float:
-    """Return the total variation distance of two distributions: half the sum of the absolute differences, 0 to 1."""
+    """Return the total variation distance of two arrays of shares: half the sum of the absolute differences, 0 to 1."""
     return float(np.abs(first - second).sum() / 2)
 
 

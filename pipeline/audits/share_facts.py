@@ -8,7 +8,13 @@ from pipeline.vocabulary.z_values import Z_95
 
 
 def share_facts(provider: str, book: SamplingLedger | None, sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return facts about a provider's actual and declared share of the votes; no facts if there was no battle."""
+    """Return facts about a provider's actual and declared share of the votes; no facts if there was no battle.
+
+    Args:
+        provider: name of the provider.
+        book: appearances of all providers; None if there was no battle.
+        sources: names of the data sources.
+    """
     if book is None:
         return ()
     places = {line.name: place for place, line in enumerate(book.providers, start=1)}

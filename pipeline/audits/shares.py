@@ -58,7 +58,7 @@ def hhi(amounts: Sequence[float]) -> float:
     """Return the concentration HHI: the probability that two units, drawn at random from all amounts, are of one group.
 
     Raises:
-        BadCounts: as in `shares`.
+        BadCounts: an amount is negative or infinite, or the sum is 0.
     """
     return float(sum(share**2 for share in shares({str(i): a for i, a in enumerate(amounts)}).values()))
 
@@ -67,7 +67,7 @@ def gini(amounts: Sequence[float]) -> float:
     """Return the Gini coefficient: the mean absolute difference of two amounts divided by twice the mean amount.
 
     Raises:
-        BadCounts: as in `shares`.
+        BadCounts: an amount is negative or infinite, or the sum is 0.
     """
     s = np.sort(list(shares({str(i): a for i, a in enumerate(amounts)}).values()))
     place = np.arange(1, len(s) + 1)

@@ -69,7 +69,7 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
 
     Raises:
         BadCounts: there is no task, or the counts have different `models`.
-        Disconnected, NotConverged: as in `ratings.fit`.
+        Disconnected, NotConverged: a board has no finite estimate, or its fit does not converge.
     """
     parts = list(tasks.values())
     if not parts or any(part.models != parts[0].models for part in parts):

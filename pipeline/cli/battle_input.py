@@ -158,7 +158,12 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
 
 
 def left_out_notes(left_out: LeftOut, file: BattleFile) -> list[str]:
-    """Return one sentence for each reason why records were left out."""
+    """Return one sentence for each reason why records were left out.
+
+    Args:
+        left_out: the counted records that were left out.
+        file: the file.
+    """
     return [_left_out_note(reason, count, left_out, file) for reason, count in left_out.counts.items()]
 
 

@@ -49,7 +49,12 @@ class Service:
 
     @classmethod
     def from_server(cls, server: LocalServer, tier: Tier) -> Service:
-        """Write the configuration files of a server, and return the service that runs it under the supervisor."""
+        """Write the configuration files of a server, and return the service that runs it under the supervisor.
+
+        Args:
+            server: the server.
+            tier: group of services that are stopped together.
+        """
         server.directory.mkdir(parents=True, exist_ok=True)
         server._prepare()
         return cls(
@@ -65,7 +70,7 @@ class Service:
 
 
 def http_get(port: int, path: str) -> bytes | None:
-    """Send a GET request to the loopback interface, without a proxy.
+    """Send a GET request for `path` to this port of the loopback interface, without a proxy.
 
     Returns:
         The body of a response with status 200; None for any other status or without a response.

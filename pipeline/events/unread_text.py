@@ -1,4 +1,4 @@
-r"""Saves records that the decoder refuses only because of text in fields that are not used.
+r"""Makes records decodable that the decoder refuses only because of text in fields that are not used.
 
 Programs that cut a prompt or a comment in the middle of an emoji write half a surrogate pair, `"\ud83d"`. RFC 8259
 permits this; a decoder of Unicode text refuses it. Such a record is decoded from its known fields alone.

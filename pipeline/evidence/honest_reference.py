@@ -115,7 +115,11 @@ class Reference:
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
 
     def has_both(self, model_a: Int64, model_b: Int64) -> Bool:
-        """Return bool[n], true for each vote whose two models (numbers in the store) are both in the snapshot."""
+        """Return bool[n], true for each vote whose two models are both in the snapshot.
+
+        Args:
+            model_a, model_b: int64[n], the store's numbers of the models.
+        """
         return (self.index_of(model_a) >= 0) & (self.index_of(model_b) >= 0)
 
     @cached_property

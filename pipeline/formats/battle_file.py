@@ -240,12 +240,7 @@ def _require_row(container: Container, record: Mapping[str, Any]) -> None:
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:
-    """Yield each record of a JSON file as its unchanged bytes.
-
-    Args:
-        container: the file: JSON Lines, or a JSON array.
-        waits: called with a description if the last line is incomplete, which is then not read; None to read it anyway.
-    """
+    """Yield each record of a JSON file as its unchanged bytes; `waits` is as in `read_records`."""
     with container.open() as stream:
         if container.kind == "json array":
             yield from read_elements(stream, container.name)
@@ -266,12 +261,9 @@ def decoded(raw: bytes) -> Any:
 
 
 def parsed(raw: bytes) -> tuple[Any, bool]:
-    """Decode a record from JSON.
+    """Decode a record from JSON; None if it is not JSON. Also return whether it is an object that contains a key twice.
 
     NaN, which Python and pandas write for a missing value, becomes None. Half a surrogate pair in a text is accepted.
-
-    Returns:
-        The value, None if the record is not JSON; and whether the record is an object that contains a key twice.
     """
     repeats = False
 

@@ -31,7 +31,7 @@ def read_battles(
         check: as in `read_records`. With it, a file that contains the texts of battles is read record by record.
 
     Raises:
-        UnknownFormat: as in `read_records`.
+        UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
         BadRecord: a record is not a battle. The message has its row.
     """
     left_out = left_out or LeftOut()

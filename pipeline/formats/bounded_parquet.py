@@ -82,7 +82,8 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file as dictionaries with the given columns.
 
     Raises:
-        UnknownFormat: as in `open_bounded`.
+        UnknownFormat: the file is not Parquet, or declares more rows or bytes than a file of its size can honestly
+            have.
     """
     file, rows = open_bounded(path, columns)
     try:

@@ -180,7 +180,13 @@ def flag_column(array: pa.Array, truth: Callable[[Any], bool | None]) -> Int8:
 
 
 def recoded(codes: Mapping[str, int], texts: list[str | None], positions: npt.NDArray[Any]) -> Int32:
-    """Return int32[n]: the code of each row's text, −1 for null and for a text without a code."""
+    """Return int32[n]: the code of each row's text, −1 for null and for a text without a code.
+
+    Args:
+        codes: text → its code.
+        texts: the distinct texts of a column; None for a value that is no text.
+        positions: int[n], the position of each row's text in `texts`, −1 for null.
+    """
     table = np.array([*(-1 if text is None else codes.get(text, -1) for text in texts), -1], dtype=np.int32)
     result: Int32 = table[positions]
     return result

@@ -55,12 +55,12 @@ class IdentityTable:
         return found
 
     def names(self) -> frozenset[str]:
-        """Return all names."""
+        """Return all names of providers and families."""
         registered = (name for names in self.registered.values() for name in names)
         return frozenset(name for one in self.identities for name in one.names) | frozenset(registered)
 
     def common(self) -> frozenset[str]:
-        """Return the names that are ordinary words too."""
+        """Return the names of providers and families that are ordinary words too."""
         return frozenset(name for one in self.identities for name in one.common)
 
 

@@ -24,7 +24,14 @@ def find_record(file: BattleFile, row: int) -> tuple[str, int]:
 
 
 def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecord:
-    """Return the error about a row that is not a battle, with its file and record and an option that may help."""
+    """Return the error about a row that is not a battle, with its file and record and an option that may help.
+
+    Args:
+        file: the file, or the files that are read as one.
+        row: the 0-based row, counted over all files.
+        reason: one word for the kind of fault.
+        detail: what was expected and what was found.
+    """
     name, record = find_record(file, row)
     hint = HINTS.get(reason, "")
     return BadRecord(name, record, reason, f"{detail}; {hint}" if hint else detail)

@@ -30,7 +30,8 @@ class RepeatedIds:
         """Add the ids of the votes of a piece.
 
         Raises:
-            Undecided: the decoder of events must check an id.
+            Undecided: an id has characters that the decoder of events must check, so the file must be read record by
+                record.
         """
         is_coded = pa.types.is_dictionary(column.type)
         ids = column.dictionary if is_coded else column

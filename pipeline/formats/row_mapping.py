@@ -84,6 +84,10 @@ def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[
 
     The function returns our outcome. If the record's value is not a known outcome, the function returns a text that the
     decoder rejects; None if the value is absent.
+
+    Args:
+        rule: how the format states outcomes.
+        outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
     """
 
     def spelled(value: Any) -> Any:

@@ -54,7 +54,7 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
 
 
 def parquet_records(container: Container, wanted: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a Parquet file with the columns in `wanted`.
+    """Yield the rows of a Parquet file as dictionaries with the columns in `wanted`.
 
     Raises:
         UnknownFormat: the file is not Parquet, or declares more rows or bytes than a file of its size can honestly

@@ -80,7 +80,7 @@ class VoteReader:
         """Yield the votes in the order of the file, in batches with the columns of VOTE_COLUMNS.
 
         Raises:
-            UnknownFormat: as in `read_records`.
+            UnknownFormat: the file cannot be parsed.
             BadRecord: a record is not a vote.
         """
         places: list[_Place] = []

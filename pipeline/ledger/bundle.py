@@ -128,7 +128,7 @@ def assemble(
 
 
 def file_size(files: BundleFiles, name: str) -> int:
-    """Return the size of a file in bytes. A file in a folder or a zip is not read for this."""
+    """Return the size in bytes of the file `name` of a bundle. A file in a folder or a zip is not read for this."""
     size = getattr(files, "size", None)
     return len(files[name]) if size is None else int(size(name))
 
@@ -140,7 +140,7 @@ def expected_paths(manifest: Manifest) -> set[str]:
 
 
 def write_folder(folder: Path, files: BundleFiles) -> None:
-    """Write a bundle into a new or empty folder."""
+    """Write the files of a bundle into a new or empty folder."""
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

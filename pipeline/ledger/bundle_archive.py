@@ -26,7 +26,7 @@ _MOST_ENTRY = 46 + 28 + 4 * size_limits.MAX_PATH
 
 
 def write(out: BinaryIO, files: BundleFiles) -> None:
-    """Write a bundle as a zip to a stream, which need not be seekable. One file at a time is in memory."""
+    """Write the files of a bundle as a zip to the stream `out`, which need not be seekable."""
     with zipfile.ZipFile(_ForwardOnly(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
         for name in sorted(files):
             packed.writestr(_entry(name), files[name])

@@ -58,7 +58,12 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
 
 
 def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
-    """Return a mask over all leaves: True for a vote that any rule of the manifest's method leaves out."""
+    """Return a mask over all leaves: True for a vote that any rule of the manifest's method leaves out.
+
+    Args:
+        manifest: the manifest with the method.
+        labels: the labels of all leaves.
+    """
     mask = rule_mask(manifest.method.rules if manifest.method is not None else ())
     return np.asarray(labels.rules & mask != 0)
 

@@ -254,6 +254,10 @@ class Manifest:
 def load(data: bytes, where: str = "manifest.json") -> Manifest:
     """Parse a manifest from its bytes.
 
+    Args:
+        data: the bytes of a manifest.
+        where: name of the file, for messages.
+
     Raises:
         Refuted: reason `canonical`, `fields`, `schema` or `previous`.
     """

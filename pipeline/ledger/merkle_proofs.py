@@ -15,6 +15,11 @@ from .merkle import EMPTY_ROOT, WIDTH, NodeReader, node_hash
 def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
     """Return the proof that leaf `index` is in a tree of `size` leaves: O(log size) hashes, lowest level first.
 
+    Args:
+        index: index of the leaf.
+        size: number of leaves of the tree.
+        node: reads nodes of the tree.
+
     Raises:
         ValueError: the tree has no leaf `index`.
     """
@@ -34,6 +39,10 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
 
 def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
     """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves; empty if old is 0 or new.
+
+    Args:
+        old, new: numbers of leaves.
+        node: reads nodes of the tree.
 
     Raises:
         ValueError: `old` and `new` do not satisfy 0 ≤ old ≤ new.

@@ -56,6 +56,10 @@ def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:
 def check_configuration(found: Configuration, where: str) -> None:
     """Check the digest of published settings, and that `least_share` and `anchor`, which ratings need, are valid.
 
+    Args:
+        found: the published settings.
+        where: place of the settings, for messages.
+
     Raises:
         Refuted: reason `configuration`.
     """

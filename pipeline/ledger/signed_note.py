@@ -69,6 +69,10 @@ class VerifierKey:
     def parse(cls, text: str, where: str = "key") -> VerifierKey:
         """Parse a published key.
 
+        Args:
+            text: the key, NAME+ID+BASE64.
+            where: where the key comes from, for messages.
+
         Raises:
             Refuted: reason `key`; another spelling, or an id that does not match the key.
         """
@@ -170,8 +174,12 @@ def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
 def parse(note: bytes, where: str) -> SignedNote:
     """Parse a note. Signatures are not verified.
 
+    Args:
+        note: the bytes of the note.
+        where: name of the file, for messages.
+
     Raises:
-        Refuted: reason `note`.
+        Refuted: reason `note`: the bytes are not a note.
     """
     if len(note) > MAX_NOTE:
         raise Refuted("note", where, f"expected at most {MAX_NOTE} bytes, got {len(note)}")
@@ -225,8 +233,12 @@ def verify(
 def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
     """Parse the checkpoint in a note. Extension lines are refused, because nothing would check their content.
 
+    Args:
+        note: the note.
+        where: name of the file, for messages.
+
     Raises:
-        Refuted: reason `checkpoint`.
+        Refuted: reason `checkpoint`: the text is not a checkpoint.
     """
     lines = note.text.decode().split("\n")
     if len(lines) != 4:

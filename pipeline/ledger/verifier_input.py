@@ -75,7 +75,11 @@ def open_path(path: Path) -> BundleFiles:
 
 
 def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
-    """Read a checkpoint that the caller kept.
+    """Read a checkpoint that the caller saved earlier.
+
+    Args:
+        path: the file.
+        option: the command-line option that names it, for messages.
 
     Raises:
         Usage: the file does not exist, or is not a checkpoint.
@@ -91,9 +95,13 @@ def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
 def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
     """Read a receipt from a file.
 
+    Args:
+        path: the file.
+        option: the command-line option that names it, for messages.
+
     Raises:
         Usage: the file does not exist or is too large.
-        Refuted: reason `canonical` or `fields`.
+        Refuted: reason `canonical` or `fields`: the file is not a receipt.
     """
     return receipt.load(read_file(path, option, size_limits.MAX_RECEIPT))
 
@@ -102,7 +110,7 @@ def read_file(path: Path, option: str, most: int = size_limits.MAX_RECEIPT) -> b
     """Read a file of at most `most` bytes.
 
     Raises:
-        Usage: the file does not exist or is larger; the message names the option.
+        Usage: the file does not exist or is larger. The message names `option`, the command-line option of the file.
     """
     try:
         size = path.stat().st_size

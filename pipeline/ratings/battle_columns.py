@@ -70,12 +70,14 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":
-        """Return the table without repeats: votes whose id an earlier vote has.
+        """Return the votes except repeats. A repeat is a vote with the id of an earlier vote.
 
-        The result's `repeated` and `conflicting` are the numbers of repeats left out.
+        The result's `repeated` is the number of repeats left out. `conflicting` is the number of those that differ from
+        the earlier vote.
 
         Args:
-            identity: int64[N], equal numbers for votes with equal ids, −1 for a vote without an id (always kept).
+            identity: int64[N], equal numbers for votes with equal ids; −1 for a vote without an id, which is never a
+                repeat.
         """
         known = np.flatnonzero(identity >= 0)
         _, first, group = np.unique(identity[known], return_index=True, return_inverse=True)

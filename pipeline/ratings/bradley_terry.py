@@ -95,9 +95,15 @@ def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
 def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
     """Fit only the decisive votes, so that θ describes the probability of a win in votes that have a winner.
 
+    To leave out models whose votes are all ties first, pass the counts of `select_rated_models(counts.decisive())`.
+
+    Args:
+        counts, tolerance, max_iterations: as for `fit`.
+
     Raises:
-        BadCounts, Disconnected, NotConverged: as in `fit`. A model whose votes are all ties is disconnected here. To
-            leave such models out first, pass the counts of `select_rated_models(counts.decisive())`.
+        BadCounts: there are fewer than two models, or no decisive votes.
+        Disconnected: no finite estimate exists, for example because all votes on a model are ties.
+        NotConverged: the fit does not converge in `max_iterations` steps.
     """
     return fit(counts.decisive(), tolerance=tolerance, max_iterations=max_iterations)
 
@@ -125,7 +131,7 @@ def fit_matrix(
     Raises:
         BadCounts: a matrix has a wrong shape, NaN, a negative number, or votes of a model against itself. The message
             names the pair.
-        Disconnected, NotConverged: as in `fit`.
+        Disconnected, NotConverged: no finite estimate exists, or the fit does not converge.
     """
     decisive = validation.square_matrix(wins, "wins", names)
     tied = validation.square_matrix(np.zeros_like(decisive) if ties is None else ties, "ties", names)

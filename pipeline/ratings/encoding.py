@@ -71,7 +71,7 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """Encode the columns like `encode_battles`, but return each column of codes as a `CodedColumn`."""
+    """Encode columns with the arguments and errors of `encode_battles`, but return each column as a `CodedColumn`."""
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
         lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))

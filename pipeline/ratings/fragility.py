@@ -78,7 +78,7 @@ def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: 
 
     Raises:
         BadCounts: a model is not in `counts.models`, or `above` is not rated higher.
-        Disconnected, NotConverged: as in `fit`.
+        Disconnected, NotConverged: the votes have no finite estimate, or the fit does not converge.
     """
     places = [_place(counts, name) for name in (above, below)]
     start = fit(counts) if fitted is None else fitted
@@ -92,11 +92,15 @@ def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: 
 def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = None) -> RankSwap | None:
     """Search for the fewest votes without which another model is rated first.
 
+    Args:
+        counts: the votes.
+        fitted: the fit of the votes; None to compute it here.
+
     Returns:
         The smallest swap of the first model with any other model. None if no swap was found.
 
     Raises:
-        Disconnected, NotConverged: as in `fit`.
+        Disconnected, NotConverged: the votes have no finite estimate, or the fit does not converge.
     """
     start = fit(counts) if fitted is None else fitted
     first = int(np.argmax(start.theta))
@@ -151,9 +155,14 @@ def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) 
 
     None is yielded for two ranks if no set of votes was found that swaps them.
 
+    Args:
+        counts: the votes.
+        top: number of pairs of neighbouring ranks.
+        fitted: the fit of the votes; None to compute it here.
+
     Raises:
-        BadCounts: fewer than two models.
-        Disconnected, NotConverged: as in `fit`.
+        BadCounts: there are fewer than two models.
+        Disconnected, NotConverged: the votes have no finite estimate, or the fit does not converge.
     """
     start = fit(counts) if fitted is None else fitted
     order = np.argsort(-start.theta, kind="stable").tolist()

@@ -104,7 +104,7 @@ def compute_leaderboard(
     Raises:
         BadCounts: there are no votes or fewer than two models, or the anchor model is not rated.
         Disconnected: no finite estimate exists, or the largest component has less than `least_share` of the votes.
-        NotConverged: as in `fit`.
+        NotConverged: the fit does not converge.
     """
     rated, unrated = (counts, ()) if least_share is None else select_rated_models(counts, least_share=least_share)
     fitted = fit(rated, reweight=reweight)

@@ -63,7 +63,12 @@ def win_probability(theta: Float64) -> Float64:
 
 
 def information(W: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], the weights N_ij p_ij (1 − p_ij) of the information matrix (N_ij: votes of i and j)."""
+    """Return float64[K, K], the weights N_ij p_ij (1 − p_ij) of the information matrix.
+
+    Args:
+        W: float64[K, K], wins of i over j. N_ij = W_ij + W_ji is the number of votes of i and j.
+        theta: float64[K], strengths of the models in logits.
+    """
     P = win_probability(theta)
     result: Float64 = (W + W.T) * P * P.T
     return result

@@ -92,6 +92,11 @@ class PairCounts:
     ) -> PairCounts:
         """Count N votes that are given as integer codes of the two models and of the outcome.
 
+        Args:
+            models: K names.
+            a, b: N codes each, the two models of each vote.
+            outcome: N codes, positions in `OUTCOMES`.
+
         Raises:
             BadCounts: a code is out of range or a model meets itself. The message names the row.
         """
@@ -106,6 +111,10 @@ class PairCounts:
     @classmethod
     def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
         """Count N votes that are given as text. The `models` of the result are the sorted names.
+
+        Args:
+            model_a, model_b: N names each, the two models of each vote.
+            winner: N outcomes, each one of `OUTCOMES`.
 
         Raises:
             BadCounts: an outcome is unknown, a name is not text, or a model meets itself. The message names the row.

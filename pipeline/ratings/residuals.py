@@ -9,7 +9,13 @@ OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
 
 
 def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
-    """Return the residual y − p of each vote, float64[N]: y is the score of model a (1, ½ or 0), p is P(a beats b)."""
+    """Return the residual y − p of each vote, float64[N]: y is the score of model a (1, ½ or 0), p is P(a beats b).
+
+    Args:
+        theta: float64[K], strengths of the models in logits.
+        a, b: int32[N], codes of the two models of each vote.
+        outcome: int32[N], codes of the outcomes.
+    """
     # exp overflows above 709; p is 0 in float64 long before.
     p = 1.0 / (1.0 + np.exp(np.minimum(theta[b] - theta[a], 700.0)))
     result: Float64 = OUTCOME_SCORES[outcome] - p

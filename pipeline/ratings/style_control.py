@@ -101,7 +101,7 @@ def fit_style(
         Disconnected: the win digraph is not strongly connected.
         Collinear: a feature is determined by the models or other features.
         Separated: a feature has no finite coefficient.
-        NotConverged: as in `fit`.
+        NotConverged: the fit does not converge.
     """
     counts = PairCounts.from_codes(models, a, b, outcome)
     names = tuple(features)

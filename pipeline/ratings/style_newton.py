@@ -87,7 +87,8 @@ class StyleNewton:
                 features. s is the sum of the score vectors of a cluster's votes. With None, every vote is a cluster.
 
         Raises:
-            Collinear, Separated, NotConverged: as in `fit_style`.
+            Collinear, Separated, NotConverged: a feature has no unique or no finite coefficient, or the fit does not
+                converge.
         """
         at = np.concatenate([start.theta, np.zeros(len(self._names))])
         step, slope, length = np.zeros_like(at), 0.0, np.inf

@@ -39,7 +39,13 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 
 
 def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
-    """Return the values as int32[P]; raise `BadCounts` unless each is a code in [0, size)."""
+    """Return the values as int32[P]; raise `BadCounts` unless each is a code in [0, size).
+
+    Args:
+        values: P values.
+        what: name of the values, for the message.
+        size: the number of codes.
+    """
     array = whole_numbers(values, what)
     # Minimum and maximum are enough for valid columns, however long.
     if array.size and not 0 <= array.min() <= array.max() < size:
@@ -49,7 +55,14 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
 
 
 def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: Int32) -> Int64:
-    """Return the values as int64[P]; raise `BadCounts` unless each is a whole number of votes, at least 0."""
+    """Return the values as int64[P]; raise `BadCounts` unless each is a whole number of votes, at least 0.
+
+    Args:
+        values: P values, one for each pair of models.
+        what: name of the values, for the message.
+        names: names of the models, for the message.
+        a, b: int32[P], codes of the two models of each pair.
+    """
     array = whole_numbers(values, what)
     if array.shape != a.shape:
         raise BadCounts(f"expected {len(a)} rows of {what}, got shape {array.shape}")
@@ -62,7 +75,12 @@ def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: 
 
 
 def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
-    """Raise `BadCounts` for the first row whose two models are the same."""
+    """Raise `BadCounts` for the first row whose two models are the same.
+
+    Args:
+        a, b: int32[P], codes of the two models of each pair.
+        names: names of the models, for the message.
+    """
     same = np.flatnonzero(a == b)
     if same.size:
         row = int(same[0])
@@ -70,7 +88,13 @@ def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
 
 
 def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
-    """Return the values as float64[K, K]; raise `BadCounts` unless all are finite and ≥ 0, and 0 on the diagonal."""
+    """Return the values as float64[K, K]; raise `BadCounts` unless all are finite and ≥ 0, and 0 on the diagonal.
+
+    Args:
+        values: a matrix with one row and one column for each model.
+        what: name of the matrix, for the message.
+        names: names of the models, for the message; None to name models by their codes.
+    """
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

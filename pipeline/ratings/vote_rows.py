@@ -174,6 +174,10 @@ class VoteRows:
 
         If so, the likelihood has no maximum, since it keeps increasing along this direction (Albert & Anderson 1984,
         "On the existence of maximum likelihood estimates in logistic regression models", Biometrika 71).
+
+        Args:
+            theta: float64[K], the direction of the strengths.
+            gamma: float64[F], the direction of the coefficients.
         """
         difference = theta[self.low] - theta[self.high]
         eta = np.repeat(difference, self.votes) + gamma @ self._z

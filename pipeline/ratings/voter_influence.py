@@ -79,7 +79,7 @@ def most_influential_voters(
 
     Raises:
         BadCounts: columns differ in length, a code is out of range, or `top` is less than 1.
-        Disconnected, NotConverged: as in `fit`.
+        Disconnected, NotConverged: the votes have no finite estimate, or the fit does not converge.
     """
     size = len(counts.models)
     left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)

@@ -145,6 +145,11 @@ def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
     The standard error is √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), where s is `se` and Var[max of N] is the variance
     of the maximum of N standard normals. For N = 1 the result is s; for N = 27 and τ = 0 it is s / 2.
 
+    Args:
+        n: number of variants tested.
+        se: standard error s of one score, in points.
+        tau: standard deviation τ of the variants' true qualities, in points.
+
     Raises:
         BadCounts: N is below 1, or a standard deviation is negative or infinite.
     """

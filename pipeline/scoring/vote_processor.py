@@ -100,7 +100,12 @@ def run_detectors(
 
 
 def visible_voters(batch: VoteBatch, fate: Int8) -> dict[int, list[int]]:
-    """Return the pseudonyms of voters whose states `run_detectors` reads, in ascending order, by partition."""
+    """Return the voters whose states `run_detectors` reads: partition → ascending pseudonyms.
+
+    Args:
+        batch: votes without duplicates.
+        fate: int8[n], fate of each vote.
+    """
     visible = _visible(batch, fate)
     partition, voter = batch.partition[visible], batch.voter[visible]
     return {part: np.unique(voter[partition == part]).tolist() for part in np.unique(partition).tolist()}

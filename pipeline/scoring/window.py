@@ -91,8 +91,8 @@ class Window:
     ) -> AlertSignal:
         """Return the signal that a subject's evidence reached a level in this window.
 
-        The severity is warning at level 1 and critical from level 2 on. The arguments are the attributes of
-        `AlertSignal` of the same name.
+        The severity is warning at level 1 and critical from level 2 on. Each argument is the attribute of `AlertSignal`
+        with the same name.
         """
         return AlertSignal(
             detector=detector,

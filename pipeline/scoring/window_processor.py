@@ -118,6 +118,12 @@ def run_window_detectors(
 
 
 def window_context(window: Window, registry: Registry, limits: FalseAlarmLimits) -> WindowContext:
-    """Return the context of a window: what detectors may use besides its counts."""
+    """Return the context of a window: what detectors may use besides its counts.
+
+    Args:
+        window: the window.
+        registry: gives the state of the registry at the start of the window.
+        limits: the false alarms that the operator tolerates.
+    """
     changes = registry.has_policy_change(window.start - WINDOW_WIDTH + 1, window.end)
     return WindowContext(registry.as_of(window.start), not changes, limits.false_alarms, limits.false_share)

@@ -103,7 +103,7 @@ def is_secret(name: str, value: str) -> bool:
 
 
 def shown(name: str, value: Any) -> Any:
-    """Return the value of a setting in a form that may be shown: "(set)" for a secret, URLs without passwords."""
+    """Return the value of the setting `name` as it may be shown: "(set)" for a secret, URLs without passwords."""
     if name in _HIDDEN:
         return "(set)" if value else ""
     return without_passwords(value) if isinstance(value, str) else value

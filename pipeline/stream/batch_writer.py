@@ -96,15 +96,7 @@ def number_batch(
     decoded: DecodedBatch,
     owned: Mapping[int, OwnedPartition],
 ) -> tuple[DecodedBatch, Mapping[str, Int32]]:
-    """Apply the quota for new model names to a batch, then number its names.
-
-    Args:
-        store: the store with the dictionary of names.
-        context: the values that are the same for every batch.
-        settings: the settings, with the quota.
-        chunks: the polled records.
-        decoded: the same records, decoded.
-        owned: the source's partition number → the worker's partition.
+    """Apply the quota for new model names to a batch, then number its names. `chunks` are the records of `decoded`.
 
     Returns:
         The batch in which votes beyond the quota are rejects (`apply_name_quota`), and the result of `number_names`.
@@ -233,8 +225,6 @@ def write_voter_states(
     offsets: Mapping[int, int],
 ) -> None:
     """Write voter states, and for each owned partition the state offset: the states include all votes before it.
-
-    The stored states of a partition include the votes before its state offset.
 
     Args:
         connection: the transaction.

@@ -57,7 +57,7 @@ class FileIntake:
     ) -> "FileIntake | None":
         """Return the intake for a source that is a file; None for any other source.
 
-        The arguments after `source` are those of the constructor.
+        The other arguments are passed to the constructor.
         """
         return cls(source, store, owner, seconds, stopping) if isinstance(source, FileSource) else None
 

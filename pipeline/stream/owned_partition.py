@@ -56,6 +56,12 @@ def claim_partitions(
 def skip_offsets(connection: Connection, owned: OwnedPartition, end: int, now: int) -> None:
     """Store `end` as the next offset of a partition, to skip offsets that have no record (transaction markers).
 
+    Args:
+        connection: the transaction.
+        owned: the partition.
+        end: the offset to continue at.
+        now: present time in microseconds since 1970 UTC.
+
     Raises:
         Fenced: another worker claimed the partition.
     """

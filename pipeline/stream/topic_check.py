@@ -18,6 +18,11 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
 
     A sentence names the topic, what is wrong with it, and the consequence. The topic of votes is not checked.
 
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        settings: names the topics.
+        security: from `client_security`.
+
     Raises:
         BrokerUnavailable: no broker answers.
         BrokerRefused: the broker refuses our login.

@@ -62,7 +62,7 @@ def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
 
 
 def find_voter(voter_id: str | None, proxies: Sequence[Network] = ()) -> str | None:
-    """Return the standard spelling of a voter's id; None if there is no id or it identifies nobody."""
+    """Return the standard spelling of a voter's id; None without an id, or if the id identifies nobody."""
     if voter_id is None or names_nobody(voter_id, proxies):
         return None
     return spell_voter(voter_id)

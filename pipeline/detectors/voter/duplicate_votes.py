@@ -64,7 +64,10 @@ class DuplicateVotes:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Process new votes, with arguments and results as in `VoterDetector.observe`. Cost: one sort of the votes."""
+        """Return the states of voters after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
+
+        Cost: one sort of the votes.
+        """
         emitted, w, old, old_voter = _unpack(prior)
         rows = np.flatnonzero(reference.has_both(votes.model_a, votes.model_b) & (votes.prompt != 0))
         voter = np.concatenate([old_voter, votes.voter[rows]])

@@ -60,7 +60,7 @@ class VoterRate:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Process new votes, with arguments and results as in `VoterDetector.observe`.
+        """Return the states of voters after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
 
         Cost: a few vector operations per vote.
         """

@@ -94,7 +94,7 @@ class SamplingSkew:
     name = "sampling_skew"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Process a window, with arguments and results as in `WindowDetector.observe`.
+        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
         Cost: three log-gamma functions per model.
         """

@@ -86,7 +86,7 @@ class SilentDeprecation:
     name = "silent_deprecation"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Process a window, with arguments and results as in `WindowDetector.observe`.
+        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
         Cost: a few vector operations on all models.
         """

@@ -41,7 +41,7 @@ class UnknownModel:
     name = "unknown_model"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Process a window, with arguments and results as in `WindowDetector.observe`.
+        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
         Cost: one set of the names of the window's models.
         """

@@ -115,7 +115,12 @@ def read_piece(cells: Mapping[str, Cells]) -> BoardPiece:
 
 
 def fault(cell: Any, field: str) -> str:
-    """Return a text that says what was expected instead of a cell that cannot be read."""
+    """Return a text that says what was expected instead of a cell that cannot be read.
+
+    Args:
+        cell: the cell.
+        field: our field of its column.
+    """
     try:
         _READERS[field](cell)
     except ValueError as error:

@@ -38,6 +38,10 @@ Audit = Callable[[AuditInput], tuple[Sequence[Finding], Mapping[str, Any]]]
 def run_audits(given: AuditInput, only: Collection[str] | None = None) -> tuple[list[Finding], dict[str, Any]]:
     """Run all audits, or those in `only`.
 
+    Args:
+        given: the input of the audits.
+        only: names of the audits to run; None for all.
+
     Returns:
         The findings of all audits, and name of the audit → its report.
     """

@@ -102,7 +102,13 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
 def policy_facts(
     given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
 ) -> policy.PolicyFacts:
-    """Collect the figures and findings that the rules of a policy need, from the input and the findings of a sweep."""
+    """Collect the figures and findings that the rules of a policy need, from the input and the findings of a sweep.
+
+    Args:
+        given: the input of the audits.
+        rules: rule → its parameters.
+        findings: the findings of the sweep.
+    """
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}

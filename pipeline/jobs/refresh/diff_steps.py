@@ -62,6 +62,13 @@ class StepInputs:
         """Read the votes of each step.
 
         All views of two snapshots have the same input. Each board by category or language has an input of its own.
+
+        Args:
+            connection: a connection to the store.
+            files: the ledger files of the store.
+            before: the older snapshot.
+            after: the newer snapshot.
+            view: a view, or the name of a board by category or language.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, Label(*view.split("/", 1))] if "/" in view else [ALL]

@@ -65,7 +65,7 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
 
 
 def board_counts(given: RatingInput, name: str) -> PairCounts:
-    """Return the pair counts from which a board is rated: without unregistered models and models without votes."""
+    """Return the pair counts from which the board `name` is rated: without unregistered models and empty models."""
     return given.boards[name].without_empty_models().without_models(given.waiting[name])
 
 

@@ -37,6 +37,10 @@ from pipeline.vocabulary.time import format_rfc3339
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
     """Write the file that lists the leaves of excluded votes.
 
+    Args:
+        files: the ledger files of the store.
+        given: the votes that the refresh rates.
+
     Returns:
         {"sha256", "votes"}: the digest of the file, and the number of votes of each exclusion.
     """

@@ -28,7 +28,13 @@ def board_name(label: Label) -> str:
 
 
 def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -> Int64:
-    """Return the rows of `LabelCounts` for votes with these fates that a rule of the method leaves out."""
+    """Return the rows of `LabelCounts` for votes with these fates that a rule of the method leaves out.
+
+    Args:
+        counts: the counts of votes by label and flags.
+        method: the method.
+        fates: fates of the votes.
+    """
     rows = _of_fates(counts, ALL, fates)
     found: Int64 = rows[(rows[:, _FLAGS] & rule_mask(method.rules)) != 0]
     return found
@@ -43,7 +49,14 @@ def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
 
 
 def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Collection[int]) -> Int64:
-    """Return the rows of a label for votes with these fates that no rule of the method leaves out."""
+    """Return the rows of a label for votes with these fates that no rule of the method leaves out.
+
+    Args:
+        counts: the counts of votes by label and flags.
+        label: the label.
+        method: the method.
+        fates: fates of the votes.
+    """
     rows = _of_fates(counts, label, fates)
     found: Int64 = rows[(rows[:, _FLAGS] & rule_mask(method.rules)) == 0]
     return found
@@ -53,6 +66,11 @@ def labels_by_size(
     counts: LabelCounts, method: Method, fates: Collection[int]
 ) -> tuple[dict[Label, Int64], dict[str, int]]:
     """Split the categories and languages into those with and without enough votes for a board.
+
+    Args:
+        counts: the counts of votes by label and flags.
+        method: the method, which states how many votes a board needs.
+        fates: fates of the votes that count.
 
     Returns:
         Label with enough votes → its rows that count; and name of a board with too few votes → number of its votes.

@@ -53,7 +53,7 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
         rows: the rows of the candidate's defended view.
 
     Returns:
-        The moves from the newest snapshot, as in `far_moves`.
+        The moves from the newest snapshot, in the form that `far_moves` returns.
     """
     options = configuration.load()
     newest = snapshots.latest(connection)

@@ -55,7 +55,7 @@ def sign_and_publish(
 
 
 def store_head(store: Store, published: PublishedSnapshot) -> None:
-    """Write the signed head of a snapshot to a file outside the database. The ledger audit compares it with the log."""
+    """Write the signed head of a published snapshot to a ledger file. The ledger audit compares it with the log."""
     with store.read() as connection:
         signed = manifests.find_by_snapshot(connection, published.snapshot_id)
     # Never overwritten: the audit searches for a head that differs from the stored one.

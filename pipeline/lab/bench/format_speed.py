@@ -112,7 +112,13 @@ def measure(folder: Path, votes: int, repeats: int, report: Callable[[str], None
 
 
 def write_battles(parquet: Path, lines: Path, votes: int, seed: int = 0) -> None:
-    """Write the same simulated FastChat battles to a Parquet file and to a JSON Lines file."""
+    """Write the same simulated FastChat battles to a Parquet file and to a JSON Lines file.
+
+    Args:
+        parquet, lines: paths of the two files.
+        votes: number of votes.
+        seed: seed of the simulation.
+    """
     encode = msgspec.json.Encoder().encode_lines
     with lines.open("wb") as text, pq.ParquetWriter(parquet, next(_battles(1, seed)).schema) as writer:
         for chunk in _battles(votes, seed):

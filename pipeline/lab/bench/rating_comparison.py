@@ -114,28 +114,43 @@ class ComparedTask:
 
 
 class RatingComparison:
-    """Runs rating tasks in child processes. `python` is the interpreter of the peers' environment."""
+    """Runs rating tasks in child processes. The argument `python` is the interpreter of the peers' environment."""
 
     def __init__(self, python: Path, repeats: int, peer_rounds: int, report: Callable[[str], None]) -> None:
         self._python, self._repeats, self._peer_rounds, self._report = python, repeats, peer_rounds, report
         self.versions: dict[str, str] = {}
 
     def ratings(self, table: str, path: Path) -> ComparedTask:
-        """Compare the engines for ratings with intervals, on the table `table` in the file `path`."""
+        """Compare the engines for ratings with intervals.
+
+        Args:
+            table: name of the table: `real` or `synthetic`.
+            path: the Parquet file with the table.
+        """
         exact = self._ours("ratings", path, 2 * self._repeats)
         runs = [self._run(OURS, exact, exact)]
         runs += [_tried(peer, partial(self._plain, peer, "ratings", path, exact)) for peer in _SCRIPTS]
         return _task("ratings", table, runs)
 
     def bootstrap(self, table: str, path: Path) -> ComparedTask:
-        """Compare the engines for ratings with intervals from 100 bootstrap rounds."""
+        """Compare the engines for ratings with intervals from 100 bootstrap rounds.
+
+        Args:
+            table: name of the table: `real` or `synthetic`.
+            path: the Parquet file with the table.
+        """
         exact = self._ours("bootstrap", path, self._repeats, ROUNDS)
         runs = [self._run(OURS, exact, exact)]
         runs += [_tried(peer, partial(self._rounds, peer, path, exact)) for peer in _SCRIPTS]
         return _task("bootstrap", table, runs)
 
     def style(self, table: str, path: Path) -> ComparedTask:
-        """Compare the engines for ratings and style coefficients with intervals."""
+        """Compare the engines for ratings and style coefficients with intervals.
+
+        Args:
+            table: name of the table: `real` or `synthetic`.
+            path: the Parquet file with the table.
+        """
         ours, exact = self._ours("style", path, self._repeats), self._ours("style-centred", path, 1)
         runs = [self._run(OURS, ours, ours)]
         for task, called in (("style", "arena-rank"), ("style-unpenalised", "arena-rank, reg=0")):

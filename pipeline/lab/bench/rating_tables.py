@@ -23,6 +23,10 @@ _TIES = 0.99
 def write_real_votes(path: Path, seed: int = 20240814) -> int:
     """Write a table with a row for every real vote, in random order and with random sides.
 
+    Args:
+        path: the Parquet file to write.
+        seed: seed of the order of the rows and of the sides.
+
     Returns:
         The number of rows.
     """
@@ -44,6 +48,12 @@ def write_synthetic_votes(path: Path, votes: int = 2_000_000, models: int = 243,
     """Write a table of simulated votes with style counts. A third of the votes are ties.
 
     The popularity of models is log-normal.
+
+    Args:
+        path: the Parquet file to write.
+        votes: number of votes.
+        models: number of models.
+        seed: seed of the simulation.
 
     Returns:
         The number of rows.

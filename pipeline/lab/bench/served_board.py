@@ -55,7 +55,13 @@ def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path
 
 
 def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
-    """Return the paths of the mix of requests. A path occurs several times in proportion to its weight."""
+    """Return the paths of the mix of requests. A path occurs several times in proportion to its weight.
+
+    Args:
+        url: address of the store.
+        options: the settings.
+        seed: seed of the order and of the random receipts.
+    """
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         ids = [one.snapshot_id for one in page_queries.list_snapshots(connection, SNAPSHOTS)]
         models = [row["model"] for row in snapshots.read_rows(connection, ids[0], "defended")]

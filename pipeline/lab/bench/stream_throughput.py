@@ -95,7 +95,13 @@ def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result
 
 
 def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
-    """Measure the bare client loop, which polls and decodes all records and stores nothing."""
+    """Measure the bare client loop, which polls and decodes all records and stores nothing.
+
+    Args:
+        bootstrap: HOST:PORT of the broker.
+        votes: number of votes in the topic.
+        batch: largest number of records in one poll.
+    """
     log, seen, generation = _ProgressLog(), 0, -1
     with closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source:
         while seen < votes:
@@ -173,7 +179,14 @@ def _member(
 
 
 def measure_executemany(filled: str, url: str, options: Settings, votes: int) -> Throughput:
-    """Measure `executemany`: copy the rows of a filled store into the same tables of an empty store."""
+    """Measure `executemany`: copy the rows of a filled store into the same tables of an empty store.
+
+    Args:
+        filled: address of the filled store.
+        url: address of the empty store.
+        options: the settings.
+        votes: number of votes in the filled store.
+    """
     seconds = 0.0
     with (
         closing(open_store(filled, voter_key=options.key)) as full,

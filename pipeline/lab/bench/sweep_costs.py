@@ -171,7 +171,14 @@ def time_audits(url: str, options: Settings) -> dict[str, float]:
 
 
 def make_store(url: str, options: Settings, votes: int, models: int, providers: int, seed: int = 1) -> None:
-    """Create a store with a registry and votes, seal and rate the votes, and publish a snapshot."""
+    """Create a store with a registry and votes, seal and rate the votes, and publish a snapshot.
+
+    Args:
+        url: address of the new store.
+        options: the settings.
+        votes, models, providers: numbers of votes, models and providers.
+        seed: seed of the simulation.
+    """
     rng = np.random.default_rng(seed)
     names = [f"model-{i:03}" for i in range(models)]
     weights = np.exp(rng.normal(0, 0.8, models))

@@ -46,6 +46,10 @@ class Baseline:
 def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Float64, Int64]:
     """Return the probabilities of the outcomes of each vote, and the outcome.
 
+    Args:
+        votes: n votes, sorted by voter.
+        reference: the reference of a snapshot.
+
     Returns:
         float64[n, 3] and int64[n]. The first array has the probabilities that the first model wins, that the second
             wins, and of a tie (NaN if the snapshot lacks a model). The second has the column of the actual outcome.
@@ -129,7 +133,7 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
-    """Compute the largest number of a voter's votes within an hour: a rule of thumb without an error rate."""
+    """Compute each voter's largest number of votes within an hour. The rule has no error rate."""
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
     # One time line for all voters, on which votes of different voters are more than an hour apart.

@@ -209,7 +209,13 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return bool[n], true for the votes that the window alerts about a model propose for exclusion."""
+    """Return bool[n], true for the votes that the window alerts about a model propose for exclusion.
+
+    Args:
+        stream: n votes.
+        alerts: the alerts.
+        about: name of the model.
+    """
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
     for one in alerts:
@@ -231,7 +237,7 @@ def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], a
 
 
 def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
-    """Return θ of every model, float64[K], from the votes where `kept` is true; NaN for models that are not rated."""
+    """Fit the votes of a stream where `kept` is true; return θ, float64[K], NaN for models that are not rated."""
     counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
     rated, _ = select_rated_models(counts, least_share=0.0)
     theta = np.full(len(stream.models), np.nan)

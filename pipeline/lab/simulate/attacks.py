@@ -70,12 +70,24 @@ class Attack(ABC):
         return days if self.to_day is None else self.to_day
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the battles that the attackers vote on. The base class draws them as for honest voters."""
+        """Draw the battles that the attackers vote on. The base class draws them as for honest voters.
+
+        Args:
+            simulator: draws battles and honest outcomes.
+            rng: random number generator.
+            voter: int64[N], code of the attacker of each vote.
+        """
         return simulator.draw_battles(rng, voter)
 
     @abstractmethod
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return the outcome code that the attacker chooses in each battle."""
+        """Return int8[N], the code of the outcome that the attacker chooses in each battle.
+
+        Args:
+            simulator: draws battles and honest outcomes.
+            rng: random number generator.
+            shown: the N battles.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,7 @@ def target_and_rival(board: PairRates) -> tuple[str, str]:
 
 
 def demo_attacks(target: str, rival: str) -> tuple[Attack, ...]:
-    """Return the attacks of the demo, by seventeen voters of five kinds."""
+    """Return the attacks of the demo, by seventeen voters of five kinds. `target` is promoted and `rival` demoted."""
     begin = HONEST_DAYS
     # Enough votes each that the e-value of `voter_bias` exceeds 10⁴ (critical) for nearly every attacker except the
     # random clicker, who gets a warning at most.

@@ -52,7 +52,12 @@ def encode_votes(
 
 
 def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
-    """Return for each code its name as a JSON string. Each name is encoded only once, not once for each vote."""
+    """Return for each code its name as a JSON string. Each name is encoded only once, not once for each vote.
+
+    Args:
+        names: the names.
+        codes: n positions in `names`.
+    """
     quoted = [msgspec.json.encode(name).decode() for name in names]
     return [quoted[code] for code in codes.tolist()]
 

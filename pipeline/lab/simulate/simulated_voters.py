@@ -55,7 +55,7 @@ class SimulatedVoters:
 
     @cached_property
     def reference(self) -> Reference:
-        """The reference of the snapshot in force. The number of a model is its position."""
+        """The reference of the snapshot in force. The number of a model is its position in `theta`."""
         each = _SNAPSHOT_EACH
         votes = self.cast_votes("honest", _SNAPSHOT_VOTES * self.models // (2 * each), each, stream=1)
         names = tuple(f"{i:04d}" for i in range(self.models))

@@ -37,12 +37,12 @@ def list_row(body: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row | No
 
 
 def is_hidden(body: Mapping[str, Any], model: str) -> bool:
-    """Return whether a model is under test. No page names such a model."""
+    """Return whether a model is under test, according to the body of a snapshot. No page names such a model."""
     return model in body.get("method", {}).get("listing", {}).get("hidden", ())
 
 
 def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
-    """Return the rows of unrated models that are not under test."""
+    """Return those rows of unrated models whose models are not under test, according to the body of the snapshot."""
     return [one for one in unrated if not is_hidden(body, one["model"])]
 
 

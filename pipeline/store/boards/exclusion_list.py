@@ -167,7 +167,7 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
 
 
 def has_entry(connection: Connection, kind: str, target: str) -> bool:
-    """Return whether the list has an entry about a target."""
+    """Return whether the list has an entry about a target of this kind."""
     e = schema.exclusion.c
     found = connection.scalar(sa.select(e.exclusion_no).where(e.kind == kind, e.target == target).limit(1))
     return found is not None

@@ -34,7 +34,15 @@ def state_before(connection: Connection, log_size: int, event_no: int, alpha: fl
 
 
 def record_sweep(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
-    """Store the states of e-LOND before and after a sweep, unless a sweep of this log size and registry is recorded."""
+    """Store the states of e-LOND before and after a sweep, unless a sweep of this log size and registry is recorded.
+
+    Args:
+        connection: the transaction of the sweep.
+        log_size: number of leaves of the vote log that the sweep audited.
+        event_no: number of the newest registry event.
+        start, end: the states of e-LOND before and after the sweep.
+        now: present time in microseconds since 1970 UTC.
+    """
     s = schema.sweep.c
     known = connection.scalar(sa.select(s.sweep_no).where(s.log_size == log_size, s.event_no == event_no))
     if known is None:

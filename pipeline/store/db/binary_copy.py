@@ -40,7 +40,7 @@ class _Field:
 
 
 def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
-    """Insert rows, given as columns by name; see `dialect.load`."""
+    """Insert rows into a table, with the columns and errors of `dialect.load`."""
     n = len(next(iter(columns.values())))
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
@@ -83,6 +83,12 @@ def read(cursor: Any, query: str, types: Sequence[Any], block_rows: int) -> Iter
     """Yield the rows of a query in blocks int64[columns, rows] of at most `block_rows` rows.
 
     All values must be whole numbers, and none NULL. Every row then has the same length, so a block is one array.
+
+    Args:
+        cursor: a cursor of the driver.
+        query: the query.
+        types: PostgreSQL's types of the columns.
+        block_rows: largest number of rows in a block.
     """
     fields = [pair for i, kind in enumerate(types) for pair in ((f"l{i}", ">i4"), (f"v{i}", _dtype(kind)))]
     row = np.dtype([("n", ">i2"), *fields])

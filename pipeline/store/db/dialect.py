@@ -208,11 +208,8 @@ def any_of(
 ) -> tuple[str, tuple[Any, ...]]:
     """Return an SQL condition that a column has one of some values, and the parameters for its placeholders.
 
-    Args:
-        connection: the connection.
-        column: name of the column.
-        values: V16[n] for keys of 16 bytes, or whole numbers. SQLite accepts at most CHUNK values.
-        partition_no: if given, a row must also have this number in its column `partition_no`.
+    The values are V16[n] for keys of 16 bytes, or whole numbers; SQLite accepts at most CHUNK values. If `partition_no`
+    is given, a row must also have this number in its column `partition_no`.
     """
     many: tuple[Any, ...]
     if has_server(connection):
@@ -250,10 +247,7 @@ def rows_at(
 def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, bytes]]) -> tuple[str, Any]:
     """Return the end of an INSERT of three columns, from VALUES on, and its parameters.
 
-    Args:
-        connection: the connection.
-        first: value of the first column in all rows.
-        rows: values of the second and third column of each row.
+    `first` is the value of the first column in all rows, and `rows` has the values of the two other columns.
     """
     if not has_server(connection):
         return "VALUES (?, ?, ?)", [(first, number, blob) for number, blob in rows]

@@ -18,7 +18,7 @@ def acquire(connection: Connection, name: str, owner: str, now: int, seconds: fl
         seconds: time after which the lease expires.
 
     Returns:
-        False if another owner has a lease that has not expired.
+        Whether this owner has the lease now; False if another owner's lease has not expired.
     """
     c = schema.lease.c
     until = now + int(seconds * SECOND)

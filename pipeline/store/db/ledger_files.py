@@ -137,6 +137,10 @@ class LedgerFiles:
     def put_head(self, sequence: int, checkpoint: bytes) -> None:
         """Store a signed head as a file, because a database restored from a backup may not have this head any more.
 
+        Args:
+            sequence: number of the snapshot.
+            checkpoint: the signed head.
+
         Raises:
             Unavailable: the folder cannot be written to.
         """

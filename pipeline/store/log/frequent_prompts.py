@@ -89,7 +89,7 @@ def threshold(spectrum: Int64) -> int:
 
 
 def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
-    """Store that the votes at these positions are outside the samples of their prompts."""
+    """Store that the votes at these positions (partition and offset, int64[n] each) are outside their samples."""
     dialect.load(connection, schema.frequent_vote, {"partition_no": partition, "offset": offset})
 
 

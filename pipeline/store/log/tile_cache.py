@@ -54,7 +54,7 @@ def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
     The hashes of the segment that contains the leaf `first`, and of all later segments, are computed and compared.
 
     Raises:
-        Unavailable, Refuted: as in `catch_up`.
+        Unavailable, Refuted: for the same reasons as `catch_up`.
     """
     s, frontier, changed = schema.segment.c, Frontier(), 0
     query = sa.select(s.log_size, s.leaves, s.root, s.edge, s.sha256).order_by(s.log_size)

@@ -84,7 +84,7 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
     """Return the commitment of each of n votes, SHA-256(blind ‖ private fields), as 32·n bytes.
 
-    The arguments are those of `blinded_fields`.
+    The arguments are the same as those of `blinded_fields`.
     """
     return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
 

@@ -164,6 +164,11 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
 def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
     """Move a partition's next offset to the end of a batch, if this worker still owns the partition.
 
+    Args:
+        connection: the transaction.
+        progress: what the batch read of the partition.
+        now: present time in microseconds since 1970 UTC.
+
     Raises:
         Fenced: another worker claimed the partition, or these offsets are stored already.
     """
@@ -182,7 +187,7 @@ def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
 
 
 def fenced(partition_no: int, epoch: int) -> Fenced:
-    """Return the error to raise in a worker that no longer owns a partition."""
+    """Return the error to raise in a worker that no longer owns a partition; `epoch` is the number of its claim."""
     return Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
 
 

@@ -43,6 +43,12 @@ def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> 
 def set_state_offset(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
     """Store that the stored states of a partition include the votes before `offset`.
 
+    Args:
+        connection: the transaction.
+        partition_no: the store's number of the partition.
+        epoch: number of the worker's claim of the partition.
+        offset: the new state offset.
+
     Raises:
         Fenced: another worker claimed the partition.
     """

@@ -20,7 +20,9 @@ class EarlierPosition(msgspec.Struct, frozen=True):
     """An earlier position of a log. It serves to recognise a copy that was made before the log was read further.
 
     Attributes:
-        offset, records, digest: as in `LogPosition`.
+        offset: number of bytes before the position.
+        records: number of lines before the position that are not blank.
+        digest: `PrefixDigest` of the bytes before the position, in hexadecimal digits.
     """
 
     offset: int

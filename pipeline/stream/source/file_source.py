@@ -188,7 +188,7 @@ class FileSource:
                     yield part, block
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:  # noqa: ARG002  # a file never waits
-        """Return the next records as one chunk in a list; an empty list at the end of the file."""
+        """Return up to `limit` next records as one chunk in a list; an empty list at the end of the file."""
         if self._blocks is None:
             return []
         taken: list[RecordBlock] = []

@@ -60,6 +60,10 @@ def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: A
 def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminClient:
     """Return a connected administration client.
 
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        security: from `client_security`.
+
     Raises:
         BrokerUnavailable: no broker answers.
         BrokerRefused: the broker refuses our login.
@@ -69,6 +73,11 @@ def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminC
 
 def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
     """Return the id of a Kafka cluster, after checking that we may read a topic of the cluster.
+
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        topic: name of the topic.
+        security: from `client_security`.
 
     Raises:
         BrokerUnavailable: no broker answers, or the topic is missing.

@@ -35,6 +35,10 @@ class Access(Flag):
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
     """Return our access to each topic, by name of the topic.
 
+    Args:
+        admin: an administration client.
+        topics: names of the topics.
+
     Raises:
         kafka.errors.KafkaError: the broker does not answer, or reports any other error for a topic.
     """

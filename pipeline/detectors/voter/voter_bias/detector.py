@@ -107,7 +107,10 @@ class VoterBias:
         reference: Reference,
         earlier: EarlierReference | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Process new votes, with arguments and results as in `VoterDetector.observe`."""
+        """Return the voters' states after their new votes, and the alerts.
+
+        `VoterDetector.observe` describes the arguments.
+        """
         heads = StateHeads.unpack(prior)
         running = RunningEvidence.compute(votes, heads, reference)
         alerts = self._random_alerts(votes, heads, running, reference.sequence)

@@ -57,7 +57,13 @@ class RunningEvidence:
 
     @classmethod
     def compute(cls, votes: VoterVotes, heads: StateHeads, reference: Reference) -> RunningEvidence:
-        """Compute the running sums after each new vote, starting from the sums in `heads`."""
+        """Compute the running sums after each new vote, starting from the sums in `heads`.
+
+        Args:
+            votes: the new votes of a call.
+            heads: the heads of the voters' states before these votes.
+            reference: the reference that evaluates these votes.
+        """
         a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
         rows = np.flatnonzero((a >= 0) & (b >= 0))
         a, b, voter = a[rows], b[rows], votes.voter[rows]

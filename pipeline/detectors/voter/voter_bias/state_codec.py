@@ -230,7 +230,12 @@ def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, Targe
 
 
 def pack_components(folded: FoldedSums, targets: TargetModels) -> list[bytes]:
-    """Pack each voter's components: the bytes between the head and the pending votes."""
+    """Pack the components of each voter's state: the bytes between the head and the pending votes.
+
+    Args:
+        folded: the sums over the folded votes of each voter.
+        targets: the models that each voter has met.
+    """
     sums = np.zeros(len(folded.met), dtype=_FOLDED)
     sums["generic"], sums["total"] = folded.generic, folded.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)
