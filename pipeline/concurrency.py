@@ -1,4 +1,4 @@
-"""Runs work in a thread beside the caller's thread."""
+"""Runs work in a thread while the caller's thread goes on."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator

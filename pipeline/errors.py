@@ -67,7 +67,7 @@ class UnknownFormat(BadInput):
 
 
 class RatingError(BadInput):
-    """The counts have no Bradley-Terry estimate."""
+    """The counts have no Bradley-Terry estimate. The subclasses name the reasons."""
 
 
 class BadCounts(RatingError):
@@ -128,7 +128,7 @@ class Usage(IntegrityError):
 
 
 class UnknownAlert(IntegrityError):
-    """No alert has this id."""
+    """The store has no alert with the given id."""
 
 
 class Unavailable(IntegrityError):

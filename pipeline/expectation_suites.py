@@ -57,7 +57,7 @@ class SuiteVerdict:
 
 
 def suites() -> tuple[str, ...]:
-    """Return the names of all suites."""
+    """Return the names of all expectation suites, one for each file in `expectations/`."""
     return tuple(sorted(path.stem for path in _folder().glob("*.json")))
 
 

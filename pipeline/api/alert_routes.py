@@ -1,4 +1,4 @@
-"""Routes about alerts and exclusions."""
+"""The routes of the API about alerts and exclusions."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""The change token: a value that changes whenever the store changes. The response cache compares it."""
+"""The change token: a value that changes whenever the store changes, so that the response cache sees the change."""
 
 import asyncio
 import time

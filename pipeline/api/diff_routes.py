@@ -1,4 +1,4 @@
-"""The route about moves between two snapshots."""
+"""The route of the API about moves between two snapshots."""
 
 from typing import Any
 

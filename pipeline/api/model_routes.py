@@ -1,4 +1,4 @@
-"""Routes about models and providers."""
+"""The routes of the API about models and providers."""
 
 from typing import Any
 

@@ -44,7 +44,7 @@ class ModelList:
 
     @property
     def number_under_test(self) -> int:
-        """Number of all models under test."""
+        """Number of models under test, whose names are hidden."""
         return sum(self.under_test.values())
 
     def has_provider(self, name: str) -> bool:

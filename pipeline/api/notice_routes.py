@@ -1,4 +1,4 @@
-"""Routes about correction notices."""
+"""The routes of the API about correction notices."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response

@@ -1,4 +1,4 @@
-"""Descriptions of responses for OpenAPI that FastAPI cannot derive from a route."""
+"""Makes descriptions of responses for OpenAPI that FastAPI cannot derive from a route."""
 
 from typing import Any
 

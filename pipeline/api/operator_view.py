@@ -1,4 +1,4 @@
-"""Decides whether a response may contain pseudonyms of voters: only if the token may decide on alerts or exclusions."""
+"""Decides whether a response may contain pseudonyms of voters. The token must be allowed to decide about voters."""
 
 from collections.abc import Mapping
 from typing import Any

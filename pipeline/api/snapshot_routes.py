@@ -1,4 +1,4 @@
-"""Routes about snapshots and boards."""
+"""The routes of the API about snapshots and boards."""
 
 import re
 from typing import Annotated, Any

@@ -148,7 +148,7 @@ class ConcurrentVariants:
 
     @property
     def most(self) -> int:
-        """The number of variants."""
+        """The largest number of variants at the same time."""
         return len(self.names)
 
 

@@ -1,4 +1,4 @@
-"""A voter's pseudonym: a keyed hash of the voter id, and its text form."""
+"""Computes the pseudonym of a voter, a keyed hash of the voter's id, and converts it to text and back."""
 
 import hashlib
 import hmac

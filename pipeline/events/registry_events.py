@@ -13,7 +13,7 @@ Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
-    """Fields of every registry event."""
+    """The base class of registry events, with the fields that every event has."""
 
     schema: int
     event_id: Name

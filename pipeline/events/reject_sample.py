@@ -45,7 +45,7 @@ _LETTER, _DIGIT = re.compile(rb"[A-Za-z\x80-\xff]"), re.compile(rb"[0-9]")
 
 
 def sample_record(raw: bytes) -> bytes:
-    """Return a sample of a record: of a JSON object its KEPT_FIELDS as JSON, of anything else its `shape`."""
+    """Return a sample of a record: the KEPT_FIELDS of a JSON object as JSON, or the `shape` of any other record."""
     try:
         value = json.loads(raw) if len(raw) <= _MAX_BYTES else None
     except (ValueError, RecursionError):

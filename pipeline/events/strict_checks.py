@@ -129,7 +129,7 @@ def find_fault(raw: bytes, fields: Container[str]) -> tuple[str, str] | None:
 
 
 def parse_strictly(raw: bytes) -> object:
-    """Parse JSON without duplicate keys, NaN and infinities.
+    """Parse JSON that must not contain duplicate keys, NaN or infinities.
 
     Raises:
         ValueError: the bytes contain one of these, or are not JSON.

@@ -154,7 +154,7 @@ class Reference:
 
     @cached_property
     def tie_factors(self) -> Int64:
-        """The chance of a tie between i and j divided by that between equal models: int64[K, K] in CHANCE_UNIT."""
+        """The chance of a tie of i and j divided by that of equal models: int64[K, K], in units of CHANCE_UNIT."""
         units: Int64 = np.floor(self._least_ties / CHANCE_UNIT).astype(np.int64)
         return units
 

@@ -1,4 +1,4 @@
-"""Sums over pairs of a voter's votes, from which taste and sharpness are estimated."""
+"""Computes sums over pairs of a voter's votes, from which taste and sharpness are estimated."""
 
 from __future__ import annotations
 

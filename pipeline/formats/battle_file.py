@@ -1,4 +1,4 @@
-"""A battle file: its files, its format, and the columns that are not read."""
+"""Opens a battle file: finds its files, recognises its format, and lists the columns that are not read."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class BattleFile:
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """The files."""
+        """The files, in the order in which they are read."""
         return tuple(part.container for part in self.parts)
 
     @property
@@ -120,7 +120,7 @@ class BattleFile:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The columns that are not read."""
+        """The columns that are not read, of all files."""
         return tuple(dict.fromkeys(column for part in self.parts for column in part.unread))
 
     def outcomes(self, form: BattleFormat) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Sentences for people about how a battle file was read: its formats, and its parts that were not read."""
+"""Builds sentences for people about how a battle file was read: its formats, and what was not read."""
 
 from collections import Counter
 from collections.abc import Container

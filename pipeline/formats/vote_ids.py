@@ -48,8 +48,8 @@ class VoteIds:
     def encode(self, fields: Fields) -> bytes:
         """Return a record as the bytes of an event, with an id.
 
-        A record that is larger than an event may be is shortened to save memory, but stays so large that the decoder
-        rejects it.
+        If a record is larger than an event may be, its texts are shortened to save memory. The decoder still rejects
+        it.
         """
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         if "vote_id" not in event:

@@ -17,7 +17,7 @@ _CODE = b'"is_code"'
 
 
 class VotePiece:
-    """Decoded votes."""
+    """Decoded votes of our own JSON Lines, as a piece of a battle file."""
 
     def __init__(self, votes: Sequence[Vote]) -> None:
         """Take votes."""

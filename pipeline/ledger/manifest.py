@@ -96,7 +96,7 @@ class PublishedView:
 
 @dataclass(frozen=True, slots=True)
 class PublishedViews:
-    """The raw and the defended board."""
+    """The boards of the raw and of the defended view."""
 
     raw: PublishedView
     defended: PublishedView

@@ -1,4 +1,4 @@
-"""Types of settings, and messages about bad values, which have the same form for every setting."""
+"""Checks single settings, and builds messages about bad values in the same form for every setting."""
 
 import ipaddress
 import math

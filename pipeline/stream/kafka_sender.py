@@ -81,7 +81,7 @@ class KafkaSender:
             self._known.add(topic)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the broker."""
         self._forget()
 
     def _forget(self) -> None:

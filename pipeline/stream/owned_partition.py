@@ -1,4 +1,4 @@
-"""The partitions that a worker owns: claimed in the store, moved forward with each batch."""
+"""The partitions that a worker owns. The worker claims them in the store, and each batch moves their next offset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

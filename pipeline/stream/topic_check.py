@@ -1,4 +1,4 @@
-"""Checks before work begins which topics are missing, and to which of them access rules forbid us access."""
+"""Checks before work begins which topics are missing, and which of them access rules forbid us to use."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Creates the topics of the project that do not exist."""
+"""Creates the topics of the project that are missing."""
 
 from collections.abc import Mapping
 from typing import Any

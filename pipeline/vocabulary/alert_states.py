@@ -1,3 +1,3 @@
-"""The states of an alert."""
+"""Names the states that an alert can have."""
 
 ALERT_STATES = ("open", "acknowledged", "snoozed", "appealed", "resolved")

@@ -1,4 +1,4 @@
-"""Aliases of numpy array types; docstrings give the shapes."""
+"""Aliases of numpy array types. The shape of an array is stated where the alias is used."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Sentences about the late votes of a board, and about the votes that no detector checked."""
+"""Builds sentences about the late votes of a board, and about the votes that no detector checked."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The fates of a record that was read from a source."""
+"""Names the fates that a record can have, and their codes."""
 
 FATES = ("accepted", "late", "quarantined")
 """Fates of a stored vote; its code is the position here."""

@@ -1,4 +1,4 @@
-"""The outcomes of a battle, as a vote states them."""
+"""Names the four outcomes of a battle as votes state them, and their codes."""
 
 from typing import Literal, get_args
 

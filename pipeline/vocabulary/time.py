@@ -1,4 +1,4 @@
-"""Time as the project stores and prints it: whole microseconds since 1970 UTC, and RFC 3339."""
+"""Converts times: the project stores whole microseconds since 1970 UTC, and prints RFC 3339."""
 
 from datetime import UTC, datetime, timedelta
 

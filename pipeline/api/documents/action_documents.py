@@ -1,4 +1,4 @@
-"""Requests with which operators decide something, and the responses."""
+"""Pydantic models of the requests with which operators decide something, and of the responses."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ Target = Annotated[str, Field(min_length=1, max_length=1_000, pattern=TEXT_PATTE
 
 
 class ReasonRequest(Document):
-    """The reason for a decision."""
+    """A request that states the reason for a decision."""
 
     reason: Reason
 
@@ -39,7 +39,7 @@ class ExclusionRequest(ReasonRequest):
 
 
 class NoticeRequest(Document):
-    """The text of a correction notice."""
+    """A request that adds a correction notice with this text."""
 
     text: Reason
 

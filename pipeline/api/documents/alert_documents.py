@@ -1,4 +1,4 @@
-"""Alerts and exclusions."""
+"""Pydantic models of responses about alerts and exclusions."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The base class of all documents, and the document of an error."""
+"""The base class of the Pydantic models of requests and responses, and the model of an error response."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class Document(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """An error (problem details, RFC 9457)."""
+    """The response about an error: problem details as in RFC 9457."""
 
     type: str
     title: str

@@ -1,4 +1,4 @@
-"""Snapshots, their boards, and the status of the pipeline."""
+"""Pydantic models of responses about snapshots, their boards, and the status of the pipeline."""
 
 from typing import Any
 

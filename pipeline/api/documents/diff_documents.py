@@ -1,4 +1,4 @@
-"""How models moved between two snapshots, and why."""
+"""Pydantic models of the response about moves of models between two snapshots."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Keys, proofs and receipts of the public ledger."""
+"""Pydantic models of responses with keys, proofs and receipts of the public ledger."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Models, their history over snapshots, and providers."""
+"""Pydantic models of responses about models, their history over snapshots, and providers."""
 
 from typing import Any
 

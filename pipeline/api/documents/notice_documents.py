@@ -1,4 +1,4 @@
-"""Correction notices."""
+"""Pydantic models of responses about correction notices."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""The operators' log."""
+"""Pydantic models of responses about the operators' log."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pages about alerts and exclusions."""
+"""The web pages about alerts and exclusions."""
 
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""Pages about models and providers."""
+"""The web pages about models and providers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The list of API addresses, charts, and static files."""
+"""Serves the list of API addresses, the charts, and the static files."""
 
 from pathlib import Path
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Limits of the HTTP server."""
+"""Declares the limits of the HTTP server."""
 
 from dataclasses import dataclass
 

@@ -39,7 +39,7 @@ def text_cell(cell: Any) -> str:
 
 
 def name_cell(cell: Any) -> str:
-    """Return the name of a model."""
+    """Return the name of a model in a cell. A missing or too long name raises a ValueError."""
     try:
         text = text_cell(cell)
     except ValueError as error:
@@ -50,7 +50,7 @@ def name_cell(cell: Any) -> str:
 
 
 def number_cell(cell: Any) -> float:
-    """Return a number, NaN if it is missing."""
+    """Return the number in a cell, NaN if the cell is empty. Any other cell raises a ValueError."""
     if is_missing(cell):
         return nan
     try:
@@ -63,7 +63,7 @@ def number_cell(cell: Any) -> float:
 
 
 def score_cell(cell: Any) -> float:
-    """Return a rating."""
+    """Return the rating in a cell. A cell without a number raises a ValueError."""
     value = number_cell(cell)
     if value != value:
         raise ValueError("a number")
@@ -71,7 +71,7 @@ def score_cell(cell: Any) -> float:
 
 
 def votes_cell(cell: Any) -> float:
-    """Return a number of votes."""
+    """Return the number of votes in a cell. A cell that is not a whole number of at least 0 raises a ValueError."""
     value = number_cell(cell)
     if not value >= 0 or value != int(value):
         raise ValueError("a whole number of at least 0")

@@ -1,4 +1,4 @@
-"""Reads a file of published boards in pieces of a few thousand rows. A piece is our field → its cells."""
+"""Reads a file of published boards in pieces of a few thousand rows. A piece maps our field → its cells."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

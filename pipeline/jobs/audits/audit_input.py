@@ -1,4 +1,4 @@
-"""The input of audits, which one transaction reads from a store."""
+"""Reads the input of the audits from a store in one transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

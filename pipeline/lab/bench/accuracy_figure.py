@@ -1,4 +1,4 @@
-"""Defines a measured figure with its target."""
+"""A measured figure of a detector's accuracy with its target."""
 
 from dataclasses import dataclass
 from typing import Literal

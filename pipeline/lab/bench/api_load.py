@@ -42,7 +42,7 @@ class LoadResult:
 
     @property
     def rate(self) -> float:
-        """Requests per second."""
+        """Answered requests per second."""
         return self.requests / self.seconds
 
 

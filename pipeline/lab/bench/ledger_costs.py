@@ -97,7 +97,7 @@ class LedgerCosts:
 
     @property
     def passed(self) -> bool:
-        """Whether every target is met."""
+        """Whether the targets for the three ratios and for `tiles_read` are met."""
         ratios = self.ratios
         return (
             ratios["seal"] >= LEAST_SEAL

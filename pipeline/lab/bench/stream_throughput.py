@@ -61,7 +61,7 @@ class Throughput:
 
     @property
     def rate(self) -> float:
-        """Votes per second."""
+        """Votes per second after the first batch."""
         return self.votes / self.seconds if self.seconds > 0 else float("nan")
 
 

@@ -89,7 +89,7 @@ def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun
 
 
 def summarize_run(scenario: AttackScenario, run: DetectorRun) -> ScenarioResult:
-    """Summarize the run of a scenario."""
+    """Compute the figures of a `ScenarioResult` from the run of a scenario."""
     stream = run.stream
     about = dict(zip(("target", "rival"), target_and_rival_names(), strict=True))[scenario.about]
     attackers = np.unique(stream.voter[stream.is_attack])

@@ -1,4 +1,4 @@
-"""The parameters of an honest stream."""
+"""The parameters of a simulated stream of honest votes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

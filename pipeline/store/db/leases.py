@@ -1,4 +1,4 @@
-"""Leases: one process at a time does a job, and another process takes over when the lease has expired."""
+"""Leases, by which one process at a time does a job. When a lease has expired, another process may take over."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection

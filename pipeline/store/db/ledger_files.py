@@ -174,7 +174,7 @@ class DraftFile(io.RawIOBase):
         self._hash = hashlib.sha256()
 
     def writable(self) -> bool:
-        """Return True."""
+        """Return True, as the interface of a file to write requires."""
         return True
 
     def write(self, data: Any, /) -> int:

@@ -56,7 +56,7 @@ class LeafNames:
 
     @classmethod
     def load(cls, connection: Connection) -> LeafNames:
-        """Read all names of a store."""
+        """Read the names of all models, terms and sources of a store."""
         t = schema.term.c
         terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
         return cls(dictionary.model_names(connection), terms, partition_sources(connection))

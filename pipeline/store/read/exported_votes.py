@@ -74,7 +74,7 @@ class ExportNames:
 
     @classmethod
     def load(cls, connection: Connection, hidden: HiddenModels) -> ExportNames:
-        """Read all names of a store. Hidden models have the same text in place of their names."""
+        """Read the names of all models, languages and categories of a store."""
         models = {n: hidden.text(name) if name in hidden else name for n, name in model_names(connection).items()}
         lists = dictionary.terms_of_kind(connection, "categories")
         single = dictionary.terms_of_kind(connection, "category")

@@ -1,4 +1,4 @@
-"""Counts and times of the whole store for the exporter and `doctor`, and the check that no record is missing."""
+"""Reads counts and times of the whole store for the exporter and `doctor`, and checks that no record is missing."""
 
 from typing import Any
 

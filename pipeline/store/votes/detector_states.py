@@ -1,4 +1,4 @@
-"""The states of window detectors after the last closed window."""
+"""Stores the states that window detectors have after the last closed window."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The counts of each window in each partition. Each batch adds to them, and the monitor reads them to close windows."""
+"""Stores the counts of each window in each partition. Batches add to them, and the monitor reads them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

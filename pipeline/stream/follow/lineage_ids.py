@@ -26,7 +26,7 @@ class LineMapping(Protocol):
 
 
 class LineageIds:
-    """Keeps the derived vote ids of each lineage."""
+    """Keeps, for each lineage, the `VoteIds` that derives its missing vote ids."""
 
     def __init__(self, lines: LineMapping) -> None:
         self._lines = lines

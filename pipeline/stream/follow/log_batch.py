@@ -1,4 +1,4 @@
-"""The events of consecutive lines of a log."""
+"""Builds batches of the events in consecutive lines of a log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -89,7 +89,7 @@ class LogFile:
         return data
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the open file."""
         self._close_stream()
         os.close(self._descriptor)
 

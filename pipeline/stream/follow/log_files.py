@@ -1,4 +1,4 @@
-"""Lists the files that belong to a followed log or folder."""
+"""Lists the files that belong to a followed log or to the logs of a followed folder."""
 
 from __future__ import annotations
 

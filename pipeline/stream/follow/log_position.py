@@ -1,4 +1,4 @@
-"""How far a log was read, as it is stored in the state file."""
+"""The position up to which a log was read, as it is stored in the state file."""
 
 import hashlib
 from collections.abc import Sequence

@@ -31,10 +31,10 @@ class Positions(Protocol):
     """Stores the positions of logs. `PositionFile` implements it."""
 
     def load(self) -> list[LogPosition]:
-        """Return the stored positions."""
+        """Return the stored positions of all logs."""
 
     def save(self, logs: list[LogPosition]) -> None:
-        """Replace the stored positions."""
+        """Replace the stored positions of all logs."""
 
 
 class LogTracker:

@@ -77,7 +77,7 @@ class OpenLogs:
             file.close()
 
     def close(self) -> None:
-        """Close all files."""
+        """Close all open files."""
         for key in list(self._files):
             self.drop(key)
 

@@ -1,4 +1,4 @@
-"""The state file of a follower: the positions of its logs. It is written atomically, by one process at a time."""
+"""The state file of a follower, with the positions of its logs. One process at a time writes it, atomically."""
 
 import fcntl
 import os
@@ -73,5 +73,5 @@ class PositionFile:
         write_durably(self._path, msgspec.json.encode(document))
 
     def close(self) -> None:
-        """Release the lock."""
+        """Release the lock of the state file."""
         os.close(self._lock)

@@ -65,7 +65,7 @@ class Source(Protocol):
         ...
 
     def heartbeat(self) -> None:
-        """Tell the broker that the worker is alive, without reading, so that it keeps its partitions.
+        """Send the broker a sign of life without reading, so that the worker keeps its partitions.
 
         Called once per second while the worker waits for the store.
         """
@@ -80,7 +80,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Release all resources."""
+        """Close connections and delete temporary files of the source."""
         ...
 
 

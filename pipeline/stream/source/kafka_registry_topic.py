@@ -95,5 +95,5 @@ class RegistryTopic:
             raise broker_error(f"{self.name}: the broker did not return its offsets", error) from error
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the broker."""
         self._consumer.close(timeout_ms=3000)

@@ -22,7 +22,7 @@ WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_b
 
 
 def ratings(table: pd.DataFrame) -> Result:
-    """Compute ratings from columns of text."""
+    """Compute ratings, without intervals, from columns of text."""
     return _result(evalica.bradley_terry(**_battles(table)).scores)
 
 

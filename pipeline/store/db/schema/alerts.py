@@ -1,4 +1,4 @@
-"""Alerts with their history, and exclusions."""
+"""Defines the tables of alerts, of their history, and of exclusions."""
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text
 

@@ -1,4 +1,4 @@
-"""Names of constraints, and functions that define columns."""
+"""Defines the names of constraints, and functions that make columns."""
 
 from collections.abc import Iterator
 from typing import Any

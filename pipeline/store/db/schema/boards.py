@@ -1,4 +1,4 @@
-"""Snapshots, the verdicts that let them be published, held publications, and correction notices."""
+"""Defines the tables of snapshots, verdicts of the expectation suites, held publications and correction notices."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, Table, Text
 

@@ -1,4 +1,4 @@
-"""States of detectors, windows, and the snapshots in force."""
+"""Defines the tables of detector states, windows, and snapshots in force."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
 

@@ -1,4 +1,4 @@
-"""The public ledger: the vote log and the snapshot log."""
+"""Defines the tables of the public ledger: the vote log and the snapshot log."""
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
 

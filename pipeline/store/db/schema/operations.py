@@ -1,4 +1,4 @@
-"""Facts about the store, operators' tokens and log, leases, and the outbox."""
+"""Defines the tables of facts about the store, operators' tokens and log, leases, and the outbox."""
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 

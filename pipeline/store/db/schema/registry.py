@@ -1,4 +1,4 @@
-"""Registry events and their rejects, and sweeps."""
+"""Defines the tables of registry events and their rejects, and of sweeps."""
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
 

@@ -18,7 +18,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Create both tables."""
+    """Create the tables of readings and of records at offsets."""
     op.create_table(
         "file_reading",
         sa.Column("reading_no", _NUMBER, sa.Identity(), primary_key=True),

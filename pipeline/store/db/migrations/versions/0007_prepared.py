@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table of prepared answers."""
     op.create_table(
         "prepared",
         *(sa.Column(name, sa.Text(), primary_key=True) for name in ("kind", "name")),
