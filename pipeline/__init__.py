@@ -15,6 +15,7 @@ From the command line down, each package imports only from those below it:
     expectation_suites.py  expectations on votes, registry and snapshots (Great Expectations)
     metrics/            every Prometheus metric; metrics_server.py serves them
     devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
+    backlog/            evaluates votes that no snapshot preceded
     detectors/          evidence about voters, models, providers, networks
     audits/             slow checks of a whole board
     scoring/            scores votes and windows without I/O; contracts of detectors

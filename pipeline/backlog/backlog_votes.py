@@ -1,0 +1,169 @@
+"""Columns of a backlog: votes sorted by voter and time, with the number of the voter's earlier votes and ties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence import group_starts
+from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
+
+TIED = 2
+"""The outcome that stands for `tie` and for `both_bad`."""
+
+NO_VOTER = 0
+"""The pseudonym of a vote without a voter."""
+
+
+@dataclass(frozen=True)
+class BacklogVotes:
+    """The n votes of v voters, sorted by voter, then by time. Votes without a voter are left out.
+
+    Attributes:
+        models: M, the number of models; a model is a number from 0 to M − 1.
+        names: int64[v], the pseudonym of each voter.
+        row: int64[n], the row of each vote in the caller's columns.
+        voter: int32[n], position of the voter in `names`, ascending.
+        model_a, model_b: int32[n], the models.
+        outcome: int8[n]: 0 (a wins), 1 (b wins), or TIED.
+        at: int64[n], event time in microseconds since 1970 UTC.
+        network: int32[n], number of the vote's network, 0 for none.
+    """
+
+    models: int
+    names: Int64
+    row: Int64
+    voter: Int32
+    model_a: Int32
+    model_b: Int32
+    outcome: Int8
+    at: Int64
+    network: Int32
+
+    @classmethod
+    def from_columns(
+        cls,
+        models: int,
+        voter: Int64,
+        model_a: npt.ArrayLike,
+        model_b: npt.ArrayLike,
+        outcome: npt.ArrayLike,
+        at: Int64,
+        network: npt.ArrayLike | None = None,
+    ) -> BacklogVotes:
+        """Sort columns of votes that are in any order; of two votes at one time the earlier row comes first.
+
+        Args:
+            models: M, the number of models.
+            voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter.
+            model_a, model_b: numbers of the models.
+            outcome: positions in OUTCOMES.
+            at: event times.
+            network: numbers of the networks; None if they are unknown.
+        """
+        known = np.flatnonzero(voter != NO_VOTER)
+        names, code = np.unique(voter[known], return_inverse=True)
+        order = np.lexsort((at[known], code.ravel()))
+        rows = known[order]
+        networks = np.zeros(len(voter), dtype=np.int32) if network is None else np.asarray(network)
+        return cls(
+            models,
+            names,
+            rows,
+            code.ravel()[order].astype(np.int32),
+            np.asarray(model_a)[rows].astype(np.int32),
+            np.asarray(model_b)[rows].astype(np.int32),
+            np.minimum(np.asarray(outcome)[rows], TIED).astype(np.int8),
+            at[rows],
+            networks[rows].astype(np.int32),
+        )
+
+    def take(self, rows: npt.NDArray[np.int64] | Bool) -> BacklogVotes:
+        """Return the votes at `rows` (a mask or ascending positions); the voters keep their positions."""
+        columns = ("row", "voter", "model_a", "model_b", "outcome", "at", "network")
+        return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
+
+    @cached_property
+    def starts(self) -> Int64:
+        """int64[v + 1], the row of each voter's first vote, and n."""
+        return np.searchsorted(self.voter, np.arange(len(self.names) + 1)).astype(np.int64)
+
+    @cached_property
+    def votes_of_voter(self) -> Int64:
+        """int64[v], the number of votes of each voter."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def ties_of_voter(self) -> Int64:
+        """int64[v], the number of ties of each voter."""
+        return np.bincount(self.voter[self.outcome == TIED], minlength=len(self.names))
+
+    @cached_property
+    def votes_before(self) -> Int64:
+        """int64[n], the number of the voter's votes before each vote."""
+        return np.arange(len(self.voter)) - self.starts[self.voter]
+
+    @cached_property
+    def ties_before(self) -> Int64:
+        """int64[n], the number of the voter's ties before each vote."""
+        tied = np.concatenate([[0], np.cumsum(self.outcome == TIED)])
+        return np.asarray(tied[:-1] - tied[self.starts[self.voter]])
+
+
+@dataclass(frozen=True)
+class BacklogCells:
+    """The cells of a backlog: a cell is the votes of one voter on one model. Each vote is in two cells.
+
+    Attributes:
+        voter, model: int32[c], voter and model of each cell, sorted by voter, then by model.
+        votes, ties: int32[c], number of votes and of ties in each cell.
+        cell: int32[2n], the cell of each row; rows are sorted by cell, then by time.
+        vote: int32[2n], the vote of each row.
+        is_a: bool[2n], whether the cell's model is model a of the vote.
+        place: int32[2n], number of the cell's votes before the row's vote.
+    """
+
+    voter: Int32
+    model: Int32
+    votes: Int32
+    ties: Int32
+    cell: Int32
+    vote: Int32
+    is_a: Bool
+    place: Int32
+
+    @classmethod
+    def of(cls, votes: BacklogVotes) -> BacklogCells:
+        """Find the cells of all votes."""
+        n = len(votes.voter)
+        code = np.empty(2 * n, dtype=np.int64)
+        code[:n] = votes.voter.astype(np.int64) * votes.models + votes.model_a
+        code[n:] = votes.voter.astype(np.int64) * votes.models + votes.model_b
+        # Stable: rows of one cell stay in the order of votes if the two halves are interleaved by the vote.
+        order = np.lexsort((np.tile(np.arange(n, dtype=np.int32), 2), code))
+        code = code[order]
+        first = np.flatnonzero(group_starts(code)) if n else np.zeros(0, dtype=np.int64)
+        count = np.diff(np.append(first, 2 * n))
+        voter, model = np.divmod(code[first], max(votes.models, 1))
+        place = np.arange(2 * n) - np.repeat(first, count)
+        cell, vote = np.repeat(np.arange(len(first), dtype=np.int32), count), (order % max(n, 1)).astype(np.int32)
+        ties = np.bincount(cell[votes.outcome[vote] == TIED], minlength=len(first))
+        return cls(
+            voter.astype(np.int32),
+            model.astype(np.int32),
+            count.astype(np.int32),
+            ties.astype(np.int32),
+            cell,
+            vote,
+            order < n,
+            place.astype(np.int32),
+        )
+
+    def capped_votes(self, cap: int) -> Bool:
+        """Return bool[n], true for votes that are among the voter's first `cap` votes on both models."""
+        kept = np.ones(len(self.vote) // 2, dtype=np.bool_)
+        kept[self.vote[self.place >= cap]] = False
+        return kept

@@ -1,0 +1,142 @@
+"""Values of voters against the bands of honest taste, after each voter's last vote.
+
+The alternatives and weights are those of the detector `voter_bias`; here only the value after the last vote is needed,
+which takes a sum for each cell instead of a path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes
+from pipeline.backlog.cell_sums import model_positions
+from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC, TARGET_WEIGHT
+from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER
+from pipeline.evidence import Reference, to_e_units
+from pipeline.evidence.honest_reference import TARGET_TIE_RATIOS
+from pipeline.vocabulary.arrays import Bool, Int64
+
+# The weights of "promotes" and "demotes", and of the sizes δ of each, as in `voter_bias`.
+_ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
+
+
+@dataclass(frozen=True)
+class RankedCells:
+    """The cells with a rank, and their rows. What is here depends on no reference.
+
+    Attributes:
+        cell: positions of the ranked cells in `BacklogCells`, ascending.
+        rank: 1 for the first model with RANKED_AFTER votes of the voter, 2 for the second, and so on.
+        rows: the rows of these cells, ascending.
+        start: the position in `rows` of the first row of each ranked cell.
+        band: the band of each row (`Reference.taste_band`).
+    """
+
+    cell: Int64
+    rank: Int64
+    rows: Int64
+    start: Int64
+    band: Int64
+
+    @classmethod
+    def of(cls, cells: BacklogCells) -> RankedCells:
+        """Rank the cells of each voter by the vote with which they reached RANKED_AFTER votes."""
+        reach = np.flatnonzero(cells.place == RANKED_AFTER - 1)
+        cell = cells.cell[reach].astype(np.int64)  # one row for each ranked cell, ascending
+        # Of two models that get a rank by one vote, model a is first.
+        order = np.lexsort((~cells.is_a[reach], cells.vote[reach]))
+        voter = cells.voter[cell[order]]
+        new = np.append(True, voter[1:] != voter[:-1]) if len(voter) else np.zeros(0, dtype=np.bool_)
+        start = np.flatnonzero(new)
+        place = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order)))) + 1
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = place
+        ranked = np.zeros(len(cells.voter), dtype=np.bool_)
+        ranked[cell] = True
+        rows = np.flatnonzero(ranked[cells.cell])
+        starts = np.searchsorted(cells.cell[rows], cell)
+        index = np.repeat(np.arange(len(cell)), np.diff(np.append(starts, len(rows))))
+        before = cells.place[rows].astype(np.int64)
+        first = (rank[index] == 1) & (before >= RANKED_AFTER)
+        return cls(cell, rank, rows, starts.astype(np.int64), Reference.taste_band(before, first))
+
+    def of_voters(self, cells: BacklogCells, who: Bool) -> RankedCells:
+        """Return the ranked cells of some voters (bool[v])."""
+        kept = who[cells.voter[self.cell]]
+        lengths = np.diff(np.append(self.start, len(self.rows)))
+        rows = np.repeat(kept, lengths)
+        starts = np.cumsum(lengths[kept]) - lengths[kept]
+        return RankedCells(self.cell[kept], self.rank[kept], self.rows[rows], starts, self.band[rows])
+
+
+def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCells, reference: Reference) -> Int64:
+    """Return the evidence of each alternative about each ranked cell's model, int64[c, 6] in units of 2⁻²⁴.
+
+    The columns are "promotes" with each δ, then "demotes" with each δ. Each is weighted, so that sums over a voter's
+    cells are the voter's evidence.
+    """
+    sums = np.empty((len(ranked.cell), 6), dtype=np.int64)
+    lengths = np.append(ranked.start, len(ranked.rows))
+    for low, high in _chunks(lengths):
+        rows = ranked.rows[lengths[low] : lengths[high]]
+        steps = _target_steps(votes, cells, rows, ranked.band[lengths[low] : lengths[high]], reference)
+        sums[low:high] = np.add.reduceat(steps, ranked.start[low:high] - lengths[low], axis=0)
+    weight = (TARGET_WEIGHT / (ranked.rank * (ranked.rank + 1.0)))[:, None] * _ALTERNATIVES
+    return to_e_units(weight, sums)
+
+
+# Rows of one calculation, so that its arrays stay small.
+_CHUNK = 200_000
+
+
+def _chunks(ends: Int64) -> list[tuple[int, int]]:
+    """Split cells into runs of about _CHUNK rows; `ends` has the first row of each cell, and the number of rows."""
+    if len(ends) < 2:
+        return []
+    edges = np.unique(np.searchsorted(ends, np.arange(0, ends[-1] + _CHUNK, _CHUNK)).clip(0, len(ends) - 1))
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+
+def _target_steps(votes: BacklogVotes, cells: BacklogCells, rows: Int64, band: Int64, reference: Reference) -> Int64:
+    vote, is_a = cells.vote[rows], cells.is_a[rows]
+    i, j = model_positions(votes, cells, rows, reference)
+    rated = (i >= 0) & (j >= 0)
+    i, j = np.where(rated, i, 0), np.where(rated, j, 0)
+    outcome = votes.outcome[vote]
+    tied = (outcome == TIED).astype(np.int64)
+    won = ((outcome == 0) == is_a).astype(np.int64)
+    level = reference.tie_level(i, j, reference.expected_tie_share(votes.ties_before[vote], votes.votes_before[vote]))
+    by_ties, decided = TARGET_TIE_RATIOS[level, tied], (1 - tied)[:, None]
+    steps = np.empty((len(rows), 6), dtype=np.int64)
+    steps[:, :3] = reference.target_ratios[band, i, j, won] * decided + by_ties
+    steps[:, 3:] = reference.target_ratios[band, j, i, 1 - won] * decided + by_ties
+    steps[~rated] = 0
+    return steps
+
+
+def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int64:
+    """Return the sums of log-ratios of the alternatives GENERIC for each voter, int64[v, 3] in units of 2⁻²⁰ nats.
+
+    Args:
+        votes: the votes.
+        rows: the rows of the votes that count.
+        reference: the reference.
+    """
+    sums = np.zeros((len(votes.names), 3))
+    for low in range(0, len(rows), _CHUNK):
+        some = rows[low : low + _CHUNK]
+        a = reference.index_of(votes.model_a[some].astype(np.int64))
+        b = reference.index_of(votes.model_b[some].astype(np.int64))
+        rated = (a >= 0) & (b >= 0)
+        ratios = reference.generic_ratios[a[rated], b[rated], votes.outcome[some][rated].astype(np.int64), :3]
+        # Integers below 2⁵³ are exact in float64, which is what `bincount` adds up.
+        for column in range(3):
+            sums[:, column] += np.bincount(votes.voter[some][rated], ratios[:, column], len(votes.names))
+    return sums.astype(np.int64)
+
+
+def generic_evidence(sums: Int64) -> Int64:
+    """Return the evidence of each alternative of GENERIC, int64[v, 3] in units of 2⁻²⁴, weighted."""
+    return to_e_units((1 - TARGET_WEIGHT) / len(GENERIC), sums)

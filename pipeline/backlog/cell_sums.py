@@ -1,0 +1,80 @@
+"""Counts rows of cells: what a voter did with a model, and what an honest voter is expected to do."""
+
+import numpy as np
+from scipy.special import expit, logit
+
+from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes
+from pipeline.evidence import Reference
+from pipeline.evidence.cells import CellCounts
+from pipeline.evidence.honest_reference import CHANCE_UNIT
+from pipeline.vocabulary.arrays import Int64
+
+# Rows of one calculation, so that its arrays stay small.
+_CHUNK = 500_000
+_COLUMNS = 8
+
+
+def count_rows(
+    votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference, raised: float = 0.0
+) -> tuple[Int64, CellCounts]:
+    """Count some rows of cells by cell. Rows with a model that the reference lacks are left out.
+
+    Args:
+        votes: the votes.
+        cells: their cells.
+        rows: positions of rows of `cells`, ascending.
+        reference: the reference.
+        raised: number of logits by which the largest honest chances are raised.
+
+    Returns:
+        int64[c], the positions in `cells` of the counted cells, ascending; and their counts.
+    """
+    chances = _raise(reference.high_chances, raised) if raised else reference.high_chances
+    number = np.cumsum(np.append(False, cells.cell[rows[1:]] != cells.cell[rows[:-1]])) if len(rows) else rows
+    count = int(number[-1]) + 1 if len(rows) else 0
+    sums = np.zeros((_COLUMNS, count))
+    for low in range(0, len(rows), _CHUNK):
+        at = slice(low, low + _CHUNK)
+        _add(sums, votes, cells, rows[at], number[at], reference, chances)
+    first = np.searchsorted(number, np.arange(count))
+    kept = sums[0] > 0
+    found = cells.cell[rows[first]].astype(np.int64)[kept]
+    own = cells.voter[found]
+    elsewhere = votes.votes_of_voter[own] - cells.votes[found], votes.ties_of_voter[own] - cells.ties[found]
+    # Sums of integers below 2⁵³ are exact in float64.
+    return found, CellCounts(*sums[:, kept].astype(np.int64), *(one.astype(np.int64) for one in elsewhere))
+
+
+def _add(
+    sums: np.ndarray, votes: BacklogVotes, cells: BacklogCells, rows: Int64, number: Int64, reference: Reference,
+    chances: Int64,
+) -> None:  # fmt: skip
+    """Add the columns of `CellCounts` for some rows into `sums`."""
+    i, j = model_positions(votes, cells, rows, reference)
+    rated = (i >= 0) & (j >= 0)
+    i, j, rows, number = i[rated], j[rated], rows[rated], number[rated]
+    outcome = votes.outcome[cells.vote[rows]]
+    tied = outcome == TIED
+    won = ~tied & ((outcome == 0) == cells.is_a[rows])
+    high, against = chances[i, j], chances[j, i]
+    columns = (
+        np.ones(len(rows)), won, ~tied & ~won, high * ~tied, against * ~tied, high * tied, against * tied,
+        reference.tie_factors[i, j],
+    )  # fmt: skip
+    low, end = (int(number[0]), int(number[-1]) + 1) if len(number) else (0, 0)
+    for total, column in zip(sums, columns, strict=True):
+        total[low:end] += np.bincount(number - low, column, end - low)
+
+
+def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference) -> tuple[Int64, Int64]:
+    """Return the positions in the reference of each row's model and of its opponent; −1 where it lacks a model."""
+    vote = cells.vote[rows]
+    other = np.where(cells.is_a[rows], votes.model_b[vote], votes.model_a[vote])
+    own = cells.model[cells.cell[rows]]
+    return reference.index_of(own.astype(np.int64)), reference.index_of(other.astype(np.int64))
+
+
+def _raise(chances: Int64, logits: float) -> Int64:
+    p = np.clip(chances * CHANCE_UNIT, 1e-9, 1 - 1e-9)
+    units: Int64 = np.ceil(expit(logit(p) + logits) / CHANCE_UNIT).astype(np.int64)
+    return units

@@ -1,0 +1,159 @@
+"""Evaluates a backlog: votes that no snapshot preceded, or the votes of the last weeks. It needs no store.
+
+Order: single voters, pooled voters, groups of voters, models by period. What one step finds counts in no reference of
+the next, so that an attack is reported once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
+from pipeline.backlog.explanations import explain_voters
+from pipeline.backlog.folds import FOLDS, fold_of, hash_voters
+from pipeline.backlog.model_periods import ModelPeriods, PeriodFinding
+from pipeline.backlog.pool_rounds import ALPHA, PooledFinding, VoterPools
+from pipeline.backlog.pooled_groups import GroupFinding, GroupPools
+from pipeline.backlog.reference_fitter import ReferenceFitter
+from pipeline.backlog.voter_rounds import Progress, VoterFolds, VoterRounds, no_progress
+from pipeline.backlog.voter_values import VoterEvaluator
+from pipeline.scoring.signals import ALPHA as VOTER_ALPHA
+from pipeline.scoring.signals import CRITICAL
+from pipeline.vocabulary.arrays import Bool, Int64
+
+Nested = Literal["never", "if_found", "always"]
+
+
+@dataclass(frozen=True)
+class VoterFinding:
+    """A voter with evidence of at least 1/α.
+
+    Attributes:
+        voter: position of the voter in the backlog.
+        votes, ties: number of the voter's votes and ties.
+        band, cells: the e-values against bands of taste and against the mixture of tastes, iterated.
+        strict: the smaller of the nested form's average and of its value against the mixture alone; None without the
+            nested form. Only this value may exclude a voter without a person.
+        likeliest: the best explanations (`explanations`).
+    """
+
+    voter: int
+    votes: int
+    ties: int
+    band: float
+    cells: float
+    strict: float | None
+    likeliest: list[dict[str, Any]]
+
+    @property
+    def e_value(self) -> float:
+        """The average of both e-values."""
+        return (self.band + self.cells) / 2
+
+
+@dataclass(frozen=True)
+class BacklogFindings:
+    """What an evaluation found.
+
+    Attributes:
+        rounds: number of rounds until the excluded voters stayed the same.
+        nested_rounds: the same inside the nested form; 0 if it was not computed.
+        evaluated: bool[v], false for voters whose votes could not be compared with those of others.
+        voters: voters with evidence of their own, the strongest first.
+        pools: models that a group of voters promotes or demotes.
+        groups: name of a kind of groups, such as `network` → the groups that promote or demote a model.
+        periods: models that perform in four weeks as in no others.
+        unusual: bool[v], voters named by any finding.
+    """
+
+    rounds: int
+    nested_rounds: int
+    evaluated: Bool
+    voters: list[VoterFinding]
+    pools: list[PooledFinding]
+    groups: dict[str, list[GroupFinding]]
+    periods: list[PeriodFinding]
+    unusual: Bool
+
+
+@dataclass(frozen=True)
+class BacklogEvaluation:
+    """Evaluates the votes of a backlog.
+
+    Attributes:
+        votes: the votes.
+        key: the secret key of the folds, so that nobody can choose a fold.
+        nested: when the nested form is computed: never, if an iterated value reaches CRITICAL, or always.
+        groups: name of a kind of groups → int64[v], the group of each voter, 0 for none.
+        suspects: bool[v], voters that count in no reference, such as those that are excluded already; None for nobody.
+        alpha: for each kind of pooled tests, the tolerated probability of a false finding.
+        progress: called after each pass over some of the votes.
+    """
+
+    votes: BacklogVotes
+    key: bytes
+    nested: Nested = "never"
+    groups: Mapping[str, Int64] = field(default_factory=dict)
+    suspects: Bool | None = None
+    alpha: float = ALPHA
+    progress: Progress = no_progress
+
+    def run(self) -> BacklogFindings:
+        """Evaluate the votes."""
+        votes = self.votes
+        cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
+        evaluator, fold = VoterEvaluator(votes, cells), fold_of(hashes)
+        suspects = np.zeros(len(votes.names), dtype=np.bool_) if self.suspects is None else self.suspects
+        fitter = ReferenceFitter(votes, cells, fold[votes.voter], FOLDS)
+        folds = VoterFolds(evaluator, fitter, fold, FOLDS, suspects, self.progress)
+        first = folds.iterated()
+        critical = bool((first.values.average >= CRITICAL).any())
+        nested = folds.nested() if self.nested == "always" or (self.nested == "if_found" and critical) else None
+        voters = self._voters(evaluator, fold, first, nested)
+        excluded = first.excluded | (nested.excluded if nested is not None else False)
+        pools = VoterPools(evaluator, hashes, self.progress).find(excluded, self.alpha)[0]
+        excluded = _with(excluded, [one.members for one in pools])
+        groups = {}
+        for name, group in self.groups.items():
+            groups[name] = GroupPools(evaluator, group, self.key, self.progress).find(excluded, self.alpha)
+            excluded = _with(excluded, [one.members for one in groups[name]])
+        periods = ModelPeriods(evaluator, self.progress).find(excluded, self.alpha)
+        rounds = nested.rounds if nested is not None else 0
+        unusual = _with(excluded, [np.array([one.voter for one in voters], dtype=np.int64)])
+        return BacklogFindings(first.rounds, rounds, first.evaluated, voters, pools, groups, periods, unusual)
+
+    def _voters(
+        self, evaluator: VoterEvaluator, fold: Any, first: VoterRounds, nested: VoterRounds | None
+    ) -> list[VoterFinding]:
+        """Return the voters whose evidence reaches 1/α, with explanations."""
+        average, strict = first.values.average, None
+        flagged = average >= 1 / VOTER_ALPHA
+        if nested is not None:
+            strict = np.minimum(nested.values.average, nested.values.cells)
+            flagged = flagged | (strict >= CRITICAL)
+        likeliest: dict[int, list[dict[str, Any]]] = {}
+        for k, reference in enumerate(first.references):
+            who = flagged & (fold == k)
+            if reference is not None and who.any():
+                likeliest |= explain_voters(evaluator, reference, who)
+        votes = evaluator.votes
+        found = [
+            VoterFinding(
+                v, int(votes.votes_of_voter[v]), int(votes.ties_of_voter[v]), float(first.values.band[v]),
+                float(first.values.cells[v]), None if strict is None else float(strict[v]), likeliest[v],
+            )
+            for v in sorted(likeliest)
+        ]  # fmt: skip
+        return sorted(found, key=lambda one: -one.e_value)
+
+
+def _with(excluded: Bool, members: list[Int64]) -> Bool:
+    """Return the excluded voters together with the members of groups."""
+    found = excluded.copy()
+    for some in members:
+        found[some] = True
+    return found

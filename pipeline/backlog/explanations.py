@@ -1,0 +1,64 @@
+"""Names the alternatives that explain a voter's votes best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.backlog.band_values import generic_evidence, generic_sums, target_evidence
+from pipeline.backlog.cell_sums import count_rows
+from pipeline.backlog.voter_values import VoterEvaluator, log_cells
+from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC, TARGET_WEIGHT
+from pipeline.evidence import DELTAS, E_UNIT, Reference
+from pipeline.evidence.cells import WEIGHTS, cell_weights
+from pipeline.vocabulary.arrays import Bool
+
+_VERBS = ("promotes", "demotes")
+# The most alternatives that are named, and ln of the largest ratio of one of them.
+_NAMED, _MAX_LOG = 3, 600.0
+
+
+def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -> dict[int, list[dict[str, Any]]]:
+    """Return the alternatives with the largest shares of each voter's average e-value, largest first.
+
+    Args:
+        evaluator: has the votes and their cells.
+        reference: the reference that evaluated the voters.
+        who: bool[v], the voters.
+
+    Returns:
+        Position of a voter → up to three of {"what", "share"} and, for an alternative about a model, "model" (its
+            number in the backlog) and "delta".
+    """
+    votes, cells = evaluator.votes, evaluator.cells
+    ranked = evaluator.ranked.of_voters(cells, who)
+    sums = generic_sums(votes, np.flatnonzero(who[votes.voter]), reference)
+    generic = generic_evidence(sums) * E_UNIT
+    found: dict[int, dict[tuple[Any, ...], float]] = {
+        v: {(what,): float(share) for what, share in zip(GENERIC, generic[v], strict=True)}
+        for v in np.flatnonzero(who).tolist()
+    }
+    band = target_evidence(votes, cells, ranked, reference).reshape(-1, len(_VERBS), len(DELTAS)) * E_UNIT / 2
+    _add(found, cells.voter[ranked.cell], cells.model[ranked.cell], band)
+    place, counts = count_rows(votes, cells, ranked.rows, reference)
+    logs = log_cells(counts, reference, reference.taste.upper).reshape(-1, *WEIGHTS.shape)
+    weight = TARGET_WEIGHT * cell_weights(cells.voter[place].astype(np.int64), counts.votes) / 2
+    mixture = (np.exp(np.minimum(logs, _MAX_LOG)) * WEIGHTS).sum(axis=2) * weight[:, None, None]
+    _add(found, cells.voter[place], cells.model[place], mixture)
+    return {v: _largest(parts) for v, parts in found.items()}
+
+
+def _add(found: dict[int, dict[tuple[Any, ...], float]], voter: Any, model: Any, parts: Any) -> None:
+    """Add the evidence of each cell, verb and δ to the alternatives of its voter."""
+    for v, m, by_verb in zip(voter.tolist(), model.tolist(), parts.tolist(), strict=True):
+        for verb, by_size in zip(_VERBS, by_verb, strict=True):
+            for delta, share in zip(DELTAS, by_size, strict=True):
+                found[v][verb, m, delta] = found[v].get((verb, m, delta), 0.0) + share
+
+
+def _largest(parts: dict[tuple[Any, ...], float]) -> list[dict[str, Any]]:
+    whole = sum(parts.values()) or 1.0
+    best = sorted(parts.items(), key=lambda one: (-one[1], str(one[0])))[:_NAMED]
+    names = ("what", "model", "delta")
+    return [{**dict(zip(names, key, strict=False)), "share": round(share / whole, 3)} for key, share in best]

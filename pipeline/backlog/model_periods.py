@@ -1,0 +1,171 @@
+"""Compares each model in each period of four weeks with the model in all other periods.
+
+A model that wins more than in the other periods was promoted, or it was changed: this test cannot tell which. It finds
+attacks by accounts with one vote each, which nothing else finds. The votes of a period are evaluated by a reference
+that was fitted on the votes of all other periods. Of a voter's votes on a model in a period the first CAP count, with
+the taste of the voters integrated out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from pipeline.backlog.backlog_votes import TIED
+from pipeline.backlog.cell_sums import model_positions
+from pipeline.backlog.pool_rounds import ALPHA
+from pipeline.backlog.pooled_voters import RAISED, SIDES
+from pipeline.backlog.reference_fitter import CAP, ReferenceFitter
+from pipeline.backlog.voter_rounds import Progress, no_progress
+from pipeline.backlog.voter_values import VoterEvaluator
+from pipeline.evidence import Reference
+from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
+from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+
+PERIOD = 28 * 86_400_000_000
+"""Length of a period in microseconds."""
+
+SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
+_SIZE_WEIGHTS = np.array([0.6, 0.2, 0.2])
+_LEVELS = 256
+_MOST_FOUND = 10
+# A last period that is shorter than this share of a whole one is part of the period before it.
+_SHORTEST = 0.5
+
+
+@dataclass(frozen=True)
+class PeriodFinding:
+    """A model that performs in a period as in no other.
+
+    Attributes:
+        model: number of the model.
+        first, end: the period, in microseconds since 1970 UTC.
+        direction: `promotes` if it wins more than in other periods, `demotes` if less.
+        log_e: ln of the e-value.
+        voters: number of voters on the model in this period.
+        tests: number of pairs of a model and a period that were tested.
+    """
+
+    model: int
+    first: int
+    end: int
+    direction: str
+    log_e: float
+    voters: int
+    tests: int
+
+
+@dataclass(frozen=True)
+class ModelPeriods:
+    """Evaluates models by periods.
+
+    Attributes:
+        evaluator: has the votes and their cells.
+        progress: called after each pass over the votes.
+    """
+
+    evaluator: VoterEvaluator
+    progress: Progress = no_progress
+
+    def find(self, excluded: Bool, alpha: float = ALPHA) -> list[PeriodFinding]:
+        """Find models and periods, the strongest first, until no e-value is above tests/α.
+
+        Args:
+            excluded: bool[v], voters whose votes do not count.
+            alpha: the tolerated probability of a false finding.
+        """
+        votes = self.evaluator.votes
+        period, start = split_periods(votes.at)
+        count = len(start) - 1
+        if count < 2:
+            return []
+        found: list[PeriodFinding] = []
+        left_out = excluded[votes.voter]
+        while len(found) < _MOST_FOUND:
+            logs, voters = self._evaluate(period, count, left_out, excluded)
+            self.progress()
+            tests = int((voters > 0).sum())
+            whole = np.logaddexp.reduce(logs, axis=2)
+            model, when = divmod(int(whole.argmax()), count)
+            if not tests or whole[model, when] <= math.log(tests / alpha):
+                break
+            side = int(logs[model, when].argmax())
+            found.append(
+                PeriodFinding(
+                    model, int(start[when]), int(start[when + 1]), SIDES[side], float(whole[model, when]),
+                    int(voters[model, when]), tests,
+                )
+            )  # fmt: skip
+            left_out = left_out | ((period == when) & ((votes.model_a == model) | (votes.model_b == model)))
+        return found
+
+    def _evaluate(self, period: Int64, count: int, left_out: Bool, excluded: Bool) -> tuple[Float64, Int64]:
+        """Return ln E of each model, period and side (float64[M, count, 2]), and the number of voters of each."""
+        votes, cells = self.evaluator.votes, self.evaluator.cells
+        fitter = ReferenceFitter(votes, cells, period, count, left_out)
+        logs, voters = np.full((votes.models, count, 2), -np.inf), np.zeros((votes.models, count), dtype=np.int64)
+        when = period[cells.vote]
+        decided = (votes.outcome[cells.vote] != TIED) & ~left_out[cells.vote]
+        for k, reference in enumerate(fitter.fit_without([[k] for k in range(count)], excluded)):
+            if reference is not None:
+                rows = np.flatnonzero(decided & (when == k))
+                logs[:, k], voters[:, k] = self._one_period(rows, reference)
+        return logs, voters
+
+    def _one_period(self, rows: Int64, reference: Reference) -> tuple[Float64, Int64]:
+        votes, cells = self.evaluator.votes, self.evaluator.cells
+        i, j = model_positions(votes, cells, rows, reference)
+        rated = (i >= 0) & (j >= 0)
+        i, j, rows = i[rated], j[rated], rows[rated]
+        if not len(rows):
+            return np.full((votes.models, 2), -np.inf), np.zeros(votes.models, dtype=np.int64)
+        cell = cells.cell[rows]
+        first = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
+        lengths = np.diff(np.append(first, len(cell))).astype(np.int64)
+        kept = np.arange(len(cell)) - np.repeat(first, lengths) < CAP
+        i, j, rows = i[kept], j[kept], rows[kept]
+        lengths = np.minimum(lengths, CAP).astype(np.int64)
+        first = np.cumsum(lengths) - lengths
+        won = (votes.outcome[cells.vote[rows]] == 0) == cells.is_a[rows]
+        model = cells.model[cells.cell[rows[first]]].astype(np.int64)
+        logs = np.empty((votes.models, 2))
+        for side, (hit, high) in enumerate(((won, reference.high_chances[i, j]), (~won, reference.high_chances[j, i]))):
+            mean = np.add.reduceat(high * CHANCE_UNIT, first) / lengths
+            hits = np.add.reduceat(hit.astype(np.int64), first).astype(np.int64)
+            logs[:, side] = self._products(hits, lengths, mean, model, reference.taste.sd)
+        return logs + np.log([0.5, 0.5]), np.bincount(model, minlength=votes.models)
+
+    def _products(self, hits: Int64, lengths: Int64, mean: Float64, model: Int64, taste: float) -> Float64:
+        """Return ln of the mean over ε and δ of Π (1 − ε + ε E) of each model, float64[M]."""
+        level = np.ceil(mean * _LEVELS).astype(np.int64).clip(1, _LEVELS - 1)
+        p = expit(logit(np.arange(1, _LEVELS) / _LEVELS) + RAISED)
+        chances, table = chances_by_taste(p, taste), np.empty((CAP + 1, CAP + 1, _LEVELS - 1, len(DELTAS)))
+        for n in range(CAP + 1):
+            for k in range(CAP + 1):
+                table[n, k] = win_ratios(np.full(len(p), float(k)), np.full(len(p), float(n)), chances)
+        gain = np.expm1(table[lengths, hits, level - 1])
+        models = self.evaluator.votes.models
+        logs = np.full(models, -np.inf)
+        for column, weight in enumerate(_SIZE_WEIGHTS):
+            for share in SHARES:
+                one = np.bincount(model, np.log1p(share * gain[:, column]), models)
+                logs = np.logaddexp(logs, one + math.log(weight / len(SHARES)))
+        return logs
+
+
+def split_periods(at: Int64) -> tuple[Int64, Int64]:
+    """Split times into periods of PERIOD from the first time on.
+
+    Returns:
+        int64[n], the number of each time's period; and the starts of the periods, and the end of the last one.
+    """
+    if not len(at):
+        return np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    first, last = int(at.min()), int(at.max()) + 1
+    count = max(int((last - first) / PERIOD + 1 - _SHORTEST), 1)
+    period = np.minimum((at - first) // PERIOD, count - 1)
+    return period, np.append(first + np.arange(count) * PERIOD, last)

@@ -1,0 +1,172 @@
+"""Finds the models that pooled voters are about: the strongest first, again without its members, until none is left.
+
+While one attack counts in the reference, other models seem to be attacked too: those that met its target. So only the
+strongest model is reported, its members are excluded, and the rest is evaluated anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.backlog.folds import fold_of
+from pipeline.backlog.pooled_voters import SIDES, PooledCells, find_members, pool_models, strata_of
+from pipeline.backlog.reference_fitter import ReferenceFitter
+from pipeline.backlog.voter_rounds import Progress, no_progress
+from pipeline.backlog.voter_values import VoterEvaluator
+from pipeline.evidence import Reference
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64, UInt64
+
+HALVES, BLOCKS = 2, 5
+MEMBER = 0.9
+"""A voter with this probability is a member of the group."""
+
+ALPHA = 0.05
+"""The tolerated probability that any model of a board is reported falsely."""
+
+# Attacks that are looked for one after another, and steps in which the members and the reference are improved.
+_MOST_FOUND, _MOST_STEPS = 10, 6
+_PARTS = range(HALVES * BLOCKS)
+
+
+@dataclass(frozen=True)
+class PooledFinding:
+    """A model that a group of voters promotes or demotes.
+
+    Attributes:
+        model: number of the model.
+        direction: one of SIDES.
+        log_e: ln of the e-value.
+        members: int64[k], positions of the voters who belong to the group, ascending.
+        likelihood: float64[k], their probabilities of belonging to it.
+        expected: the expected number of members among all voters.
+        votes: number of the members' votes.
+    """
+
+    model: int
+    direction: str
+    log_e: float
+    members: Int64
+    likelihood: Float64
+    expected: float
+    votes: int
+
+
+@dataclass(frozen=True)
+class VoterPools:
+    """Pools voters, each evaluated by a reference that was fitted without them.
+
+    Attributes:
+        evaluator: has the votes and their cells.
+        hashes: uint64[v], the keyed hash of each voter.
+        progress: called after each pass over the voters.
+    """
+
+    evaluator: VoterEvaluator
+    hashes: UInt64
+    progress: Progress = no_progress
+
+    def find(self, excluded: Bool, alpha: float = ALPHA) -> tuple[list[PooledFinding], Float64]:
+        """Find models until no e-value is above models/α.
+
+        Args:
+            excluded: bool[v], voters who count neither in references nor in pools.
+            alpha: the tolerated probability of a false finding.
+
+        Returns:
+            The findings in the order in which they were found; and ln E of each model in the first pass.
+        """
+        votes, cells = self.evaluator.votes, self.evaluator.cells
+        stratum = strata_of(votes)
+        left_out = np.zeros(len(votes.voter), dtype=np.bool_)
+        closed = np.zeros(votes.models, dtype=np.bool_)
+        found: list[PooledFinding] = []
+        first: Float64 | None = None
+        for _ in range(_MOST_FOUND):
+            fitter = ReferenceFitter(votes, cells, self._part[votes.voter], HALVES * BLOCKS, left_out)
+            logs = self._pool(fitter, stratum, excluded)
+            self.progress()
+            if logs is None:
+                break
+            whole = np.logaddexp.reduce(logs, axis=1)
+            first = whole if first is None else first
+            whole = np.where(closed, -np.inf, whole)
+            model = int(whole.argmax())
+            if whole[model] <= threshold(votes.models, alpha):
+                break
+            side = int(logs[model].argmax())
+            one = self._members(fitter, stratum, excluded, model, side, float(whole[model]))
+            found.append(one)
+            if len(one.members):
+                excluded = excluded.copy()
+                excluded[one.members] = True
+            else:  # Nobody can be named: no vote on this model counts in the references of the others.
+                left_out |= (votes.model_a == model) | (votes.model_b == model)
+                closed[model] = True
+        return found, np.zeros(votes.models) if first is None else first
+
+    def _pool(self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool) -> Float64 | None:
+        """Return ln E of each model and side; None without a reference.
+
+        It is the average of two e-values: the average over the halves, each evaluated by the other, and the product
+        over blocks in the order of the hash, each evaluated by the earlier ones. The second is stronger on a board with
+        many votes, and knows too little on a board with few.
+        """
+        logs = []
+        for k, reference in enumerate(self._half_references(fitter, excluded)):
+            if reference is None:
+                return None
+            logs.append(self._pooled([(reference, self._part // BLOCKS == k)], stratum, excluded))
+        blocks = self._part % BLOCKS
+        earlier = fitter.fit_without([[p for p in _PARTS if p % BLOCKS >= k] for k in range(1, BLOCKS)], excluded)
+        chain = [(reference, blocks == k) for k, reference in enumerate(earlier, 1) if reference is not None]
+        halves = np.logaddexp.reduce(np.stack(logs), axis=0) - math.log(HALVES)
+        if not chain:
+            return np.asarray(halves)
+        return np.asarray(np.logaddexp(halves, self._pooled(chain, stratum, excluded)) - math.log(2))
+
+    def _pooled(self, chain: Sequence[tuple[Reference, Bool]], stratum: Int64, excluded: Bool) -> Float64:
+        parts = [PooledCells.of(self.evaluator, reference, who & ~excluded) for reference, who in chain]
+        return pool_models(PooledCells.join(parts), stratum, self.evaluator.votes.models)
+
+    def _half_references(self, fitter: ReferenceFitter, excluded: Bool) -> list[Reference | None]:
+        """Return the reference of each half, fitted on the other half."""
+        return fitter.fit_without([[p for p in _PARTS if p // BLOCKS == k] for k in range(HALVES)], excluded)
+
+    @cached_property
+    def _part(self) -> Int8:
+        """int8[v], half and block of each voter in one number."""
+        return fold_of(self.hashes, HALVES * BLOCKS)
+
+    def _members(
+        self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool, model: int, side: int, log_e: float
+    ) -> PooledFinding:
+        """Name the members, and again by references without them, until they stay the same."""
+        members, likelihood, expected, now = np.zeros(0, dtype=np.int64), np.zeros(0), 0.0, excluded
+        for _ in range(_MOST_STEPS):
+            parts = [
+                PooledCells.unlimited(self.evaluator, reference, (self._part // BLOCKS == k) & ~excluded, model)
+                for k, reference in enumerate(self._half_references(fitter, now))
+                if reference is not None
+            ]
+            pooled = PooledCells.join(parts)
+            posterior = find_members(pooled, side, stratum)
+            order = np.argsort(pooled.voter)
+            named = order[posterior[order] >= MEMBER]
+            before, members, likelihood = members, pooled.voter[named], posterior[named]
+            expected = float(posterior.sum())
+            if np.array_equal(before, members):
+                break
+            now = excluded.copy()
+            now[members] = True
+        votes = int(self.evaluator.votes.votes_of_voter[members].sum())
+        return PooledFinding(model, SIDES[side], log_e, members, likelihood, expected, votes)
+
+
+def threshold(tests: int, alpha: float = ALPHA) -> float:
+    """Return ln(tests/α), which the ln of an e-value among `tests` must exceed."""
+    return math.log(tests / alpha)

@@ -1,0 +1,166 @@
+"""Pools the evidence of many voters with few votes each: do they, taken together, promote or demote a model?
+
+For a model m, let E_v be the e-value of voter v's first votes on m against one alternative. An unknown share ε of the
+voters is biased: E_m is the mean over ε in SHARES of Π_v (1 − ε + ε E_v), averaged over the alternatives, half over all
+voters and half over STRATA strata of voters by the time of their first vote. Given the reference, which is fitted on
+other voters, the votes of different voters are independent, so E_m is an e-value.
+
+Only the first MOST_VOTES votes of a cell count, and the honest chances are raised by RAISED logits, since a small error
+of the reference adds up over many voters: with cells of any length an honest board had E_m = e¹⁸.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.backlog.backlog_votes import BacklogVotes
+from pipeline.backlog.cell_sums import count_rows
+from pipeline.backlog.voter_values import VoterEvaluator, log_cells
+from pipeline.evidence import Reference
+from pipeline.evidence.cells import WEIGHTS
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+
+SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+"""The shares ε of biased voters."""
+
+STRATA = 13
+LEAST_VOTES, MOST_VOTES = 3, 12
+"""A cell counts from LEAST_VOTES votes on, with its first MOST_VOTES votes."""
+
+RAISED = 0.1
+"""Number of logits by which the honest chances are raised."""
+
+SIDES = ("promotes", "demotes")
+_ALTERNATIVES = WEIGHTS.size // len(SIDES)
+_UNLIMITED = 1 << 30
+# ln of the largest ratio of one cell, so that the products stay finite.
+_MAX_LOG = 30.0
+
+
+@dataclass(frozen=True)
+class PooledCells:
+    """The e-values of c cells.
+
+    Attributes:
+        voter, model: int64[c], positions of the voter and of the model.
+        log_e: float64[c, 18], ln of the ratio of each alternative, in the order of `WEIGHTS`.
+    """
+
+    voter: Int64
+    model: Int64
+    log_e: Float64
+
+    @classmethod
+    def of(
+        cls, evaluator: VoterEvaluator, reference: Reference, who: Bool, most: int = MOST_VOTES, raised: float = RAISED
+    ) -> PooledCells:
+        """Evaluate the cells of some voters (bool[v]) that have at least LEAST_VOTES votes.
+
+        Args:
+            evaluator: has the votes and their cells.
+            reference: a reference that was fitted without these voters.
+            who: the voters.
+            most: number of votes of a cell that count.
+            raised: number of logits by which the honest chances are raised.
+        """
+        cells = evaluator.cells
+        large = (cells.votes >= LEAST_VOTES) & who[cells.voter]
+        rows = np.flatnonzero(large[cells.cell] & (cells.place < most))
+        found, counts = count_rows(evaluator.votes, cells, rows, reference, raised)
+        enough = counts.votes >= LEAST_VOTES
+        found = found[enough]
+        logs = np.minimum(log_cells(counts.take(enough), reference, reference.taste.sd), _MAX_LOG)
+        return cls(cells.voter[found].astype(np.int64), cells.model[found].astype(np.int64), logs)
+
+    @classmethod
+    def unlimited(cls, evaluator: VoterEvaluator, reference: Reference, who: Bool, model: int) -> PooledCells:
+        """Evaluate whole cells of one model, to name the members of a group that was found.
+
+        Naming is an estimate, not a test: the chances are those of the reference, without its standard errors.
+        """
+        cells, reference = evaluator.cells, replace(reference, covariance=np.zeros_like(reference.covariance))
+        large = (cells.votes >= LEAST_VOTES) & (cells.model == model) & who[cells.voter]
+        found, counts = count_rows(evaluator.votes, cells, np.flatnonzero(large[cells.cell]), reference)
+        logs = np.minimum(log_cells(counts, reference, reference.taste.sd), _MAX_LOG)
+        return cls(cells.voter[found].astype(np.int64), cells.model[found].astype(np.int64), logs)
+
+    @staticmethod
+    def join(parts: list[PooledCells]) -> PooledCells:
+        """Return the cells of several parts as one."""
+        return PooledCells(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("voter", "model", "log_e")))
+
+
+def strata_of(votes: BacklogVotes) -> Int64:
+    """Return int64[v], the stratum of each voter by the time of the first vote. Strata have equally many voters."""
+    first = votes.at[votes.starts[:-1]]
+    stratum = np.empty(len(first), dtype=np.int64)
+    stratum[np.argsort(first, kind="stable")] = np.arange(len(first)) * STRATA // max(len(first), 1)
+    return stratum
+
+
+def log_products(log_e: Float64, group: Int64, groups: int, shares: tuple[float, ...] = SHARES) -> Float64:
+    """Return ln of the mean over ε of Π_v (1 − ε + ε E_v) for each group and alternative: float64[groups, 18].
+
+    Args:
+        log_e: float64[c, 18], ln of each cell's ratios.
+        group: int64[c], the group of each cell.
+        groups: number of groups.
+        shares: the shares ε.
+    """
+    found = np.zeros((groups, log_e.shape[1]))
+    for column, logs in enumerate(log_e.T):
+        gain = np.expm1(logs)
+        by_share = np.stack([np.bincount(group, np.log1p(share * gain), groups) for share in shares])
+        found[:, column] = np.logaddexp.reduce(by_share, axis=0) - np.log(len(shares))
+    return found
+
+
+def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
+    """Return ln E_m of each model, by side: float64[M, 2]; the e-value of a model is the sum of both.
+
+    Args:
+        pooled: cells that were evaluated by references without their voters.
+        stratum: int64[v], the stratum of each voter.
+        models: M.
+    """
+    whole = log_products(pooled.log_e, pooled.model, models)
+    place = pooled.model * STRATA + stratum[pooled.voter]
+    parts = log_products(pooled.log_e, place, models * STRATA).reshape(models, STRATA, -1)
+    average = np.logaddexp.reduce(parts, axis=1) - np.log(STRATA)
+    both = np.logaddexp(whole, average) - np.log(2)
+    return np.asarray(np.logaddexp.reduce((both + np.log(WEIGHTS.ravel())).reshape(models, len(SIDES), -1), axis=2))
+
+
+def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
+    """Return each cell's probability that its voter is one of the biased voters: float64[c].
+
+    Expectation maximisation finds the share of biased voters in each stratum and the weights of the alternatives.
+
+    Args:
+        pooled: the cells of one model.
+        side: position of the found direction in SIDES.
+        stratum: int64[v], the stratum of each voter.
+    """
+    where = stratum[pooled.voter]
+    e = np.exp(pooled.log_e[:, side * _ALTERNATIVES : (side + 1) * _ALTERNATIVES])
+    mix = WEIGHTS[side].ravel() / WEIGHTS[side].sum()
+    size = np.bincount(where, minlength=STRATA)
+    share, posterior = np.full(STRATA, 0.1), np.zeros(len(where))
+    for _ in range(_STEPS):
+        biased = share[where] * (e @ mix)
+        before, posterior = posterior, biased / (1 - share[where] + biased)
+        if np.abs(posterior - before).max(initial=0) < _PRECISION:
+            break
+        sums = np.bincount(where, posterior, STRATA)
+        overall = sums.sum() / max(len(where), 1)
+        share = np.clip((sums + _PRIOR * overall) / (size + _PRIOR), 1e-6, 0.999)
+        parts = e * mix
+        mix = ((parts / parts.sum(axis=1, keepdims=True)) * posterior[:, None]).sum(axis=0) / posterior.sum()
+    return posterior
+
+
+_STEPS, _PRECISION = 300, 1e-6
+# The share of a stratum is drawn towards that of all strata as by so many voters.
+_PRIOR = 20.0

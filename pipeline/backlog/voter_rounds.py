@@ -1,0 +1,111 @@
+"""Evaluates the voters of each fold by the other folds, and again without the excluded voters, until nothing changes.
+
+One pass, given the other folds: a voter in the band, with a taste as estimated, has an average of at least 1/α with
+probability of at most α. After several rounds the voters of a fold have influenced, through exclusions, the references
+that evaluate them. The nested form keeps the claim: the votes of the other folds are cleaned by a fixed point that uses
+nothing of the fold, and then evaluate the fold once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.backlog.reference_fitter import ReferenceFitter
+from pipeline.backlog.voter_values import VoterEvaluator, VoterValues
+from pipeline.evidence import Reference
+from pipeline.vocabulary.arrays import Bool, Int8
+
+EXCLUDED_AT = 1e4
+"""A voter with this average does not count in the references of the next round."""
+
+MOST_ROUNDS = 10
+
+Progress = Callable[[], None]
+"""Called after each evaluation of a fold."""
+
+
+def no_progress() -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class VoterRounds:
+    """The voters' values after the last round.
+
+    Attributes:
+        values: the values of all voters.
+        excluded: bool[v], voters that did not count in the last round's references.
+        rounds: number of rounds.
+        evaluated: bool[v], false for voters of a fold whose other folds cannot be rated.
+        references: the reference of each fold in the last round, None where the other folds cannot be rated.
+    """
+
+    values: VoterValues
+    excluded: Bool
+    rounds: int
+    evaluated: Bool
+    references: list[Reference | None]
+
+
+@dataclass(frozen=True)
+class VoterFolds:
+    """Evaluates voters by folds.
+
+    Attributes:
+        evaluator: evaluates voters by a reference.
+        fitter: fits references without folds.
+        fold: int8[v], the fold of each voter.
+        folds: number of folds.
+        suspects: bool[v], voters that count in no reference from the start.
+        progress: called after each evaluation of a fold.
+    """
+
+    evaluator: VoterEvaluator
+    fitter: ReferenceFitter
+    fold: Int8
+    folds: int
+    suspects: Bool
+    progress: Progress = no_progress
+
+    def iterated(self, without: Sequence[int] = ()) -> VoterRounds:
+        """Evaluate every fold by the others, and repeat it until the excluded voters stay the same.
+
+        Args:
+            without: folds that are neither evaluated nor used.
+        """
+        excluded, rounds = self.suspects, 0
+        folds = [k for k in range(self.folds) if k not in without]
+        while True:
+            values, evaluated, rounds = VoterValues.ones(len(self.fold)), np.zeros_like(excluded), rounds + 1
+            used = self._evaluate(folds, [[k, *without] for k in folds], excluded, values, evaluated)
+            found = self.suspects | (values.average >= EXCLUDED_AT)
+            if rounds == MOST_ROUNDS or not (found ^ excluded).any():
+                return VoterRounds(values, found, rounds, evaluated, used)
+            excluded = found
+
+    def nested(self) -> VoterRounds:
+        """Evaluate each fold once, by the other folds after these were cleaned without it."""
+        values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
+        rounds, used = 0, []
+        for k in range(self.folds):
+            others = self.iterated([k])
+            rounds = max(rounds, others.rounds)
+            used += self._evaluate([k], [[k]], others.excluded, values, evaluated)
+        return VoterRounds(values, self.suspects | (values.average >= EXCLUDED_AT), rounds, evaluated, used)
+
+    def _evaluate(
+        self, folds: Sequence[int], held_out: Sequence[Sequence[int]], excluded: Bool, values: VoterValues,
+        evaluated: Bool,
+    ) -> list[Reference | None]:  # fmt: skip
+        """Evaluate folds, each by a reference without the folds of its list; return these references."""
+        references = self.fitter.fit_without(held_out, excluded)
+        for k, reference in zip(folds, references, strict=True):
+            if reference is not None:
+                # A copy: the tables that an evaluation keeps in a reference are large.
+                self.evaluator.evaluate(replace(reference), self.fold == k, values)
+                evaluated |= self.fold == k
+            self.progress()
+        return references
