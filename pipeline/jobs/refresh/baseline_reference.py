@@ -1,51 +1,201 @@
-"""Estimates the reference of a snapshot: how honest voters vote, from votes of voters without an unresolved alert."""
+"""Estimates the reference of a snapshot: how honest voters vote, from the votes of voters who are not flagged.
 
+Few votes of each voter count: the newest three on a model. A voter with many votes on one model would otherwise decide
+what is honest, and an attacker would hide in the reference. The covariance is clustered by voter. The newest votes are
+read one by one, up to `NEWEST_VOTES`. If a model cannot be rated with three votes of a voter on a model, more count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sqlalchemy.engine import Connection
 
-from pipeline.errors import RatingError
+from pipeline.errors import NotConverged, RatingError
 from pipeline.evidence import Reference
+from pipeline.evidence.grouped_sums import count_before
+from pipeline.evidence.taste import ASSUMED_CONCENTRATION, Taste, TieHabits, estimate_taste, estimate_tie_habits
 from pipeline.jobs.refresh.rating_input import RatingInput
-from pipeline.ratings import fit, select_rated_models
+from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
+from pipeline.ratings.method import Method
+from pipeline.registry import RegistryState
 from pipeline.store.boards.reference_codec import pack_reference
+from pipeline.store.log import newest_votes, retractions
+from pipeline.store.log.newest_votes import VoteColumns
+from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.fates import COUNTED
+from pipeline.vocabulary.method_rules import rule_mask
 
-# The prior of a voter's tie share, as a number of votes, while nothing is known about the voters.
-_TIE_CONCENTRATION = 10.0
+NEWEST_VOTES = 1_000_000
+"""Number of the newest votes that a reference is estimated from."""
 
+CAPS = (3, 12, 48, 2**62)
+"""Number of votes of a voter on a model that count; the first one with which every model is rated."""
 
-def pack_baseline_reference(given: RatingInput) -> bytes:
-    """Estimate the reference from `given.baseline` and pack it as bytes; empty if these votes cannot be rated."""
-    try:
-        counts, _ = select_rated_models(given.baseline.decisive(), least_share=0.0)
-        estimate = fit(counts)
-    except RatingError:
-        return b""  # new votes get no evidence; the board is rated all the same
-    share = float(np.clip(given.baseline.tie_share(), 1e-6, 1 - 1e-6))
-    concentration = _tie_concentration(given.tie_moments)
-    return pack_reference(
-        Reference(
-            0,
-            np.array([given.model_no[m] for m in counts.models], dtype=np.int64),
-            estimate.theta,
-            estimate.covariance,
-            share,
-            (concentration * share, concentration * (1 - share)),
-        ),
-        (counts.a, counts.b),
-    )
+# With fewer voters the clustered variance is too small (see `clustered_sandwich`).
+_LEAST_CLUSTERS = 50
 
 
-def _tie_concentration(moments: Any) -> float:
-    """Return α + β of the beta distribution of the voters' tie shares, from the moments of `SealedCounts.ties`.
+@dataclass(frozen=True)
+class BaselineReference:
+    """The reference of a snapshot.
 
-    For a tie share p, and k ties among a voter's n votes: E[p] = Σk/Σn and E[p²] = Σk(k−1)/Σn(n−1). For a beta
-    distribution α + β = E[p](1 − E[p])/Var[p] − 1.
+    Attributes:
+        packed: the reference as bytes; empty if the baseline cannot be rated, and then new votes get no evidence.
+        stated: what the snapshot's body states about it; None without a reference.
     """
-    n, k, n_pairs, k_pairs = (float(m) for m in moments)
-    if not n_pairs or not 0 < k < n:
-        return _TIE_CONCENTRATION
-    mean, spread = k / n, k_pairs / n_pairs - (k / n) ** 2
-    if spread <= 0:
-        return 1000.0
-    return float(np.clip(mean * (1 - mean) / spread - 1, 1.0, 1000.0))
+
+    packed: bytes
+    stated: dict[str, Any] | None
+
+
+def read_baseline_votes(connection: Connection, log_size: int, given: RatingInput, method: Method) -> VoteColumns:
+    """Return the newest votes from which the reference is estimated: counted votes of voters who are not flagged."""
+    votes = newest_votes.read_newest(connection, log_size, NEWEST_VOTES)
+    counted = np.isin(votes.fate, COUNTED) & (votes.flags & rule_mask(method.rules) == 0)
+    waiting = [given.model_no[name] for name in given.waiting["defended"]]
+    counted &= ~(np.isin(votes.model_a, waiting) | np.isin(votes.model_b, waiting))
+    return votes.where(counted).without(given.suspects | retractions.retracted_positions(connection, log_size))
+
+
+def estimate_baseline_reference(
+    votes: VoteColumns, model_no: dict[str, int], registry: RegistryState
+) -> BaselineReference:
+    """Estimate the reference from the baseline votes.
+
+    Args:
+        votes: the votes, from `read_baseline_votes`.
+        model_no: name of a model → its number in the store.
+        registry: the registry, which knows the providers.
+    """
+    found = _first_cap(votes, model_no)
+    if found is None:
+        return BaselineReference(b"", None)
+    cap, kept, counts, estimate = found
+    number = np.array([model_no[m] for m in counts.models], dtype=np.int64)
+    estimate, voters = _clustered(estimate, kept, number)
+    share = float(np.clip((kept.outcome >= 2).mean(), 1e-6, 1 - 1e-6))
+    habits, taste = _habits(votes), _taste(votes, number, estimate)
+    concentration = ASSUMED_CONCENTRATION if habits is None else habits.concentration
+    reference = Reference(
+        0,
+        number,
+        estimate.theta,
+        estimate.covariance,
+        share,
+        (concentration * share, concentration * (1 - share)),
+        taste,
+        _provider_numbers(counts.models, model_no, registry),
+    )
+    stated = {
+        "votes": len(kept.voter),
+        "voters": voters,
+        "votes_per_model": None if cap == CAPS[-1] else cap,
+        "taste": _state_taste(taste),
+        "ties": {"share": round(share, 4), "logit_sd": None if habits is None else round(habits.logit_sd, 3)},
+    }
+    return BaselineReference(pack_reference(reference, (counts.a, counts.b)), stated)
+
+
+def _first_cap(votes: VoteColumns, model_no: dict[str, int]) -> tuple[int, VoteColumns, PairCounts, Fit] | None:
+    """Return the first of `CAPS` that rates as many models as all votes do, the votes that count, counts and fit."""
+    every = _rated(votes, model_no)
+    for cap in CAPS if every is not None else ():
+        kept = votes.where(_within_cap(votes, cap))
+        counts = _rated(kept, model_no)
+        if every is not None and counts is not None and len(counts.models) == len(every.models):
+            try:
+                return cap, kept, counts, fit(counts)
+            except RatingError:
+                continue
+    return None
+
+
+def _rated(votes: VoteColumns, model_no: dict[str, int]) -> PairCounts | None:
+    try:
+        return select_rated_models(_count(votes, model_no).decisive(), least_share=0.0)[0]
+    except RatingError:
+        return None
+
+
+def _state_taste(taste: Taste) -> dict[str, Any]:
+    """Return what the snapshot states about the taste; `measured` is false where too few votes give an estimate."""
+    numbers = {"sd": taste.sd, "error": taste.error, "sharpness": taste.sharpness}
+    return {**{name: round(value, 4) for name, value in numbers.items()}, "measured": taste.models > 0}
+
+
+def _within_cap(votes: VoteColumns, cap: int) -> Bool:
+    """Return bool[n], true for the newest `cap` votes of a voter on both models; all votes without a voter."""
+    known = np.flatnonzero(votes.voter != 0)
+    who = np.unique(votes.voter[known], return_inverse=True)[1].ravel()
+    width = int(max(votes.model_a.max(initial=0), votes.model_b.max(initial=0))) + 1
+    both = np.stack([votes.model_a[known], votes.model_b[known]], axis=1)
+    later = count_before((who[:, None] * width + both)[::-1].ravel()).reshape(-1, 2)[::-1]
+    kept = np.ones(len(votes.voter), dtype=np.bool_)
+    kept[known] = (later < cap).all(axis=1)
+    return kept
+
+
+def _count(votes: VoteColumns, model_no: dict[str, int]) -> PairCounts:
+    """Return the votes by pair and outcome, over the models of the store in the order of their numbers."""
+    names = sorted(model_no, key=lambda name: model_no[name])
+    code = _codes(np.array([model_no[name] for name in names], dtype=np.int64))
+    table = np.zeros((len(votes.voter), 4), dtype=np.int64)
+    table[np.arange(len(votes.voter)), votes.outcome] = 1
+    return PairCounts.from_rows(names, code[votes.model_a], code[votes.model_b], table)
+
+
+def _codes(number: Int64) -> Int64:
+    """Return an array that gives the position of each number in `number`, −1 for a number that it lacks."""
+    code = np.full(int(number.max(initial=0)) + 1, -1, dtype=np.int64)
+    code[number] = np.arange(len(number))
+    return code
+
+
+def _positions(number: Int64, models: Int64) -> Int64:
+    code = _codes(number)
+    return np.where(models < len(code), code[np.minimum(models, len(code) - 1)], -1)
+
+
+def _clustered(estimate: Fit, kept: VoteColumns, number: Int64) -> tuple[Fit, int]:
+    """Return the fit with its covariance clustered by voter, and the number of voters."""
+    a, b = _positions(number, kept.model_a), _positions(number, kept.model_b)
+    rows = np.flatnonzero((a >= 0) & (b >= 0) & (kept.outcome < 2))
+    voter = np.where(kept.voter[rows] == 0, -1, np.unique(kept.voter, return_inverse=True)[1].ravel()[rows])
+    voters = len(np.unique(voter[voter >= 0]))
+    if voters + int((voter < 0).sum()) < _LEAST_CLUSTERS:
+        return estimate, voters
+    try:
+        return with_clustered_covariance(estimate, a[rows], b[rows], kept.outcome[rows], voter), voters
+    except NotConverged:
+        return estimate, voters
+
+
+def _habits(votes: VoteColumns) -> TieHabits | None:
+    who = np.unique(votes.voter[votes.voter != 0], return_inverse=True)[1].ravel()
+    ties = np.bincount(who, weights=votes.outcome[votes.voter != 0] >= 2)
+    return estimate_tie_habits(np.bincount(who), ties.astype(np.int64))
+
+
+def _taste(votes: VoteColumns, number: Int64, estimate: Fit) -> Taste:
+    a, b = _positions(number, votes.model_a), _positions(number, votes.model_b)
+    rows = np.flatnonzero((a >= 0) & (b >= 0) & (votes.voter != 0))
+    difference = estimate.theta[a[rows]] - estimate.theta[b[rows]]
+    return estimate_taste(votes.voter[rows], a[rows], b[rows], votes.outcome[rows], difference)
+
+
+def _provider_numbers(models: tuple[str, ...], model_no: dict[str, int], registry: RegistryState) -> Int64:
+    """Return a number of the provider of each model: the lowest number of the provider's models, −1 if unknown.
+
+    The number stays the same when the provider releases a model, since models are numbered in the order of their first
+    votes. So evidence about a provider goes on from snapshot to snapshot.
+    """
+    lowest: dict[str, int] = {}
+    for name, number in sorted(model_no.items(), key=lambda item: item[1]):
+        provider = registry.provider_of(name)
+        if provider is not None:
+            lowest.setdefault(provider, number)
+    providers = [registry.provider_of(name) for name in models]
+    return np.array([-1 if p is None else lowest[p] for p in providers], dtype=np.int64)

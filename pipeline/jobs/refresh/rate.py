@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from pipeline import settings as configuration
 from pipeline.errors import RatingError
 from pipeline.jobs.refresh import manifest_builder
-from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
+from pipeline.jobs.refresh.baseline_reference import estimate_baseline_reference, read_baseline_votes
 from pipeline.jobs.refresh.board_method import describe_method, method_of, models_under_test
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.label_boards import rate_label_boards
@@ -18,12 +18,13 @@ from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
 from pipeline.ratings import Leaderboard
+from pipeline.registry import Registry
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
 from pipeline.store.boards import exclusion_list, notices, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
-from pipeline.store.votes import dictionary, unchecked_votes
+from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 
 
 def rate(url: str, log_size: int) -> str:
@@ -68,6 +69,9 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     if style.board is not None:
         boards["style"] = style.board
     by_label = rate_label_boards(given, method, options)
+    registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
+    baseline = read_baseline_votes(connection, log_size, given, method)
+    reference = estimate_baseline_reference(baseline, given.model_no, registry)
     rows = {**{view: board_rows(shown) for view, shown in boards.items()}, **by_label.rows}
     # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
     after = newest.sequence if newest is not None else 0
@@ -96,12 +100,13 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
         "method": describe_method(method, given.by_rule, hidden),
         **by_label.stated(),
         "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
+        **({"reference": reference.stated} if reference.stated is not None else {}),
         **({"notices": listed} if (listed := notices.list_published(connection)) else {}),
         "rows": {view: snapshots.canonical_digest({"rows": shown}) for view, shown in rows.items()},
         "after": after,
     }
     key = snapshots.canonical_digest({"work": work, "after": after})
-    return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
+    return snapshots.add_candidate(connection, key, body, rows, reference.packed, now())
 
 
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:

@@ -1,6 +1,6 @@
 """Reads what a refresh rates: counts of each view, exclusions, and the votes from which the reference is estimated."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from pipeline.store.boards.excluded_votes import VotesByPosition
 from pipeline.store.log import leaf_index, retractions, sealed_boards, sealed_counts, sealed_styles
 from pipeline.store.log.sealed_styles import StyledVotes
 from pipeline.store.votes import dictionary, registry_events
+from pipeline.store.votes.ingest import VotePosition
 from pipeline.store.votes.vote_selections import VoteSelection
-from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import ACCEPTED, COUNTED, LATE
 from pipeline.vocabulary.method_rules import rule_mask
 
@@ -44,9 +44,8 @@ class RatingInput:
         model_no: name of a model → its number in the store.
         views: `raw`, the counts of accepted and late votes; and `defended`, the same without the votes that the method
             leaves out, and without excluded votes.
-        baseline: `defended` without the votes of flagged voters, who have an unresolved alert. The reference is
-            estimated from these counts.
-        tie_moments: sums over voters, from which the spread of their tie shares is estimated (`baseline_reference`).
+        suspects: partition and offset of the excluded votes and of the votes of flagged voters, who have an unresolved
+            alert. The reference is estimated without them.
         late: number of late votes.
         excluded: number of excluded votes.
         flagged: number of votes of flagged voters.
@@ -64,8 +63,7 @@ class RatingInput:
 
     model_no: dict[str, int]
     views: dict[str, PairCounts]
-    baseline: PairCounts
-    tie_moments: Int64
+    suspects: Set[VotePosition]
     late: int
     excluded: int
     flagged: int
@@ -131,8 +129,7 @@ def read_rating_input(
     return RatingInput(
         {name: number for number, name in models.names.items()},
         {view: counts.without_models(unregistered) for view, counts in views.items()},
-        defended.minus(flags).without_models(unregistered),
-        sealed.ties,
+        left_out.keys() | suspects.keys(),
         int(sealed.pairs[fate == LATE, 4].sum()),
         out.total,
         flags.total,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evidence import Reference
+from pipeline.evidence.taste import ASSUMED_TASTE, Taste
 from pipeline.vocabulary.arrays import Float64, Int32
 
 # Up to so many models the whole covariance is kept (32 KB).
@@ -29,6 +30,10 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
     size = len(reference.theta)
     ties = np.array([reference.tie_share, *reference.tie_prior])
     arrays: dict[str, Any] = {"model_no": reference.model_no, "theta": reference.theta, "ties": ties}
+    taste = reference.taste
+    arrays["taste"] = np.array([taste.sd, taste.error, taste.sharpness, taste.models])
+    if reference.providers is not None:
+        arrays["providers"] = reference.providers
     if pairs is None or size <= _SMALL_BOARD or len(pairs[0]) * _PAIR >= size**2 * _CELL:
         arrays["covariance"] = reference.covariance
     else:
@@ -45,7 +50,16 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         covariance = data["covariance"] if "covariance" in data else _covariance(data)
-        return Reference(sequence, data["model_no"], data["theta"], covariance, share, (alpha, beta))
+        taste, providers = _taste(data), data.get("providers")
+        return Reference(sequence, data["model_no"], data["theta"], covariance, share, (alpha, beta), taste, providers)
+
+
+def _taste(data: Any) -> Taste:
+    """Return the stored taste; references of earlier versions have none."""
+    if "taste" not in data:
+        return ASSUMED_TASTE
+    sd, error, sharpness, models = data["taste"].tolist()
+    return Taste(sd, error, sharpness, int(models))
 
 
 def _covariance(data: Any) -> Float64:

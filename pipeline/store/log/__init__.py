@@ -6,6 +6,7 @@ vote_leaves       builds the public leaves of stored votes
 leaf_index        finds the leaf of a vote and the vote of a leaf
 sealed_counts     counts of sealed votes by pair
 sealed_styles     sealed votes with style counts
+newest_votes      reads a few columns of the newest sealed votes
 sealed_labels     rules, categories and language of sealed votes
 sealed_boards     counts of sealed votes by category, language and rules
 frequent_prompts  decides which votes on frequent prompts are in the sample that counts
