@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -131,6 +132,16 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
             checkpoints=(*self.checkpoints, *here)[-_CHECKPOINTS:],
             ends=(*self.ends, *ends)[-LINE_ENDS:],
         )
+
+
+class Positions(Protocol):
+    """Stores the positions of logs. `PositionFile` implements it."""
+
+    def load(self) -> list[LogPosition]:
+        """Return the stored positions of all logs."""
+
+    def save(self, logs: list[LogPosition]) -> None:
+        """Replace the stored positions of all logs."""
 
 
 def head_digest(file: LogFile, size: int) -> str:

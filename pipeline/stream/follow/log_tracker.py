@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from os import stat_result
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from pipeline.stream.follow.lineage_ids import LineageIds, LineMapping
 from pipeline.stream.follow.log_batch import LogBatch
 from pipeline.stream.follow.log_file import DAMAGED, LogFile, is_compressed
-from pipeline.stream.follow.log_position import LogPosition
+from pipeline.stream.follow.log_position import LogPosition, Positions
 from pipeline.stream.follow.log_reading import LogTruncated, read_on
 from pipeline.stream.follow.log_recognition import find_continuation, is_known, similar_logs
 from pipeline.stream.follow.open_logs import OpenLogs
@@ -25,16 +24,6 @@ from pipeline.stream.follow.settling_files import SettlingFiles
 _KEPT_GONE = 100
 
 Key = tuple[int, int]
-
-
-class Positions(Protocol):
-    """Stores the positions of logs. `PositionFile` implements it."""
-
-    def load(self) -> list[LogPosition]:
-        """Return the stored positions of all logs."""
-
-    def save(self, logs: list[LogPosition]) -> None:
-        """Replace the stored positions of all logs."""
 
 
 class LogTracker:
@@ -71,6 +60,7 @@ class LogTracker:
         self._ids = LineageIds(lines)
         self._settling = SettlingFiles()
         self._held: dict[Key, tuple[int, int, Key, int]] = {}
+        self._lineages: dict[Key, str] = {}
         self._generation: Counter[Key] = Counter()
         self._unsaved = False
         self.unsettled, self.notes = 0, list[str]()
@@ -141,6 +131,7 @@ class LogTracker:
         if not self._has_changed(key, stat):
             self._open.keep(key, path)
             return
+        was_open = self._open.peek(key) is not None
         try:
             file = self._open.get(key, path)
             begins = self._alive[key].begins(file)
@@ -151,8 +142,12 @@ class LogTracker:
         if not begins and not self._is_log(name):
             self._retire(key, "deleted")  # another file has its inode
             return
+        log = self._alive[key]
+        if not was_open and self._is_log(name) and not (begins and log.offset):
+            self._forget(key)  # only the inode of an open file is never given to another file
+            return
         if not begins:
-            lineage = self._alive[key].lineage
+            lineage = log.lineage
             self._retire(key, "truncated, or replaced")
             self._put(LogPosition(name=name, device=key[0], inode=key[1], lineage=lineage))
             self._save()
@@ -208,7 +203,7 @@ class LogTracker:
         if found is None:
             if not self._is_log(name):
                 return None
-            return LogPosition(name=name, device=key[0], inode=key[1], lineage=name)
+            return LogPosition(name=name, device=key[0], inode=key[1], lineage=self._lineages.get(key, name))
         if found.log.gone:
             self._gone.remove(found.log)
         return found.moved_to(name, *key)
@@ -262,6 +257,14 @@ class LogTracker:
             self._open.drop(key)
         self._unsaved = True
 
+    def _forget(self, key: Key) -> None:
+        """Make the file of a log unknown, since another file may have its inode. It keeps the lineage of the log."""
+        self._lineages[key] = self._alive[key].lineage
+        if self._alive[key].offset:
+            self._retire(key, "truncated, or replaced")
+        else:
+            del self._alive[key]
+
     def _put(self, log: LogPosition) -> None:
         self._alive[log.key] = log
         self._unsaved = True
@@ -282,8 +285,9 @@ class LogTracker:
             self.notes.append(text)
 
     def _forget_missing(self, found: Mapping[Key, object]) -> None:
-        for key in [*self._settling.keys(), *self._held, *self._others]:
+        for key in [*self._settling.keys(), *self._held, *self._others, *self._lineages]:
             if key not in found:
                 self._settling.forget(key)
                 self._held.pop(key, None)
                 self._others.pop(key, None)
+                self._lineages.pop(key, None)
