@@ -60,7 +60,7 @@ class ClientRates:
 
     Args:
         per_minute: number of requests that a client may send per minute; 0 for no limit.
-        burst: number of requests that a client may send at once; None for `per_minute`.
+        burst: number of requests that a client may send without a pause; None for `per_minute`.
         clock: returns the time in seconds from a monotonic clock.
     """
 

@@ -1,8 +1,8 @@
 """Runs costly requests in a small pool of threads, so that they do not delay other requests.
 
-Laws: at most `threads` requests run at once, each with a database connection reserved for the pool. At most `queue`
-requests wait; further requests are refused at once with status 503. A client that exceeds its limit per minute is
-refused with status 429. Requests that are answered from the cache do not count towards these limits.
+Laws: at most `threads` requests run at the same time, each with a database connection reserved for the pool. At most
+`queue` requests wait; further requests are refused immediately with status 503. A client that exceeds its limit per
+minute is refused with status 429. Requests that are answered from the cache do not count towards these limits.
 """
 
 import math
@@ -29,7 +29,7 @@ class CostlyWork:
     Args:
         rates: limits of the requests of each client.
         metrics: counters of refused requests.
-        threads: largest number of requests that run at once.
+        threads: largest number of requests that run at the same time.
         queue: largest number of requests that wait.
     """
 

@@ -35,7 +35,7 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return the headers about caching. They prevent that a response for an operator is cached and sent to others.
+    """Return the headers about caching, which keep a response for an operator out of every shared cache.
 
     Args:
         operator: whether the response is for an operator.

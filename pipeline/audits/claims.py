@@ -133,7 +133,7 @@ def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str,
         test: the test from `benchmark_claim`.
         claimed, measured: the two scores that were compared.
         source: where the score was claimed.
-        evaluator: who measured the other score.
+        evaluator: who measured `measured`.
     """
     if not test.fires:
         return None

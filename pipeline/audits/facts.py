@@ -83,7 +83,7 @@ class FactSources:
 
 
 def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return facts about a provider's private variants: how many in total, how many now, and the most at once.
+    """Return facts about a provider's private variants: how many in total, how many now, and the most at the same time.
 
     Args:
         provider: name of the provider.

@@ -181,7 +181,7 @@ def _peak(steps: Iterable[tuple[int, int, str]]) -> ConcurrentVariants:
 
 
 def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
-    """Return the findings about providers that had more than three private variants under test at once."""
+    """Return the findings about providers that had more than three private variants under test at the same time."""
     findings = []
     now = variants_under_test(state)
     for provider, peak in peak_variants(state).items():

@@ -80,7 +80,7 @@ def map_segments(
     Args:
         function: reads the segment's files and changes nothing; can be pickled.
         segments: the segments.
-        threads: largest number of segments that are processed at once; by default one for each processor.
+        threads: largest number of segments that are processed at the same time; by default one for each processor.
     """
     size = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     left = iter(segments)

@@ -1,7 +1,7 @@
 """Makes samples of rejected records, which serve to recognise a record and say nothing about a person.
 
-Of a JSON object, only the fields in KEPT_FIELDS are kept. Of any other record only the shape is kept: its bytes with
-letters and digits replaced.
+The sample of a JSON object has only the fields in KEPT_FIELDS. The sample of any other record is its shape: its bytes
+with letters and digits replaced.
 """
 
 import json

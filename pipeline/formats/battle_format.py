@@ -49,7 +49,7 @@ class SpelledOutcome:
 
 @dataclass(frozen=True, slots=True)
 class OneHotOutcome:
-    """Each outcome has a column; exactly one of these is true.
+    """The outcome is stated by one column for each outcome, of which exactly one is true.
 
     Attributes:
         columns: outcome → its column.

@@ -16,7 +16,7 @@ Modules:
     label_verification   checks labels, and the votes that a method leaves out by them
     published_views      checks that published boards follow from the votes
     bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
-    bundle_heads         checks the signed heads of a bundle, and that the log continues a kept one
+    bundle_heads         checks the signed heads of a bundle, and that the log continues an earlier head
     bundle_verification  checks a bundle and names the first fault
     size_limits          limits on what a bundle may contain
     receipt              one vote's place in the log

@@ -52,7 +52,7 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
         files: the bundle.
         names: paths of its files.
         trusted: keys of the log, one of which must have signed the head.
-        kept: an earlier checkpoint of the same log, as a signed note that the caller kept; None for no comparison.
+        kept: an earlier checkpoint of the same log, as a signed note that the caller saved; None for no comparison.
 
     Raises:
         Refuted: names the first fault.

@@ -7,8 +7,8 @@ If the caller gives no key, the verdict is only "consistent, signed by the key i
 bundle could also have replaced that key.
 
 Not checked, since public data cannot show it: why a voter was excluded, what the private fields contain, and whether
-the operator shows everybody the same log. Witnesses, and a checkpoint that the caller kept (`remembered`), reveal a log
-that differs between readers.
+the operator shows everybody the same log. Witnesses reveal a log that differs between readers, and so does a checkpoint
+that the caller saved (`remembered`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def verify_bundle(
     Args:
         files: the bundle: a `BundleFolder`, a `BundleArchive`, or a mapping of paths to contents.
         keys: the operator's keys, from a trusted source. If there are none, the key in the bundle is used.
-        remembered: an earlier checkpoint of the same log that the caller kept. The log must continue it.
+        remembered: an earlier checkpoint of the same log that the caller saved. The log must continue it.
 
     Raises:
         Refuted: the first fault; its `reason` is one word.

@@ -3,7 +3,7 @@
 An inclusion proof shows that a leaf is in a log. A consistency proof shows that a log begins with an older log.
 
 Laws: a proof with one hash too many or too few is refuted. Callers take sizes and indices from signed data or from data
-that they kept, never from the proof. The code that checks proofs is independent of the code that makes them.
+that they saved, never from the proof. The code that checks proofs is independent of the code that makes them.
 """
 
 from collections.abc import Sequence

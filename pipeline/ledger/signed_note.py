@@ -10,7 +10,7 @@ Laws: signatures are verified over the original bytes, never over a parsed value
 of its bytes is refused, since a decoder ignores spare bits of the last symbol. A signature by an unknown key is
 ignored, as C2SP demands, unless the caller asks for strictness. A witness signs with a time (C2SP tlog-cosignature).
 
-A key id has 32 bits and only tells keys apart. It gives no trust in a key.
+A key id has 32 bits and only distinguishes keys. It does not show that a key can be trusted.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Laws: each vote is in at most one group, so the votes of the groups and the votes without a group add up to all votes. A
 group that cannot be rated has a reason instead of a board.
 
-Not handled: votes that have several categories at once.
+Not handled: votes with several categories.
 """
 
 from collections.abc import Mapping, Sequence

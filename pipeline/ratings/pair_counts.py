@@ -1,8 +1,8 @@
 """Pair counts: votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
-Laws: counts are exact integers, so votes that are counted in portions and merged give the same result as votes counted
-at once. A tie and a "both bad" are half a win for each side (`win_matrix`). The constructors `from_…` return sorted
-pairs with a < b, each pair once, and no pair without votes.
+Laws: counts are exact integers, so votes that are counted in portions and then merged give the same result as votes
+that are counted together. A tie and a "both bad" are half a win for each side (`win_matrix`). The constructors `from_…`
+return sorted pairs with a < b, each pair once, and no pair without votes.
 
 Not handled: voters, times and style features (`battle_columns`).
 """

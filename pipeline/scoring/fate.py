@@ -23,8 +23,8 @@ def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | No
     """Return for each vote the time that decides in which window it is counted, in microseconds.
 
     This time is `cast_at`, except for a late vote of a stream: the window of its `cast_at` may be closed, so the newest
-    event time of its partition is used. A late vote of a file keeps `cast_at`: otherwise a history that is read today
-    would look like a burst of votes today.
+    event time of its partition is used. For a late vote of a file the time is `cast_at`: otherwise a history that is
+    read today would look like a burst of votes today.
 
     Args:
         batch: all votes of a batch, in the order (partition, offset).

@@ -1,6 +1,6 @@
 """Checks the text of a battle when it is published: whether an answer reveals its model, and the hash of the prompt.
 
-The text is neither kept nor sent. The sent record gets only the flag `identity_leak` and the field `prompt_hash`.
+The text is neither stored nor sent. The sent record gets only the flag `identity_leak` and the field `prompt_hash`.
 """
 
 from collections.abc import Iterator, Sequence

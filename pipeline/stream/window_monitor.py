@@ -14,8 +14,8 @@ partitions, with these rules:
 A lease in the store lets one monitor work at a time. Position, detector states, alerts and closed windows are written
 in one transaction, so a monitor that dies neither skips nor repeats a window.
 
-Not handled: an idle partition may bring votes later whose windows were closed without it. Such votes count, but reach
-no detector.
+Not handled: votes of an idle partition that arrive after their windows were closed. Such votes count, but no detector
+evaluates them.
 """
 
 import time

@@ -14,7 +14,7 @@ class ServedConnection(Protocol):
     address: str
 
     def give_up_place(self) -> None:
-        """Close the connection at once, since another connection takes its place in the table."""
+        """Close the connection immediately, since another connection takes its place in the table."""
 
     def sweep(self, now: float) -> None:
         """Close the connection if its client has sent or read too slowly; `now` is the time in seconds."""

@@ -176,7 +176,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def give_up_place(self) -> None:
-        """Close the connection at once, since another connection takes its place."""
+        """Close the connection immediately, since another connection takes its place."""
         self._refused = True
         if self._responding or self.transport.get_write_buffer_size():
             self._cut_off()

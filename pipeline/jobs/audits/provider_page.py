@@ -26,7 +26,8 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
     Args:
         url: address of the store.
         name: name of the provider in the registry.
-        public: whether models under test stay without a name, and facts about them are counted only.
+        public: whether the page is for the public. Models under test are then not named, and facts about them are only
+            counted.
 
     Returns:
         {"provider", "as_of", "sources", "facts", "findings"}. A fact has the fields of `audits.facts.ProviderFact`,

@@ -80,7 +80,7 @@ def erase(
 
 
 def rotate_key(url: str, name: str | None = None, reason: str = "") -> dict[str, Any]:
-    """Create a new signing key. Both keys sign the next snapshot; only the new key signs later snapshots.
+    """Create a new signing key. The old and the new key sign the next snapshot; only the new key signs later ones.
 
     Args:
         url: address of the store.

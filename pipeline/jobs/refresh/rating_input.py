@@ -225,7 +225,7 @@ def _styled(connection: Connection, log_size: int, method: Method, left_out: Vot
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of `names` that the registry does not know now, sorted; none if the registry has no model at all."""
+    """Return the names that the registry does not know now, sorted; none if the registry has no model at all."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     if not state.models:
         return ()

@@ -1,9 +1,9 @@
 """Alerts in the form for the public, which describes the votes and never identifies the voter.
 
 Laws: a public alert about a voter names the voter by a label that is made for this alert alone. It contains no vote,
-offset or exact time of the voter. So a person who sends votes under somebody else's id learns nothing about the other's
-votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter is published
-only if it is listed as harmless. No public alert names a model under test.
+offset or exact time of the voter. So a person who sends votes under somebody else's id learns nothing about that
+somebody's votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter
+is published only if it is listed as harmless. No public alert names a model under test.
 """
 
 from collections.abc import Mapping

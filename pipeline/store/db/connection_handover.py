@@ -90,7 +90,7 @@ def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator
 
 @contextmanager
 def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Do the work at once in the calling thread. It takes the place of `lend_to_thread` for SQLite."""
+    """Do the work immediately in the calling thread. It takes the place of `lend_to_thread` for SQLite."""
     work()
     yield lambda: None
 

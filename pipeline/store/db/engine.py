@@ -203,5 +203,5 @@ def _read_id(engine: Engine) -> str:
 
 
 def key_check(key: bytes) -> str:
-    """Return a hash of a voter key, which a store keeps so that it recognises the key."""
+    """Return a hash of a voter key, by which a store recognises the key."""
     return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()

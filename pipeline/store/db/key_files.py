@@ -25,7 +25,7 @@ def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
 
 
 def create(folder: Path, name: str = VOTER_KEY) -> bytes:
-    """Create a key and return it. If two processes create it at once, both return the key of the first."""
+    """Create a key and return it. If two processes create it at the same time, both return the key of the first."""
     draft = _draft(folder)
     try:
         os.link(draft, folder / name)

@@ -1,8 +1,9 @@
 """Upgrades the tables of a store to this version, with Alembic.
 
-Laws: a store is migrated in one transaction, on both databases. If several processes open a store at once, one migrates
-it and the others wait. A migration runs no other code of the pipeline. If it changes the form of data that are computed
-from votes, it only marks these data as stale, and a job computes them again. To mark window counts, it executes
+Laws: a store is migrated in one transaction, on both databases. If several processes open a store at the same time, one
+migrates it and the others wait. A migration runs no other code of the pipeline. If it changes the form of data that are
+computed from votes, it only marks these data as stale, and a job computes them again. To mark window counts, it
+executes
 
     INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
 

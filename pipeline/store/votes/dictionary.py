@@ -39,7 +39,7 @@ class NameDictionary:
         return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
-        """Return those of the names of a kind that have no number yet."""
+        """Return the names of a kind that have no number yet, out of `names`."""
         known = self._known[kind]
         missing = names - known.keys()
         if missing:

@@ -1,4 +1,4 @@
-"""Reads a log on from a position, unless the log is truncated meanwhile."""
+"""Reads a log from a position on, unless the log is truncated meanwhile."""
 
 from collections.abc import Iterator
 

@@ -28,7 +28,7 @@ class Continuation:
     chain: str
 
     def moved_to(self, name: str, device: int, inode: int) -> LogPosition:
-        """Return the position of the known log with this name and file identity, from which the file is read on."""
+        """Return the known log's position with the name and identity of this file, which is then read from there on."""
         return msgspec.structs.replace(
             self.log,
             name=name,

@@ -2,7 +2,7 @@
 
 The library retries a failed connection until a timeout, and then raises an error without the reason. Here the last
 failure of each broker is remembered, and the error states it. If every broker refuses the first connection because of a
-certificate or a login, the attempt ends at once.
+certificate or a login, the attempt ends immediately.
 """
 
 import logging

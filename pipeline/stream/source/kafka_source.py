@@ -292,5 +292,5 @@ class KafkaSource:
         )
 
     def close(self) -> None:
-        """Leave the group, so that its partitions are reassigned at once."""
+        """Leave the group, so that its partitions are reassigned immediately."""
         self._consumer.close(autocommit=False, timeout_ms=3000)
