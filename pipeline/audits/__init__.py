@@ -8,9 +8,10 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     method_changes    changes of a published board's method, as opposed to moves of single models
     renamed_models    names of a published board that may be one model
     claims            benchmark_claim, perturbation_gap, arena_gap
-    variants          variant_churn, best_of_n: private variants, disclosed N, the selection-corrected score
+    variants          variant_churn: private variants under test at the same time
+    model_releases    best_of_n: the disclosed N of a release, and its score without the winner's curse
     families          names of one provider that are likely one model
-    retraction        score_retraction: published scores that were withdrawn
+    retraction        score_retraction: scores that were withdrawn
     version_mismatch  compares the released model with the tested model
     sampling          how often models were shown, compared with the declared policy
     graph_health      components, λ₂, effective resistance, weak bridges

@@ -17,7 +17,7 @@ from math import sqrt
 
 from pipeline.audits import variants
 from pipeline.audits.claims import ClaimCheck
-from pipeline.audits.variants import ModelRelease
+from pipeline.audits.model_releases import ModelRelease
 from pipeline.registry import Contradiction, RegisteredModel, RegistryState
 from pipeline.vocabulary.time import format_rfc3339
 from pipeline.vocabulary.z_values import Z_95
@@ -240,40 +240,62 @@ def _tried(one: ModelRelease, sources: FactSources) -> tuple[ProviderFact, ...]:
 
 
 def _scored(one: ModelRelease, sources: FactSources) -> tuple[ProviderFact, ...]:
-    if one.raw is None or one.se is None or one.corrected is None or one.corrected_se is None:
+    if one.raw is None or one.se is None or one.bounds is None:
         why = "Not known: the model is not rated in the newest snapshot."
         return (
             ProviderFact(one.model, "score", None, "points", "Rating of the defended view.", sources.snapshot, why),
         )  # fmt: skip
+    half = Z_95 * one.se
     facts = [
         _points(
-            one.model, "score", one.raw, one.se, "Bradley-Terry rating of the defended view, 1000 the board's mean or "
-            "as the anchor sets it.", sources.snapshot, "95% interval of the snapshot (sandwich, mean-zero gauge).",
+            one.model, "score", one.raw, (one.raw - half, one.raw + half), "Bradley-Terry rating of the defended view, "
+            "1000 the board's mean or as the anchor sets it.", sources.snapshot,
+            "95% interval of the snapshot (sandwich, mean-zero gauge). It does not allow for the choice of the best of "
+            "several variants.",
         ),
-        _points(
-            one.model, "score without the winner's curse", one.corrected, one.corrected_se,
-            f"The score less E[max of N] · s, by which the best of N = {one.n} equally good variants would lie above "
-            "their common quality by luck alone, in so far as its votes are from before the release.",
-            f"{sources.snapshot}; {sources.registry}",
-            "95% interval. All of the gain is taken for luck (τ = 0): if the variants truly differ, it is too low.",
-        ),
+        _without_curse(one, sources),
     ]  # fmt: skip
-    if one.shrunk is not None and one.shrunk_se is not None:
+    if one.shrunk is not None and one.shrunk_interval is not None:
         facts.append(
             _points(
-                one.model, "score drawn to its family", one.shrunk, one.shrunk_se,
-                f"Empirical-Bayes estimate from the scores of all {len(one.seen)} variants.", sources.snapshot,
-                "95% interval; in simulation 1 to 2 points too high where all variants are equally good.",
+                one.model, "score drawn to its family", one.shrunk, one.shrunk_interval,
+                f"Bayesian estimate from the scores of all {len(one.seen)} variants.", sources.snapshot,
+                "95% interval over all spreads of the variants' true quality; their qualities are taken as normal.",
             )
         )  # fmt: skip
     return tuple(facts)
 
 
+def _without_curse(one: ModelRelease, sources: FactSources) -> ProviderFact:
+    """Return the fact about the score without the winner's curse, or about its bounds if N was not disclosed."""
+    name, of = "score without the winner's curse", f"{sources.snapshot}; {sources.registry}"
+    if one.corrected is not None and one.corrected_interval is not None:
+        return _points(
+            one.model, name, one.corrected, one.corrected_interval,
+            f"The score less what the choice of the best of N = {one.n} variants adds by luck, in so far as its votes "
+            "are from before the release. How much the variants truly differ is not known; the estimate averages over "
+            "it.", of,
+            "95% interval over all spreads of the variants' true quality. N is what the provider disclosed, or the "
+            "number seen where that is larger; if more were tested, the score is too high.",
+        )  # fmt: skip
+    low, high = one.bounds or (None, None)
+    return ProviderFact(
+        one.model, name, None, "points",
+        f"Not one figure: N was not disclosed, {len(one.seen)} variants were seen. Lower bound: they are equally good, "
+        "and the best one scored by luck. Upper bound: the score is not luck at all.", of,
+        "Bounds, not an interval: the statistical error of the score comes on top, and with more variants than were "
+        "seen the lower bound is lower.",
+        None if low is None else round(low, 2), None if high is None else round(high, 2),
+    )  # fmt: skip
+
+
 def _points(
-    about: str, name: str, value: float, se: float, definition: str, source: str, uncertainty: str
+    about: str, name: str, value: float, bounds: tuple[float, float], definition: str, source: str, uncertainty: str
 ) -> ProviderFact:
-    bounds = round(value - Z_95 * se, 2), round(value + Z_95 * se, 2)
-    return ProviderFact(about, name, round(value, 2), "points", definition, source, uncertainty, *bounds)
+    low, high = bounds
+    return ProviderFact(
+        about, name, round(value, 2), "points", definition, source, uncertainty, round(low, 2), round(high, 2)
+    )
 
 
 def _models(provider: str, state: RegistryState) -> list[RegisteredModel]:

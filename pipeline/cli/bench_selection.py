@@ -1,4 +1,4 @@
-"""The command bench selection: how well the correction for selection removes the winner's curse, by simulation."""
+"""The command bench selection: winner's curse before and after the correction, and coverage of its intervals."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -12,32 +12,44 @@ from pipeline.cli.bench_group import bench
 from pipeline.cli.terminal import DescriptionColumn, met, styled
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.lab.bench import selection_bias as simulation
+from pipeline.lab.bench import selection_coverage
 
 
 @bench.command()
 def selection(
     rounds: Annotated[int, typer.Option(min=100, help="Model families with normal scores.")] = 100_000,
     boards: Annotated[int, typer.Option(min=10, help="Boards with every vote simulated.")] = 1_000,
+    families: Annotated[int, typer.Option(min=100, help="Families for each N and τ, for the coverage.")] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure bias and error of the best of 27 scores, with and without the correction for selection."""
+    """Measure bias and error of the best of N scores, and the coverage of its intervals when τ is unknown."""
     columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("", total=boards)
+        cells = len(selection_coverage.FAMILY_SIZES) * len(selection_coverage.SPREADS)
+        task = bar.add_task("", total=boards + cells)
         found = (
             simulation.simulate_scores(rounds, seed=seed),
             simulation.simulate_votes(boards, seed=seed, step=lambda: bar.advance(task)),
         )
+        covered = selection_coverage.simulate_selection(families, seed=seed, step=lambda: bar.advance(task))
     if as_json:
-        bars = {"bias": simulation.MOST_BIAS, "rmse": simulation.MOST_RMSE}
-        emit({"n": simulation.N, "tau": simulation.TAU, "bars": bars, "simulations": [_document(one) for one in found]})
+        bars = {
+            "bias": simulation.MOST_BIAS, "rmse": simulation.MOST_RMSE, "coverage": selection_coverage.LEAST_COVERAGE,
+        }  # fmt: skip
+        coverage = [{**asdict(one), "passed": one.passed} for one in covered]
+        listed = [_document(one) for one in found]
+        emit({"n": simulation.N, "tau": simulation.TAU, "bars": bars, "simulations": listed, "coverage": coverage})
         return
     for one in found:
         out.print(_table(one))
     out.print(
         f"Bars where N is disclosed: bias at most {simulation.MOST_BIAS}, RMSE at most {simulation.MOST_RMSE} "
         f"(N = {simulation.N}, τ = {simulation.TAU:g}, s = {simulation.SE})"
+    )
+    out.print(_coverage_table(covered, families))
+    out.print(
+        f"Bar: at least {selection_coverage.LEAST_COVERAGE:.0%} for each N and τ, N disclosed and all scores known"
     )
 
 
@@ -52,4 +64,16 @@ def _table(one: simulation.SelectionSimulation) -> Table:
     for each in one.estimators:
         share = "" if each.coverage is None else f"{each.coverage:.1%}"
         table.add_row(each.name, f"{each.bias:+.2f}", f"{each.rmse:.2f}", share, styled(met(each.passed)))
+    return table
+
+
+def _coverage_table(covered: tuple[selection_coverage.SelectionCoverage, ...], families: int) -> Table:
+    title = f"95% intervals of the best of N, τ unknown: {families:,} families each, s = {selection_coverage.SE} points"
+    columns = ("N", "τ", "as scored", "N disclosed", "width", "all N scores", "N not disclosed", "bar")
+    table = titled_table(title, columns)
+    for one in covered:
+        shares = (one.uncorrected, one.disclosed, one.family, one.bounds)
+        scored, disclosed, family, bounds = (f"{share:.1%}" for share in shares)
+        width, bar = f"{one.width:.2f}×", styled(met(one.passed))
+        table.add_row(str(one.n), f"{one.tau:g}", scored, disclosed, width, family, bounds, bar)
     return table

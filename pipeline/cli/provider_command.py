@@ -46,7 +46,7 @@ def _markdown(page: dict[str, Any]) -> list[str]:
     notes, facts = _note_numbers(page["facts"]), page["facts"]
     lines = [f"# {markdown_text(page['provider'])}: facts as of {page['as_of']}", ""]
     lines += [f"- {name}: {markdown_text(what)}" for name, what in page["sources"].items()]
-    lines += ["", "| about | fact | value | 95% bounds | unit | note |", "|---|---|--:|--:|---|--:|"]
+    lines += ["", "| about | fact | value | bounds | unit | note |", "|---|---|--:|--:|---|--:|"]
     for one in facts:
         about, fact, unit = (markdown_text(one[name]) for name in ("about", "fact", "unit"))
         cells = (about, fact, format_figure(one["value"], one["unit"]), _bounds(one), unit, str(notes[_note(one)]))
@@ -79,7 +79,7 @@ def _bounds(fact: dict[str, Any]) -> str:
 
 def _table(facts: list[dict[str, Any]]) -> Table:
     table = Table(header_style="bold")
-    for column, right in (("about", False), ("fact", False), ("value", True), ("95% bounds", True), ("unit", False)):
+    for column, right in (("about", False), ("fact", False), ("value", True), ("bounds", True), ("unit", False)):
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     notes = _note_numbers(facts)
     for fact in facts:

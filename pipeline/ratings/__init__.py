@@ -18,6 +18,7 @@ Modules:
     style_control       ratings and style coefficients together; style_newton: the maximiser, vote_rows: its sums
     residuals           score minus win probability of each vote
     winners_curse       selection bias of the best of N variants, and estimates without it
+    selection_intervals intervals for the best of N variants when the spread of their quality is unknown
     fragility           the fewest votes that swap two models
     voter_influence     the voters whose votes move a rating most
     battle_columns      votes as columns; battle_ratings: every estimate above from one table of votes

@@ -17,7 +17,7 @@ A conditional maximum-likelihood estimate (truncated normal) has −11 / 23 and 
 
 Law: all scores are in points. The best of one variant has no winner's curse.
 
-Not handled: which scores are one family (the caller's choice).
+Not handled: which scores are one family (the caller's choice), and an unknown τ (`selection_intervals`).
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def sd_of_max(n: int) -> float:
 
 
 def _density_of_max(n: int) -> Float64:
-    _require_tries(n)
+    require_tries(n)
     result: Float64 = np.exp(np.log(n) - _GRID**2 / 2 - 0.5 * np.log(2 * np.pi) + (n - 1) * log_ndtr(_GRID))
     return result
 
@@ -117,8 +117,8 @@ def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
     Raises:
         BadCounts: `n` is below 1, or a standard deviation is negative or infinite.
     """
-    _require_spread("se", se)
-    _require_spread("tau", tau)
+    require_spread("se", se)
+    require_spread("tau", tau)
     best = expected_max(n)
     spread = sqrt(se * se + tau * tau)
     return SelectionGain(best * tau * (tau / spread), best * se * (se / spread)) if spread else SelectionGain(0.0, 0.0)
@@ -153,8 +153,8 @@ def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
     Raises:
         BadCounts: N is below 1, or a standard deviation is negative or infinite.
     """
-    _require_spread("se", se)
-    _require_spread("tau", tau)
+    require_spread("se", se)
+    require_spread("tau", tau)
     whole = se * se + tau * tau
     return sqrt((se**4 * sd_of_max(n) ** 2 + se * se * tau * tau) / whole) if whole else 0.0
 
@@ -192,6 +192,25 @@ def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkSco
         BadCounts: there are fewer than two scores, a score is not finite, or a standard error is not above 0. The
             message has the position.
     """
+    y, s = require_scores(scores, se)
+    tau2 = _spread(y, s)
+    weight = 1 / (s**2 + tau2)
+    mean = float((weight * y).sum() / weight.sum())
+    kept = tau2 / (tau2 + s**2)
+    # The second term is the variance of the estimated mean.
+    posterior = kept * s**2 + (1 - kept) ** 2 / weight.sum()
+    return ShrunkScores(mean + kept * (y - mean), np.sqrt(posterior), mean, sqrt(tau2))
+
+
+def require_scores(scores: npt.ArrayLike, se: npt.ArrayLike) -> tuple[Float64, Float64]:
+    """Return the scores of a family and their standard errors as arrays, float64[N] each.
+
+    Args:
+        scores, se: as for `shrink_to_family_mean`.
+
+    Raises:
+        BadCounts: as `shrink_to_family_mean`.
+    """
     y = np.asarray(scores, dtype=np.float64)
     s = np.asarray(se, dtype=np.float64)
     s = np.full(y.shape, float(s)) if s.ndim == 0 else s
@@ -201,13 +220,7 @@ def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkSco
     if bad.any():
         k = int(np.argmax(bad))
         raise BadCounts(f"expected a finite score and an error above 0, got {y[k]} ± {s[k]} at place {k}")
-    tau2 = _spread(y, s)
-    weight = 1 / (s**2 + tau2)
-    mean = float((weight * y).sum() / weight.sum())
-    kept = tau2 / (tau2 + s**2)
-    # The second term is the variance of the estimated mean.
-    posterior = kept * s**2 + (1 - kept) ** 2 / weight.sum()
-    return ShrunkScores(mean + kept * (y - mean), np.sqrt(posterior), mean, sqrt(tau2))
+    return y, s
 
 
 def _spread(y: Float64, s: Float64) -> float:
@@ -252,19 +265,29 @@ def mismatch_z(tested: float, se_tested: float, released: float, se_released: fl
     Raises:
         BadCounts: a standard error is negative or infinite, or both are 0.
     """
-    _require_spread("se_tested", se_tested)
-    _require_spread("se_released", se_released)
+    require_spread("se_tested", se_tested)
+    require_spread("se_released", se_released)
     spread = sqrt(se_tested**2 + se_released**2)
     if spread == 0:
         raise BadCounts("expected a standard error above 0, got 0 for both scores")
     return (tested - released - curse) / spread
 
 
-def _require_tries(n: int) -> None:
+def require_tries(n: int) -> None:
+    """Check a number of variants.
+
+    Raises:
+        BadCounts: it is not a whole number from 1.
+    """
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise BadCounts(f"expected a whole number of variants from 1, got {n!r}")
 
 
-def _require_spread(what: str, value: float) -> None:
+def require_spread(what: str, value: float) -> None:
+    """Check a standard deviation in points, named `what` in the message.
+
+    Raises:
+        BadCounts: it is negative or not finite.
+    """
     if not (isfinite(value) and value >= 0):
         raise BadCounts(f"expected {what} to be a spread of at least 0 points, got {value}")

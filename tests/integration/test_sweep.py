@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from pipeline.cli.commands import app
 from pipeline.errors import Usage
 from pipeline.open_store import open_store
+from pipeline.ratings.selection_intervals import best_of_n_interval
 from pipeline.ratings.winners_curse import expected_max
 from pipeline.store import Store
 from pipeline.store.boards import audit_queries
@@ -338,7 +339,10 @@ def test_releases_results_and_the_board_s_own_snapshots_are_audited(
     audits = report["audits"]
     (one,) = audits["best_of_n"]["releases"]
     mine = [vote["cast_at"] <= at(2) for vote in votes if "m6" in (vote["model_a"], vote["model_b"])]
-    assert one["raw"] - one["corrected"] == pytest.approx(expected_max(9) * one["se"] * np.sqrt(np.mean(mine)))
+    kept = float(np.mean(mine))
+    assert one["bounds"] == pytest.approx([one["raw"] - expected_max(9) * one["se"] * kept**0.5, one["raw"]])
+    expected = best_of_n_interval(one["raw"], 9, one["se"], kept=kept)
+    assert one["corrected_interval"] == pytest.approx([expected.lower, expected.upper])
     assert audits["task_mix"]["tasks"] == ["task 0", "task 1", "task 2"]
     assert audits["second_opinion"]["common"] == 8
     assert audits["fragility"]["places"][0]["above"] == audits["fragility"]["first"]

@@ -9,8 +9,8 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.audits import shares
+from pipeline.audits.model_releases import ModelRelease, VariantScore, releases
 from pipeline.audits.sampling import DailyAppearances, SamplingLedger, ledger
-from pipeline.audits.variants import ModelRelease, VariantScore, releases
 from pipeline.audits.version_mismatch import StyleStatistics
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline.audits import claims, families, retraction, variants
+from pipeline.audits import claims, families, model_releases, retraction, variants
 from pipeline.audits.finding import Finding
 from pipeline.audits.version_mismatch import ModelVersion, version_mismatch
 from pipeline.events.registry_events import BenchmarkClaim, BenchmarkResult
@@ -33,7 +33,7 @@ def _families(given: AuditInput) -> dict[str, list[list[str]]]:
 def audit_best_of_n(given: AuditInput) -> Audited:
     """Report each release with its number of variants tested, and its score with and without the winner's curse."""
     shown = [{**asdict(one), "n": one.n, "at": format_rfc3339(one.at)} for one in given.releases]
-    return variants.best_of_n(given.releases), {"releases": shown}
+    return model_releases.best_of_n(given.releases), {"releases": shown}
 
 
 def audit_retractions(given: AuditInput) -> Audited:

@@ -12,6 +12,7 @@
     peer_environment          the peers' environment .venv-bench
     interval_coverage         coverage of 95% intervals, by simulation
     selection_bias            correction of the winner's curse, by simulation
+    selection_coverage        coverage of the intervals of a selected variant, by simulation
     detector_accuracy         false-alarm rates and detection delays: voter_detector_accuracy,
                               window_detector_accuracy; accuracy_figure is a figure with its target
 

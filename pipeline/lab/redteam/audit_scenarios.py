@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline.audits import claims, task_mix
 from pipeline.audits.graph_health import graph_findings, graph_health
-from pipeline.audits.variants import VariantScore, best_of_n, releases
+from pipeline.audits.model_releases import VariantScore, best_of_n, releases
 from pipeline.audits.version_mismatch import ModelVersion, version_mismatch
 from pipeline.errors import Disconnected
 from pipeline.events.registry_events import Released, Submitted
@@ -83,7 +83,8 @@ def _best(rng: np.random.Generator, n: int, tau: float) -> AuditCaseResult:
         scores = {f"bee-v{i:02}": VariantScore(float(seen[row, i]), _SE, 2000) for i in range(n)}
         (one,) = releases(state, scores)
         alerted += any(f.direction == "N not disclosed" for f in best_of_n([one]))
-        estimates = one.raw, one.corrected, debias_known_n(float(seen[row, 0]), n, _SE, tau), one.shrunk
+        # N is not disclosed, so there are bounds: the lower one takes all variants as equally good.
+        estimates = one.raw, (one.bounds or (None,))[0], debias_known_n(float(seen[row, 0]), n, _SE, tau), one.shrunk
         errors.append([float(value or 0.0) - true[row, 0] for value in estimates])
     raw, corrected, known, shrunk = np.array(errors).T
     figures = {
@@ -93,12 +94,14 @@ def _best(rng: np.random.Generator, n: int, tau: float) -> AuditCaseResult:
     }  # fmt: skip
     found = (
         f"alerts: {alerted / _ROUNDS:.0%}; observed {figures['gain']:+.1f}, of it chance {figures['bias']:+.1f}; error "
-        f"of the corrected score {figures['bias_corrected']:+.1f}, with τ known {figures['bias_tau_known']:+.1f}, "
+        f"of the lower bound {figures['bias_corrected']:+.1f}, with τ known {figures['bias_tau_known']:+.1f}, "
         f"shrunk to its family {figures['bias_shrunk']:+.1f}"
     )
-    # Four Monte Carlo errors of the mean of one score; the RMSE bar of 3.5 is set for N = 27.
-    slack = 4 * np.sqrt(_SE**2 / _ROUNDS)
-    right = abs(figures["bias_tau_known"]) <= slack and abs(figures["bias_shrunk"]) <= max(abs(figures["bias"]), slack)
+    # Four Monte Carlo errors of the mean of one score, five for an estimate that does not know τ; the RMSE bar of 3.5
+    # is set for N = 27.
+    error = np.sqrt(_SE**2 / _ROUNDS)
+    drawn = max(abs(figures["bias"]), 5 * error)
+    right = abs(figures["bias_tau_known"]) <= 4 * error and abs(figures["bias_shrunk"]) <= drawn
     precise = not (n == 27 and tau == 0) or figures["rmse_corrected"] <= 3.5
     what = f"the best of {n} variants, τ = {tau:g}, N not disclosed"
     return AuditCaseResult("S7", what, found, "alert", figures, alerted == _ROUNDS and bool(right) and precise)

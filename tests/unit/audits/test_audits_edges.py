@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from math import sqrt
 
@@ -13,6 +14,7 @@ from scipy.stats import poisson
 from pipeline.audits.board_history import board_history
 from pipeline.audits.families import name_families, name_stem, similarity
 from pipeline.audits.finding import Finding
+from pipeline.audits.model_releases import ModelRelease, VariantScore, best_of_n, releases
 from pipeline.audits.policy import RULES, PolicyFacts, active_shares, evaluate_policy, parse_policy, total_variation
 from pipeline.audits.prompts import MonthlyRepeats, prompt_duplication, prompt_findings
 from pipeline.audits.retraction import unannounced_removals, withdrawn_scores
@@ -20,7 +22,7 @@ from pipeline.audits.sampling import DailyAppearances, LedgerLine, SamplingLedge
 from pipeline.audits.second_opinion import RankDisagreement, second_opinion
 from pipeline.audits.shares import gini, hhi, license_group, shares
 from pipeline.audits.top_churn import TopChurn, top_churn, top_churn_findings
-from pipeline.audits.variants import ConcurrentVariants, ModelRelease, VariantScore, best_of_n, peak_variants, releases
+from pipeline.audits.variants import ConcurrentVariants, peak_variants
 from pipeline.audits.version_mismatch import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.formats.published_boards import PublishedBoard
@@ -310,7 +312,9 @@ def test_the_score_that_the_choice_was_made_by_is_the_part_before_the_release() 
 def test_luck_is_what_the_correction_takes_away() -> None:
     plain = ModelRelease("m", "m", "p", 0, None, ("m",))
     assert (plain.n, plain.curse) == (1, 0.0)
-    assert ModelRelease("m", "m", "p", 0, 9, ("m", "n"), 1300.0, 5.0, 1290.0, 5.0).curse == 10.0
+    known = ModelRelease("m", "m", "p", 0, 9, ("m", "n"), 1300.0, 5.0, 1290.0, 5.0, bounds=(1280.0, 1300.0))
+    assert known.curse == 10.0
+    assert replace(known, corrected=None).curse == 20.0
     assert ModelRelease("m", "m", "p", 0, None, ("m",), 1300.0).curse == 0.0
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from pipeline.audits import facts, share_facts
 from pipeline.audits.claims import ClaimCheck, Score
+from pipeline.audits.model_releases import VariantScore, releases
 from pipeline.audits.sampling import DailyAppearances, ledger
-from pipeline.audits.variants import VariantScore, peak_variants, releases
-from pipeline.ratings.winners_curse import debiased_se, expected_max, sd_of_max
+from pipeline.audits.variants import peak_variants
+from pipeline.ratings.selection_intervals import best_of_n_interval
+from pipeline.ratings.winners_curse import debiased_se, expected_max
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, retracted, submitted
 
@@ -66,11 +68,11 @@ def test_a_release_shows_both_numbers_and_the_score_with_and_without_the_curse()
     assert (found["variants tested, disclosed"].value, found["variants tested, seen"].value) == (3, 6)
     score, corrected = found["score"], found["score without the winner's curse"]
     assert (score.lower, score.value, score.upper) == (pytest.approx(1288.24), 1300.0, pytest.approx(1311.76))
-    assert corrected.value == pytest.approx(1300 - expected_max(6) * 6, abs=0.01)
-    half = 1.959964 * 6 * sd_of_max(6)
-    assert (corrected.lower, corrected.upper) == pytest.approx(
-        (corrected.value - half, corrected.value + half), abs=0.02
+    expected = best_of_n_interval(1300, 6, 6)
+    assert (corrected.lower, corrected.value, corrected.upper) == pytest.approx(
+        (expected.lower, expected.score, expected.upper), abs=0.01
     )
+    assert 1300 - expected_max(6) * 6 < corrected.value < 1300
     unrated = by_name(facts.release_facts("acme", releases(STATE, {}), SOURCES))
     assert unrated["score"].value is None
     assert facts.release_facts("other", shown, SOURCES) == ()
@@ -84,10 +86,22 @@ def test_votes_since_the_release_dilute_the_curse() -> None:
     score = (before * lucky + (votes - before) * fresh * rng.standard_normal(20_000)) / votes
     events = [submitted(0, "ant"), released(1, "ant", n=n)]
     (one,) = releases(Registry(events).as_of(day(2)), {"ant": VariantScore(0.0, s, votes, before)})
-    assert one.curse == pytest.approx(score.mean(), abs=0.15)
-    assert one.corrected_se == pytest.approx(score.std(), rel=0.02)
+    assert -one.bounds[0] == pytest.approx(score.mean(), abs=0.15)
+    assert 0 < one.curse < -one.bounds[0]
+    low, high = one.corrected_interval
+    assert 0.93 < ((-high <= score) & (score <= -low)).mean() < 0.99
     (late,) = releases(Registry(events).as_of(day(2)), {"ant": VariantScore(1.0, s, votes, 0)})
     assert (late.corrected, late.corrected_se) == (1.0, s)
+
+
+def test_an_undisclosed_number_gives_bounds_and_no_estimate() -> None:
+    events = [*(submitted(0, f"bee-v{i}") for i in range(27)), released(1, "bee-v0")]
+    shown = releases(Registry(events).as_of(day(2)), {"bee-v0": VariantScore(1300.0, 6.3, 2000)})
+    one = by_name(facts.release_facts("acme", shown, SOURCES))["score without the winner's curse"]
+    assert (one.value, one.lower, one.upper) == (None, pytest.approx(1300 - expected_max(27) * 6.3, abs=0.01), 1300.0)
+    assert "N was not disclosed, 27 variants were seen" in one.definition
+    assert "Bounds, not an interval" in one.uncertainty
+    assert shown[0].curse == pytest.approx(expected_max(27) * 6.3)
 
 
 @pytest.mark.parametrize("tau", [0.0, 10.0])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.audits import families
+from pipeline.audits.model_releases import VariantScore, best_of_n, releases
 from pipeline.audits.retraction import withdrawn_scores
-from pipeline.audits.variants import VariantScore, best_of_n, releases, variant_churn, variants_under_test
+from pipeline.audits.variants import variant_churn, variants_under_test
 from pipeline.audits.version_mismatch import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.events.registry_events import RegistryEvent
@@ -47,11 +48,12 @@ def test_the_affair_shows_27_undisclosed_variants_and_the_score_without_the_curs
     scores = {"llama-x-variant3": VariantScore(1300.0, 6.3, 3000)}
     (one,) = releases(Registry(AFFAIR).as_of(day(9)), scores)
     assert (one.n, one.disclosed_n, one.released_as) == (27, None, "llama-x")
-    assert one.corrected == pytest.approx(1300 - expected_max(27) * 6.3)
+    assert one.corrected is None
+    assert one.bounds == pytest.approx((1300 - expected_max(27) * 6.3, 1300.0))
     (finding,) = best_of_n([one])
     assert (finding.direction, finding.severity, finding.subject) == ("N not disclosed", "critical", "llama-x-variant3")
     assert "27 variants were seen" in finding.what
-    assert "without the winner's curse 1287.4" in finding.what
+    assert "without the winner's curse between 1287.4 and 1300.0" in finding.what
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,10 @@ def test_fifty_tests_at_three_thousand_votes_are_worth_eleven_and_a_half_points(
     (one,) = releases(Registry(events).as_of(day(2)), {"ant-v0": VariantScore(1250, se, 3000)})
     assert one.gain is not None
     assert one.gain.curse == pytest.approx(11.5, abs=0.1)
-    assert one.raw - one.corrected == pytest.approx(11.5, abs=0.1)
+    assert one.raw - one.bounds[0] == pytest.approx(11.5, abs=0.1)
+    assert one.bounds[0] < one.corrected < one.raw  # how much the variants differ is not known
+    assert one.corrected_interval[0] < one.bounds[0]
+    assert one.corrected_interval[1] > one.raw
 
 
 def test_scores_of_the_whole_family_shrink_to_its_mean() -> None:

@@ -18,7 +18,10 @@ from pipeline.lab.bench.selection_bias import (
     simulate_scores,
     simulate_votes,
 )
+from pipeline.lab.bench.selection_coverage import SelectionCoverage
 from pipeline.ratings.winners_curse import expected_max, sd_of_max, selection_gain
+
+FEW = ("--families", "100")
 
 
 def of(one: SelectionSimulation) -> dict[str, EstimatorError]:
@@ -58,9 +61,18 @@ def test_a_bar_can_be_missed(bias: float, rmse: float) -> None:
 
 
 def test_the_verb_prints_both_simulations() -> None:
-    reported = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10", "--json"])
+    reported = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10", *FEW, "--json"])
     assert reported.exit_code == 0, reported.output
     document = json.loads(reported.stdout)
+    assert [(one["n"], one["tau"]) for one in document["coverage"]] == [
+        (n, tau) for n in (3, 10, 27, 50) for tau in (0, 5, 10, 65)
+    ]
     assert [one["rounds"] for one in document["simulations"]] == [500, 10]
-    shown = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10"])
+    shown = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10", *FEW])
     assert "N disclosed" in shown.stdout
+    assert "at least 90% for each N and τ" in shown.stdout
+
+
+@pytest.mark.parametrize(("disclosed", "family"), [(0.89, 0.95), (0.95, 0.89)])
+def test_each_interval_can_miss_its_bar(disclosed: float, family: float) -> None:
+    assert not SelectionCoverage(3, 0.0, 0.9, disclosed, family, 0.9, 1.0).passed
