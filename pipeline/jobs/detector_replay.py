@@ -19,6 +19,7 @@ from pipeline.open_store import existing_store, now
 from pipeline.registry import Registry
 from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector, WindowState
 from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.sittings import SITTING
 from pipeline.scoring.vote_processor import DetectorStates, PartitionVotes, run_detectors_on_partition
 from pipeline.scoring.window_counter import WINDOW_WIDTH, network_hash
 from pipeline.scoring.window_processor import (
@@ -99,7 +100,9 @@ def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Si
     for start in range(first, end, _CHUNK * WINDOW_WIDTH):
         stop = min(start + _CHUNK * WINDOW_WIDTH, end)
         last = window_counts.last_start_with_votes(connection, start)
-        windows = windows_between(window_counts.read_range(connection, start, stop), start, stop, last, names, known)
+        windows = windows_between(
+            window_counts.read_range(connection, start - SITTING, stop), start, stop, last, names, known
+        )
         states = run_window_detectors(windows, states, known, [detector], levels, collect)
     return signals
 

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
 from pipeline.scoring import window_counter
+from pipeline.scoring.sittings import voter_number
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import dictionary, partitions, snapshots_in_force, stale_windows, window_counts
@@ -90,7 +91,7 @@ def _counted(
     """Return a batch of stored votes in the form that a worker counts. Quarantined votes belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
     at, late = times.take(batch)
-    column = {name: to_numpy(batch, name) for name in ("cast_at", "model_a", "model_b", "network")}
+    column = {name: to_numpy(batch, name) for name in ("cast_at", "model_a", "model_b", "network", "voter")}
     sides = [hashlib.sha256(one.encode()).digest()[31] & 1 for one in batch["vote_id"].to_pylist()]
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
     return window_counter.WindowVotes(
@@ -103,4 +104,5 @@ def _counted(
         window_counter.account_cohorts(column["cast_at"], since),
         np.array([networks.get(number, -1) for number in column["network"].tolist()], dtype=np.int64),
         np.array([int(text[8:], 16) if int(text, 16) else -1 for text in batch["prompt"].to_pylist()], dtype=np.int64),
+        np.where(column["voter"] == 0, 0, voter_number(column["voter"])),
     )

@@ -7,6 +7,7 @@ detector_contracts   what a detector receives and must return
 vote_processor       runs the voter detectors over new votes
 window               a closed window as detectors read it
 window_counter       counts votes into five-minute windows, per partition
+sittings             counts sittings: votes of a voter without a pause count once
 window_builder       merges the counts of all partitions into a window
 window_codec         packs counts as bytes
 window_processor     runs the window detectors over closed windows

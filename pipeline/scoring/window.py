@@ -1,7 +1,7 @@
 """A closed window as window detectors read it: five minutes of accepted votes, merged over all partitions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,10 @@ class Window:
         cohorts: counts by cohort and model; the groups are names in COHORTS.
         networks, prompts: counts by network and model, and by prompt and model.
         votes_of: network → number of its accepted votes.
+        sittings: number of sittings that begin in the window (`scoring.sittings`); None where voters were not counted,
+            and then every vote is taken as a sitting.
+        sampled_sittings: number of the sittings of which `sittings_of` are a part: all, or a sample on a busy board.
+        sittings_of: network → number of its sittings.
     """
 
     start: int
@@ -78,6 +82,20 @@ class Window:
     networks: GroupedModelCounts
     prompts: GroupedModelCounts
     votes_of: Mapping[str, int]
+    sittings: int | None = None
+    sampled_sittings: int = 0
+    sittings_of: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def arrivals(self) -> int:
+        """The number of sittings that begin, or of votes where voters were not counted."""
+        return self.accepted if self.sittings is None else self.sittings
+
+    def arrivals_by_network(self) -> tuple[int, Mapping[str, int]]:
+        """Return the number of arrivals, and those of each network; on a busy board both of a sample."""
+        if self.sittings is None:
+            return self.accepted, self.votes_of
+        return self.sampled_sittings, self.sittings_of
 
     def alert(
         self,

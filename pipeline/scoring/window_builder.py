@@ -1,9 +1,11 @@
 """Builds the windows that detectors read: sums the counts of all partitions; names replace numbers and hashes."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from pipeline.scoring.sittings import SittingCounts
 from pipeline.scoring.window import COHORTS, MEASURES, GroupedModelCounts, Window
 from pipeline.scoring.window_counter import (
     COHORT,
@@ -26,6 +28,7 @@ def build_window(
     models: Mapping[int, str],
     networks: Mapping[int, str],
     aliases: Mapping[str, str],
+    sittings: SittingCounts | None = None,
 ) -> Window:
     """Build a window from its counts in each partition.
 
@@ -36,9 +39,10 @@ def build_window(
         networks: `network_hash` of a network → its name. A network that is not listed is named by its hash in
             hexadecimal digits.
         aliases: later name of a model → its first name, under which its votes are counted.
+        sittings: the sittings that begin in the window; None if a partition did not count voters.
     """
     if not parts:
-        return Window(start, start + WINDOW_WIDTH, 0, 0, (), _EMPTY.counts, _EMPTY, _EMPTY, _EMPTY, {})
+        return Window(start, start + WINDOW_WIDTH, 0, 0, (), _EMPTY.counts, _EMPTY, _EMPTY, _EMPTY, {}, 0)
     rows = parts[0].counts if len(parts) == 1 else add_counts(*(part.counts for part in parts))
     kinds = rows[:, 0] & 3
     traffic = rows[kinds == TRAFFIC][:, [1, 3]].tolist()
@@ -56,7 +60,15 @@ def build_window(
         grouped[NETWORK],
         grouped[PROMPT],
         votes_of,
+        **_sitting_fields(sittings, networks),
     )
+
+
+def _sitting_fields(sittings: SittingCounts | None, networks: Mapping[int, str]) -> dict[str, Any]:
+    if sittings is None:
+        return {}
+    named = {networks.get(group, f"{group:08x}"): number for group, number in sittings.by_network.items()}
+    return {"sittings": sittings.total, "sampled_sittings": sittings.counted, "sittings_of": named}
 
 
 def _grouped(

@@ -1,10 +1,11 @@
-"""Packs the counts of a window as compressed bytes."""
+"""Packs the counts and the voters of a window as compressed bytes."""
 
 import zlib
 from functools import lru_cache
 
 import numpy as np
 
+from pipeline.scoring.sittings import WindowVoters
 from pipeline.scoring.window_counter import COLUMNS
 from pipeline.vocabulary.arrays import Int64
 
@@ -44,3 +45,17 @@ def unpack_counts(raw: bytes) -> Int64:
         counts[:, part] = column.reshape(-1, rows).T if rows else 0
         at += rows * width
     return counts
+
+
+def pack_voters(voters: WindowVoters) -> bytes:
+    """Pack the voters of a window: a byte for `bits`, then the three compressed columns."""
+    columns = (voters.rows[:, 0], voters.rows[:, 1], np.minimum(voters.rows[:, 2], 0xFFFFFFFF))
+    body = b"".join(column.astype("<u4").tobytes() for column in columns)
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 12, 5)
+    return bytes([voters.bits]) + compressor.compress(body) + compressor.flush()
+
+
+def unpack_voters(raw: bytes) -> WindowVoters:
+    """Return the voters that `pack_voters` packed."""
+    columns = np.frombuffer(zlib.decompress(raw[1:]), dtype="<u4").reshape(3, -1)
+    return WindowVoters(raw[0], np.ascontiguousarray(columns.T).astype(np.int64))

@@ -8,7 +8,8 @@ A window's counts are an int64 array with one row per (kind, group, model):
     kind 3   group: the network                           model: 0; `appearances` is the number of votes
 
 The columns after these three are MEASURES (`pipeline.scoring.window`). Groups are identified by hashes, because numbers
-would depend on the order of arrival.
+would depend on the order of arrival. Beside these rows the voters of a window are kept, from which its sittings are
+counted (`scoring.sittings`).
 
 A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
 neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
@@ -20,6 +21,7 @@ at its end.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,6 +29,7 @@ import numpy as np
 
 from pipeline.events import VoteBatch
 from pipeline.evidence import Reference
+from pipeline.scoring.sittings import WindowVoters, count_voters, voter_number
 from pipeline.scoring.window import MEASURES
 from pipeline.vocabulary.arrays import Bool, Int8, Int64, UInt8
 from pipeline.vocabulary.fates import LATE, QUARANTINED
@@ -58,6 +61,7 @@ class WindowCounts:
         accepted: number of votes that count in every measure.
         late: number of late votes, which count in every measure but `appearances` and `chosen`.
         counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model).
+        voters: the voters of the votes that are not late; None where they were not counted.
     """
 
     start: int
@@ -65,6 +69,7 @@ class WindowCounts:
     accepted: int
     late: int
     counts: Int64
+    voters: WindowVoters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class WindowVotes:
         cohort: a position in COHORTS.
         network: `network_hash` of the network's name, −1 without a network.
         prompt: 32 bits of the prompt's hash, −1 without a prompt.
+        voter: the number of each vote's voter (`voter_number`), 0 without a voter; None if voters are not counted.
     """
 
     partition: Int64
@@ -92,6 +98,7 @@ class WindowVotes:
     cohort: Int64
     network: Int64
     prompt: Int64
+    voter: Int64 | None = None
 
 
 def window_start(time: Int64) -> Int64:
@@ -141,6 +148,7 @@ def count_batch(
         account_cohorts(batch.cast_at[rows], batch.voter_since[rows]),
         np.array(networks, dtype=np.int64)[rows],
         prompt[rows],
+        np.where(batch.has_voter, voter_number(batch.voter), 0)[rows],
     )
     return count_votes(votes, reference)
 
@@ -161,10 +169,20 @@ def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowC
     place, rows = _rows(votes, window, reference)
     summed_place, summed = _sum(rows, place)
     cuts = np.searchsorted(summed_place, np.arange(len(starts) + 1))
+    voters = _voters(votes, window, len(starts))
     return [
-        WindowCounts(int(start), int(part), int(accepted[i]), int(late[i]), _shortened(summed[cuts[i] : cuts[i + 1]]))
+        WindowCounts(
+            int(start), int(part), int(accepted[i]), int(late[i]), _shortened(summed[cuts[i] : cuts[i + 1]]), voters[i]
+        )
         for i, (start, part) in enumerate(starts)
     ]
+
+
+def _voters(votes: WindowVotes, window: Int64, windows: int) -> Sequence[WindowVoters | None]:
+    if votes.voter is None:
+        return [None] * windows
+    on_time = np.flatnonzero(~votes.late)
+    return count_voters(votes.voter[on_time], votes.network[on_time], window[on_time], windows)
 
 
 def add_counts(*counts: Int64) -> Int64:

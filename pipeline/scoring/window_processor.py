@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipeline.registry import Registry
 from pipeline.scoring.detector_contracts import WindowContext, WindowDetector, WindowState
 from pipeline.scoring.signals import Signal
+from pipeline.scoring.sittings import SITTING, SittingCounter, SittingCounts
 from pipeline.scoring.window import Window
 from pipeline.scoring.window_builder import build_window
 from pipeline.scoring.window_counter import WINDOW_WIDTH, WindowCounts
@@ -61,7 +62,8 @@ def windows_between(
     """Yield the windows that start in [first, end), summed over partitions.
 
     Args:
-        parts: counts of these windows in each partition, in the order of `start`.
+        parts: counts of these windows in each partition, in the order of `start`; and of the windows in the SITTING
+            before `first`, whose voters' sittings may still go on.
         first, end: starts of windows, microseconds since 1970 UTC.
         last_votes: start of the last window before `first` that has an accepted vote; None if there is none.
         names: names of models and networks.
@@ -69,7 +71,10 @@ def windows_between(
     """
     grouped = {start: list(group) for start, group in itertools.groupby(parts, key=lambda part: part.start)}
     starts = sorted(grouped)
-    at, coming = first, 0
+    at, coming, counter = first, 0, SittingCounter()
+    for start in starts:
+        if first - SITTING <= start < first:
+            _count_sittings(counter, start, grouped[start])
     while at < end:
         while coming < len(starts) and starts[coming] < at:
             coming += 1
@@ -78,11 +83,20 @@ def windows_between(
         if silent and at < following:
             at = min(following, end)
             continue
-        window = build_window(at, grouped.get(at, []), names.models, names.networks, registry.as_of(at).aliases)
+        now = grouped.get(at, [])
+        sittings = _count_sittings(counter, at, now)
+        window = build_window(at, now, names.models, names.networks, registry.as_of(at).aliases, sittings)
         if window.accepted:
             last_votes = at
         yield window
         at += WINDOW_WIDTH
+
+
+def _count_sittings(counter: SittingCounter, start: int, parts: Sequence[WindowCounts]) -> SittingCounts | None:
+    voters = [part.voters for part in parts if part.voters is not None]
+    if len(voters) < len(parts):
+        return None  # counted by a version that did not count voters
+    return counter.read(start // WINDOW_WIDTH, voters) if parts else None
 
 
 def run_window_detectors(

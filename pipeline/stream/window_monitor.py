@@ -30,6 +30,7 @@ from pipeline.events.registry_events import RegistryEvent
 from pipeline.registry import Registry
 from pipeline.scoring.detector_contracts import WindowDetector, WindowState
 from pipeline.scoring.signals import AlertSignal, Signal
+from pipeline.scoring.sittings import SITTING
 from pipeline.scoring.window_counter import WINDOW_WIDTH, network_hash
 from pipeline.scoring.window_processor import (
     EvaluatedWindow,
@@ -232,7 +233,7 @@ class Monitor:
         networks = {network_hash(network): network for network in terms_of_kind(connection, "network").values()}
         names = WindowNames(model_names(connection), networks)
         last = window_counts.last_start_with_votes(connection, start)
-        parts = window_counts.read_range(connection, start, end)
+        parts = window_counts.read_range(connection, start - SITTING, end)
         signals: list[Signal] = []
         totals: list[tuple[int, int, int]] = []
 

@@ -45,7 +45,7 @@ SINCE_0003 = (
 # Columns that later versions have.
 COLUMNS_SINCE_0003 = (
     ("alert", "label"), ("exclusion", "label"), ("vote", "flags"), ("vote", "turn"), ("vote", "session"),
-    ("vote", "categories"), ("segment", "boards"), ("segment", "labels"),
+    ("vote", "categories"), ("segment", "boards"), ("segment", "labels"), ("window", "voters"),
 )  # fmt: skip
 # What rows of earlier versions get in these columns.
 DEFAULTS_SINCE_0003: dict[str, tuple[Any, ...]] = {"vote": (0, 0, 0, 0), "segment": (None, None)}
@@ -113,6 +113,7 @@ def test_a_store_of_0002_gets_the_version_of_this_code_and_keeps_every_row(older
     assert [now.pop(table) for table in SINCE_0003] == [[]] * len(SINCE_0003)
     for table, default in DEFAULTS_SINCE_0003.items():
         before[table] = sorted(((*row, *default) for row in before[table]), key=repr)
+    now["window"] = [row[:-1] for row in now["window"]]  # rebuilt, with voters
     assert now == before
     with older.store() as store, store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
@@ -199,7 +200,7 @@ def to_0007(board: Board) -> None:
     """Turn a store whose votes state none of the later fields into one of version 0007."""
     drop = [f"DROP TABLE {table}" for table in ("frequent_vote", "prompt_count")]
     columns = [("vote", name) for name in ("flags", "turn", "session", "categories")]
-    columns += [("segment", "boards"), ("segment", "labels")]
+    columns += [("segment", "boards"), ("segment", "labels"), ("window", "voters")]
     drop += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in columns]
     execute(
         board,

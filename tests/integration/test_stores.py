@@ -26,6 +26,7 @@ from pipeline.evidence import Reference
 from pipeline.ledger.manifest import NO_PREVIOUS
 from pipeline.open_store import key_folder, open_store
 from pipeline.scoring.signals import AlertSignal
+from pipeline.scoring.sittings import count_voters, voter_number
 from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
@@ -302,6 +303,27 @@ def test_windows_add_up_over_batches(store: Store) -> None:
         assert window_counts.read_range(connection, 301 * SECOND, 600 * SECOND) == []
     assert (found.accepted, found.late) == (3, 2)
     assert found.counts[:, 1:7].tolist() == [[1, 0, 2, 1, 1, 0], [1, 2, 1, 0, 0, 1], [2, 0, 3, 2, 2, 0]]
+
+
+def test_the_voters_of_windows_add_up_and_can_be_forgotten(store: Store) -> None:
+    nothing = np.zeros((0, len(COLUMNS)), dtype=np.int64)
+
+    def voters(*rows: tuple[int, int]) -> WindowCounts:
+        number, network = np.array(rows, dtype=np.int64).T
+        (one,) = count_voters(number, network, np.zeros(len(rows), dtype=np.int64), 1)
+        return WindowCounts(300 * SECOND, 1, len(rows), 0, nothing, one)
+
+    seven = int(voter_number(np.array([7]))[0])
+    with store.write() as connection:
+        window_counts.add_counts(connection, [voters((seven, 4), (9, 4))])
+        window_counts.add_counts(connection, [voters((seven, 4), (0, 5))])
+        [found] = window_counts.read_range(connection, 0, 600 * SECOND)
+        assert found.voters is not None
+        assert found.voters.rows.tolist() == [[0, 5, 1], [seven, 4, 2], [9, 4, 1]]
+        window_counts.forget_voters(connection, [(1, 301 * SECOND, 7), (1, 301 * SECOND, 5), (2, 0, 8)])
+        [found] = window_counts.read_range(connection, 0, 600 * SECOND)
+        assert found.voters is not None
+        assert found.voters.rows.tolist() == [[0, 0, 2], [0, 5, 1], [9, 4, 1]]
 
 
 def test_the_outbox_gives_the_oldest_messages_of_its_source_until_they_are_delivered(store: Store) -> None:

@@ -6,6 +6,9 @@ attracts. For a provider, one side of each vote is chosen by bit 0 of SHA-256(vo
 whose chosen side is a model of the provider. L_ρ is the likelihood ratio of a share ρ times as large. The evidence is
 the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
 
+For a network, x and n are numbers of sittings that begin in the window (`scoring.sittings`): a voter's votes without a
+pause of half an hour count once, since they are not independent. Models are drawn anew for each vote, so votes count.
+
 Networks have no declared share, and neither have the models of a board without a policy. Their share is learned for
 each hour of the day, from windows without an alert about them. The upper bound π⁺ = π̂ + 2 SE takes the place of π. A
 learned share varies from hour to hour, so x is then taken as negative binomial, with a variance that is learned too.
@@ -54,7 +57,8 @@ from pipeline.vocabulary.time import HOUR
 
 _RATIOS = np.array(count_likelihoods.RISE_RATIOS)
 _WEIGHTS = np.full(len(_RATIOS), 1 / len(_RATIOS))
-_SIDE = " (one side of each battle)"
+_COUNTED = {"model": "votes", "provider": "votes (one side of each battle)", "network": "sittings"}
+_OF_BOARD = ("board", "spread", "sittings")
 _DIRECTION = "more than its share"
 _APPEARANCES, _CHOSEN = MEASURES.index("appearances"), MEASURES.index("chosen")
 
@@ -100,20 +104,26 @@ class VoteBurst:
         """
         if not window.accepted:
             return state, []
+        state = state if "sittings" in state else _without_networks(state)
         hour = int(window.start // HOUR % 24)
+        arrivals, from_networks = window.arrivals_by_network()
         board = state.get("board", np.zeros(24)) * _KEPT
         spread = state.get("spread", np.zeros((3, 2))) * _KEPT
-        counted = _counts_and_shares(window, context)
-        columns = {name: values for name, values in state.items() if name not in ("board", "spread")}
+        counted = _counts_and_shares(window, context) | {
+            f"network:{network}": [number, np.nan] for network, number in from_networks.items()
+        }
+        columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
         columns, _ = add_keys(columns, [key for key in counted if key[0] == "n"], _NEW_KEY | {"kind": 2, "seen": board})
         columns, _ = add_keys(columns, [key for key in counted if key[0] == "p"], _NEW_KEY | {"kind": 1})
         columns, rows = add_keys(columns, counted, _NEW_KEY)
         kind = columns["kind"]
         count, share = np.zeros(len(kind)), np.full(len(kind), np.nan)
         count[rows], share[rows] = np.array(list(counted.values())).reshape(-1, 2).T
+        total = np.where(kind == 2, arrivals, window.accepted)
         learned, estimated = _learned_shares(columns, hour, kind, spread)
         tested = np.where(np.isnan(share), np.isfinite(learned), share > 0) & (context.steady | (kind == 2))
-        ratio = _ratios(count, window.accepted, share, learned, spread[kind], tested)
+        tested &= total > 0
+        ratio = _ratios(count, total, share, learned, spread[kind], tested)
         columns["log_m"] = np.where(tested[:, None], shiryaev_roberts(columns["log_m"], ratio), columns["log_m"])
         mixed = log_mixture(columns["log_m"], _WEIGHTS)
         log_e = alert_policy.log_e_over_horizon(mixed, alert_policy.WINDOWS_PER_MONTH)
@@ -126,13 +136,13 @@ class VoteBurst:
             stepped=tested,
         )
         columns |= decision.columns
-        expected = np.where(np.isnan(share), learned, share) * window.accepted
+        expected = np.where(np.isnan(share), learned, share) * total
         _add_to_episode(columns, count, np.nan_to_num(expected), mixed, window.start)
-        signals = self._signals(window, columns, decision, log_e, count, expected)
-        _learn(columns, count, window.accepted, hour)
-        spread = _spread(spread, count, window.accepted, estimated, kind, columns["level"] == 0)
-        board[hour] += window.accepted
-        return {**_pruned(columns, kind), "board": board, "spread": spread}, signals
+        signals = self._signals(window, columns, decision, log_e, count, expected, total)
+        _learn(columns, count, total, hour)
+        spread = _spread(spread, count, total, estimated, kind, columns["level"] == 0)
+        board[hour] += arrivals
+        return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, signals
 
     def _signals(
         self,
@@ -142,14 +152,14 @@ class VoteBurst:
         log_e: Int64,
         count: Float64,
         expected: Float64,
+        total: Int64,
     ) -> list[Signal]:
         signals: list[Signal] = []
         for i in decision.raised.tolist():
             kind, _, subject = str(columns[KEY][i]).partition(":")
             evidence = {
-                "what": f"{columns['seen_since'][i]:.0f} votes{_SIDE if kind == 'provider' else ''} where "
-                f"{columns['expected_since'][i]:.1f} are expected, in the last five minutes {count[i]:.0f} of "
-                f"{window.accepted} where {expected[i]:.1f} are",
+                "what": f"{columns['seen_since'][i]:.0f} {_COUNTED[kind]} where {columns['expected_since'][i]:.1f} are "
+                f"expected, in the last five minutes {count[i]:.0f} of {total[i]} where {expected[i]:.1f} are",
                 "window": [int(columns["since"][i]), window.end],
                 "votes": int(columns["seen_since"][i]),
                 "expected": round(float(columns["expected_since"][i]), 1),
@@ -179,7 +189,13 @@ def _counts_and_shares(window: Window, context: WindowContext) -> dict[str, list
             one = found.setdefault(f"provider:{provider}", [0.0, undeclared])
             one[0] += chosen.get(name, 0)
             one[1] += declared.get(name, undeclared) / 2
-    return found | {f"network:{network}": [votes, np.nan] for network, votes in window.votes_of.items()}
+    return found
+
+
+def _without_networks(state: WindowState) -> KeyedColumns:
+    """Return a state in which an older version learned votes of networks, without them: sittings are learned anew."""
+    columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
+    return take_rows(columns, columns["kind"] != 2) if "kind" in columns else {}
 
 
 def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed: Int64, start: int) -> None:
@@ -212,40 +228,40 @@ def _concentration(spread: Float64) -> Float64:
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 
-def _ratios(x: Float64, n: int, declared: Float64, learned: Float64, spread: Float64, tested: Bool) -> Int64:
+def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: Float64, tested: Bool) -> Int64:
     """Return the log-likelihood ratio of each key for each of the five ρ, int64[k, 5]."""
     fixed = tested & ~np.isnan(declared)
     loose = tested & np.isnan(declared)
     ratio = np.zeros((len(x), len(_RATIOS)), dtype=np.int64)
     share = np.minimum(declared[fixed], 0.95)
-    ratio[fixed] = count_likelihoods.binomial(x[fixed, None], n, share[:, None], _RATIOS)
+    ratio[fixed] = count_likelihoods.binomial(x[fixed, None], n[fixed, None], share[:, None], _RATIOS)
     k = 1 / _concentration(spread[loose])
     ratio[loose] = count_likelihoods.overdispersed_binomial(
-        x[loose, None], n, learned[loose, None], _RATIOS, k[:, None]
+        x[loose, None], n[loose, None], learned[loose, None], _RATIOS, k[:, None]
     )
     return ratio
 
 
-def _learn(columns: KeyedColumns, x: Float64, n: int, hour: int) -> None:
+def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
     """Add the window to the shares of keys that have no open alert, or whose alert has become the new normal."""
     alerted = columns["level"] > 0
     columns["stood"] = np.where(alerted, columns["stood"] + 1, 0)
     learns = ~alerted | (columns["stood"] > _NEW_NORMAL)
-    for name, more in (("hits", x), ("seen", np.full(len(x), n))):
+    for name, more in (("hits", x), ("seen", n)):
         kept = columns[name] * _KEPT
         kept[:, hour] += np.where(learns, more, 0)
         columns[name] = kept
-    columns["windows"] = columns["windows"] + learns
+    columns["windows"] = columns["windows"] + (learns & (n > 0))
 
 
-def _spread(spread: Float64, x: Float64, n: int, share: Float64, kind: Int64, quiet: Bool) -> Float64:
+def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
     """Return each kind's sums of (x − nπ̂)²/(nπ̂) − 1 and of n, with the window's keys that expect a vote added."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)
         if rows.any():
-            mean = share[rows] * n
-            after[one] += ((x[rows] - mean) ** 2 / mean - 1).sum(), n * rows.sum()
+            mean = share[rows] * n[rows]
+            after[one] += ((x[rows] - mean) ** 2 / mean - 1).sum(), n[rows].sum()
     return after
 
 

@@ -200,6 +200,7 @@ def _count(stream: SimulatedStream, rows: Int64, reference: Reference | None) ->
         window_counter.account_cohorts(stream.cast_at[rows], stream.voter_since[rows]),
         network_hashes()[stream.network[rows]],
         (stream.prompt_hash[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64),
+        stream.voter[rows].astype(np.int64) + 1,
     )
     return window_counter.count_votes(counted, reference)
 

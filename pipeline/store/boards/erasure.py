@@ -17,6 +17,7 @@ from pipeline.ledger.merkle import WIDTH
 from pipeline.store.boards import erased_traces, exclusion_list
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index, sealed_labels
+from pipeline.store.votes import window_counts
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.time import DAY
 
@@ -88,6 +89,8 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
     erased_traces.forget_votes(connection, leaves)
     labelled = sealed_labels.labelled_from(connection)
     for (part, offset), leaf in leaves.items():
+        cast = sa.select(v.partition_no, v.cast_at, v.voter).where(v.partition_no == part, v.offset == offset)
+        window_counts.forget_voters(connection, [tuple(row) for row in connection.execute(cast.where(v.voter != 0))])
         erased_vote = sa.update(schema.vote).where(v.partition_no == part, v.offset == offset)
         connection.execute(erased_vote.values(**_ERASED_FIELDS, **({} if leaf >= labelled else _LABELS)))
     for first, (blinds, row_leaves) in _blind_rows(connection, leaves.values()).items():

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from pipeline.scoring import window_codec, window_counter
+from pipeline.scoring.sittings import WindowVoters, add_voters, voter_number, without_voters
 from pipeline.scoring.window_counter import WindowCounts
 from pipeline.store.db import dialect, schema
 
@@ -41,7 +43,18 @@ def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
         "accepted": new.accepted + (old["accepted"] if old else 0),
         "late": new.late + (old["late"] if old else 0),
         "counts": window_codec.pack_counts(counts),
+        "voters": _sum_voters(new.voters, old),
     }
+
+
+def _sum_voters(new: WindowVoters | None, old: Mapping[str, Any] | None) -> bytes | None:
+    if new is None or (old is not None and old["voters"] is None):
+        return None
+    return window_codec.pack_voters(add_voters([new, *(_voters(old) if old else ())]))
+
+
+def _voters(row: RowMapping | Mapping[str, Any]) -> list[WindowVoters]:
+    return [] if row["voters"] is None else [window_codec.unpack_voters(bytes(row["voters"]))]
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[WindowCounts]:
@@ -55,9 +68,29 @@ def read_range(connection: Connection, first: int, end: int) -> list[WindowCount
             row["accepted"],
             row["late"],
             window_codec.unpack_counts(bytes(row["counts"])),
+            next(iter(_voters(row)), None),
         )
         for row in connection.execute(query).mappings()
     ]
+
+
+def forget_voters(connection: Connection, positions: Iterable[tuple[int, int, int]]) -> None:
+    """Remove erased voters from stored windows: their votes stay, without a voter and without a network.
+
+    Args:
+        connection: the transaction.
+        positions: partition, `cast_at` and pseudonym of each erased vote.
+    """
+    gone: dict[tuple[int, int], set[int]] = {}
+    for part, cast_at, voter in positions:
+        gone.setdefault((cast_at - cast_at % window_counter.WINDOW_WIDTH, part), set()).add(voter)
+    c = schema.window.c
+    for (start, part), voters in gone.items():
+        this = (c.start == start, c.partition_no == part)
+        raw = connection.scalar(sa.select(c.voters).where(*this))
+        if raw is not None:
+            kept = without_voters(window_codec.unpack_voters(bytes(raw)), voter_number(np.array(sorted(voters))))
+            connection.execute(sa.update(schema.window).where(*this).values(voters=window_codec.pack_voters(kept)))
 
 
 def count_windows(connection: Connection) -> int:

@@ -22,13 +22,14 @@ in_force = Table(
     sqlite_with_rowid=False,
 )
 
-# One row for each five-minute window and partition; `counts` is packed by scoring/window_codec.py.
+# One row for each five-minute window and partition; `counts` and `voters` are packed by scoring/window_codec.py.
 window = Table(
     "window",
     metadata,
     *primary_key(BigInteger, "start", "partition_no"),
     *not_null(Integer, "accepted", "late"),
     Column("counts", LargeBinary, nullable=False),
+    Column("voters", LargeBinary),
     sqlite_with_rowid=False,
 )
 

@@ -1,0 +1,166 @@
+"""Counts sittings: a voter who casts votes without a pause of half an hour is counted once.
+
+Votes of one sitting come together, so they are not independent, and counts of votes vary more than any rate of arrival
+explains. Detectors of rates therefore count how many voters begin a sitting in a window.
+
+A window's voters are an int64 array with one row per (voter, network): 31 bits of the voter's pseudonym plus 1, the
+network's hash, and the number of votes. Votes without a voter have the voter 0 and are sittings of their own. A voter
+begins a sitting in a window if no vote of the voter lies in the six windows before it. The sitting belongs to the
+network with most of the voter's votes in that window.
+
+Laws: rows can be added in any order and grouping with the same result, so neither the order of votes nor their split
+into batches, files and partitions changes a count. A window with more than MAX_VOTERS rows keeps only voters whose
+number ends in a number of zero bits, the fewest for which the rows fit; further votes never need fewer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import MINUTE
+
+SITTING = 30 * MINUTE
+"""A pause of this length, in microseconds, ends a sitting."""
+
+MAX_VOTERS = 16_384
+"""Largest number of rows of a window and partition. With more voters a random part of them is counted."""
+
+_WINDOWS = 6  # of five minutes in half an hour
+_NO_ROWS = np.zeros((0, 3), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowVoters:
+    """The voters of one window in one partition.
+
+    Attributes:
+        bits: number of zero bits with which the numbers of the kept voters end; 0 if all voters are kept.
+        rows: int64[r, 3]: voter, network (0 without one) and number of votes, sorted by voter and network.
+    """
+
+    bits: int
+    rows: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class SittingCounts:
+    """The sittings that begin in a window.
+
+    Attributes:
+        total: number of sittings.
+        counted: number of sittings that `by_network` is a part of: all of them, or a random sample on a busy board.
+        by_network: network hash → number of these sittings.
+    """
+
+    total: int
+    counted: int
+    by_network: dict[int, int]
+
+
+def voter_number(pseudonym: Int64) -> Int64:
+    """Return the number of each voter in window counts: 31 bits of the pseudonym, plus 1."""
+    return (pseudonym & 0x7FFFFFFF) + 1
+
+
+def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> list[WindowVoters]:
+    """Return the voters of each window.
+
+    Args:
+        voter: int64[n], from `voter_number`; 0 without a voter.
+        network: int64[n], hash of the network; −1 without a network.
+        window: int64[n], the window of each vote, from 0 to `windows` − 1.
+        windows: number of windows.
+    """
+    order = np.argsort((window << 32) | voter, kind="stable")
+    place = window[order]
+    rows = np.column_stack([voter, np.maximum(network, 0), np.ones_like(voter)])[order]
+    cuts = np.searchsorted(place, np.arange(windows + 1))
+    return [_bounded(_sum(rows[a:b])) for a, b in pairwise(cuts.tolist())]
+
+
+def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
+    """Add the voters of one window."""
+    if len(parts) == 1:
+        return parts[0]
+    bits = max((part.bits for part in parts), default=0)
+    rows = np.concatenate([_NO_ROWS, *(_thinned(part.rows, bits) for part in parts)])
+    return _bounded(_sum(rows), bits)
+
+
+def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
+    """Return the voters of a window with the votes of some voters (`voter_number`) as votes without a voter."""
+    rows = voters.rows.copy()
+    rows[np.isin(rows[:, 0], forgotten), :2] = 0
+    return WindowVoters(voters.bits, _sum(rows))
+
+
+def _sum(rows: Int64) -> Int64:
+    """Return the sums of the rows of equal voter and network."""
+    if len(rows) < 2:
+        return rows
+    ordered = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    new = np.ones(len(rows), dtype=np.bool_)
+    new[1:] = (ordered[1:, :2] != ordered[:-1, :2]).any(axis=1)
+    first = np.flatnonzero(new)
+    summed = ordered[first]
+    summed[:, 2] = np.add.reduceat(ordered[:, 2], first)
+    return summed
+
+
+def _thinned(rows: Int64, bits: int) -> Int64:
+    """Return the rows of voters whose number ends in zero bits; networks of votes without a voter likewise."""
+    if not bits:
+        return rows
+    mask = (1 << bits) - 1
+    nobody = rows[:, 0] == 0
+    kept = rows[nobody | (rows[:, 0] & mask == 0)].copy()
+    nobody = kept[:, 0] == 0
+    kept[nobody, 1] = np.where(kept[nobody, 1] & mask == 0, kept[nobody, 1], 0)
+    return _sum(kept)
+
+
+def _bounded(rows: Int64, bits: int = 0) -> WindowVoters:
+    while len(rows) > MAX_VOTERS:
+        bits += 1
+        rows = _thinned(rows, bits)
+    return WindowVoters(bits, rows)
+
+
+class SittingCounter:
+    """Counts the sittings of windows that are read in order of time. It remembers half an hour of voters."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, WindowVoters]] = deque()
+
+    def read(self, number: int, parts: Sequence[WindowVoters]) -> SittingCounts:
+        """Return the sittings that begin in a window.
+
+        Args:
+            number: the position of the window in time: its start in windows since 1970. Numbers ascend from call to
+                call.
+            parts: the voters of the window in each partition.
+        """
+        now = add_voters(parts)
+        while self._recent and self._recent[0][0] < number - _WINDOWS:
+            self._recent.popleft()
+        bits = max([now.bits, *(one.bits for _, one in self._recent)])
+        rows = _thinned(now.rows, bits)
+        nobody = rows[:, 0] == 0
+        known = np.concatenate([np.zeros(0, dtype=np.int64), *(one.rows[:, 0] for _, one in self._recent)])
+        begins = rows[~nobody & ~np.isin(rows[:, 0], known)]
+        self._recent.append((number, now))
+        begins = begins[np.lexsort((begins[:, 1], -begins[:, 2], begins[:, 0]))]
+        voters, first = np.unique(begins[:, 0], return_index=True)
+        alone = int(rows[nobody, 2].sum())
+        networks = np.concatenate([begins[first, 1], rows[nobody, 1]])
+        votes = np.concatenate([np.ones(len(first), dtype=np.int64), rows[nobody, 2]])
+        kinds, place = np.unique(networks, return_inverse=True)
+        sums = np.bincount(place, weights=votes, minlength=len(kinds)).astype(np.int64)
+        by_network = {int(k): int(s) for k, s in zip(kinds, sums, strict=True) if k}
+        return SittingCounts((len(voters) << bits) + alone, len(voters) + alone, by_network)

@@ -1,0 +1,21 @@
+"""The voters of each window, from which sittings are counted.
+
+Stored windows have none. They are marked as stale, so `integrity migrate` counts them again from the votes.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column, and mark the window counts as stale if there are any."""
+    op.add_column("window", sa.Column("voters", sa.LargeBinary()))
+    op.execute(
+        "INSERT INTO meta (name, value) SELECT 'windows_stale', '0009' WHERE EXISTS (SELECT 1 FROM \"window\")"
+        " ON CONFLICT (name) DO NOTHING"
+    )
