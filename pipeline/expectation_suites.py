@@ -1,9 +1,9 @@
 """Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
-1. A suite is a file `expectations/NAME.json` with one expectation per line, each with a severity and a reason. 2. A
-failed `critical` expectation stops the refresh; refresh and doctor show failed `warning`s; `info` is only stored. 3. An
-expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently. 4. Results are plain data
-without types of the library, so that the store can keep them as JSON.
+1. A suite is a file `expectations/NAME.json` with one expectation per line, each with a severity and a reason.
+2. A failed `critical` expectation stops the refresh; refresh and doctor show failed `warning`s; `info` is only stored.
+3. An expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently.
+4. Results are plain data without types of the library, so that the store can keep them as JSON.
 
 Not handled: checks of single events, for which Great Expectations is too slow (at least 0.1 s; `pipeline.events` makes
 them), and the consequences of a failure (`pipeline.jobs.refresh.quality_gate`).

@@ -137,12 +137,7 @@ def release_facts(provider: str, releases: Sequence[ModelRelease], sources: Fact
 
 
 def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Return a fact for each checked claim: claimed score minus measured score, in percentage points.
-
-    Args:
-        checked: the checked claims.
-        sources: names of the data sources.
-    """
+    """Return a fact for each checked claim: claimed score minus measured score, in percentage points."""
     facts = []
     for one in checked:
         gap = one.claimed.share - one.measured.share
@@ -201,12 +196,9 @@ def removal_facts(
 def contradiction_facts(
     provider: str, rejected: Iterable[Contradiction], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Return facts about the provider's registry events that were rejected because they contradict earlier events.
+    """Return a fact about registry events that were rejected because they contradict earlier events.
 
-    Args:
-        provider: name of the provider.
-        rejected: the contradictory events of all providers.
-        sources: names of the data sources.
+    `rejected` are the contradictory events of the provider.
     """
     listed = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (

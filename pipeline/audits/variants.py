@@ -1,8 +1,8 @@
 """The audit `variant_churn`: private variants of a provider that are under test at the same time.
 
 A provider's private variants are counted at the moment with most of them under test since the registry began. More than
-3 are a warning; more than 10 are critical (the limit of one public policy for "provisional" models). What was once too
-many stays a finding after the tests ended.
+3 are a warning; more than 10 are critical (the limit of one public policy for "provisional" models). The finding
+remains after the tests have ended.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
@@ -72,10 +72,10 @@ class ConcurrentVariants:
 
 
 def peak_variants(state: RegistryState) -> dict[str, ConcurrentVariants]:
-    """Return provider → its private variants at the moment with most of them under test, over the whole registry.
+    """Return provider → the largest set of private variants that it ever had under test at the same time.
 
-    A test that ends at the same time as another one begins is not counted with it. Providers without a private variant
-    are left out.
+    If one test ends at the time at which another begins, the two do not count as simultaneous. Providers without a
+    private variant are left out.
     """
     tests: dict[str, list[tuple[int, int, str]]] = {}
     for name, (start, end) in _tested_until(state).items():

@@ -1,4 +1,4 @@
-"""Columns of a backlog: votes sorted by voter and time, with the number of the voter's earlier votes and ties."""
+"""Votes of a backlog as columns, sorted by voter and time, and their cells."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ class BacklogVotes:
         at: Int64,
         network: npt.ArrayLike | None = None,
     ) -> BacklogVotes:
-        """Sort columns of votes that are in any order; of two votes at one time the earlier row comes first.
+        """Sort columns of n votes in any order by voter and time. Votes at one time keep the order of their rows.
 
         Args:
             models: M, the number of models.
             voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter.
-            model_a, model_b: numbers of the models.
-            outcome: positions in OUTCOMES.
-            at: event times.
-            network: numbers of the networks; None if they are unknown.
+            model_a, model_b: int[n], numbers of the models.
+            outcome: int[n], positions in OUTCOMES.
+            at: int64[n], event times in microseconds since 1970 UTC.
+            network: int[n], numbers of the networks; None if they are unknown.
         """
         known = np.flatnonzero(voter != NO_VOTER)
         names, code = np.unique(voter[known], return_inverse=True)
@@ -82,13 +82,13 @@ class BacklogVotes:
         )
 
     def take(self, rows: npt.NDArray[np.int64] | Bool) -> BacklogVotes:
-        """Return the votes at `rows` (a mask or ascending positions); the voters keep their positions."""
+        """Return the votes that `rows` selects, a mask or ascending positions. The numbers in `voter` stay the same."""
         columns = ("row", "voter", "model_a", "model_b", "outcome", "at", "network")
         return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
 
     @cached_property
     def starts(self) -> Int64:
-        """int64[v + 1], the row of each voter's first vote, and n."""
+        """int64[v + 1], the row of each voter's first vote; the last number is n."""
         return np.searchsorted(self.voter, np.arange(len(self.names) + 1)).astype(np.int64)
 
     @cached_property
@@ -115,15 +115,17 @@ class BacklogVotes:
 
 @dataclass(frozen=True)
 class BacklogCells:
-    """The cells of a backlog: a cell is the votes of one voter on one model. Each vote is in two cells.
+    """The cells of a backlog. A cell has the votes of one voter on one model, so each vote is in two cells.
+
+    There are c cells. Arrays with 2n rows have two rows for each vote, one in each of its cells.
 
     Attributes:
         voter, model: int32[c], voter and model of each cell, sorted by voter, then by model.
         votes, ties: int32[c], number of votes and of ties in each cell.
-        cell: int32[2n], the cell of each row; rows are sorted by cell, then by time.
-        vote: int32[2n], the vote of each row.
+        cell: int32[2n], the cell of each row. Rows are sorted by cell, then by time.
+        vote: int32[2n], the position of the row's vote.
         is_a: bool[2n], whether the cell's model is model a of the vote.
-        place: int32[2n], number of the cell's votes before the row's vote.
+        place: int32[2n], number of earlier votes in the same cell.
     """
 
     voter: Int32

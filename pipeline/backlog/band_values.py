@@ -1,7 +1,7 @@
-"""Values of voters against the bands of honest taste, after each voter's last vote.
+"""Computes the e-value of each voter against the bands of honest taste, after the voter's last vote.
 
-The alternatives and weights are those of the detector `voter_bias`; here only the value after the last vote is needed,
-which takes a sum for each cell instead of a path.
+The alternatives and weights are those of the detector `voter_bias`. Only the value after the last vote is needed here,
+so a sum for each cell replaces the computation vote by vote.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
 
 @dataclass(frozen=True)
 class RankedCells:
-    """The cells with a rank, and their rows. What is here depends on no reference.
+    """The cells whose model has a rank, and their rows. None of these arrays depends on a reference.
 
     Attributes:
         cell: positions of the ranked cells in `BacklogCells`, ascending.
@@ -63,7 +63,7 @@ class RankedCells:
         return cls(cell, rank, rows, starts.astype(np.int64), Reference.taste_band(before, first))
 
     def of_voters(self, cells: BacklogCells, who: Bool) -> RankedCells:
-        """Return the ranked cells of some voters (bool[v])."""
+        """Return the ranked cells of the voters where `who` (bool[v]) is true."""
         kept = who[cells.voter[self.cell]]
         lengths = np.diff(np.append(self.start, len(self.rows)))
         rows = np.repeat(kept, lengths)
@@ -74,8 +74,8 @@ class RankedCells:
 def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCells, reference: Reference) -> Int64:
     """Return the evidence of each alternative about each ranked cell's model, int64[c, 6] in units of 2⁻²⁴.
 
-    The columns are "promotes" with each δ, then "demotes" with each δ. Each is weighted, so that sums over a voter's
-    cells are the voter's evidence.
+    The columns are "promotes" with each δ, then "demotes" with each δ. The weights of the alternatives are included, so
+    the sum over a voter's cells is the voter's evidence about models.
     """
     sums = np.empty((len(ranked.cell), 6), dtype=np.int64)
     lengths = np.append(ranked.start, len(ranked.rows))
@@ -138,5 +138,9 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
 
 
 def generic_evidence(sums: Int64) -> Int64:
-    """Return the evidence of each alternative of GENERIC, int64[v, 3] in units of 2⁻²⁴, weighted."""
+    """Return the evidence of each alternative of GENERIC, int64[v, 3] in units of 2⁻²⁴, its weight included.
+
+    Args:
+        sums: the result of `generic_sums`.
+    """
     return to_e_units((1 - TARGET_WEIGHT) / len(GENERIC), sums)

@@ -1,4 +1,4 @@
-"""Counts rows of cells: what a voter did with a model, and what an honest voter is expected to do."""
+"""Counts the votes of cells, and sums the chances with which an honest voter would win or tie them."""
 
 import numpy as np
 from scipy.special import expit, logit
@@ -17,14 +17,14 @@ _COLUMNS = 8
 def count_rows(
     votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference, raised: float = 0.0
 ) -> tuple[Int64, CellCounts]:
-    """Count some rows of cells by cell. Rows with a model that the reference lacks are left out.
+    """Count some rows of `cells`, cell by cell. A row is left out if the reference lacks one of its models.
 
     Args:
         votes: the votes.
         cells: their cells.
         rows: positions of rows of `cells`, ascending.
         reference: the reference.
-        raised: number of logits by which the largest honest chances are raised.
+        raised: logits by which the largest honest chances of a win are raised.
 
     Returns:
         int64[c], the positions in `cells` of the counted cells, ascending; and their counts.
@@ -67,7 +67,7 @@ def _add(
 
 
 def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference) -> tuple[Int64, Int64]:
-    """Return the positions in the reference of each row's model and of its opponent; −1 where it lacks a model."""
+    """Return the positions in `reference` of each row's model and of its opponent, −1 for a missing model."""
     vote = cells.vote[rows]
     other = np.where(cells.is_a[rows], votes.model_b[vote], votes.model_a[vote])
     own = cells.model[cells.cell[rows]]

@@ -1,7 +1,7 @@
-"""Evaluates a backlog: votes that no snapshot preceded, or the votes of the last weeks. It needs no store.
+"""Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. It needs no store.
 
-Order: single voters, pooled voters, groups of voters, models by period. What one step finds counts in no reference of
-the next, so that an attack is reported once.
+There are four steps: single voters, pooled voters, groups of voters, and models by period. Voters whom one step finds
+count in no reference of the later steps, so that an attack is reported once.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class VoterFinding:
     Attributes:
         voter: position of the voter in the backlog.
         votes, ties: number of the voter's votes and ties.
-        band, cells: the e-values against bands of taste and against the mixture of tastes, iterated.
-        strict: the smaller of the nested form's average and of its value against the mixture alone; None without the
-            nested form. Only this value may exclude a voter without a person.
-        likeliest: the best explanations (`explanations`).
+        band, cells: the e-values in the last round, against bands of taste and against the mixture of tastes.
+        strict: the e-value of the nested form, which uses the smaller of its average and its value against the mixture;
+            None if the nested form was not computed. Only this value may exclude a voter without a person's decision.
+        likeliest: the alternatives that explain the votes best (`explanations`).
     """
 
     voter: int
@@ -51,23 +51,23 @@ class VoterFinding:
 
     @property
     def e_value(self) -> float:
-        """The average of both e-values."""
+        """The average of `band` and `cells`."""
         return (self.band + self.cells) / 2
 
 
 @dataclass(frozen=True)
 class BacklogFindings:
-    """What an evaluation found.
+    """The findings of an evaluation.
 
     Attributes:
         rounds: number of rounds until the excluded voters stayed the same.
-        nested_rounds: the same inside the nested form; 0 if it was not computed.
+        nested_rounds: the number of rounds in the nested form; 0 if it was not computed.
         evaluated: bool[v], false for voters whose votes could not be compared with those of others.
-        voters: voters with evidence of their own, the strongest first.
+        voters: single voters with enough evidence, the strongest first.
         pools: models that a group of voters promotes or demotes.
         groups: name of a kind of groups, such as `network` → the groups that promote or demote a model.
-        periods: models that perform in four weeks as in no others.
-        unusual: bool[v], voters named by any finding.
+        periods: models whose results in four weeks differ from all other weeks.
+        unusual: bool[v], true for voters that any finding names.
     """
 
     rounds: int
@@ -87,9 +87,10 @@ class BacklogEvaluation:
     Attributes:
         votes: the votes.
         key: the secret key of the folds, so that nobody can choose a fold.
-        nested: when the nested form is computed: never, if an iterated value reaches CRITICAL, or always.
+        nested: when the nested form is computed: never, only if a value of the rounds reaches CRITICAL, or always.
         groups: name of a kind of groups → int64[v], the group of each voter, 0 for none.
-        suspects: bool[v], voters that count in no reference, such as those that are excluded already; None for nobody.
+        suspects: bool[v], voters that count in no reference, for example because they are already excluded; None for no
+            voters.
         alpha: for each kind of pooled tests, the tolerated probability of a false finding.
         progress: called after each pass over some of the votes.
     """
@@ -103,7 +104,7 @@ class BacklogEvaluation:
     progress: Progress = no_progress
 
     def run(self) -> BacklogFindings:
-        """Evaluate the votes."""
+        """Evaluate the votes in all four steps, and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
         evaluator, fold = VoterEvaluator(votes, cells), fold_of(hashes)

@@ -1,4 +1,4 @@
-"""Names the alternatives that explain a voter's votes best."""
+"""Names the alternatives that explain the votes of a voter best."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Compares each model in each period of four weeks with the model in all other periods.
 
-A model that wins more than in the other periods was promoted, or it was changed: this test cannot tell which. It finds
-attacks by accounts with one vote each, which nothing else finds. The votes of a period are evaluated by a reference
-that was fitted on the votes of all other periods. Of a voter's votes on a model in a period the first CAP count, with
-the taste of the voters integrated out.
+If a model wins more than in the other periods, it was promoted by an attack, or the model itself was changed. This test
+cannot distinguish the two. It is the only test that finds attacks by accounts with one vote each. The votes of a period
+are evaluated by a reference that was fitted on the votes of all other periods. Only the first CAP votes of a voter on a
+model in a period count, and the taste of the voters is integrated out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SHORTEST = 0.5
 
 @dataclass(frozen=True)
 class PeriodFinding:
-    """A model that performs in a period as in no other.
+    """A model whose results in one period differ from all other periods.
 
     Attributes:
         model: number of the model.

@@ -1,7 +1,8 @@
-"""Finds the models that pooled voters are about: the strongest first, again without its members, until none is left.
+"""Finds the models that groups of pooled voters promote or demote, one after another, the strongest first.
 
-While one attack counts in the reference, other models seem to be attacked too: those that met its target. So only the
-strongest model is reported, its members are excluded, and the rest is evaluated anew.
+While the votes of one attack count in the reference, the opponents of its target seem to be attacked too. So each round
+reports only the strongest model. The members of its group are excluded, and the other voters are evaluated again, until
+no model is found.
 """
 
 from __future__ import annotations
@@ -71,14 +72,15 @@ class VoterPools:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> tuple[list[PooledFinding], Float64]:
-        """Find models until no e-value is above models/α.
+        """Find models in rounds, until no e-value is above (number of models)/α.
 
         Args:
             excluded: bool[v], voters who count neither in references nor in pools.
             alpha: the tolerated probability of a false finding.
 
         Returns:
-            The findings in the order in which they were found; and ln E of each model in the first pass.
+            The findings in the order in which they were found; and the ln of the e-value of each model in the first
+            round.
         """
         votes, cells = self.evaluator.votes, self.evaluator.cells
         stratum = strata_of(votes)

@@ -1,8 +1,8 @@
-"""Pools the voters of one group: a network, or the accounts of one age.
+"""Pools the evidence of the voters of one group: a network, or the accounts of one age.
 
-The voters of a group are evaluated by a reference that was fitted without the group's fold, so that a group cannot
-justify itself. The group with the strongest evidence is reported, its members are excluded, and the rest is evaluated
-anew.
+The voters of a group are evaluated by a reference that was fitted without the fold of the group, so that a group's own
+votes cannot make the group look honest. The group with the strongest evidence is reported. Its members are excluded,
+and the other voters are evaluated again, until no group is found.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GroupFinding:
         direction: one of SIDES.
         log_e: ln of the e-value.
         voters: number of the group's voters with enough votes on the model.
-        members: int64[k], positions of the voters who take part, ascending.
+        members: int64[k], positions of the voters who promote or demote the model, ascending.
         tests: number of pairs of a group and a model that were tested.
     """
 
@@ -70,7 +70,7 @@ class GroupPools:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[GroupFinding]:
-        """Find groups until no e-value is above tests/α.
+        """Find groups in rounds, until no e-value is above (number of tests)/α.
 
         Args:
             excluded: bool[v], voters who count neither in references nor in groups.

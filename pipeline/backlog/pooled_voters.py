@@ -1,12 +1,13 @@
-"""Pools the evidence of many voters with few votes each: do they, taken together, promote or demote a model?
+"""Pools the evidence of many voters with few votes each, to test whether together they promote or demote a model.
 
-For a model m, let E_v be the e-value of voter v's first votes on m against one alternative. An unknown share ε of the
-voters is biased: E_m is the mean over ε in SHARES of Π_v (1 − ε + ε E_v), averaged over the alternatives, half over all
-voters and half over STRATA strata of voters by the time of their first vote. Given the reference, which is fitted on
-other voters, the votes of different voters are independent, so E_m is an e-value.
+For a model m, let E_v be the e-value of voter v's first votes on m for one alternative. An unknown share ε of the
+voters is biased. For one alternative, the evidence is the mean over ε in SHARES of Π_v (1 − ε + ε E_v). E_m is the
+average of this evidence over the alternatives; half of the weight is for the product over all voters, and half for
+products over STRATA strata of voters by the time of their first vote. The reference is fitted on other voters. Given
+the reference, the votes of different voters are independent, so E_m is an e-value.
 
-Only the first MOST_VOTES votes of a cell count, and the honest chances are raised by RAISED logits, since a small error
-of the reference adds up over many voters: with cells of any length an honest board had E_m = e¹⁸.
+A small error of the reference adds up over many voters: if all votes counted, an honest board had E_m = e¹⁸. So only
+the first MOST_VOTES votes of a cell count, and the honest chances are raised by RAISED logits.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ class PooledCells:
     def of(
         cls, evaluator: VoterEvaluator, reference: Reference, who: Bool, most: int = MOST_VOTES, raised: float = RAISED
     ) -> PooledCells:
-        """Evaluate the cells of some voters (bool[v]) that have at least LEAST_VOTES votes.
+        """Evaluate those cells of some voters that have at least LEAST_VOTES votes.
 
         Args:
             evaluator: has the votes and their cells.
             reference: a reference that was fitted without these voters.
-            who: the voters.
+            who: bool[v], the voters.
             most: number of votes of a cell that count.
             raised: number of logits by which the honest chances are raised.
         """
@@ -76,9 +77,10 @@ class PooledCells:
 
     @classmethod
     def unlimited(cls, evaluator: VoterEvaluator, reference: Reference, who: Bool, model: int) -> PooledCells:
-        """Evaluate whole cells of one model, to name the members of a group that was found.
+        """Evaluate all votes of the cells of one model, to find the members of a group that was found.
 
-        Naming is an estimate, not a test: the chances are those of the reference, without its standard errors.
+        The result serves to estimate who the members are, and not for a test: the chances are those of the reference,
+        without its standard errors.
         """
         cells, reference = evaluator.cells, replace(reference, covariance=np.zeros_like(reference.covariance))
         large = (cells.votes >= LEAST_VOTES) & (cells.model == model) & who[cells.voter]
@@ -118,12 +120,12 @@ def log_products(log_e: Float64, group: Int64, groups: int, shares: tuple[float,
 
 
 def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
-    """Return ln E_m of each model, by side: float64[M, 2]; the e-value of a model is the sum of both.
+    """Return ln E_m of each model, by side: float64[M, 2]. A model's e-value is the sum over both sides.
 
     Args:
         pooled: cells that were evaluated by references without their voters.
         stratum: int64[v], the stratum of each voter.
-        models: M.
+        models: M, the number of models.
     """
     whole = log_products(pooled.log_e, pooled.model, models)
     place = pooled.model * STRATA + stratum[pooled.voter]

@@ -1,8 +1,8 @@
 """Fits the reference of a fold on the votes of the other folds.
 
 At most CAP votes of a voter on any model count. Without this limit, the votes of attackers in the other folds move the
-reference so far that the attackers look honest: at 20% of attacking votes none of 417 attackers is found without it,
-and all 417 with it. The covariance is clustered by voter, since votes of one voter hang together.
+reference so far that the attackers look honest. With 20% attack votes, none of 417 attackers is found without the
+limit, and all 417 with it. The covariance is clustered by voter, since the votes of one voter are not independent.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ CAP = 3
 class ReferenceFitter:
     """Fits references on the votes of some folds, without excluded voters.
 
-    The object keeps what does not change when voters are excluded.
+    The object stores the sums that do not change when voters are excluded.
     """
 
     def __init__(
@@ -55,15 +55,14 @@ class ReferenceFitter:
         self._tastes: dict[tuple[int, ...], Taste] = {}
 
     def fit_without(self, held_out: Sequence[Sequence[int]], excluded: Bool) -> list[Reference | None]:
-        """Fit a reference for each list of folds, on the votes of all other folds.
+        """Fit one reference for each list of folds, on the votes of all folds that are not in the list.
 
         Args:
             held_out: lists of folds; the votes of these folds do not count in the reference of the list.
             excluded: bool[v], voters whose votes do not count.
 
         Returns:
-            A reference for each list, whose model numbers are those of the backlog; None where the votes cannot be
-            rated.
+            A reference for each list, with the model numbers of the backlog; None if the votes cannot be rated.
         """
         votes = self._votes
         rows = self._rows[~excluded[votes.voter[self._rows]]]

@@ -1,9 +1,10 @@
-"""Evaluates the voters of each fold by the other folds, and again without the excluded voters, until nothing changes.
+"""Evaluates the voters of each fold by the other folds, in rounds, until the excluded voters stay the same.
 
-One pass, given the other folds: a voter in the band, with a taste as estimated, has an average of at least 1/α with
-probability of at most α. After several rounds the voters of a fold have influenced, through exclusions, the references
-that evaluate them. The nested form keeps the claim: the votes of the other folds are cleaned by a fixed point that uses
-nothing of the fold, and then evaluate the fold once.
+In one pass, a voter within the band and with the estimated taste has an average e-value of at least 1/α with
+probability at most α, given the other folds. After several rounds this no longer holds, since the exclusions depend on
+all folds: the voters of a fold have influenced the references that evaluate them. In the nested form it holds. There,
+the excluded voters of the other folds are found in rounds that do not use the fold, and then the fold is evaluated
+once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Progress = Callable[[], None]
 
 
 def no_progress() -> None:
-    """Show nothing."""
+    """Do nothing; the default for a function that shows progress."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class VoterRounds:
         excluded: bool[v], voters that did not count in the last round's references.
         rounds: number of rounds.
         evaluated: bool[v], false for voters of a fold whose other folds cannot be rated.
-        references: the reference of each fold in the last round, None where the other folds cannot be rated.
+        references: the reference of each fold in the last round; None if the other folds cannot be rated.
     """
 
     values: VoterValues
@@ -71,10 +72,10 @@ class VoterFolds:
     progress: Progress = no_progress
 
     def iterated(self, without: Sequence[int] = ()) -> VoterRounds:
-        """Evaluate every fold by the others, and repeat it until the excluded voters stay the same.
+        """Evaluate every fold by the others until the excluded voters stay the same, in at most MOST_ROUNDS rounds.
 
         Args:
-            without: folds that are neither evaluated nor used.
+            without: folds that are neither evaluated nor used for references.
         """
         excluded, rounds = self.suspects, 0
         folds = [k for k in range(self.folds) if k not in without]
@@ -87,7 +88,7 @@ class VoterFolds:
             excluded = found
 
     def nested(self) -> VoterRounds:
-        """Evaluate each fold once, by the other folds after these were cleaned without it."""
+        """Evaluate each fold once, by the other folds, whose excluded voters were found without this fold."""
         values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
         rounds, used = 0, []
         for k in range(self.folds):

@@ -1,8 +1,8 @@
-"""The e-value of each voter after the last vote: half against bands of taste, half against a mixture of tastes.
+"""Computes each voter's e-value after the last vote: half against bands of taste, half against a mixture of tastes.
 
-Both parts use a reference that was fitted on the votes of other voters. Against bands it is the value of the detector
-`voter_bias`; against the mixture it is that of `pipeline.evidence.cells`, whose alternatives about models have the
-weight TARGET_WEIGHT beside the alternatives that are not about one model.
+Both parts use a reference that was fitted on the votes of other voters. The part against bands is the value of the
+detector `voter_bias`. The part against the mixture is the value of `pipeline.evidence.cells`, with the weight
+TARGET_WEIGHT, plus the alternatives that are not about one model.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class VoterValues:
 
     @classmethod
     def ones(cls, voters: int) -> VoterValues:
-        """Return the values of voters of whom nothing is known."""
+        """Return e-values of 1, the values of voters who were not evaluated."""
         return cls(np.ones(voters), np.ones(voters))
 
     @property
     def average(self) -> Float64:
-        """float64[v], the average of both."""
+        """float64[v], the average of `band` and `cells`."""
         return np.asarray((self.band + self.cells) / 2)
 
 
 class VoterEvaluator:
-    """Evaluates voters by references. The object keeps what depends on no reference."""
+    """Evaluates voters by references. The object stores the arrays that depend on no reference."""
 
     def __init__(self, votes: BacklogVotes, cells: BacklogCells) -> None:
         self.votes, self.cells, self.ranked = votes, cells, RankedCells.of(cells)

@@ -1,20 +1,20 @@
 """Evidence from counts per voter and model ("cells"), with the taste of voters integrated out.
 
-A cell has a voter's votes on one model. An honest voter likes some models more than the board does, and the more votes
-a cell has, the clearer that shows. A band of honest logits must therefore be wide. VoterCells need no band: the null
-hypothesis is a mixture over tastes of the standard deviation that was estimated for the board (`taste`). The ratios and
-the proof that their expectation is at most 1 are in `taste_nulls`.
+A cell has a voter's votes on one model. An honest voter likes some models more than the board does, and this shows more
+clearly the more votes a cell has. So a band of honest logits must be wide. Evidence from cells needs no band: the null
+hypothesis is a mixture over tastes, with the standard deviation that was estimated for the board (`taste`).
+`taste_nulls` has the ratios, and the proof that their expectation is at most 1.
 
-The alternatives for a cell, each with three sizes δ: the voter promotes the model (⅔) or demotes it (⅓), and that shows
-in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses that are too rare (.3). The last
-one finds a voter who votes "tie" in place of losses. The same alternatives hold for all models of one provider
-together, over the votes on exactly one of them.
+The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
+and three kinds. The bias shows in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses
+that are too rare (.3). The last kind finds a voter who votes "tie" instead of a loss. The same alternatives are tested
+for all models of one provider together, over the votes on exactly one of them.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the r-th largest cell plus ½ · its share of the voter's votes.
 
-Error rate: for one number of votes, fixed in advance, P(E ≥ 1/α) ≤ α for a voter whose taste and ties are drawn from
-the estimated distributions. Over all readings of a growing history it is measured, not proved.
+Error rate: P(E ≥ 1/α) ≤ α after a number of votes that is fixed in advance, for a voter whose taste and ties are drawn
+from the estimated distributions. If a growing history is read again and again, the error rate is measured, not proved.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _LEAST_VOTES = 3
 
 @dataclass(frozen=True)
 class CellCounts:
-    """Counts of c cells, int64[c] each. All can be added over votes, in any order.
+    """Counts of c cells, int64[c] each. Counts of different votes of a cell can be added, in any order.
 
     Attributes:
         votes: number of the voter's votes on the model (or on exactly one model of the provider).
-        wins, losses: number of these in which the model won, and lost.
+        wins, losses: number of these votes that the model won, and that it lost.
         high: Σ over decided votes of the largest honest chance that the model wins, in units of `CHANCE_UNIT`.
-        against: the same for the opponent.
-        tied_high, tied_against: the same two over the ties.
-        even: Σ over all votes of the factor by which unequal models tie more rarely, in the same units.
-        other_votes, other_ties: the voter's votes and ties elsewhere.
+        against: Σ over decided votes of the largest honest chance that the opponent wins, in the same unit.
+        tied_high, tied_against: the sums `high` and `against` over the ties instead of the decided votes.
+        even: Σ over all votes of the factor by which unequal models tie more rarely, in the same unit.
+        other_votes, other_ties: number of the voter's votes and ties outside the cell.
     """
 
     votes: Int64
@@ -86,7 +86,7 @@ class VoterCells:
     """The cells of voters, sorted by voter and key.
 
     Attributes:
-        voter: int64[c].
+        voter: int64[c], the voter of each cell.
         key: int64[c], the position of the model in the reference, or the provider.
         counts: the counts of each cell.
     """
@@ -106,8 +106,8 @@ def count_cells(
         a, b: int64[n], positions of the models in `reference`; none may be missing.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties.
         reference: the reference of a snapshot that does not count these votes.
-        key: the provider of each model of the reference, −1 for none; votes on two models of one provider do not
-            count. None to count by model.
+        key: int64[K], the number of each model's provider, −1 for none, to count by provider. Votes on two models of
+            one provider then do not count. None to count by model.
     """
     own, other = np.concatenate([a, b]), np.concatenate([b, a])
     group, against = (own, other) if key is None else (key[own], key[other])
@@ -133,10 +133,10 @@ def count_cells(
 
 
 def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float64:
-    """Return ln of the ratio of every alternative about each cell: float64[c, 2, 3, 3], verb, kind and δ.
+    """Return the log-likelihood ratio, in nats, of every alternative about each cell: float64[c, 2, 3, 3].
 
     Args:
-        counts: the counts of the c cells.
+        counts: the counts of the c cells. The further axes of the result are promotes or demotes, kind, and δ.
         reference: the reference that the chances in `counts` come from; its prior of ties is used.
         taste: the standard deviation of tastes.
     """
@@ -181,13 +181,13 @@ def cell_weights(voter: Int64, votes: Int64) -> Float64:
 def voter_e_values(
     voter: Int64, a: Int64, b: Int64, outcome: Int8, reference: Reference, taste: float | None = None
 ) -> tuple[Int64, Float64]:
-    """Return the voters, ascending, and the e-value of each after all its votes.
+    """Return the voters, ascending, and the e-value of each voter after all of the voter's votes.
 
-    VoterCells with fewer than three votes say nothing alone, and count as 0.
+    A cell with fewer than three votes is little evidence by itself, and its e-value is taken as 0.
 
     Args:
         voter, a, b, outcome, reference: as in `count_cells`.
-        taste: the standard deviation of tastes; None for that of the reference, plus its error.
+        taste: the standard deviation of tastes; None for the upper estimate of the reference (`Taste.upper`).
     """
     sd = reference.taste.upper if taste is None else taste
     names = np.unique(voter)

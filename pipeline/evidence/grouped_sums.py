@@ -36,7 +36,7 @@ def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
 
 
 def count_before(group: Int64) -> Int64:
-    """Return for each value how many equal values precede it; the values may have any order."""
+    """Return int64[n]: for each value, how many equal values precede it. The values may be in any order."""
     order = np.argsort(group, kind="stable")
     count = np.empty(len(group), dtype=np.int64)
     count[order] = place_within(group[order]) - 1
@@ -44,7 +44,7 @@ def count_before(group: Int64) -> Int64:
 
 
 def place_within(group: Int64) -> Int64:
-    """Return each row's place 1, 2, 3 … in its run of equal values."""
+    """Return int64[n], the place of each row (1, 2, 3 …) in its run of adjacent equal values."""
     index = np.arange(len(group))
     first = index[group_starts(group)] if len(group) else index
     return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1

@@ -92,7 +92,7 @@ class Reference:
         tie_share: t, the share of votes with the outcome `tie` or `both_bad`.
         tie_prior: α and β of the beta distribution that describes how tie shares differ between voters.
         taste: how much the voters differ in taste.
-        providers: int64[K], a number of the provider of each model, −1 if unknown; None without providers.
+        providers: int64[K], a number for the provider of each model, −1 if unknown; None if no provider is known.
     """
 
     sequence: int
@@ -106,7 +106,7 @@ class Reference:
 
     @cached_property
     def provider(self) -> Int64:
-        """int64[K], a number of the provider of each model, −1 if unknown."""
+        """int64[K], a number for the provider of each model, −1 if unknown."""
         return np.full(len(self.theta), -1, dtype=np.int64) if self.providers is None else self.providers
 
     def index_of(self, numbers: Int64) -> Int64:

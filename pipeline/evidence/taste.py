@@ -1,22 +1,22 @@
 """Estimates how much voters differ: in taste, in sharpness, and in readiness to tie.
 
-Taste: a voter's logit of a win of model m differs from the board's by a number that the voter keeps. Its standard
-deviation over voters is the taste s. It shows as a covariance between a voter's votes on m. Let r be the residual
-(win of m minus the board's win probability p) of a decided vote, w = p(1 − p), and let a *cell* be the votes of one
-voter on one model, of which the first four count. Then for each model
+Taste: a voter's logit of a win of model m differs from the board's by a number that is the same in all votes of the
+voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a voter's
+votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, w = p(1 − p), and
+let a *cell* be the votes of one voter on one model, of which the first four count. Then for each model
 
     s² = Σ q [(Σ r)² − Σ r²] / Σ q [(Σ w)² − Σ w²]
 
-with inner sums over the votes of a cell, outer sums over the cells of the model, and the cell's weight
-q = 1/(1 + Σ w). The estimate of a board is the median over its models. A few votes of each cell count, so that a voter
-with many votes on few models does not decide; and the median holds when single models are attacked.
+with inner sums over the votes of a cell, outer sums over the cells of the model, and the cell's weight q = 1/(1 + Σ w).
+The estimate of a board is the median over its models. Only a few votes of each cell count, so that a voter with many
+votes on few models does not dominate the estimate. The median is robust against attacks on single models.
 
-The formula is linear in s² and too small for a large s, since a logit moves a probability less at its ends. The last
-step inverts that: it finds the s at which the variance of σ(s z), z standard normal, is the estimated one.
+The formula is linear in s² and gives too small values for a large s, since a logit changes a probability less near 0
+and 1. The last step corrects this: it finds the s for which σ(s z), with z standard normal, has the estimated variance.
 
-Sharpness: a voter's logits are a multiple of the board's. The standard deviation of that multiple is estimated like
-taste from the covariance between a voter's votes, with r Δ and w Δ² in place of r and w (Δ is the board's logit). Pairs
-of votes that share a model are left out, since taste makes those covary too.
+Sharpness: a voter's logits are a multiple of the board's. The standard deviation of this multiple is estimated like
+taste, from the covariance between a voter's votes, with r Δ and w Δ² instead of r and w, where Δ is the board's logit.
+Pairs of votes that share a model are left out, since such pairs covary because of taste too.
 
 Readiness to tie: voters' shares of ties follow a beta distribution, of which the moments are estimated with the
 weight n − 1 for a voter with n votes.
@@ -53,7 +53,7 @@ class Taste:
         sd: standard deviation of voters' logits about one model.
         error: standard error of `sd`.
         sharpness: standard deviation of the factor by which a voter's logits differ from the board's.
-        models: number of models with enough votes for an estimate; 0 if `sd` and `error` are assumed.
+        models: number of models with enough votes for an estimate; 0 if `sd` and `error` are assumed and not estimated.
     """
 
     sd: float
@@ -63,7 +63,7 @@ class Taste:
 
     @property
     def upper(self) -> float:
-        """The taste that the null hypothesis of "cells" assumes: the estimate plus its error."""
+        """The taste in the null hypothesis of `cells`: `sd` + `error`."""
         return min(self.sd + self.error, _MAX_SD)
 
     @property
@@ -86,7 +86,7 @@ def estimate_taste(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, 
         difference: float64[n], the board's logit of a win of model a, from a fit on decisive votes.
 
     Returns:
-        The estimate; `ASSUMED_TASTE` if the voters voted too rarely on one model more than once.
+        The estimate; `ASSUMED_TASTE` if too few voters voted on a model more than once.
     """
     votes = cell_rows(voter, model_a, model_b, outcome, difference)
     if not len(votes.cell):
@@ -150,11 +150,11 @@ ASSUMED_CONCENTRATION = 10.0
 
 
 def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
-    """Estimate the distribution of voters' shares of ties by moments; None if no voter says anything about it.
+    """Estimate the distribution of voters' shares of ties by moments; None if no voter has enough votes.
 
     The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
-    votes. Both give a voter the same weight. With weights n for the mean and n(n − 1) for the second moment, busy
-    voters who tie more than others look like a wide distribution, or a narrow one if they tie less.
+    votes. Both moments give a voter the same weight. If the weights were n for the mean and n(n − 1) for the second
+    moment, the result would be too wide if busy voters tie more than others, and too narrow if they tie less.
 
     Args:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.

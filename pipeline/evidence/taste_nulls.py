@@ -2,8 +2,9 @@
 
 An honest voter's logit of a win of model m differs from the board's by s z, with z standard normal and s the board's
 taste. A mean chance p over the voter's votes on m becomes p(z) = σ(logit p + c + s z), with c such that the mean over z
-is p. z takes the values of `_NODES`, each the upper end of an interval that has the probability of the node. So the
-voter of the null hypothesis wins at least as often as the honest voter, and the last node, infinity, always wins.
+is p. z takes the values of `_NODES`. Each node is the upper end of an interval of z, and has the probability of this
+interval. So the voter of the null hypothesis wins at least as often as the honest voter; at the last node, infinity,
+the voter always wins.
 
 Ratios of W wins in d decided battles, for each size δ of a bias in `DELTAS`:
 
@@ -12,9 +13,10 @@ Ratios of W wins in d decided battles, for each size δ of a bias in `DELTAS`:
 Given z, the expectation of the numerator is at most the denominator's term, since Π(1 + p_i x) ≤ (1 + p x)^d for
 chances p_i with mean p. So the expectation of the ratio is at most 1, for every d.
 
-The share t of ties of a voter has a beta distribution: the posterior after the voter's votes elsewhere, made wider by
-`TIE_SPREAD`, since models too differ in how often they tie. It takes the values of a grid. Ratios of k ties in n votes
-(κ in `TIES_KEPT`, f the factor of battles between unequal models), and of X losses in n votes, which are too few:
+The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. It is
+made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid. The first ratio
+below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor of battles between unequal
+models. The second tests whether X losses in n votes are too few:
 
     E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
 
@@ -63,7 +65,7 @@ def chances_by_taste(p: Float64, sd: float) -> Float64:
 
 
 def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
-    """Return float64[n, 3], ln of the ratio of W wins in d decided battles for each size of a bias.
+    """Return float64[n, 3], the log-likelihood ratio of W wins in d decided battles, for each size of a bias.
 
     Args:
         wins, decided: float64[n], W and d.
@@ -74,10 +76,10 @@ def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
 
 
 def tie_shares(own_ties: Float64, own_votes: Float64, prior: tuple[float, float]) -> tuple[Float64, Float64]:
-    """Return the values of t and the logarithms of their probabilities, float64[n, g] each.
+    """Return the grid of values of t and the logarithms of their probabilities, float64[n, g] each.
 
     Args:
-        own_ties, own_votes: float64[n], the voter's ties and votes elsewhere.
+        own_ties, own_votes: float64[n], number of the voter's ties and votes outside the cell.
         prior: α and β of the beta distribution of voters' shares of ties.
     """
     a, b = prior[0] + own_ties, prior[1] + own_votes - own_ties
@@ -90,10 +92,10 @@ def tie_shares(own_ties: Float64, own_votes: Float64, prior: tuple[float, float]
 
 
 def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Float64, Float64]) -> Float64:
-    """Return float64[n, 3], ln of the ratio of k ties in n votes: fewer than the voter's share leads to expect.
+    """Return float64[n, 3], the log-likelihood ratio of the alternative that ties are rarer than the voter's share.
 
     Args:
-        ties, votes: float64[n], k and n.
+        ties, votes: float64[n], number of ties, and of votes.
         factor: float64[n], mean over the votes of the factor for battles between unequal models, at most 1.
         shares: the result of `tie_shares`.
     """
@@ -106,7 +108,7 @@ def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Flo
 
 
 def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]) -> Float64:
-    """Return float64[n, 3], ln of the ratio of X losses in n votes, ties included, for each size of a bias.
+    """Return float64[n, 3], the log-likelihood ratio of X losses in n votes, ties included, for each size of a bias.
 
     Args:
         losses, votes: float64[n], X and n.

@@ -16,14 +16,14 @@ CAP = 4
 
 @dataclass(frozen=True)
 class CellRows:
-    """The counted decided votes, a row for each of the vote's two models: arrays of length n.
+    """The decided votes that count, with one row for each of a vote's two models: arrays of length n.
 
     Attributes:
-        cell: number of the row's voter and model together, from 0.
+        cell: number of the cell, which is the combination of the row's voter and model, from 0.
         voter: the row's voter.
         model: the row's model.
         vote: position of the vote among all votes.
-        pair: number of the row's voter and unordered pair of models together.
+        pair: number of the combination of the row's voter and unordered pair of models.
         residual: win of the row's model minus its probability p.
         weight: p(1 − p).
         logit: the board's logit of a win of the row's model.
@@ -65,7 +65,7 @@ def _by_voter(rows: Int64, group: Int64, values: Float64, who: Int64) -> Float64
 
 
 def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, difference: Float64) -> CellRows:
-    """Return the decided votes as rows, at most `CAP` for each cell; arguments as in `taste.estimate_taste`."""
+    """Return the decided votes as rows, at most `CAP` for each cell. Arguments as for `taste.estimate_taste`."""
     decided = np.flatnonzero(outcome < 2)
     who = np.repeat(voter[decided], 2)
     model = np.stack([model_a[decided], model_b[decided]], axis=1).ravel().astype(np.int64)
@@ -91,7 +91,13 @@ def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, diffe
 
 
 def pair_sums(group: Int64, residual: Float64, weight: Float64) -> tuple[Float64, Float64]:
-    """Return q[(Σr)² − Σr²] and q[(Σw)² − Σw²] of each group, with q = 1/(1 + Σw)."""
+    """Return q[(Σr)² − Σr²] and q[(Σw)² − Σw²] of each group, float64[groups] each, with q = 1/(1 + Σw).
+
+    Args:
+        group: int64[n], the group of each row, from 0.
+        residual: float64[n], r of each row.
+        weight: float64[n], w of each row.
+    """
     r, rr, w, ww = (np.bincount(group, weights=x) for x in (residual, residual**2, weight, weight**2))
     q = 1 / (1 + w)
     return q * (r**2 - rr), q * (w**2 - ww)

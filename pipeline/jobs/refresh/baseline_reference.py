@@ -1,8 +1,8 @@
 """Estimates the reference of a snapshot: how honest voters vote, from the votes of voters who are not flagged.
 
-Few votes of each voter count: the newest three on a model. A voter with many votes on one model would otherwise decide
-what is honest, and an attacker would hide in the reference. The covariance is clustered by voter. The newest votes are
-read one by one, up to `NEWEST_VOTES`. If a model cannot be rated with three votes of a voter on a model, more count.
+Only the newest three votes of a voter on a model count. Otherwise a voter with many votes on one model would determine
+what counts as honest, and an attacker's votes would look honest. The covariance is clustered by voter. The newest votes
+are read one by one, up to `NEWEST_VOTES`. If a model cannot be rated with three votes of each voter, more votes count.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BaselineReference:
 
     Attributes:
         packed: the reference as bytes; empty if the baseline cannot be rated, and then new votes get no evidence.
-        stated: what the snapshot's body states about it; None without a reference.
+        stated: the fields about the reference for the body of the snapshot; None without a reference.
     """
 
     packed: bytes

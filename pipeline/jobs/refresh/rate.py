@@ -50,8 +50,7 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     """Rate the views of the log at a size within the caller's transaction, and return the id of the candidate.
 
     Args:
-        connection: a connection with a write transaction.
-        store: the store.
+        connection, store: a connection with a write transaction, and its store.
         log_size: number of leaves of the vote log to rate.
         options: the settings.
     """

@@ -33,7 +33,7 @@ _BEFORE, _AFTER = r"(?<!\w)(?<!\w[-.:/@+])", r"(?![-.:/@+]?\w)"
 
 @dataclass(frozen=True)
 class HiddenModels:
-    """The models whose names the public does not read.
+    """The models whose names are hidden from the public.
 
     Attributes:
         names: all names of these models, former and later ones included.
@@ -101,16 +101,16 @@ def models_under_test(state: RegistryState) -> frozenset[str]:
 
 
 def all_names(state: RegistryState, keys: Iterable[str]) -> frozenset[str]:
-    """Return the names of models, later names included."""
+    """Return all names of the models with these first names (`keys`), later names included."""
     first = frozenset(keys)
     return first | {later for later, name in state.aliases.items() if name in first}
 
 
 def read_hidden_models(connection: Connection, now: int) -> HiddenModels:
-    """Return the models that are hidden now.
+    """Return the models whose names are hidden now.
 
-    These are the models that the newest snapshot hides, and the models that the registry has under test now. A released
-    model is shown from the next snapshot on. Without a snapshot, models under test are hidden.
+    These are the models that the newest snapshot hides, and the models that the registry has under test now. A model
+    that was released is shown from the next snapshot on. Before the first snapshot, the models under test are hidden.
 
     Args:
         connection: reads the store.

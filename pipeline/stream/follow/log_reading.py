@@ -8,14 +8,15 @@ from pipeline.stream.follow.log_position import HEAD, LogPosition, head_digest
 
 
 class LogTruncated(Exception):
-    """A log was truncated while it was read, so that what was read last may be of two logs. It is not to be used."""
+    """A log was truncated while it was read. The bytes read last may be of two logs, so they must not be used."""
 
 
 def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tuple[list[bytes], LogPosition]]:
     """Yield the lines after a position of a log, block by block, each with the position after the block.
 
-    A block is yielded if the file begins with everything before the new position after the block was read. What was
-    read is then of one log, because a log that was truncated does not get its old content again.
+    After a block was read, the beginning of the file is compared with all bytes before the new position. If they are
+    equal, the block is yielded: all bytes are then of one log, because a truncated log does not get its old content
+    again.
 
     Args:
         log: the position.
@@ -23,7 +24,7 @@ def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tupl
         complete: True if the log does not grow any more.
 
     Raises:
-        LogTruncated: the file does not begin with the bytes before the position, or no longer.
+        LogTruncated: the file does not begin with the bytes before the position (any more).
     """
     prefix = log.prefix(file)
     if log.offset and prefix.hexdigest() != log.digest:
