@@ -98,6 +98,11 @@ def publish_folder(url: str) -> Path:
     return Path(configuration.load().publish_state or key_folder(url).with_suffix(".publish"))
 
 
+def known_voter_key(url: str) -> bytes | None:
+    """Return the voter key of a store, from the settings or its key file; None if there is none."""
+    return configuration.load().key or key_files.read(key_folder(url))
+
+
 def voter_key(url: str) -> bytes:
     """Return the voter key of a store, from which a publisher computes pseudonyms.
 
@@ -107,7 +112,7 @@ def voter_key(url: str) -> bytes:
         MissingKey: the store exists, but its voter key is missing.
     """
     folder = key_folder(url)
-    key = configuration.load().key or key_files.read(folder)
+    key = known_voter_key(url)
     if key is not None:
         return key
     parsed = parse_url(url)

@@ -1,10 +1,12 @@
 """The command convert: writes the votes of a battle file in another format."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err
 from pipeline.cli.battle_input import SkipBadOption, left_out_notes
 from pipeline.cli.output_file import ForceOption, new_file, require_new
@@ -20,6 +22,9 @@ from pipeline.formats.output_schemas import OUTPUT_SCHEMAS, OutputSchema
 from pipeline.formats.record_estimate import estimate_records
 from pipeline.formats.vote_reader import BAD_TIME, VoteReader
 from pipeline.formats.vote_writer import open_writer, output_kind
+from pipeline.open_store import known_voter_key, publish_folder
+from pipeline.settings import Settings
+from pipeline.stream.text_reading import TextReading, delayed_text_reading
 
 _STANDARD_INPUT = "-"
 _WRITTEN_AS = {
@@ -64,13 +69,15 @@ def convert(
     require_new(target, force)
     if not source.exists() and str(source) != _STANDARD_INPUT and not any(sign in str(source) for sign in "*?["):
         raise Usage(f"expected a file, a folder, a glob or -, got {source}")
-    mapping = ColumnMapping.parse(columns, outcomes, winner_is)
+    options = settings.load()
+    id_key = options.log_id_key(known_voter_key(options.store) or b"")
+    mapping = replace(ColumnMapping.parse(columns, outcomes, winner_is), id_key=id_key)
     left_out = LeftOut(skip_bad)
     with readable_path(source) as path:
         file = open_battles(path, mapping)
         _require_other(file, target)
-        check = shipped_leak_check()
-        reader = VoteReader(file, left_out, None if no_text_checks else check)
+        texts = TextReading() if no_text_checks else _text_reading(options)
+        reader = VoteReader(file, left_out, texts.check)
         votes = _write(reader, target, OUTPUT_SCHEMAS[to], force=force, quiet=as_json)
     many = "1 vote was" if votes == 1 else f"{votes:,} votes were"
     notes = [*format_notes(file), f"{many} written to {target}, as {_WRITTEN_AS[to]}"]
@@ -79,9 +86,10 @@ def convert(
     for row, detail in reader.bad_times.first.values():
         bad = f"{reader.bad_times.counts[BAD_TIME]:,} (the first is in record {row}: {detail})"
         notes.append(f"times that were left out, because they are none: {bad}")
-    if check.battles:
-        leaks = f"{check.leaks:,} with an identity leak"
-        notes.append(f"read {check.battles:,} battles with text, which was not written: {leaks}")
+    battles, identity_leaks = texts.count()
+    if battles:
+        leaks = f"{identity_leaks:,} with an identity leak"
+        notes.append(f"read {battles:,} battles with text, which was not written: {leaks}")
     if own := [key for key in reader.unread if key not in file.unread]:
         notes.append(f"keys that are no fields of a vote were not read: {', '.join(own)}")
     notes += left_out_notes(left_out, file)
@@ -94,7 +102,7 @@ def convert(
                 "votes": votes,
                 "self_battles": reader.self_battles,
                 "bad_times": reader.bad_times.counts.get(BAD_TIME, 0),
-                "text_checks": {"battles": check.battles, "identity_leaks": check.leaks},
+                "text_checks": {"battles": battles, "identity_leaks": identity_leaks},
                 "unread_columns": list(reader.unread),
                 "left_out": left_out.document(),
                 "notes": notes,
@@ -102,6 +110,24 @@ def convert(
         )
     else:
         err.lines(notes)
+
+
+def _text_reading(options: Settings) -> TextReading:
+    """Return the check of texts that `work` makes.
+
+    Without a voter key prompts are not hashed, because anybody could hash a guess and compare.
+    """
+    key = known_voter_key(options.store)
+    if key is None:
+        check = shipped_leak_check()
+        return TextReading(check, count=lambda: (check.battles, check.leaks))
+
+    def open_reading() -> TextReading:
+        from pipeline.stream.text_checks import open_text_reading  # noqa: PLC0415  # imports scipy: a second
+
+        return open_text_reading(publish_folder(options.store), key, read_only=True)
+
+    return delayed_text_reading(open_reading)
 
 
 def _require_other(file: BattleFile, target: Path) -> None:

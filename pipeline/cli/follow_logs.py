@@ -12,7 +12,6 @@ from pipeline.cli.app import err
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.line_events import LineEvents
-from pipeline.formats.record_reader import RecordCheck
 from pipeline.metrics import FollowMetrics
 from pipeline.metrics_server import serve
 from pipeline.open_store import now, publish_folder
@@ -22,6 +21,7 @@ from pipeline.stream.follow.log_tracker import LogTracker
 from pipeline.stream.follow.position_file import PositionFile
 from pipeline.stream.kafka_publisher import RecordProducer
 from pipeline.stream.record_preparation import RecordPreparer
+from pipeline.stream.text_reading import TextReading
 from pipeline.vocabulary.time import format_rfc3339
 
 
@@ -46,51 +46,6 @@ class FollowPlan:
     until_end: bool = False
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class TextReading:
-    """The functions with which `publish` checks the text of conversations.
-
-    Attributes:
-        check: returns the fields computed from the text of a record; None if texts are not checked.
-        flush: writes the state that the next run needs to the disk.
-        close: closes the files of the state.
-        count: returns the number of battles with text, and of those with an identity leak.
-        notes: sentences for people about the check.
-    """
-
-    check: RecordCheck | None = None
-    flush: Callable[[], None] = lambda: None
-    close: Callable[[], None] = lambda: None
-    count: Callable[[], tuple[int, int]] = lambda: (0, 0)
-    notes: tuple[str, ...] = ()
-
-
-def text_reading(folder: Path, key: bytes, registry: Path | None) -> TextReading:
-    """Prepare the check of texts for identity leaks and near copies of prompts.
-
-    Args:
-        folder: folder in which signatures of prompts are kept between runs.
-        key: secret key of the signatures.
-        registry: file with registry events, whose model names count as identity leaks; None for none.
-
-    Raises:
-        BadRecord: a line of the registry file is not a valid event.
-    """
-    from pipeline.stream.near_prompts import NearPrompts  # noqa: PLC0415  # imports scipy, which takes a second
-    from pipeline.stream.text_checks import TextChecks  # noqa: PLC0415
-
-    prompts = NearPrompts(key, folder)
-    shared = f"another process has the prompts of {folder}: near copies of its new prompts are not found"
-    checks = TextChecks(prompts, registry)
-    return TextReading(
-        checks,
-        prompts.flush,
-        prompts.close,
-        lambda: (checks.battles, checks.identity_leaks),
-        (shared,) if prompts.shared else (),
-    )
 
 
 def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The command publish: sends battle files and growing logs to Kafka."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from rich.progress import Progress, TaskID
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit_or_print, err, out
-from pipeline.cli.follow_logs import FollowPlan, TextReading, follow_logs, require_follow, state_folder, text_reading
+from pipeline.cli.follow_logs import FollowPlan, follow_logs, require_follow, state_folder
 from pipeline.cli.ingest_notes import sent_notes, waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, chosen_topic, progress_bar
 from pipeline.errors import BrokerRefused, Usage
@@ -32,6 +33,7 @@ from pipeline.stream.kafka_publisher import publish as publish_file
 from pipeline.stream.record_preparation import RecordPreparer
 from pipeline.stream.source.kafka_security import client_security
 from pipeline.stream.source.kafka_url import parse_kafka_url
+from pipeline.stream.text_reading import TextReading
 
 _STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STORE. INTEGRITY_VOTER_KEY goes before."
 _REGISTRY = "Registry events, JSON Lines: answers that tell their names leak an identity too."
@@ -101,6 +103,7 @@ def publish(
     _require_readable(files, skip_bad=skip_bad, unchecked=raw_ids or follow is not None)
     logs, url = LogFiles.of(follow or Path(), pattern), store or options.store
     key = b"" if raw_ids or not (files or follow) else voter_key(url)
+    mapping = replace(mapping, id_key=options.log_id_key(key))
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
     preparer = RecordPreparer(name, options.topic_registry, pseudonyms, key, signer)
     pace = FollowPace(poll, heartbeat, options.progress_seconds)
@@ -109,8 +112,10 @@ def publish(
     _tell(problems, bootstrap, only_topics=not (files or follow))
     reading = TextReading()
     if (files or follow) and not no_text_checks:
-        reading = text_reading(state_folder(state, url), key, registry_file)
-    notes = list(reading.notes)
+        from pipeline.stream.text_checks import open_text_reading  # noqa: PLC0415  # imports scipy: a second
+
+        reading = open_text_reading(state_folder(state, url), key, registry_file)
+    notes = list(reading.notes())
     try:
         if follow:
             connect = partial(RecordProducer, bootstrap, name, options, security)

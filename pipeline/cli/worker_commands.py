@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from pipeline.formats import ColumnMapping
 from pipeline.formats.containers import readable_path
 from pipeline.metrics import WorkerMetrics
 from pipeline.metrics_server import serve
-from pipeline.open_store import now, open_store
+from pipeline.open_store import now, open_store, publish_folder
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
@@ -36,10 +37,13 @@ from pipeline.stream.registry_reader import RegistryReader, keep_registry_curren
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
 from pipeline.stream.source.kafka_security import client_security
 from pipeline.stream.source.kafka_url import EXPECTED, is_kafka_url, parse_kafka_url
+from pipeline.stream.text_reading import TextReading, delayed_text_reading
 from pipeline.stream.topic_check import missing_topics
 from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
 from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
+
+_NO_TEXT_CHECKS = "Leave conversations of a file unread: no identity_leak, and no prompt_hash of prompts."
 
 
 @app.command()
@@ -55,6 +59,7 @@ def work(
     columns: ColumnsOption = "",
     outcomes: OutcomesOption = "",
     winner_is: WinnerIsOption = "",
+    no_text_checks: Annotated[bool, typer.Option("--no-text-checks", help=_NO_TEXT_CHECKS)] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Read votes from files or from Kafka, evaluate and store them. SIGTERM stops the worker cleanly."""
@@ -67,7 +72,9 @@ def work(
     metrics = WorkerMetrics()
     # A copy of standard input lasts until the command ends.
     path = source if is_kafka_url(source) else context.with_resource(readable_path(Path(source)))
-    origin, send = _source(str(path), topic, opened, options, mapping)
+    texts = TextReading() if no_text_checks else _text_reading(opened, store or options.store)
+    mapping = replace(mapping, id_key=options.log_id_key(opened.voter_key))
+    origin, send = _source(str(path), topic, opened, options, mapping, texts)
     tune_gc()
     with progress_bar(as_json) as bar:
         task = bar.add_task("votes", total=None)
@@ -86,6 +93,7 @@ def work(
                 tally = worker.run(until_end=until_end or isinstance(origin, FileSource))
         finally:
             origin.close()
+            texts.close()
             if server:
                 server.close()
     seconds = time.monotonic() - started
@@ -93,7 +101,7 @@ def work(
         dominant = voter_share.update_alert(connection, now())
         unchecked = unchecked_votes.count_unchecked(connection)
     opened.close()
-    result, notes = _result(tally, seconds), _notes(tally, origin, unchecked)
+    result, notes = _result(tally, seconds), [*_notes(tally, origin, unchecked), *texts.notes()]
     notes += [] if dominant is None else [voter_share.describe(dominant)]
     more = {"conflicting": tally.conflicting, "reasons": tally.reasons, "unchecked": unchecked, "notes": notes}
     emit_or_print(as_json, {**result, **more}, ", ".join(f"{name} {value:,}" for name, value in result.items()))
@@ -136,10 +144,10 @@ def _expect_source(given: str, topic: str | None, options: Settings) -> None:
 
 
 def _source(
-    given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMapping
+    given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMapping, texts: TextReading
 ) -> tuple[Source, Send | None]:
     if not is_kafka_url(given):
-        return FileSource(Path(given), mapping), None
+        return FileSource(Path(given), mapping, texts), None
     bootstrap, topic_in_url = parse_kafka_url(given)
     # One consumer group for each store: two stores that read the same topic must each see all of it.
     group = options.group or f"integrity-{store.store_id}"
@@ -155,6 +163,17 @@ def _source(
     for sentence in missing_topics(bootstrap, options, security):
         err.print(f"{sentence}; `integrity publish --to` creates the topics", soft_wrap=True)
     return source, KafkaSender(bootstrap, security)
+
+
+def _text_reading(store: Store, url: str) -> TextReading:
+    """Return the check of texts that `publish` with this store makes, so that a vote is the same on either way."""
+
+    def open_reading() -> TextReading:
+        from pipeline.stream.text_checks import open_text_reading  # noqa: PLC0415  # imports scipy: a second
+
+        return open_text_reading(publish_folder(url), store.voter_key)
+
+    return delayed_text_reading(open_reading)
 
 
 def _registry_topic(

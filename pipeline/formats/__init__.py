@@ -5,6 +5,7 @@ Modules:
     battle_format     how a format is declared
     containers        kinds of files, compressed files, folders and globs
     format_notes      sentences about how a file was read
+    column_names      how a user names columns and outcomes: --columns, --outcomes, --winner-is
     battle_file       a battle file with its format, and the columns that are not read
     json_pieces       reads the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   rows of a Parquet file, in memory that its size bounds
@@ -46,7 +47,7 @@ Laws: record i of a file is event i of the result. A record that cannot be mappe
 decoder rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
 """
 
-from pipeline.formats.battle_file import ColumnMapping
+from pipeline.formats.column_names import ColumnMapping
 from pipeline.formats.published_boards import PublishedBoard, read_published_boards
 from pipeline.formats.record_reader import RecordCheck, is_registry_event, read_records
 

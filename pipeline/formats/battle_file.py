@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,10 @@ from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome, first_match
 from pipeline.formats.battle_formats import FORMATS
 from pipeline.formats.battle_formats.table import PUBLISHED, SYNONYMS, table_format, with_columns
-from pipeline.formats.cell_values import outcome_word
+from pipeline.formats.column_names import ColumnMapping
 from pipeline.formats.containers import Container, inspect, list_files
 from pipeline.formats.json_pieces import read_elements, read_lines
 from pipeline.formats.tables import headers
-from pipeline.vocabulary.outcomes import OUTCOMES
-from pipeline.vocabulary.voter_identity import Network
 
 Waits = Callable[[str], None]
 
@@ -27,43 +25,6 @@ OWN = "votes of this pipeline"
 _FIRST_RECORDS = 1_000
 # Characters of the list of columns in a message.
 _MOST_SHOWN = 500
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnMapping:
-    """How the column names and outcomes of a user's file translate to ours.
-
-    Attributes:
-        columns: our field → the header of its column; "" if the field must not be read.
-        outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
-        winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
-        proxies: network addresses of proxies, which identify no voter. Only a rating of a file uses them; a worker has
-            its own setting.
-    """
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    outcomes: Mapping[str, str] = field(default_factory=dict)
-    winner_is: str = ""
-    proxies: tuple[Network, ...] = ()
-
-    @classmethod
-    def parse(cls, columns: str = "", outcomes: str = "", winner_is: str = "") -> ColumnMapping:
-        """Parse the options of a user: `columns` is "field=header,…", `outcomes` is "their outcome=our outcome,…".
-
-        Raises:
-            UnknownFormat: a pair has no "=", or a field or an outcome is unknown.
-        """
-        spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in _pairs("--outcomes", outcomes).items()}
-        parsed = cls(_pairs("--columns", columns), spelled, winner_is)
-        for theirs, ours in spelled.items():
-            if ours not in OUTCOMES:
-                raise UnknownFormat(f"--outcomes: expected one of {', '.join(OUTCOMES)} for {theirs!r}, got {ours!r}")
-        for name in parsed.columns:
-            if name not in SYNONYMS:
-                raise UnknownFormat(f"--columns: expected a field of {', '.join(SYNONYMS)}, got {name!r}")
-        if winner_is not in ("", "name"):
-            raise UnknownFormat(f"--winner-is: expected name, got {winner_is!r}")
-        return parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,13 +243,3 @@ def parsed(raw: bytes) -> tuple[Any, bool]:
 
 def _constant(name: str) -> float | None:
     return None if name == "NaN" else float(name)
-
-
-def _pairs(option: str, text: str) -> dict[str, str]:
-    result = {}
-    for part in filter(None, text.split(",")):
-        name, sign, value = part.partition("=")
-        if not sign:
-            raise UnknownFormat(f"{option}: expected NAME=VALUE, got {part!r}")
-        result[name.strip()] = value.strip()
-    return result

@@ -14,6 +14,10 @@ FLAGS = ("anonymous", "refusal", "code", "deduplicated", "identity_leak")
 publisher's deduplication of frequent prompts, and cast on a conversation that tells which model answers. `code` serves
 a rating alone, the others are fields of a vote."""
 
+CONVERSATION = "\0conversation"
+"""Key of what a log identifies a vote by: the name of a conversation, and a turn. No event contains it; `vote_ids`
+derives the id of the vote from it."""
+
 CODE = "code"
 """The flag that a vote event does not have."""
 

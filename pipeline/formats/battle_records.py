@@ -20,14 +20,14 @@ from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import SCHEMA, Vote, encode_event
 from pipeline.formats.battle_file import BattleFile, Waits, decoded
-from pipeline.formats.battle_format import CODE, FLAGS, Fields
+from pipeline.formats.battle_format import CODE, CONVERSATION, FLAGS, Fields
 from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
 from pipeline.formats.vote_collector import MAX_CATEGORIES, TEXTS, VoteCollector
-from pipeline.formats.vote_ids import with_checked
+from pipeline.formats.vote_ids import hash_conversation, with_checked
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vocabulary.arrays import Int8, Int32
@@ -144,6 +144,8 @@ def _flags_of(record: bytes | Fields) -> dict[str, Int8]:
 def _encoded(fields: Fields) -> bytes:
     """Return a record as an event; an id is not derived, because equal rows of a file are different votes."""
     event = {key: value for key, value in with_checked(fields).items() if value is not None}
+    if conversation := event.pop(CONVERSATION, None):
+        event["vote_id"] = hash_conversation(str(conversation))
     return encode_event({"schema": SCHEMA, "vote_id": _NO_ID, **event})
 
 

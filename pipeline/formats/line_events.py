@@ -7,10 +7,11 @@ decoder rejects it with its place.
 from collections.abc import Callable
 
 from pipeline.events.strict_checks import MAX_BYTES
-from pipeline.formats.battle_file import ColumnMapping, recognised
+from pipeline.formats.battle_file import recognised
 from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.battle_formats import fastchat_log
 from pipeline.formats.battle_formats.table import table_format, with_columns
+from pipeline.formats.column_names import ColumnMapping
 from pipeline.formats.record_reader import RecordCheck, map_json
 from pipeline.formats.row_mapping import SKIPPED, row_mapper
 from pipeline.formats.vote_ids import VoteIds
@@ -25,11 +26,16 @@ _MOST_SHAPES = 1_000
 
 
 class LineEvents:
-    """Maps lines of JSON to vote events."""
+    """Maps lines of JSON to vote events.
+
+    Attributes:
+        id_key: key of the ids of votes that a log identifies by conversations.
+    """
 
     def __init__(self, mapping: ColumnMapping | None = None, check: RecordCheck | None = None) -> None:
         """Take the user's names of columns and outcomes, and a check that reads the text of records."""
         self._mapping, self._check = mapping or ColumnMapping(), check
+        self.id_key = self._mapping.id_key
         self._mappers: dict[frozenset[str], Callable[[Record], Fields]] = {}
 
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:

@@ -19,7 +19,6 @@ from pipeline.formats.battle_file import (
     OWN,
     BattleFile,
     BattlePart,
-    ColumnMapping,
     Waits,
     decoded,
     open_battles,
@@ -29,10 +28,11 @@ from pipeline.formats.battle_file import (
 from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.cell_values import is_absent, whole_value
+from pipeline.formats.column_names import ColumnMapping
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_mapping import SKIPPED, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
-from pipeline.formats.vote_ids import CHECKED, CheckedFields, VoteIds
+from pipeline.formats.vote_ids import CHECKED, CheckedFields, VoteIds, with_added
 
 _TEXT_KEYS = tuple(f'"{name}"'.encode() for name in sorted(TEXT_COLUMNS))
 
@@ -65,7 +65,8 @@ def read_events(file: BattleFile, waits: Waits | None = None, check: RecordCheck
         file: the file.
         waits, check: as in `read_records`.
     """
-    return identified(record for record in mapped_records(file, waits, check) if record != SKIPPED)
+    records = (record for record in mapped_records(file, waits, check) if record != SKIPPED)
+    return identified(records, file.mapping.id_key)
 
 
 def mapped_records(
@@ -159,14 +160,22 @@ def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
         return raw
     record = decoded(raw)
     stated = {name: value for name, value in record.items() if value is not None and name in VOTE_FIELDS}
-    return encode_event({**check(record, stated), **stated})
+    return with_added(stated, check(record, stated))
 
 
-def identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:
-    """Yield each record as the bytes of an event. A vote without an id gets a derived id; bytes are unchanged."""
-    ids = VoteIds()
+def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") -> Iterator[bytes]:
+    """Yield each record as the bytes of an event. A vote without an id gets a derived id; bytes are unchanged.
+
+    Args:
+        records: the records.
+        id_key: key of ids, as in `ColumnMapping`.
+    """
+    ids = VoteIds(id_key)
     for record in records:
-        yield record[: MAX_BYTES + 1] if isinstance(record, bytes) else ids.encode(record)
+        if isinstance(record, bytes):
+            yield record if len(record) <= MAX_BYTES else record[: MAX_BYTES + 1]
+        else:
+            yield ids.encode(record)
 
 
 __all__ = [

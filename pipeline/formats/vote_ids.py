@@ -2,9 +2,12 @@
 
 Laws: a missing id is derived from the content of the record and from the number of identical records before it in the
 same log. So the same log always gives the same ids, and identical records are different votes. Fields that text checks
-add do not change an id.
+add do not change an id. No id leads to a conversation: where a log identifies a vote by a conversation, the id is a
+keyed hash.
 """
 
+import hashlib
+import hmac
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 from pipeline.events import decode_votes
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import derive_vote_id, encode_event
-from pipeline.formats.battle_format import CODE, Fields
+from pipeline.formats.battle_format import CODE, CONVERSATION, Fields
 from pipeline.formats.row_mapping import WITHOUT_OUTCOME
 
 CHECKED = "\0text checks"
@@ -26,21 +29,46 @@ class CheckedFields(Fields):
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
 _MAX_TEXT = 300
 # What a file says of a vote and an event does not: it serves a rating.
-_RATING_ONLY = frozenset({CODE, WITHOUT_OUTCOME, CHECKED})
+_RATING_ONLY = frozenset({CODE, WITHOUT_OUTCOME, CHECKED, CONVERSATION})
 # Identical records are told apart across the rotation of a log if at most so many other records are between them.
 _RECENT = 200
 # Characters of a derived id that identify the content of a record.
 _KEY = 32
 
 
+class ReadEvent(bytes):
+    """An event that was read from a file, with facts that the event does not state.
+
+    Attributes:
+        recognised: the event without `prompt_hash`, if a text check added it; else None. A file is recognised by these
+            bytes, because the hash of a near copy depends on the prompts that were hashed before.
+        conversation: what the log identifies the vote by, if the id is a hash of it; else "".
+    """
+
+    recognised: bytes | None = None
+    conversation: str = ""
+
+
+def recognised_bytes(event: bytes) -> bytes:
+    """Return the bytes by which the file of an event is recognised."""
+    return (event.recognised or event) if isinstance(event, ReadEvent) else event
+
+
 class VoteIds:
     """Derives the missing ids of the records of one log.
 
     Attributes:
-        derived: number of ids derived so far.
+        derived: number of ids derived from contents so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes | None = b"") -> None:
+        """Begin a log.
+
+        Args:
+            key: key of the ids that are hashes of conversations. If it is empty, these ids are derived from contents
+                too. None to use the names of the conversations as ids.
+        """
+        self._key = key
         self._seen: Counter[str] = Counter()
         self._recent: deque[str] = deque(maxlen=_RECENT)
         self.derived = 0
@@ -52,12 +80,18 @@ class VoteIds:
         it.
         """
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
+        conversation = str(fields.get(CONVERSATION) or "")
         if "vote_id" not in event:
-            event["vote_id"] = self._derive(event)
+            event["vote_id"] = self._of_conversation(conversation) or self._derive(event)
         raw, added = encode_event(event), _checked(fields)
         if added and not decode_votes([raw])[2]:  # a reject is named by the hash of the record alone
-            raw = encode_event({**added, **event})
-        return raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
+            raw = with_added(event, added)
+        if len(raw) > MAX_BYTES:
+            return encode_event(_cut(event))
+        if conversation and self._key is not None:
+            raw = raw if isinstance(raw, ReadEvent) else ReadEvent(raw)
+            raw.conversation = conversation
+        return raw
 
     def recent(self) -> dict[str, int]:
         """Return the numbers of identical records, by content, for the records that were encoded last."""
@@ -73,6 +107,12 @@ class VoteIds:
             self._seen[key] = max(self._seen[key], count)
             self._recent.append(key)
 
+    def _of_conversation(self, name: str) -> str:
+        """Return the id of a vote that is identified by a conversation; "" to derive it from the content."""
+        if not self._key or not name:
+            return name if self._key is None else ""
+        return hmac.digest(self._key, b"vote\0" + name.encode("utf-8", "surrogatepass"), "sha256").hex()
+
     def _derive(self, event: Fields) -> str:
         first = derive_vote_id(event, 0)
         key = first[:_KEY]
@@ -81,6 +121,21 @@ class VoteIds:
         self._recent.append(key)
         self.derived += 1
         return derive_vote_id(event, occurrence) if occurrence else first
+
+
+def with_added(event: Fields, added: Fields) -> bytes:
+    """Return the bytes of an event with the fields that text checks add to it. What the event states stays."""
+    raw = encode_event({**added, **event})
+    if "prompt_hash" not in added or "prompt_hash" in event:
+        return raw
+    read = ReadEvent(raw)
+    read.recognised = encode_event({**{k: v for k, v in added.items() if k != "prompt_hash"}, **event})
+    return read
+
+
+def hash_conversation(name: str) -> str:
+    """Return a hash that tells the votes of one file apart while the file is rated. It is never stored."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def with_checked(fields: Fields) -> Fields:

@@ -84,7 +84,7 @@ class VoteReader:
             BadRecord: a record is not a vote.
         """
         places: list[_Place] = []
-        events = identified(self._records(places))
+        events = identified(self._records(places), self.file.mapping.id_key)
         while chunk := list(islice(events, _CHUNK)):
             of_chunk = places[: len(chunk)]
             del places[: len(chunk)]

@@ -74,6 +74,7 @@ def _addresses(text: str) -> str:
 
 Topic = Annotated[str, AfterValidator(_topic_name)]
 SecurityProtocol = Annotated[str, _one_of(*SECURITY_PROTOCOLS)]
+LogIds = Annotated[str, _one_of("keyed", "conversation")]
 SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
 SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -19,6 +19,7 @@ from pipeline.settings.checks import (
     PREFIX,
     Address,
     Anchor,
+    LogIds,
     Proxies,
     SaslMechanism,
     SecurityProtocol,
@@ -84,6 +85,8 @@ class Settings(BaseSettings):
             hexadecimal digits; "" to send records unsigned.
         publish_state: folder in which `publish` stores how far it has read logs, and signatures of prompts; default:
             `<store>.publish/`.
+        log_ids: how a raw log's votes are identified: "keyed" for keyed hashes; "conversation" for the names of the
+            conversations, as early versions did. A board that was filled by such a version goes on with these.
         publishers: keys of the publishers whose records a worker accepts, separated by commas:
             NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
             prints the entry of a publish_key.
@@ -157,6 +160,7 @@ class Settings(BaseSettings):
     proxies: str = ""
     publish_key: str = Field(default="", repr=False)
     publish_state: str = ""
+    log_ids: LogIds = "keyed"
     publishers: str = Field(default="", repr=False)
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
     kafka_ssl_cafile: str = ""
@@ -252,6 +256,10 @@ class Settings(BaseSettings):
     def trusted_networks(self) -> tuple[str, ...]:
         """The addresses and networks of the trusted proxies, as text."""
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
+
+    def log_id_key(self, key: bytes) -> bytes | None:
+        """Return the key of the ids of a raw log's votes as `formats.ColumnMapping` takes it, from the voter key."""
+        return key if self.log_ids == "keyed" else None
 
     def shaping(self) -> dict[str, Any]:
         """Return name → value of the settings that can change a rating or an alert."""

@@ -14,9 +14,10 @@ from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.errors import Usage
 from pipeline.store import Store
 from pipeline.store.db import leases
-from pipeline.store.votes import file_readings
+from pipeline.store.votes import file_readings, ingest
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
 from pipeline.stream.source.file_source import FileSource
@@ -86,18 +87,33 @@ class FileIntake:
 
         Returns:
             True; or False if the worker was asked to stop meanwhile, and nothing was stored.
+
+        Raises:
+            Usage: the votes of the log are stored under other ids.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:
             going = self._source.prepare(known, next_offset, self._keep)
         except _Stopped:
             return False
+        self._expect_new_ids()
         self._source.number(
             self._retry.write(
                 lambda c: file_readings.begin(c, partition_no=partition_no, next_offset=next_offset, readings=going)
             )
         )
         return True
+
+    def _expect_new_ids(self) -> None:
+        """Refuse a log whose votes are stored under ids that name conversations: they would count twice."""
+        names = self._source.conversations
+        stored = self._retry.read(partial(ingest.find_by_vote_id, vote_ids=names)) if names else ()
+        if stored:
+            raise Usage(
+                f"{self._source.path.name}: the store has votes of this log under the names of their conversations, as "
+                f"an earlier version read them ({len(stored):,} of the first {len(names):,}). Under new ids they would "
+                "count twice: set INTEGRITY_LOG_IDS=conversation to go on with the ids of this board"
+            )
 
     def _keep(self) -> None:
         if self._stopping():

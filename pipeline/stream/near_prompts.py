@@ -60,13 +60,14 @@ class NearPrompts:
             nothing to it.
     """
 
-    def __init__(self, key: bytes, folder: Path | None = None, limit: int = LIMIT) -> None:
+    def __init__(self, key: bytes, folder: Path | None = None, limit: int = LIMIT, *, read_only: bool = False) -> None:
         """Load the prompts that earlier runs with the same key and folder remembered.
 
         Args:
             key: secret key of the hashes, which are HMAC-SHA-256; if empty, the hashes are SHA-256 without a key.
             folder: folder of the file of signatures; None to remember prompts in this process only.
             limit: number of prompts that are remembered; 0 to find exact copies only.
+            read_only: whether new prompts are remembered in this process only, and the file is not locked.
         """
         self._key, self._limit = key, limit
         seed = self._digest(_SIGNATURES)
@@ -80,7 +81,7 @@ class NearPrompts:
         self._count = 0
         self._new, self._kept = bytearray(), 0
         self._file: int | None = None
-        self.shared = False
+        self.shared = read_only
         self._path = folder / f"prompts-{seed[4:12].hex()}.bin" if folder is not None and limit else None
         if self._path is not None and self._path.exists():
             self._open(self._path)
@@ -160,17 +161,20 @@ class NearPrompts:
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        access = os.O_RDONLY if self.shared else os.O_RDWR | os.O_CREAT | os.O_APPEND
+        file = os.open(path, access | os.O_CLOEXEC, 0o600)
         data = path.read_bytes()
         for at in range(0, len(data) - _RECORD + 1, _RECORD)[-self._limit :]:
             values = np.frombuffer(data, dtype="<u4", count=_PERMUTATIONS, offset=at + _DIGEST).astype(np.uint32)
             sketch = MinHash(hashvalues=values, permutations=self._empty.permutations, hashfunc=int, scheme="affine32")
             self._remember(data[at : at + _DIGEST], sketch)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self.shared:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(file)
             self.shared = True
+        if self.shared:
+            os.close(file)
             return
         self._file, self._kept = file, len(data) // _RECORD
         if len(data) % _RECORD:  # a crash cut the last record

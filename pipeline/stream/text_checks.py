@@ -15,6 +15,7 @@ from pipeline.formats.identity_table import load_identities
 from pipeline.formats.json_pieces import read_lines
 from pipeline.formats.record_text import battle_text
 from pipeline.stream.near_prompts import NearPrompts
+from pipeline.stream.text_reading import TextReading
 
 
 class TextChecks:
@@ -87,3 +88,29 @@ def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
             elif isinstance(event, Released) and event.as_:
                 names.setdefault(event.as_, names.get(event.model, ()))
     yield from names.items()
+
+
+def open_text_reading(
+    folder: Path, key: bytes, registry: Path | None = None, *, read_only: bool = False
+) -> TextReading:
+    """Open the check of texts for identity leaks and near copies of prompts.
+
+    Args:
+        folder: folder in which signatures of prompts are kept between runs.
+        key: secret key of the signatures.
+        registry: file with registry events, whose model names count as identity leaks; None for none.
+        read_only: whether the folder stays as it is.
+
+    Raises:
+        BadRecord: a line of the registry file is not a valid event.
+    """
+    prompts = NearPrompts(key, folder, read_only=read_only)
+    shared = f"another process has the prompts of {folder}: near copies of its new prompts are not found"
+    checks = TextChecks(prompts, registry)
+    return TextReading(
+        checks,
+        prompts.flush,
+        prompts.close,
+        lambda: (checks.battles, checks.identity_leaks),
+        lambda: (shared,) if prompts.shared and not read_only else (),
+    )

@@ -34,7 +34,8 @@ def _work(store: Path, source: str | Path, *options: str, stdin: bytes | None = 
 def _votes(store: Path) -> list[tuple[Any, ...]]:
     opened = open_store(str(store), create=False)
     v = schema.vote.c
-    query = sa.select(v.vote_id, v.voter != 0, v.cast_at, v.model_a, v.model_b, v.outcome, v.style)
+    said = (v.style, v.prompt, v.flags, v.turn, v.session)
+    query = sa.select(v.vote_id, v.voter != 0, v.cast_at, v.model_a, v.model_b, v.outcome, *said)
     with opened.read() as connection:
         found = sorted(map(tuple, connection.execute(query)))
     opened.close()
@@ -103,7 +104,7 @@ def test_a_winner_may_be_a_name_in_a_store_too(tmp_path: Path) -> None:
     table = b"x,y,won,when\nant,bee,bee,1700000000\nant,bee,ant,1700000001\nant,bee,tie,1700000002\n"
     options = ("--columns", "model_a=x,model_b=y,winner=won,cast_at=when", "--winner-is", "name")
     assert _work(tmp_path / "a.db", "-", *options, stdin=table)["accepted"] == 3
-    assert sorted(row[-2] for row in _votes(tmp_path / "a.db")) == [0, 1, 2]
+    assert sorted(row[5] for row in _votes(tmp_path / "a.db")) == [0, 1, 2]
     board = _run("rate", "-", *options, stdin=table)
     assert {row["model"]: row["votes"] for row in board["rows"]} == {"ant": 3, "bee": 3}
 
@@ -118,6 +119,7 @@ def test_a_topic_gets_the_votes_that_a_store_gets_from_the_file(kafka_server: Ka
     (folder / "a.jsonl").write_bytes(_lines(rows[:300]))
     (folder / "b.json").write_text(json.dumps(rows[300:]))
     _work(tmp_path / "file.db", folder)
+    assert any(row[7] for row in _votes(tmp_path / "file.db"))  # the hash of a prompt
     for name, options in {"all": (), "good": ("--skip-bad",)}.items():
         topic = f"kafka://{kafka_server.bootstrap}/roads.{name}.{tmp_path.name}"
         sent = _run("publish", folder, "--to", topic, "--store", tmp_path / f"{name}.db", *options)

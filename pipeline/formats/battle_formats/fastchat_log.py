@@ -2,13 +2,14 @@
 
 A vote is anonymous if the names that the user saw were "" or "Model A"; otherwise they must be the names of the models.
 The true name of a model is in the model's state. A person may vote once for each turn of a conversation.
+The name of the first model's conversation and the turn identify the vote.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.formats.battle_format import BattleFormat, Fields, Record, SpelledOutcome, at, has
+from pipeline.formats.battle_format import CONVERSATION, BattleFormat, Fields, Record, SpelledOutcome, at, has
 from pipeline.formats.cell_values import is_absent, structured, text_value, turn_value
 from pipeline.formats.time_parsing import to_rfc3339
 
@@ -29,7 +30,7 @@ def map_record(record: Record) -> Fields | None:
     hidden = [_name(first), _name(second)]
     anonymous = not any(shown) if shown else None
     fields: Fields = {
-        "vote_id": _vote_id(first),
+        CONVERSATION: _turn_of_conversation(first),
         "cast_at": to_rfc3339(record.get("tstamp"), "tstamp"),
         "model_a": hidden[0],
         "model_b": hidden[1],
@@ -64,7 +65,7 @@ def _conversation(state: Any) -> str | None:
     return text_value(state.get("conv_id")) if isinstance(state, Mapping) else None
 
 
-def _vote_id(state: Any) -> str | None:
+def _turn_of_conversation(state: Any) -> str | None:
     conversation = state.get("conv_id") if isinstance(state, Mapping) else None
     return None if not conversation else f"{conversation}#{_turn(state) or 0}"
 

@@ -16,7 +16,13 @@ from pipeline.stream.follow.prefix_digest import PrefixDigest
 
 
 class LineMapping(Protocol):
-    """Maps lines of a log to events. `LineEvents` implements it."""
+    """Maps lines of a log to events. `LineEvents` implements it.
+
+    Attributes:
+        id_key: key of the ids of votes that a log identifies by conversations.
+    """
+
+    id_key: bytes | None
 
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:
         """Return the event in a line, None if the line contains no event. `ids` derives a missing vote id."""
@@ -45,7 +51,7 @@ class LineageIds:
             LogTruncated: the file does not begin with the lines that were read of the log.
         """
         if log.lineage not in self._ids:
-            self._ids[log.lineage] = ids = VoteIds()
+            self._ids[log.lineage] = ids = VoteIds(self._lines.id_key)
             for other in logs:
                 if other.lineage == log.lineage:
                     ids.merge(other.recent)
@@ -59,7 +65,7 @@ class LineageIds:
         return ids
 
     def _recount(self, log: LogPosition, file: LogFile) -> dict[str, int]:
-        ids, records = VoteIds(), 0
+        ids, records = VoteIds(self._lines.id_key), 0
         for block in line_blocks(file, PrefixDigest()):
             for line in block.lines[: log.records - records]:
                 self._lines.count(line, ids)

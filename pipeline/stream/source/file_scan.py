@@ -14,9 +14,12 @@ import numpy as np
 
 from pipeline.events.vote import Time
 from pipeline.events.vote_batch import to_times
+from pipeline.formats.vote_ids import ReadEvent, recognised_bytes
 from pipeline.vocabulary.arrays import Int64
 
 _STEP = 5_000
+# Votes by which it is noticed that a log was read with other ids before.
+_CONVERSATIONS = 1_000
 
 
 class FileScan:
@@ -24,6 +27,7 @@ class FileScan:
 
     Attributes:
         at: number of records taken so far.
+        conversations: what the log identifies the first votes by, if their ids are hashes of it.
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:
@@ -31,13 +35,18 @@ class FileScan:
         self._records = records
         self._lengths, self._bytes = hashlib.sha256(), hashlib.sha256()
         self.at = 0
+        self.conversations: list[str] = []
 
     def take(self, limit: int) -> list[bytes]:
         """Return the next records: at most `limit`, and at most 5,000; an empty list at the end of the file."""
         step = list(islice(self._records, min(_STEP, limit)))
-        self._lengths.update(np.fromiter(map(len, step), dtype="<i8", count=len(step)).tobytes())
-        self._bytes.update(b"".join(step))
+        bare = list(map(recognised_bytes, step))
+        self._lengths.update(np.fromiter(map(len, bare), dtype="<i8", count=len(bare)).tobytes())
+        self._bytes.update(b"".join(bare))
         self.at += len(step)
+        if len(self.conversations) < _CONVERSATIONS:
+            named = (one.conversation for one in step if isinstance(one, ReadEvent) and one.conversation)
+            self.conversations += islice(named, _CONVERSATIONS - len(self.conversations))
         return step
 
     def digest(self) -> bytes:

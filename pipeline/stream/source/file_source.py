@@ -27,6 +27,7 @@ from pipeline.formats.record_reader import open_battles, read_events
 from pipeline.store.votes.file_readings import FileReading
 from pipeline.stream.source.file_scan import FileScan, record_times
 from pipeline.stream.source.record_sorter import RecordBlock, RecordSorter
+from pipeline.stream.text_reading import TextReading
 from pipeline.vocabulary.visible_text import visible
 
 FILES = "file:votes"
@@ -50,12 +51,19 @@ class FileSource:
         waits: description of an incomplete record at the end of the file; "" if there is none.
         changed: if the file does not begin with the records that an earlier reading took from a file of this name, the
             number of those records; else 0.
+        conversations: what the log identifies some of its votes by, if their ids are hashes of it; complete after
+            `prepare`.
     """
 
     name = FILES
 
-    def __init__(self, path: Path, mapping: ColumnMapping | None = None) -> None:
+    def __init__(self, path: Path, mapping: ColumnMapping | None = None, texts: TextReading | None = None) -> None:
         """Open a file.
+
+        Args:
+            path: the file.
+            mapping: the user's names of columns and outcomes.
+            texts: checks the texts of records; None to look for identity leaks only.
 
         Raises:
             Unavailable: the file does not exist.
@@ -67,7 +75,9 @@ class FileSource:
         self._shown_name = visible(path.name)  # a name may hold bytes that are no text
         self.waits = ""
         self.changed = 0
+        self.conversations: list[str] = []
         self._mapping = mapping
+        self._texts = TextReading(shipped_leak_check()) if texts is None else texts
         self._parts: list[_Part] | None = None
         self._blocks: Iterator[tuple[_Part, RecordBlock]] | None = None
         self._open: tuple[_Part, RecordBlock] | None = None
@@ -104,12 +114,14 @@ class FileSource:
         new.reading = self._sort(self._parts, new, start, keep)
         if new.sorter.size:
             self._parts.append(new)
+        self._texts.flush()  # before a vote is stored, so that a second reading hashes prompts alike
+        self.conversations = start.conversations
         return [part.reading for part in self._parts]
 
     def _records(self) -> Iterator[bytes]:
         file = open_battles(self.path, self._mapping)
         self.notes = [*format_notes(file), *time_notes(file)]
-        return read_events(file, self._note, shipped_leak_check())
+        return read_events(file, self._note, self._texts.check)
 
     def _note(self, what: str) -> None:
         self.waits = what

@@ -1,5 +1,6 @@
 """FastChat's raw log: votes by their type, anonymous by the names that were shown."""
 
+import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.events import decode_votes
-from pipeline.formats import read_records
+from pipeline.formats import ColumnMapping, read_records
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.left_out import LeftOut
@@ -54,7 +55,25 @@ def test_four_types_of_action_are_votes(tmp_path: Path) -> None:
     assert left_out.first["no_vote"][0] == 1
     votes, _, rejects = decode_votes(list(read_records(path)))
     assert not rejects
-    assert [vote.vote_id for vote in votes] == ["c0a#1", "c2a#1", "c3a#1", "c4a#3"]
+    assert len({vote.vote_id for vote in votes}) == 4
+
+
+def test_ids_are_keyed_hashes_of_what_the_log_identifies_a_vote_by(tmp_path: Path) -> None:
+    path = write(tmp_path / "2024-05-06-conv.json", [*ACTIONS, ACTIONS[0]])
+
+    def ids(key: bytes | None) -> list[str]:
+        return [vote.vote_id for vote in decode_votes(list(read_records(path, ColumnMapping(id_key=key))))[0]]
+
+    keyed = ids(b"k" * 32)
+    expected = hmac.digest(b"k" * 32, b"vote\0c0a#1", "sha256").hex()
+    assert (keyed[0], keyed[4], len(set(keyed))) == (expected, expected, 4)
+    assert set(keyed).isdisjoint(ids(b"l" * 32))
+    assert len(set(ids(b""))) == 5  # from the content: the record that is there twice is two votes
+    assert ids(None) == ["c0a#1", "c2a#1", "c3a#1", "c4a#3", "c0a#1"]
+    raw = b"".join(read_records(path, ColumnMapping(id_key=b"k" * 32)))
+    assert b"#1" not in raw
+    found = read_battles(open_battles(path))
+    assert (len(found), found.repeated) == (4, 1)
 
 
 @pytest.mark.parametrize("shown", [("ant", "cat"), ("bee", "ant")])
@@ -70,7 +89,7 @@ def test_names_shown_in_another_form_reject_their_record_alone(tmp_path: Path, m
     actions = [{**action("leftvote", 0), "models": models}, action("rightvote", 1)]
     path = write(tmp_path / "log.json", actions)
     votes, _, rejects = decode_votes(list(read_records(path)))
-    assert [vote.vote_id for vote in votes] == ["c1a#1"]
+    assert [vote.session for vote in votes] == ["c1a"]
     assert [reject.reason for reject in rejects] == ["unknown_outcome"]
     lines = [LineEvents().event(json.dumps(one).encode(), VoteIds()) for one in actions]
     assert lines == list(read_records(path))

@@ -16,6 +16,8 @@ from pipeline.stream.follow.log_tracker import LogTracker
 class Lines:
     """An event is the content of a line; its id is derived from the content."""
 
+    id_key = b""
+
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:
         return None if line.startswith(b"#") else ids.encode({"content": line.decode()})
 

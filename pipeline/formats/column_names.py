@@ -1,0 +1,60 @@
+"""How a user names the columns and outcomes of a file: the options --columns, --outcomes and --winner-is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.errors import UnknownFormat
+from pipeline.formats.battle_formats.table import SYNONYMS
+from pipeline.formats.cell_values import outcome_word
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.voter_identity import Network
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """How the column names and outcomes of a user's file translate to ours.
+
+    Attributes:
+        columns: our field → the header of its column; "" if the field must not be read.
+        outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
+        winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
+        proxies: network addresses of proxies, which identify no voter; only for the rating of a file.
+        id_key: key of the ids of votes that a log identifies by conversations (`vote_ids.VoteIds`).
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    winner_is: str = ""
+    proxies: tuple[Network, ...] = ()
+    id_key: bytes | None = field(default=b"", repr=False)
+
+    @classmethod
+    def parse(cls, columns: str = "", outcomes: str = "", winner_is: str = "") -> ColumnMapping:
+        """Parse the options of a user: `columns` is "field=header,…", `outcomes` is "their outcome=our outcome,…".
+
+        Raises:
+            UnknownFormat: a pair has no "=", or a field or an outcome is unknown.
+        """
+        spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in _pairs("--outcomes", outcomes).items()}
+        parsed = cls(_pairs("--columns", columns), spelled, winner_is)
+        for theirs, ours in spelled.items():
+            if ours not in OUTCOMES:
+                raise UnknownFormat(f"--outcomes: expected one of {', '.join(OUTCOMES)} for {theirs!r}, got {ours!r}")
+        for name in parsed.columns:
+            if name not in SYNONYMS:
+                raise UnknownFormat(f"--columns: expected a field of {', '.join(SYNONYMS)}, got {name!r}")
+        if winner_is not in ("", "name"):
+            raise UnknownFormat(f"--winner-is: expected name, got {winner_is!r}")
+        return parsed
+
+
+def _pairs(option: str, text: str) -> dict[str, str]:
+    result = {}
+    for part in filter(None, text.split(",")):
+        name, sign, value = part.partition("=")
+        if not sign:
+            raise UnknownFormat(f"{option}: expected NAME=VALUE, got {part!r}")
+        result[name.strip()] = value.strip()
+    return result
