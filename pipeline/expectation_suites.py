@@ -68,6 +68,9 @@ def check(suite: str, frame: pd.DataFrame) -> SuiteVerdict:
         suite: `votes`, `registry` or `snapshot`.
         frame: must have the columns that the suite names; it is not changed.
 
+    Returns:
+        The verdict, with a row for each expectation.
+
     Raises:
         Usage: no suite has this name.
     """

@@ -146,6 +146,9 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
 
     Args:
         snapshots: at least one snapshot of the board, oldest first.
+
+    Returns:
+        All changes between successive snapshots.
     """
     counts = [_votes(snapshot) for snapshot in snapshots]
     falls, total_falls = [], []
@@ -176,7 +179,11 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
 
 
 def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
-    """Compare the ranks with and without style control in one snapshot. Models that lack either rank are skipped."""
+    """Compare the ranks with and without style control in one snapshot.
+
+    Returns:
+        The differences; models that lack either rank are not compared.
+    """
     rows = np.flatnonzero(np.isfinite(snapshot.rank) & np.isfinite(snapshot.style_rank))
     shift = np.abs(snapshot.style_rank[rows] - snapshot.rank[rows])
     order = sorted(range(len(rows)), key=lambda k: (-shift[k], snapshot.rank[rows[k]]))

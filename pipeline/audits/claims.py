@@ -121,6 +121,9 @@ def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score)
         benchmark: name of the benchmark.
         claimed: the claimed score.
         measured: the score that a third party measured.
+
+    Returns:
+        The test; its `fires` states whether the claimed score is too high.
     """
     gap = claimed.share - measured.share
     return _tested(model, benchmark, gap, 0.0, claimed.variance + measured.variance)
@@ -205,6 +208,9 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
         benchmark: name of the arena-like benchmark.
         arena: two scores on the arena-like benchmark: of the base model, then of the tested model.
         other: two scores on the other benchmark, in the same order.
+
+    Returns:
+        The test; its `fires` states whether the gain on arena-like prompts is larger.
     """
     gained, elsewhere = arena[1].share - arena[0].share, other[1].share - other[0].share
     variance = sum(score.variance for score in (*arena, *other))

@@ -81,6 +81,9 @@ class GraphHealth:
 def graph_health(counts: PairCounts) -> GraphHealth:
     """Measure how well the models of a board are connected by battles.
 
+    Returns:
+        The connectivity of the board, with its weakest cut.
+
     Raises:
         Disconnected: the win digraph is not strongly connected; the error lists the components by name.
         BadCounts, NotConverged: there are fewer than two models or no votes, or the fit does not converge.

@@ -122,6 +122,9 @@ def method_history(snapshots: Sequence[PublishedBoard]) -> MethodHistory:
 
     Args:
         snapshots: the snapshots of the board, oldest first.
+
+    Returns:
+        The changes and the moves, oldest first.
     """
     changes: list[MethodChange] = []
     moves: list[SingleMove] = []

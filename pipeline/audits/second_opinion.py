@@ -62,6 +62,9 @@ def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> Bo
         board: model → score on this board; higher is better.
         other: model → score on the other board; higher is better.
 
+    Returns:
+        Two rank correlations, and the models whose places differ.
+
     Raises:
         BadCounts: fewer than three models are on both boards.
     """

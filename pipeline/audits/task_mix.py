@@ -67,6 +67,9 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
     Args:
         tasks: task → its pair counts. All counts must have the same `models`.
 
+    Returns:
+        Both orders of the models, and the pairs of models whose order differs.
+
     Raises:
         BadCounts: there is no task, or the counts have different `models`.
         Disconnected, NotConverged: a board has no finite estimate, or its fit does not converge.

@@ -85,6 +85,9 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
 
     Args:
         snapshots: the snapshots of the board, oldest first.
+
+    Returns:
+        The changes, oldest first, and the p-value of their number.
     """
     changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day

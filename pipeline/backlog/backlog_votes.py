@@ -139,7 +139,7 @@ class BacklogCells:
 
     @classmethod
     def of(cls, votes: BacklogVotes) -> BacklogCells:
-        """Find the cells of all votes."""
+        """Return the cells of all votes."""
         n = len(votes.voter)
         code = np.empty(2 * n, dtype=np.int64)
         code[:n] = votes.voter.astype(np.int64) * votes.models + votes.model_a

@@ -72,11 +72,14 @@ class ModelPeriods:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[PeriodFinding]:
-        """Find models and periods, the strongest first, until no e-value is above tests/α.
+        """Find models in rounds, until no e-value is above (number of tests)/α.
 
         Args:
             excluded: bool[v], voters whose votes do not count.
             alpha: the tolerated probability of a false finding.
+
+        Returns:
+            One finding for each model and period, the strongest first.
         """
         votes = self.evaluator.votes
         period, start = split_periods(votes.at)

@@ -75,6 +75,9 @@ class GroupPools:
         Args:
             excluded: bool[v], voters who count neither in references nor in groups.
             alpha: the tolerated probability of a false finding.
+
+        Returns:
+            The findings, the strongest first.
         """
         if not self.group.any():
             return []

@@ -65,6 +65,9 @@ class PooledCells:
             who: bool[v], the voters.
             most: number of votes of a cell that count.
             raised: number of logits by which the honest chances are raised.
+
+        Returns:
+            The e-values of these cells.
         """
         cells = evaluator.cells
         large = (cells.votes >= LEAST_VOTES) & who[cells.voter]
@@ -81,6 +84,9 @@ class PooledCells:
 
         The result serves to estimate who the members are, and not for a test: the chances are those of the reference,
         without its standard errors.
+
+        Returns:
+            The e-values of these cells.
         """
         cells, reference = evaluator.cells, replace(reference, covariance=np.zeros_like(reference.covariance))
         large = (cells.votes >= LEAST_VOTES) & (cells.model == model) & who[cells.voter]

@@ -76,6 +76,9 @@ class VoterFolds:
 
         Args:
             without: folds that are neither evaluated nor used for references.
+
+        Returns:
+            The values of the last round.
         """
         excluded, rounds = self.suspects, 0
         folds = [k for k in range(self.folds) if k not in without]

@@ -69,6 +69,9 @@ class StackState:
             fixed: name of a service → requested port. Other services keep their ports; new ones get their default port
                 or, if that is taken, a free port.
 
+        Returns:
+            The ports and secrets, as the file has them now.
+
         Raises:
             Usage: a port is requested for an unknown service.
             Unavailable: another program listens on one of the ports.

@@ -97,6 +97,9 @@ def decide_alerts(
         share: α of e-BH, the tolerated share of false alarms among alerts that open together.
         quiet_for: number of steps with an e-value below 1 after which an alert is cleared.
         stepped: bool[m], true for the keys whose evidence was updated in this step; None for all keys.
+
+    Returns:
+        The keys whose alerts open, escalate or are cleared, and the state of all keys.
     """
     now = np.ones(len(log_e), dtype=np.bool_) if stepped is None else stepped
     emitted, level, quiet = (before[name].copy() for name in ("told", "level", "quiet"))

@@ -150,7 +150,7 @@ ASSUMED_CONCENTRATION = 10.0
 
 
 def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
-    """Estimate the distribution of voters' shares of ties by moments; None if no voter has enough votes.
+    """Estimate the distribution of voters' shares of ties by moments.
 
     The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
     votes. Both moments give a voter the same weight. If the weights were n for the mean and n(n − 1) for the second
@@ -158,6 +158,9 @@ def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
 
     Args:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.
+
+    Returns:
+        The fitted beta distribution; None if no voter has enough votes.
     """
     n, k = votes.astype(np.float64), ties.astype(np.float64)
     pairs = float((n * (n - 1)).sum())

@@ -99,6 +99,9 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
         path: a file, a folder of shards, or a glob.
         mapping: the user's names of columns and outcomes.
 
+    Returns:
+        The files with their formats, in the order in which they are read.
+
     Raises:
         UnknownFormat: a file has a kind that cannot be read, or a table lacks a column that every battle needs.
     """

@@ -55,6 +55,9 @@ def read_by_record(
         waits, check: as in `read_records`.
         left_out: counts the records that are not votes; None to raise an error for the first one.
 
+    Returns:
+        The votes as columns, without repeats and without battles of a model against itself.
+
     Raises:
         UnknownFormat: the file has a kind that cannot be read.
         BadRecord: a record is not a battle. The message has its row.

@@ -30,6 +30,9 @@ def read_battles(
         left_out: counts the records that are not votes.
         check: as in `read_records`. With it, a file that contains the texts of battles is read record by record.
 
+    Returns:
+        The votes as columns, without repeats and without battles of a model against itself.
+
     Raises:
         UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
         BadRecord: a record is not a battle. The message has its row.

@@ -79,7 +79,7 @@ class Container:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Open the uncompressed bytes, in UTF-8.
+        """Yield a stream of the uncompressed bytes in UTF-8, for a `with` block.
 
         Raises:
             UnknownFormat: the compressed file is damaged, or its text is not valid UTF-16.

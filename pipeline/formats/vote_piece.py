@@ -38,10 +38,10 @@ class VotePiece:
 
 
 def decode_piece(block: bytes) -> VotePiece:
-    """Decode a block of lines with votes.
+    """Return the votes in a block of lines as a piece.
 
     Raises:
-        Undecided: a line is not a vote, or must be checked by itself.
+        Undecided: a line is not a vote, or needs the exact check of a single record.
     """
     bare = block.replace(b"\r\n", b"\n") if b"\r" in block else block
     lines = [line for line in bare.split(b"\n") if line]

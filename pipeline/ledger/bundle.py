@@ -96,6 +96,9 @@ def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) 
         size: number of leaves at the checkpoint.
         previous_size: number of leaves at the previous checkpoint, 0 if there is none.
         node: reads a node of the snapshot log.
+
+    Returns:
+        The proofs of inclusion and of consistency.
     """
     paths = (
         inclusion_path(sequence - 1, size, node),

@@ -135,6 +135,9 @@ def _require_small_directory(path: Path) -> None:
 def open_bundle(path: Path) -> BundleFiles:
     """Open a bundle in a folder or a zip.
 
+    Returns:
+        The files of the bundle, as a mapping of paths to contents.
+
     Raises:
         Refuted: reason `missing` (no such path), `archive` (not a zip of a bundle) or `not_a_file` (neither a folder
             nor a file).

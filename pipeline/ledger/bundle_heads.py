@@ -54,6 +54,9 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
         trusted: keys of the log, one of which must have signed the head.
         kept: an earlier checkpoint of the same log, as a signed note that the caller saved; None for no comparison.
 
+    Returns:
+        The verified head with both manifests.
+
     Raises:
         Refuted: names the first fault.
     """

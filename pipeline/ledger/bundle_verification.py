@@ -80,6 +80,9 @@ def verify_bundle(
         keys: the operator's keys, from a trusted source. If there are none, the key in the bundle is used.
         remembered: an earlier checkpoint of the same log that the caller saved. The log must continue it.
 
+    Returns:
+        What was verified: the manifest, the head and the signers.
+
     Raises:
         Refuted: the first fault; its `reason` is one word.
     """

@@ -62,6 +62,9 @@ def load(kind: type[T], data: bytes, where: str) -> T:
         data: the bytes.
         where: name of the file, for messages.
 
+    Returns:
+        The record.
+
     Raises:
         Refuted: reason `limit` (too many values), `canonical` (not the canonical form) or `fields` (not the declared
             fields); names the place.

@@ -31,6 +31,9 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
         previous: the manifest of the previous snapshot, None for the first snapshot.
         log: the vote log that the manifest rates.
 
+    Returns:
+        The labels of all leaves.
+
     Raises:
         Refuted: reason `labels` or `limit`; names the file or the leaf.
     """

@@ -101,7 +101,11 @@ class TileReader:
         return hashes
 
     def hashes(self, tile: Tile) -> bytes:
-        """Return the hashes of a tile, 32·width bytes."""
+        """Return the hashes of a tile, 32·width bytes.
+
+        Raises:
+            ValueError: the tile does not have this length.
+        """
         data = self._cache.get(tile)
         if data is None:
             data = self._cache[tile] = self._read(tile)

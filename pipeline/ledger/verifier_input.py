@@ -55,6 +55,9 @@ def parse_key(text: str, option: str) -> VerifierKey:
 def open_path(path: Path) -> BundleFiles:
     """Open the bundle at a path.
 
+    Returns:
+        The files of the bundle, as a mapping of paths to contents.
+
     Raises:
         Usage: the path does not exist, or is neither a folder nor a file of a bundle.
         Refuted: the path is a bundle with a fault.

@@ -100,6 +100,9 @@ def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progr
         options: what to compute.
         progress: receives the name and the progress of each step.
 
+    Returns:
+        The board, and the other estimates that the options ask for.
+
     Raises:
         BadCounts: the options ask for style and no vote has style counts, or for voters and no vote has a voter.
         RatingError: the votes have no estimate (`Disconnected`, `Collinear`, …).

@@ -97,6 +97,9 @@ def bootstrap_ratings(
         reweight: None for equal weights; n for the weights `pair_weights(counts, n)`, which are the same in all rounds.
         progress: called with the number of rounds done since the last call.
 
+    Returns:
+        The strengths in every round.
+
     Raises:
         BadCounts: `rounds` is below 2, or `fitted` has other models than `counts`.
         Disconnected: more than 5% of the draws have no estimate; the error names the disconnected models.

@@ -64,6 +64,9 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
             of battles are at most this.
         max_iterations: number of Newton steps after which `NotConverged` is raised.
 
+    Returns:
+        The strengths with their covariance.
+
     Raises:
         BadCounts: fewer than two models, or no votes.
         Disconnected: no finite estimate exists; the error lists the components by name.
@@ -100,6 +103,9 @@ def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations
     Args:
         counts, tolerance, max_iterations: as for `fit`.
 
+    Returns:
+        The strengths with their covariance.
+
     Raises:
         BadCounts: there are fewer than two models, or no decisive votes.
         Disconnected: no finite estimate exists, for example because all votes on a model are ties.
@@ -127,6 +133,9 @@ def fit_matrix(
         weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only the ratios of weights matter.
         names: K model names for error messages.
         tolerance, max_iterations: as in `fit`.
+
+    Returns:
+        The strengths with their covariance.
 
     Raises:
         BadCounts: a matrix has a wrong shape, NaN, a negative number, or votes of a model against itself. The message

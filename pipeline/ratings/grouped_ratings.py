@@ -68,6 +68,9 @@ def count_groups(
         labels: names of the groups, without repetition.
         group: N positions in `labels`, −1 for a vote without a group.
 
+    Returns:
+        The pair counts of all votes and of each group.
+
     Raises:
         BadCounts: a code is out of range (the message names the row), columns differ in length, or a label is repeated.
     """

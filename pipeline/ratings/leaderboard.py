@@ -101,6 +101,9 @@ def compute_leaderboard(
         joint: whether to compute simultaneous rank sets too.
         tie_only: whether to widen the standard errors of models that only tied (`with_tie_only_variance`).
 
+    Returns:
+        The rated models, best first, and the models without a rating.
+
     Raises:
         BadCounts: there are no votes or fewer than two models, or the anchor model is not rated.
         Disconnected: no finite estimate exists, or the largest component has less than `least_share` of the votes.
@@ -143,6 +146,9 @@ def assemble_leaderboard(
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 points.
         unrated: the models that are not rated, with reasons.
         joint: simultaneous rank sets; None if not computed.
+
+    Returns:
+        The rated models, best first, and the models without a rating.
 
     Raises:
         BadCounts: the anchor model is not among the models.

@@ -54,6 +54,9 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
         draws: number of random draws; 10,000 draws give the critical value to within ±0.02.
         seed: seed of the draws.
 
+    Returns:
+        The best and the worst rank in each model's set.
+
     Raises:
         BadCounts: `level` is not between 0 and 1, or there are too few draws for it.
     """

@@ -95,9 +95,12 @@ def fit_style(
             (`clustered_sandwich`); without `voter` each vote is a cluster.
         reweight: None for equal weights of all votes; n for the weight 1 / max(votes of the pair, n) of each vote.
 
+    Returns:
+        The adjusted ratings and the style coefficients, with covariances.
+
     Raises:
-        BadCounts: as in `PairCounts.from_codes`; or z has a wrong shape, or a number that is NaN or infinite. The
-            message names feature and row.
+        BadCounts: a code is out of range, a model meets itself, z has a wrong shape, or z has a number that is NaN or
+            infinite. The message names the row and the feature.
         Disconnected: the win digraph is not strongly connected.
         Collinear: a feature is determined by the models or other features.
         Separated: a feature has no finite coefficient.

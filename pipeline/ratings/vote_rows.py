@@ -126,6 +126,9 @@ class VoteRows:
             weight: float64[P], the weight of each vote of a pair.
             information: whether to compute the attribute `information` of the result.
             scatter: whether to compute the attribute `scatter` of the result.
+
+        Returns:
+            The first derivatives, and the parts that were asked for.
         """
         difference = theta[self.low] - theta[self.high]
 

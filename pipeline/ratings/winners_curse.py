@@ -188,6 +188,9 @@ def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkSco
         scores: N scores in points, one for each variant, released or not.
         se: standard errors of the scores in points, above 0: N numbers, or one number for all.
 
+    Returns:
+        The estimates with standard errors, and the estimated mean and τ of the family.
+
     Raises:
         BadCounts: there are fewer than two scores, a score is not finite, or a standard error is not above 0. The
             message has the position.

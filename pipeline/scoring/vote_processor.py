@@ -76,6 +76,9 @@ def run_detectors(
         reference: reference of the snapshot in force. If it is None, the detectors never evaluate these votes.
         detectors: the detectors to run.
         earlier: function from the sequence number of an earlier snapshot to its reference.
+
+    Returns:
+        The new states of the voters, and the alerts.
     """
     if reference is None:
         return DetectorResults({}, [])
@@ -125,6 +128,9 @@ def run_detectors_on_partition(
         partition: the store's number of the partition.
         given: the votes.
         prior, reference, detectors, earlier: as in `run_detectors`.
+
+    Returns:
+        The new states of the voters, and the alerts.
     """
     names, voter = np.unique(given.voter, return_inverse=True)
     order = np.argsort(voter, kind="stable")  # keeps the order of offsets

@@ -40,6 +40,9 @@ def build_window(
             hexadecimal digits.
         aliases: later name of a model → its first name, under which its votes are counted.
         sittings: the sittings that begin in the window; None if a partition did not count voters.
+
+    Returns:
+        The window as detectors read it.
     """
     if not parts:
         return Window(start, start + WINDOW_WIDTH, 0, 0, (), _EMPTY.counts, _EMPTY, _EMPTY, _EMPTY, {}, 0)

@@ -8,8 +8,8 @@ A window's counts are an int64 array with one row per (kind, group, model):
     kind 3   group: the network                           model: 0; `appearances` is the number of votes
 
 The columns after these three are MEASURES (`pipeline.scoring.window`). Groups are identified by hashes, because numbers
-would depend on the order of arrival. Beside these rows the voters of a window are kept, from which its sittings are
-counted (`scoring.sittings`).
+would depend on the order of arrival. In addition to these rows, the voters of a window are stored, so that sittings can
+be counted (`scoring.sittings`).
 
 A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
 neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.

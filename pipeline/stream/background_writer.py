@@ -51,6 +51,9 @@ class BackgroundWriter(Generic[Result]):
 
         Args:
             heartbeat: called once per second while waiting.
+
+        Raises:
+            ValueError: no batch was submitted.
         """
         pending = self._pending
         if pending is None:

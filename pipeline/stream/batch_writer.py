@@ -127,6 +127,9 @@ def write_batch(
         references: cache of references, refreshed here.
         now: present time in microseconds since 1970 UTC.
 
+    Returns:
+        What the batch changed.
+
     Raises:
         Fenced: another worker claimed a partition.
     """

@@ -85,6 +85,9 @@ def decode_chunks(
         partition_no: the source's partition number → the store's partition number.
         pseudonyms: function from voter ids to pseudonyms.
         screen: checks the headers of the records; default: no checks.
+
+    Returns:
+        The votes and the rejects, in the order (partition, offset).
     """
     ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
     lengths = [len(chunk.values) for chunk in ordered]

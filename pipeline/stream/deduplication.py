@@ -51,6 +51,9 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
         connection: a transaction, which reads the stored votes.
         votes: the n votes of the batch.
         numbers: numbers of names, from `number_names`.
+
+    Returns:
+        Which votes are new, and for each duplicate the first vote with its id.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

@@ -152,6 +152,9 @@ def decode_marked_votes(
     Args:
         values, marks, verifier: as for `decode_marked`.
         pseudonyms: function from voter ids or sessions to pseudonyms, 0 for nobody.
+
+    Returns:
+        The votes with the pseudonyms, and the rejects.
     """
     votes, positions, rejects = decode_marked(values, marks, verifier, decode_votes)
     hashed = np.zeros(len(votes), dtype=np.bool_)

@@ -27,7 +27,7 @@ def is_missing(cell: Any) -> bool:
 
 
 def text_cell(cell: Any) -> str:
-    """Return a cell as text without spaces around it, "" if it is missing."""
+    """Return a cell as text without spaces around it, "" if it is missing; raise ValueError if it is not a text."""
     if is_missing(cell):
         return ""
     if isinstance(cell, list | dict | bytes):
@@ -90,7 +90,7 @@ def margins_cell(cell: Any) -> tuple[float, float]:
 
 
 def time_cell(cell: Any) -> float:
-    """Return the time of a snapshot as seconds since 1970 UTC; midnight if the cell is a day."""
+    """Return the time in a cell as seconds since 1970 UTC, midnight for a day; raise ValueError if it is neither."""
     time = _time(cell)
     if time is None:
         raise ValueError("a day as YYYY-MM-DD")

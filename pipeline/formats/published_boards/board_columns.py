@@ -95,6 +95,9 @@ def read_piece(cells: Mapping[str, Cells]) -> BoardPiece:
 
     Args:
         cells: our field → its cells, one for each row.
+
+    Returns:
+        The columns, and the cells that cannot be read.
     """
     piece = BoardPiece({}, {}, {})
     for field, read in _READERS.items():

@@ -47,7 +47,11 @@ class MergedRows:
 
 
 def merge_rows(columns: BoardColumns) -> MergedRows:
-    """Merge rows that are about the same model, board and day."""
+    """Merge rows that are about the same model, board and day.
+
+    Returns:
+        The merged rows, and numbers and examples of what was merged.
+    """
     columns, earlier = _last_of_day(columns)
     order, starts = _groups(columns)
     sizes = np.diff(np.r_[starts, len(order)])

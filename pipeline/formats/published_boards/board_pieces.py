@@ -49,6 +49,9 @@ class OpenBoardFile:
 def open_board_file(file: BoardFile) -> OpenBoardFile:
     """Find the column of each of our fields in a file.
 
+    Returns:
+        The file with its columns; its rows are not read yet.
+
     Raises:
         UnknownFormat: the file lacks a column for a required field, or cannot be parsed.
     """

@@ -72,6 +72,9 @@ def read_published_history(paths: Sequence[Path], *, skip_bad: bool = False) -> 
         paths: where the boards are; "-" is standard input.
         skip_bad: whether rows that cannot be read are left out and counted, instead of raising an error.
 
+    Returns:
+        The boards, and how they were read.
+
     Raises:
         UnknownFormat: there are no rows, or a file lacks a column for a required field.
         BadRecord: a row cannot be read and `skip_bad` is false. The message has the 0-based row.

@@ -162,6 +162,9 @@ def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInp
     Args:
         connection: a connection to the store.
         voters: whether to read the voters of votes, which only audits that compare voters need.
+
+    Returns:
+        The input of all audits.
     """
     events, _ = registry_events.read_since(connection, 0)
     registry, votes = Registry(events), audit_queries.read_vote_columns(connection, voters=voters)

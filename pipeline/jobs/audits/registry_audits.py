@@ -15,7 +15,11 @@ Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 
 
 def audit_variant_churn(given: AuditInput) -> Audited:
-    """Find providers with many private variants, and report the names of each provider that are likely one model."""
+    """Find providers with many private variants, and report the names of each provider that are likely one model.
+
+    Returns:
+        The findings, and the report of the audit.
+    """
     under_test = variants.variants_under_test(given.state)
     return variants.variant_churn(given.state), {"under_test": under_test, "families": _families(given)}
 
@@ -31,13 +35,21 @@ def _families(given: AuditInput) -> dict[str, list[list[str]]]:
 
 
 def audit_best_of_n(given: AuditInput) -> Audited:
-    """Report each release with its number of variants tested, and its score with and without the winner's curse."""
+    """Report each release with its number of variants tested, and its score with and without the winner's curse.
+
+    Returns:
+        The findings, and the report of the audit.
+    """
     shown = [{**asdict(one), "n": one.n, "at": format_rfc3339(one.at)} for one in given.releases]
     return model_releases.best_of_n(given.releases), {"releases": shown}
 
 
 def audit_retractions(given: AuditInput) -> Audited:
-    """Find published scores that were withdrawn."""
+    """Find published scores that were withdrawn.
+
+    Returns:
+        The findings, and the report of the audit.
+    """
     withdrawn = retraction.withdrawn_scores(given.events, given.first_rated_at, given.first_vote_at)
     return (*withdrawn, *vote_decreases(given)), {"snapshots": given.published}
 
@@ -51,7 +63,11 @@ def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
 
 
 def audit_versions(given: AuditInput) -> Audited:
-    """Compare each released model with the model that was tested."""
+    """Compare each released model with the model that was tested.
+
+    Returns:
+        The findings, and the report of the audit.
+    """
     found: list[Finding] = []
     tests = 0
     for one in given.releases:
@@ -76,7 +92,11 @@ def _version_of(given: AuditInput, name: str) -> ModelVersion:
 
 
 def audit_claims(given: AuditInput) -> Audited:
-    """Compare claimed benchmark scores with the scores that evaluators measured."""
+    """Compare claimed benchmark scores with the scores that evaluators measured.
+
+    Returns:
+        The findings, and the report of the audit.
+    """
     found, checked = [], checked_claims(given)
     for one in checked:
         test = claims.benchmark_claim(one.model, one.benchmark, one.claimed, one.measured)
@@ -98,7 +118,11 @@ def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
 
 
 def audit_perturbations(given: AuditInput) -> Audited:
-    """Compare each model's loss on a reworded benchmark with the losses of the other models."""
+    """Compare each model's loss on a reworded benchmark with the losses of the other models.
+
+    Returns:
+        The findings, and the report of the audit.
+    """
     results = [e for e in given.events if isinstance(e, BenchmarkResult)]
     plain = {(e.benchmark, given.state.first_name(e.model)): e for e in results if not e.perturbed}
     drops: dict[str, dict[str, claims.AccuracyDrop]] = {}
@@ -126,6 +150,9 @@ def audit_arena_gap(given: AuditInput) -> Audited:
     """Compare a model's gain on arena-like benchmarks with its gain on other benchmarks.
 
     The gain of a model is its score minus the score of the first model of its family.
+
+    Returns:
+        The findings, and the report of the audit.
     """
     measured: dict[str, dict[str, BenchmarkResult]] = {}
     for event in given.events:

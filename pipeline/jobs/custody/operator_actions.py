@@ -92,6 +92,7 @@ def rotate_key(url: str, name: str | None = None, reason: str = "") -> dict[str,
 
     Raises:
         Usage: the keys come from the environment, no snapshot is published, or a rotation is already under way.
+        MissingKey: the signing key is missing.
     """
     if configuration.load().ledger_key:
         raise Usage(

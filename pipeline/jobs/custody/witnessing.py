@@ -125,6 +125,7 @@ def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
     """Store the signature line of a witness with the newest head, and return {"sequence", "witness"}.
 
     Raises:
+        Usage: no snapshot is published.
         Refuted: the line is not a valid signature of a witness that the manifest names.
     """
     with existing_store(url) as store, store.write() as connection:

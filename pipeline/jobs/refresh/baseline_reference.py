@@ -69,6 +69,9 @@ def estimate_baseline_reference(
         votes: the votes, from `read_baseline_votes`.
         model_no: name of a model → its number in the store.
         registry: the registry, which knows the providers.
+
+    Returns:
+        The reference as bytes, and the fields that the snapshot states about it.
     """
     found = _first_cap(votes, model_no)
     if found is None:

@@ -134,6 +134,9 @@ def compare_snapshots(
         view: a view, or the name of a board by category or language.
         inputs: the votes after each step, if they are already known from another view; None to read them here.
 
+    Returns:
+        The moves of all models, with their causes.
+
     Raises:
         Usage: `before` is newer than `after`, or a snapshot does not have this view.
     """

@@ -25,6 +25,9 @@ def rate_view(
         waiting: unregistered model → number of its votes, which are not in `counts`.
         tie_only: whether to widen the standard errors of models that only tied.
 
+    Returns:
+        The rounded board, best model first.
+
     Raises:
         RatingError: the models cannot be compared (largest component too small), or the fit does not converge.
     """

@@ -69,6 +69,9 @@ class StepInputs:
             before: the older snapshot.
             after: the newer snapshot.
             view: a view, or the name of a board by category or language.
+
+        Returns:
+            The votes that are counted after each step.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, Label(*view.split("/", 1))] if "/" in view else [ALL]

@@ -48,6 +48,9 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
         given: the votes of the refresh.
         method: the method, which states how many votes a board needs.
         options: the settings.
+
+    Returns:
+        The boards, and the reasons why others are left out.
     """
     found, least = LabelBoards(), method.least_board_votes
     for name, votes in given.small_boards.items():

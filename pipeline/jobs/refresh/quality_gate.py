@@ -100,6 +100,9 @@ def evaluate(suite: str, parts: Mapping[str, Columns | Rows]) -> SuiteVerdict:
     Args:
         suite: name of the suite.
         parts: name → data; the suite is evaluated on each of them, for example on each view of a candidate.
+
+    Returns:
+        One verdict over all parts.
     """
     from pipeline import expectation_suites  # noqa: PLC0415  # pandas and Great Expectations are slow to import
 

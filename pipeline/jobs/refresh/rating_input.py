@@ -106,6 +106,9 @@ def read_rating_input(
         method: the method, whose rules are applied to the defended view before the exclusions.
         boards: labels of the boards to read, which must include the label of the board of all votes; None for all
             boards.
+
+    Returns:
+        The counts of all views and boards.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     models = _ModelAxis(dictionary.model_names(connection))

@@ -58,6 +58,9 @@ def rate_style_view(
         numbers: number of a model in the store → its name.
         options: the settings.
         tie_only: whether to widen the standard errors of models that only tied.
+
+    Returns:
+        The board with the coefficients, or the reason why there is no board.
     """
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")

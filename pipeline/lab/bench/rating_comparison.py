@@ -126,6 +126,9 @@ class RatingComparison:
         Args:
             table: name of the table: `real` or `synthetic`.
             path: the Parquet file with the table.
+
+        Returns:
+            The figures of all engines.
         """
         exact = self._ours("ratings", path, 2 * self._repeats)
         runs = [self._run(OURS, exact, exact)]
@@ -138,6 +141,9 @@ class RatingComparison:
         Args:
             table: name of the table: `real` or `synthetic`.
             path: the Parquet file with the table.
+
+        Returns:
+            The figures of all engines.
         """
         exact = self._ours("bootstrap", path, self._repeats, ROUNDS)
         runs = [self._run(OURS, exact, exact)]
@@ -150,6 +156,9 @@ class RatingComparison:
         Args:
             table: name of the table: `real` or `synthetic`.
             path: the Parquet file with the table.
+
+        Returns:
+            The figures of all engines.
         """
         ours, exact = self._ours("style", path, self._repeats), self._ours("style-centred", path, 1)
         runs = [self._run(OURS, ours, ours)]

@@ -83,6 +83,9 @@ def simulate_scores(
         se: standard error of a score, in points.
         tau: standard deviation of the true qualities, in points.
         seed: seed of the simulation.
+
+    Returns:
+        The errors of each estimator.
     """
     rng = np.random.default_rng(seed)
     true = tau * rng.standard_normal((rounds, n))
@@ -115,6 +118,9 @@ def simulate_votes(
         n: number of variants in the family.
         seed: seed of the simulation.
         step: called after each board.
+
+    Returns:
+        The errors of each estimator.
     """
     rng = np.random.default_rng(seed)
     theta = np.concatenate([_SPREAD * np.linspace(-1, 1, _MODELS), np.zeros(n)])

@@ -101,6 +101,9 @@ def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
         bootstrap: HOST:PORT of the broker.
         votes: number of votes in the topic.
         batch: largest number of records in one poll.
+
+    Returns:
+        Votes per second and memory.
     """
     log, seen, generation = _ProgressLog(), 0, -1
     with closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source:
@@ -186,6 +189,9 @@ def measure_executemany(filled: str, url: str, options: Settings, votes: int) ->
         url: address of the empty store.
         options: the settings.
         votes: number of votes in the filled store.
+
+    Returns:
+        Votes per second and memory.
     """
     seconds = 0.0
     with (

@@ -118,6 +118,9 @@ def measure(url: str, options: Settings, votes: int, models: int, providers: int
         models: number of models.
         providers: number of providers.
         repeats: number of reads, and number of sweeps.
+
+    Returns:
+        Time and memory of all reads and sweeps.
     """
     in_fresh_process(make_store, url, options, votes, models, providers)
     read: list[ProcessCost] = []

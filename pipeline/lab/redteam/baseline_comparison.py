@@ -41,6 +41,9 @@ def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineCom
     Args:
         voters: number of attackers of each kind; the number of honest voters is three times as large.
         seed: seed of the simulated voters.
+
+    Returns:
+        One comparison for each kind of voter.
     """
     board = SimulatedVoters(seed=seed)
     honest = board.cast_votes("honest", 3 * voters, VOTES_USED)

@@ -96,6 +96,9 @@ def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
     Args:
         stream: the votes, in order of time.
         split: row of the first vote that is evaluated. The snapshot is estimated from the earlier votes.
+
+    Returns:
+        The alerts, with the votes and the reference.
     """
     reference = estimate_reference(stream.take(slice(0, split)))
     alerts = [*_voter_alerts(stream, split, reference), *_window_alerts(stream, split, reference)]

@@ -105,6 +105,9 @@ def run_sampling_scenario(name: str, votes: int, seed: int, days: float = 30.0) 
         votes: number of honest votes per month.
         seed: seed of the board.
         days: length in days.
+
+    Returns:
+        The alerts of the board, and whether they meet the requirement.
     """
     case = sampling_cases()[name]
     first, end = round(days * _DAY / 3), round(days * _DAY)

@@ -78,6 +78,9 @@ def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun
         scenario: the scenario.
         votes: number of honest votes per month.
         seed: seed of the simulation.
+
+    Returns:
+        The alerts of all detectors.
     """
     target, rival = target_and_rival_names()
     honest = honest_spec(scenario, votes, seed)

@@ -76,6 +76,9 @@ class Attack(ABC):
             simulator: draws battles and honest outcomes.
             rng: random number generator.
             voter: int64[N], code of the attacker of each vote.
+
+        Returns:
+            The N battles.
         """
         return simulator.draw_battles(rng, voter)
 
@@ -107,7 +110,7 @@ class Omnidirectional(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Choose the model with the lower strength, with probability `accuracy`."""
+        """Return the vote for the model with the lower strength, with probability `accuracy` in each battle."""
         theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
@@ -121,7 +124,7 @@ class AlwaysLeft(Attack):
     kind: ClassVar[str] = "always_left"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Choose the left model of every battle."""
+        """Return the vote for the left model of every battle."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
 
@@ -132,7 +135,7 @@ class RandomClicks(Attack):
     kind: ClassVar[str] = "random_clicks"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Choose a random outcome in every battle."""
+        """Return a random outcome for every battle."""
         return random_outcomes(rng, shown)
 
 

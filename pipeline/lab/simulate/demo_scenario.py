@@ -56,6 +56,9 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
         votes: number of honest votes in both parts together. The attackers cast about 2,000 more votes.
         seed: seed of the simulation.
 
+    Returns:
+        Both parts of the votes, and the attackers.
+
     Raises:
         Usage: `votes` is too small.
     """

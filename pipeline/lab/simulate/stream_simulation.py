@@ -47,6 +47,9 @@ def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int 
         attacks: the attacks. Attackers have codes above all honest voters' codes, in the order of the attacks.
         seed: seed of the attacks; None for the seed of the stream.
 
+    Returns:
+        All votes in order of time.
+
     Raises:
         Usage: a target is not on the board, or an attack ends after the stream.
     """

@@ -45,6 +45,9 @@ def find_votes(
         vote_ids, selections: ids and selections whose votes are found as well.
         except_ids, except_selections: ids and selections whose votes are left out of the result.
         fates: only votes with these fates.
+
+    Returns:
+        Position (partition, offset) of a vote → the vote.
     """
     v, columns = schema.vote.c, _columns(connection)
     # Retracted votes are in no count already.
@@ -77,6 +80,9 @@ def find_excluded(
         log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
         entries: exclusions, each with `kind` and `target`.
         fates: only votes with these fates.
+
+    Returns:
+        Position (partition, offset) of a vote → the vote.
     """
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in voter_labels.resolve(connection, entries):

@@ -141,6 +141,9 @@ def publish(
         previous: `digest` of the snapshot before it, 64 zeros for the first.
         digest: SHA-256 of the manifest of the candidate.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The published snapshot.
     """
     connection.execute(
         sa.update(schema.snapshot)

@@ -71,6 +71,7 @@ class Store:
 
         Raises:
             StoreUnavailable: the database does not answer, or there is no store.
+            Usage: the URL is not valid.
             MissingKey: the voter key with which the store was made is missing.
         """
         parsed = parse_url(url)

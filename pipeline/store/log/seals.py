@@ -63,6 +63,9 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
         files: the files of the ledger.
         now: present time in microseconds since 1970 UTC.
 
+    Returns:
+        The size of the log after the seal, and the new hashes.
+
     Raises:
         Unavailable: the ledger's folder cannot be written to.
     """

@@ -142,6 +142,9 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
         first: the offset to begin at if the partition was never claimed before.
         owner: name of the new owner, for display.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The state of the partition at the time of the claim.
     """
     table = schema.partition
     statement = dialect.insert(connection, table).values(

@@ -31,6 +31,9 @@ class LogBatch:
             lines: the lines, without blank ones.
             mapping: maps a line to an event.
             ids: the vote ids of the lineage of the log.
+
+        Returns:
+            The events of these lines.
         """
         mapped = [(log.records + n, mapping.event(line, ids)) for n, line in enumerate(lines)]
         events = [(row, event) for row, event in mapped if event is not None]

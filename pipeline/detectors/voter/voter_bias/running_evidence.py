@@ -63,6 +63,9 @@ class RunningEvidence:
             votes: the new votes of a call.
             heads: the heads of the voters' states before these votes.
             reference: the reference that evaluates these votes.
+
+        Returns:
+            The sums and bounds, one for each vote whose two models are in the snapshot.
         """
         a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
         rows = np.flatnonzero((a >= 0) & (b >= 0))

@@ -140,7 +140,7 @@ HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _
 
 
 def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
-    """Pack votes as pending entries, five bytes each.
+    """Pack n votes as pending entries; return 5·n bytes.
 
     Args:
         model_a, model_b: int64[n], numbers of the models in the store, at most MAX_MODEL_NUMBER.
@@ -214,6 +214,9 @@ def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, Targe
     """Read the components of packed states.
 
     A history and a new voter have no components; their sums are 0 and they have no models.
+
+    Returns:
+        The sums over the folded votes, and the models that each voter has met.
     """
     m, size = len(states), _LONG.itemsize
     sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))

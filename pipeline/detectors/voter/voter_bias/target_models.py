@@ -85,6 +85,9 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
         model_a, model_b: int64[n], numbers of the vote's models in the store.
         targets: the models that the voters met before these votes.
         met: int64[m], number of models that each voter met before these votes.
+
+    Returns:
+        The joined votes; its `targets` are the updated models.
     """
     who = np.repeat(voter, 2)
     model = np.stack([model_a, model_b], axis=1).ravel()
