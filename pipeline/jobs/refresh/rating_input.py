@@ -94,7 +94,7 @@ def read_rating_input(
     method: Method = ALL_VOTES,
     boards: Collection[Label] | None = None,
 ) -> RatingInput:
-    """Read the input of a rating of the log at a size.
+    """Read what a rating of the log at a size counts, for all views and boards.
 
     Args:
         connection: a connection to the store.
@@ -106,9 +106,6 @@ def read_rating_input(
         method: the method, whose rules are applied to the defended view before the exclusions.
         boards: labels of the boards to read, which must include the label of the board of all votes; None for all
             boards.
-
-    Returns:
-        The counts of all views and boards.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     models = _ModelAxis(dictionary.model_names(connection))
