@@ -82,7 +82,7 @@ class SimulatedVoters:
         stream: int = 2,
         identical: bool = False,
     ) -> VoterVotes:
-        """Simulate the votes of some voters of one kind.
+        """Simulate the votes of some voters of one kind, sorted by voter.
 
         Args:
             kind: honest, or a kind of attacker.
@@ -93,9 +93,6 @@ class SimulatedVoters:
             strength: share of the battles with the target in which attackers vote for it; the others are honest votes.
             stream: number of the random stream; another number gives other voters.
             identical: whether the first two models are identical.
-
-        Returns:
-            The votes, sorted by voter.
         """
         rng = np.random.default_rng([self.seed, 3, stream])
         n, shape = voters * each, (voters, self.models)
