@@ -18,6 +18,7 @@ From the command line down, each package imports only from those below it:
     backlog/            evaluates votes that no snapshot preceded
     detectors/          evidence about voters, models, providers, networks
     audits/             slow checks of a whole board
+    incidents/          alerts of one campaign as one incident
     scoring/            scores votes and windows without I/O; contracts of detectors
     ledger/             Merkle logs, signatures, manifests, bundles, the verifier
     formats/            readers of public battle files and published boards

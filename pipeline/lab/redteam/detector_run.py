@@ -41,6 +41,8 @@ class RaisedAlert:
         at: event time of the alert, in microseconds.
         row: row of the vote that raised the alert; −1 for an alert of a window detector.
         until: event time at which a window alert was cleared; the end of the stream if it was not cleared.
+        e_value: the evidence; None for a fact.
+        kind: kind of the subject.
     """
 
     detector: str
@@ -51,6 +53,8 @@ class RaisedAlert:
     row: int
     evidence: dict[str, object]
     until: int = 0
+    e_value: float | None = None
+    kind: str = "voter"
 
 
 @dataclass
@@ -209,7 +213,10 @@ def _count(stream: SimulatedStream, rows: Int64, reference: Reference | None) ->
 
 
 def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
-    return RaisedAlert(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence), until)
+    return RaisedAlert(
+        one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence), until, one.e_value,
+        one.subject_kind,
+    )  # fmt: skip
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:

@@ -1,0 +1,170 @@
+"""Explains alerts by campaigns, the strongest campaign first.
+
+An attack on one model moves others. Its opponents lose, so they seem to be demoted; its network has a burst of votes;
+the board has more traffic. Such side effects have the votes or the voters of the attack. So the groups of alerts with
+the same claim are taken in order of strength, and a group whose votes or voters are mostly those of a stronger group
+joins it.
+
+A group is first one voter with all alerts about this voter (the voter's strongest alert is the claim), or one alert
+about a window. Then groups with the same claim and without a long pause between them are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from pipeline.incidents.carriers import CarriedAlert, common, union
+from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, MORE, NETWORK, Claim
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import DAY
+
+GAP = 3 * DAY
+"""Alerts with the same claim are one campaign if no longer pause is between them, in microseconds."""
+
+MOSTLY = 0.5
+"""The share of a group's votes beyond expectation, or of its voters, that makes it a side effect of another group."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Campaign:
+    """Alerts that are explained by one claim.
+
+    Attributes:
+        claim: the claim of the strongest group of alerts.
+        alerts: the alerts, by time.
+        votes, core, voters: the distinct numbers of `CarriedAlert` of the alerts with the claim, ascending.
+        excess: number of votes in `core` beyond expectation.
+        by_voters: whether detectors have named voters of the campaign.
+        strength: sum of the strengths of the alerts with the claim.
+    """
+
+    claim: Claim
+    alerts: tuple[CarriedAlert, ...]
+    votes: Int64
+    core: Int64
+    voters: Int64
+    excess: float
+    by_voters: bool
+    strength: float
+
+    @property
+    def opened_at(self) -> int:
+        """When the first alert opened."""
+        return self.alerts[0].opened_at
+
+    @property
+    def last_at(self) -> int:
+        """When the evidence of the last alert ended."""
+        return max(one.last_at for one in self.alerts)
+
+    @property
+    def rank(self) -> tuple[int, float, int, str]:
+        """Sorts campaigns: named voters before models, models before crowds; the strongest of a kind first."""
+        return _rank(self), -self.strength, *self.alerts[0].order
+
+
+def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
+    """Return the campaigns that explain the alerts, the strongest first. Each alert is in one of them."""
+    campaigns: list[Campaign] = []
+    for group in sorted(_join_claims(_by_voter(alerts)), key=lambda one: one.rank):
+        shares = [_share_in(group, one) for one in campaigns]
+        # Two campaigns at once can share a side effect: it joins the one that explains more of it.
+        if sum(shares) >= MOSTLY:
+            place = shares.index(max(shares))
+            campaigns[place] = _absorb(campaigns[place], group)
+        else:
+            campaigns.append(group)
+    return campaigns
+
+
+def _rank(one: Campaign) -> int:
+    if one.claim.kind == FACT:
+        return 5
+    if one.claim.kind == BOARD:
+        return 4
+    if one.claim.is_crowd:
+        return 3 if one.claim.kind == NETWORK else 2
+    return 0 if one.by_voters else 1
+
+
+def _by_voter(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
+    """Return one group for each voter with alerts, and one for each other alert."""
+    single, of_voter = list[Campaign](), dict[int, list[CarriedAlert]]()
+    for one in alerts:
+        if one.voter:
+            of_voter.setdefault(one.voter, []).append(one)
+        else:
+            single.append(_campaign([one], one.claim))
+    for mine in of_voter.values():
+        best = max(mine, key=lambda one: (one.is_critical, one.strength, one.claim.kind != HABIT, one.alert_id))
+        single.append(_campaign(mine, best.claim))
+    return single
+
+
+def _campaign(alerts: Sequence[CarriedAlert], claim: Claim) -> Campaign:
+    ordered = tuple(sorted(alerts, key=lambda one: one.order))
+    excess = max(len(one.core) if one.excess is None else one.excess for one in ordered)
+    return Campaign(
+        claim,
+        ordered,
+        union([one.votes for one in ordered]),
+        union([one.core for one in ordered]),
+        union([one.voters for one in ordered]),
+        float(excess),
+        any(one.voter for one in ordered),
+        sum(one.strength for one in ordered if one.claim == claim),
+    )
+
+
+def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
+    """Join groups with the same claim and no pause longer than GAP between them."""
+    joined: list[Campaign] = []
+    ordered = sorted(groups, key=lambda one: (one.claim, one.opened_at, one.alerts[0].alert_id))
+    for _, same in groupby(ordered, key=lambda one: one.claim):
+        chain: list[Campaign] = []
+        end = 0
+        for one in same:
+            if chain and one.opened_at > end + GAP:
+                joined.append(_sum(chain))
+                chain = []
+            end = max(end, one.last_at) if chain else one.last_at
+            chain.append(one)
+        joined.append(_sum(chain))
+    return joined
+
+
+def _sum(groups: Sequence[Campaign]) -> Campaign:
+    """Return groups with one claim as one group."""
+    return Campaign(
+        groups[0].claim,
+        tuple(sorted((one for group in groups for one in group.alerts), key=lambda one: one.order)),
+        union([one.votes for one in groups]),
+        union([one.core for one in groups]),
+        union([one.voters for one in groups]),
+        sum(one.excess for one in groups),
+        any(one.by_voters for one in groups),
+        sum(one.strength for one in groups),
+    )
+
+
+def _share_in(group: Campaign, other: Campaign) -> float:
+    """Return how much of a group another one explains: the larger share of its votes beyond expectation or voters."""
+    if group.opened_at > other.last_at + GAP or other.opened_at > group.last_at + GAP:
+        return 0.0
+    if group.claim.is_crowd and (group.claim.kind, group.claim.name) == (other.claim.kind, other.claim.name):
+        return 1.0  # more votes than usual on the model of an attack
+    votes = min(1.0, common(group.core, other.votes) / max(1.0, min(group.excess, len(group.core))))
+    same_voters = group.by_voters or other.by_voters
+    voters = common(group.voters, other.voters) / max(1, len(group.voters)) if same_voters else 0.0
+    return max(votes, voters)
+
+
+def _absorb(strong: Campaign, weak: Campaign) -> Campaign:
+    """Return the strong campaign with its side effect. Claim, votes and voters stay those of the strong one."""
+    alerts = tuple(sorted((*strong.alerts, *weak.alerts), key=lambda one: one.order))
+    claim = strong.claim
+    if claim.effect == MORE and weak.claim == Claim(claim.kind, claim.name, LIFTED):
+        claim = weak.claim
+    return replace(strong, claim=claim, alerts=alerts)

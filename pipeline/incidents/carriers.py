@@ -1,0 +1,73 @@
+"""Alerts with the votes and voters that carry them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.incidents.claims import Claim
+from pipeline.vocabulary.arrays import Int64
+
+NONE: Int64 = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CarriedAlert:
+    """An alert as the grouping sees it.
+
+    Attributes:
+        alert_id: the id of the alert.
+        claim: what it says.
+        voter: number of the voter if the alert is about one voter, else 0.
+        strength: ln of the e-value; 0 for a fact.
+        is_critical: whether its severity is critical.
+        opened_at, last_at: when it opened and when its evidence ended, in microseconds since 1970 UTC.
+        votes: int64[n], numbers of the votes that carry it until its end, ascending. For an alert about a model, the
+            votes that lift or lower it; for a crowd, all votes of the crowd. Empty if they are not known.
+        core: int64[m], those of `votes` up to the moment of the strongest evidence, ascending.
+        voters: int64[k], numbers of the voters of `votes`, ascending, without 0.
+        excess: how many of the votes in `core` are more than expected; None if all are.
+    """
+
+    alert_id: str
+    claim: Claim
+    voter: int
+    strength: float
+    is_critical: bool
+    opened_at: int
+    last_at: int
+    votes: Int64 = field(default_factory=lambda: NONE)
+    core: Int64 = field(default_factory=lambda: NONE)
+    voters: Int64 = field(default_factory=lambda: NONE)
+    excess: float | None = None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Sorts alerts by time; alerts of one moment by id."""
+        return self.opened_at, self.alert_id
+
+
+def incident_id(first: CarriedAlert) -> str:
+    """Return the id of the incident whose earliest alert is `first`: 12 hexadecimal digits.
+
+    Every alert of an incident has such an id. The ids of the later ones are kept as redirections: an incident whose
+    earliest alert changes, by a merge or by a late alert, is still found by its former id.
+    """
+    return hashlib.sha256(f"incident|{first.opened_at}|{first.alert_id}".encode()).hexdigest()[:12]
+
+
+def common(one: Int64, other: Int64) -> int:
+    """Return how many numbers two ascending arrays of distinct numbers have in common."""
+    if len(one) > len(other):
+        one, other = other, one
+    if not len(one):
+        return 0
+    place = np.minimum(np.searchsorted(other, one), len(other) - 1)
+    return int(np.count_nonzero(other[place] == one))
+
+
+def union(parts: list[Int64]) -> Int64:
+    """Return the distinct numbers of several arrays, ascending."""
+    return np.unique(np.concatenate([NONE, *parts]))

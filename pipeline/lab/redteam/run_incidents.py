@@ -1,0 +1,127 @@
+"""The incidents of a run of all detectors, and how well they match the attacks that were planted."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.incidents.carriers import CarriedAlert
+from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, NETWORK, Claim, claim_of
+from pipeline.incidents.grouping import Incident, group_alerts
+from pipeline.lab.redteam.detector_run import DetectorRun, RaisedAlert
+from pipeline.lab.simulate import SimulatedStream
+from pipeline.lab.simulate.voter_population import NETWORKS
+from pipeline.scoring import window_counter
+from pipeline.vocabulary.arrays import Bool, Int64
+
+
+@dataclass(frozen=True)
+class CampaignMatch:
+    """How the accounts of the incidents match one planted attack.
+
+    Attributes:
+        attack: number of the attack in the stream.
+        named: number of its accounts with an alert.
+        purity: share of the accounts of its incident that are of this attack.
+        recall: share of its named accounts that are in its incident.
+    """
+
+    attack: int
+    named: int
+    purity: float
+    recall: float
+
+
+def find_incidents(run: DetectorRun) -> list[Incident]:
+    """Return the incidents of a run."""
+    return group_alerts(carried_alerts(run))
+
+
+def carried_alerts(run: DetectorRun) -> list[CarriedAlert]:
+    """Return the alerts of a run with the votes and voters that carry them; several levels of an alert are one."""
+    order = np.argsort(run.stream.voter[run.split :], kind="stable") + run.split
+    codes = run.stream.voter[order].astype(np.int64)
+    latest: dict[tuple[str, str, str], tuple[RaisedAlert, RaisedAlert]] = {}
+    found: list[tuple[RaisedAlert, RaisedAlert]] = []
+    for one in run.alerts:
+        key = (one.detector, one.subject, one.direction)
+        first, last = latest.get(key, (one, one))
+        if one.row < 0 and last.until <= one.at:
+            found.append((first, last))
+            first = one
+        latest[key] = (first, one)
+    return [_carry(run.stream, first, last, order, codes) for first, last in [*found, *latest.values()]]
+
+
+def match_attacks(run: DetectorRun, incidents: Iterable[Incident]) -> list[CampaignMatch]:
+    """Return how well the accounts of the incidents match each attack of a stream that has named accounts."""
+    attack = run.stream.is_attack
+    source = dict(zip(run.stream.voter[attack].tolist(), run.stream.attack[attack].tolist(), strict=True))
+    accounts = [Counter(source.get(voter, -1) for voter in one.voters) for one in incidents]
+    matches = []
+    for number in sorted({int(one) for one in source.values()}):
+        named = sum(count[number] for count in accounts)
+        if named:
+            best = max(accounts, key=lambda count: count[number])
+            matches.append(CampaignMatch(number, named, best[number] / best.total(), best[number] / named))
+    return matches
+
+
+def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order: Int64, codes: Int64) -> CarriedAlert:
+    evidence = _named(last.evidence, stream.models)
+    subject = {"kind": last.kind, "id": last.subject}
+    stated = {"detector": last.detector, "subject": subject, "direction": last.direction, "evidence": evidence}
+    claim = claim_of(stated)
+    strength, alert_id = math.log(last.e_value) if last.e_value else 0.0, f"{first.detector} {first.subject} {first.at}"
+    critical = last.severity == "critical"
+    if last.row >= 0:
+        voter = int(last.subject, 16)
+        rows = np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
+        mine = np.array([voter], dtype=np.int64)
+        return CarriedAlert(
+            alert_id, claim, voter, strength, critical, first.at, last.at, rows, rows, mine
+        )  # fmt: skip
+    rows, end = _window_votes(stream, evidence, claim, last.until), evidence["window"][1]
+    core = rows[stream.cast_at[rows] < end]
+    voters = np.unique(stream.voter[rows]).astype(np.int64)
+    return CarriedAlert(
+        alert_id, claim, 0, strength, critical, first.at, last.until, rows, core, voters, _excess(evidence, len(core))
+    )
+
+
+def _named(evidence: Mapping[str, Any], models: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    likeliest = [
+        {**one, "model": models[one["model"] - 1]} if "model" in one else one for one in evidence.get("likeliest", ())
+    ]
+    return {**evidence, **({"likeliest": likeliest} if likeliest else {})}
+
+
+def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
+    seen = evidence.get("won", evidence.get("lost", evidence.get("votes")))
+    return votes * (1 - evidence["expected"] / seen) if seen and "expected" in evidence else None
+
+
+def _window_votes(stream: SimulatedStream, evidence: Mapping[str, Any], claim: Claim, until: int) -> Int64:
+    """Return the rows of the votes that carry an alert about windows."""
+    chosen: Bool = (stream.cast_at >= evidence["window"][0]) & (stream.cast_at < until)
+    if claim.kind == MODEL:
+        code = stream.models.index(claim.name)
+        is_a, is_b = stream.model_a == code, stream.model_b == code
+        won = (is_a & (stream.outcome == 0)) | (is_b & (stream.outcome == 1))
+        lost = (is_a & (stream.outcome == 1)) | (is_b & (stream.outcome == 0))
+        chosen &= {LIFTED: won, LOWERED: lost}.get(claim.effect, is_a | is_b)
+    if "cohort" in evidence:
+        chosen &= stream.cast_at - stream.voter_since <= window_counter.NEW_ACCOUNT
+    network = evidence.get("network", claim.name if claim.kind == NETWORK else None)
+    if network is not None:
+        chosen &= stream.network == NETWORKS.index(str(network))
+    if "prompt" in evidence:
+        value, _, bits = str(evidence["prompt"]).partition("/")
+        mask = (1 << int(bits or 32)) - 1
+        chosen &= (stream.prompt_hash & np.uint64(mask)) == np.uint64(int(value, 16) & mask)
+    return np.flatnonzero(chosen).astype(np.int64)

@@ -1,0 +1,119 @@
+"""Laws of the grouping: order changes nothing, each alert is in one incident, split and merge undo each other."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.incidents.campaigns import GAP
+from pipeline.incidents.carriers import CarriedAlert, common, incident_id
+from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, LOWERED, MODEL, MORE, Claim
+from pipeline.incidents.grouping import Incident, Merge, Split, group_alerts
+from pipeline.vocabulary.time import DAY, HOUR
+
+
+def numbers(*ranges: tuple[int, int]) -> np.ndarray:
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *(np.arange(*one) for one in ranges)])).astype(np.int64)
+
+
+def voter_alert(name: str, voter: int, claim: Claim, at: int = 0, strength: float = 10.0) -> CarriedAlert:
+    votes = numbers((1000 * voter, 1000 * voter + 60))
+    mine = np.array([voter], dtype=np.int64)
+    return CarriedAlert(name, claim, voter, strength, strength > 9.2, at, at + HOUR, votes, votes, mine)
+
+
+def window_alert(name: str, claim: Claim, votes: np.ndarray, at: int = 0, strength: float = 10.0, excess=None):
+    voters = np.unique(votes // 1000)
+    return CarriedAlert(name, claim, 0, strength, True, at, at + HOUR, votes, votes, voters[voters > 0], excess)
+
+
+CLAIMS = [
+    Claim(MODEL, "a", LIFTED), Claim(MODEL, "a", LOWERED), Claim(MODEL, "b", LIFTED), Claim(MODEL, "a", MORE),
+    Claim(HABIT, "clicks at random"), Claim(BOARD, "board", MORE), Claim(FACT, "sampling_skew a", "more"),
+]  # fmt: skip
+
+
+@st.composite
+def some_alerts(draw: st.DrawFn) -> list[CarriedAlert]:
+    alerts = []
+    for number in range(draw(st.integers(0, 14))):
+        claim, at = draw(st.sampled_from(CLAIMS)), draw(st.integers(0, 12)) * DAY
+        strength = draw(st.sampled_from([4.7, 9.3, 14.0]))
+        if draw(st.booleans()):
+            alerts.append(voter_alert(f"v{number}", draw(st.integers(1, 6)), claim, at, strength))
+        else:
+            first = draw(st.integers(1, 6)) * 1000 + draw(st.integers(0, 50))
+            alerts.append(window_alert(f"w{number}", claim, numbers((first, first + 40)), at, strength, excess=30.0))
+    return alerts
+
+
+def shape(incidents: list[Incident]) -> list[tuple]:
+    return [(one.incident_id, one.claims, [alert.alert_id for alert in one.alerts]) for one in incidents]
+
+
+@given(some_alerts(), st.randoms(use_true_random=False))
+def test_the_order_of_alerts_changes_nothing(alerts: list[CarriedAlert], shuffle: random.Random) -> None:
+    shuffled = list(alerts)
+    shuffle.shuffle(shuffled)
+    assert shape(group_alerts(shuffled)) == shape(group_alerts(alerts))
+
+
+@given(some_alerts())
+def test_each_alert_is_in_one_incident_which_is_found_by_every_former_id(alerts: list[CarriedAlert]) -> None:
+    incidents = group_alerts(alerts)
+    assert sorted(alert.alert_id for one in incidents for alert in one.alerts) == sorted(a.alert_id for a in alerts)
+    for one in incidents:
+        assert {one.incident_id, *one.former_ids} == {incident_id(alert) for alert in one.alerts}
+        assert one.opened_at == min(alert.opened_at for alert in one.alerts)
+
+
+@given(some_alerts(), st.data())
+def test_split_and_merge_undo_each_other(alerts: list[CarriedAlert], data: st.DataObject) -> None:
+    before = group_alerts(alerts)
+    large = [one for one in before if len(one.alerts) > 1]
+    if large:
+        one = data.draw(st.sampled_from(large))
+        ids = [alert.alert_id for alert in one.alerts]
+        out = data.draw(st.lists(st.sampled_from(ids), min_size=1, max_size=len(ids) - 1, unique=True))
+        rest = next(name for name in ids if name not in out)
+        split = group_alerts(alerts, [Split(frozenset(out))])
+        assert len(split) == len(before) + 1
+        assert any({alert.alert_id for alert in part.alerts} == set(out) for part in split)
+        assert shape(group_alerts(alerts, [Split(frozenset(out)), Merge(rest, out[0])])) == shape(before)
+    if len(before) > 1:
+        one, other = data.draw(st.permutations(before))[:2]
+        merge = Merge(one.alerts[0].alert_id, other.alerts[-1].alert_id)
+        merged = group_alerts(alerts, [merge])
+        assert len(merged) == len(before) - 1
+        back = group_alerts(alerts, [merge, Split(frozenset(alert.alert_id for alert in other.alerts))])
+        assert shape(back) == shape(before)
+
+
+def test_two_targets_at_once_are_two_incidents_and_side_effects_join_their_cause() -> None:
+    cedar = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
+    birch = [voter_alert(f"b{i}", i, CLAIMS[2], at=i * HOUR) for i in range(11, 16)]
+    shadow = window_alert("shadow", Claim(MODEL, "oak", LOWERED), numbers((1000, 1050)), at=3 * HOUR)
+    crowd = window_alert("crowd", CLAIMS[5], numbers((1000, 1060), (2000, 2060), (90_000, 90_030)), 4 * HOUR, excess=90)
+    found = group_alerts([*birch, crowd, *cedar, shadow])
+    assert [(one.claims[0], len(one.alerts)) for one in found] == [(CLAIMS[0], 7), (CLAIMS[2], 5)]
+    assert found[0].voters == frozenset(range(1, 6))
+
+
+def test_an_attack_after_a_long_pause_is_another_incident() -> None:
+    first, second = voter_alert("x", 1, CLAIMS[0]), voter_alert("y", 2, CLAIMS[0], at=HOUR + GAP)
+    later = voter_alert("z", 3, CLAIMS[0], at=2 * HOUR + 2 * GAP + 1)
+    assert [len(one.alerts) for one in group_alerts([first, later, second])] == [2, 1]
+
+
+def test_one_voters_unproved_habit_is_a_note() -> None:
+    (note,) = group_alerts([voter_alert("n", 1, CLAIMS[4], strength=5.0)])
+    (incident,) = group_alerts([voter_alert(f"n{i}", i, CLAIMS[4], strength=5.0) for i in (1, 2)])
+    assert (note.is_note, incident.is_note) == (True, False)
+
+
+def test_common_numbers() -> None:
+    assert common(numbers((0, 10), (20, 30)), numbers((5, 25))) == 10
+    assert common(numbers(), numbers((5, 25))) == 0

@@ -1,0 +1,32 @@
+"""Attacks among simulated honest votes come out as one incident each."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.lab.redteam.attack_mixes import draw_mix, run_mix
+from pipeline.lab.redteam.attack_scenarios import SCENARIOS
+from pipeline.lab.redteam.run_incidents import find_incidents, match_attacks
+from pipeline.lab.redteam.scenario_result import run_scenario
+
+SCENARIO = {one.name: one for one in SCENARIOS}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["S1a", "S2", "S4", "S18"])
+def test_a_campaign_is_one_incident(name: str) -> None:
+    run = run_scenario(SCENARIO[name], 40_000, seed=3)
+    incidents = [one for one in find_incidents(run) if not one.is_note]
+    assert len(run.alerts) > 5
+    assert 1 <= len(incidents) <= 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_campaigns_at_the_same_time_keep_their_accounts_apart(seed: int) -> None:
+    run = run_mix(seed, 40_000)
+    incidents = [one for one in find_incidents(run) if not one.is_note]
+    matches = match_attacks(run, incidents)
+    assert matches
+    assert all(min(one.purity, one.recall) >= 0.95 for one in matches), matches
+    assert len(incidents) <= len(draw_mix(seed)) + 1
