@@ -84,7 +84,7 @@ def fit_style(
     voter: npt.ArrayLike | None = None,
     reweight: int | None = None,
 ) -> StyleFit:
-    """Fit ratings and style coefficients together by maximum likelihood.
+    """Fit ratings and style coefficients, with their covariances, together by maximum likelihood.
 
     Args:
         models: K names.
@@ -94,9 +94,6 @@ def fit_style(
         voter: N whole numbers, the voter of each vote, −1 if unknown. The covariance is clustered by voter
             (`clustered_sandwich`); without `voter` each vote is a cluster.
         reweight: None for equal weights of all votes; n for the weight 1 / max(votes of the pair, n) of each vote.
-
-    Returns:
-        The adjusted ratings and the style coefficients, with covariances.
 
     Raises:
         BadCounts: a code is out of range, a model meets itself, z has a wrong shape, or z has a number that is NaN or

@@ -117,7 +117,7 @@ def write_batch(
     context: WriteContext,
     now: int,
 ) -> BatchResult:
-    """Write one batch inside the caller's transaction.
+    """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
         chunks: the polled records. The end of each chunk is stored as the next offset of its partition.
@@ -126,9 +126,6 @@ def write_batch(
         owned: the source's partition number → the worker's partition; not changed here.
         references: cache of references, refreshed here.
         now: present time in microseconds since 1970 UTC.
-
-    Returns:
-        What the batch changed.
 
     Raises:
         Fenced: another worker claimed a partition.
