@@ -73,7 +73,7 @@ class StoreReader:
                 None for the board of all votes.
 
         Raises:
-            Problem: status 404 with the reason, if the snapshot has no such view or board; status 422, if a view other
+            Problem: status 404 with the reason, if the snapshot has no such view or board. Status 422, if another view
                 than defended is requested for the board of a label.
         """
         if board is not None:

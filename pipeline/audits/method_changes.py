@@ -15,9 +15,9 @@ Thresholds:
 
     shift, rescaling   those of `common_movement`
     refit              more than half of the models move by more than three standard errors of the difference of their
-                       ratings. In addition, the typical residual is at least four times as large as usual on the board,
-                       where the usual residual is taken to grow with the square root of the days between the snapshots.
-                       At least six transitions are needed
+                       ratings. In addition, the typical residual is at least four times the usual residual of the
+                       board. The usual residual is taken to grow with the square root of the days between the
+                       snapshots. At least six transitions are needed
     intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, if widths are expected to follow 1/√votes
     recount            vote counts fall for at least 80% of three or more models, and by at least 2% at the median
     single move        p < 1e-5 after Bonferroni correction for the models of the transition, and at least 3% of the

@@ -70,7 +70,7 @@ class AlertDecision:
         raised: positions of the keys whose alert opens or escalates, ascending.
         cleared: positions of the keys whose alert is cleared, ascending.
         columns: the state of each key after the decision, int64[m] each. The column `told` is ln e when the alert was
-            last emitted, `level` the level of the open alert (0 for none), and `quiet` the number of steps in a row
+            last emitted. `level` is the level of the open alert, 0 for none. `quiet` is the number of steps in a row
             with e below 1.
     """
 

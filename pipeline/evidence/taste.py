@@ -1,9 +1,9 @@
 """Estimates how much voters differ: in taste, in sharpness, and in readiness to tie.
 
-Taste: a voter's logit of a win of model m differs from the board's by a number that is the same in all votes of the
-voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a voter's
-votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, w = p(1 − p), and
-let a *cell* be the votes of one voter on one model, of which the first four count. Then for each model
+Taste: a voter's logit of a win of model m differs from the board's by a number. The number is the same in all votes of
+the voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a
+voter's votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, w = p(1 −
+p), and let a *cell* be the votes of one voter on one model, of which the first four count. Then for each model
 
     s² = Σ q [(Σ r)² − Σ r²] / Σ q [(Σ w)² − Σ w²]
 

@@ -112,8 +112,8 @@ class BattleFormat:
         named_labels: NAME → source of a text TEXT; the vote is in the category "NAME:TEXT".
         without_outcome: whether a record may lack an outcome. Such a record is not a vote; it is left out and counted.
         also_read: columns that `map_record` reads in addition to the columns of the sources.
-        map_record: function from a record to its fields, for a format that sources cannot describe; it returns None for
-            a record that is not a vote.
+        map_record: function from a record to its fields, for a format that sources cannot describe. The function
+            returns None for a record that is not a vote.
     """
 
     name: str

@@ -20,8 +20,8 @@ def to_rfc3339(value: object, column: str = "") -> str | None:
         column: name of the column with the value.
 
     Returns:
-        RFC 3339 ending in Z; None for an absent value. For a value that is not a time from 2000 to 2099, a text with
-        the column and the value; the decoder rejects this text and quotes it.
+        RFC 3339 ending in Z; None for an absent value. A value that is not a time from 2000 to 2099 gives a text with
+        the column and the value. The decoder rejects this text and quotes it.
     """
     if value is None or value == "" or value != value:  # tables write NaN for an absent value
         return None

@@ -59,7 +59,7 @@ class VoteReader:
         self_battles: number of battles of a model against itself so far. They are returned as votes, but no rating
             counts them.
         bad_times: counts values that are not times. With `left_out.skip_bad` a vote with such a value is read without a
-            time, since a rating needs no time; otherwise the first such value is an error.
+            time, since a rating needs none. Otherwise the first such value is an error.
         unknown: keys in our own events that are not fields of a vote, in the order in which they were found.
     """
 

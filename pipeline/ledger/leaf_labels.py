@@ -99,8 +99,9 @@ def read(data: bytes, where: str, first: int, size: int) -> pa.Table:
         size: number of leaves of the segment.
 
     Raises:
-        Refuted: reason `labels` (not a Parquet file with these columns, leaves outside the segment or not ascending,
-            bits of unknown rules, an empty or too long text) or `limit` (too many values).
+        Refuted: reason `limit`: there are too many values. Reason `labels`: the file is not a Parquet file with these
+            columns, a leaf is outside the segment, leaves are not ascending, a rule is unknown, or a text is empty or
+            too long.
     """
     lists = {_TEXTS["categories"]: MAX_LABELS}
     plain, _ = size_limits.open_parquet(data, where, "labels", size, lists, _ROW_BYTES)

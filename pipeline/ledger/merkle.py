@@ -82,8 +82,8 @@ class Frontier:
             hashes: 32·n bytes.
 
         Returns:
-            The nodes that became complete: for each level, from the leaves up, the index of the first new node and the
-            hashes of all new nodes.
+            The nodes that became complete, one entry for each level from the leaves up: the index of the first new
+            node, and the hashes of all new nodes.
         """
         made, first, level = [], self.size, 0
         self.size += len(hashes) // WIDTH

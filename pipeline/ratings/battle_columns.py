@@ -25,8 +25,8 @@ class BattleColumns:
         voter: int64[N], position of the voter in `voters`, −1 if the voter is unknown.
         groups: name in GROUPS → the sorted labels, and int32[N]: the position of each vote's label in them, −1 for
             none.
-        style: two arrays int32[N, 5], one for the answers of a and one for those of b: counts in the order of
-            `STYLE_FEATURES`, −1 if the answer has no counts.
+        style: two arrays int32[N, 5], for the answers of a and of b. They have counts in the order of `STYLE_FEATURES`,
+            −1 if the answer has no counts.
         flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
         categories: the labels, and int64[N]: bit k of a vote's number is set if the vote has label k. Both are empty if
             no vote has a label.

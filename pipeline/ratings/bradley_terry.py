@@ -164,8 +164,8 @@ def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
 
     Args:
         hessian: float64[K, K], the information H. Its rows sum to zero.
-        scatter: float64[K, K], the sum B of s sᵀ over votes or clusters, where s is the gradient of the log-likelihood
-            of one vote or of all votes of a cluster.
+        scatter: float64[K, K], the sum B of s sᵀ over votes, or over clusters of votes. s is the gradient of the
+            log-likelihood of the vote or of the cluster.
     """
     half = solve_laplacian(hessian, scatter)
     full = None if half is None else solve_laplacian(hessian, half.T)

@@ -24,8 +24,8 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
     """Count N votes by ordered pair (a, b) and outcome.
 
     Returns:
-        int64[P], the key a·K + b of each ordered pair that occurs, where K is `size`, the number of models; and
-        int64[P, 4], the number of its votes by outcome.
+        int64[P], the key a·K + b of each ordered pair that occurs, and int64[P, 4], the number of its votes by outcome.
+        K is `size`, the number of models.
     """
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:

@@ -83,8 +83,8 @@ class StyleNewton:
 
         Args:
             start: the fit without style.
-            clusters: function of (θ, γ) that returns Σ s sᵀ over clusters: float64[K + F, K + F], for unscaled
-                features. s is the sum of the score vectors of a cluster's votes. With None, every vote is a cluster.
+            clusters: function of (θ, γ) that returns Σ s sᵀ over clusters, float64[K + F, K + F], for unscaled
+                features. s is the sum of the score vectors of the votes of a cluster. None if every vote is a cluster.
 
         Raises:
             Collinear, Separated, NotConverged: a feature has no unique or no finite coefficient, or the fit does not

@@ -62,8 +62,8 @@ def windows_between(
     """Yield the windows that start in [first, end), summed over partitions.
 
     Args:
-        parts: counts of these windows in each partition, in the order of `start`; and of the windows in the SITTING
-            before `first`, whose voters' sittings may still go on.
+        parts: counts of these windows in each partition, in the order of `start`. Windows that start up to SITTING
+            before `first` are included, since sittings of their voters may still go on.
         first, end: starts of windows, microseconds since 1970 UTC.
         last_votes: start of the last window before `first` that has an accepted vote; None if there is none.
         names: names of models and networks.

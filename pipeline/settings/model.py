@@ -52,8 +52,8 @@ class Settings(BaseSettings):
         auto_voter: whether to exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
         least_share: least share of the votes that should be in the largest connected component. With a smaller share an
             alert is opened. With less than half, or less than this setting if it is below half, a refresh is refused.
-        method: the method of the defended view and of the boards by category and language: "arena" for the shipped
-            method, "none" to count every vote, or a TOML file. A snapshot states its method
+        method: the method of the defended view and of the boards by category and language. "arena" is the shipped
+            method, "none" counts every vote, and any other value is a TOML file. A snapshot states its method
             separately from the settings.
         hold_places: a candidate that moves a model of the top by more than this number of places is held until a
             person releases it; 0 to hold none.
@@ -69,8 +69,8 @@ class Settings(BaseSettings):
         poll_seconds: Kafka gives the partitions of a worker to another worker after this time without a poll.
         max_consecutive_rejects: the worker stops after this number of rejected records in a row.
         max_reject_ratio: the worker stops if more than this share of the last 2,000 records are rejected.
-        new_models_per_hour: number of model names, other than those in the registry, that may appear for the first time
-            in a partition in one hour of append time. Votes on further new names are rejected.
+        new_models_per_hour: number of new model names that a partition may have in one hour of append time, not
+            counting names in the registry. Votes on further new names are rejected.
         progress_seconds: a worker with work to do is unhealthy after this time without progress.
         lease_seconds: the lease of a monitor ends after this time without renewal.
         idle_seconds: a partition without votes for this time no longer keeps windows open.

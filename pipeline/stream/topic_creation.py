@@ -33,8 +33,8 @@ def create_topics(
         security: from `client_security`.
 
     Returns:
-        One sentence for each of the other topics that has a problem: an access rule hides it, or it is missing and an
-        access rule forbids us to create it.
+        One sentence for each of the other topics with a problem. Either an access rule hides the topic, or it is
+        missing and an access rule forbids us to create it.
 
     Raises:
         BrokerUnavailable: no broker answers.

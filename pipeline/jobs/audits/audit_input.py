@@ -35,9 +35,9 @@ class AuditInput:
         models: keys of the models, sorted. The key of a renamed model is its first name.
         categories: number of a category → its text.
         published: number of published snapshots.
-        vote_decreases: each decrease of a model's vote count between two successive snapshots, as a tuple: model,
-            sequence numbers of the earlier and the later snapshot, votes before, votes after (None if the later
-            snapshot lacks the model).
+        vote_decreases: each decrease of a model's vote count between two successive snapshots. An entry is (model,
+            sequence number of the earlier snapshot, of the later snapshot, votes before, votes after). The votes after
+            are None if the later snapshot lacks the model.
         first_published: model name → time of the first snapshot with this name, in microseconds.
         board: view → model → row of the newest snapshot; empty before the first snapshot.
         snapshot: the newest snapshot; None before the first.

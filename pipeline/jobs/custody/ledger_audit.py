@@ -56,8 +56,8 @@ def audit_ledger(url: str) -> dict[str, Any]:
     """Audit the ledger; open a critical alert for each check that fails.
 
     Returns:
-        {"passed", "parts": [{"name", "passed", "what", "where"}], "alerts"}: whether all checks passed, the result of
-        each check (see `AuditPart`), and the ids of the alerts that were opened.
+        {"passed", "parts": [{"name", "passed", "what", "where"}], "alerts"}. "passed" states whether all checks passed.
+        "parts" has the result of each check (see `AuditPart`), "alerts" the ids of the alerts that were opened.
 
     Raises:
         StoreUnavailable: the store does not answer.

@@ -38,8 +38,8 @@ def compare_counts(connection: Connection, files: LedgerFiles) -> None:
     """Compare the stored counts of every segment with counts of its public files.
 
     Raises:
-        Refuted: a stored count is wrong (reason `counts`; the message names the segment and the board), or a public
-            file is wrong (reason `labels` or `segment`).
+        Refuted: reason `counts`: a stored count is wrong; the message names the segment and the board. Reason `labels`
+            or `segment`: a public file is wrong.
         Unavailable: a public file is missing.
     """
     s, r = schema.segment.c, schema.retraction.c

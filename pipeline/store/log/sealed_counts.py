@@ -32,8 +32,8 @@ class SealedCounts:
     Attributes:
         pairs: int64[n, 5], rows (model_a, model_b, outcome, fate, number of votes). Retracted votes are subtracted, so
             a number in the counts of one segment may be negative.
-        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over the voters of each segment, where a voter has n votes in
-            the segment, of which k are ties.
+        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over segments and their voters. A voter has n votes in a
+            segment, of which k are ties.
     """
 
     pairs: Int64

@@ -49,8 +49,8 @@ class FileSource:
         path: the file.
         notes: sentences about how the file is read; empty before `prepare`.
         waits: description of an incomplete record at the end of the file; "" if there is none.
-        changed: if the file does not begin with the records that an earlier reading took from a file of this name, the
-            number of those records; else 0.
+        changed: number of records that an earlier reading took from a file of this name, if the beginning of this file
+            differs from them; else 0.
         conversations: what the log identifies some of its votes by, if their ids are hashes of it; complete after
             `prepare`.
     """

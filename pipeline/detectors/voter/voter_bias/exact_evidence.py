@@ -43,8 +43,8 @@ class ExactEvidence:
         levels: for each level that is newly reached, the position in `path` of the vote that reached it, and the level.
         emitted: the highest emitted level of each voter after the last vote.
         bound: the upper bound of ln e of each voter after the last vote, in units of 2⁻²⁰ nats.
-        folded: position of a voter in the call → the packed components, the number of models met, and the number of
-            pending entries that remain after folding.
+        folded: position of a voter in the call → (packed components, number of models met, number of pending entries
+            that remain after folding).
     """
 
     voters: Int64
