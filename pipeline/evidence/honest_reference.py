@@ -93,6 +93,7 @@ class Reference:
         tie_prior: α and β of the beta distribution that describes how tie shares differ between voters.
         taste: how much the voters differ in taste.
         providers: int64[K], a number for the provider of each model, −1 if unknown; None if no provider is known.
+        left_out: flags, as bits, with which a vote does not count by the snapshot's method, and is no evidence.
     """
 
     sequence: int
@@ -103,6 +104,7 @@ class Reference:
     tie_prior: tuple[float, float]
     taste: Taste = ASSUMED_TASTE
     providers: Int64 | None = None
+    left_out: int = 0
 
     @cached_property
     def provider(self) -> Int64:

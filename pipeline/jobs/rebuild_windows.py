@@ -81,16 +81,22 @@ def _count(
         for low in range(start, stop, BATCH_ROWS):
             batch = read_batch(connection, part, low, min(low + BATCH_ROWS, stop))
             if len(batch):
-                counted = window_counter.count_votes(_counted(part, batch, times, networks), in_force)
+                counted = window_counter.count_votes(_counted(part, batch, times, networks, in_force), in_force)
                 window_counts.add_counts(connection, counted)
 
 
 def _counted(
-    part: int, batch: pa.RecordBatch, times: _WindowTimes, networks: dict[int, int]
+    part: int, batch: pa.RecordBatch, times: _WindowTimes, networks: dict[int, int], in_force: Reference | None
 ) -> window_counter.WindowVotes:
-    """Return a batch of stored votes in the form that a worker counts. Quarantined votes belong to no window."""
+    """Return a batch of stored votes in the form that a worker counts.
+
+    Quarantined votes belong to no window, nor do votes that the method of the snapshot in force leaves out.
+    """
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
     at, late = times.take(batch)
+    if in_force is not None and in_force.left_out:
+        counts = to_numpy(batch, "flags") & in_force.left_out == 0
+        batch, at, late = batch.filter(pa.array(counts)), at[counts], late[counts]
     column = {name: to_numpy(batch, name) for name in ("cast_at", "model_a", "model_b", "network", "voter")}
     sides = [hashlib.sha256(one.encode()).digest()[31] & 1 for one in batch["vote_id"].to_pylist()]
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()

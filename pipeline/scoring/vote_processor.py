@@ -1,7 +1,8 @@
 """Runs the voter detectors over new votes.
 
 Laws: no clock, no database, no network. States and alerts do not depend on how the votes are split into batches.
-Accepted and late votes are evidence, quarantined votes are not.
+Accepted and late votes are evidence. Quarantined votes are none, and neither are votes that the method of the snapshot
+in force leaves out: they never count, and could only hide what other votes show.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from pipeline.events import VoteBatch
 from pipeline.evidence import Reference
 from pipeline.scoring.detector_contracts import VoterDetector, VoterVotes
 from pipeline.scoring.signals import AlertSignal
-from pipeline.vocabulary.arrays import Int8, Int64
+from pipeline.vocabulary.arrays import Bool, Int8, Int64
 from pipeline.vocabulary.fates import QUARANTINED
 
 DetectorStates = tuple[bytes | None, ...]
@@ -33,6 +34,7 @@ class PartitionVotes:
         model_a, model_b: the store's numbers of the models.
         outcome: int8[n], a position in OUTCOMES.
         prompt: 64 bits of the hash of each prompt, 0 without a prompt.
+        flags: the flags of each vote, as bits.
     """
 
     voter: Int64
@@ -42,6 +44,11 @@ class PartitionVotes:
     model_b: Int64
     outcome: Int8
     prompt: Int64
+    flags: Int64
+
+    def where(self, rows: Bool) -> "PartitionVotes":
+        """Return the votes for which `rows`, bool[n], is true."""
+        return PartitionVotes(*(getattr(self, name)[rows] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ def run_detectors(
             models[rows, 1],
             batch.outcome[rows],
             batch.prompt[rows],
+            batch.flags[rows].astype(np.int64),
         )
         results = run_detectors_on_partition(part, votes, prior, reference, detectors, earlier)
         states.update(results.states)
@@ -126,12 +134,14 @@ def run_detectors_on_partition(
 
     Args:
         partition: the store's number of the partition.
-        given: the votes.
+        given: the votes. Those that the method of the snapshot leaves out are not evaluated.
         prior, reference, detectors, earlier: as in `run_detectors`.
 
     Returns:
         The new states of the voters, and the alerts.
     """
+    counts = (given.flags & reference.left_out) == 0
+    given = given if counts.all() else given.where(counts)
     names, voter = np.unique(given.voter, return_inverse=True)
     order = np.argsort(voter, kind="stable")  # keeps the order of offsets
     votes = VoterVotes(

@@ -126,7 +126,9 @@ def network_hash(name: str) -> int:
 def count_batch(
     batch: VoteBatch, models: Int64, fate: Int8, times: Int64, reference: Reference | None
 ) -> list[WindowCounts]:
-    """Return the counts of a batch's votes, one item per (window, partition). Quarantined votes are not counted.
+    """Return the counts of a batch's votes, one item per (window, partition).
+
+    Quarantined votes are not counted, nor votes that the method of the snapshot in force leaves out.
 
     Args:
         batch: votes without duplicates.
@@ -135,7 +137,8 @@ def count_batch(
         times: int64[n] from `fate.window_times`.
         reference: reference of the snapshot in force, None before the first snapshot.
     """
-    rows = np.flatnonzero(fate != QUARANTINED)
+    counted = fate != QUARANTINED
+    rows = np.flatnonzero(counted if reference is None else counted & (batch.flags & reference.left_out == 0))
     networks = [-1 if name is None else network_hash(name) for name in batch.network]
     prompt = np.where(batch.prompt == 0, -1, batch.prompt & 0xFFFFFFFF)
     votes = WindowVotes(

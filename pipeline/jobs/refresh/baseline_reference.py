@@ -19,7 +19,7 @@ from pipeline.evidence.grouped_sums import count_before
 from pipeline.evidence.taste import ASSUMED_CONCENTRATION, Taste, TieHabits, estimate_taste, estimate_tie_habits
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
-from pipeline.ratings.method import Method
+from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.registry import RegistryState
 from pipeline.store.boards.reference_codec import pack_reference
 from pipeline.store.log import newest_votes, retractions
@@ -27,6 +27,7 @@ from pipeline.store.log.newest_votes import VoteColumns
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import rule_mask
+from pipeline.vocabulary.vote_flags import RULES
 
 NEWEST_VOTES = 1_000_000
 """Number of the newest votes that a reference is estimated from."""
@@ -61,7 +62,7 @@ def read_baseline_votes(connection: Connection, log_size: int, given: RatingInpu
 
 
 def estimate_baseline_reference(
-    votes: VoteColumns, model_no: dict[str, int], registry: RegistryState
+    votes: VoteColumns, model_no: dict[str, int], registry: RegistryState, method: Method = ALL_VOTES
 ) -> BaselineReference:
     """Estimate the reference from the baseline votes.
 
@@ -69,6 +70,7 @@ def estimate_baseline_reference(
         votes: the votes, from `read_baseline_votes`.
         model_no: name of a model → its number in the store.
         registry: the registry, which knows the providers.
+        method: the method of the snapshot. Votes that it leaves out are no evidence.
 
     Returns:
         The reference as bytes, and the fields that the snapshot states about it.
@@ -91,6 +93,7 @@ def estimate_baseline_reference(
         (concentration * share, concentration * (1 - share)),
         taste,
         _provider_numbers(counts.models, model_no, registry),
+        rule_mask(method.rules) & RULES,
     )
     stated = {
         "votes": len(kept.voter),

@@ -70,7 +70,7 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     by_label = rate_label_boards(given, method, options)
     registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     baseline = read_baseline_votes(connection, log_size, given, method)
-    reference = estimate_baseline_reference(baseline, given.model_no, registry)
+    reference = estimate_baseline_reference(baseline, given.model_no, registry, method)
     rows = {**{view: board_rows(shown) for view, shown in boards.items()}, **by_label.rows}
     # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
     after = newest.sequence if newest is not None else 0

@@ -32,6 +32,8 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
     arrays: dict[str, Any] = {"model_no": reference.model_no, "theta": reference.theta, "ties": ties}
     taste = reference.taste
     arrays["taste"] = np.array([taste.sd, taste.error, taste.sharpness, taste.models])
+    if reference.left_out:
+        arrays["left_out"] = np.array([reference.left_out])
     if reference.providers is not None:
         arrays["providers"] = reference.providers
     if pairs is None or size <= _SMALL_BOARD or len(pairs[0]) * _PAIR >= size**2 * _CELL:
@@ -50,8 +52,11 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         covariance = data["covariance"] if "covariance" in data else _covariance(data)
-        taste, providers = _taste(data), data.get("providers")
-        return Reference(sequence, data["model_no"], data["theta"], covariance, share, (alpha, beta), taste, providers)
+        left_out = int(data["left_out"][0]) if "left_out" in data else 0
+        return Reference(
+            sequence, data["model_no"], data["theta"], covariance, share, (alpha, beta), _taste(data),
+            data.get("providers"), left_out,
+        )  # fmt: skip
 
 
 def _taste(data: Any) -> Taste:

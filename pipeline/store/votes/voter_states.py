@@ -67,11 +67,12 @@ def votes_to_replay(connection: Connection, partition_no: int, first: int, end: 
     """
     v = schema.vote.c
     query = (
-        sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt)
+        sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt, v.flags)
         .where(v.partition_no == partition_no, v.offset >= first, v.offset < end, v.voter != 0, v.fate != QUARANTINED)
         .order_by(v.offset)
         .execution_options(yield_per=_ROWS)
     )
     for rows in connection.execute(query).partitions():
-        voter, offset, at, model_a, model_b, outcome, prompt = np.array([tuple(row) for row in rows], dtype=np.int64).T
-        yield PartitionVotes(voter, offset, at, model_a, model_b, outcome.astype(np.int8), prompt)
+        table = np.array([tuple(row) for row in rows], dtype=np.int64).T
+        voter, offset, at, model_a, model_b, outcome, prompt, flags = table
+        yield PartitionVotes(voter, offset, at, model_a, model_b, outcome.astype(np.int8), prompt, flags)

@@ -226,7 +226,7 @@ class Remembering:
 
 def test_each_detector_reads_its_own_state_of_each_voter() -> None:
     given = PartitionVotes(
-        *(np.array(c) for c in ([8, 5, 8], [1, 2, 3], [1, 2, 3], [1] * 3, [2] * 3, [0] * 3, [0] * 3))
+        *(np.array(c) for c in ([8, 5, 8], [1, 2, 3], [1, 2, 3], [1] * 3, [2] * 3, [0] * 3, [0] * 3, [0] * 3))
     )
     board = Reference(1, np.arange(3), np.zeros(3), np.zeros((3, 3)), 0.3, (3.0, 7.0))
     asked: list[Any] = []
