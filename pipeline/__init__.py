@@ -15,10 +15,10 @@ From the command line down, each package imports only from those below it:
     expectation_suites.py  expectations on votes, registry and snapshots (Great Expectations)
     metrics/            every Prometheus metric; metrics_server.py serves them
     devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
-    backlog/            evaluates votes that no snapshot preceded
+    backlog/            evaluates votes from before the first snapshot
     detectors/          evidence about voters, models, providers, networks
     audits/             slow checks of a whole board
-    incidents/          alerts of one campaign as one incident
+    incidents/          groups the alerts of one campaign of votes into one incident
     scoring/            scores votes and windows without I/O; contracts of detectors
     ledger/             Merkle logs, signatures, manifests, bundles, the verifier
     formats/            readers of public battle files and published boards

@@ -97,7 +97,7 @@ class StoreReader:
         return None if found is None else self.hidden(connection).provider_page(found)
 
     def hidden(self, connection: Connection) -> HiddenModels:
-        """Return the models whose names the public does not read now."""
+        """Return the models whose names are hidden from the public now."""
         return hidden_models.read_hidden_models(connection, now())
 
     @cachedmethod(

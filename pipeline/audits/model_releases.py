@@ -3,8 +3,9 @@
 best_of_n       estimates the winner's curse of a release. N is the larger of two numbers: the disclosed N, and the
                 number of the family's variants seen before the release. There is a finding if N was not disclosed, if
                 the disclosed N is below the number seen, or if N is above 10. The finding has the score with and
-                without the winner's curse (`ratings.selection_intervals`). If N was not disclosed, it has bounds: the
-                score itself, and the score without the winner's curse of all variants seen if they are equally good.
+                without the winner's curse (`ratings.selection_intervals`). If N was not disclosed, it has two bounds
+                instead: the score itself, and the score without the winner's curse of the variants that were seen, if
+                these are equally good.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
@@ -73,8 +74,9 @@ class ModelRelease:
             `model` was never rated, or if N was not disclosed.
         corrected_se: standard error of `corrected`, in points.
         corrected_interval: 95% interval around `corrected`; None if there is no `corrected`.
-        bounds: bounds of the rating without the winner's curse, without statistical error: if all variants are equally
-            good, and `raw`; None if `model` was never rated. Only these are known if N was not disclosed.
+        bounds: lower and upper bound of the rating without the winner's curse, without statistical error. The lower
+            bound holds if all variants are equally good; the upper bound is `raw`. None if `model` was never rated.
+            Only these bounds are known if N was not disclosed.
         shrunk: estimate from the ratings of all N variants; None if fewer than two variants or not all of them were
             rated.
         shrunk_se: standard error of `shrunk`, in points.
@@ -108,7 +110,7 @@ class ModelRelease:
     def curse(self) -> float:
         """Winner's curse in the raw rating, in points; 0 if the model was never rated.
 
-        The largest possible one if N was not disclosed: all variants are equally good.
+        If N was not disclosed, it is the largest possible curse, for variants that are all equally good.
         """
         if self.raw is None or self.bounds is None:
             return 0.0

@@ -170,5 +170,5 @@ class VoterPools:
 
 
 def threshold(tests: int, alpha: float = ALPHA) -> float:
-    """Return ln(tests/α), which the ln of an e-value among `tests` must exceed."""
+    """Return ln(tests/α). If `tests` e-values are tested, the ln of an e-value must exceed this number."""
     return math.log(tests / alpha)

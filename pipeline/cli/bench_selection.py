@@ -1,4 +1,4 @@
-"""The command bench selection: winner's curse before and after the correction, and coverage of its intervals."""
+"""The command bench selection: the winner's curse with and without correction, and the coverage of the intervals."""
 
 from dataclasses import asdict
 from typing import Annotated

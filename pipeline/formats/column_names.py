@@ -20,8 +20,9 @@ class ColumnMapping:
         columns: our field → the header of its column; "" if the field must not be read.
         outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
         winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
-        proxies: network addresses of proxies, which identify no voter; only for the rating of a file.
-        id_key: key of the ids of votes that a log identifies by conversations (`vote_ids.VoteIds`).
+        proxies: network addresses of proxies, which identify no voter. Only the rating of a file uses them.
+        id_key: key from which vote ids are computed for logs that identify a vote by its conversation
+            (`vote_ids.VoteIds`).
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -168,7 +168,7 @@ def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") ->
 
     Args:
         records: the records.
-        id_key: key of ids, as in `ColumnMapping`.
+        id_key: key from which vote ids are computed, as in `ColumnMapping`.
     """
     ids = VoteIds(id_key)
     for record in records:

@@ -2,8 +2,8 @@
 
 Laws: a missing id is derived from the content of the record and from the number of identical records before it in the
 same log. So the same log always gives the same ids, and identical records are different votes. Fields that text checks
-add do not change an id. No id leads to a conversation: where a log identifies a vote by a conversation, the id is a
-keyed hash.
+add do not change an id. Nobody can find a conversation from an id: if a log identifies a vote by its conversation, the
+id is a keyed hash.
 """
 
 import hashlib
@@ -37,12 +37,13 @@ _KEY = 32
 
 
 class ReadEvent(bytes):
-    """An event that was read from a file, with facts that the event does not state.
+    """An event that was read from a file, with information that the event itself does not contain.
 
     Attributes:
-        recognised: the event without `prompt_hash`, if a text check added it; else None. A file is recognised by these
-            bytes, because the hash of a near copy depends on the prompts that were hashed before.
-        conversation: what the log identifies the vote by, if the id is a hash of it; else "".
+        recognised: the bytes of the event without `prompt_hash`, if a text check added this field; else None. These
+            bytes serve to recognise a file that was read before, because the hash of a near copy depends on earlier
+            prompts.
+        conversation: the text by which the log identifies the vote, if the vote's id is a hash of this text; else "".
     """
 
     recognised: bytes | None = None
@@ -50,7 +51,7 @@ class ReadEvent(bytes):
 
 
 def recognised_bytes(event: bytes) -> bytes:
-    """Return the bytes by which the file of an event is recognised."""
+    """Return the bytes of an event by which the file is recognised when it is read again."""
     return (event.recognised or event) if isinstance(event, ReadEvent) else event
 
 
@@ -124,7 +125,7 @@ class VoteIds:
 
 
 def with_added(event: Fields, added: Fields) -> bytes:
-    """Return the bytes of an event with the fields that text checks add to it. What the event states stays."""
+    """Return the bytes of an event, extended by fields of text checks that the event does not have already."""
     raw = encode_event({**added, **event})
     if "prompt_hash" not in added or "prompt_hash" in event:
         return raw
@@ -134,7 +135,7 @@ def with_added(event: Fields, added: Fields) -> bytes:
 
 
 def hash_conversation(name: str) -> str:
-    """Return a hash that tells the votes of one file apart while the file is rated. It is never stored."""
+    """Return a hash that distinguishes the votes of one file while the file is rated. The hash is never stored."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 

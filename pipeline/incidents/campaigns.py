@@ -1,12 +1,12 @@
 """Explains alerts by campaigns, the strongest campaign first.
 
-An attack on one model moves others. Its opponents lose, so they seem to be demoted; its network has a burst of votes;
-the board has more traffic. Such side effects have the votes or the voters of the attack. So the groups of alerts with
-the same claim are taken in order of strength, and a group whose votes or voters are mostly those of a stronger group
-joins it.
+An attack on one model has side effects that raise alerts too. The opponents of the model lose, so they seem to be
+demoted; the attackers' network has a burst of votes; the board has more traffic. These alerts are about the same votes
+or voters as the attack. So groups of alerts with the same claim are processed from the strongest to the weakest. If
+most votes or voters of a group belong to a stronger group, it joins the stronger group.
 
-A group is first one voter with all alerts about this voter (the voter's strongest alert is the claim), or one alert
-about a window. Then groups with the same claim and without a long pause between them are joined.
+At first a group has all alerts about one voter, with the claim of the strongest of them, or one alert of a window
+detector. Then groups with the same claim are joined if there is no long pause between them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class Campaign:
     Attributes:
         claim: the claim of the strongest group of alerts.
         alerts: the alerts, by time.
-        votes, core, voters: the distinct numbers of `CarriedAlert` of the alerts with the claim, ascending.
-        excess: number of votes in `core` beyond expectation.
-        by_voters: whether detectors have named voters of the campaign.
+        votes, core, voters: the distinct numbers in these fields of `CarriedAlert`, over the alerts with the claim,
+            ascending.
+        excess: how many more votes `core` has than expected.
+        by_voters: whether a detector named single voters of the campaign.
         strength: sum of the strengths of the alerts with the claim.
     """
 
@@ -51,22 +52,25 @@ class Campaign:
 
     @property
     def opened_at(self) -> int:
-        """When the first alert opened."""
+        """When the first alert opened, in microseconds since 1970 UTC."""
         return self.alerts[0].opened_at
 
     @property
     def last_at(self) -> int:
-        """When the evidence of the last alert ended."""
+        """When the evidence of the last alert ended, in microseconds since 1970 UTC."""
         return max(one.last_at for one in self.alerts)
 
     @property
     def rank(self) -> tuple[int, float, int, str]:
-        """Sorts campaigns: named voters before models, models before crowds; the strongest of a kind first."""
+        """The sort key of campaigns: first those with named voters, then those about models, then crowds.
+
+        Within each kind, the strongest campaign is first.
+        """
         return _rank(self), -self.strength, *self.alerts[0].order
 
 
 def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
-    """Return the campaigns that explain the alerts, the strongest first. Each alert is in one of them."""
+    """Return the campaigns that explain the alerts, the strongest first. Each alert is in exactly one campaign."""
     campaigns: list[Campaign] = []
     for group in sorted(_join_claims(_by_voter(alerts)), key=lambda one: one.rank):
         shares = [_share_in(group, one) for one in campaigns]

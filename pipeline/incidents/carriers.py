@@ -1,4 +1,4 @@
-"""Alerts with the votes and voters that carry them."""
+"""Alerts in the form for grouping, with the votes and the voters that they are about."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ NONE: Int64 = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CarriedAlert:
-    """An alert as the grouping sees it.
+    """An alert with the votes and the voters that it is about.
 
     Attributes:
         alert_id: the id of the alert.
-        claim: what it says.
-        voter: number of the voter if the alert is about one voter, else 0.
-        strength: ln of the e-value; 0 for a fact.
+        claim: what the alert states.
+        voter: number of the voter if the alert is about a single voter, else 0.
+        strength: ln of the e-value; 0 for an alert without an e-value.
         is_critical: whether its severity is critical.
-        opened_at, last_at: when it opened and when its evidence ended, in microseconds since 1970 UTC.
-        votes: int64[n], numbers of the votes that carry it until its end, ascending. For an alert about a model, the
-            votes that lift or lower it; for a crowd, all votes of the crowd. Empty if they are not known.
-        core: int64[m], those of `votes` up to the moment of the strongest evidence, ascending.
-        voters: int64[k], numbers of the voters of `votes`, ascending, without 0.
-        excess: how many of the votes in `core` are more than expected; None if all are.
+        opened_at, last_at: when the alert opened and when its evidence ended, in microseconds since 1970 UTC.
+        votes: int64[n], numbers of the votes that the alert is about, until its end, ascending. For an alert about a
+            model, these are the votes for or against the model; for a crowd, all votes of the crowd. Empty if they are
+            not known.
+        core: int64[m], the part of `votes` up to the moment of the strongest evidence, ascending.
+        voters: int64[k], numbers of the voters who cast `votes`, ascending, without 0.
+        excess: how many more votes `core` has than expected; None if none were expected.
     """
 
     alert_id: str
@@ -45,15 +46,15 @@ class CarriedAlert:
 
     @property
     def order(self) -> tuple[int, str]:
-        """Sorts alerts by time; alerts of one moment by id."""
+        """The sort key of alerts: by time, then by id."""
         return self.opened_at, self.alert_id
 
 
 def incident_id(first: CarriedAlert) -> str:
     """Return the id of the incident whose earliest alert is `first`: 12 hexadecimal digits.
 
-    Every alert of an incident has such an id. The ids of the later ones are kept as redirections: an incident whose
-    earliest alert changes, by a merge or by a late alert, is still found by its former id.
+    A merge or a late alert may change the earliest alert of an incident, and with it the id. So the ids that belong to
+    the other alerts of an incident are stored as redirections, and the incident is still found by its former id.
     """
     return hashlib.sha256(f"incident|{first.opened_at}|{first.alert_id}".encode()).hexdigest()[:12]
 

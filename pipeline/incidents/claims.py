@@ -1,4 +1,4 @@
-"""What an alert says, in the few words by which alerts are grouped."""
+"""What an alert states, in a short form by which alerts are grouped."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _CROWDS = frozenset({"vote_burst", "traffic"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claim:
-    """What an alert says.
+    """What an alert states: a subject, and what happened to it.
 
     Attributes:
-        kind: MODEL or PROVIDER, if somebody votes for or against it, or if it gets more votes than usual; HABIT, if
-            voters vote by a habit that is about no model; NETWORK or BOARD, if more votes come than usual; FACT for
-            every other statement of a detector or audit.
+        kind: MODEL or PROVIDER if there are votes for or against it, or more votes on it than usual. HABIT if voters
+            have a habit that is not about one model. NETWORK or BOARD if it has more votes than usual. FACT for every
+            other statement of a detector or an audit.
         name: name of the model, provider or network; text of the habit; for a FACT the detector and its subject.
         effect: LIFTED, LOWERED or MORE; for a FACT the direction of the alert; empty for a habit.
     """
@@ -32,16 +32,16 @@ class Claim:
 
     @property
     def is_crowd(self) -> bool:
-        """Whether the alert only says that votes came in numbers."""
+        """Whether the alert states only that there were more votes than usual."""
         return self.effect == MORE
 
 
 def claim_of(alert: Mapping[str, Any]) -> Claim:
-    """Return what an alert says.
+    """Return what an alert states.
 
     Args:
-        alert: an alert with "detector", "subject" ({"kind", "id"}), "direction" and "evidence", models by name, as
-            `pipeline.store.alerting.alert_queries` returns it.
+        alert: an alert as `pipeline.store.alerting.alert_queries` returns it, with "detector", "subject" ({"kind",
+            "id"}), "direction" and "evidence". Models are given by name.
 
     >>> claim_of({"detector": "vote_burst", "subject": {"kind": "model", "id": "m"}, "direction": "", "evidence": {}})
     Claim(kind='model', name='m', effect='more votes')

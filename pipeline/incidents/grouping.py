@@ -1,4 +1,4 @@
-"""The incidents of a set of alerts: the campaigns that explain them, as people have split and merged them."""
+"""Groups alerts into incidents: by campaigns that explain them, and by the splits and merges that people decided."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pipeline.incidents.claims import FACT, HABIT, Claim
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A person's decision that some alerts are an incident of their own: `alerts` are their ids."""
+    """A person's decision that some alerts, given by id, are an incident of their own."""
 
     alerts: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A person's decision that the incidents of two alerts are one: `one` and `other` are ids of alerts."""
+    """A person's decision that two alerts, `one` and `other` by id, belong to the same incident."""
 
     one: str
     other: str
@@ -30,14 +30,13 @@ Decision = Split | Merge
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident.
+    """An incident: the alerts of one campaign, or of campaigns that a person merged.
 
     Attributes:
-        incident_id: its id, from its earliest alert.
-        claims: what it is about: the claim of its strongest campaign, then those of campaigns that a person merged
-            with it.
-        alerts: its alerts, by time.
-        former_ids: the ids under which it may have been known before: those of its other alerts.
+        incident_id: the id of the incident, computed from its earliest alert.
+        claims: the claim of its strongest campaign, then the claims of campaigns that a person merged with it.
+        alerts: the alerts of the incident, by time.
+        former_ids: the ids that the incident may have had before, computed from its other alerts.
     """
 
     incident_id: str
@@ -47,27 +46,27 @@ class Incident:
 
     @property
     def voters(self) -> frozenset[int]:
-        """Numbers of the voters about whom it has alerts."""
+        """Numbers of the voters that alerts of the incident are about."""
         return frozenset(one.voter for one in self.alerts if one.voter)
 
     @property
     def is_critical(self) -> bool:
-        """Whether one of its alerts is critical."""
+        """Whether an alert of the incident is critical."""
         return any(one.is_critical for one in self.alerts)
 
     @property
     def is_note(self) -> bool:
-        """Whether it is about one voter's unproved habit, which is no incident to act on."""
+        """Whether the incident is only about one voter's habit, without a proved error rate. Nobody needs to act."""
         return self.claims[0].kind == HABIT and len(self.voters) <= 1 and not self.is_critical
 
     @property
     def opened_at(self) -> int:
-        """When its first alert opened, in microseconds since 1970 UTC."""
+        """When the first alert opened, in microseconds since 1970 UTC."""
         return self.alerts[0].opened_at
 
     @property
     def last_at(self) -> int:
-        """When the evidence of its last alert ended, in microseconds since 1970 UTC."""
+        """When the evidence of the last alert ended, in microseconds since 1970 UTC."""
         return max(one.last_at for one in self.alerts)
 
 
@@ -78,8 +77,8 @@ def group_alerts(alerts: Iterable[CarriedAlert], decisions: Sequence[Decision] =
         alerts: all alerts, in any order.
         decisions: what people decided, oldest first. A decision about alerts that are not given has no effect.
 
-    A split takes alerts out of their incidents and makes them one incident. A merge joins two incidents. Each undoes
-    the other.
+    A split takes alerts out of their incidents and makes them one incident. A merge joins two incidents. A later merge
+    undoes a split, and a later split undoes a merge.
     """
     campaigns = find_campaigns(alerts)
     known = {one.alert_id: one for campaign in campaigns for one in campaign.alerts}

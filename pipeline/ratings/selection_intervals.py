@@ -1,8 +1,8 @@
 """Intervals for the best of N variants whose spread of true quality, τ, is unknown.
 
-`winners_curse` corrects a score for a known τ. Nobody knows τ, and the correction for τ = 0 is wrong if the variants
-differ: of N = 27 variants with the standard error 6.3 its 95% interval covers 50% at τ = 10 and 19% at τ = 65. Here τ
-is integrated out.
+`winners_curse` corrects a score for a known τ. But nobody knows τ, and the correction for τ = 0 is wrong if the
+variants differ. For N = 27 variants with the standard error 6.3, the coverage of its 95% interval is 50% at τ = 10, and
+19% at τ = 65. Here τ is integrated out.
 
 Let s be the standard error of a score, tan φ = τ/s, M the maximum of N standard normals and Z a standard normal. The
 best score exceeds the true quality of its variant by
@@ -12,7 +12,7 @@ with φ uniform between these, which is a half-Cauchy prior with the scale s (Ge
 interval is the score minus the central quantiles of D.
 
     best_of_n_interval     only the best score and N are known
-    family_intervals       all N scores are known: they say how large τ is (the half-Cauchy prior alone)
+    family_intervals       all N scores are known and show how large τ is; the prior is then the half-Cauchy part alone
 
 Coverage of the 95% intervals of a selected variant at fixed τ, for N of 1 to 50 and τ of 0 to 65 at s = 6.3: 91 to 99%
 (`integrity bench selection` measures it).
@@ -75,7 +75,8 @@ def best_of_n_interval(score: float, n: int, se: float, *, kept: float = 1.0, le
         level: coverage, between 0 and 1.
 
     Raises:
-        BadCounts: N below 1, a negative or infinite standard error, a share outside (0, 1], or a level outside (0, 1).
+        BadCounts: `n` is below 1, the standard error is negative or infinite, `kept` is not in (0, 1], or `level` is
+            not in (0, 1).
     """
     require_tries(n)
     require_spread("se", se)
@@ -147,7 +148,7 @@ class FamilyIntervals:
 
 
 def family_intervals(scores: npt.ArrayLike, se: npt.ArrayLike, *, level: float = 0.95) -> FamilyIntervals:
-    """Return estimates and intervals of all variants, drawn to the family mean, with τ integrated out.
+    """Return estimates and intervals of all variants, moved towards the family mean, with τ integrated out.
 
     The family mean has a flat prior. Given τ the quality of a variant is normal; the result mixes these normals over
     the posterior of τ.
@@ -158,8 +159,8 @@ def family_intervals(scores: npt.ArrayLike, se: npt.ArrayLike, *, level: float =
         level: coverage, between 0 and 1.
 
     Raises:
-        BadCounts: fewer than two variants, different lengths, a score that is not finite, an error of 0, or a level
-            outside (0, 1).
+        BadCounts: there are fewer than two variants, lengths differ, a score is not finite, a standard error is 0, or
+            `level` is not in (0, 1).
     """
     wald_quantile(level)
     y, s = require_scores(scores, se)

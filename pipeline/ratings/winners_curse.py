@@ -212,7 +212,7 @@ def require_scores(scores: npt.ArrayLike, se: npt.ArrayLike) -> tuple[Float64, F
         scores, se: as for `shrink_to_family_mean`.
 
     Raises:
-        BadCounts: as `shrink_to_family_mean`.
+        BadCounts: there are fewer than two scores, a score is not finite, or a standard error is not above 0.
     """
     y = np.asarray(scores, dtype=np.float64)
     s = np.asarray(se, dtype=np.float64)
@@ -280,7 +280,7 @@ def require_tries(n: int) -> None:
     """Check a number of variants.
 
     Raises:
-        BadCounts: it is not a whole number from 1.
+        BadCounts: `n` is not a whole number of at least 1.
     """
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise BadCounts(f"expected a whole number of variants from 1, got {n!r}")
@@ -290,7 +290,7 @@ def require_spread(what: str, value: float) -> None:
     """Check a standard deviation in points, named `what` in the message.
 
     Raises:
-        BadCounts: it is negative or not finite.
+        BadCounts: the value is negative or not finite.
     """
     if not (isfinite(value) and value >= 0):
         raise BadCounts(f"expected {what} to be a spread of at least 0 points, got {value}")

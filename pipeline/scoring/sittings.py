@@ -1,7 +1,7 @@
-"""Counts sittings: a voter who casts votes without a pause of half an hour is counted once.
+"""Counts sittings. A sitting is a series of votes of one voter without a pause of half an hour.
 
-Votes of one sitting come together, so they are not independent, and counts of votes vary more than any rate of arrival
-explains. Detectors of rates therefore count how many voters begin a sitting in a window.
+The votes of a sitting are not independent, so counts of votes vary more than a rate of arrival explains. So detectors
+of rates count how many voters begin a sitting in a window.
 
 A window's voters are an int64 array with one row per (voter, network): 31 bits of the voter's pseudonym plus 1, the
 network's hash, and the number of votes. Votes without a voter have the voter 0 and are sittings of their own. A voter
@@ -9,8 +9,9 @@ begins a sitting in a window if no vote of the voter lies in the six windows bef
 network with most of the voter's votes in that window.
 
 Laws: rows can be added in any order and grouping with the same result, so neither the order of votes nor their split
-into batches, files and partitions changes a count. A window with more than MAX_VOTERS rows keeps only voters whose
-number ends in a number of zero bits, the fewest for which the rows fit; further votes never need fewer.
+into batches, files and partitions changes a count. If a window would have more than MAX_VOTERS rows, only a sample of
+the voters is stored: those whose number ends in b zero bits, with the smallest b for which the rows fit. More votes
+never need a smaller b.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class WindowVoters:
     """The voters of one window in one partition.
 
     Attributes:
-        bits: number of zero bits with which the numbers of the kept voters end; 0 if all voters are kept.
+        bits: number of zero bits in which the number of every stored voter ends; 0 if all voters are stored.
         rows: int64[r, 3]: voter, network (0 without one) and number of votes, sorted by voter and network.
     """
 
@@ -54,8 +55,8 @@ class SittingCounts:
 
     Attributes:
         total: number of sittings.
-        counted: number of sittings that `by_network` is a part of: all of them, or a random sample on a busy board.
-        by_network: network hash → number of these sittings.
+        counted: number of sittings that `by_network` counts: all sittings, or a random sample of them on a busy board.
+        by_network: network hash → number of the counted sittings.
     """
 
     total: int
@@ -72,7 +73,7 @@ def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> l
     """Return the voters of each window.
 
     Args:
-        voter: int64[n], from `voter_number`; 0 without a voter.
+        voter: int64[n], the number of each vote's voter (`voter_number`); 0 without a voter.
         network: int64[n], hash of the network; −1 without a network.
         window: int64[n], the window of each vote, from 0 to `windows` − 1.
         windows: number of windows.
@@ -85,7 +86,7 @@ def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> l
 
 
 def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
-    """Add the voters of one window."""
+    """Return the voters of one window, added up over several parts."""
     if len(parts) == 1:
         return parts[0]
     bits = max((part.bits for part in parts), default=0)
@@ -94,7 +95,7 @@ def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
 
 
 def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
-    """Return the voters of a window with the votes of some voters (`voter_number`) as votes without a voter."""
+    """Return the voters of a window, where the votes of the voters in `forgotten` count as votes without a voter."""
     rows = voters.rows.copy()
     rows[np.isin(rows[:, 0], forgotten), :2] = 0
     return WindowVoters(voters.bits, _sum(rows))
@@ -133,7 +134,7 @@ def _bounded(rows: Int64, bits: int = 0) -> WindowVoters:
 
 
 class SittingCounter:
-    """Counts the sittings of windows that are read in order of time. It remembers half an hour of voters."""
+    """Counts the sittings of windows, which it reads in order of time. Voters of the last half hour are remembered."""
 
     def __init__(self) -> None:
         self._recent: deque[tuple[int, WindowVoters]] = deque()
@@ -142,8 +143,7 @@ class SittingCounter:
         """Return the sittings that begin in a window.
 
         Args:
-            number: the position of the window in time: its start in windows since 1970. Numbers ascend from call to
-                call.
+            number: number of the window, counted from 1970 UTC. Numbers must ascend from call to call.
             parts: the voters of the window in each partition.
         """
         now = add_voters(parts)

@@ -66,10 +66,11 @@ class Window:
         cohorts: counts by cohort and model; the groups are names in COHORTS.
         networks, prompts: counts by network and model, and by prompt and model.
         votes_of: network → number of its accepted votes.
-        sittings: number of sittings that begin in the window (`scoring.sittings`); None where voters were not counted,
-            and then every vote is taken as a sitting.
-        sampled_sittings: number of the sittings of which `sittings_of` are a part: all, or a sample on a busy board.
-        sittings_of: network → number of its sittings.
+        sittings: number of sittings that begin in the window (`scoring.sittings`). None if voters were not counted;
+            then every vote counts as a sitting.
+        sampled_sittings: number of sittings that `sittings_of` counts: all sittings, or a sample of them on a busy
+            board.
+        sittings_of: network → number of its counted sittings.
     """
 
     start: int
@@ -88,11 +89,14 @@ class Window:
 
     @property
     def arrivals(self) -> int:
-        """The number of sittings that begin, or of votes where voters were not counted."""
+        """The number of sittings that begin in the window; the number of votes if voters were not counted."""
         return self.accepted if self.sittings is None else self.sittings
 
     def arrivals_by_network(self) -> tuple[int, Mapping[str, int]]:
-        """Return the number of arrivals, and those of each network; on a busy board both of a sample."""
+        """Return the number of arrivals (sittings, or votes as in `arrivals`), and network → number of its arrivals.
+
+        On a busy board both count only a sample of the sittings.
+        """
         if self.sittings is None:
             return self.accepted, self.votes_of
         return self.sampled_sittings, self.sittings_of

@@ -61,7 +61,7 @@ class WindowCounts:
         accepted: number of votes that count in every measure.
         late: number of late votes, which count in every measure but `appearances` and `chosen`.
         counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model).
-        voters: the voters of the votes that are not late; None where they were not counted.
+        voters: the voters of the votes that are not late; None if voters were not counted.
     """
 
     start: int

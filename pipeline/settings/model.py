@@ -85,8 +85,8 @@ class Settings(BaseSettings):
             hexadecimal digits; "" to send records unsigned.
         publish_state: folder in which `publish` stores how far it has read logs, and signatures of prompts; default:
             `<store>.publish/`.
-        log_ids: how a raw log's votes are identified: "keyed" for keyed hashes; "conversation" for the names of the
-            conversations, as early versions did. A board that was filled by such a version goes on with these.
+        log_ids: how ids of votes in raw logs are made. "keyed" gives keyed hashes. "conversation" gives the names of
+            the conversations, as early versions did; a board that was filled by such a version must continue with it.
         publishers: keys of the publishers whose records a worker accepts, separated by commas:
             NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
             prints the entry of a publish_key.
@@ -258,7 +258,7 @@ class Settings(BaseSettings):
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def log_id_key(self, key: bytes) -> bytes | None:
-        """Return the key of the ids of a raw log's votes as `formats.ColumnMapping` takes it, from the voter key."""
+        """Return the key for vote ids of raw logs in the form for `formats.ColumnMapping`, from the voter key."""
         return key if self.log_ids == "keyed" else None
 
     def shaping(self) -> dict[str, Any]:

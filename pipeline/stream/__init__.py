@@ -25,7 +25,7 @@ gc_tuning.py          garbage collector thresholds of a worker
 registry_reader.py    reads the registry topic into the store
 window_monitor.py     closes windows and runs the window detectors
 text_checks.py        computes fields from the texts of a battle when it is published
-text_reading.py       how a command reads the texts of records
+text_reading.py       the functions with which a command checks the texts of records
 near_prompts.py       one hash for copies and near copies of a prompt
 durable_file.py       replaces a small file atomically
 topic_creation.py     creates the topics that do not exist

@@ -89,7 +89,7 @@ class FileIntake:
             True; or False if the worker was asked to stop meanwhile, and nothing was stored.
 
         Raises:
-            Usage: the votes of the log are stored under other ids.
+            Usage: the votes of the log are stored already under another kind of ids.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:

@@ -96,10 +96,10 @@ def open_text_reading(
     """Open the check of texts for identity leaks and near copies of prompts.
 
     Args:
-        folder: folder in which signatures of prompts are kept between runs.
+        folder: folder in which signatures of prompts are stored between runs.
         key: secret key of the signatures.
         registry: file with registry events, whose model names count as identity leaks; None for none.
-        read_only: whether the folder stays as it is.
+        read_only: whether to leave the folder unchanged.
 
     Raises:
         BadRecord: a line of the registry file is not a valid event.

@@ -1,4 +1,4 @@
-"""How a command reads the texts of records: the functions that check them, and when these are opened.
+"""The functions with which a command checks the texts of records, opened when they are first needed.
 
 The checks (`text_checks`) import scipy, which takes a second. A delayed reading opens them when the first text is read.
 """
@@ -17,8 +17,8 @@ class TextReading:
     """The functions that check the texts of records.
 
     Attributes:
-        check: returns what the text of a record shows; None if texts are not checked.
-        flush: writes the state that the next run needs to disk.
+        check: returns the fields computed from the text of a record; None if texts are not checked.
+        flush: writes the state that the next run needs to the disk.
         close: closes the files of the state.
         count: returns the number of battles with text, and of those with an identity leak.
         notes: returns sentences for people about the check.

@@ -1,8 +1,8 @@
 """FastChat's raw log: one JSON object for each action of a user; four types of action are votes.
 
 A vote is anonymous if the names that the user saw were "" or "Model A"; otherwise they must be the names of the models.
-The true name of a model is in the model's state. A person may vote once for each turn of a conversation.
-The name of the first model's conversation and the turn identify the vote.
+The true name of a model is in the model's state. A person may vote once for each turn of a conversation. A vote is
+identified by the name of the first model's conversation and the turn.
 """
 
 import re

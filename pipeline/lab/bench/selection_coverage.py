@@ -2,9 +2,10 @@
 
 N variants have true qualities that are normal with the standard deviation τ, and scores with the standard error 6.3
 points. The best score is selected. Two kinds of 95% intervals for its true quality are measured, neither of which knows
-τ: one from its own score and N (`best_of_n_interval`), one from all N scores (`family_intervals`). Beside them stands
-the interval of the score as it is printed without a correction, and the share of true qualities between the bounds that
-are shown if N is not disclosed, widened by the statistical error on both sides.
+τ: one from its own score and N (`best_of_n_interval`), one from all N scores (`family_intervals`). Two more figures are
+measured for comparison. The first is the coverage of the score's own interval, without a correction. The second is the
+share of true qualities between the bounds for an undisclosed N, which are widened by the statistical error on both
+sides.
 
 The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R): 0.3 percentage points for 5,000 rounds
 and .7 for 1,000, the largest number for intervals from all scores.

@@ -1,4 +1,4 @@
-"""Streams with two or three attacks at once, whose accounts must come out as separate incidents."""
+"""Simulates streams with two or three attacks at the same time, each of which must become an incident of its own."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class RaisedAlert:
         at: event time of the alert, in microseconds.
         row: row of the vote that raised the alert; −1 for an alert of a window detector.
         until: event time at which a window alert was cleared; the end of the stream if it was not cleared.
-        e_value: the evidence; None for a fact.
+        e_value: the evidence; None for an alert without an e-value.
         kind: kind of the subject.
     """
 

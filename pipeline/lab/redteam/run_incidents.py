@@ -1,4 +1,4 @@
-"""The incidents of a run of all detectors, and how well they match the attacks that were planted."""
+"""Finds the incidents of a run of all detectors, and measures how well they match the simulated attacks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pipeline.vocabulary.arrays import Bool, Int64
 
 @dataclass(frozen=True)
 class CampaignMatch:
-    """How the accounts of the incidents match one planted attack.
+    """How well the accounts of an incident match one simulated attack.
 
     Attributes:
         attack: number of the attack in the stream.
-        named: number of its accounts with an alert.
-        purity: share of the accounts of its incident that are of this attack.
-        recall: share of its named accounts that are in its incident.
+        named: number of the attack's accounts with an alert.
+        purity: share of the accounts of the incident that belong to this attack.
+        recall: share of the attack's named accounts that are in the incident.
     """
 
     attack: int
@@ -43,7 +43,7 @@ def find_incidents(run: DetectorRun) -> list[Incident]:
 
 
 def carried_alerts(run: DetectorRun) -> list[CarriedAlert]:
-    """Return the alerts of a run with the votes and voters that carry them; several levels of an alert are one."""
+    """Return the alerts of a run with the votes and voters that they are about. The levels of an alert are one."""
     order = np.argsort(run.stream.voter[run.split :], kind="stable") + run.split
     codes = run.stream.voter[order].astype(np.int64)
     latest: dict[tuple[str, str, str], tuple[RaisedAlert, RaisedAlert]] = {}

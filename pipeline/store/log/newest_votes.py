@@ -58,7 +58,7 @@ class VoteColumns:
 
 
 def read_newest(connection: Connection, log_size: int, limit: int) -> VoteColumns:
-    """Return the votes of the newest segments of a log: whole segments, until they have `limit` votes or more.
+    """Return the votes of the newest segments of a log. Whole segments are read until they have at least `limit` votes.
 
     Args:
         connection: reads the store.

@@ -75,7 +75,7 @@ def read_range(connection: Connection, first: int, end: int) -> list[WindowCount
 
 
 def forget_voters(connection: Connection, positions: Iterable[tuple[int, int, int]]) -> None:
-    """Remove erased voters from stored windows: their votes stay, without a voter and without a network.
+    """Remove erased voters from stored windows. Their votes still count, without a voter and without a network.
 
     Args:
         connection: the transaction.

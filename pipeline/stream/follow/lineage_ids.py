@@ -19,7 +19,7 @@ class LineMapping(Protocol):
     """Maps lines of a log to events. `LineEvents` implements it.
 
     Attributes:
-        id_key: key of the ids of votes that a log identifies by conversations.
+        id_key: key from which vote ids are computed for logs that identify a vote by its conversation.
     """
 
     id_key: bytes | None

@@ -27,7 +27,7 @@ class FileScan:
 
     Attributes:
         at: number of records taken so far.
-        conversations: what the log identifies the first votes by, if their ids are hashes of it.
+        conversations: the texts by which the log identifies the first votes, if vote ids are hashes of these texts.
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:

@@ -51,8 +51,8 @@ class FileSource:
         waits: description of an incomplete record at the end of the file; "" if there is none.
         changed: number of records that an earlier reading took from a file of this name, if the beginning of this file
             differs from them; else 0.
-        conversations: what the log identifies some of its votes by, if their ids are hashes of it; complete after
-            `prepare`.
+        conversations: texts by which the log identifies some of its votes, if vote ids are hashes of these texts;
+            complete after `prepare`.
     """
 
     name = FILES

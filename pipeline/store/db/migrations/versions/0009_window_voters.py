@@ -1,6 +1,6 @@
 """The voters of each window, from which sittings are counted.
 
-Stored windows have none. They are marked as stale, so `integrity migrate` counts them again from the votes.
+Windows that are stored already have no voters. They are marked as stale, so `integrity migrate` counts them again.
 """
 
 import sqlalchemy as sa
