@@ -36,6 +36,7 @@ class ResponseHeaders:
     """Adds the security headers to every response, and the cross-origin headers to responses of the API.
 
     Args:
+        app: the application.
         count: called with the status of every response.
         https_days: number of days for which browsers must use HTTPS only (HSTS header); 0 for no such header.
     """

@@ -83,6 +83,8 @@ class ResponseCache:
     """ASGI middleware that caches responses to GET and HEAD.
 
     Args:
+        app: the application.
+        token: the change token of the store.
         budget: largest size of all cached responses, in bytes.
         published: returns the part of a change token that changes with a publication.
     """

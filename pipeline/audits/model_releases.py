@@ -123,10 +123,9 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore]) -> tuple[
     Args:
         state: the registry.
         scores: variant → its score while it was under test.
-        tau: standard deviation of the true qualities within a family, in points; 0 attributes the whole gain to luck.
 
     Raises:
-        BadCounts: a standard error is not above 0, or τ is negative.
+        BadCounts: a standard error is not above 0.
     """
     released = [model for model in state.models.values() if model.released_at is not None]
     released.sort(key=lambda m: (m.released_at, m.name))

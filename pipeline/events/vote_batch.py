@@ -45,8 +45,10 @@ class VoteBatch:
         vote_id, model_a, model_b: strings.
         outcome: int8[n], a position in OUTCOMES.
         voter: pseudonym of the voter, valid only where `has_voter` is true.
-        language, category, network: strings or None.
+        has_voter: whether the vote has a voter.
+        language, category: strings or None.
         prompt: 64 bits of SHA-256(prompt_hash), 0 without a prompt.
+        network: strings or None.
         voter_since: when the voter's account was made, microseconds since 1970 UTC; NO_TIME where unknown.
         style: int32[n, 10]: tokens, headers, lists, bold, emoji of answer a, then of answer b; −1 where absent.
         of_file: whether the vote comes from a file.

@@ -103,10 +103,10 @@ class BattleFormat:
         outcome: how the outcome is read.
         spellings: word for an outcome that only this format has → our outcome.
         texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
-        turn: source of the number of the turn, in the conversation or session, after which the vote was cast.
         times: our time field (cast_at, voter_since) → its source.
         flags: our flag (one of FLAGS) → its source.
         style: side → our style feature → its source. If the value is a map of counts, their sum is used.
+        turn: source of the number of the turn, in the conversation or session, after which the vote was cast.
         labels: sources of the vote's categories. Each value is a list of labels, or a map of label → true or false.
         true_labels: category → source of a value that is true if the vote is in this category.
         named_labels: NAME → source of a text TEXT; the vote is in the category "NAME:TEXT".

@@ -52,8 +52,9 @@ def read_by_record(
     Args:
         file: the file.
         step: called with the number of votes read since the last call.
-        waits, check: as in `read_records`.
+        waits: as in `read_records`.
         left_out: counts the records that are not votes; None to raise an error for the first one.
+        check: as in `read_records`.
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself.

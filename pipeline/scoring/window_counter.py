@@ -78,10 +78,10 @@ class WindowVotes:
 
     Attributes:
         partition: the store's number of each vote's partition.
-        outcome: int8[n], a position in OUTCOMES.
         at: time in microseconds that decides in which window the vote is counted.
         late: whether the vote is a late vote of a stream, which counts neither in `appearances` nor in `chosen`.
         models: int64[n, 2], the store's numbers of model a and b.
+        outcome: int8[n], a position in OUTCOMES.
         side: bit 0 of SHA-256(vote_id), which chooses the side of the battle that `chosen` counts.
         cohort: a position in COHORTS.
         network: `network_hash` of the network's name, −1 without a network.

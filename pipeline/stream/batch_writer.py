@@ -125,7 +125,7 @@ def write_batch(
         numbers: numbers of names, from `number_names`.
         owned: the source's partition number → the worker's partition; not changed here.
         references: cache of references, refreshed here.
-        now: present time in microseconds since 1970 UTC.
+        context, now: the values that are the same for every batch; present time in microseconds since 1970 UTC.
 
     Raises:
         Fenced: another worker claimed a partition.

@@ -61,6 +61,7 @@ class Worker:
         metrics: counters of this worker.
         send: delivers outbox messages and returns when they are acknowledged; None without a broker.
         progress: called after every batch with the tally so far.
+        tally: counts of all records so far.
     """
 
     source: Source

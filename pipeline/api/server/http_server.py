@@ -30,6 +30,8 @@ class GuardedServer(uvicorn.Server):
     """A uvicorn server whose connections are limited by a `ConnectionTable`.
 
     Args:
+        config: uvicorn's configuration.
+        table: limits the connections.
         tls: the TLS context; None for plain HTTP.
     """
 

@@ -37,9 +37,10 @@ class RaisedAlert:
     """One alert that opened or escalated.
 
     Attributes:
-        detector, subject, direction, severity, evidence: the attributes of `AlertSignal` with these names.
+        detector, subject, direction, severity: the attributes of `AlertSignal` with these names.
         at: event time of the alert, in microseconds.
         row: row of the vote that raised the alert; −1 for an alert of a window detector.
+        evidence: the attribute of `AlertSignal` with this name.
         until: event time at which a window alert was cleared; the end of the stream if it was not cleared.
         e_value: the evidence; None for an alert without an e-value.
         kind: kind of the subject.

@@ -78,8 +78,8 @@ class CountingRules:
     Attributes:
         by_leaf: whether the keys of `retracted` and `excluded` are indices of leaves; otherwise packed positions.
         retracted, excluded: votes that do not count, with reasons.
-        rules: the bit of each rule of the method in a vote's flags, by name of the rule.
         unregistered: numbers of models that the registry does not know, with reasons.
+        rules: the bit of each rule of the method in a vote's flags, by name of the rule.
         under_test: numbers of models that the export does not name, with reasons. Votes on them count, and are not
             exported.
         fates: fates of the votes that count.
