@@ -58,7 +58,7 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
         The verified head with both manifests.
 
     Raises:
-        Refuted: names the first fault.
+        Refuted: a signature, a proof or a manifest is wrong. The message names the first fault.
     """
     note = signed_note.parse(read_file(files, names, CHECKPOINT, size_limits.MAX_SMALL), CHECKPOINT)
     head = _signed_checkpoint(note, CHECKPOINT, trusted)

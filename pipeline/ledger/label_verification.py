@@ -35,7 +35,8 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
         The labels of all leaves.
 
     Raises:
-        Refuted: reason `labels` or `limit`; names the file or the leaf.
+        Refuted: reason `labels` (a label or a list of files is wrong) or `limit` (too many labels). The message names
+            the file or the leaf.
     """
     segments = {leaf_labels.path(one.first): one for one in manifest.segments}
     sealed_before = 0 if previous is None else previous.vote_log.size
@@ -80,7 +81,7 @@ def check_left_out(manifest: Manifest, labels: LogLabels, raw: Bool) -> None:
         raw: mask over all leaves: True for a vote that counts in the raw view.
 
     Raises:
-        Refuted: reason `method`; names the rule.
+        Refuted: reason `method`: a published number is wrong. The message names the rule.
     """
     if manifest.method is None:
         return

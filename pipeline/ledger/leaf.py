@@ -179,7 +179,7 @@ def check(rows: pa.Table, first: int) -> None:
         first: leaf index of the first row.
 
     Raises:
-        Refuted: reason `leaf`; names a broken rule and the first leaf that breaks it.
+        Refuted: reason `leaf`: a row breaks a rule. The message names the rule and the first leaf that breaks it.
     """
     is_vote = rows["retracts"].is_null()
     for name in _OF_A_VOTE:

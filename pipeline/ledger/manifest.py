@@ -259,7 +259,8 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
         where: name of the file, for messages.
 
     Raises:
-        Refuted: reason `canonical`, `fields`, `schema` or `previous`.
+        Refuted: reason `canonical` (not canonical JSON), `fields` (a field is missing or wrong), `schema` (unknown
+            version) or `previous` (it does not fit the sequence number).
     """
     found = canonical_json.load(Manifest, data, where)
     if found.schema != SCHEMA:

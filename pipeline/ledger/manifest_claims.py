@@ -38,8 +38,8 @@ def check_claims(given: Manifest, where: str) -> None:
         where: name of its file, for messages.
 
     Raises:
-        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered`, `unrated`, `notices`, `watermark`,
-            `method` or `boards`; names the place.
+        Refuted: the reason is the part of the manifest that is wrong: `fields`, `key`, `exclusion`, `alerts`,
+            `unregistered`, `unrated`, `notices`, `watermark`, `method` or `boards`. The message names the place.
     """
     _expect(bool(_TIME.fullmatch(given.at)), "fields", f"{where}.at", f"expected a time in UTC, got {given.at[:80]!r}")
     _expect(

@@ -40,7 +40,7 @@ def check_notice_form(notices: Notices, sequence: int, where: str) -> None:
         where: place of the notices, for messages.
 
     Raises:
-        Refuted: reason `notices`; names the place.
+        Refuted: reason `notices`: a notice is wrong. The message names its place.
     """
     if notices == ():
         raise Refuted("notices", where, "expected at least one notice, or no such field")
@@ -59,7 +59,7 @@ def check_notices(now: Notices, before: Notices, where: str) -> None:
         where: place of the notices, for messages.
 
     Raises:
-        Refuted: reason `notices`.
+        Refuted: reason `notices`: an earlier notice is missing or changed.
     """
     earlier = before or ()
     if (now or ())[: len(earlier)] != earlier:

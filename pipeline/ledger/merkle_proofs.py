@@ -92,7 +92,7 @@ def check_inclusion(
         where: place of the proof, for messages.
 
     Raises:
-        Refuted: reason `inclusion`.
+        Refuted: reason `inclusion`: the proof does not lead to `root`.
     """
     if not 0 <= index < size:
         raise Refuted("inclusion", where, f"expected an index below the size {size}, got {index}")

@@ -61,7 +61,7 @@ def check_configuration(found: Configuration, where: str) -> None:
         where: place of the settings, for messages.
 
     Raises:
-        Refuted: reason `configuration`.
+        Refuted: reason `configuration`: the digest is wrong, or one of these settings is not valid.
     """
     expected = with_digest(found.values).sha256
     if found.sha256 != expected:
@@ -113,7 +113,8 @@ def check_view(
         tie_only: as in `recompute_leaderboard`.
 
     Raises:
-        Refuted: reason `counts`, `gradient`, `unrated`, `rows`, `rating`, `rank` or `rated`, with the model.
+        Refuted: the reason is the part of the view that is wrong: `counts`, `gradient`, `unrated`, `rows`, `rating`,
+            `rank` or `rated`. The message names the model.
     """
     battles = dict(zip(counts.models, counts.battles_per_model().tolist(), strict=True))
     waiting = {name: battles.get(name, 0) for name in unregistered}

@@ -71,7 +71,7 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
         The signed head of the vote log that contains the vote.
 
     Raises:
-        Refuted: the first fault.
+        Refuted: the proof, a signature or the leaf is wrong. The error states the first fault.
     """
     known = [vote_log_key(key) for key in keys]
     parsed = signed_note.parse(receipt.checkpoint.encode(), "checkpoint")
@@ -105,7 +105,7 @@ def load(data: bytes) -> VoteReceipt:
     """Parse a receipt from its canonical bytes.
 
     Raises:
-        Refuted: reason `limit`, `canonical` or `fields`.
+        Refuted: reason `limit` (too large), `canonical` (not canonical JSON) or `fields` (a field is missing or wrong).
     """
     size_limits.require_size("receipt", len(data), size_limits.MAX_RECEIPT)
     return canonical_json.load(VoteReceipt, data, "receipt")

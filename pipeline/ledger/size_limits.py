@@ -40,7 +40,7 @@ def require_size(where: str, size: int, most: int) -> None:
         most: largest accepted size in bytes.
 
     Raises:
-        Refuted: reason `limit`.
+        Refuted: reason `limit`: the file is larger.
     """
     if size > most:
         raise Refuted("limit", where, f"expected at most {most:,} bytes, got {size:,}")
@@ -108,7 +108,7 @@ def require_ratable(models: int, votes: int, where: str) -> None:
         where: name of the view, for messages.
 
     Raises:
-        Refuted: reason `limit`.
+        Refuted: reason `limit`: the number of models is too large for the size of the log.
     """
     needed, most = models**2 * 8 * _MATRICES, _FREE_FIT + _FIT_RATIO * votes
     if needed > most:

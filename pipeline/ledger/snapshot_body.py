@@ -23,7 +23,7 @@ def check_body(files: BundleFiles, manifest: Manifest) -> None:
         manifest: the verified manifest.
 
     Raises:
-        Refuted: reason `snapshot`, with the field that differs; or `limit`.
+        Refuted: reason `snapshot`: a field differs, which the message names. Reason `limit`: the body is too large.
     """
     if SNAPSHOT not in manifest.files:
         return

@@ -76,7 +76,8 @@ class VoteLog:
             bool[n] for the raw view, bool[n] for the defended view, and the number of votes of each exclusion.
 
         Raises:
-            Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
+            Refuted: reason `duplicate_vote` (a vote id occurs twice), `retraction` or `exclusion` (one is wrong). The
+                message names the leaf.
         """
         ids = pa.chunked_array(self._ids, pa.string())
         fate = self._whole("fate")
@@ -96,7 +97,7 @@ class VoteLog:
         """Check that the given leaves are leaves of votes. A retraction has no label.
 
         Raises:
-            Refuted: reason `labels`; names the leaf.
+            Refuted: reason `labels`: a leaf is not a vote. The message names the leaf.
         """
         wrong = leaves[self._whole("fate")[leaves] == _RETRACTION]
         if len(wrong):

@@ -62,7 +62,7 @@ class KafkaSender:
         """Check that topics exist and that we may write to them.
 
         Raises:
-            TopicUnavailable: names the first topic that is missing or to which we may not write.
+            TopicUnavailable: a topic is missing, or we may not write to it. The message names the first such topic.
             BrokerUnavailable: the broker does not answer.
         """
         wanted = sorted(topics - self._known)

@@ -33,7 +33,7 @@ class RejectLimit:
             rejects: the rejects among them, in order of position.
 
         Raises:
-            TooManyRejects: names the limit that was exceeded.
+            TooManyRejects: a limit was exceeded. The message names the limit.
         """
         # Records that are not by a known publisher do not stop a worker: anybody could stop it.
         rejects = [reject for reject in rejects if reject.reason not in (UNSIGNED, BAD_SIGNATURE)]

@@ -47,7 +47,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
         {"segments", "votes", "snapshots", "erased"}: how many of each were checked. "erased" counts erased votes.
 
     Raises:
-        VerificationFailed: names the first difference.
+        VerificationFailed: the ledger differs from the votes. The message names the first difference.
     """
     with existing_store(url) as store, store.read() as connection:
         checked = reverification.reverify_log(connection, store.files)

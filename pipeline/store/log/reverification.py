@@ -59,7 +59,7 @@ def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
         How many segments and leaves were compared.
 
     Raises:
-        Refuted: names the leaf or the segment that is wrong.
+        Refuted: a leaf or a segment is wrong. The message names it.
         Unavailable: a file of the ledger is missing.
     """
     names, frontier = vote_leaves.LeafNames.load(connection), Frontier()
