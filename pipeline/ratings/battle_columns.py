@@ -131,7 +131,7 @@ def no_style(votes: int) -> Int32:
 
 
 def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
-    """Return the labels of votes of which none has a label: no labels, and int32[votes] filled with −1.
+    """Return the entry of `BattleColumns.groups` for votes without labels: no labels, and int32[votes] filled with −1.
 
     The array is a view of one number and takes no memory.
     """

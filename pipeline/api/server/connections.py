@@ -50,7 +50,8 @@ class ConnectionTable:
         """Add a new connection to the table, if necessary in place of a waiting connection.
 
         Returns:
-            False if there is no place, since all other connections are answering requests.
+            Whether the connection was added. False if there is no place, since all other connections are answering
+            requests.
         """
         address = connection.address
         client = "" if address in self._trusted else client_of(address)

@@ -143,7 +143,7 @@ def _task_mix(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 
 def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
-    """Compare the order of models with that on another board.
+    """Compare the order of models on this board with their order on another board.
 
     Args:
         given: the input of the audits, with the board of this store.
