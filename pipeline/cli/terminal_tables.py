@@ -44,12 +44,13 @@ def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120)
     """Build the table of one view of a snapshot. With a small `width` (in characters) it has fewer columns."""
     low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     drawn = _WIDTH if width >= 120 else _NARROW
+    picture = "" if width >= 100 else "interval"  # where there is room, the numbers of the interval have the title
     columns: list[_Column] = [
         ("rank", 0, lambda r: str(r["rank"])),
         ("model", 0, lambda r: f"{r['model']} *" if r.get("preliminary") else r["model"]),
         ("rating", 0, lambda r: f"{r['rating']:.2f}"),
         ("interval", 100, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
-        ("", 72, lambda r: draw_interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),
+        (picture, 72, lambda r: draw_interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),
         ("rank set", 95, lambda r: f"{r['rank_best']}–{r['rank_worst']}"),
         ("votes", 0, lambda r: f"{r['votes']:,}"),
     ]

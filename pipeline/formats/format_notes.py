@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Container
 
 from pipeline.formats.battle_file import BattleFile
+from pipeline.formats.battle_format import OneHotOutcome
+from pipeline.formats.battle_formats.table import TABLE
 
 
 def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
@@ -22,12 +24,24 @@ def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
         f"{name} ({count:,} file{'s' * (count > 1)})" if several else name for name, count in forms.items()
     )
     notes = [f"read as {read_as}", *(part.container.note for part in file.parts if part.container.note)]
+    notes += _table_notes(file)
     lists = {source.column for part in file.parts for source in part.form.texts.values() if source.keys == ("0",)}
     notes += [f"of the list {column} only the first entry was read" for column in sorted(lists)]
     unread = [column for column in file.unread if column not in also_read]
     if unread:
         notes.append(f"columns that were not read: {', '.join(unread)}")
     return notes
+
+
+def _table_notes(file: BattleFile) -> list[str]:
+    """Return which columns of a table without a known format became which fields, if the names differ."""
+    renamed: dict[str, None] = {}
+    for form in (part.form for part in file.parts if part.form.name == TABLE and part.columns):
+        sources = {"model_a": form.model_a, "model_b": form.model_b, **form.texts, **form.times}
+        columns = {field: source.column for field, source in sources.items()}
+        columns |= {"winner": "" if isinstance(form.outcome, OneHotOutcome) else form.outcome.column}
+        renamed |= dict.fromkeys(f"{field} from {name}" for field, name in columns.items() if name not in ("", field))
+    return [f"fields of the table: {', '.join(renamed)}"] if renamed else []
 
 
 def time_notes(file: BattleFile) -> list[str]:

@@ -104,7 +104,8 @@ def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = N
     """
     if not is_strongly_connected(W):
         parts = strong_components(W)
-        raise disconnected_error(parts, names, "expected one strongly connected component")
+        expected = "expected one group of models that won and lost against each other, directly or through others"
+        raise disconnected_error(parts, names, expected)
 
 
 def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
@@ -118,7 +119,7 @@ def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None
     labels = range(sum(len(part) for part in parts)) if names is None else names
     named = [[labels[int(code)] for code in part] for part in parts]
     listed = "; ".join(_set_text(part) for part in named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")
-    return Disconnected(f"{expected}, got {len(named)} components (Ford 1957): {listed}", named)
+    return Disconnected(f"{expected}, got {len(named)} components (groups): {listed}", named)
 
 
 def _set_text(part: Sequence[str | int]) -> str:

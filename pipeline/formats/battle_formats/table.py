@@ -46,6 +46,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 """Names of our fields in public tables, most common first. The last four are columns of one outcome each."""
 
+TABLE = "table"
+"""Name of the format of a table whose columns have the usual names."""
+
 _TEXTS = ("vote_id", "voter_id", "session", "language", "category", "network", "prompt_hash")
 _LABELS = ("categories", "category_tag", "occupational_tags")
 PUBLISHED = frozenset({"category_tag", "occupational_tags", "conv_metadata", "dedup_tag", "languages"})
@@ -70,7 +73,7 @@ def table_format(columns: frozenset[str]) -> BattleFormat:
     if "deduplicated" not in flags and "dedup_tag" in columns:
         flags["deduplicated"] = DEDUPLICATED
     return BattleFormat(
-        name="table",
+        name=TABLE,
         matches=lambda _: True,
         model_a=found.get("model_a", _NOWHERE),
         model_b=found.get("model_b", _NOWHERE),

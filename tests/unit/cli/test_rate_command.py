@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
 from pipeline.cli.main import main
-from pipeline.cli.terminal_tables import draw_interval
+from pipeline.cli.terminal_tables import board_table, draw_interval
 
 ROOT = Path(__file__).parents[3]
 SMALL = ROOT / "tests/golden/small_votes.csv"
@@ -277,3 +277,20 @@ def test_votes_that_cannot_be_rated_are_explained_after_how_they_were_read(
     assert "columns that were not read: mood" in shown.err
     assert "2 votes do not connect their 4 models" in shown.err
     assert json.loads(shown.out)["error"] == "Disconnected"
+
+
+def test_a_table_of_no_known_format_says_which_columns_became_which_fields(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"{n}", "left_model": "ab"[n % 2], "right_model": "ba"[n % 2], "winner": ("model_a", "tie")[n % 2],
+         "created_at": "2024-01-01T00:00:00Z"}
+        for n in range(8)
+    ]  # fmt: skip
+    path = _battles(tmp_path / "votes.json", [*rows, {**rows[0], "winner": "model_b"}])
+    found = document(path, "--columns", "model_a=left_model,model_b=right_model")
+    stated = "fields of the table: model_a from left_model, model_b from right_model, vote_id from id"
+    assert found["notes"][1] == f"{stated}, cast_at from created_at"
+
+
+def test_the_drawn_interval_has_a_title_in_a_narrow_terminal() -> None:
+    assert [column.header for column in board_table([], "a board", 80).columns][3] == "interval"
+    assert [column.header for column in board_table([], "a board", 120).columns][3:5] == ["interval", ""]
