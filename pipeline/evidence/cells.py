@@ -186,7 +186,10 @@ def voter_e_values(
     A cell with fewer than three votes is little evidence by itself, and its e-value is taken as 0.
 
     Args:
-        voter, a, b, outcome, reference: as in `count_cells`.
+        voter: int64[n], the voter of each vote.
+        a, b: int64[n], positions of the models in `reference`; none may be missing.
+        outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties.
+        reference: the reference of a snapshot that does not count these votes.
         taste: the standard deviation of tastes; None for the upper estimate of the reference (`Taste.upper`).
     """
     sd = reference.taste.upper if taste is None else taste

@@ -93,7 +93,7 @@ class Reference:
         tie_prior: α and β of the beta distribution that describes how tie shares differ between voters.
         taste: how much the voters differ in taste.
         providers: int64[K], a number for the provider of each model, −1 if unknown; None if no provider is known.
-        left_out: flags, as bits, with which a vote does not count by the snapshot's method, and is no evidence.
+        left_out: bits of the flags by which the snapshot's method leaves a vote out; such a vote is no evidence.
     """
 
     sequence: int

@@ -204,7 +204,13 @@ def _require_row(container: Container, record: Mapping[str, Any]) -> None:
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:
-    """Yield each record of a JSON file as its unchanged bytes; `waits` is as in `read_records`."""
+    """Yield each record of a JSON file as its unchanged bytes.
+
+    Args:
+        container: the file.
+        waits: called with a description of an incomplete record at the end of the file; None if the
+            file is complete.
+    """
     with container.open() as stream:
         if container.kind == "json array":
             yield from read_elements(stream, container.name)

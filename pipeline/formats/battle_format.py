@@ -67,8 +67,7 @@ class NamedWinner:
     """The outcome is the name of the winning model in one column.
 
     Attributes:
-        column: column of the winner's name. A text that is neither of the two names is read as a word for an outcome,
-            as in `SpelledOutcome`.
+        column: column of the winner's name. A text that is neither of the two names is read as a word for an outcome.
         tie: a column that is true for a tie, which has no winner; "" if the format has none.
     """
 

@@ -52,9 +52,10 @@ def read_by_record(
     Args:
         file: the file.
         step: called with the number of votes read since the last call.
-        waits: as in `read_records`.
+        waits: called with a description of an incomplete record at the end of the file; None if the
+            file is complete.
         left_out: counts the records that are not votes; None to raise an error for the first one.
-        check: as in `read_records`.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read.
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself.

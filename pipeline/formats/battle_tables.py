@@ -26,9 +26,11 @@ def read_battles(
     Args:
         file: the file.
         step: called with the number of votes read since the last call.
-        waits: as in `read_records`.
+        waits: called with a description of an incomplete record at the end of the file; None if the
+            file is complete.
         left_out: counts the records that are not votes.
-        check: as in `read_records`. With it, a file that contains the texts of battles is read record by record.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read. With it, a
+            file that contains the texts of battles is read record by record.
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself.

@@ -80,7 +80,7 @@ def parse_identities(text: str, source: str, registered: Iterable[tuple[str, Seq
     Args:
         text: the TOML document.
         source: where the document comes from, for messages.
-        registered: as in `load_identities`.
+        registered: each model of the registry with the names of its provider and its family.
 
     Raises:
         BadInput: the text is not TOML, or is not such a table. The message names the source.

@@ -33,8 +33,8 @@ class LeftOut:
         skip_bad: whether records that the decoder rejects are left out; if not, the first rejected record is an error.
         counts: reason → number of records.
         first: reason → 0-based row and detail of the first such record.
-        self_battles: rows of battles of a model against itself that have flags, and their flags as in `BattleColumns`.
-            A rule of a method may leave such a battle out first, and then it is not counted here.
+        self_battles: rows of battles of a model against itself that have flags, and their flags. A rule of a
+            method may leave such a battle out first, and then it is not counted here.
     """
 
     skip_bad: bool = False
@@ -69,7 +69,7 @@ class LeftOut:
 
         Args:
             rows: int64[n], their 0-based rows, ascending.
-            flags: flag → int8[n], as in `BattleColumns`.
+            flags: flag → int8[n]: 1 for true, 0 for false, −1 where a battle does not state it.
         """
         self.add_rows(SELF_BATTLE, rows)
         if len(rows) and flags:

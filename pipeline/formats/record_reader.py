@@ -63,7 +63,9 @@ def read_events(file: BattleFile, waits: Waits | None = None, check: RecordCheck
 
     Args:
         file: the file.
-        waits, check: as in `read_records`.
+        waits: called with a description of an incomplete record at the end of the file; None if the
+            file is complete.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read.
     """
     records = (record for record in mapped_records(file, waits, check) if record != SKIPPED)
     return identified(records, file.mapping.id_key)
@@ -79,7 +81,9 @@ def mapped_records(
 
     Args:
         file: the file.
-        waits, check: as in `read_records`.
+        waits: called with a description of an incomplete record at the end of the file; None if the
+            file is complete.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read.
     """
     for part in file.parts:
         fixed = file.mapping.columns or file.mapping.winner_is
@@ -123,7 +127,8 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
     Args:
         raw: the record.
         read: maps a decoded record to the fields of its vote.
-        check: as in `read_records`. Only `check` reads texts that are not fields of a vote, such as a conversation.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read. Only this
+            function reads texts that are not fields of a vote, such as a conversation.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)
@@ -168,7 +173,7 @@ def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") ->
 
     Args:
         records: the records.
-        id_key: key from which vote ids are computed, as in `ColumnMapping`.
+        id_key: key from which vote ids are computed for logs that identify a vote by its conversation.
     """
     ids = VoteIds(id_key)
     for record in records:

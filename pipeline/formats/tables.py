@@ -39,7 +39,8 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
 
     Args:
         container: the file.
-        waits: as in `read_records`.
+        waits: called with a description of an incomplete row at the end of the file; None if the
+            file is complete.
 
     Raises:
         UnknownFormat: a line is not valid CSV.

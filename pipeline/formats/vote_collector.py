@@ -63,8 +63,8 @@ class VoteCollector:
             outcome: int8[n], positions in `OUTCOMES`.
             texts: field (one of TEXTS) → its column of n texts.
             flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
-            style: counts of both answers as in `BattleColumns`; None if no vote has any.
-            labels: the categories as in `BattleColumns`; None if no vote has any.
+            style: two arrays int32[n, 5] of style counts, for both answers; None if no vote has any.
+            labels: int64[n], bit k is set if a vote has the category k; None if no vote has any.
 
         Raises:
             Undecided: a name is missing, or the decoder of events must check an id.

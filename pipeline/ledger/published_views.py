@@ -110,7 +110,7 @@ def check_view(
         settings: the published settings.
         where: name of the view, for messages.
         unregistered: models that are not in the registry, on which no vote counts yet.
-        tie_only: as in `recompute_leaderboard`.
+        tie_only: whether a model with ties only gets the wider standard error; False for manifests of earlier versions.
 
     Raises:
         Refuted: the reason is the part of the view that is wrong: `counts`, `gradient`, `unrated`, `rows`, `rating`,

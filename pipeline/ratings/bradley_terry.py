@@ -101,7 +101,10 @@ def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations
     To leave out models whose votes are all ties first, pass the counts of `select_rated_models(counts.decisive())`.
 
     Args:
-        counts, tolerance, max_iterations: as for `fit`.
+        counts: the votes.
+        tolerance: the fit has converged when the last step (in logits) and each model's gradient divided by its number
+            of battles are at most this.
+        max_iterations: number of Newton steps after which `NotConverged` is raised.
 
     Returns:
         The strengths with their covariance.
@@ -132,7 +135,9 @@ def fit_matrix(
             to `wins`: θ would be the same, but the covariance would be too large.
         weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only the ratios of weights matter.
         names: K model names for error messages.
-        tolerance, max_iterations: as in `fit`.
+        tolerance: the fit has converged when the last step (in logits) and each model's gradient divided by its number
+            of battles are at most this.
+        max_iterations: number of Newton steps after which `NotConverged` is raised.
 
     Returns:
         The strengths with their covariance.

@@ -64,7 +64,7 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
         outcome_counts: int64[P, 4], number of votes by outcome, in the order of `OUTCOMES`.
 
     Returns:
-        The components, sorted as in `strong_components`, and for each component the number of votes among its models.
+        The components, those with the most votes first, and for each component the number of votes among its models.
     """
     none = outcome_counts[:, 2] + outcome_counts[:, 3]
     forth, back = outcome_counts[:, 0] + none > 0, outcome_counts[:, 1] + none > 0

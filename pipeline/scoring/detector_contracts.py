@@ -58,7 +58,12 @@ class VoterVotes:
 
         Args:
             row: the row of the vote, which also gives the voter.
-            detector, direction, severity, e_value, level, evidence: as in `AlertSignal`.
+            detector: name of the detector.
+            direction: direction of the evidence, a part of the alert's key.
+            severity: warning or critical.
+            e_value: the evidence after the vote; None if the alert states an observed fact.
+            level: how many of `signals.LEVELS` the evidence has reached.
+            evidence: text and figures with which a person can check the alert.
         """
         return AlertSignal(
             detector=detector,

@@ -1,8 +1,8 @@
 """Runs the voter detectors over new votes.
 
 Laws: no clock, no database, no network. States and alerts do not depend on how the votes are split into batches.
-Accepted and late votes are evidence. Quarantined votes are none, and neither are votes that the method of the snapshot
-in force leaves out: they never count, and could only hide what other votes show.
+Accepted and late votes are evidence. Quarantined votes are not, and neither are votes that the method of the snapshot
+in force leaves out. Such votes never count, and could only hide what other votes show.
 """
 
 from collections.abc import Callable, Sequence
@@ -135,7 +135,10 @@ def run_detectors_on_partition(
     Args:
         partition: the store's number of the partition.
         given: the votes. Those that the method of the snapshot leaves out are not evaluated.
-        prior, reference, detectors, earlier: as in `run_detectors`.
+        prior: reads the states of voters before these votes.
+        reference: reference of the snapshot in force.
+        detectors: the detectors to run.
+        earlier: function from the sequence number of an earlier snapshot to its reference.
 
     Returns:
         The new states of the voters, and the alerts.

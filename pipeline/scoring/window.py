@@ -93,9 +93,10 @@ class Window:
         return self.accepted if self.sittings is None else self.sittings
 
     def arrivals_by_network(self) -> tuple[int, Mapping[str, int]]:
-        """Return the number of arrivals (sittings, or votes as in `arrivals`), and network → number of its arrivals.
+        """Return the number of arrivals, and network → number of its arrivals.
 
-        On a busy board both count only a sample of the sittings.
+        An arrival is a sitting, or a vote if voters were not counted. On a busy board only a sample of the sittings is
+        counted.
         """
         if self.sittings is None:
             return self.accepted, self.votes_of

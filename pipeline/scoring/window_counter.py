@@ -128,7 +128,7 @@ def count_batch(
 ) -> list[WindowCounts]:
     """Return the counts of a batch's votes, one item per (window, partition).
 
-    Quarantined votes are not counted, nor votes that the method of the snapshot in force leaves out.
+    Quarantined votes are not counted. Votes that the method of the snapshot in force leaves out are not counted either.
 
     Args:
         batch: votes without duplicates.

@@ -183,7 +183,7 @@ def publish(
         preparer: prepares the records; None to send them as they are.
         security: from `client_security`.
         waits: called with a description of an incomplete record at the end of the file.
-        check: function that adds fields computed from the texts of a record, as in `read_records`.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read.
         rejects: counts the records that the preparer marks as invalid; with `skip_bad` these are not sent.
 
     Returns:

@@ -30,7 +30,8 @@ from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 def rate(url: str, log_size: int) -> str:
     """Rate the views of the log at a size, and store them as a candidate.
 
-    The views are raw and defended, and style if votes have style counts; and the boards by category and language.
+    The views are the raw view, the defended view, the view `style` if votes have style counts, and the boards by
+    category and language.
 
     Args:
         url: address of the store.

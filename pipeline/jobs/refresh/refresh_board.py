@@ -45,7 +45,7 @@ def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dic
         reason: why.
 
     Returns:
-        The newest snapshot, as in `refresh_board`.
+        The newest snapshot, with the key `warnings` for the warnings of the newest verdicts.
 
     Raises:
         Usage: the reason is missing, or no candidate with this id is held.

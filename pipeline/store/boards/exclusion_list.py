@@ -55,7 +55,9 @@ def add_entry(
     Args:
         connection: the transaction.
         action: exclude or restore.
-        kind, target, reason, name: as in `ActiveExclusion`.
+        kind: one of KINDS.
+        target: a voter's pseudonym in hexadecimal digits, a vote id, or the text of a selection of votes.
+        reason, name: reason and author of the entry.
         now: present time in microseconds since 1970 UTC.
         alert_id: id of the alert that is the cause of the entry, None if there is none.
 

@@ -26,7 +26,8 @@ def hold(connection: Connection, snapshot_id: str, after: int, moves: Moves, now
         connection: the transaction.
         snapshot_id: id of the candidate.
         after: sequence number of the snapshot that the candidate would follow.
-        moves: the moves that are too far, as in `PublicationHeld`.
+        moves: the moves that are too far: one row for each model, with `model`, its place `before` and `after`, and the
+            distance in `places`.
         now: present time in microseconds since 1970 UTC.
     """
     row = {"snapshot_id": snapshot_id, "after": after, "at": now, "moves": json.dumps(list(moves), ensure_ascii=False)}

@@ -92,7 +92,8 @@ def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bo
 
     Args:
         packed: the result of `pack_runs`.
-        offsets, first, end: as in `pack_runs`.
+        offsets: int64[n], sorted offsets within [first, end).
+        first, end: the range.
     """
     if packed is None:
         return len(offsets) == end - first
