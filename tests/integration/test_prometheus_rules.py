@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.metrics import ApiMetrics, StoreCollector, StoreStatus, WorkerMetrics
+from pipeline.metrics import ApiMetrics, FollowMetrics, StoreCollector, StoreStatus, WorkerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
@@ -104,7 +104,7 @@ def test_every_name_in_an_inhibition_is_a_rule():
 
 @PER_RULE
 def test_a_rule_only_uses_metrics_that_there_are(rule):
-    counted = (WorkerMetrics().registry, ApiMetrics().registry)
+    counted = (WorkerMetrics().registry, ApiMetrics().registry, FollowMetrics().registry)
     families = [*StoreCollector(StoreStatus).collect(), *(one for each in counted for one in each.collect())]
     suffixes = {"counter": "_total", "histogram": "_bucket"}
     there = {family.name + suffixes.get(family.type, "") for family in families}
