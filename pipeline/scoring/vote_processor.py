@@ -91,7 +91,7 @@ def run_detectors(
         return DetectorResults({}, [])
     states: dict[int, dict[int, DetectorStates]] = {}
     alerts: list[AlertSignal] = []
-    visible = _visible(batch, fate)
+    visible = _visible(batch, fate, reference)
     for part in np.unique(batch.partition[visible]).tolist():
         rows = visible[batch.partition[visible] == part]
         votes = PartitionVotes(
@@ -110,14 +110,15 @@ def run_detectors(
     return DetectorResults(states, alerts)
 
 
-def visible_voters(batch: VoteBatch, fate: Int8) -> dict[int, list[int]]:
+def visible_voters(batch: VoteBatch, fate: Int8, reference: Reference) -> dict[int, list[int]]:
     """Return the voters whose states `run_detectors` reads: partition → ascending pseudonyms.
 
     Args:
         batch: votes without duplicates.
         fate: int8[n], fate of each vote.
+        reference: reference of the snapshot in force.
     """
-    visible = _visible(batch, fate)
+    visible = _visible(batch, fate, reference)
     partition, voter = batch.partition[visible], batch.voter[visible]
     return {part: np.unique(voter[partition == part]).tolist() for part in np.unique(partition).tolist()}
 
@@ -170,5 +171,5 @@ def run_detectors_on_partition(
     return DetectorResults(by_voter, alerts)
 
 
-def _visible(batch: VoteBatch, fate: Int8) -> Int64:
-    return np.flatnonzero(batch.has_voter & (fate != QUARANTINED))
+def _visible(batch: VoteBatch, fate: Int8, reference: Reference) -> Int64:
+    return np.flatnonzero(batch.has_voter & (fate != QUARANTINED) & (batch.flags & reference.left_out == 0))

@@ -213,7 +213,7 @@ def _read_prior_states(
         return lambda _, voters: [None] * len(voters)
     found = {
         part: context.states.get(connection, part, voters)
-        for part, voters in vote_processor.visible_voters(votes, fates).items()
+        for part, voters in vote_processor.visible_voters(votes, fates, references.reference).items()
     }
     return lambda part, _: found[part]
 

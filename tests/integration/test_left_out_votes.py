@@ -95,6 +95,17 @@ def test_votes_that_never_count_hide_no_attack(url: str, tmp_path: Path) -> None
         assert evidence(counted) == []
 
 
+def test_a_voter_whose_votes_are_all_left_out_has_no_state(tmp_path: Path) -> None:
+    with attacked(tmp_path / "board", str(tmp_path / "board.db"), rule=True, camouflage=0) as board:
+        board.read(
+            *(harmless(n) | {"voter_id": "a shopper"} for n in range(5)), event(8_000, voter_id="an honest voter")
+        )
+        with board.store() as store, store.read() as connection:
+            voters = set(connection.scalars(sa.select(schema.voter_state.c.voter)))
+            assert store.pseudonym("a shopper") not in voters
+            assert store.pseudonym("an honest voter") in voters
+
+
 def test_a_reference_keeps_the_rules_of_its_snapshot_and_an_old_one_has_none(tmp_path: Path) -> None:
 
     with attacked(tmp_path / "board", str(tmp_path / "board.db"), rule=True, camouflage=0) as board:
