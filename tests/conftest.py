@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import sqlalchemy as sa
 
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.devstack.monitoring import AlertmanagerServer
 from pipeline.devstack.process import LocalServer
 from pipeline.devstack.secured_kafka import SecuredKafkaServer
 from pipeline.errors import Unavailable
+from pipeline.store.db import migrate
 from tests.services import WANT, give_up, services_required
 
 SERVICES = {
@@ -41,6 +43,7 @@ FIXTURES = {
     "secured_kafka": "kafka",
     "postgres_server": "postgres",
     "postgres_url": "postgres",
+    "postgres_store": "postgres",
     "make_postgres": "postgres",
     "promtool": "prometheus",
     "amtool": "prometheus",
@@ -99,8 +102,9 @@ def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredK
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """One PostgreSQL for the session. Roles are shared by all its databases."""
-    with started(PostgresServer(tmp_path_factory.mktemp("postgres"))) as server:
+    """One PostgreSQL for the session. Roles are shared by all its databases. No test crashes it: it need not fsync."""
+    directory = tmp_path_factory.mktemp("postgres")
+    with started(PostgresServer(directory, settings={"fsync": "off", "synchronous_commit": "off"})) as server:
         yield server
 
 
@@ -109,6 +113,23 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The SQLAlchemy URL of an empty database, dropped after the test."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def store_template(postgres_server: PostgresServer) -> str:
+    """The name of a database with the tables of a store and nothing in them."""
+    name = "store_template"
+    engine = sa.create_engine(postgres_server.create_database(name), poolclass=sa.NullPool)
+    migrate.upgrade(engine)
+    return name
+
+
+@pytest.fixture
+def postgres_store(postgres_server: PostgresServer, store_template: str) -> Iterator[str]:
+    """The SQLAlchemy URL of a new store, dropped after the test: a copy, since a migration takes a second."""
+    name = f"store_{uuid.uuid4().hex[:12]}"
+    yield postgres_server.create_database(name, store_template)
     postgres_server.drop_database(name)
 
 

@@ -10,11 +10,12 @@ import typer
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from pipeline import jobs, settings
+from pipeline import settings
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import BadInput, IntegrityError, Usage
 from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs.rebuild_windows import rebuild_windows
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store, now, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
@@ -39,7 +40,7 @@ def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
     Run this command before all others, with the database role that owns the tables.
     """
     opened = open_store(store_url(store))
-    rebuilt = jobs.rebuild_windows(opened)
+    rebuilt = rebuild_windows(opened)
     opened.close()
     if as_json:
         emit({"store": opened.url, "tables": NEWEST, "windows_rebuilt": rebuilt})

@@ -95,9 +95,14 @@ class PostgresServer(LocalServer):
     def _url(self, database: str) -> str:
         return f"postgresql+psycopg://{_SUPERUSER}@{LOOPBACK}:{self.port}/{database}"
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database and return its SQLAlchemy URL."""
-        self._run("CREATE DATABASE {}", name)
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Create a database and return its SQLAlchemy URL.
+
+        Args:
+            name: its name.
+            template: the database to copy, to which nobody may be connected. By default, the new database is empty.
+        """
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self._url(name)
 
     def databases(self) -> set[str]:
@@ -114,9 +119,9 @@ class PostgresServer(LocalServer):
         self.stop(_SIGNALS[mode])
         self.start()
 
-    def _run(self, statement: LiteralString, name: str) -> None:
+    def _run(self, statement: LiteralString, *names: str) -> None:
         with self._connect() as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(

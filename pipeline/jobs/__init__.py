@@ -10,21 +10,43 @@ correction_notices.py  adds notices of people to published snapshots
 detector_replay.py  runs one detector over all stored votes or windows
 rebuild_windows.py  rebuilds the window counts that a migration marked stale
 store_status.py     reads the store for the metrics exporter
+
+The functions of this package are loaded when they are first used, so that a command loads only what its job needs.
 """
 
-from pipeline.jobs.audits.provider_page import provider_page
-from pipeline.jobs.audits.sweep import sweep
-from pipeline.jobs.custody.ledger_audit import audit_ledger
-from pipeline.jobs.custody.ledger_verification import verify_ledger
-from pipeline.jobs.detector_replay import replay_detector
-from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.jobs.refresh.dry_run import dry_run
-from pipeline.jobs.refresh.publish import publish
-from pipeline.jobs.refresh.quality_gate import check, check_snapshot
-from pipeline.jobs.refresh.rate import rate
-from pipeline.jobs.refresh.refresh_board import publish_held, refresh_board
-from pipeline.jobs.refresh.seal import seal
-from pipeline.jobs.store_status import read_store_status
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.jobs.audits.provider_page import provider_page
+    from pipeline.jobs.audits.sweep import sweep
+    from pipeline.jobs.custody.ledger_audit import audit_ledger
+    from pipeline.jobs.custody.ledger_verification import verify_ledger
+    from pipeline.jobs.detector_replay import replay_detector
+    from pipeline.jobs.refresh.dry_run import dry_run
+    from pipeline.jobs.refresh.publish import publish
+    from pipeline.jobs.refresh.quality_gate import check, check_snapshot
+    from pipeline.jobs.refresh.rate import rate
+    from pipeline.jobs.refresh.refresh_board import publish_held, refresh_board
+    from pipeline.jobs.refresh.seal import seal
+    from pipeline.jobs.store_status import read_store_status
+
+_HOMES = {
+    "audit_ledger": "custody.ledger_audit",
+    "check": "refresh.quality_gate",
+    "check_snapshot": "refresh.quality_gate",
+    "dry_run": "refresh.dry_run",
+    "provider_page": "audits.provider_page",
+    "publish": "refresh.publish",
+    "publish_held": "refresh.refresh_board",
+    "rate": "refresh.rate",
+    "read_store_status": "store_status",
+    "refresh_board": "refresh.refresh_board",
+    "replay_detector": "detector_replay",
+    "seal": "refresh.seal",
+    "sweep": "audits.sweep",
+    "verify_ledger": "custody.ledger_verification",
+}
 
 __all__ = [
     "audit_ledger",
@@ -36,10 +58,17 @@ __all__ = [
     "publish_held",
     "rate",
     "read_store_status",
-    "rebuild_windows",
     "refresh_board",
     "replay_detector",
     "seal",
     "sweep",
     "verify_ledger",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a function of `__all__`; Python calls this for a name that the module does not have yet."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return function

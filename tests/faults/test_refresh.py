@@ -96,7 +96,7 @@ def refreshes() -> Iterator[Refreshes]:
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
     """A board whose votes nobody has sealed."""
     sqlite = request.param == "sqlite"
-    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_store"))
     made = Board(url, tmp_path, settings.load())
     made.vote(FIRST)
     return made

@@ -31,9 +31,9 @@ HOUR = 3_600_000_000
 START = to_microseconds(datetime(2024, 7, 1, 12, tzinfo=UTC))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.long])])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_store")
     opened = open_store(url, voter_key=OPTIONS.key)
     request.addfinalizer(opened.close)
     return opened

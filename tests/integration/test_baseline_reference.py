@@ -21,10 +21,10 @@ from tests.integration.board_of_votes import OPTIONS, Board, event, using
 NAMES = {f"m{i}": i + 1 for i in range(8)}
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """An empty board."""
-    url = str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
         yield Board(url, tmp_path)
 

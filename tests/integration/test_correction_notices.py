@@ -34,10 +34,10 @@ SETTINGS = {
 TEXT = "Votes of a test were counted in <b>this</b> snapshot."
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """A board with a snapshot."""
-    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
         made = Board(url, tmp_path)
         made.vote(60)

@@ -159,13 +159,6 @@ def test_every_test_has_an_empty_database(postgres_url: str) -> None:
     assert tables == (0,)
 
 
-def test_the_settings_keep_what_is_committed(postgres_url: str) -> None:
-    with psycopg.connect(native(postgres_url)) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            assert connection.execute(f"SHOW {setting}").fetchone() == ("on",)
-        assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
-
-
 def write_row(url: str) -> None:
     with psycopg.connect(native(url)) as connection:
         connection.execute("CREATE TABLE kept (number int)")
@@ -183,6 +176,10 @@ def test_a_committed_row_survives_an_immediate_restart(make_postgres: Callable[.
     url = server.create_database("board")
     write_row(url)
     with psycopg.connect(native(url)) as idle:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert idle.execute(f"SHOW {setting}").fetchone() == ("on",)
+        assert idle.execute("SHOW timezone").fetchone() == ("UTC",)
+        idle.commit()
         server.restart(mode="immediate")
         with pytest.raises(psycopg.OperationalError):
             idle.execute("SELECT 1")

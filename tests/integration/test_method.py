@@ -83,10 +83,10 @@ def labelled(kind: str, text: str) -> Keep:
     return lambda one: text in one.get("categories", ())
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
     on_disk = request.param == "sqlite"
-    url = str(tmp_path / "store.db") if on_disk else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "store.db") if on_disk else str(request.getfixturevalue("postgres_store"))
     return Board(url, tmp_path, options(method_file(tmp_path, **dict.fromkeys(RULES, True))))
 
 

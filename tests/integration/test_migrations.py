@@ -22,6 +22,7 @@ from pipeline.compute.board_cells import ALL, Label
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import StoreUnavailable
 from pipeline.jobs.custody import operator_actions
+from pipeline.jobs.rebuild_windows import rebuild_windows
 from pipeline.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse_url
@@ -298,7 +299,7 @@ def test_nothing_works_on_stale_windows(board: Board) -> None:
         now = rows(board)
         # A worker registers its source before it claims partitions.
         assert {name for name in now if now[name] != before[name]} <= {"source"}
-        jobs.rebuild_windows(store)
+        rebuild_windows(store)
         board.vote(1)
         assert Monitor(store, OPTIONS, "test", WINDOW).run(close=True, until_end=True) > 0
 
@@ -317,9 +318,9 @@ def test_a_rebuild_that_dies_leaves_the_windows_stale(board: Board, monkeypatch:
     with board.store() as store:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(window_counts, "add_counts", dies)
-            jobs.rebuild_windows(store)
+            rebuild_windows(store)
         assert (len(calls), rows(board)) == (1, before)
-        assert jobs.rebuild_windows(store) == len(before["window"])
+        assert rebuild_windows(store) == len(before["window"])
 
 
 @pytest.mark.long
@@ -349,11 +350,11 @@ def test_a_rebuild_beside_a_worker_counts_every_vote_once(board: Board, monkeypa
         marked.set()
         with monkeypatch.context() as patch:
             patch.setattr(stale_windows, "clear", clears)
-            assert jobs.rebuild_windows(store) > 0
+            assert rebuild_windows(store) > 0
         assert reading.result().accepted == 600
         counted = rows(board)["window"]
         execute(board, MARK)
-        jobs.rebuild_windows(store)
+        rebuild_windows(store)
     assert rows(board)["window"] == counted
     assert sum(row[2] for row in counted) == 600
 

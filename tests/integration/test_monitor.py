@@ -28,9 +28,9 @@ from pipeline.stream.worker import Worker
 OPTIONS = Settings(voter_key="22" * 32, lease_seconds=1.0)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.long])])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_store")
     opened = open_store(url, voter_key=OPTIONS.key)
     request.addfinalizer(opened.close)
     return opened

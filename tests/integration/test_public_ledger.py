@@ -36,11 +36,11 @@ from tests.integration.board_of_votes import OPTIONS, Board, event, using
 FIRST, MORE = 300, 40
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """An empty board."""
     sqlite = request.param == "sqlite"
-    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
         yield Board(url, tmp_path)
 

@@ -28,10 +28,10 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """A board with a snapshot: ant is first, dog is last."""
-    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     with using(HOLD):
         made = Board(url, tmp_path, HOLD)
         made.vote(240)

@@ -17,10 +17,10 @@ from pipeline.store.votes import registry_events
 KEY = "6b" * 32
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("INTEGRITY_VOTER_KEY", KEY)
-    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     monkeypatch.setenv("INTEGRITY_STORE", url)
     opened = open_store(url, voter_key=bytes.fromhex(KEY))
     yield opened

@@ -63,7 +63,7 @@ def board(kafka_server: KafkaServer) -> Board:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     opened = open_store(url, voter_key=KEY)
     yield opened
     opened.close()

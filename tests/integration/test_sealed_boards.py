@@ -29,10 +29,10 @@ Counts = dict[tuple[str, str], Counter[tuple[int, ...]]]
 COLUMNS = 'partition_no, "offset", model_a, model_b, outcome, fate, flags, category, categories, language'
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """An empty board."""
-    url = str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
         yield Board(url, tmp_path)
 

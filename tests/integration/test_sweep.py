@@ -91,9 +91,9 @@ def scandals() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     monkeypatch.setenv("INTEGRITY_VOTER_KEY", KEY)
     monkeypatch.setenv("INTEGRITY_STORE", url)
     monkeypatch.setenv("INTEGRITY_ANCHOR", "")

@@ -46,11 +46,11 @@ def rich_event(n: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """A published board: votes, some of them twice, one of the future, one retracted, some excluded."""
     sqlite = request.param == "sqlite"
-    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_url"))
+    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
         made = Board(url, tmp_path, OPTIONS)
         made.read(*map(rich_event, range(COUNT)), *map(rich_event, range(25)))

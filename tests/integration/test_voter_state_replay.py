@@ -46,13 +46,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoScenario, Path]
     return reported, folder
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.long])])
 def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """Two fresh stores of a kind."""
     if request.param == "sqlite":
         return str(tmp_path / "a.db"), str(tmp_path / "b.db")
     server = request.getfixturevalue("postgres_server")
-    first = request.getfixturevalue("postgres_url")
+    first = request.getfixturevalue("postgres_store")
     return first, server.create_database(f"states_{tmp_path.name.replace('-', '_')}".lower()[:60])
 
 

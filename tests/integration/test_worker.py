@@ -63,7 +63,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "store.db")
-    return str(request.getfixturevalue("postgres_url"))
+    return str(request.getfixturevalue("postgres_store"))
 
 
 @dataclass
@@ -291,17 +291,17 @@ def test_every_record_has_exactly_one_fate_and_its_place(log: Log, url: str) -> 
     assert work(log, url).read == 0
 
 
-def test_a_vote_from_the_future_is_quarantined_and_makes_no_other_vote_late(topic: Log, postgres_url: str) -> None:
+def test_a_vote_from_the_future_is_quarantined_and_makes_no_other_vote_late(topic: Log, postgres_store: str) -> None:
     soon = datetime.now(UTC)
     votes = [vote(n, cast_at=(soon - timedelta(seconds=300 - n)).isoformat(), voter_id="one") for n in range(100)]
     votes[40]["cast_at"] = "2099-01-01T00:00:00Z"
     votes[41]["cast_at"] = (soon + timedelta(minutes=3)).isoformat()  # a clock that is a little fast
     topic.append(encoded(votes))
-    tally = work(topic, postgres_url)
+    tally = work(topic, postgres_store)
     assert (tally.accepted, tally.quarantined, tally.late) == (99, 1, 0)
-    assert rows(postgres_url, "SELECT vote_id FROM vote WHERE fate = 2") == [("v40",)]
-    assert sum(row[0] for row in rows(postgres_url, 'SELECT accepted FROM "window"')) == 99
-    [(event_time,)] = rows(postgres_url, "SELECT max(event_time) FROM partition")
+    assert rows(postgres_store, "SELECT vote_id FROM vote WHERE fate = 2") == [("v40",)]
+    assert sum(row[0] for row in rows(postgres_store, 'SELECT accepted FROM "window"')) == 99
+    [(event_time,)] = rows(postgres_store, "SELECT max(event_time) FROM partition")
     assert event_time < (datetime.now(UTC) + timedelta(minutes=1)).timestamp() * 1e6
 
 
@@ -329,7 +329,7 @@ def test_the_first_of_two_votes_with_one_id_counts_and_the_difference_is_an_aler
 
 
 def test_the_same_file_by_kafka_then_as_a_file_then_published_again_is_counted_once(
-    topic: Log, postgres_url: str
+    topic: Log, postgres_store: str
 ) -> None:
     """Ids that are missing are derived from the record and its number among identical ones."""
     battle = {"model_a": "m1", "model_b": "m2", "winner": "model_a", "judge": "j1", "tstamp": 1_700_000_000.25}
@@ -338,14 +338,14 @@ def test_the_same_file_by_kafka_then_as_a_file_then_published_again_is_counted_o
     path.write_text(json.dumps(records))
     create_topics(topic.bootstrap, Settings(), topic.topic, 4)
     publish(path, topic.bootstrap, topic.topic, Settings())
-    assert work(topic, postgres_url).accepted == 20
-    with worker(topic, postgres_url) as it:
+    assert work(topic, postgres_store).accepted == 20
+    with worker(topic, postgres_store) as it:
         it.source.close()
         file = Worker(FileSource(path), it.store, it.settings, VOTER, "file")
         tally = file.run(until_end=True)
     assert (tally.read, tally.accepted, tally.duplicate) == (20, 0, 20)
     publish(path, topic.bootstrap, topic.topic, Settings())
-    tally = work(topic, postgres_url)
+    tally = work(topic, postgres_store)
     assert (tally.read, tally.accepted, tally.duplicate, tally.alerts) == (20, 0, 20, 0)
 
 
@@ -354,60 +354,60 @@ def test_the_same_file_by_kafka_then_as_a_file_then_published_again_is_counted_o
 
 @pytest.mark.long
 def test_the_size_of_a_batch_changes_nothing_to_the_byte_in_either_store(
-    tmp_path: Path, postgres_url: str, attacked: Attacked
+    tmp_path: Path, postgres_store: str, attacked: Attacked
 ) -> None:
     log = Log(tmp_path)
     stores = {size: str(tmp_path / f"{size}.db") for size in (5_000, 100, 7)}
-    for at in (*stores.values(), postgres_url):
+    for at in (*stores.values(), postgres_store):
         prepared(log, at, attacked)
     log.append(attacked.after)
     found = {}
     for size, at in stores.items():
         assert work(log, at, batch_votes=size).read == len(attacked.after)
         found[size] = contents(at)
-    work(log, postgres_url, batch_votes=333)
+    work(log, postgres_store, batch_votes=333)
     assert len(found[5_000]["alerts"]) >= 3
     assert "critical" in {row[3] for row in found[5_000]["alerts"]}
     expect_same(found[5_000], found[100])
     expect_same(found[5_000], found[7])
-    expect_same(found[5_000], contents(postgres_url))
+    expect_same(found[5_000], contents(postgres_store))
 
 
 @pytest.mark.long
 def test_two_workers_leave_the_tables_and_alerts_of_one(
-    topic: Log, postgres_url: str, tmp_path: Path, attacked: Attacked
+    topic: Log, postgres_store: str, tmp_path: Path, attacked: Attacked
 ) -> None:
     alone = str(tmp_path / "alone.db")
-    for at in (postgres_url, alone):
+    for at in (postgres_store, alone):
         prepared(topic, at, attacked)
-    with worker(topic, postgres_url, batch_votes=50) as one, worker(topic, postgres_url, batch_votes=50) as two:
+    with worker(topic, postgres_store, batch_votes=50) as one, worker(topic, postgres_store, batch_votes=50) as two:
         with working(one), working(two):
             wait(lambda: len(one.source.assigned_partitions()) == len(two.source.assigned_partitions()) == 2)
             topic.append(attacked.after)
             wait(lambda: one.tally.read + two.tally.read == len(attacked.after))
         assert min(one.tally.read, two.tally.read) > 0
     work(topic, alone)
-    found, expected = contents(postgres_url), contents(alone)
+    found, expected = contents(postgres_store), contents(alone)
     assert len(expected["alerts"]) >= 3
     expect_same(expected, found)
-    expect_complete(postgres_url)
+    expect_complete(postgres_store)
 
 
 @pytest.mark.long
 def test_a_new_owner_goes_on_with_the_evidence_of_the_one_before(
-    tmp_path: Path, postgres_url: str, attacked: Attacked
+    tmp_path: Path, postgres_store: str, attacked: Attacked
 ) -> None:
     """Another process for every batch: what it knows is in the store."""
     log, other = Log(tmp_path), str(tmp_path / "other.db")
-    for at in (postgres_url, other):
+    for at in (postgres_store, other):
         prepared(log, at, attacked)
     first = attacked.after[: len(attacked.after) // 2]
     log.append(first)
-    work(log, postgres_url)
+    work(log, postgres_store)
     log.append(attacked.after[len(first) :])
-    work(log, postgres_url)
+    work(log, postgres_store)
     work(log, other)
-    expect_same(contents(other), contents(postgres_url))
+    expect_same(contents(other), contents(postgres_store))
 
 
 # Evidence.
@@ -415,19 +415,19 @@ def test_a_new_owner_goes_on_with_the_evidence_of_the_one_before(
 
 @pytest.mark.long
 def test_votes_before_the_first_snapshot_are_evidence_against_nobody_ever(
-    log: Log, postgres_url: str, attacked: Attacked
+    log: Log, postgres_store: str, attacked: Attacked
 ) -> None:
     log.append([*attacked.before, *attacked.after])
-    tally = work(log, postgres_url)
+    tally = work(log, postgres_store)
     assert tally.alerts == 0
-    assert rows(postgres_url, "SELECT 1 FROM voter_state") == rows(postgres_url, "SELECT 1 FROM in_force") == []
-    ends = dict(rows(postgres_url, "SELECT number, next_offset FROM partition"))
-    refresh(postgres_url)
+    assert rows(postgres_store, "SELECT 1 FROM voter_state") == rows(postgres_store, "SELECT 1 FROM in_force") == []
+    ends = dict(rows(postgres_store, "SELECT number, next_offset FROM partition"))
+    refresh(postgres_store)
     # The next vote of an attacker is judged, and finds no evidence from before.
     again = [json.loads(line) for line in attacked.after[-50:]]
     log.append(encoded([{**v, "vote_id": f"again{i}"} for i, v in enumerate(again)]))
-    assert work(log, postgres_url).alerts == 0
-    in_force = rows(postgres_url, TABLES["in force"])
+    assert work(log, postgres_store).alerts == 0
+    in_force = rows(postgres_store, TABLES["in force"])
     assert in_force
     assert in_force == [(number, ends[number], 1) for number, _, _ in in_force]
 
@@ -447,16 +447,24 @@ def test_each_snapshot_is_in_force_from_the_first_batch_that_uses_it(tmp_path: P
 
 
 @pytest.mark.long
-def test_sigterm_ends_the_batch_in_hand_and_exits_0_with_complete_offsets(topic: Log, postgres_url: str) -> None:
+def test_sigterm_ends_the_batch_in_hand_and_exits_0_with_complete_offsets(topic: Log, postgres_store: str) -> None:
     topic.append(encoded([vote(n) for n in range(15_000)]))
     process = subprocess.Popen(
-        [INTEGRITY, "work", "--source", f"kafka://{topic.bootstrap}/{topic.topic}", "--store", postgres_url, "--json"],
+        [
+            INTEGRITY,
+            "work",
+            "--source",
+            f"kafka://{topic.bootstrap}/{topic.topic}",
+            "--store",
+            postgres_store,
+            "--json",
+        ],
         env=os.environ | {"INTEGRITY_BATCH_VOTES": "100"},
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        wait(lambda: stored(postgres_url) > 500)
+        wait(lambda: stored(postgres_store) > 500)
         process.send_signal(signal.SIGTERM)
         printed, _ = process.communicate(timeout=20)
     finally:
@@ -464,9 +472,9 @@ def test_sigterm_ends_the_batch_in_hand_and_exits_0_with_complete_offsets(topic:
     assert process.returncode == 0
     tally = json.loads(printed)
     assert 500 < tally["read"] < 15_000
-    assert stored(postgres_url) == tally["accepted"]
-    expect_complete(postgres_url)
-    assert work(topic, postgres_url).accepted == 15_000 - tally["accepted"]
+    assert stored(postgres_store) == tally["accepted"]
+    expect_complete(postgres_store)
+    assert work(topic, postgres_store).accepted == 15_000 - tally["accepted"]
 
 
 def stored(url: str) -> int:
@@ -481,9 +489,9 @@ def stored(url: str) -> int:
 
 
 @pytest.mark.long
-def test_an_idle_worker_is_healthy_and_shows_its_last_progress(topic: Log, postgres_url: str) -> None:
+def test_an_idle_worker_is_healthy_and_shows_its_last_progress(topic: Log, postgres_store: str) -> None:
     topic.append(encoded([vote(n) for n in range(50)]))
-    with worker(topic, postgres_url, progress_seconds=1.5) as it, working(it):
+    with worker(topic, postgres_store, progress_seconds=1.5) as it, working(it):
         wait(lambda: it.tally.read == 50)
         time.sleep(3)
         healthy, text = it.healthy()
@@ -549,18 +557,18 @@ def consume(bootstrap: str, topic: str, count: int) -> list[dict[str, Any]]:
 # Gaps, and the registry.
 
 
-def test_a_gap_halts_the_worker_and_every_halt_leaves_an_open_alert(topic: Log, postgres_url: str) -> None:
+def test_a_gap_halts_the_worker_and_every_halt_leaves_an_open_alert(topic: Log, postgres_store: str) -> None:
     topic.partitions = 1
     topic.append(encoded([vote(n) for n in range(20)]))
-    work(topic, postgres_url)
+    work(topic, postgres_store)
     topic.append(encoded([vote(n) for n in range(20, 60)]))
     admin = KafkaAdminClient(bootstrap_servers=topic.bootstrap)
     admin.delete_records({TopicPartition(topic.topic, 0): 45})
     admin.close()
     for _ in range(2):  # a person who resolves the alert and changes nothing meets it again
         with pytest.raises(OffsetGap, match=r"offsets 20 to 44 \(25 records\)"):
-            work(topic, postgres_url)
-        store = open_store(postgres_url, voter_key=KEY)
+            work(topic, postgres_store)
+        store = open_store(postgres_store, voter_key=KEY)
         with store.read() as connection:
             [alert] = alert_queries.list_alerts(connection, "open")
         assert (alert["detector"], alert["direction"]) == ("worker_halted", "offset_gap")
@@ -570,18 +578,18 @@ def test_a_gap_halts_the_worker_and_every_halt_leaves_an_open_alert(topic: Log, 
         store.close()
 
 
-def test_a_recreated_log_is_a_gap_and_not_a_beginning(topic: Log, postgres_url: str) -> None:
+def test_a_recreated_log_is_a_gap_and_not_a_beginning(topic: Log, postgres_store: str) -> None:
     topic.partitions = 1
     topic.append(encoded([vote(n) for n in range(30)]))
-    work(topic, postgres_url)
+    work(topic, postgres_store)
     admin = KafkaAdminClient(bootstrap_servers=topic.bootstrap)
     admin.delete_topics([topic.topic])
     wait(lambda: topic.topic not in admin.list_topics())
     admin.close()
     topic.append(encoded([vote(n) for n in range(5)]))
     with pytest.raises(OffsetGap, match="truncated or recreated"):
-        work(topic, postgres_url)
-    assert stored(postgres_url) == 30
+        work(topic, postgres_store)
+    assert stored(postgres_store) == 30
 
 
 def test_a_registry_file_is_kept_once_and_a_bad_line_is_named_and_keeps_nothing(tmp_path: Path, url: str) -> None:
