@@ -21,6 +21,7 @@ at its end.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -169,8 +170,7 @@ def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowC
     starts, window = _windows(window_start(votes.at), votes.partition)
     late = np.bincount(window, weights=votes.late, minlength=len(starts)).astype(np.int64)
     accepted = np.bincount(window, minlength=len(starts)) - late
-    place, rows = _rows(votes, window, reference)
-    summed_place, summed = _sum(rows, place)
+    summed_place, summed = _count_groups(votes, window, reference)
     cuts = np.searchsorted(summed_place, np.arange(len(starts) + 1))
     voters = _voters(votes, window, len(starts))
     return [
@@ -194,7 +194,7 @@ def add_counts(*counts: Int64) -> Int64:
     Args:
         counts: arrays int64[rows, 12] in the order of COLUMNS.
     """
-    return _shortened(_sum(np.concatenate(counts))[1])
+    return _shortened(_sum(np.concatenate(counts)))
 
 
 def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int64]:
@@ -205,66 +205,91 @@ def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int
     return list(distinct), window
 
 
-def _rows(votes: WindowVotes, window: Int64, reference: Reference | None) -> tuple[Int64, Int64]:
-    """Return the rows before summing, one per vote, kind and model; and the window of each row."""
-    measures = _measures(votes, reference)
+def _count_groups(votes: WindowVotes, window: Int64, reference: Reference | None) -> tuple[Int64, Int64]:
+    """Return the counts of all windows, int64[rows, 12], sorted by window, kind, group and model; and their windows.
+
+    A vote is counted up to seven times. So its measures are computed once, and each count names their row (`source`).
+    """
     model = votes.models.T.ravel()
     twice = np.tile(np.arange(len(votes.at)), 2)
-    places, parts = [], []
-    for kind, group in ((COHORT, votes.cohort), (NETWORK, votes.network), (PROMPT, votes.prompt)):
-        known = np.flatnonzero(group[twice] >= 0)
+    places, kinds, groups, models, sources = [], [], [], [], []
+    for kind, of_votes in ((COHORT, votes.cohort), (NETWORK, votes.network), (PROMPT, votes.prompt)):
+        group = of_votes[twice]
+        known = np.flatnonzero(group >= 0)
         places.append(window[twice[known]])
-        parts.append(np.column_stack([np.full(len(known), kind), group[twice[known]], model[known], measures[known]]))
+        kinds.append(np.full(len(known), kind))
+        groups.append(group[known])
+        models.append(model[known])
+        sources.append(known)
     networked = np.flatnonzero((votes.network >= 0) & ~votes.late)
-    traffic = np.zeros((len(networked), len(COLUMNS)), dtype=np.int64)
-    traffic[:, 0], traffic[:, 1], traffic[:, 3] = TRAFFIC, votes.network[networked], 1
-    return np.concatenate([*places, window[networked]]), np.concatenate([*parts, traffic])
+    nothing = np.zeros(len(networked), dtype=np.int64)
+    places.append(window[networked])
+    kinds.append(nothing + TRAFFIC)
+    groups.append(votes.network[networked])
+    models.append(nothing)
+    sources.append(nothing + len(model))
+    keys = [np.concatenate(columns) for columns in (places, kinds, groups, models)]
+    order, first = _order(*keys)
+    source, example = np.concatenate(sources)[order], order[first]
+    last = np.append(first[1:], len(order)) - 1
+    summed = np.empty((len(COLUMNS), len(first)), dtype=np.int64)  # columns are written and packed one by one
+    for i, column in enumerate(keys[1:]):
+        summed[i] = column[example]
+    for i, column in enumerate(_measures(votes, reference), start=3):
+        # Differences of running sums: a third of the time of np.add.reduceat, and exact in integers.
+        summed[i] = np.diff(np.cumsum(column[source])[last], prepend=0)
+    return keys[0][example], summed.T
 
 
 def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
-    """Return int64[2n, 9]: the measures of model a of every vote, then of model b."""
+    """Return int64[9, 2n + 1]: the measures of model a of every vote, then of model b, then of a vote in TRAFFIC."""
     outcome, side, on_time = votes.outcome, votes.side, ~votes.late
     n = len(outcome)
-    rows = np.zeros((2 * n, len(MEASURES)), dtype=np.int64)
-    rows[:, 0] = np.concatenate([on_time, on_time])
-    rows[:, 1] = np.concatenate([on_time & (side == 0), on_time & (side == 1)])
+    rows = np.zeros((len(MEASURES), 2 * n + 1), dtype=np.int64)
+    rows[0] = np.concatenate([on_time, on_time, [True]])
+    rows[1, :-1] = np.concatenate([on_time & (side == 0), on_time & (side == 1)])
     won = np.stack([outcome == 0, outcome == 1])
-    rows[:, 2], rows[:, 3] = won.ravel(), won[::-1].ravel()
+    rows[2, :-1], rows[3, :-1] = won.ravel(), won[::-1].ravel()
     if reference is not None:
         a, b = (reference.index_of(votes.models[:, i]) for i in (0, 1))
         evaluated = np.flatnonzero((a >= 0) & (b >= 0))
         both = np.concatenate([evaluated, evaluated + n])
-        rows[both, 4] = 1
-        rows[both, 5:7] = rows[both, 2:4]
+        rows[4, both] = 1
+        rows[5, both], rows[6, both] = rows[2, both], rows[3, both]
         expected = np.stack(
             [reference.expected_wins[a[evaluated], b[evaluated]], reference.expected_wins[b[evaluated], a[evaluated]]]
         )
-        rows[both, 7], rows[both, 8] = expected.ravel(), expected[::-1].ravel()
+        rows[7, both], rows[8, both] = expected.ravel(), expected[::-1].ravel()
     return rows
 
 
-def _sum(rows: Int64, place: Int64 | None = None) -> tuple[Int64, Int64]:
-    """Return the sums of the rows of equal place, kind, group and model, sorted by these four."""
-    if place is None:
-        place = np.zeros(len(rows), dtype=np.int64)
+def _sum(rows: Int64) -> Int64:
+    """Return the sums of the rows of equal kind, group and model, sorted by these three."""
     if not len(rows):
-        return place, rows
-    order = _order(place, rows)
-    ordered, where = rows[order], place[order]
-    new = np.ones(len(rows), dtype=np.bool_)
-    new[1:] = (ordered[1:, :3] != ordered[:-1, :3]).any(axis=1) | (where[1:] != where[:-1])
-    first = np.flatnonzero(new)
+        return rows
+    order, first = _order(np.zeros(len(rows), dtype=np.int64), rows[:, 0], rows[:, 1], rows[:, 2])
+    ordered = rows[order]
     summed = np.add.reduceat(ordered, first, axis=0)
     summed[:, :3] = ordered[first, :3]
-    return where[first], summed
+    return np.asarray(summed)
 
 
-def _order(place: Int64, rows: Int64) -> Int64:
-    """Return the order by place, kind, group and model, sorted as one number where they fit (three times as fast)."""
-    kinds, groups, models = (int(rows[:, i].max()) + 1 for i in range(3))
-    if (int(place.max()) + 1) * kinds * groups * models >= 2**63:
-        return np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0], place))
-    return np.argsort(((place * kinds + rows[:, 0]) * groups + rows[:, 1]) * models + rows[:, 2], kind="stable")
+def _order(place: Int64, kind: Int64, group: Int64, model: Int64) -> tuple[Int64, Int64]:
+    """Return the order by four columns, and the positions in this order at which the columns have other values.
+
+    The columns are sorted as one number where they fit, which is three times as fast.
+    """
+    columns = (place, kind, group, model)
+    sizes = [int(column.max()) + 1 for column in columns]
+    if math.prod(sizes) < 2**63:
+        code = ((place * sizes[1] + kind) * sizes[2] + group) * sizes[3] + model
+        order = np.argsort(code, kind="stable")
+        ordered = code[order]
+        new = ordered[1:] != ordered[:-1]
+    else:
+        order = np.lexsort(columns[::-1])
+        new = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
+    return order, np.flatnonzero(np.append(True, new))
 
 
 def _shortened(rows: Int64) -> Int64:
@@ -281,7 +306,7 @@ def _shortened_kind(rows: Int64, kind: int) -> Int64:
     for place in range(int(rows[:, 0].max()) >> 2, len(HASH_BITS)):
         short = rows.copy()
         short[:, 0], short[:, 1] = kind + 4 * place, rows[:, 1] & ((1 << HASH_BITS[place]) - 1)
-        short = _sum(short)[1]
+        short = _sum(short)
         if len(short) <= MAX_ROWS:
             break
     return short
