@@ -1,10 +1,15 @@
 """Computes the pseudonym of a voter, a keyed hash of the voter's id, and converts it to text and back."""
 
 import hashlib
-import hmac
 import re
+import struct
+from functools import lru_cache
+from typing import Any
 
 from pipeline.vocabulary.voter_identity import find_voter, spell_voter
+
+# Bytes of a block of SHA-256.
+_BLOCK = 64
 
 
 def pseudonym(key: bytes, voter_id: str) -> int:
@@ -13,7 +18,24 @@ def pseudonym(key: bytes, voter_id: str) -> int:
     All spellings of an id (`voter_identity.spell_voter`) give the same pseudonym. Among 10 million voters, two have the
     same pseudonym with probability 3e-6; without the key nobody can search for two such ids.
     """
-    return int.from_bytes(hmac.digest(key, spell_voter(voter_id).encode(), "sha256")[:8], "big", signed=True)
+    started, finish = _keyed_hashes(key)
+    inner, outer = started.copy(), finish.copy()
+    inner.update(spell_voter(voter_id).encode())
+    outer.update(inner.digest())
+    return int(_first_64_bits(outer.digest())[0])
+
+
+_first_64_bits = struct.Struct(">q").unpack_from
+
+
+@lru_cache(maxsize=8)
+def _keyed_hashes(key: bytes) -> tuple[Any, Any]:
+    """Return the inner and the outer hash of HMAC-SHA-256 (RFC 2104), each after the block with the key.
+
+    Copying them takes half the time of `hmac.digest`, which prepares the key for each text.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]  # two pads
 
 
 def session_name(session: str | None) -> str | None:

@@ -196,12 +196,17 @@ def _flags(stated: tuple[bool | None, ...]) -> int:
 
 def to_times(times: Sequence[datetime | None]) -> Int64:
     """Return times as int64 microseconds since 1970 UTC, NO_TIME for None."""
-    seconds = np.array([0.0 if t is None else t.timestamp() for t in times], dtype=np.float64)
+    try:
+        seconds = np.fromiter(map(datetime.timestamp, times), dtype=np.float64, count=len(times))  # type: ignore[arg-type]
+    except TypeError:  # a None
+        exact = np.full(len(times), NO_TIME, dtype=np.int64)
+        given = [row for row, time in enumerate(times) if time is not None]
+        exact[given] = to_times([times[row] for row in given])
+        return exact
     exact = np.rint(seconds * SECOND).astype(np.int64)
-    exact[np.array([t is None for t in times], dtype=np.bool_)] = NO_TIME
     # Float seconds are exact to the microsecond until 2106 and cost a quarter; later times are computed exactly.
     for row in np.flatnonzero(np.abs(seconds) >= _EXACT_SECONDS).tolist():
-        exact[row] = to_microseconds(times[row])  # type: ignore[arg-type]  # None was 0 seconds above
+        exact[row] = to_microseconds(times[row])  # type: ignore[arg-type]  # no time is None here
     return exact
 
 

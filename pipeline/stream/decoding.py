@@ -52,24 +52,32 @@ class PseudonymCache:
             size: largest number of ids in the cache; each takes about 100 bytes.
         """
         self._pseudonym, self._proxies, self._size = pseudonym, proxies, size
-        self._known: dict[str | None, int] = {None: 0}
+        self._known = self._empty()
 
     def __call__(self, voters: Sequence[str | None]) -> Int64:
         """Return the pseudonym of each id, int64[n]; 0 for None and for an id that identifies nobody."""
         if len(self._known) > self._size:
-            self._known = {None: 0}
-        found = list(map(self._known.get, voters))
-        if None in found:
-            for row, voter in enumerate(voters):
-                if found[row] is None and voter is not None:
-                    found[row] = self._known.get(voter)
-                    if found[row] is None:
-                        found[row] = self._known[voter] = self._pseudonym_of(voter)
-        return np.array(found, dtype=np.int64)
+            self._known = self._empty()
+        return np.fromiter(map(self._known.__getitem__, voters), dtype=np.int64, count=len(voters))
 
-    def _pseudonym_of(self, voter: str) -> int:
+    def _empty(self) -> "_Computed":
+        return _Computed(self._pseudonym_of)
+
+    def _pseudonym_of(self, voter: str | None) -> int:
         named = find_voter(voter, self._proxies)
         return 0 if named is None else self._pseudonym(named)
+
+
+class _Computed(dict[str | None, int]):
+    """A dictionary that computes the values of missing keys, so that one pass finds and computes all values."""
+
+    def __init__(self, compute: Callable[[str | None], int]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, key: str | None) -> int:
+        value = self[key] = self._compute(key)
+        return value
 
 
 def decode_chunks(

@@ -40,6 +40,8 @@ def spell_voter(voter_id: str) -> str:
     >>> spell_voter("3.0"), spell_voter("3.05"), spell_voter("al")
     ('3', '3.05', 'al')
     """
+    if "." not in voter_id:
+        return voter_id
     found = _WHOLE_NUMBER.fullmatch(voter_id)
     return found[1] if found else voter_id
 
@@ -57,6 +59,8 @@ def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
     text = voter_id.strip().casefold()
     if text in PLACEHOLDERS:
         return True
+    if text.isalnum():  # neither a prefix nor an address; most ids are so
+        return False
     rest = _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
     return rest in PLACEHOLDERS or all(_is_shared(part.strip(), proxies) for part in rest.split(","))
 

@@ -20,6 +20,12 @@ def test_a_pseudonym_is_the_first_64_bits_of_the_keyed_hash() -> None:
     assert pseudonym(KEY, "alice") != pseudonym(KEY, "Alice")
 
 
+@given(st.binary(min_size=1, max_size=150), st.text(st.characters(exclude_characters=".", codec="utf-8"), max_size=200))
+def test_the_keyed_hash_is_hmac_for_keys_and_ids_of_every_length(key: bytes, voter_id: str) -> None:
+    expected = int.from_bytes(hmac.digest(key, voter_id.encode(), "sha256")[:8], "big", signed=True)
+    assert pseudonym(key, voter_id) == expected
+
+
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_the_text_of_a_pseudonym_is_16_digits_of_one_voter(number: int) -> None:
     text = format_pseudonym(number)
