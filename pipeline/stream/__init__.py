@@ -7,6 +7,7 @@ decoding.py           decodes polled records into votes and rejects
 record_screening.py   checks the headers of records: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled
 batch_writer.py       writes one batch in one transaction
+name_numbering.py     names of a batch → numbers of the dictionary
 name_quota.py         rejects votes on too many new model names
 deduplication.py      finds votes whose id is already known
 voter_state_cache.py  voter states in memory, written with a delay

@@ -19,8 +19,6 @@ from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.scoring.fate import assign_fate, window_times
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import WindowCounts
-from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.boards import voter_labels
 from pipeline.store.db import dialect
@@ -30,7 +28,6 @@ from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import DecodedBatch
 from pipeline.stream.deduplication import Deduplication, deduplicate, write_duplicates
 from pipeline.stream.ingest_tally import IngestTally, tally_batch
-from pipeline.stream.name_quota import apply_name_quota
 from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.topic_messages import Message, alert_message, rejected_vote_message
@@ -76,37 +73,6 @@ class BatchResult:
     states_written: bool
 
 
-def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
-    """Return the store's numbers of the names in votes. A name without a number gets a new one.
-
-    Returns:
-        For each column (model_a, …, network, categories), int32[n]: the number of each vote's name.
-    """
-    return {
-        column: names.numbers("model" if column.startswith("model") else column, getattr(votes, column))
-        for column in ("model_a", "model_b", "language", "category", "network", "categories")
-    }
-
-
-def number_batch(
-    store: Store,
-    context: WriteContext,
-    settings: Settings,
-    chunks: Sequence[Chunk],
-    decoded: DecodedBatch,
-    owned: Mapping[int, OwnedPartition],
-) -> tuple[DecodedBatch, Mapping[str, Int32]]:
-    """Apply the quota for new model names to a batch, then number its names. `chunks` are the records of `decoded`.
-
-    Returns:
-        The batch in which votes beyond the quota are rejects (`apply_name_quota`), and the result of `number_names`.
-    """
-    partition_no = {number: one.claim.partition_no for number, one in owned.items()}
-    quota = settings.new_models_per_hour
-    decoded = apply_name_quota(store, context.names, quota, chunks, decoded, partition_no)
-    return decoded, number_names(decoded.votes, context.names)
-
-
 def write_batch(
     connection: Connection,
     chunks: Sequence[Chunk],
@@ -122,7 +88,7 @@ def write_batch(
     Args:
         chunks: the polled records. The end of each chunk is stored as the next offset of its partition.
         decoded: the same records, decoded.
-        numbers: numbers of names, from `number_names`.
+        numbers: numbers of names, from `number_batch`.
         owned: the source's partition number → the worker's partition; not changed here.
         references: cache of references, refreshed here.
         context, now: the values that are the same for every batch; present time in microseconds since 1970 UTC.

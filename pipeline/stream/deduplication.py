@@ -50,7 +50,7 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         connection: a transaction, which reads the stored votes.
         votes: the n votes of the batch.
-        numbers: numbers of names, from `number_names`.
+        numbers: numbers of names, from `number_batch`.
 
     Returns:
         Which votes are new, and for each duplicate the first vote with its id.

@@ -22,12 +22,13 @@ from pipeline.store.db.dialect import has_server
 from pipeline.store.votes import partitions
 from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.background_writer import BackgroundWriter
-from pipeline.stream.batch_writer import BatchResult, WriteContext, number_batch, write_batch, write_voter_states
+from pipeline.stream.batch_writer import BatchResult, WriteContext, write_batch, write_voter_states
 from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
 from pipeline.stream.file_intake import FileIntake
 from pipeline.stream.halt import absence_endured, check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.liveness import Liveness
+from pipeline.stream.name_numbering import number_batch
 from pipeline.stream.outbox_sender import OutboxSender, Send
 from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, skip_offsets
 from pipeline.stream.record_screening import RecordScreen
@@ -208,7 +209,8 @@ class Worker:
             self._finish_batch()
 
     def _write(self, chunks: list[Chunk], decoded: DecodedBatch) -> BatchResult:
-        decoded, numbers = number_batch(self.store, self._context, self.settings, chunks, decoded, self._owned)
+        names, quota = self._context.names, self.settings.new_models_per_hour
+        decoded, numbers = number_batch(self.store, names, quota, chunks, decoded, self._owned)
         with self.store.write() as connection:
             return write_batch(
                 connection, chunks, decoded, numbers, self._owned, self._references, self._context, now()

@@ -4,7 +4,7 @@ Numbers are assigned in a separate transaction before the batch that uses them. 
 the same time get the same number, and neither waits for the other's batch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,13 +30,24 @@ class NameDictionary:
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
         """Return the number of each name of a kind, int32[n]. New names get numbers."""
+        found = self.known_numbers(kind, names)
+        if found is not None:
+            return found
+        known = self._known[kind]
+        known.update(self._register(kind, sorted(name for name in set(names) - known.keys() if name is not None)))
+        return _read(known, names)
+
+    def known_numbers(self, kind: str, names: Sequence[str | None]) -> Int32 | None:
+        """Return the number of each name of a kind, int32[n]; None if the number of a name is not in memory.
+
+        Names of a batch are new to the processor's caches, so they are read once only.
+        """
         if names.count(None) == len(names):
             return np.zeros(len(names), dtype=np.int32)
-        known = self._known[kind]
-        missing = set(names) - known.keys()
-        if missing:
-            known.update(self._register(kind, sorted(name for name in missing if name is not None)))
-        return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
+        try:
+            return _read(self._known[kind], names)
+        except KeyError:
+            return None
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
         """Return the names of a kind that have no number yet, out of `names`."""
@@ -75,6 +86,10 @@ class NameDictionary:
                 rows = connection.execute(_named(kind, names[start : start + 500]))
                 found |= {name: int(number) for number, name in rows}
             return found
+
+
+def _read(known: Mapping[str | None, int], names: Sequence[str | None]) -> Int32:
+    return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
 
 
 def model_names(connection: Connection) -> dict[int, str]:
