@@ -94,7 +94,7 @@ class VoterStateCache:
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
             group = {**self._unwritten.get(part, {}), **(batch or {}).get(part, {})}
-            packed[part] = {voter: pack_parts(parts, tags) for voter, parts in group.items()}
+            packed[part] = dict(zip(group, pack_parts(list(group.values()), tags), strict=True))
         return packed
 
     def mark_written(self) -> None:

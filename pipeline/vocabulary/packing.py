@@ -13,7 +13,7 @@ module: `window_codec`, `sealed_styles` and `compute.board_cells` (columns, whic
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,20 +45,28 @@ def split_records(records: npt.NDArray[np.void]) -> list[bytes]:
     return [raw[at : at + size] for at in range(0, len(raw), size)]
 
 
-def pack_parts(parts: Parts, tags: bytes) -> bytes:
-    """Join the states of several detectors into one. Each state is preceded by its tag and length.
+def pack_parts(states: Sequence[Parts], tags: bytes) -> list[bytes]:
+    """Join the states that several detectors have of a voter into one, for each voter.
+
+    Each state is preceded by its tag and length.
 
     Args:
-        parts: state of each detector, at most 4 GiB. States that are None or empty are left out.
+        states: for each voter the state of each detector, at most 4 GiB. States that are None or empty are left out.
         tags: one byte for each detector.
     """
-    joined = []
-    for tag, part in zip(tags, parts, strict=True):
-        if part:
-            n = len(part)
-            joined.append(bytes((tag, n)) if n < _LONG else bytes((tag, _LONG)) + n.to_bytes(4, "little"))
-            joined.append(part)
-    return b"".join(joined)
+    pieces: list[Iterable[bytes]] = []
+    for tag, column in zip(tags, zip(*states, strict=True), strict=bool(states)):
+        parts = [part or b"" for part in column]
+        lengths = list(map(len, parts))
+        heads = {length: _part_head(tag, length) for length in set(lengths)}
+        pieces += [map(heads.__getitem__, lengths), parts]
+    return list(map(b"".join, zip(*pieces, strict=True)))
+
+
+def _part_head(tag: int, length: int) -> bytes:
+    if not length:
+        return b""
+    return bytes((tag, length)) if length < _LONG else bytes((tag, _LONG)) + length.to_bytes(4, "little")
 
 
 def unpack_parts(state: bytes, tags: bytes) -> Parts:

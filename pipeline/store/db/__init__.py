@@ -7,6 +7,7 @@ engine                opens a store: transactions, migration, check of the voter
 dialect               what differs between SQLite and PostgreSQL
 sort_order            an order of names that does not depend on the collation
 binary_copy           PostgreSQL's binary COPY, in and out
+csv_query             a range of rows as one CSV text
 array_parameters      arrays as one parameter of PostgreSQL
 connection_handover   lets only one thread at a time use a connection
 leases                lets only one process at a time do a job

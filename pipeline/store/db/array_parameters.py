@@ -6,8 +6,9 @@ length.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,9 @@ class BigIntegers:
 
 @dataclass(frozen=True, slots=True)
 class Blobs:
-    """A parameter of type bytea[]. Its elements may differ in length."""
+    """A parameter of type bytea[]. Its elements may differ in length, and may be None."""
 
-    values: Sequence[bytes]
+    values: Sequence[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,17 @@ class _BlobsDumper(Dumper):
     oid = _BYTEA_ARRAY
 
     def dump(self, obj: Blobs) -> bytes:
-        lengths = np.array([len(value) for value in obj.values], dtype=">i4").tobytes()
-        parts = [part for i, value in enumerate(obj.values) for part in (lengths[4 * i : 4 * i + 4], value)]
-        return _header(_BYTEA, len(obj.values)) + b"".join(parts)
+        lengths = [-1 if value is None else len(value) for value in obj.values]  # −1 is NULL
+        packed = {length: struct.pack(">i", length) for length in set(lengths)}
+        values = [value or b"" for value in obj.values]
+        parts = chain.from_iterable(zip(map(packed.__getitem__, lengths), values, strict=True))
+        return _header(_BYTEA, len(values), has_nulls=-1 in packed) + b"".join(parts)
+
+
+def unnest(columns: Mapping[str, Int64 | Sequence[bytes | None]]) -> tuple[str, tuple[Any, ...]]:
+    """Return a query whose rows have the values of these columns, and its parameters: an array for each column."""
+    arrays = (BigIntegers(v) if isinstance(v, np.ndarray) else Blobs(v) for v in columns.values())
+    return f"SELECT * FROM unnest({', '.join(['%s'] * len(columns))}) AS given", tuple(arrays)  # noqa: S608
 
 
 def _fixed_width(element: int, width: int, dtype: str, values: npt.NDArray[Any]) -> bytes:
@@ -74,9 +83,9 @@ def _fixed_width(element: int, width: int, dtype: str, values: npt.NDArray[Any])
     return _header(element, len(rows)) + rows.tobytes()
 
 
-def _header(element: int, count: int) -> bytes:
+def _header(element: int, count: int, *, has_nulls: bool = False) -> bytes:
     """Return the header: number of dimensions, "has NULLs", element type, length and lower bound of the dimension."""
-    return struct.pack(">iiIii", 1, 0, element, count, 1) if count else struct.pack(">iiI", 0, 0, element)
+    return struct.pack(">iiIii", 1, has_nulls, element, count, 1) if count else struct.pack(">iiI", 0, 0, element)
 
 
 def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:

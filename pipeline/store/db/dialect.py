@@ -3,7 +3,7 @@
 Only PostgreSQL needs statements for locks, because a write transaction of SQLite locks the whole database.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import StoreUnavailable
 from pipeline.store.db import array_parameters, binary_copy
-from pipeline.store.db.array_parameters import BigIntegers, Blobs, Uuids
+from pipeline.store.db.array_parameters import BigIntegers, Uuids
 from pipeline.store.db.connection_handover import guard, raw_cursor
 from pipeline.vocabulary.arrays import Int64
 
@@ -41,8 +41,7 @@ _PRAGMAS = (
 def has_server(database: Connection | Engine) -> bool:
     """Return True for PostgreSQL, whose statements run in a server; False for SQLite, which runs in this process.
 
-    A thread that waits for a server does not hold the interpreter lock. SQLite takes the lock again after every row, so
-    a second thread would wait up to 5 ms for each row. Work with SQLite is therefore done in the calling thread.
+    Work with SQLite is done in the calling thread: SQLite takes the interpreter lock again after every row.
     """
     return database.dialect.name == "postgresql"
 
@@ -166,6 +165,26 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
+def upsert_columns(
+    connection: Connection, table: sa.Table, keys: Sequence[str], columns: Mapping[str, Int64 | Sequence[bytes | None]]
+) -> None:
+    """Do the same as `upsert` with rows that are given as columns by name."""
+    rule = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
+    rows, parameters = array_parameters.unnest(columns) if has_server(connection) else _row_values(columns)
+    query = f"{_insert_into(table, columns)} {rows} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rule}"
+    connection.exec_driver_sql(query, parameters)
+
+
+def _insert_into(table: sa.Table, columns: Iterable[str]) -> str:
+    names = '", "'.join(columns)
+    return f'INSERT INTO "{table.name}" ("{names}")'
+
+
+def _row_values(columns: Mapping[str, binary_copy.Values]) -> tuple[str, list[tuple[Any, ...]]]:
+    rows = zip(*(v.tolist() if isinstance(v, np.ndarray) else v for v in columns.values()), strict=True)
+    return f"VALUES ({', '.join('?' * len(columns))})", list(rows)
+
+
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
     """Insert many rows, given as columns by name. An int64 column with NULLs is a masked array.
 
@@ -177,9 +196,8 @@ def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_c
     if has_server(connection):
         binary_copy.write(connection, table, columns)
         return
-    names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
-    rows = list(zip(*(v.tolist() if isinstance(v, np.ndarray) else v for v in columns.values()), strict=True))
-    connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608
+    values, rows = _row_values(columns)
+    connection.exec_driver_sql(f"{_insert_into(table, columns)} {values}", rows)
 
 
 def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int) -> Iterator[Int64]:
@@ -242,53 +260,6 @@ def rows_at(
         f' JOIN {table} ON partition_no = p AND "offset" = o ORDER BY i'
     )
     return list(connection.exec_driver_sql(query, (parts, offsets)).all())
-
-
-def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, bytes]]) -> tuple[str, Any]:
-    """Return the end of an INSERT of three columns, from VALUES on, and its parameters.
-
-    `first` is the value of the first column in all rows, and `rows` has the values of the two other columns.
-    """
-    if not has_server(connection):
-        return "VALUES (?, ?, ?)", [(first, number, blob) for number, blob in rows]
-    numbers = BigIntegers(np.array([number for number, _ in rows], dtype=np.int64))
-    return "SELECT %s, n, b FROM unnest(%s, %s) AS given(n, b)", (first, numbers, Blobs([blob for _, blob in rows]))
-
-
-def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
-    """Return a query that reads a range of a table's rows as one value: a CSV text as bytes, or NULL without rows.
-
-    The query has the driver's placeholders for partition_no, first offset and end offset. One value is read instead of
-    rows, because fetching rows through a driver takes longer than all hashing of a seal.
-
-    Args:
-        connection: the connection.
-        columns: name → kind: integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer or maybe_bytes
-            (hexadecimal digits). The last two kinds may be NULL, which gives an empty field.
-        table: name of the table.
-    """
-    if has_server(connection):
-        forms = {
-            "integer": '"{0}"::text',
-            "text": "'\"' || replace(\"{0}\", '\"', '\"\"') || '\"'",
-            "hex64": "lpad(to_hex(\"{0}\"), 16, '0')",
-            "maybe_integer": "coalesce(\"{0}\"::text, '')",
-            "maybe_bytes": "coalesce(encode(\"{0}\", 'hex'), '')",
-        }
-        line = " || ',' || ".join(forms[kind].format(name) for name, kind in columns.items())
-        # The planner may sort a range of which it knows little, so ranges are short; ORDER BY alone promises an order.
-        rows = f'SELECT * FROM {table} WHERE partition_no = %s AND "offset" >= %s AND "offset" < %s ORDER BY "offset"'  # noqa: S608
-        return f"SELECT convert_to(string_agg({line}, chr(10)), 'UTF8') FROM ({rows}) AS votes"  # noqa: S608
-    # printf: one call a row; joined by operators a row costs half as much again. %w doubles quotes.
-    forms = {"integer": "%d", "text": '"%w"', "hex64": "%016x", "maybe_integer": "%s", "maybe_bytes": "%s"}
-    line = ",".join(forms[kind] for kind in columns.values())
-    # A NULL check is cheaper than calling hex() for every row.
-    values = {"maybe_bytes": 'CASE WHEN "{0}" IS NOT NULL THEN hex("{0}") END'}
-    given = ", ".join(values.get(kind, '"{0}"').format(name) for name, kind in columns.items())
-    return (
-        f"SELECT CAST(group_concat(printf('{line}', {given}), char(10)) AS BLOB)"  # noqa: S608
-        f' FROM {table} WHERE partition_no = ? AND "offset" >= ? AND "offset" < ?'
-    )
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:

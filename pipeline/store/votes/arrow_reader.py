@@ -2,7 +2,7 @@
 
 Laws: a batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
 
-Both databases return the rows of a batch as one CSV text (`dialect.csv_query`), which Arrow parses. A thread reads the
+Both databases return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the
 next batch while the caller works on the present batch.
 """
 
@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from pipeline.concurrency import prefetch
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.connection_handover import lend
+from pipeline.store.db.csv_query import csv_query
 
 Prepared = TypeVar("Prepared")
 OffsetRange = tuple[int, int, int]
@@ -111,7 +112,7 @@ def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
 
 def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
     """Read the votes at offsets [first, end) of a partition in the calling thread; at most BATCH_ROWS offsets."""
-    query = dialect.csv_query(connection, _COLUMNS, "vote")
+    query = csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
     # Databases do not promise the order within an aggregate.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()

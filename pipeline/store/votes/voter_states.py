@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.scoring.vote_processor import PartitionVotes
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes import partitions
+from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import QUARANTINED
 
 _ROWS = 20_000
@@ -32,12 +33,13 @@ def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> 
     """Replace packed states, given by the store's number of the partition, then by the voter's pseudonym."""
     for part, by_voter in sorted(states.items()):
         if by_voter:
-            rows, parameters = dialect.value_rows(connection, part, sorted(by_voter.items()))
-            connection.exec_driver_sql(
-                f"INSERT INTO voter_state (partition_no, voter, state) {rows}"
-                " ON CONFLICT (partition_no, voter) DO UPDATE SET state = excluded.state",
-                parameters,
-            )
+            voters = sorted(by_voter)  # neighbours in the index
+            columns: dict[str, Int64 | Sequence[bytes | None]] = {
+                "partition_no": np.full(len(voters), part, dtype=np.int64),
+                "voter": np.array(voters, dtype=np.int64),
+                "state": list(map(by_voter.__getitem__, voters)),
+            }
+            dialect.upsert_columns(connection, schema.voter_state, ("partition_no", "voter"), columns)
 
 
 def set_state_offset(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:

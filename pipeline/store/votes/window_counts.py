@@ -1,6 +1,7 @@
 """Stores the counts of each window in each partition. Batches add to them, and the monitor reads them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,39 +19,42 @@ def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
     by_part: dict[int, list[WindowCounts]] = {}
     for one in counted:
         by_part.setdefault(one.partition, []).append(one)
-    rows = []
-    c = schema.window.c
-    for part, group in by_part.items():
-        starts = [w.start for w in group]
-        stored: dict[int, Any] = {}
-        for first in range(0, len(starts), dialect.CHUNK):
-            chunk = starts[first : first + dialect.CHUNK]
-            found = connection.execute(sa.select(schema.window).where(c.partition_no == part, c.start.in_(chunk)))
-            stored |= {row["start"]: row for row in found.mappings()}
-        rows += [_sum(w, stored.get(w.start)) for w in group]
-    dialect.upsert(connection, schema.window, ["start", "partition_no"], rows)
-
-
-def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
-    counts = (
-        new.counts
-        if old is None
-        else window_counter.add_counts(window_codec.unpack_counts(bytes(old["counts"])), new.counts)
-    )
-    return {
-        "start": new.start,
-        "partition_no": new.partition,
-        "accepted": new.accepted + (old["accepted"] if old else 0),
-        "late": new.late + (old["late"] if old else 0),
-        "counts": window_codec.pack_counts(counts),
-        "voters": _sum_voters(new.voters, old),
+    sums = [total for part, group in sorted(by_part.items()) for total in _sums(connection, part, group)]
+    if not sums:
+        return
+    columns: dict[str, Any] = {
+        name: np.array([getattr(total, attribute) for total in sums], dtype=np.int64)
+        for name, attribute in (("start", "start"), ("partition_no", "partition"), ("accepted",) * 2, ("late",) * 2)
     }
+    columns["counts"] = [window_codec.pack_counts(total.counts) for total in sums]
+    columns["voters"] = [total.voters and window_codec.pack_voters(total.voters) for total in sums]
+    dialect.upsert_columns(connection, schema.window, ("start", "partition_no"), columns)
 
 
-def _sum_voters(new: WindowVoters | None, old: Mapping[str, Any] | None) -> bytes | None:
-    if new is None or (old is not None and old["voters"] is None):
-        return None
-    return window_codec.pack_voters(add_voters([new, *(_voters(old) if old else ())]))
+def _sums(connection: Connection, part: int, group: Sequence[WindowCounts]) -> Iterator[WindowCounts]:
+    """Yield the sums of new counts of a partition and of the stored counts of the same windows."""
+    c = schema.window.c
+    starts = [w.start for w in group]
+    stored: dict[int, Any] = {}
+    for first in range(0, len(starts), dialect.CHUNK):
+        chunk = starts[first : first + dialect.CHUNK]
+        found = connection.execute(sa.select(schema.window).where(c.partition_no == part, c.start.in_(chunk)))
+        stored |= {row["start"]: row for row in found.mappings()}
+    for new in group:
+        old = stored.get(new.start)
+        yield new if old is None else _sum(new, old)
+
+
+def _sum(new: WindowCounts, old: Mapping[str, Any]) -> WindowCounts:
+    counts = window_counter.add_counts(window_codec.unpack_counts(bytes(old["counts"])), new.counts)
+    voters = _sum_voters(new.voters, _voters(old))
+    return replace(
+        new, accepted=new.accepted + old["accepted"], late=new.late + old["late"], counts=counts, voters=voters
+    )
+
+
+def _sum_voters(new: WindowVoters | None, old: list[WindowVoters]) -> WindowVoters | None:
+    return add_voters([new, *old]) if new is not None and old else None
 
 
 def _voters(row: RowMapping | Mapping[str, Any]) -> list[WindowVoters]:

@@ -36,12 +36,17 @@ def test_the_bytes_of_earlier_versions_are_read_and_written() -> None:
     assert zlib.decompress(pack_arrays(arrays)) == b"Q\0\0\0" + described + values
     integers = pack_integers(np.array([4, -1]), np.array([[1, 2]]))
     assert zlib.decompress(integers).hex() == "0400000000000000ffffffffffffffff01000000000000000200000000000000"
-    assert pack_parts((b"ab", None, b"x" * 300), b"\x01\x07\xff") == bytes.fromhex("01026162ffff2c010000") + b"x" * 300
+    states = [(b"ab", None, b"x" * 300), (b"", b"y", None)]
+    assert pack_parts(states, b"\x01\x07\xff") == [
+        bytes.fromhex("01026162ffff2c010000") + b"x" * 300,
+        bytes.fromhex("070179"),
+    ]
+    assert pack_parts([], b"\x01\x07\xff") == []
 
 
 @given(st.lists(st.none() | st.binary(min_size=1, max_size=700), min_size=3, max_size=3))
 def test_packed_parts_are_unpacked_and_parts_of_other_tags_are_skipped(parts: list[bytes | None]) -> None:
-    packed = pack_parts(tuple(parts), b"\x01\x07\xff")
+    (packed,) = pack_parts([tuple(parts)], b"\x01\x07\xff")
     assert unpack_parts(packed, b"\x01\x07\xff") == tuple(parts)
     assert unpack_parts(packed, b"\xff\x02\x01") == (parts[2], None, parts[0])
 
