@@ -7,6 +7,7 @@ detector_contracts   what a detector receives and must return
 vote_processor       runs the voter detectors over new votes
 window               a closed window as detectors read it
 window_counter       counts votes into five-minute windows, per partition
+row_sums             sums rows of counts with the same key
 sittings             counts sittings: votes of a voter without a pause count once
 window_builder       merges the counts of all partitions into a window
 window_codec         packs counts as bytes

@@ -23,6 +23,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from pipeline.scoring.row_sums import sum_rows
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import MINUTE
 
@@ -78,11 +79,9 @@ def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> l
         window: int64[n], the window of each vote, from 0 to `windows` − 1.
         windows: number of windows.
     """
-    order = np.argsort((window << 32) | voter, kind="stable")
-    place = window[order]
-    rows = np.column_stack([voter, np.maximum(network, 0), np.ones_like(voter)])[order]
-    cuts = np.searchsorted(place, np.arange(windows + 1))
-    return [_bounded(_sum(rows[a:b])) for a, b in pairwise(cuts.tolist())]
+    summed = sum_rows(np.stack([window, voter, np.maximum(network, 0), np.ones_like(voter)]).T, 3)
+    cuts = np.searchsorted(summed[:, 0], np.arange(windows + 1))
+    return [_bounded(summed[a:b, 1:]) for a, b in pairwise(cuts.tolist())]
 
 
 def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
@@ -91,27 +90,14 @@ def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
         return parts[0]
     bits = max((part.bits for part in parts), default=0)
     rows = np.concatenate([_NO_ROWS, *(_thinned(part.rows, bits) for part in parts)])
-    return _bounded(_sum(rows), bits)
+    return _bounded(sum_rows(rows, 2), bits)
 
 
 def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
     """Return the voters of a window, where the votes of the voters in `forgotten` count as votes without a voter."""
     rows = voters.rows.copy()
     rows[np.isin(rows[:, 0], forgotten), :2] = 0
-    return WindowVoters(voters.bits, _sum(rows))
-
-
-def _sum(rows: Int64) -> Int64:
-    """Return the sums of the rows of equal voter and network."""
-    if len(rows) < 2:
-        return rows
-    ordered = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    new = np.ones(len(rows), dtype=np.bool_)
-    new[1:] = (ordered[1:, :2] != ordered[:-1, :2]).any(axis=1)
-    first = np.flatnonzero(new)
-    summed = ordered[first]
-    summed[:, 2] = np.add.reduceat(ordered[:, 2], first)
-    return summed
+    return WindowVoters(voters.bits, sum_rows(rows, 2))
 
 
 def _thinned(rows: Int64, bits: int) -> Int64:
@@ -123,7 +109,7 @@ def _thinned(rows: Int64, bits: int) -> Int64:
     kept = rows[nobody | (rows[:, 0] & mask == 0)].copy()
     nobody = kept[:, 0] == 0
     kept[nobody, 1] = np.where(kept[nobody, 1] & mask == 0, kept[nobody, 1], 0)
-    return _sum(kept)
+    return sum_rows(kept, 2)
 
 
 def _bounded(rows: Int64, bits: int = 0) -> WindowVoters:

@@ -21,7 +21,6 @@ at its end.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +29,7 @@ import numpy as np
 
 from pipeline.events import VoteBatch
 from pipeline.evidence import Reference
+from pipeline.scoring.row_sums import sort_keys, sum_groups, sum_rows
 from pipeline.scoring.sittings import WindowVoters, count_voters, voter_number
 from pipeline.scoring.window import MEASURES
 from pipeline.vocabulary.arrays import Bool, Int8, Int64, UInt8
@@ -194,7 +194,7 @@ def add_counts(*counts: Int64) -> Int64:
     Args:
         counts: arrays int64[rows, 12] in the order of COLUMNS.
     """
-    return _shortened(_sum(np.concatenate(counts)))
+    return _shortened(sum_rows(np.concatenate(counts), 3))
 
 
 def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int64]:
@@ -229,15 +229,13 @@ def _count_groups(votes: WindowVotes, window: Int64, reference: Reference | None
     models.append(nothing)
     sources.append(nothing + len(model))
     keys = [np.concatenate(columns) for columns in (places, kinds, groups, models)]
-    order, first = _order(*keys)
+    order, first = sort_keys(*keys)
     source, example = np.concatenate(sources)[order], order[first]
-    last = np.append(first[1:], len(order)) - 1
     summed = np.empty((len(COLUMNS), len(first)), dtype=np.int64)  # columns are written and packed one by one
     for i, column in enumerate(keys[1:]):
         summed[i] = column[example]
     for i, column in enumerate(_measures(votes, reference), start=3):
-        # Differences of running sums: a third of the time of np.add.reduceat, and exact in integers.
-        summed[i] = np.diff(np.cumsum(column[source])[last], prepend=0)
+        summed[i] = sum_groups(column[source], first)
     return keys[0][example], summed.T
 
 
@@ -263,35 +261,6 @@ def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
     return rows
 
 
-def _sum(rows: Int64) -> Int64:
-    """Return the sums of the rows of equal kind, group and model, sorted by these three."""
-    if not len(rows):
-        return rows
-    order, first = _order(np.zeros(len(rows), dtype=np.int64), rows[:, 0], rows[:, 1], rows[:, 2])
-    ordered = rows[order]
-    summed = np.add.reduceat(ordered, first, axis=0)
-    summed[:, :3] = ordered[first, :3]
-    return np.asarray(summed)
-
-
-def _order(place: Int64, kind: Int64, group: Int64, model: Int64) -> tuple[Int64, Int64]:
-    """Return the order by four columns, and the positions in this order at which the columns have other values.
-
-    The columns are sorted as one number where they fit, which is three times as fast.
-    """
-    columns = (place, kind, group, model)
-    sizes = [int(column.max()) + 1 for column in columns]
-    if math.prod(sizes) < 2**63:
-        code = ((place * sizes[1] + kind) * sizes[2] + group) * sizes[3] + model
-        order = np.argsort(code, kind="stable")
-        ordered = code[order]
-        new = ordered[1:] != ordered[:-1]
-    else:
-        order = np.lexsort(columns[::-1])
-        new = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
-    return order, np.flatnonzero(np.append(True, new))
-
-
 def _shortened(rows: Int64) -> Int64:
     """Return the rows with each kind's hashes shortened to the most bits that give at most MAX_ROWS rows."""
     if len(rows) <= MAX_ROWS and (rows[:, 0] < 4).all():
@@ -306,7 +275,7 @@ def _shortened_kind(rows: Int64, kind: int) -> Int64:
     for place in range(int(rows[:, 0].max()) >> 2, len(HASH_BITS)):
         short = rows.copy()
         short[:, 0], short[:, 1] = kind + 4 * place, rows[:, 1] & ((1 << HASH_BITS[place]) - 1)
-        short = _sum(short)
+        short = sum_rows(short, 3)
         if len(short) <= MAX_ROWS:
             break
     return short

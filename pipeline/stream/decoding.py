@@ -60,15 +60,15 @@ class PseudonymCache:
             self._known = self._empty()
         return np.fromiter(map(self._known.__getitem__, voters), dtype=np.int64, count=len(voters))
 
-    def _empty(self) -> "_Computed":
-        return _Computed(self._pseudonym_of)
+    def _empty(self) -> "_PseudonymTable":
+        return _PseudonymTable(self._pseudonym_of)
 
     def _pseudonym_of(self, voter: str | None) -> int:
         named = find_voter(voter, self._proxies)
         return 0 if named is None else self._pseudonym(named)
 
 
-class _Computed(dict[str | None, int]):
+class _PseudonymTable(dict[str | None, int]):
     """A dictionary that computes the values of missing keys, so that one pass finds and computes all values."""
 
     def __init__(self, compute: Callable[[str | None], int]) -> None:

@@ -143,9 +143,8 @@ class Worker:
                 self._finish_batch()
                 with absence_endured():  # tried again after the next poll; meanwhile there is no progress
                     self._claim()
-            chunks = self.source.poll(
-                self.settings.batch_votes, _BUSY_POLL_SECONDS if self._writer.busy else _POLL_SECONDS
-            )
+            seconds = _BUSY_POLL_SECONDS if self._writer.busy else _POLL_SECONDS
+            chunks = self.source.poll(self.settings.batch_votes, seconds)
             if self.source.generation() != self._generation:
                 continue  # the partitions may have been reassigned: the batch is dropped, its owner reads it again
             if chunks:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
+from pipeline.store.db.csv_query import csv_query
 from pipeline.store.log.sealed_styles import pack_position, pack_positions
 from pipeline.store.votes.arrow_reader import OffsetRange
 from pipeline.store.votes.ingest import VotePosition
@@ -95,7 +96,7 @@ def _newest_ranges(connection: Connection, log_size: int, limit: int) -> list[Of
 
 
 def _texts(connection: Connection, ranges: list[OffsetRange]) -> Iterator[tuple[int, bytes]]:
-    query = dialect.csv_query(connection, dict.fromkeys(_COLUMNS, "integer"), "vote")
+    query = csv_query(connection, dict.fromkeys(_COLUMNS, "integer"), "vote")
     for part, first, end in ranges:
         for low in range(first, end, _STEP):
             text = dialect.fetch_bytes(connection, query, (part, low, min(low + _STEP, end)))
