@@ -307,6 +307,7 @@ def test_a_resolved_alert_restores_the_votes_at_the_next_refresh(store: str, sto
     assert command("verify", "--store", store)["snapshots"] == after["sequence"]
 
 
+@pytest.mark.long
 def test_an_exclusion_by_hand_needs_a_reason_and_is_undone_by_another_entry(store: str, command: Command) -> None:
     with psycopg.connect(native(store)) as connection:
         (number,) = connection.execute("SELECT voter FROM vote WHERE voter <> 0 ORDER BY cast_at LIMIT 1").fetchone()
@@ -342,6 +343,7 @@ def test_verify_names_the_leaf_of_a_vote_that_was_changed(store: str, command: C
     assert f"(partition {part}, offset {offset})" in message
 
 
+@pytest.mark.long
 def test_verify_names_the_snapshot_and_view_of_a_rating_that_was_changed(
     store: str, story: Story, command: Command
 ) -> None:

@@ -98,6 +98,7 @@ def test_an_audit_passes_after_retraction_rotation_and_erasure_and_fails_without
     assert [part["name"] for part in report["parts"] if not part["passed"]] == ["votes", "bundle", "tiles"]
 
 
+@pytest.mark.long
 def test_the_exporter_shows_when_an_audit_last_passed(board: Board, command: Command, tmp_path: Path) -> None:
     name = "integrity_audit_last_success_timestamp_seconds"
     with board.store() as store:
@@ -113,6 +114,7 @@ def test_the_exporter_shows_when_an_audit_last_passed(board: Board, command: Com
         assert shown.get_sample_value(name) == passed
 
 
+@pytest.mark.long
 def test_a_witness_signs_a_watched_log_and_the_board_stores_the_signature(
     board: Board, command: Command, tmp_path: Path
 ) -> None:

@@ -127,6 +127,7 @@ def test_the_burst_is_in_the_metrics_and_a_rule_fires(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_show_explains_in_plain_words_what_how_unlikely_and_which_votes(
     board: tuple[str, Path], burst: dict[str, Any]
 ) -> None:
@@ -186,6 +187,7 @@ def test_exclude_changes_the_defended_board_at_the_next_refresh_and_restore_brin
     assert history[0]["action"] == "opened"
 
 
+@pytest.mark.long
 def test_a_snooze_an_appeal_and_a_resolution_are_dated_and_named(
     board: tuple[str, Path], burst: dict[str, Any]
 ) -> None:

@@ -86,7 +86,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=WIDTHS)
+@pytest.fixture(params=["desktop", pytest.param("phone", marks=pytest.mark.long)])
 def page(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Page]:
     """A page of one width; any warning or error of the browser fails the test."""
     width, height = WIDTHS[request.param]

@@ -328,6 +328,7 @@ def test_the_first_of_two_votes_with_one_id_counts_and_the_difference_is_an_aler
     expect_complete(url)
 
 
+@pytest.mark.long
 def test_the_same_file_by_kafka_then_as_a_file_then_published_again_is_counted_once(
     topic: Log, postgres_store: str
 ) -> None:
@@ -499,6 +500,7 @@ def test_an_idle_worker_is_healthy_and_shows_its_last_progress(topic: Log, postg
     assert text.startswith("last progress")
 
 
+@pytest.mark.long
 def test_until_end_ends_when_all_is_stored_by_whichever_worker(kafka_server: KafkaServer, tmp_path: Path) -> None:
     """One partition: of two members of the group one has nothing to read."""
     log, url = Log(tmp_path, kafka_server.bootstrap, partitions=1), str(tmp_path / "store.db")

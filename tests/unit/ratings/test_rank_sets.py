@@ -92,6 +92,7 @@ def test_the_order_of_the_models_changes_only_the_monte_carlo_error(counts: Pair
     assert simultaneous_rank_sets(fitted).critical == simultaneous_rank_sets(fitted).critical
 
 
+@pytest.mark.long
 def test_95_percent_of_boards_have_every_true_rank_in_its_set() -> None:
     """2,000 boards of ten models nearly alike; with 95% for each pair fewer than three quarters have full coverage."""
     rng = np.random.default_rng(0)

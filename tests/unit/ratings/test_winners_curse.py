@@ -45,6 +45,7 @@ def test_two_identical_checkpoints_have_no_mismatch() -> None:
     assert mismatch_z(1417, 6, 1273, 6) > 10
 
 
+@pytest.mark.long
 def test_every_estimator_has_its_bias_and_error() -> None:
     """27 variants of one quality, scored ± 6.3: the table of the module."""
     rng = np.random.default_rng(27)

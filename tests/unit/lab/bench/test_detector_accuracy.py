@@ -43,12 +43,14 @@ def test_the_first_alarm_is_that_of_each_voter_alone() -> None:
         assert together[voter] == min(r.evidence["votes"] for r in raised if r.direction == "biased")
 
 
+@pytest.mark.long
 def test_most_voters_at_half_strength_are_found_and_the_honest_who_see_as_much_of_a_model_are_not() -> None:
     board = SimulatedVoters(seed=3)
     assert _within_400(board, 100, sampling=0.2, strength=0.5) >= 0.55
     assert _alarmed(board, "biased", voters=200, sampling=0.2) <= 0.01
 
 
+@pytest.mark.long
 def test_honest_voters_of_few_models_whose_ties_depend_on_the_pair_are_not_found() -> None:
     board = SimulatedVoters(seed=4, models=10, davidson_ties=True, model_tie_sd=0.15)
     ties = board.cast_votes("honest", 200, 300)

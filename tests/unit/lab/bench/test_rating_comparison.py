@@ -90,6 +90,7 @@ def test_an_error_is_the_worst_in_points_whatever_the_gauge() -> None:
     assert rating_comparison._error(off, exact) == pytest.approx(0.02 * POINTS_PER_LOGIT)
 
 
+@pytest.mark.long
 def test_a_child_that_fails_is_no_result() -> None:
     with pytest.raises(Unavailable, match="got: FileNotFoundError"):
         rating_comparison._child(
@@ -97,6 +98,7 @@ def test_a_child_that_fails_is_no_result() -> None:
         )
 
 
+@pytest.mark.long
 def test_coverage_counts_models_by_votes_and_tells_a_ridge() -> None:
     steps: list[None] = []
     bands = simulate_coverage(60, seed=5, step=lambda: steps.append(None))
@@ -110,6 +112,7 @@ def test_coverage_counts_models_by_votes_and_tells_a_ridge() -> None:
     assert np.isfinite([band.exact for band in bands]).all()
 
 
+@pytest.mark.long
 def test_the_verb_simulates_coverage_and_refuses_what_it_does_not_know() -> None:
     assert main.__module__
     reported = CliRunner().invoke(app, ["bench", "ratings", "--only", "coverage", "--boards", "20", "--json"])

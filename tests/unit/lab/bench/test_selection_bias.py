@@ -46,6 +46,7 @@ def test_part_of_the_gain_is_earned_where_variants_differ() -> None:
     assert found[DISCLOSED].coverage == pytest.approx(0.95, abs=0.01)
 
 
+@pytest.mark.long
 def test_a_board_of_votes_errs_no_more_than_normals() -> None:
     one = simulate_votes(150, seed=3)
     found = of(one)

@@ -121,6 +121,7 @@ def test_a_whole_second_is_written_without_a_fraction() -> None:
     assert [encode_event(vote) for vote in decode_votes(raw)[0]] == raw
 
 
+@pytest.mark.long
 def test_a_stream_longer_than_a_chunk_is_written_whole(tmp_path: Path, big: SimulatedStream) -> None:
     path = tmp_path / "votes.jsonl"
     big.write_jsonl(path)
