@@ -115,3 +115,23 @@ def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Ar
     mean = np.clip(np.divide(expected, n, out=np.zeros_like(n + expected), where=n > 0), 0, 1)
     honest = mean * np.exp(b) / (1 + mean * np.expm1(b))
     return to_log_units(np.asarray(delta * wins - n * np.log1p(honest * np.expm1(delta))))
+
+
+def rare_events(events: Array, n: Array, share: Array, shift: Array) -> Int64:
+    """Return the log-likelihood ratio of the alternative that an event's odds are e^δ times smaller than honest.
+
+    The ratio is e^(−δ·events) / (1 + p⁻(e^(−δ) − 1))^n. It is an e-value if the mean of the n honest probabilities is
+    at least p⁻, however they differ: ln(1 + p(e^(−δ) − 1)) is concave and decreasing in p.
+
+    Args:
+        events: number of trials with the event.
+        n: number of trials.
+        share: p⁻, the lower bound of the mean probability of the event.
+        shift: δ > 0, in logits.
+
+    Returns:
+        The logarithm in units of 2⁻²⁰ nats; 0 where n is 0.
+    """
+    events, n, p = (np.asarray(value, dtype=np.float64) for value in (events, n, share))
+    delta = np.asarray(shift, dtype=np.float64)
+    return to_log_units(np.asarray(-delta * events - n * np.log1p(p * np.expm1(-delta))))

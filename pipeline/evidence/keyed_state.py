@@ -30,24 +30,24 @@ def add_keys(
     Returns:
         The columns after the addition, and int64[len(keys)], the row of each key in `keys`.
     """
-    wanted = list(keys)
+    wanted = np.array(list(keys), dtype=np.str_)
     known = state.get(KEY, np.zeros(0, dtype=np.str_))
-    place = {key: i for i, key in enumerate(known.tolist())}
-    fresh = [key for key in wanted if key not in place]
-    grown: KeyedColumns = {}
-    if not fresh:
-        grown = {name: state[name] if name in state else _blank(row, len(known)) for name, row in blank.items()}
-        grown[KEY] = known
-    else:
-        joined = np.concatenate([known, np.array(fresh, dtype=np.str_)])
-        order = np.argsort(joined)
-        grown = {KEY: joined[order]}
-        for name, row in blank.items():
-            # A column may be newer than the stored state.
-            old = state[name] if name in state else _blank(row, len(known))
-            grown[name] = np.concatenate([old, _blank(row, len(fresh))])[order]
-        place = {key: i for i, key in enumerate(grown[KEY].tolist())}
-    return grown, np.array([place[key] for key in wanted], dtype=np.int64)
+    place = np.searchsorted(known, wanted)
+    missing = np.ones(len(wanted), dtype=np.bool_)
+    if len(known):
+        missing = known[np.minimum(place, len(known) - 1)] != wanted
+    fresh = np.sort(wanted[missing])
+    grown: KeyedColumns = {KEY: known}
+    # A column may be newer than the stored state.
+    for name, row in blank.items():
+        grown[name] = state[name] if name in state else _blank(row, len(known))
+    if not len(fresh):
+        return grown, place
+    after = np.searchsorted(known, fresh)
+    for name, row in blank.items():
+        grown[name] = np.insert(grown[name], after, _blank(row, len(fresh)), axis=0)
+    grown[KEY] = np.insert(known.astype(np.result_type(known, fresh)), after, fresh)
+    return grown, np.searchsorted(grown[KEY], wanted)
 
 
 def _blank(row: Any, count: int) -> npt.NDArray[Any]:

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from pipeline.detectors import Traffic, TrafficGap, VoteBurst
+from pipeline.detectors import CohortBias, Traffic, TrafficGap, VoteBurst
+from pipeline.registry import RegistryState
+from pipeline.scoring.detector_contracts import WindowContext
+from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
 from tests.streams.attacks import Attack, make_attack
 from tests.streams.independent import BoardSpec, make_board
 from tests.streams.window_run import by_detector, window_alerts
@@ -25,6 +29,47 @@ def test_votes_that_come_in_sittings_are_no_burst(seed: int) -> None:
     spec = replace(SITTINGS, seed=seed)
     alerts = window_alerts(spec, make_board(spec).votes, detectors=RATES)
     assert len(alerts) <= 1, by_detector(alerts)
+
+
+@pytest.mark.long
+def test_newcomers_who_tie_less_are_no_cohort_that_favours_models() -> None:
+    spec = BoardSpec(days=8, votes_a_day=4_000, models=48, newcomer_ties=0.15)
+    alerts = window_alerts(spec, make_board(spec).votes, detectors=[CohortBias()], snapshot_day=4)
+    assert len(alerts) <= 1, [(one.subject, one.direction) for one in alerts]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "attack",
+    [
+        Attack("losses to ties", 300, 1, target=7, first_day=6, abstain=True, first_network=40),
+        Attack("promote", 150, 1, target=7, first_day=6, abstain=True, first_network=40, age_days=300),
+    ],
+    ids=["losses told as ties by new accounts", "wins by old accounts of one network"],
+)
+def test_a_cohort_is_named_within_a_day(attack: Attack) -> None:
+    spec = BoardSpec(days=7, votes_a_day=4_000, seed=3)
+    board = make_board(spec)
+    votes = board.votes.merge(make_attack(board, attack))
+    alerts = window_alerts(spec, votes, detectors=[CohortBias()], snapshot_day=4)
+    wanted = "promoted by network AS1040" if attack.age_days > 7 else "promoted by new accounts"
+    assert (alerts[0].subject, alerts[0].direction) == ("m007", wanted)
+
+
+def test_votes_of_a_network_that_lie_apart_open_a_key() -> None:
+    """One vote on the model in each window: the first opens nothing, the second one and all later are evidence."""
+    row = np.zeros((1, len(MEASURES)), dtype=np.int64)
+    row[0, 4:] = 1, 1, 0, 512, 512
+    board = row.copy()
+    board[0, 4:] = 40, 20, 20, 20_480, 20_480
+    nothing = GroupedModelCounts((), (), row[:0])
+    votes, state, found = GroupedModelCounts(("AS1",), ("m",), row), {}, []
+    for k in range(0, 600, 4):
+        window = Window(k * 300_000_000, (k + 1) * 300_000_000, 1, 0, ("m",), board, nothing, votes, nothing, {})
+        state, signals = CohortBias().observe(window, state, WindowContext(RegistryState()))
+        found += [one.direction for one in signals]
+        assert k > 0 or "network.key" not in state or not len(state["network.key"])
+    assert found[:1] == ["promoted by network AS1"]
 
 
 @pytest.mark.long

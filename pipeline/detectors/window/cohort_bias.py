@@ -3,12 +3,24 @@
 An attacker with many accounts and a few votes from each is not visible in a single account. The attack is visible in a
 cohort, which here means all new accounts, all voters of one network, or all votes under one prompt.
 
-Formula: in a window a cohort has n votes on a model. W of them are won, and the snapshot in force expects Σp wins. The
-null hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean of p
-after its logit is raised by b. The likelihood ratio is L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {0.4, 0.8, 1.6, 3}
-(`pipeline.evidence.count_likelihoods.shifted_logit`). For each δ, a Shiryaev-Roberts e-detector M ← (M + 1) L_δ takes
-one step per window, and the evidence is the equally weighted mixture of these e-detectors. Evidence that the cohort
-demotes the model is computed in the same way from losses.
+Formula: in a window a cohort has n votes on a model, of which d are decided and W won. The null hypothesis is the least
+favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean probability that the model wins if
+the battle is decided, after its logit is raised by b. Three kinds of alternatives are tested:
+
+    wins of decided      L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^d                for δ ∈ {0.4, 0.8, 1.6, 3}
+    wins of all votes    L_δ = e^(δW) / (1 + p⁺(e^δ − 1))^n                for δ ∈ {0.4, 0.8, 1.6, 3}
+    loses too rarely     L_δ = e^(−δX) / (1 + p⁻(e^(−δ) − 1))^n            for δ ∈ {0.7, 1.5, 3}
+
+X is the number of losses, p⁺ = (1 − t⁻) p̄⁺ the largest honest probability of a win, and p⁻ = (1 − t⁺)(1 − p̄⁺) the
+smallest one of a loss (`pipeline.evidence.count_likelihoods`: shifted_logit, rare_events). Votes that tell losses as
+ties are found by the first and the third. t⁻ and t⁺ are the smallest and the largest honest share of ties on the model:
+the cohort's own share on other models, times the odds by which the model ties more often, minus or plus two standard
+errors and a band of 0.05 (a network: 0.3). So a cohort with habits of its own, such as newcomers who tie less, raises
+no alert. Under a prompt, whose ties may be a matter of the prompt, only the first kind is tested.
+
+The evidence is the weighted mixture over all δ (weights 0.15, 0.5 and 0.35 of the three kinds) of the
+Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses and wins
+exchanged.
 
 b is the sum of three numbers: how far the comparison votes on the model are above the snapshot (learned from earlier
 windows), two standard errors of this distance, and a band:
@@ -19,8 +31,8 @@ windows), two standard errors of this distance, and a band:
     a prompt       all votes                           1
 
 So a model that really changed raises no alert, since the change shows in the comparison votes too. Evidence about a
-network or a prompt starts in its first window with two votes on the model. The 1,000 keys with the most evidence are
-kept.
+network or a prompt starts with two votes on the model, in one window or apart (`cohort_keys`). The 4,000 keys with the
+most evidence are kept of each kind of cohort.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").
@@ -31,12 +43,12 @@ votes of the cohort, and a rival may have cast them to discredit the model. So o
 
 False alarms: at most the number per month that the operator tolerates (default 1), while honest cohorts differ by no
 more than the bands. Half of that number is for new accounts, a quarter for networks and a quarter for prompts. Measured
-by `integrity bench evidence`.
+by `integrity bench evidence`, and on streams that the simulator did not make.
 
 >>> from pipeline.registry import RegistryState
 >>> def votes(won, lost):  # of a model that is expected to win half of them
-...     row = np.zeros((1, len(MEASURES)), int)
-...     row[0, [_EVALUATED, *_WON, *_EXPECTED]] = won + lost, won, lost, *[(won + lost) * 512] * 2
+...     row = np.zeros((1, 9), int)
+...     row[0, 4:] = won + lost, won, lost, *[(won + lost) * 512] * 2
 ...     return row
 >>> nothing, width = GroupedModelCounts((), (), votes(0, 0)[:0]), 300_000_000
 >>> detector, state, alarms = CohortBias(), {}, []
@@ -52,52 +64,63 @@ by `integrity bench evidence`.
 (503, 'm', 'promoted by new accounts')
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 
-from pipeline.evidence import EXPECTED_UNIT, alert_policy, count_likelihoods, to_log_units
+from pipeline.detectors.window import cohort_baseline as baseline
+from pipeline.detectors.window.cohort_keys import SEPARATOR, VERBS, cells_to_follow, stems, without_weakest
+from pipeline.evidence import alert_policy, count_likelihoods, to_log_units
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
-from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys, take_rows
+from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import ClearedSignal, Signal
-from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
+from pipeline.scoring.window import GroupedModelCounts, Window
 from pipeline.vocabulary.arrays import Float64, Int64
 
-_SHIFTS = np.array([0.4, 0.8, 1.6, 3.0])
-_WEIGHTS = np.full(len(_SHIFTS), 1 / len(_SHIFTS))
-_VERBS = ("promoted", "demoted")
-_WON = (MEASURES.index("evaluated_wins"), MEASURES.index("evaluated_losses"))
-_EXPECTED = (MEASURES.index("expected_wins"), MEASURES.index("expected_losses"))
-_EVALUATED = MEASURES.index("evaluated")
+_WINS, _LOSSES = np.array([0.4, 0.8, 1.6, 3.0]), np.array([0.7, 1.5, 3.0])
+_SHIFTS = 2 * len(_WINS) + len(_LOSSES)
+_ALL = np.repeat([0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)])
+# The evidence about a prompt comes from decided votes alone.
+_DECIDED = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), _SHIFTS - len(_WINS)])
 
-# Per kind: band in logits, share of the false alarms, fewest votes in a window that start a key.
-_KINDS: dict[str, tuple[float, float, int]] = {
-    "new": (0.1, 0.5, 1),
-    "network": (0.5, 0.25, 2),
-    "prompt": (1.0, 0.25, 2),
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of cohort: bands of wins and of ties in logits, share of the false alarms, weights of the alternatives."""
+
+    band: float
+    tie_band: float
+    alarms: float
+    weights: Float64
+
+
+_KINDS = {
+    "new": _Kind(0.1, 0.05, 0.5, _ALL),
+    "network": _Kind(0.5, 0.3, 0.25, _ALL),
+    "prompt": _Kind(1.0, 0.0, 0.25, _DECIDED),
 }
-_MAX_KEYS = 1_000
-# The baseline loses half of its weight in a fortnight and begins with 20 votes as expected.
-_KEPT = 0.5 ** (1 / (14 * 288))
-_PRIOR = 20.0
 _QUIET_FOR = 12
 # Below M = 50 the counts shown to people restart.
 _IDLE = to_log_units(np.log(np.array([50.0])))[0]
-_SEPARATOR = "\x1f"
 
 _NEW_KEY: dict[str, Any] = {
     **alert_policy.NO_ALERT,
-    "log_m": np.full(len(_SHIFTS), LOG_ZERO, dtype=np.int64),
+    "log_m": np.full(_SHIFTS, LOG_ZERO, dtype=np.int64),
+    "mixed": np.int64(LOG_ZERO),
+    "steps": np.int64(0),
     "votes": 0.0,
     "won": 0.0,
+    "lost": 0.0,
     "expected": 0.0,
+    "own_votes": 0.0,
+    "own_ties": 0.0,
     "since": np.int64(0),
 }
-# Evaluated votes, then won and expected ones for each verb: of all accounts, and of all but new ones.
-_NEW_MODEL: dict[str, Any] = {"all": np.zeros(5), "others": np.zeros(5)}
 
 
 @dataclass(frozen=True)
@@ -107,81 +130,61 @@ class CohortBias:
     name = "cohort_bias"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
+        """Process a window, with arguments and results as in `WindowDetector.observe`.
 
         Cost: a few vector operations on the cohorts that voted.
         """
-        parts: dict[str, KeyedColumns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
-        base, rows = add_keys(parts["base"], window.models, _NEW_MODEL)
+        parts = _split(state)
+        base, rows = baseline.add_models(parts.get("base", {}), window)
         cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}
         signals: list[Signal] = []
         for kind, counted in cells.items():
-            parts[kind], more = self._follow(kind, counted, parts[kind], base, window, context)
-            signals += more
-        parts["base"] = _learn(base, rows, window)
+            changed = _update(kind, counted, parts, base, window.start)
+            parts |= changed
+            if len(changed[kind].get("level", ())):
+                parts[kind], more = self._decide(kind, changed[kind], window, context)
+                signals += more
+        parts["base"] = baseline.learn(base, rows, window)
         return {f"{kind}.{name}": column for kind, part in parts.items() for name, column in part.items()}, signals
 
-    def _follow(
-        self,
-        kind: str,
-        cells: GroupedModelCounts,
-        columns: KeyedColumns,
-        base: KeyedColumns,
-        window: Window,
-        context: WindowContext,
+    def _decide(
+        self, kind: str, columns: KeyedColumns, window: Window, context: WindowContext
     ) -> tuple[KeyedColumns, list[Signal]]:
-        band, part, fewest = _KINDS[kind]
-        keys, table = _pairs(cells, columns, fewest)
-        if not keys and not len(columns.get("level", ())):
-            return columns, []
-        columns, rows = add_keys(columns, keys, _NEW_KEY)
-        stepped = np.zeros(len(columns[KEY]), dtype=np.bool_)
-        stepped[rows] = True
-        columns = dict(columns)
-        if len(keys):
-            votes, won, expected = table.T
-            shift = _upper_shift(keys, base, "others" if kind == "new" else "all")
-            ratio = count_likelihoods.shifted_logit(
-                won[:, None], votes[:, None], expected[:, None], _SHIFTS, np.maximum(shift + band, 0)[:, None]
-            )
-            log_m = columns["log_m"].copy()
-            log_m[rows] = shiryaev_roberts(log_m[rows], ratio)
-            columns["log_m"] = log_m
-        mixed = log_mixture(columns["log_m"], _WEIGHTS)
-        _add_to_episode(columns, rows, table, mixed, window.start)
-        log_e = alert_policy.log_e_over_horizon(mixed, alert_policy.WINDOWS_PER_MONTH)
+        log_e = alert_policy.log_e_over_horizon(columns["mixed"], alert_policy.WINDOWS_PER_MONTH)
         decision = alert_policy.decide_alerts(
             log_e,
             columns,
-            alarms=context.false_alarms * part,
+            alarms=context.false_alarms * _KINDS[kind].alarms,
             share=context.false_share,
             quiet_for=_QUIET_FOR,
         )
-        columns |= decision.columns
+        columns = columns | decision.columns
         signals = self._signals(kind, columns, decision, log_e, window)
-        return _pruned(columns, mixed), signals
+        return without_weakest(columns, columns["mixed"]), signals
 
     def _signals(
         self, kind: str, columns: KeyedColumns, decision: alert_policy.AlertDecision, log_e: Int64, window: Window
     ) -> list[Signal]:
         signals: list[Signal] = []
         for i in decision.raised.tolist():
-            group, model, verb = str(columns[KEY][i]).split(_SEPARATOR)
-            level, won = int(columns["level"][i]), "won" if verb == _VERBS[0] else "lost"
+            group, model, verb = str(columns[KEY][i]).split(SEPARATOR)
+            level, won = int(columns["level"][i]), "won" if verb == VERBS[0] else "lost"
             source = {"new": "from new accounts", "network": f"from network {group}", "prompt": f"under prompt {group}"}
+            votes, wins, losses = (int(columns[name][i]) for name in ("votes", "won", "lost"))
             evidence = {
-                "what": f"of {columns['votes'][i]:.0f} votes on it {source[kind]} it {won} {columns['won'][i]:.0f}, "
-                f"where {columns['expected'][i]:.1f} are expected",
+                "what": f"of {wins + losses} decided votes on it {source[kind]} it {won} {wins}, where "
+                f"{columns['expected'][i]:.1f} are expected, and {votes - wins - losses} were ties",
                 "window": [int(columns["since"][i]), window.end],
-                "votes": int(columns["votes"][i]),
-                won: int(columns["won"][i]),
+                "votes": votes,
+                "decided": wins + losses,
+                won: wins,
                 "expected": round(float(columns["expected"][i]), 1),
                 kind if kind != "new" else "cohort": group,
             }
             e_value, direction = from_log_units(int(log_e[i])), _direction(kind, group, verb)
             signals.append(window.alert(self.name, "model", model, direction, e_value, level, evidence))
         for i in decision.cleared.tolist():
-            group, model, verb = str(columns[KEY][i]).split(_SEPARATOR)
+            group, model, verb = str(columns[KEY][i]).split(SEPARATOR)
             direction, reason = _direction(kind, group, verb), "its votes were as expected since"
             signals.append(ClearedSignal(self.name, model, direction, window.end, reason))
         return signals
@@ -205,63 +208,104 @@ def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
     return GroupedModelCounts(tuple("new" for _ in rows), tuple(cells.model[i] for i in rows), cells.counts[rows])
 
 
-def _pairs(cells: GroupedModelCounts, columns: KeyedColumns, fewest: int) -> tuple[list[str], Float64]:
-    """Return the keys (group, model, verb); and for each: evaluated votes, wins (losses), expected wins (losses)."""
-    known = set(columns[KEY].tolist()) if KEY in columns else set()
-    keys: list[str] = []
-    table: list[list[float]] = []
-    evaluated = cells.counts[:, _EVALUATED].tolist()
-    for i in np.flatnonzero(cells.counts[:, _EVALUATED]).tolist():
-        stem = f"{cells.group[i]}{_SEPARATOR}{cells.model[i]}{_SEPARATOR}"
-        if evaluated[i] < fewest and stem + _VERBS[0] not in known:
-            continue
-        for verb, won, expected in zip(_VERBS, _WON, _EXPECTED, strict=True):
-            keys.append(stem + verb)
-            table.append([evaluated[i], int(cells.counts[i, won]), int(cells.counts[i, expected]) * EXPECTED_UNIT])
-    return keys, np.array(table, dtype=np.float64).reshape(-1, 3)
+def _update(
+    kind: str, cells: GroupedModelCounts, parts: Mapping[str, KeyedColumns], base: KeyedColumns, start: int
+) -> dict[str, KeyedColumns]:
+    """Return the keys of a kind of cohort after a window, the cells with a single vote, and the cohorts' ties."""
+    single, groups = f"{kind}-single", f"{kind}-groups"
+    columns, now, known = parts.get(kind, {}), parts.get(single, {}), parts.get(groups, {})
+    if "mixed" not in columns:
+        columns = {}  # a state of an older version, whose evidence had other alternatives
+    table = baseline.table_of(cells)
+    rows = np.flatnonzero(table[:, baseline.N])
+    table, names = table[rows], [cells.group[i] for i in rows.tolist()]
+    texts = stems(cells, rows)
+    follow = np.ones(len(rows), dtype=np.bool_)
+    if kind != "new":
+        follow, now = cells_to_follow(texts, table[:, baseline.N], columns, now, start)
+    followed = np.flatnonzero(follow).tolist()
+    keys = [texts[i] + verb for i in followed for verb in VERBS]
+    columns, at = add_keys(columns, keys, _NEW_KEY)
+    both = np.stack([table[follow], baseline.swapped(table[follow])], axis=1).reshape(-1, 5)
+    if keys:
+        columns = _step(kind, keys, both, columns, at, base, known)
+    columns = _with_episode(columns, at, both, start)
+    if len(rows) and kind != "prompt":
+        columns = _with_own_ties(columns, at, both)
+        known = baseline.learn_ties(known, names, table)
+    return {kind: columns, single: now, groups: known}
 
 
-def _upper_shift(keys: list[str], base: KeyedColumns, against: str) -> Float64:
-    """Return how far the other votes on each model lie above the snapshot, in logits, plus two standard errors."""
+def _step(
+    kind: str,
+    keys: list[str],
+    table: Float64,
+    columns: KeyedColumns,
+    at: Int64,
+    base: KeyedColumns,
+    groups: KeyedColumns,
+) -> KeyedColumns:
+    """Return the keys with the evidence of a window; row i of `table` is about `keys[i]`, which is row `at[i]`."""
+    group, model, verb = zip(*(key.split(SEPARATOR) for key in keys), strict=True)
     place = {name: i for i, name in enumerate(base[KEY].tolist())}
-    split = [key.split(_SEPARATOR) for key in keys]
-    sums = base[against][[place[model] for _, model, _ in split]]
-    verb = np.array([_VERBS.index(verb) for *_, verb in split])
-    at = np.arange(len(keys))
-    votes, won, expected = sums[:, 0], sums[at, 1 + 2 * verb], sums[at, 2 + 2 * verb]
-    share = np.clip(np.divide(expected, votes, out=np.full(len(keys), 0.35), where=votes > 0), 0.01, 0.99)
-    rate = np.clip((won + _PRIOR * share) / (votes + _PRIOR), 0.001, 0.999)
-    error = 1 / np.sqrt((votes + _PRIOR) * share * (1 - share))
-    return np.asarray(np.log(rate / (1 - rate)) - np.log(share / (1 - share)) + 2 * error)
+    against = base["others" if kind == "new" else "all"]
+    usual = against[[place[name] for name in model]]
+    demoted = np.array(verb) == VERBS[1]
+    usual[demoted] = baseline.swapped(usual[demoted])
+    shift = np.maximum(baseline.upper_shift(usual) + _KINDS[kind].band, 0)
+    own = columns["own_votes"][at], columns["own_ties"][at]
+    elsewhere = baseline.votes_elsewhere(groups, group, *own)
+    ties = baseline.tie_share_bounds(usual, against.sum(axis=0), *elsewhere, _KINDS[kind].tie_band)
+    ratio = _ratios(table, shift, *ties)
+    if kind == "prompt":
+        ratio[:, len(_WINS) :] = 0
+    log_m = columns["log_m"].copy()
+    log_m[at] = shiryaev_roberts(log_m[at], ratio)
+    mixed, steps = columns["mixed"].copy(), columns["steps"].copy()
+    mixed[at] = log_mixture(log_m[at], _KINDS[kind].weights)
+    steps[at] += 1
+    return columns | {"log_m": log_m, "mixed": mixed, "steps": steps}
 
 
-def _learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
-    """Return the baseline with this window added."""
-    measures = [_EVALUATED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
-    unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
-    learned = {name: values * _KEPT if name != KEY else values for name, values in base.items()}
-    learned["all"][rows] += window.totals[:, measures] * unit
-    place = dict(zip(window.models, rows.tolist(), strict=True))
-    old = [i for i, group in enumerate(window.cohorts.group) if group != "new"]
-    where = [place[window.cohorts.model[i]] for i in old]
-    np.add.at(learned["others"], where, window.cohorts.counts[old][:, measures] * unit)
-    return learned
+def _ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:
+    """Return the log-likelihood ratio of each key for each alternative, int64[k, 11]."""
+    share, won = baseline.decided_share(table), table[:, baseline.WON, None]
+    honest = expit(logit(share) + shift)
+    n, decided = table[:, baseline.N], table[:, baseline.WON] + table[:, baseline.LOST]
+    of_all = (1 - least_ties) * honest
+    losses = (1 - most_ties) * (1 - honest)
+    unshifted = np.zeros(1)
+    return np.concatenate(
+        [
+            count_likelihoods.shifted_logit(won, decided[:, None], (decided * honest)[:, None], _WINS, unshifted),
+            count_likelihoods.shifted_logit(won, n[:, None], (n * of_all)[:, None], _WINS, unshifted),
+            count_likelihoods.rare_events(table[:, baseline.LOST, None], n[:, None], losses[:, None], _LOSSES),
+        ],
+        axis=1,
+    )
 
 
-def _add_to_episode(columns: KeyedColumns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
-    """Add to the counts since the evidence was last near zero, which the alert shows."""
-    begin = (columns["votes"] == 0) | (mixed < _IDLE)
-    for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
-        more = np.zeros(len(mixed))
-        more[rows] = table[:, column]
-        columns[name] = np.where(begin, 0, columns[name]) + more
-    columns["since"] = np.where(begin, start, columns["since"])
+def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) -> KeyedColumns:
+    """Return the keys with the counts since the evidence was last near zero, which the alert shows."""
+    begin = (columns["votes"] == 0) | (columns["mixed"] < _IDLE)
+    decided = table[:, baseline.WON] + table[:, baseline.LOST]
+    counted = {
+        "votes": table[:, baseline.N],
+        "won": table[:, baseline.WON],
+        "lost": table[:, baseline.LOST],
+        "expected": decided * baseline.decided_share(table),
+    }
+    after = {"since": np.where(begin, start, columns["since"])}
+    for name, values in counted.items():
+        more = np.zeros(len(begin))
+        more[at] = values
+        after[name] = np.where(begin, 0, columns[name]) + more
+    return columns | after
 
 
-def _pruned(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
-    """Return the keys with most evidence. Dropping the others only loses evidence."""
-    if len(mixed) <= _MAX_KEYS:
-        return columns
-    weight = mixed + np.where(columns["level"] > 0, 1 << 50, 0)
-    kept = np.sort(np.argsort(-weight, kind="stable")[:_MAX_KEYS])
-    return take_rows(columns, kept)
+def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
+    """Return the keys with their own votes and ties, which are no part of "the cohort's votes on other models"."""
+    votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
+    votes[at] += table[:, baseline.N]
+    ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]
+    return columns | {"own_votes": votes, "own_ties": ties}

@@ -293,23 +293,46 @@ SHIFTS = (0.4, 0.8, 1.6, 3.0)
 
 @dataclass
 class CohortKey:
-    log_m: list[float] = field(default_factory=lambda: [-math.inf] * 4)
+    log_m: list[float] = field(default_factory=lambda: [-math.inf] * 11)
     since: int = 0
     votes: float = 0.0
     won: float = 0.0
+    lost: float = 0.0
     expected: float = 0.0
+    own_votes: float = 0.0
+    own_ties: float = 0.0
+
+
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def expit(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def clip(x: float, low: float, high: float) -> float:
+    return min(max(x, low), high)
+
+
+def upper_share(sums: Sequence[float]) -> float:
+    """Largest expected share of wins among decided votes; the stored numbers are rounded up to 1/1024."""
+    total = sums[3] + sums[4] - sums[0] / 1024
+    return clip(sums[3] / total, 0.001, 0.999) if total > 0 else 0.5
 
 
 class CohortBias:
-    """Keys are (group, model, verb) as the detector sorts them."""
+    """Keys are (group, model, verb) as the detector sorts them. Sums: votes, won, lost, expected won, expected lost."""
 
-    KINDS = (("new", 0.1, 0.5, 1), ("network", 0.5, 0.25, 2), ("prompt", 1.0, 0.25, 2))
+    KINDS = (("new", 0.1, 0.5), ("network", 0.5, 0.25), ("prompt", 1.0, 0.25))
+    TIE_BANDS = {"new": 0.05, "network": 0.3, "prompt": 0.0}  # noqa: RUF012
 
     def __init__(self) -> None:
         self.keys: dict[str, dict[str, CohortKey]] = {kind: {} for kind, *_ in self.KINDS}
         self.log_e: dict[str, dict[str, float]] = {kind: {} for kind, *_ in self.KINDS}
         self.policies = {kind: Policy(12) for kind, *_ in self.KINDS}
-        # Model → evaluated, won, expected to win, lost, expected to lose; of everybody, and of all but new accounts.
+        self.once: dict[str, set[str]] = {kind: set() for kind, *_ in self.KINDS}
+        self.ties: dict[str, dict[str, list[float]]] = {kind: {} for kind, *_ in self.KINDS}
         self.everybody: dict[str, list[float]] = {}
         self.others: dict[str, list[float]] = {}
 
@@ -318,10 +341,10 @@ class CohortBias:
             for model in window.models:
                 table.setdefault(model, [0.0] * 5)
         signals: list[SlowSignal] = []
-        for (kind, band, part, fewest), cells in zip(
+        for (kind, band, part), cells in zip(
             self.KINDS, (window.cohorts, window.networks, window.prompts), strict=True
         ):
-            signals += self.follow(kind, band, part, fewest, cells, window, context)
+            signals += self.follow(kind, band, part, cells, window, context)
         for table in (self.everybody, self.others):
             for model, sums in table.items():
                 table[model] = [value * HALF_IN_A_FORTNIGHT for value in sums]
@@ -335,68 +358,107 @@ class CohortBias:
     def take(table: dict[str, list[float]], models: Sequence[str], rows: list[list[int]]) -> None:
         for model, row in zip(models, rows, strict=True):
             _, _, _, _, evaluated, won, lost, to_win, to_lose = row
-            for k, more in enumerate((evaluated, won, to_win / 1024, lost, to_lose / 1024)):
+            for k, more in enumerate((evaluated, won, lost, to_win / 1024, to_lose / 1024)):
                 table[model][k] += more
 
-    def upper_shift(self, kind: str, model: str, verb: str) -> float:
+    @staticmethod
+    def upper_shift(sums: Sequence[float]) -> float:
+        share, decided = upper_share(sums), sums[1] + sums[2] + 20
+        seen = clip((sums[1] + 20 * share) / decided, 0.001, 0.999)
+        return logit(seen) - logit(share) + 2 / math.sqrt(decided * share * (1 - share))
+
+    def ties_of(self, kind: str, group: str, key: CohortKey, sums: Sequence[float]) -> tuple[float, float]:
+        board = [sum(one) for one in zip(*(self.others if kind == "new" else self.everybody).values(), strict=True)]
+        overall = clip((board[0] - board[1] - board[2]) / board[0], 0.02, 0.9) if board[0] else 0.3
+        model = clip((sums[0] - sums[1] - sums[2] + 20 * overall) / (sums[0] + 20), 0.01, 0.95)
+        votes, ties = self.ties[kind].get(group, [0.0, 0.0])
+        votes = max(votes - key.own_votes, 0.0)
+        ties = clip(ties - key.own_ties, 0.0, votes)
+        own = clip((ties + 30 * overall) / (votes + 30), 0.01, 0.95)
+        variance = 1 / ((sums[0] + 20) * model * (1 - model)) + 1 / ((votes + 30) * own * (1 - own))
+        usual, margin = logit(own) + logit(model) - logit(overall), self.TIE_BANDS[kind] + 2 * math.sqrt(2 * variance)
+        return expit(usual - margin), expit(usual + margin)
+
+    def step(self, kind: str, band: float, name: str, row: Sequence[float]) -> None:
+        group, model, verb = name.split("\x1f")
+        key = self.keys[kind].setdefault(name, CohortKey())
         sums = (self.others if kind == "new" else self.everybody)[model]
-        won, expected = (sums[1], sums[2]) if verb == "promoted" else (sums[3], sums[4])
-        share = min(max(expected / sums[0], 0.01), 0.99) if sums[0] else 0.35
-        seen = min(max((won + 20 * share) / (sums[0] + 20), 0.001), 0.999)
-        error = 1 / math.sqrt((sums[0] + 20) * share * (1 - share))
-        return math.log(seen / (1 - seen)) - math.log(share / (1 - share)) + 2 * error
+        if verb == "demoted":
+            sums = [sums[0], sums[2], sums[1], sums[4], sums[3]]
+        b = max(self.upper_shift(sums) + band, 0.0)
+        honest = expit(logit(upper_share(row)) + b)
+        logs = [d * row[1] - (row[1] + row[2]) * math.log(1 + honest * (math.exp(d) - 1)) for d in SHIFTS]
+        if kind == "prompt":
+            logs += [0.0] * 7
+        else:
+            fewest, most = self.ties_of(kind, group, key, sums)
+            win, loss = (1 - fewest) * honest, (1 - most) * (1 - honest)
+            logs += [d * row[1] - row[0] * math.log(1 + win * (math.exp(d) - 1)) for d in SHIFTS]
+            logs += [-d * row[2] - row[0] * math.log(1 + loss * (math.exp(-d) - 1)) for d in (0.7, 1.5, 3.0)]
+        key.log_m = [roberts(m, ratio) for m, ratio in zip(key.log_m, logs, strict=True)]
+        weights = [0.25] * 4 if kind == "prompt" else [0.0375] * 4 + [0.125] * 4 + [0.35 / 3] * 3
+        self.log_e[kind][name] = mean_of(key.log_m[: len(weights)], weights) - math.log(MONTH)
 
     def follow(
-        self, kind: str, band: float, part: float, fewest: int, cells: GroupedModelCounts, window: Window,
-        context: WindowContext,
-    ) -> list[SlowSignal]:  # fmt: skip
-        keys, log_e, policy = self.keys[kind], self.log_e[kind], self.policies[kind]
-        more: dict[str, tuple[float, float, float]] = {}
-        for group, model, row in zip(cells.group, cells.model, cells.counts.tolist(), strict=True):
-            _, _, _, _, evaluated, won, lost, to_win, to_lose = row
-            known = f"{group}\x1f{model}\x1fpromoted" in keys
-            if not evaluated or (kind == "new" and group != "new") or (evaluated < fewest and not known):
+        self, kind: str, band: float, part: float, cells: GroupedModelCounts, window: Window, context: WindowContext
+    ) -> list[SlowSignal]:
+        keys, log_e, policy, once = self.keys[kind], self.log_e[kind], self.policies[kind], self.once[kind]
+        more: dict[str, list[float]] = {}
+        seen: dict[str, list[float]] = {}
+        for group, model, counts in zip(cells.group, cells.model, cells.counts.tolist(), strict=True):
+            _, _, _, _, n, won, lost, to_win, to_lose = counts
+            if not n or (kind == "new" and group != "new"):
                 continue
-            more[f"{group}\x1f{model}\x1fpromoted"] = (evaluated, won, to_win / 1024)
-            more[f"{group}\x1f{model}\x1fdemoted"] = (evaluated, lost, to_lose / 1024)
-        if not more and not keys:
-            return []
-        for name, (votes, won, expected) in more.items():
-            _, model, verb = name.split("\x1f")
-            key = keys.setdefault(name, CohortKey())
-            b = max(self.upper_shift(kind, model, verb) + band, 0.0)
-            mean = min(expected / votes, 1.0)
-            honest = mean * math.exp(b) / (1 + mean * (math.exp(b) - 1))
-            for k, delta in enumerate(SHIFTS):
-                ratio = delta * won - votes * math.log(1 + honest * (math.exp(delta) - 1))
-                key.log_m[k] = roberts(key.log_m[k], ratio)
-            log_e[name] = mean_of(key.log_m, [0.25] * 4) - math.log(MONTH)
+            tied = seen.setdefault(group, [0.0, 0.0])
+            tied[0], tied[1] = tied[0] + n, tied[1] + n - won - lost
+            stem = f"{group}\x1f{model}\x1f"
+            if kind != "new" and n < 2 and stem + "promoted" not in keys and stem not in once:
+                once.add(stem)
+                continue
+            once.discard(stem)
+            more[stem + "promoted"] = [n, won, lost, to_win / 1024, to_lose / 1024]
+            more[stem + "demoted"] = [n, lost, won, to_lose / 1024, to_win / 1024]
+        for name, row in more.items():
+            self.step(kind, band, name, row)
         for name, key in keys.items():
             if key.votes == 0 or log_e[name] + math.log(MONTH) < math.log(50):
-                key.since, key.votes, key.won, key.expected = window.start, 0.0, 0.0, 0.0
-            votes, won, expected = more.get(name, (0.0, 0.0, 0.0))
-            key.votes, key.won, key.expected = key.votes + votes, key.won + won, key.expected + expected
-        raised, cleared = policy.step(log_e, context.false_alarms * part, context.false_share)
+                key.since, key.votes, key.won, key.lost, key.expected = window.start, 0.0, 0.0, 0.0, 0.0
+            row = more.get(name, [0.0] * 5)
+            key.votes, key.won, key.lost = key.votes + row[0], key.won + row[1], key.lost + row[2]
+            key.expected += (row[1] + row[2]) * upper_share(row)
+        if seen and kind != "prompt":
+            self.learn_ties(kind, seen, more)
+        return self.signals(kind, window, *policy.step(log_e, context.false_alarms * part, context.false_share))
+
+    def learn_ties(self, kind: str, seen: dict[str, list[float]], more: dict[str, list[float]]) -> None:
+        for name, key in self.keys[kind].items():
+            row = more.get(name, [0.0] * 5)
+            key.own_votes = key.own_votes * HALF_IN_A_FORTNIGHT + row[0]
+            key.own_ties = key.own_ties * HALF_IN_A_FORTNIGHT + row[0] - row[1] - row[2]
+        sums = self.ties[kind]
+        for group in sums.keys() | seen.keys():
+            votes, ties = seen.get(group, [0.0, 0.0])
+            before = sums.get(group, [0.0, 0.0])
+            sums[group] = [before[0] * HALF_IN_A_FORTNIGHT + votes, before[1] * HALF_IN_A_FORTNIGHT + ties]
+
+    def signals(self, kind: str, window: Window, raised: list[str], cleared: list[str]) -> list[SlowSignal]:
         signals = []
         for name in raised:
             group, model, verb = name.split("\x1f")
-            key = keys[name]
+            key = self.keys[kind][name]
             figures = {
                 "window": [key.since, window.end],
                 "votes": int(key.votes),
+                "decided": int(key.won) + int(key.lost),
                 "won" if verb == "promoted" else "lost": int(key.won),
                 "expected": round(key.expected, 1),
             }
-            level = policy.level[name]
-            what, e_value = direction(kind, group, verb), math.exp(log_e[name])
+            level = self.policies[kind].level[name]
+            what, e_value = direction(kind, group, verb), math.exp(self.log_e[kind][name])
             signals.append(SlowSignal(window.end, "model", model, what, level, e_value, figures))
         for name in cleared:
             group, model, verb = name.split("\x1f")
             signals.append(SlowSignal(window.end, "", model, direction(kind, group, verb), 0))
-        if len(keys) > 1000:
-            first = sorted(keys, key=lambda name: (not policy.level.get(name), -log_e[name], name))
-            for name in first[1000:]:
-                del keys[name], log_e[name]
         return signals
 
 

@@ -139,3 +139,16 @@ def test_no_votes_are_no_evidence_of_a_shift() -> None:
     assert int(count_likelihoods.shifted_logit(0, 0, 0.0, 0.7, 0.2)) == 0
     equal = count_likelihoods.shifted_logit(7, 10, 4.0, 0.7, 0.0) * LOG_UNIT
     assert equal == pytest.approx(7 * 0.7 - 10 * math.log(1 + 0.4 * (math.exp(0.7) - 1)), abs=1e-5)
+
+
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=12), st.floats(0.1, 4), st.floats(0.1, 1))
+def test_events_that_are_too_rare_are_an_e_value_for_every_mean_above_the_bound(
+    chances: list[float], shift: float, part: float
+) -> None:
+    n, bound = len(chances), float(np.mean(chances)) * part
+    counts = np.ones(1)
+    for chance in chances:  # the distribution of the number of events
+        counts = np.convolve(counts, [1 - chance, chance])
+    ratio = np.exp(count_likelihoods.rare_events(np.arange(n + 1), n, bound, shift) * LOG_UNIT)
+    assert (counts * ratio).sum() <= 1 + 1e-9
+    assert ratio[0] >= 1

@@ -1,0 +1,144 @@
+"""What `cohort_bias` expects of honest cohorts: from other voters' votes on the model, and the cohort's other votes.
+
+`base` has a row for each model: the sums of evaluated votes, wins, losses, expected wins and expected losses, of all
+accounts and of all but new ones. `groups` has a row for each cohort: its evaluated votes and its ties, on all models.
+All sums lose half of their weight in a fortnight.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import expit, logit
+
+from pipeline.evidence import EXPECTED_UNIT
+from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys, take_rows
+from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
+from pipeline.vocabulary.arrays import Float64, Int64
+
+N, WON, LOST, EXPECTED_WON, EXPECTED_LOST = range(5)
+"""Columns of a table of cells: evaluated votes, wins, losses, expected wins and losses by the snapshot in force."""
+
+_COLUMNS = [
+    MEASURES.index(name)
+    for name in ("evaluated", "evaluated_wins", "evaluated_losses", "expected_wins", "expected_losses")
+]
+_UNIT = np.array([1.0, 1.0, 1.0, EXPECTED_UNIT, EXPECTED_UNIT])
+_NEW_MODEL = {"all": np.zeros(5), "others": np.zeros(5)}
+_NEW_GROUP = {"votes": 0.0, "ties": 0.0}
+KEPT = 0.5 ** (1 / (14 * 288))
+"""The weight of a sum after one more window: half after a fortnight."""
+# A baseline begins with 20 votes as expected, the tie share of a cohort with 30 votes as all others tie.
+_PRIOR, _TIE_PRIOR = 20.0, 30.0
+# Votes of a voter hang together: a share of ties has the variance of half as many votes.
+_TOGETHER = 2.0
+_MAX_GROUPS = 1_000
+
+
+def table_of(cells: GroupedModelCounts) -> Float64:
+    """Return float64[r, 5], the columns N to EXPECTED_LOST of each cell."""
+    return np.asarray(cells.counts[:, _COLUMNS] * _UNIT)
+
+
+def swapped(table: Float64) -> Float64:
+    """Return a table with wins and losses exchanged, which turns "promoted" into "demoted"."""
+    return table[:, [N, LOST, WON, EXPECTED_LOST, EXPECTED_WON]]
+
+
+def decided_share(table: Float64) -> Float64:
+    """Return the expected share of wins among decided votes of each row, an upper bound; ½ in a row without votes.
+
+    The expected numbers are rounded up to units of 2⁻¹⁰, so the largest share is that of the rounded wins and the
+    unrounded losses.
+    """
+    won = table[:, EXPECTED_WON]
+    total = won + table[:, EXPECTED_LOST] - table[:, N] * EXPECTED_UNIT
+    return np.asarray(np.clip(np.divide(won, total, out=np.full(len(table), 0.5), where=total > 0), 0.001, 0.999))
+
+
+def upper_shift(base: Float64) -> Float64:
+    """Return how far wins of the comparison votes lie above the snapshot, in logits, plus two standard errors.
+
+    Args:
+        base: float64[r, 5], the comparison votes on each model; for "demoted" with wins and losses exchanged.
+    """
+    share = decided_share(base)
+    decided = base[:, WON] + base[:, LOST] + _PRIOR
+    rate = np.clip((base[:, WON] + _PRIOR * share) / decided, 0.001, 0.999)
+    return np.asarray(logit(rate) - logit(share) + 2 / np.sqrt(decided * share * (1 - share)))
+
+
+def tie_share_bounds(
+    base: Float64, board: Float64, votes: Float64, ties: Float64, band: float
+) -> tuple[Float64, Float64]:
+    """Return the smallest and the largest share of ties that an honest cohort casts on each model.
+
+    The cohort's share on its other votes is taken, times the odds by which the model ties more often than the board,
+    plus or minus the band and two standard errors.
+
+    Args:
+        base: float64[r, 5], the comparison votes on the model.
+        board: float64[5], the sum of the comparison votes on all models.
+        votes, ties: float64[r], the cohort's other votes, and how many of them are ties.
+        band: how far the logit of an honest share may differ.
+    """
+    overall = float(np.clip(_ties(board[None])[0] / max(board[N], 1), 0.02, 0.9)) if board[N] > 0 else 0.3
+    model = np.clip((_ties(base) + _PRIOR * overall) / (base[:, N] + _PRIOR), 0.01, 0.95)
+    own = np.clip((ties + _TIE_PRIOR * overall) / (votes + _TIE_PRIOR), 0.01, 0.95)
+    variance = 1 / ((base[:, N] + _PRIOR) * model * (1 - model)) + 1 / ((votes + _TIE_PRIOR) * own * (1 - own))
+    usual = logit(own) + logit(model) - logit(overall)
+    margin = band + 2 * np.sqrt(_TOGETHER * variance)
+    return np.asarray(expit(usual - margin)), np.asarray(expit(usual + margin))
+
+
+def _ties(table: Float64) -> Float64:
+    return np.maximum(table[:, N] - table[:, WON] - table[:, LOST], 0)
+
+
+def add_models(base: KeyedColumns, window: Window) -> tuple[KeyedColumns, Int64]:
+    """Return the baseline with a row for each model of the window, and these rows."""
+    return add_keys(base, window.models, _NEW_MODEL)
+
+
+def learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
+    """Return the baseline with this window added; `rows` are those of the window's models."""
+    learned = {name: values * KEPT if name != KEY else values for name, values in base.items()}
+    learned["all"][rows] += window.totals[:, _COLUMNS] * _UNIT
+    place = dict(zip(window.models, rows.tolist(), strict=True))
+    old = [i for i, group in enumerate(window.cohorts.group) if group != "new"]
+    where = [place[window.cohorts.model[i]] for i in old]
+    np.add.at(learned["others"], where, table_of(window.cohorts)[old])
+    return learned
+
+
+def learn_ties(groups: KeyedColumns, names: Sequence[str], table: Float64) -> KeyedColumns:
+    """Return the cohorts' votes and ties with the cells of a window added; the 1,000 largest cohorts are kept."""
+    grown, _ = add_keys(groups, sorted(set(names)), _NEW_GROUP)
+    place = {name: i for i, name in enumerate(grown[KEY].tolist())}
+    where = [place[name] for name in names]
+    grown["votes"], grown["ties"] = grown["votes"] * KEPT, grown["ties"] * KEPT
+    np.add.at(grown["votes"], where, table[:, N])
+    np.add.at(grown["ties"], where, _ties(table))
+    if len(grown["votes"]) <= _MAX_GROUPS:
+        return grown
+    largest = np.argsort(-grown["votes"], kind="stable")[:_MAX_GROUPS]
+    return take_rows(grown, np.sort(largest))
+
+
+def votes_elsewhere(
+    groups: KeyedColumns, names: Sequence[str], own_votes: Float64, own_ties: Float64
+) -> tuple[Float64, Float64]:
+    """Return each key's cohort's votes and ties on other models than the key's, from earlier windows.
+
+    Args:
+        groups: the cohorts.
+        names: the cohort of each key.
+        own_votes, own_ties: the key's own votes and ties, with the same weights.
+    """
+    place = {name: i for i, name in enumerate(groups[KEY].tolist())} if KEY in groups else {}
+    rows = np.array([place.get(name, -1) for name in names], dtype=np.int64)
+    known = rows >= 0
+    votes, ties = np.zeros(len(rows)), np.zeros(len(rows))
+    if known.any():
+        votes[known], ties[known] = groups["votes"][rows[known]], groups["ties"][rows[known]]
+    votes = np.maximum(votes - own_votes, 0)
+    return votes, np.clip(ties - own_ties, 0, votes)

@@ -1,0 +1,89 @@
+"""The keys that `cohort_bias` follows: a cohort, a model, and whether the votes promote or demote the model.
+
+A cohort of new accounts is followed from its first vote on a model. Networks and prompts are many, so a key opens by
+accumulation: with two votes on the model in one window, or with a vote in a later window after the first one. The
+first of two votes that lie apart is no evidence. Cells with one vote are remembered by a hash; at most 20,000 of them,
+the newest.
+
+The keys with the most evidence for their number of steps stay. Dropping the others only loses evidence.
+"""
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence.keyed_state import KEY, KeyedColumns, take_rows
+from pipeline.scoring.window import GroupedModelCounts
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+
+SEPARATOR = "\x1f"
+VERBS = ("promoted", "demoted")
+MAX_KEYS = 4_000
+"""Largest number of keys of a kind of cohort."""
+
+_MAX_SINGLE = 20_000
+
+
+@lru_cache(maxsize=200_000)
+def _hash(stem: str) -> int:
+    return int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def stems(cells: GroupedModelCounts, rows: Int64) -> list[str]:
+    """Return the text of the cells at `rows`, from which the keys of a cell's two verbs are made."""
+    return [f"{cells.group[i]}{SEPARATOR}{cells.model[i]}{SEPARATOR}" for i in rows.tolist()]
+
+
+def cells_to_follow(
+    cells: list[str], votes: Float64, columns: KeyedColumns, single: KeyedColumns, start: int
+) -> tuple[Bool, KeyedColumns]:
+    """Decide which cells of a window are evidence about a key, and remember the cells with a first vote.
+
+    Args:
+        cells: the stem of each cell.
+        votes: number of votes of each cell in this window, at least 1.
+        columns: the keys that are followed.
+        single: the remembered cells: `hash`, ascending, and `since`, the start of the window of the vote.
+        start: start of the window.
+
+    Returns:
+        Whether each cell is evidence, and `single` after the window.
+    """
+    hashes = np.array([_hash(stem) for stem in cells], dtype=np.int64)
+    seen = single.get("hash", np.zeros(0, dtype=np.int64))
+    since = single.get("since", np.zeros(0, dtype=np.int64))
+    again = _contains(seen, hashes)
+    known = _contains(columns[KEY], np.array([stem + VERBS[0] for stem in cells])) if KEY in columns else again
+    follow = known | again | (votes > 1)
+    opened = np.searchsorted(seen, hashes[again])
+    seen, since = np.delete(seen, opened), np.delete(since, opened)
+    first = np.sort(hashes[~follow])
+    place = np.searchsorted(seen, first)
+    seen, since = np.insert(seen, place, first), np.insert(since, place, start)
+    if len(seen) > _MAX_SINGLE:
+        newest = np.sort(np.lexsort((seen, -since))[: _MAX_SINGLE * 3 // 4])
+        seen, since = seen[newest], since[newest]
+    return follow, {"hash": seen, "since": since}
+
+
+def _contains(ascending: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Bool:
+    """Return whether each of the wanted values is in an ascending array."""
+    if not len(ascending) or not len(wanted):
+        return np.zeros(len(wanted), dtype=np.bool_)
+    place = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
+    return np.asarray(ascending[place] == wanted)
+
+
+def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
+    """Return at most MAX_KEYS keys, those with the most evidence for their steps; both verbs of a cell or none."""
+    if len(mixed) <= MAX_KEYS:
+        return columns
+    weight = mixed * 2.0**-20 - np.log1p(columns["steps"]) + np.where(columns["level"] > 0, 1e9, 0)
+    cell = np.arange(len(weight)) // 2  # the keys of a cell are neighbours
+    best = np.maximum.reduceat(weight, np.arange(0, len(weight), 2))
+    kept = np.zeros(len(best), dtype=np.bool_)
+    kept[np.argsort(-best, kind="stable")[: MAX_KEYS // 2]] = True
+    return take_rows(columns, kept[cell])
