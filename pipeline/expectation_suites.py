@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,13 @@ def suites() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.json")))
 
 
-def check(suite: str, frame: pd.DataFrame) -> SuiteVerdict:
+def check(suite: str, frame: pd.DataFrame, *, critical_only: bool = False) -> SuiteVerdict:
     """Evaluate a suite on a frame.
 
     Args:
         suite: `votes`, `registry` or `snapshot`.
         frame: must have the columns that the suite names; it is not changed.
+        critical_only: whether only the expectations of severity `critical` are evaluated.
 
     Returns:
         The verdict, with a row for each expectation.
@@ -77,21 +78,24 @@ def check(suite: str, frame: pd.DataFrame) -> SuiteVerdict:
     if suite not in suites():
         raise Usage(f"expected a suite out of {', '.join(suites())}, got {suite!r}")
     expectations = json.loads((_folder() / f"{suite}.json").read_text(encoding="utf-8"))["expectations"]
+    if critical_only:
+        expectations = [one for one in expectations if one["severity"] == "critical"]
     outcomes = _validate(suite, expectations, _with_derived(frame))
     return _verdict(suite, [_row(outcome) for outcome in outcomes])
 
 
-def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> SuiteVerdict:
+def check_parts(suite: str, frames: Mapping[str, pd.DataFrame], critical_only: Container[str] = ()) -> SuiteVerdict:
     """Evaluate a suite on several frames, such as the views of a snapshot.
 
     Args:
         suite: as for `check`.
         frames: name → frame. The name is put before each failure of its frame; a single frame may have the name "".
+        critical_only: names of frames on which only critical expectations are evaluated.
 
     Returns:
         One verdict over all frames. Each row of `results` also has the name of its frame, as `part`.
     """
-    parts = {part: check(suite, frame) for part, frame in frames.items()}
+    parts = {part: check(suite, frame, critical_only=part in critical_only) for part, frame in frames.items()}
     failures, warned = (
         tuple(f"{part} {text}".lstrip() for part, verdict in parts.items() for text in getattr(verdict, severity))
         for severity in ("critical_failures", "warnings")

@@ -9,6 +9,7 @@ from pipeline import jobs
 from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.compute.board_cells import MAX_LABELS
 from pipeline.errors import PublicationHeld, Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
 from pipeline.jobs.refresh.publication_hold import describe_move
@@ -74,6 +75,11 @@ def _refresh_lines(result: dict[str, Any]) -> list[str]:
     more += [f"no board {board}: {reason}" for board, reason in left_out[:_SHOWN]]
     if len(left_out) > _SHOWN:
         more.append(f"and {len(left_out) - _SHOWN} more categories and languages without a board (--json lists them)")
+    if result.get("labels", 0) >= MAX_LABELS:
+        more.append(
+            f"the log counts {result['labels']:,} categories and languages, which is the limit: votes with others "
+            "count on the board of all votes and on those of their other labels"
+        )
     more += coverage_notes(result["coverage"], result["votes_raw"])
     if result["unregistered"]:
         more.append(terminal_tables.unregistered_models(result["unregistered"], result["votes_unregistered"]))

@@ -65,6 +65,11 @@ def export(
     notes = [f"{export.counted:,} votes that {of} were written to {to}"]
     elsewhere = "are not in it" if left_out is None else f"are in {left_out}"
     notes += [f"{count:,} votes {elsewhere}: {reason}" for reason, count in sorted(export.left_out.items())]
+    if export.undecided:
+        notes.append(
+            f"{export.undecided:,} of the votes are not sealed yet and have a prompt: the next refresh decides which "
+            "of them are outside the sample of a frequent prompt and do not count; --snapshot latest is decided"
+        )
     if as_json:
         emit(
             {
@@ -72,6 +77,7 @@ def export(
                 "votes": export.counted,
                 "snapshot": export.snapshot.snapshot_id if export.snapshot else None,
                 "left_out": export.left_out,
+                "undecided": export.undecided,
                 "left_out_file": str(left_out) if left_out else None,
                 "notes": notes,
             }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,10 @@ class Label:
 
 
 ALL = Label("all")
+
+MAX_LABELS = 1_000
+"""Number of categories and languages of a log that are counted. A vote with another one counts on the board of all
+votes and on those of its other labels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,6 +193,23 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
     for part in parts:
         add(summed, part)
     return {label: cells for label, cells in summed.items() if len(cells.key)}
+
+
+def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boards:
+    """Return the boards that are counted: that of all votes, the known ones, and new ones while there is room.
+
+    A log counts at most MAX_LABELS categories and languages. Of the new ones of a segment those with the most votes are
+    taken. A label that is refused once is never counted later, because the labels that are counted only become more.
+
+    Args:
+        boards: counts of the votes of a segment.
+        known: the labels that were counted before.
+    """
+    counted = {label for label in known if label != ALL}
+    new = [label for label in boards if label != ALL and label not in counted]
+    new.sort(key=lambda label: (-int(boards[label].votes.sum()), label))
+    counted.update(new[: max(0, MAX_LABELS - len(counted))])
+    return {label: cells for label, cells in boards.items() if label == ALL or label in counted}
 
 
 def first_difference(one: Mapping[Label, Cells], other: Mapping[Label, Cells]) -> Label | None:

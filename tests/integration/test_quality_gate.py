@@ -94,6 +94,26 @@ def test_a_broken_row_of_a_candidate_stops_the_refresh_before_publishing(board: 
 
 
 @pytest.mark.long
+def test_a_broken_row_of_a_board_by_language_stops_the_refresh_before_publishing(board: Board, tmp_path: Path) -> None:
+    method = tmp_path / "method.toml"
+    method.write_text('name = "small"\n[boards]\nleast_votes = 50\n')
+    with using(OPTIONS.model_copy(update={"method": str(method)})):
+        size = jobs.seal(board.url)
+        jobs.check(board.url, size)
+        candidate = jobs.rate(board.url, size)
+        execute(board, "UPDATE snapshot_row SET lower = rating + 1 WHERE model = 'ant' AND view = 'language/en'")
+        where = "boards by category and language rating, lower"
+        with pytest.raises(QualityGate, match=f"candidate {candidate[:12]}: {where}: .*greater_than_b"):
+            jobs.refresh_board(board.url)
+        assert stored(board, snapshots.newest_sequence) == 0
+        execute(board, "UPDATE snapshot_row SET lower = rating - 1 WHERE model = 'ant' AND view = 'language/en'")
+        result = jobs.refresh_board(board.url)
+        assert (result["snapshot"], result["labels"]) == (candidate, 2)
+        parts = {row["part"] for row in result["warnings"] if row["suite"] == "snapshot"}
+        assert where.partition(" rating")[0] not in parts
+
+
+@pytest.mark.long
 def test_warnings_are_shown_by_refresh_and_doctor_and_exported_and_stop_nothing(board: Board, tmp_path: Path) -> None:
     store = ("--store", board.url)
     done = called("refresh", "--json", *store, settings={})

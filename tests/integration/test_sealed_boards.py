@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline import jobs
+from pipeline.compute import board_cells
 from pipeline.compute.board_cells import ALL, Label
-from pipeline.errors import VerificationFailed
+from pipeline.errors import Refuted, VerificationFailed
 from pipeline.jobs.custody import operator_actions
 from pipeline.ledger import leaf_labels
 from pipeline.store import Store
@@ -230,3 +231,38 @@ def test_a_change_of_counts_labels_or_decisions_is_found(board: Board, change: s
             path.write_bytes(path.read_bytes()[:-30] + bytes(30))
     with pytest.raises(VerificationFailed, match=r"leaf|counts|totals|labels"):
         jobs.verify_ledger(board.url)
+
+
+@pytest.mark.parametrize("limit", [0, 3])
+def test_labels_beyond_the_limit_have_no_counts_and_every_other_count_stays(
+    board: Board, limit: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in (board_cells, board_recount):
+        monkeypatch.setattr(module, "MAX_LABELS", limit)
+    board.read(*(event(n, category=("maths", "code", "maths", f"odd {n}")[n % 4]) for n in range(40)))
+    jobs.seal(board.url)
+    said = "categories and languages are not counted"
+    assert f"{14 - limit} {said}, because the log has {limit} already, which is the limit" in caplog.text
+    board.read(*(event(n, category=("maths", "new")[n % 2]) for n in range(40, 60)))
+    jobs.seal(board.url)
+    with board.store() as store, store.read() as connection:
+        found = sealed_boards.read_boards(connection, 60)
+        assert sealed_boards.totals_match_segments(connection)
+        board_recount.compare_counts(connection, store.files)
+        labels = sealed_boards.counted_labels(connection, 60)
+    votes = {label: int(rows[:, 5].sum()) for label, rows in found.items()}
+    assert votes[ALL] == 60
+    expected = {Label("category", "maths"): 30, Label("language", "en"): 20, Label("language", "fr"): 20}
+    assert {label: votes[label] for label in labels} == ({} if limit == 0 else expected)
+
+
+def test_a_missing_board_is_a_fault_while_there_is_room(board: Board) -> None:
+    board.read(*(event(n, category="maths") for n in range(20)))
+    jobs.seal(board.url)
+    with board.store() as store, store.write() as connection:
+        segment = schema.segment.c
+        counts = board_cells.unpack(bytes(connection.scalar(sa.select(segment.boards)) or b""))
+        del counts[Label("category", "maths")]
+        connection.execute(sa.update(schema.segment).values(boards=board_cells.pack(counts)))
+        with pytest.raises(Refuted, match="its counts of the board category maths are not those of its files"):
+            board_recount.compare_counts(connection, store.files)

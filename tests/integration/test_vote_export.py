@@ -244,11 +244,18 @@ def test_what_the_method_leaves_out_is_in_the_other_file_by_rule(tmp_path: Path)
         file, others = tmp_path / "votes.parquet", tmp_path / "others.parquet"
         found = exported(made, "--out", str(file), "--left-out", str(others), "--snapshot", snapshot.snapshot_id)
         now = exported(made, "--out", str(tmp_path / "now.parquet"))
+        made.read(
+            *(event(n, prompt_hash="often", anonymous=n != 1_003) for n in range(1_000, 1_020)),
+            event(1_020, prompt_hash=None),
+        )
+        later = exported(made, "--out", str(tmp_path / "later.parquet"))
         by_rule = {f"rule: {rule}": votes for rule, votes in snapshot.body["method"]["left_out"].items() if votes}
         rated = json.loads(run(made, "rate", str(file), "--json").stdout)
         with made.store() as store, store.read() as connection:
             rows = snapshots.read_rows(connection, snapshot.snapshot_id, "defended")
     assert {"rule: not_anonymous", "rule: refusal", "rule: frequent_prompt"} <= set(by_rule)
+    assert (now["undecided"], later["undecided"], later["votes"]) == (0, 19, now["votes"] + 20)
+    assert "19 of the votes are not sealed yet and have a prompt" in later["notes"][-1]
     assert found["left_out"] == by_rule | {"excluded: a test (bob)": 1}  # vote 9 showed the names
     assert (now["votes"], now["left_out"]) == (found["votes"], found["left_out"])
     assert found["votes"] + sum(found["left_out"].values()) == COUNT

@@ -94,6 +94,8 @@ class VoteExport:
         hidden: models that the export does not name.
         counted: number of votes read so far that count and are exported.
         left_out: reason → number of votes read so far that do not count.
+        undecided: number of votes read so far that count now, and that the next seal may take out of the sample of a
+            frequent prompt.
     """
 
     _connection: Connection
@@ -104,6 +106,7 @@ class VoteExport:
     hidden: HiddenModels = ALL_SHOWN
     counted: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
+    undecided: int = 0
 
     @property
     def most(self) -> int:
@@ -128,6 +131,7 @@ class VoteExport:
                 counts = one.left_out.is_null()
                 kept, others = votes.filter(counts), votes.filter(pc.invert(counts))
                 self.counted += len(kept)
+                self.undecided += pc.sum(one.undecided).as_py() or 0
                 for pair in others["left_out"].value_counts().to_pylist():
                     self.left_out[pair["values"]] = self.left_out.get(pair["values"], 0) + pair["counts"]
                 yield kept, others

@@ -2,7 +2,8 @@
 
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events
-    snapshot   evaluated before publishing, on the rows of each view of a candidate
+    snapshot   evaluated before publishing, on the rows of each view of a candidate, and on the rows of all its boards
+               by category and language together, there without the expectations that are only warnings
 
 A failed expectation of severity `critical` stops the refresh. A failed expectation of severity `warning` does not;
 `verdicts.list_warnings` lists them.
@@ -10,7 +11,7 @@ A failed expectation of severity `critical` stops the refresh. A failed expectat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, list[Any]]
 Rows = list[dict[str, Any]]
+BOARDS = "boards by category and language"
+"""The name of the part of a verdict that has the rows of these boards."""
+
 # The id of a verdict, and why it stops the refresh ("" if it does not).
 Outcome = tuple[str, str]
 
@@ -72,9 +76,20 @@ def check_snapshot(url: str, candidate: str) -> str | None:
             found = snapshots.find_candidate(connection, candidate)
             if found.sequence is not None and verdicts.all_passed(connection, "snapshot") is not False:
                 return None
-            views = {view: snapshots.read_rows(connection, candidate, view) for view in found.body["views"]}
-        outcome = _verdict(store, "snapshot", found.body["log_size"], views, f"candidate {candidate[:12]}")
+            parts = {view: snapshots.read_rows(connection, candidate, view) for view in found.body["views"]}
+            if found.body.get("boards"):
+                parts[BOARDS] = _rows_of_boards(connection, candidate, found.body["boards"])
+        outcome = _verdict(store, "snapshot", found.body["log_size"], parts, f"candidate {candidate[:12]}")
     return _required(outcome)
+
+
+def _rows_of_boards(connection: Connection, candidate: str, names: Iterable[str]) -> Rows:
+    """Return the rows of all boards by category and language; the name of the board is put before that of the model."""
+    return [
+        {**row, "model": None if row["model"] is None else f"{board}: {row['model']}"}
+        for board in names
+        for row in snapshots.read_rows(connection, candidate, board)
+    ]
 
 
 def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, int, int], Columns]) -> Outcome:
@@ -106,7 +121,8 @@ def evaluate(suite: str, parts: Mapping[str, Columns | Rows]) -> SuiteVerdict:
     """
     from pipeline import expectation_suites  # noqa: PLC0415  # pandas and Great Expectations are slow to import
 
-    return expectation_suites.check_parts(suite, {part: _frame(data) for part, data in parts.items()})
+    frames = {part: _frame(data) for part, data in parts.items()}
+    return expectation_suites.check_parts(suite, frames, critical_only=(BOARDS,))
 
 
 def _verdict(store: Store, suite: str, size: int, parts: Mapping[str, Columns | Rows], about: str) -> Outcome:

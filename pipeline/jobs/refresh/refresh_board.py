@@ -10,6 +10,7 @@ from pipeline.jobs.refresh.seal import seal
 from pipeline.open_store import existing_store
 from pipeline.store.alerting.voter_share import describe
 from pipeline.store.boards import verdicts
+from pipeline.store.log import sealed_boards
 from pipeline.store.votes.dominant_voter import find_dominant_voter
 
 # Another refresh may publish first: usually there are two, the scheduler's and a person's.
@@ -22,7 +23,8 @@ def refresh_board(url: str) -> dict[str, Any]:
     The steps are repeated if another refresh published a different snapshot meanwhile.
 
     Returns:
-        The newest snapshot as `publish` returns it, with the key `warnings` for the warnings of the newest verdicts.
+        The newest snapshot as `publish` returns it. `warnings` has the warnings of the newest verdicts, `labels` the
+            number of categories and languages that are counted.
     """
     for _ in range(_TRIES):
         size = seal(url)
@@ -57,4 +59,5 @@ def _with_warnings(url: str, result: dict[str, Any]) -> dict[str, Any]:
     with existing_store(url) as store, store.read() as connection:
         dominant = find_dominant_voter(connection)
         told = {} if dominant is None else {"voter_share": [describe(dominant)]}
-        return {**result, "warnings": verdicts.list_warnings(connection), **told}
+        labels = len(sealed_boards.counted_labels(connection, result["log_size"]))
+        return {**result, "warnings": verdicts.list_warnings(connection), "labels": labels, **told}

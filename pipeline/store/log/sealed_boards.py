@@ -134,6 +134,16 @@ def add_segment(connection: Connection, before: int, size: int, added: Boards) -
     dialect.upsert(connection, schema.sealed_total, ["name"], rows)
 
 
+def counted_labels(connection: Connection, log_size: int) -> set[Label]:
+    """Return the categories and languages that are counted in the log with this number of leaves, its newest size."""
+    t = schema.sealed_total.c
+    names = list(connection.scalars(sa.select(t.name).where(t.name.startswith(_PREFIX, autoescape=True))))
+    if names:
+        parts = (name.removeprefix(_PREFIX).partition("/") for name in names)
+        return {Label(kind, text) for kind, _, text in parts} - {ALL}
+    return set(board_cells.total(_segments(connection, schema.segment.c.log_size <= log_size))) - {ALL}
+
+
 def _name(label: Label) -> str:
     return f"{_PREFIX}{label.kind}/{label.text}"
 

@@ -9,6 +9,7 @@ written in the transaction that moves `sealed_offset`. Therefore, after a crash,
 seal or the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +37,13 @@ from pipeline.store.log import (
 )
 from pipeline.store.log.segment_builder import SegmentBuilder, SegmentRange
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.visible_text import visible
+
+_log = logging.getLogger("integrity.seal")
 
 _LOCK = 0x5EA1
+# Labels beyond the limit that a warning names.
+_NAMED = 10
 # Blinds of a row: erasing one rewrites its row.
 _BLINDS = 32_768
 
@@ -162,7 +168,22 @@ def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _L
     if builder.retractions:
         taken = sealed_boards.boards_of(connection, [one.position for one in builder.retractions])
         board_cells.add(boards, taken, -1)
+    boards = _within_limit(connection, boards, builder.first_leaf)
     return _Labels(boards, votes.file(builder.first_leaf, rules), packed)
+
+
+def _within_limit(connection: Connection, boards: board_cells.Boards, log_size: int) -> board_cells.Boards:
+    """Return the boards that are counted, and report those beyond the limit of labels."""
+    found = board_cells.within_limit(boards, sealed_boards.counted_labels(connection, log_size))
+    refused = sorted(boards.keys() - found.keys())
+    if refused:
+        named = ", ".join(f"{one.kind}/{one.text}" for one in refused[:_NAMED])
+        _log.warning(
+            "%d categories and languages are not counted, because the log has %d already, which is the limit: %s%s. "
+            "Their votes count on the board of all votes and on those of their other labels.",
+            len(refused), board_cells.MAX_LABELS, visible(named), ", …" if len(refused) > _NAMED else "",
+        )  # fmt: skip
+    return found
 
 
 def _blind_rows(builder: SegmentBuilder) -> list[dict[str, Any]]:

@@ -33,7 +33,9 @@ from pipeline.vocabulary.time import HOUR
 from pipeline.vocabulary.vote_flags import STATED
 
 _FEATURES = len(Style.__struct_fields__)
-_CODE = "code"
+_CODE, _FREQUENT = "code", "frequent_prompt"
+# The hash of a vote without a prompt.
+_NO_PROMPT = "0" * 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,14 @@ class ExportedBatch:
         leaf: index of the leaf of each vote, null for a vote that is not sealed.
         fate: fate of each vote.
         left_out: why each vote does not count, null for a vote that counts.
+        undecided: whether the vote counts, and the seal to come may take it out of the sample of a frequent prompt.
     """
 
     votes: pa.RecordBatch
     leaf: pa.Int64Array
     fate: pa.StringArray
     left_out: pa.StringArray
+    undecided: pa.BooleanArray
 
 
 def read_exported_votes(
@@ -137,6 +141,7 @@ def read_exported_votes(
                 pa.array(leaves, mask=leaves == NO_LEAF),
                 pa.array(FATES).take(batch["fate"]),
                 reasons,
+                _undecided(batch, reasons, sealed=first != NO_LEAF or _FREQUENT not in rules.rules),
             )
             yield exported if until is None else _before(exported, to_numpy(batch, "cast_at") < until)
 
@@ -148,7 +153,14 @@ def _before(exported: ExportedBatch, kept: Any) -> ExportedBatch:
         exported.leaf.filter(mask),
         exported.fate.filter(mask),
         exported.left_out.filter(mask),
+        exported.undecided.filter(mask),
     )
+
+
+def _undecided(batch: pa.RecordBatch, reasons: pa.StringArray, *, sealed: bool) -> pa.BooleanArray:
+    if sealed:
+        return pa.array(np.zeros(len(batch), dtype=np.bool_))
+    return pc.and_(pc.is_null(reasons), pc.not_equal(batch["prompt"], _NO_PROMPT))
 
 
 def _vote_columns(
