@@ -5,10 +5,10 @@ from sqlalchemy.engine import Connection
 from pipeline import settings as configuration
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
-from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
-from pipeline.store.boards import hidden_models, publication_holds, snapshots, verdicts
+from pipeline.store.boards import publication_holds, snapshots, verdicts
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.read import store_figures
 from pipeline.store.votes import arrow_reader, closed_windows, partitions, unchecked_votes
 from pipeline.vocabulary.fates import FATES
@@ -23,7 +23,8 @@ def read_store_status(store: Store) -> StoreStatus:
         places = {(p["source"], str(p["number"])): p for p in store_figures.list_partitions(connection)}
         fates = store_figures.count_fates(connection)
         newest = snapshots.latest(connection)
-        hidden = hidden_models.read_hidden_models(connection, now())
+        # As the newest board hides them: what is measured must not depend on the registry, which may hold a broken event.
+        hidden = HiddenModels.of_body(newest.body if newest else {})
         rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
         named = {view: [row for row in of_view if row["model"] not in hidden] for view, of_view in rows.items()}
         by_state = store_figures.count_alerts_by(connection, "detector", "severity", "state")
