@@ -8,17 +8,20 @@ because a suite that skips quietly proves nothing.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
+from xdist.scheduler import LoadFileScheduling
 
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.devstack.monitoring import AlertmanagerServer
@@ -211,6 +214,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for service in {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}:
             item.add_marker(service)
         item.user_properties.append((PROPERTY, [name for name in SERVICES if item.get_closest_marker(name)]))
+
+
+class OneBroker(LoadFileScheduling):
+    """A file is one process's work, and one process has all files that use the session's broker: each starts one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "kafka" if uses_kafka(self.config.rootpath / file) else file
+
+
+@cache
+def uses_kafka(file: Path) -> bool:
+    """Whether tests of a file ask for the session's broker."""
+    return re.search(r"\bkafka_(server|url)\b", file.read_text("utf-8")) is not None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return OneBroker(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
