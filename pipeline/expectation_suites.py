@@ -88,7 +88,7 @@ def check_parts(suite: str, frames: Mapping[str, pd.DataFrame], critical_only: C
     """Evaluate a suite on several frames, such as the views of a snapshot.
 
     Args:
-        suite: as for `check`.
+        suite: `votes`, `registry` or `snapshot`.
         frames: name → frame. The name is put before each failure of its frame; a single frame may have the name "".
         critical_only: names of frames on which only critical expectations are evaluated.
 

@@ -65,7 +65,14 @@ def _by_voter(rows: Int64, group: Int64, values: Float64, who: Int64) -> Float64
 
 
 def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, difference: Float64) -> CellRows:
-    """Return the decided votes as rows, at most `CAP` for each cell. Arguments as for `taste.estimate_taste`."""
+    """Return the decided votes as rows, at most `CAP` for each cell.
+
+    Args:
+        voter: int64[n], the voter of each vote.
+        model_a, model_b: int64[n], positions of the models of each vote.
+        outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are left out.
+        difference: float64[n], the board's logit of a win of model a.
+    """
     decided = np.flatnonzero(outcome < 2)
     who = np.repeat(voter[decided], 2)
     model = np.stack([model_a[decided], model_b[decided]], axis=1).ravel().astype(np.int64)

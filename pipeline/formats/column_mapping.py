@@ -52,7 +52,7 @@ class ColumnMapper:
 
         Args:
             form: the format of the file.
-            outcomes: as for `row_mapper`.
+            outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
             left_out: counts the records that are no votes.
             proxies: addresses that name nobody.
 

@@ -122,7 +122,7 @@ def assemble(
     Args:
         manifest: bytes of the manifest, as in the log.
         checkpoint: the checkpoint of the snapshot log, as a signed note.
-        proof: from `build_proof`.
+        proof: inclusion and consistency proofs of the manifest, from `build_proof`.
         files: the segments and `listed_files`.
         before: the previous manifest and checkpoint, None for the first snapshot.
     """

@@ -87,8 +87,10 @@ def check_inclusion(
 
     Args:
         leaf: the leaf hash.
-        index, size, root: from signed data.
+        index: index of the leaf, from signed data.
+        size: number of leaves of the tree, from signed data.
         path: the inclusion proof, lowest level first.
+        root: root of the tree, from signed data.
         where: place of the proof, for messages.
 
     Raises:

@@ -97,8 +97,10 @@ def undisclosed_bounds(score: float, seen: int, se: float, *, kept: float = 1.0)
     no winner's curse at all.
 
     Args:
-        score, se, kept: as for `best_of_n_interval`.
+        score: the score of the variant, in points.
         seen: number of variants that were seen; the true N is at least this number.
+        se: standard error of `score`, in points.
+        kept: share of the votes behind `score` that were cast before the selection, above 0.
     """
     require_tries(seen)
     require_spread("se", se)

@@ -209,7 +209,8 @@ def require_scores(scores: npt.ArrayLike, se: npt.ArrayLike) -> tuple[Float64, F
     """Return the scores of a family and their standard errors as arrays, float64[N] each.
 
     Args:
-        scores, se: as for `shrink_to_family_mean`.
+        scores: N scores in points, one for each variant, released or not.
+        se: standard errors of the scores in points, above 0: N numbers, or one number for all.
 
     Raises:
         BadCounts: there are fewer than two scores, a score is not finite, or a standard error is not above 0.

@@ -37,7 +37,7 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
         options: options of the client, which take precedence over the defaults of this function.
 
     Raises:
@@ -69,7 +69,7 @@ class RecordProducer:
             bootstrap: HOST:PORT of brokers, separated by commas.
             topic: the topic of votes.
             settings: names the topic of registry events.
-            security: from `client_security`.
+            security: options for TLS and SASL, from `client_security`.
 
         Raises:
             BrokerUnavailable: no broker answers.
@@ -181,7 +181,7 @@ def publish(
             none.
         progress: called with the number of records acknowledged so far.
         preparer: prepares the records; None to send them as they are.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
         waits: called with a description of an incomplete record at the end of the file.
         check: function that adds fields computed from the texts of a record; None if texts need not be read.
         rejects: counts the records that the preparer marks as invalid; with `skip_bad` these are not sent.

@@ -27,7 +27,7 @@ class KafkaSender:
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
     """
 
     def __init__(self, bootstrap: str, security: Security = PLAINTEXT) -> None:

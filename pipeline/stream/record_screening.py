@@ -150,7 +150,9 @@ def decode_marked_votes(
     """Decode records into votes, and determine the pseudonyms of their voters and sessions.
 
     Args:
-        values, marks, verifier: as for `decode_marked`.
+        values: the records, None for a record without a value.
+        marks: signature and other headers of each record; None if no record has such headers.
+        verifier: checks the signatures; None if records need no signature.
         pseudonyms: function from voter ids or sessions to pseudonyms, 0 for nobody.
 
     Returns:

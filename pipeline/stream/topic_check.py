@@ -21,7 +21,7 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
         settings: names the topics.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
 
     Raises:
         BrokerUnavailable: no broker answers.

@@ -30,7 +30,7 @@ def create_topics(
         settings: names the topics of registry events, alerts and rejects.
         topic: the topic of votes.
         partitions: number of partitions of `topic`, if it is created.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
 
     Returns:
         One sentence for each of the other topics with a problem. Either an access rule hides the topic, or it is

@@ -42,7 +42,13 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
 
 
 def hash_normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
-    """Compute a standard normal number for each key: the normal quantile of its hash. Arguments as for `hash_keys`."""
+    """Compute a standard normal number for each key: the normal quantile of its hash.
+
+    Args:
+        seed: seed of the stream, taken modulo 2⁶⁴.
+        purpose: a constant of this module that distinguishes uses of the same keys.
+        keys: arrays of integers ≥ 0, which are broadcast against each other.
+    """
     # 53 bits fill a double; adding a half excludes 0 and 1, whose quantiles are infinite.
     uniform = ((hash_keys(seed, purpose, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return np.asarray(ndtri(uniform), dtype=np.float64)

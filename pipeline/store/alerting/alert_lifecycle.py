@@ -59,7 +59,10 @@ def open_alerts(
     in which partitions were claimed. If the alert with this id exists and is resolved, it is reopened.
 
     Args:
-        signals, names, now: as for `record_signals`.
+        connection: the transaction.
+        signals: the signals, in the order of emission.
+        names: the store's number of a model → its name; replaces numbers in the evidence.
+        now: present time in microseconds since 1970 UTC.
 
     Returns:
         For each signal, the id of the alert that it opened, reopened or escalated.

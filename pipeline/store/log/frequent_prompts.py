@@ -133,7 +133,7 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
     """Return the spectrum after the numbers of votes of some prompts changed.
 
     Args:
-        spectrum: as for `threshold`.
+        spectrum: int64[2, n], different numbers of votes of a prompt, and how many prompts have each number.
         before: former numbers of the prompts that were known.
         after: new numbers of all these prompts.
     """

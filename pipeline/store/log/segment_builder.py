@@ -37,8 +37,9 @@ class SegmentRange:
 
     Attributes:
         part: the store's number of the partition.
-        first, end: the range of offsets.
+        first: first offset of the range.
         first_leaf: index of the leaf of the first vote.
+        end: the offset after the last one of the range.
         offsets: arrays of the offsets that have a vote.
     """
 

@@ -101,7 +101,11 @@ def read_manifest(store: Store, snapshot_id: str | None = None) -> bytes:
 
 
 def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProof:
-    """Prove that a snapshot is in the snapshot log at its newest head. `snapshot_id` is as for `read_manifest`.
+    """Prove that a snapshot is in the snapshot log at its newest head.
+
+    Args:
+        store: the store.
+        snapshot_id: id of the snapshot, or the beginning of the id; None for the newest snapshot.
 
     Raises:
         Usage: no snapshot has this id.
@@ -184,7 +188,11 @@ def newest_manifest(connection: Connection) -> SignedManifest:
 
 
 def find_manifest(connection: Connection, snapshot_id: str | None) -> SignedManifest:
-    """Return the manifest of a snapshot; `snapshot_id` is as for `read_manifest`.
+    """Return the manifest of a snapshot.
+
+    Args:
+        connection: a connection to the store.
+        snapshot_id: id of the snapshot, or the beginning of the id; None for the newest snapshot.
 
     Raises:
         Usage: no snapshot has this id.

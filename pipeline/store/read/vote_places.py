@@ -80,11 +80,11 @@ class CountingRules:
         retracted, excluded: votes that do not count, with reasons.
         unregistered: numbers of models that the registry does not know, with reasons.
         rules: the bit of each rule of the method in a vote's flags, by name of the rule.
-        under_test: numbers of models that the export does not name, with reasons. Votes on them count, but are not
-            exported.
         fates: fates of the votes that count.
         frequent: the store's number of a partition → offsets, int64[n], ascending, of its votes outside the samples of
             frequent prompts, as decided when they were sealed.
+        under_test: numbers of models that the export does not name, with reasons. Votes on them count, but are not
+            exported.
     """
 
     by_leaf: bool

@@ -93,7 +93,8 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         connection: the transaction.
         votes: n votes without duplicates.
-        numbers: as for `vote_bodies`.
+        numbers: model_a, model_b, language, category, network, categories → int32[n], the store's numbers of the
+            votes' names.
         fate: int8[n], fate of each vote.
     """
     rare = {"flags": votes.flags, "turn": votes.turn, "session": votes.session}

@@ -40,7 +40,7 @@ def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: A
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
         options: options of the client, which take precedence over the safe options.
 
     Raises:
@@ -62,7 +62,7 @@ def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminC
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -77,7 +77,7 @@ def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> st
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
         topic: name of the topic.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
 
     Raises:
         BrokerUnavailable: no broker answers, or the topic is missing.

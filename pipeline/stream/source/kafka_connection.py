@@ -144,7 +144,7 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
     Args:
         make: the class of the client: KafkaConsumer, KafkaProducer or KafkaAdminClient.
         bootstrap: HOST:PORT of brokers, separated by commas.
-        security: from `client_security`.
+        security: options for TLS and SASL, from `client_security`.
         options: all other options of the client.
 
     Raises:

@@ -27,7 +27,7 @@ class RegistryTopic:
         Args:
             bootstrap: HOST:PORT of brokers, separated by commas.
             topic: an existing topic with one partition, because events of two partitions would have no common order.
-            security: from `client_security`.
+            security: options for TLS and SASL, from `client_security`.
 
         Raises:
             BrokerUnavailable: no broker answers, or the topic is missing or has several partitions.

@@ -71,7 +71,7 @@ class KafkaSource:
             bootstrap: HOST:PORT of brokers, separated by commas.
             topic: the votes topic; it must exist.
             group: the consumer group; all workers of one store share it.
-            security: from `client_security`.
+            security: options for TLS and SASL, from `client_security`.
             session_seconds: time without a heartbeat after which Kafka reassigns the partitions.
             poll_seconds: time without a poll after which Kafka reassigns the partitions.
 
