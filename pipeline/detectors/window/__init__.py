@@ -5,6 +5,7 @@ traffic              the board gets more votes than usual (`traffic`) or fewer (
 cohort_bias          new accounts, a network or the votes under one prompt favour a model
 cohort_keys          the cohorts and models that `cohort_bias` follows
 cohort_baseline      what `cohort_bias` expects of honest cohorts
+cohort_ratios        the alternatives of `cohort_bias` and their likelihood ratios
 sampling_skew        models are not sampled as the policy declares
 silent_deprecation   a declared model stopped appearing
 unknown_model        votes on a model that is not in the registry

@@ -69,11 +69,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
 
 from pipeline.detectors.window import cohort_baseline as baseline
 from pipeline.detectors.window.cohort_keys import SEPARATOR, VERBS, cells_to_follow, stems, without_weakest
-from pipeline.evidence import alert_policy, count_likelihoods, to_log_units
+from pipeline.detectors.window.cohort_ratios import ALL_VOTES, DECIDED_VOTES, SHIFTS, log_ratios
+from pipeline.evidence import alert_policy, to_log_units
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
 from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys
@@ -81,12 +81,6 @@ from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import ClearedSignal, Signal
 from pipeline.scoring.window import GroupedModelCounts, Window
 from pipeline.vocabulary.arrays import Float64, Int64
-
-_WINS, _LOSSES = np.array([0.4, 0.8, 1.6, 3.0]), np.array([0.7, 1.5, 3.0])
-_SHIFTS = 2 * len(_WINS) + len(_LOSSES)
-_ALL = np.repeat([0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)])
-# The evidence about a prompt comes from decided votes alone.
-_DECIDED = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), _SHIFTS - len(_WINS)])
 
 
 @dataclass(frozen=True)
@@ -100,9 +94,9 @@ class _Kind:
 
 
 _KINDS = {
-    "new": _Kind(0.1, 0.05, 0.5, _ALL),
-    "network": _Kind(0.5, 0.3, 0.25, _ALL),
-    "prompt": _Kind(1.0, 0.0, 0.25, _DECIDED),
+    "new": _Kind(0.1, 0.05, 0.5, ALL_VOTES),
+    "network": _Kind(0.5, 0.3, 0.25, ALL_VOTES),
+    "prompt": _Kind(1.0, 0.0, 0.25, DECIDED_VOTES),
 }
 _QUIET_FOR = 12
 # Below M = 50 the counts shown to people restart.
@@ -110,7 +104,7 @@ _IDLE = to_log_units(np.log(np.array([50.0])))[0]
 
 _NEW_KEY: dict[str, Any] = {
     **alert_policy.NO_ALERT,
-    "log_m": np.full(_SHIFTS, LOG_ZERO, dtype=np.int64),
+    "log_m": np.full(SHIFTS, LOG_ZERO, dtype=np.int64),
     "mixed": np.int64(LOG_ZERO),
     "steps": np.int64(0),
     "votes": 0.0,
@@ -256,33 +250,13 @@ def _step(
     own = columns["own_votes"][at], columns["own_ties"][at]
     elsewhere = baseline.votes_elsewhere(groups, group, *own)
     ties = baseline.tie_share_bounds(usual, against.sum(axis=0), *elsewhere, _KINDS[kind].tie_band)
-    ratio = _ratios(table, shift, *ties)
-    if kind == "prompt":
-        ratio[:, len(_WINS) :] = 0
+    ratio = log_ratios(table, shift, *ties)
     log_m = columns["log_m"].copy()
     log_m[at] = shiryaev_roberts(log_m[at], ratio)
     mixed, steps = columns["mixed"].copy(), columns["steps"].copy()
     mixed[at] = log_mixture(log_m[at], _KINDS[kind].weights)
     steps[at] += 1
     return columns | {"log_m": log_m, "mixed": mixed, "steps": steps}
-
-
-def _ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:
-    """Return the log-likelihood ratio of each key for each alternative, int64[k, 11]."""
-    share, won = baseline.decided_share(table), table[:, baseline.WON, None]
-    honest = expit(logit(share) + shift)
-    n, decided = table[:, baseline.N], table[:, baseline.WON] + table[:, baseline.LOST]
-    of_all = (1 - least_ties) * honest
-    losses = (1 - most_ties) * (1 - honest)
-    unshifted = np.zeros(1)
-    return np.concatenate(
-        [
-            count_likelihoods.shifted_logit(won, decided[:, None], (decided * honest)[:, None], _WINS, unshifted),
-            count_likelihoods.shifted_logit(won, n[:, None], (n * of_all)[:, None], _WINS, unshifted),
-            count_likelihoods.rare_events(table[:, baseline.LOST, None], n[:, None], losses[:, None], _LOSSES),
-        ],
-        axis=1,
-    )
 
 
 def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) -> KeyedColumns:

@@ -1,0 +1,41 @@
+"""The alternatives of `cohort_bias` and their ratios: wins of decided votes, wins of all votes, losses too rarely."""
+
+import numpy as np
+from scipy.special import expit, logit
+
+from pipeline.detectors.window import cohort_baseline as baseline
+from pipeline.evidence import count_likelihoods
+from pipeline.vocabulary.arrays import Float64, Int64
+
+_WINS, _LOSSES = np.array([0.4, 0.8, 1.6, 3.0]), np.array([0.7, 1.5, 3.0])
+SHIFTS = 2 * len(_WINS) + len(_LOSSES)
+"""Number of alternatives."""
+ALL_VOTES = np.repeat(
+    [0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)]
+)
+DECIDED_VOTES = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), SHIFTS - len(_WINS)])
+"""Weights of the alternatives: of all three kinds, and of wins of decided votes alone."""
+
+
+def log_ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:
+    """Return the log-likelihood ratio of each key for each alternative, int64[k, SHIFTS].
+
+    Args:
+        table: float64[k, 5], the votes of each key (`cohort_baseline`).
+        shift: by how much an honest cohort's logit may be higher.
+        least_ties, most_ties: bounds of an honest cohort's share of ties.
+    """
+    share, won = baseline.decided_share(table), table[:, baseline.WON, None]
+    honest = expit(logit(share) + shift)
+    n, decided = table[:, baseline.N], table[:, baseline.WON] + table[:, baseline.LOST]
+    of_all = (1 - least_ties) * honest
+    losses = (1 - most_ties) * (1 - honest)
+    unshifted = np.zeros(1)
+    return np.concatenate(
+        [
+            count_likelihoods.shifted_logit(won, decided[:, None], (decided * honest)[:, None], _WINS, unshifted),
+            count_likelihoods.shifted_logit(won, n[:, None], (n * of_all)[:, None], _WINS, unshifted),
+            count_likelihoods.rare_events(table[:, baseline.LOST, None], n[:, None], losses[:, None], _LOSSES),
+        ],
+        axis=1,
+    )
