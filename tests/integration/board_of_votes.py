@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline import jobs
@@ -83,6 +86,32 @@ class Board:
     def bundle(self, snapshot: str | None = None) -> dict[str, bytes]:
         with self.store() as store:
             return dict(snapshot_bundles.read_bundle(store, snapshot))
+
+
+def copied_board(path: Path, *votes: int) -> Board:
+    """A board on SQLite that published a snapshot after each of these numbers of new votes.
+
+    It is made once for a process, and copied: nothing in a store names its place.
+
+    Args:
+        path: the store, in a folder that gets its files.
+        votes: the numbers of new votes.
+    """
+    shutil.copytree(_original(path.name, votes).name, path.parent, dirs_exist_ok=True)
+    board = Board(str(path), path.parent)
+    board.votes, board.files = sum(votes), len(votes)
+    return board
+
+
+@cache
+def _original(name: str, votes: tuple[int, ...]) -> TemporaryDirectory[str]:
+    folder = TemporaryDirectory(prefix="board-")
+    board = Board(f"{folder.name}/{name}", Path(folder.name))
+    with using(OPTIONS):
+        for number in votes:
+            board.vote(number)
+            board.refresh()
+    return folder
 
 
 @contextmanager

@@ -135,15 +135,23 @@ def test_a_restored_board_goes_on_publishing(machines: Machines, form: str, tmp_
 # What is refused.
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Path]:
-    """A folder with a board, `board.db`, and two backups of it, `backup` and `backup.tar`."""
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("original")
     with using(OPTIONS):
-        board = Board(str(tmp_path / "board.db"), tmp_path, OPTIONS)
+        board = Board(str(folder / "board.db"), folder, OPTIONS)
         board.vote(VOTES)
         board.refresh()
         for form in ("backup", "backup.tar"):
-            integrity("backup", "--out", tmp_path / form, "--store", board.url)
+            integrity("backup", "--out", folder / form, "--store", board.url)
+    return folder
+
+
+@pytest.fixture
+def made(original: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder with a board, `board.db`, and two backups of it, `backup` and `backup.tar`."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+    with using(OPTIONS):
         yield tmp_path
 
 

@@ -23,7 +23,7 @@ from pipeline.ledger.manifest_notices import ManifestNotice, check_notices
 from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from tests.command import called
-from tests.integration.board_of_votes import OPTIONS, Board, using
+from tests.integration.board_of_votes import OPTIONS, Board, copied_board, using
 
 APPEALS = OPTIONS.model_copy(update={"appeals": "https://board.example/appeals"})
 SETTINGS = {
@@ -37,9 +37,11 @@ TEXT = "Votes of a test were counted in <b>this</b> snapshot."
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """A board with a snapshot."""
-    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
-        made = Board(url, tmp_path)
+        if request.param == "sqlite":
+            yield copied_board(tmp_path / "board.db", 60)
+            return
+        made = Board(request.getfixturevalue("postgres_store"), tmp_path)
         made.vote(60)
         made.refresh()
         yield made

@@ -31,7 +31,7 @@ from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import manifests, seals, segment_builder, tile_cache
 from pipeline.store.read import log_proofs, snapshot_bundles, vote_receipts
-from tests.integration.board_of_votes import OPTIONS, Board, event, using
+from tests.integration.board_of_votes import OPTIONS, Board, copied_board, event, using
 
 FIRST, MORE = 300, 40
 
@@ -48,6 +48,8 @@ def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
 @pytest.fixture
 def published(board: Board) -> Board:
     """Two snapshots: 300 votes, then 40 more."""
+    if not board.url.startswith("postgresql"):
+        return copied_board(Path(board.url), FIRST, MORE)
     board.vote(FIRST)
     board.refresh()
     board.vote(MORE)
@@ -59,12 +61,7 @@ def published(board: Board) -> Board:
 def small(tmp_path: Path) -> Iterator[Board]:
     """The same on SQLite alone, for what has nothing to do with the database."""
     with using(OPTIONS):
-        it = Board(str(tmp_path / "store.db"), tmp_path)
-        it.vote(FIRST)
-        it.refresh()
-        it.vote(MORE)
-        it.refresh()
-        yield it
+        yield copied_board(tmp_path / "store.db", FIRST, MORE)
 
 
 # Bundles and proofs.

@@ -33,7 +33,7 @@ from pipeline.store.alerting import alert_lifecycle, operator_tokens, operators_
 from pipeline.store.boards import exclusion_list
 from pipeline.store.db import schema
 from tests.command import called
-from tests.integration.board_of_votes import OPTIONS, Board, using
+from tests.integration.board_of_votes import OPTIONS, Board, copied_board, using
 
 API = "/api/v1"
 SETTINGS = {"INTEGRITY_VOTER_KEY": OPTIONS.voter_key, "INTEGRITY_ANCHOR": ""}
@@ -46,9 +46,11 @@ WHY = {"reason": "a test"}
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """A board with votes and a snapshot."""
-    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
     with using(OPTIONS):
-        made = Board(url, tmp_path)
+        if request.param == "sqlite":
+            yield copied_board(tmp_path / "board.db", VOTES)
+            return
+        made = Board(request.getfixturevalue("postgres_store"), tmp_path)
         made.vote(VOTES)
         made.refresh()
         yield made

@@ -61,6 +61,7 @@ def test_a_bar_can_be_missed(bias: float, rmse: float) -> None:
     assert EstimatorError(DISCLOSED, bias, rmse).passed is False
 
 
+@pytest.mark.long
 def test_the_verb_prints_both_simulations() -> None:
     reported = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10", *FEW, "--json"])
     assert reported.exit_code == 0, reported.output

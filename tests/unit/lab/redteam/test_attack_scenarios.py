@@ -64,6 +64,7 @@ def test_attackers_are_found_and_the_policy_restores_the_board(abstainers: Scena
     assert row.false_voters[0] <= 0.01
 
 
+@pytest.mark.long
 def test_a_missing_alert_fails_the_scenario(run: detector_run.DetectorRun) -> None:
     silent = replace(run, alerts=[])
     row = scenario_result.summarize_run(ABSTAINERS, silent)
@@ -73,6 +74,7 @@ def test_a_missing_alert_fails_the_scenario(run: detector_run.DetectorRun) -> No
     assert scenario_result.summarize_run(replace(ABSTAINERS, must="report"), silent).passed
 
 
+@pytest.mark.long
 def test_an_alert_before_the_attack_does_not_count(run: detector_run.DetectorRun) -> None:
     target, _ = target_and_rival_names()
     early = detector_run.RaisedAlert("vote_burst", target, "more", "warning", int(run.stream.cast_at[0]), -1, {}, 0)
@@ -80,6 +82,7 @@ def test_an_alert_before_the_attack_does_not_count(run: detector_run.DetectorRun
     assert (row.alerts, row.elsewhere, row.passed) == ({}, {"vote_burst": 1}, False)
 
 
+@pytest.mark.long
 def test_a_false_alert_fails_the_scenario(run: detector_run.DetectorRun) -> None:
     silent = replace(ABSTAINERS, must="no alert")
     assert not scenario_result.summarize_run(silent, run).passed
@@ -166,6 +169,7 @@ def test_the_rank_of_a_model_is_one_more_than_the_models_above_it() -> None:
     assert places[stream.models.index(best)] == 1
 
 
+@pytest.mark.long
 def test_the_alerts_select_votes_on_the_model_since_the_alert_and_no_others(run: detector_run.DetectorRun) -> None:
     target, _ = target_and_rival_names()
     stream = run.stream
@@ -226,6 +230,7 @@ def test_the_command_prints_one_document_and_the_same_seed_gives_the_same_row(
     assert abstainers.baselines["ours"][0] == abstainers.found
 
 
+@pytest.mark.long
 def test_the_command_exits_1_when_a_scenario_fails(abstainers: ScenarioResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.cli.redteam_command.evaluate_scenario", lambda *_: replace(abstainers, passed=False))
     result = CliRunner().invoke(app, ["redteam", "--scenario", "S1a,S1b"])

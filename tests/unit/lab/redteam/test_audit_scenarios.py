@@ -28,6 +28,7 @@ def test_every_case_passes(rows: dict[str, list[AuditCaseResult]]) -> None:
     assert {len(of) for of in rows.values()} == {13, 3, 5, 2, 1}
 
 
+@pytest.mark.long
 def test_the_figures_match_the_published_ones(rows: dict[str, list[AuditCaseResult]]) -> None:
     assert rows["S7"][-1].figures["gain"] == pytest.approx(11.5, abs=0.1)
     (alone,) = [one.figures for one in rows["S7"] if one.figures.get("n") == 27 and one.figures.get("tau") == 0]
@@ -41,6 +42,7 @@ def test_the_figures_match_the_published_ones(rows: dict[str, list[AuditCaseResu
     assert [one.passed and one.must for one in rows["claims"][:3]] == ["alert", "no alert", "alert"]
 
 
+@pytest.mark.long
 def test_the_variant_falls_under_style_control_and_the_released_model_falls_far(
     rows: dict[str, list[AuditCaseResult]],
 ) -> None:
