@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing, suppress
 
 import pytest
 
@@ -11,14 +12,12 @@ from pipeline.lab.bench import api_load
 
 async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers /empty at once, anything else after five milliseconds; /gone is not found."""
-    try:
+    with closing(writer), suppress(asyncio.IncompleteReadError):
         while True:
             path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
             await asyncio.sleep(0 if path == b"/empty" else 0.005)
             status = b"404 Not Found" if path == b"/gone" else b"200 OK"
             writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 2\r\n\r\n{}")
-    except asyncio.IncompleteReadError:
-        writer.close()
 
 
 def test_turns_are_counted_apart() -> None:
