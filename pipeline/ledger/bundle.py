@@ -8,6 +8,8 @@
     votes/….parquet         the vote log, one file for each seal
     labels/….parquet        rules, categories and language of the leaves of a seal, where they have any
     excluded.parquet        which leaves the defended view does not count
+    intervals.json          intervals clustered by voter, confidence sequences, sure ranks
+    voter-scores.parquet    sums over the votes of each voter, from which these intervals follow
     snapshot.json           the body of the snapshot, which the API shows
     key.txt                 the key that signed; proves nothing by itself
     README.txt              how to check the bundle
@@ -45,7 +47,9 @@ A snapshot of a leaderboard, with everything needed to check it without asking t
 
 checks, offline, that the operator signed it, that it is in the log of snapshots, that both logs were only appended to,
 that the votes are those of the log, and that the ratings follow from the votes, from the exclusions and the method in
-manifest.json, and from the labels of the votes.
+manifest.json, and from the labels of the votes. The intervals in manifest.json follow from the votes alone. Those in
+intervals.json allow for votes of one voter hanging together; they follow from the votes and from voter-scores.parquet,
+which is a statement of the operator, because public votes do not name voters.
 
 Get KEY from the operator through another channel: key.txt could have been replaced together with the bundle.
 

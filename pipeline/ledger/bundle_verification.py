@@ -22,6 +22,7 @@ from ..ratings.rated_models import count_rated
 from ..vocabulary.arrays import Bool
 from . import (
     bundle,
+    interval_verification,
     label_verification,
     leaf,
     leaf_encoding,
@@ -38,7 +39,7 @@ from .merkle import WIDTH
 from .signed_note import Checkpoint, VerifierKey
 from .vote_log import VoteLog
 
-_BOARD = "board "
+_BOARD, _VIEW = "board ", "view "
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ def _check_boards(
 ) -> None:
     """Check each view or board, given with its name and the mask of its leaves."""
     unregistered, paths = manifest.unregistered or (), [one.path for one in manifest.segments]
+    stated = interval_verification.read_stated(files, manifest)
     for where, published, counted in views:
         counts = log.counts(counted, [model.model for model in published.unrated])
         if where.startswith(_BOARD):  # it names only the models that it has votes on
@@ -190,6 +192,8 @@ def _check_boards(
         size_limits.require_ratable(count_rated(counts), sum(map(partial(file_size, files), paths)), where)
         tie_only = manifest.coverage is not None
         published_views.check_view(published, counts, manifest.configuration, where, unregistered, tie_only=tie_only)
+        if stated is not None and not where.startswith(_BOARD):
+            stated.check(where.removeprefix(_VIEW), counts.without_models(unregistered), manifest)
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:

@@ -86,11 +86,21 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration, *, tie_on
     Raises:
         RatingError: the votes have no estimate.
     """
+    anchor, share = rating_options(counts, settings)
+    return compute_leaderboard(counts, anchor=anchor, least_share=share, tie_only=tie_only)
+
+
+def rating_options(counts: PairCounts, settings: Configuration) -> tuple[tuple[str, float] | None, float]:
+    """Return the anchor of a view, None if it is not rated, and the least share of votes of its rated models.
+
+    Raises:
+        RatingError: the largest component has too few of the votes.
+    """
     share = min(float(settings.values["least_share"] or 0), PUBLISHED_SHARE)
     anchor = _anchor(settings)
     if anchor is not None and anchor[0] not in select_rated_models(counts, least_share=share)[0].models:
         anchor = None
-    return compute_leaderboard(counts, anchor=anchor, least_share=share, tie_only=tie_only)
+    return anchor, share
 
 
 def check_view(

@@ -10,7 +10,7 @@ from typing import Any
 import rfc8785
 
 from ..errors import Refuted
-from . import size_limits
+from . import published_intervals, size_limits, voter_scores_file
 from .bundle import EXCLUDED, SNAPSHOT, BundleFiles
 from .manifest import Manifest, PublishedView, sha256_hex
 
@@ -48,7 +48,7 @@ def check_body(files: BundleFiles, manifest: Manifest) -> None:
 def _expected(manifest: Manifest) -> dict[str, Any]:
     views = {"raw": manifest.views.raw, "defended": manifest.views.defended}
     boards = manifest.boards or {}
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"intervals": _intervals(manifest)}
     if manifest.method is not None:
         more["method"] = {**asdict(manifest.method), "rules": list(manifest.method.rules)}
     return {
@@ -69,6 +69,13 @@ def _expected(manifest: Manifest) -> dict[str, Any]:
         "rows": {name: _rows_digest(view) for name, view in (*views.items(), *boards.items())},
         "boards": {name: _view(view) for name, view in boards.items()},
     }
+
+
+def _intervals(manifest: Manifest) -> dict[str, str] | None:
+    """Return the digests of the intervals and of the sums over voters, as the body states them; None without them."""
+    names = {"sha256": published_intervals.PATH, "scores_sha256": voter_scores_file.PATH}
+    found = {key: manifest.files[path] for key, path in names.items() if path in manifest.files}
+    return {key: str(digest) for key, digest in found.items()} or None
 
 
 def _view(view: PublishedView) -> dict[str, Any]:

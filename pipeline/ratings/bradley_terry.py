@@ -158,7 +158,7 @@ def fit_matrix(
     scale = _scaled(weights, W, names)
     theta, iterations, norm = maximise(W * scale, tolerance, max_iterations)
     hessian = laplacian(information(W * scale, theta))
-    covariance = sandwich_covariance(hessian, laplacian(_score_variance(decisive, tied, theta) * scale**2))
+    covariance = sandwich_covariance(hessian, laplacian(score_variance(decisive, tied, theta) * scale**2))
     if covariance is None:
         raise NotConverged(iterations, norm)
     return Fit(theta, covariance, hessian, iterations, norm, converged=True)
@@ -177,7 +177,7 @@ def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
     return None if full is None else (full + full.T) / 2
 
 
-def _score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
+def score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
     """Return float64[K, K], symmetric: the squared residuals, summed over the votes of each pair."""
     P = win_probability(theta)
     lost = decisive * P.T**2

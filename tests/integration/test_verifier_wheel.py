@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 VERIFIER = ROOT / "deploy" / "verifier"
 UV = Path(sys.executable).with_name("uv")
 COMMAND = "pipeline.ledger.verifier_command"
-LARGEST = 120_000
+LARGEST = 130_000
 """Bytes of the wheel; it has 66,185."""
 
 

@@ -14,6 +14,7 @@ board_method.py        reads the method of a snapshot, and writes it into the bo
 method_counts.py       counts votes by the rules of a method, and by category and language
 label_boards.py        rates the boards by category and language
 board_rows.py          rates a view and builds its published rows
+board_intervals.py     computes intervals clustered by voter, and confidence sequences
 style_view.py          rates the view under style control
 baseline_reference.py  estimates the reference by which a snapshot evaluates new votes
 manifest_builder.py    builds the manifest of a snapshot

@@ -31,9 +31,14 @@ def rate_view(
     Raises:
         RatingError: the models cannot be compared (largest component too small), or the fit does not converge.
     """
-    share, anchor = min(options.least_share, PUBLISHED_SHARE), _anchor(counts, options)
+    anchor, share = rating_options(counts, options)
     board = compute_leaderboard(counts, anchor=anchor, least_share=share, tie_only=tie_only).rounded()
     return replace(board, unrated=explain_unregistered(board.unrated, waiting or {}))
+
+
+def rating_options(counts: PairCounts, options: Settings) -> tuple[tuple[str, float] | None, float]:
+    """Return the anchor of a view, None if it is not rated, and the least share of votes of its rated models."""
+    return _anchor(counts, options), min(options.least_share, PUBLISHED_SHARE)
 
 
 def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:

@@ -18,7 +18,17 @@ from pipeline import settings as configuration
 from pipeline.errors import Usage
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.jobs.refresh.signing_keys import SigningKeys, board_name, key_chain
-from pipeline.ledger import bundle, leaf_labels, manifest, published_views, segment, signed_note, verifier_input
+from pipeline.ledger import (
+    bundle,
+    leaf_labels,
+    manifest,
+    published_intervals,
+    published_views,
+    segment,
+    signed_note,
+    verifier_input,
+    voter_scores_file,
+)
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import BoardRow, Manifest, PublishedMethod, PublishedView, PublishedViews
 from pipeline.ledger.manifest_notices import ManifestNotice
@@ -112,7 +122,7 @@ def build_manifest(
         watermark=tuple(manifest.SourcePosition(*one) for one in body["watermark"]),
         keys=names,
         witnesses=_witnesses(),
-        files={**bundle.file_digests(bundle_files), **_label_files(connection, body["log_size"])},
+        files={**bundle.file_digests(bundle_files), **_stored_files(connection, body)},
         coverage=manifest.VoteCoverage(**body["coverage"]) if "coverage" in body else None,
         unregistered=tuple(body.get("unregistered", ())) or None,
         notices=tuple(ManifestNotice(**one) for one in body.get("notices", ())) or None,
@@ -121,6 +131,20 @@ def build_manifest(
         boards={name: _view(connection, candidate, name, body["boards"]) for name in body.get("boards", {})} or None,
     )
     return document, signers
+
+
+def _stored_files(connection: Connection, body: Mapping[str, Any]) -> dict[str, Digest]:
+    """Return path → SHA-256 of the files that the ledger has already: labels, and intervals."""
+    return {**_label_files(connection, body["log_size"]), **_interval_files(body)}
+
+
+def _interval_files(body: Mapping[str, Any]) -> dict[str, Digest]:
+    """Return path → SHA-256 of the files with intervals that a body states; none in bodies of earlier versions."""
+    stated = body.get("intervals")
+    if stated is None:
+        return {}
+    paths = {published_intervals.PATH: "sha256", voter_scores_file.PATH: "scores_sha256"}
+    return {path: Digest(stated[key]) for path, key in paths.items()}
 
 
 def _label_files(connection: Connection, log_size: int) -> dict[str, Digest]:

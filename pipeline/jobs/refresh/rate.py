@@ -10,6 +10,7 @@ from pipeline import settings as configuration
 from pipeline.errors import RatingError
 from pipeline.jobs.refresh import manifest_builder
 from pipeline.jobs.refresh.baseline_reference import estimate_baseline_reference, read_baseline_votes
+from pipeline.jobs.refresh.board_intervals import state_intervals
 from pipeline.jobs.refresh.board_method import describe_method, method_of, models_under_test
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.label_boards import rate_label_boards
@@ -91,14 +92,11 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
         "alerts": manifest_builder.open_alerts(connection),
         "watermark": manifest_builder.source_positions(connection, log_size),
         "verdict": verdicts.newest_id(connection, "votes"),
-        "coverage": {
-            "late_rule": LATE_COUNT,
-            "late": given.late,
-            "unchecked": unchecked_votes.count_unchecked(connection, leaf_index.next_offsets(connection, log_size)),
-        },
+        "coverage": _coverage(connection, log_size, given.late),
         "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
         "method": describe_method(method, given.by_rule, hidden),
         **by_label.stated(),
+        "intervals": state_intervals(connection, store.files, given, options, method, log_size),
         "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
         **({"reference": reference.stated} if reference.stated is not None else {}),
         **({"notices": listed} if (listed := notices.list_published(connection)) else {}),
@@ -107,6 +105,11 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     }
     key = snapshots.canonical_digest({"work": work, "after": after})
     return snapshots.add_candidate(connection, key, body, rows, reference.packed, now())
+
+
+def _coverage(connection: Connection, log_size: int, late: int) -> dict[str, Any]:
+    unchecked = unchecked_votes.count_unchecked(connection, leaf_index.next_offsets(connection, log_size))
+    return {"late_rule": LATE_COUNT, "late": late, "unchecked": unchecked}
 
 
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:

@@ -1,7 +1,7 @@
 """Reads what a refresh rates: counts of each view, exclusions, and the votes from which the reference is estimated."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ class RatingInput:
         boards: "category/LABEL" or "language/LABEL" → counts of the defended votes with that label, for boards with
             enough votes. Votes on unregistered models are included.
         small_boards: name of a board with too few votes → number of its votes.
+        excluded_rows: leaf of each excluded vote → its row (`excluded_votes.VotesByPosition`).
     """
 
     model_no: dict[str, int]
@@ -75,6 +76,7 @@ class RatingInput:
     by_rule: dict[str, int]
     boards: dict[str, PairCounts]
     small_boards: dict[str, int]
+    excluded_rows: dict[int, Any] = field(default_factory=dict)
 
     def board(self, name: str) -> PairCounts:
         """Return the pair counts of a board by category or language; no votes if there are too few for a board."""
@@ -141,6 +143,7 @@ def read_rating_input(
         method_counts.left_out_by_rule(ruled_out, method),
         by_name,
         small,
+        {leaf: left_out[place] for place, leaf in leaves.items()},
     )
 
 

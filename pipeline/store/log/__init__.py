@@ -12,6 +12,7 @@ sealed_boards     counts of sealed votes by category, language and rules
 frequent_prompts  decides which votes on frequent prompts are in the sample that counts
 board_recount     counts the votes of segments again from their public files
 retractions       retracts votes
+voter_sums        keeps the sums over voters from which intervals are computed
 manifests         the snapshot log
 tile_cache        writes the hashes from which tiles and proofs are read
 reverification    compares the log with the stored votes

@@ -110,6 +110,7 @@ class Operator:
         labels: first leaf of a segment → the file of its labels.
         method: rules of the next snapshots; None for a snapshot without a method.
         boards: boards of the next snapshots.
+        more: path → further files of the next snapshots.
     """
 
     def __init__(self, signer: signed_note.Signer = SIGNER, *, late_counts: bool = True) -> None:
@@ -123,6 +124,7 @@ class Operator:
         self.labels: dict[int, bytes] = {}
         self.method: tuple[str, ...] | None = None
         self.boards: tuple[str, ...] = ()
+        self.more: dict[str, bytes] = {}
 
     def seal(self, rows: pa.Table) -> None:
         hashes = leaf_encoding.hashes(rows)
@@ -140,7 +142,7 @@ class Operator:
         leaves = sorted(excluded or {})
         given = pa.array(leaves, pa.int64()), pa.array([(excluded or {})[one] for one in leaves], pa.int32())
         stated = bundle.listed_files(self.signer.verifier, excluded_file or segment.write_excluded(*given))
-        stated |= {leaf_labels.path(first): data for first, data in self.labels.items()}
+        stated |= {leaf_labels.path(first): data for first, data in self.labels.items()} | self.more
         output = change(self._honest(pa.table(dict(zip(("leaf", "exclusion"), given, strict=True))), reasons, stated))
         self.manifests.append(output.dump())
         self.stated.append(stated)

@@ -1,0 +1,171 @@
+"""Computes the intervals that allow for votes of one voter hanging together, and the confidence sequences.
+
+They need the sums over voters (`ratings.voter_scores`). These sums are computed from all votes while the log is small,
+when it has grown by a twentieth, when a model is rated for the first time or no more, when the rules of the method have
+changed, and when an exclusion was undone. Otherwise the kept sums are carried on: they grow with the votes, and the
+votes that were excluded since are subtracted. The time of a refresh therefore follows the new votes.
+
+The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline.jobs.refresh.board_rows import rating_options
+from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput
+from pipeline.ledger import canonical_json, published_intervals, voter_scores_file
+from pipeline.ledger.published_intervals import IntervalRow, PublishedIntervals
+from pipeline.ratings import Fit, PairCounts, fit, select_rated_models
+from pipeline.ratings.method import Method
+from pipeline.ratings.voter_scores import VoterBattles, VoterScores, carry_on, sum_voter_scores, vote_scatter
+from pipeline.settings import Settings
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import newest_votes, retractions, voter_sums
+from pipeline.store.log.newest_votes import VoteColumns
+from pipeline.store.log.voter_sums import KeptVoterSums
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.fates import COUNTED
+from pipeline.vocabulary.method_rules import rule_mask
+
+MOST_VOTES = 5_000_000
+"""Of a longer log only the newest votes are summed; the sums are scaled to all votes. 5 million take some 20 s."""
+ALWAYS = 100_000
+"""A log of at most so many leaves is summed from all votes at each refresh."""
+MOST_GROWTH = 1.05
+"""Kept sums are carried on until the view has so many times their votes."""
+
+ReadVotes = Callable[[], VoteColumns]
+
+
+def state_intervals(
+    connection: Connection, files: LedgerFiles, given: RatingInput, options: Settings, method: Method, log_size: int
+) -> dict[str, Any]:
+    """Compute the intervals of the raw and the defended view, and write their files.
+
+    Args:
+        connection: a connection with a write transaction.
+        files: the ledger's files.
+        given: the votes of the refresh.
+        options: the settings.
+        method: the method of the store's boards.
+        log_size: number of leaves of the vote log.
+
+    Returns:
+        {"sha256", "scores_sha256"}: the digests of the two files, for the body of the snapshot.
+    """
+
+    @cache
+    def votes() -> VoteColumns:
+        found = newest_votes.read_newest(connection, log_size, MOST_VOTES)
+        return found.without(retractions.retracted_positions(connection, log_size))
+
+    ever = int((given.views["raw"].battles_per_model() > 0).sum())
+    rows: dict[str, tuple[IntervalRow, ...]] = {}
+    scores: dict[str, VoterScores] = {}
+    summed_at = log_size
+    for view in VIEWS:
+        rules = rule_mask(method.rules) if view == "defended" else 0
+        part = _ViewSums(connection, view, given, log_size, rules, votes)
+        scores[view], at = part.scores(options)
+        summed_at = min(summed_at, at)
+        anchor, share = rating_options(given.views[view], options)
+        found = published_intervals.compute_intervals(
+            given.views[view], scores[view], anchor=anchor, share=share, models_ever=ever
+        )
+        rows[view] = published_intervals.interval_rows(found)
+    document = PublishedIntervals(published_intervals.LEVEL, ever, summed_at, rows)
+    return {
+        "sha256": files.put(canonical_json.dump(document)),
+        "scores_sha256": files.put(voter_scores_file.write(scores)),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _ViewSums:
+    """The sums over the voters of one view."""
+
+    connection: Connection
+    view: str
+    given: RatingInput
+    log_size: int
+    rules: int
+    votes: ReadVotes
+
+    def scores(self, options: Settings) -> tuple[VoterScores, int]:
+        """Return the sums as they are published, and the size of the log at which they were computed from all votes."""
+        counts = self.given.views[self.view]
+        rated, _ = select_rated_models(counts, least_share=rating_options(counts, options)[1])
+        fitted, numbers = fit(rated), np.array([self.given.model_no[name] for name in rated.models], dtype=np.int64)
+        excluded = np.array(sorted(self.given.excluded_rows), dtype=np.int64) if self.view == "defended" else _NONE
+        kept = voter_sums.read_sums(self.connection, self.view)
+        if kept is None or not self._usable(kept, numbers, excluded, rated.total):
+            kept = self._sum_all(fitted, rated, numbers, excluded)
+            if self.log_size > ALWAYS:
+                voter_sums.keep_sums(self.connection, self.view, kept)
+        else:
+            kept = self._without(kept, fitted, rated, np.setdiff1d(excluded, kept.excluded))
+        sums = VoterScores(rated.models, kept.scatter, kept.fourth)
+        growth = rated.total / max(kept.votes, 1)
+        return voter_scores_file.as_published(carry_on(sums, kept.single, fitted, rated, growth)), kept.log_size
+
+    def _usable(self, kept: KeptVoterSums, numbers: Int64, excluded: Int64, votes: int) -> bool:
+        return (
+            ALWAYS < kept.log_size <= self.log_size
+            and votes <= MOST_GROWTH * kept.total
+            and kept.rules == self.rules
+            and np.array_equal(kept.models, numbers)
+            and not len(np.setdiff1d(kept.excluded, excluded))
+        )
+
+    def _sum_all(self, fitted: Fit, rated: PairCounts, numbers: Int64, excluded: Int64) -> KeptVoterSums:
+        votes = self.votes()
+        votes = votes.where(np.isin(votes.fate, COUNTED) & (votes.flags & self.rules == 0))
+        if len(excluded):
+            votes = votes.without([(row.partition_no, row.offset) for row in self.given.excluded_rows.values()])
+        battles = _on_axis(numbers, votes.voter, votes.model_a, votes.model_b, votes.outcome)
+        sums = sum_voter_scores(fitted, rated.models, battles)
+        single = _single(fitted, rated.models, battles)
+        return KeptVoterSums(
+            self.log_size, len(battles.voter), rated.total, self.rules, numbers, excluded, sums.scatter, single,
+            sums.fourth,
+        )  # fmt: skip
+
+    def _without(self, kept: KeptVoterSums, fitted: Fit, rated: PairCounts, leaves: Int64) -> KeptVoterSums:
+        """Subtract votes that were excluded since the sums were computed.
+
+        Of a voter with only some votes excluded, the products of excluded and counted votes stay in the sums.
+        """
+        rows = [self.given.excluded_rows[leaf] for leaf in leaves.tolist() if leaf < kept.log_size]
+        if not rows:
+            return kept
+        voter, a, b, outcome = np.array([[r.voter, r.model_a, r.model_b, r.outcome] for r in rows], dtype=np.int64).T
+        battles = _on_axis(kept.models, voter, a, b, outcome)
+        sums = sum_voter_scores(fitted, rated.models, battles)
+        return replace(
+            kept,
+            votes=kept.votes - len(battles.voter),
+            scatter=kept.scatter - sums.scatter,
+            single=kept.single - _single(fitted, rated.models, battles),
+            fourth=np.maximum(kept.fourth - sums.fourth, 0.0),
+        )
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def _on_axis(numbers: Int64, voter: Any, a: Any, b: Any, outcome: Any) -> VoterBattles:
+    """Return the votes between rated models, with positions in `numbers` as codes."""
+    place = np.full(max(int(max(column.max(initial=0) for column in (a, b, numbers))), 0) + 1, -1, dtype=np.int64)
+    place[numbers] = np.arange(len(numbers))
+    left, right = place[a], place[b]
+    chosen = (left >= 0) & (right >= 0)
+    return VoterBattles(voter[chosen].astype(np.int64), left[chosen], right[chosen], outcome[chosen].astype(np.int64))
+
+
+def _single(fitted: Fit, models: tuple[str, ...], battles: VoterBattles) -> Float64:
+    return vote_scatter(fitted, PairCounts.from_codes(models, battles.model_a, battles.model_b, battles.outcome))

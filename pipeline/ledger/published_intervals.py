@@ -1,0 +1,190 @@
+"""The file `intervals.json`: intervals clustered by voter, confidence sequences and sure ranks of two views.
+
+Laws: every number follows from the public votes, from the settings in the manifest, and from the operator's statement
+`voter-scores.parquet`. Ratings and ranks themselves are in the manifest, with intervals that need no statement.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from ..errors import BadCounts, RatingError, Refuted
+from ..ratings.bradley_terry import fit
+from ..ratings.leaderboard import compute_leaderboard
+from ..ratings.pair_counts import PairCounts
+from ..ratings.rated_models import select_rated_models
+from ..ratings.voter_intervals import VoterIntervals, voter_intervals
+from ..ratings.voter_scores import VoterScores
+from . import canonical_json, voter_scores_file
+
+PATH = "intervals.json"
+"""Path of the file in a bundle."""
+VIEWS = ("raw", "defended")
+LEVEL = 0.95
+
+# Points; half of the last published digit and a little.
+_ROUNDING = 0.005 + 1e-5
+# Levels a little below and above LEVEL, whose ranks bound the published ones.
+_NEARLY = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRow:
+    """The intervals of a model, in points rounded to 0.01.
+
+    Attributes:
+        model: name of the model.
+        clustered_lower, clustered_upper: 95% interval that allows for votes of one voter hanging together.
+        clustered_best, clustered_worst: the ranks that these intervals of all models allow.
+        sequence_lower, sequence_upper: interval that holds at all snapshots at once with probability 95%.
+        sure_best, sure_worst: the ranks that are left by all comparisons that hold at all snapshots at once.
+        gap_lower, gap_upper: interval of the rating minus that of the next model, which holds at all snapshots at once;
+            None for the last model.
+    """
+
+    model: str
+    clustered_lower: float
+    clustered_upper: float
+    clustered_best: int
+    clustered_worst: int
+    sequence_lower: float
+    sequence_upper: float
+    sure_best: int
+    sure_worst: int
+    gap_lower: float | None = None
+    gap_upper: float | None = None
+
+
+COLUMNS = tuple(one.name for one in fields(IntervalRow))[1:]
+"""Names of the intervals and ranks of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedIntervals:
+    """The intervals of a snapshot.
+
+    Attributes:
+        level: coverage of the intervals, and of the sequences over all snapshots.
+        models_ever: number of models with votes in the raw view (`confidence_sequences`).
+        summed_at: size of the vote log at which the sums over voters were last computed from all votes.
+        views: view → rows, best model first.
+    """
+
+    level: float
+    models_ever: int
+    summed_at: int
+    views: Mapping[str, tuple[IntervalRow, ...]]
+
+
+def interval_rows(found: VoterIntervals) -> tuple[IntervalRow, ...]:
+    """Return the rows of computed intervals."""
+    seq = found.sequences
+    rows = []
+    for i, model in enumerate(found.models):
+        last = i == len(found.models) - 1
+        gap, margin = (0.0, 0.0) if last else (float(seq.gap[i]), float(seq.gap_margin[i]))
+        rows.append(
+            IntervalRow(
+                model,
+                round(float(found.lower[i]), 2),
+                round(float(found.upper[i]), 2),
+                int(found.rank_best[i]),
+                int(found.rank_worst[i]),
+                round(float(found.rating[i] - seq.margin[i]), 2),
+                round(float(found.rating[i] + seq.margin[i]), 2),
+                int(seq.sure_best[i]),
+                int(seq.sure_worst[i]),
+                None if last else round(gap - margin, 2),
+                None if last else round(gap + margin, 2),
+            )
+        )
+    return tuple(rows)
+
+
+def compute_intervals(
+    counts: PairCounts,
+    scores: VoterScores,
+    *,
+    anchor: tuple[str, float] | None,
+    share: float,
+    models_ever: int,
+    level: float = LEVEL,
+) -> VoterIntervals:
+    """Compute the intervals of a view.
+
+    Args:
+        counts: the votes of the view.
+        scores: the sums over voters of the view's rated models.
+        anchor, share: as `anchor` and `least_share` of `compute_leaderboard`.
+        models_ever: as in `PublishedIntervals`.
+        level: the coverage.
+
+    Raises:
+        RatingError: the votes have no estimate.
+        BadCounts: the sums are not about the rated models.
+    """
+    board = compute_leaderboard(counts, anchor=anchor, least_share=share)
+    rated, _ = select_rated_models(counts, least_share=share)
+    return voter_intervals(board, fit(rated), rated, scores, level=level, models_ever=models_ever)
+
+
+def read_intervals(data: bytes) -> PublishedIntervals:
+    """Read the file `intervals.json`.
+
+    Raises:
+        Refuted: reason `canonical`, `fields` or `limit`.
+    """
+    return canonical_json.load(PublishedIntervals, data, PATH)
+
+
+def check_intervals(
+    published: PublishedIntervals,
+    view: str,
+    counts: PairCounts,
+    scores: Mapping[str, VoterScores],
+    *,
+    anchor: tuple[str, float] | None,
+    share: float,
+) -> None:
+    """Check that the intervals of a view follow from the votes and the sums over voters.
+
+    Args:
+        published: the intervals of the snapshot.
+        view: raw or defended.
+        counts, anchor, share: as in `compute_intervals`.
+        scores: view → its sums over voters.
+
+    Raises:
+        Refuted: reason `intervals`, with view and model.
+    """
+    if view not in published.views or view not in scores:
+        raise Refuted("intervals", PATH, f"expected the view {view} in {PATH} and in {voter_scores_file.PATH}")
+    ever = published.models_ever
+
+    def computed(level: float) -> tuple[IntervalRow, ...]:
+        found = compute_intervals(counts, scores[view], anchor=anchor, share=share, models_ever=ever, level=level)
+        return interval_rows(found)
+
+    try:
+        # Levels beside the stated one: a rank may be decided by the last bits of a number.
+        exact, narrow, wide = (computed(level) for level in (LEVEL, LEVEL - _NEARLY, LEVEL + _NEARLY))
+    except (RatingError, BadCounts) as error:
+        raise Refuted("intervals", f"{PATH}, view {view}", f"the votes give no intervals: {error}") from None
+    rows = {row.model: row for row in published.views[view]}
+    if len(rows) != len(published.views[view]) or rows.keys() != {row.model for row in exact}:
+        raise Refuted("intervals", f"{PATH}, view {view}", f"expected {len(exact)} rated models, each once")
+    for expected, low, high in zip(exact, narrow, wide, strict=True):
+        _check_row(rows[expected.model], expected, low, high, f"{PATH}, view {view}, {expected.model}")
+
+
+def _check_row(row: IntervalRow, expected: IntervalRow, narrow: IntervalRow, wide: IntervalRow, where: str) -> None:
+    for name in COLUMNS:
+        stated, value = getattr(row, name), getattr(expected, name)
+        if "best" in name or "worst" in name:
+            bounds = sorted([getattr(narrow, name), getattr(wide, name), value])
+            right = bounds[0] <= stated <= bounds[-1]
+        elif stated is None or value is None:
+            right = stated is value
+        else:
+            right = abs(stated - value) <= _ROUNDING and round(stated, 2) == stated
+        if not right:
+            raise Refuted("intervals", where, f"the votes and voter scores give {name} {value}, published is {stated}")

@@ -1,0 +1,113 @@
+"""The file `voter-scores.parquet`: sums over the scores of voters, for intervals clustered by voter.
+
+Public votes do not name voters, so a reader cannot compute these sums (`ratings.voter_scores`). They are a statement of
+the operator. With them and the public votes, a reader computes the intervals again.
+
+The file is Parquet with the columns
+
+    view     string, raw or defended
+    model_a  string
+    model_b  string, not before model_a in the order of the view's models
+    value    float32: for two models the entry of B = Σ s sᵀ, for a model with itself Σ s⁴
+
+The diagonal of B is minus the sum of the rest of its row. Pairs with the value 0 are left out. A view's models are
+those that have a row with themselves, in the order of these rows.
+"""
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import Refuted
+from ..ratings.voter_scores import VoterScores
+from ..vocabulary.arrays import Float64
+from . import size_limits
+
+PATH = "voter-scores.parquet"
+"""Path of the file in a bundle."""
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_SCHEMA = pa.schema([("view", _TEXT), ("model_a", _TEXT), ("model_b", _TEXT), ("value", pa.float32())])
+
+
+def as_published(scores: VoterScores) -> VoterScores:
+    """Return the sums with the precision of the file, from which published intervals are computed."""
+    upper = np.triu(scores.scatter, 1).astype(np.float32).astype(np.float64)
+    return VoterScores(scores.models, _with_diagonal(upper), scores.fourth.astype(np.float32).astype(np.float64))
+
+
+def _with_diagonal(upper: Float64) -> Float64:
+    both = upper + upper.T
+    return np.asarray(both - np.diag(both.sum(axis=1)))
+
+
+def write(views: Mapping[str, VoterScores]) -> bytes:
+    """Return the file for the sums of each view."""
+    sink = io.BytesIO()
+    tables = [_table(view, scores) for view, scores in views.items()]
+    pq.write_table(pa.concat_tables(tables).unify_dictionaries(), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _table(view: str, scores: VoterScores) -> pa.Table:
+    a, b = np.nonzero(np.triu(scores.scatter, 1))
+    own = np.arange(len(scores.models))
+    names = pa.array(scores.models, pa.string())
+    first, second = (
+        pa.DictionaryArray.from_arrays(pa.array(np.concatenate([own, one]), pa.int32()), names) for one in (a, b)
+    )
+    value = np.concatenate([scores.fourth, scores.scatter[a, b]]).astype(np.float32)
+    of = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(value)), pa.int32()), pa.array([view]))
+    return pa.table([of, first, second, pa.array(value)], schema=_SCHEMA)
+
+
+def read(data: bytes, models: int) -> dict[str, VoterScores]:
+    """Read the file: view → its sums.
+
+    Args:
+        data: the file.
+        models: largest number of models of a view.
+
+    Raises:
+        Refuted: reason `voter_scores` (not Parquet with these columns, a number that is not finite, Σ s⁴ below 0, an
+            entry of an unknown model, or one entry twice) or `limit`.
+    """
+    rows = 2 * models * (models + 1) // 2
+    file, _ = size_limits.open_parquet(data, PATH, "voter_scores", rows, row_bytes=32)
+    if file.schema_arrow.names != _SCHEMA.names:
+        raise Refuted("voter_scores", PATH, f"expected columns {', '.join(_SCHEMA.names)}")
+    try:
+        table = file.read(use_threads=False).cast(
+            pa.schema([*((name, pa.string()) for name in _SCHEMA.names[:3]), ("value", pa.float64())])
+        )
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refuted("voter_scores", PATH, f"expected a Parquet file: {error}") from None
+    view, first, second, value = (column.to_pylist() for column in table.columns)
+    if None in view or None in first or None in second or None in value or not np.isfinite(value).all():
+        raise Refuted("voter_scores", PATH, "expected a view, two models and a finite number in every row")
+    found: dict[str, VoterScores] = {}
+    for name in dict.fromkeys(view):
+        at = [k for k, one in enumerate(view) if one == name]
+        found[name] = _scores(name, [first[k] for k in at], [second[k] for k in at], [value[k] for k in at])
+    return found
+
+
+def _scores(view: str, first: list[str], second: list[str], value: list[float]) -> VoterScores:
+    own = [k for k, (a, b) in enumerate(zip(first, second, strict=True)) if a == b]
+    models = tuple(first[k] for k in own)
+    place = {name: at for at, name in enumerate(models)}
+    fourth = np.array([value[k] for k in own])
+    if len(place) < len(models) or (fourth < 0).any():
+        raise Refuted("voter_scores", f"{PATH}, view {view}", "expected each model once with itself, from 0")
+    upper = np.zeros((len(models), len(models)))
+    pairs = [(a, b, x) for a, b, x in zip(first, second, value, strict=True) if a != b]
+    if any(a not in place or b not in place for a, b, _ in pairs):
+        raise Refuted("voter_scores", f"{PATH}, view {view}", "expected a row with itself for every model")
+    for a, b, x in pairs:
+        if place[a] > place[b] or upper[place[a], place[b]]:
+            raise Refuted("voter_scores", f"{PATH}, view {view}, {a}, {b}", "expected each pair of models once")
+        upper[place[a], place[b]] = x
+    return VoterScores(models, _with_diagonal(upper), fourth)

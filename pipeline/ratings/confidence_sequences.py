@@ -1,0 +1,128 @@
+"""Confidence sequences: intervals that hold at all snapshots of a board at once.
+
+A 95% interval holds at one moment. Who looks at a board every hour sees some intervals that miss: over 1,000 looks
+three of ten 95% intervals miss at least once. A confidence sequence contains the true value at every look with
+probability 95%, however often and for whatever reason somebody looks.
+
+For an estimate with the standard error SE the sequence is the estimate ± c(SE) · SE. Here c is the solution of
+    Σ_k w_k (1 + r_k)^(−1/2) exp(c² r_k / (2 (1 + r_k))) = 1/α,   r_k = (τ_k / SE)²
+The left side is a likelihood ratio between normals with the standard deviations τ_k around the true value and the true
+value itself. The τ_k are fixed: 8, 30 and 120 points with the weights .5, .3 and .2. For standard errors from 1 to 80
+points c is 3.2 to 3.9, so a sequence is 1.6 to 2.0 times as wide as the 95% interval. This is the asymptotic confidence
+sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024 (Annals of Statistics 52, theorem 2.2), with a mixture of
+three scales in place of one (Robbins 1970, Annals of Mathematical Statistics 41): asymptotic, not exact. It holds where
+the estimates of a board move like a sum of many small independent contributions, with a variance that is estimated
+consistently.
+
+Variances: the larger of the variance clustered by voter and the one from counts.
+
+Sure ranks: model j is surely above model i if the sequence of their difference excludes 0, at a level that holds for
+all pairs of models and all looks together. α is divided among the pairs (Bonferroni). So that the division does not
+depend on when somebody looks, a board with up to 64 models spends α/2, up to 128 α/6, up to 256 α/12, and so on.
+
+Laws: a sequence contains the ordinary interval. A sure rank range contains the rank. The order of the models changes
+nothing.
+
+Blind spots: a rating is relative to the mean of the rated models; the sequence covers the rating relative to the models
+of that snapshot. Models that change, and attacks, change the true value.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import BadCounts
+from ..vocabulary.arrays import Float64, Int64
+from . import validation
+from .intervals import POINTS_PER_LOGIT
+
+SCALES = (8.0, 30.0, 120.0)
+"""Standard deviations τ of the mixture, in points."""
+WEIGHTS = (0.5, 0.3, 0.2)
+"""Weights of the scales."""
+# The smallest class of boards for sure ranks, and the halvings of the search for c².
+_SMALLEST_BOARD, _HALVINGS = 64, 48
+# Points; a smaller standard error is rounding.
+_LEAST_SE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceSequences:
+    """Intervals that hold over all snapshots, for K models sorted by rating; in points.
+
+    Attributes:
+        margin: float64[K], half the width of each rating's sequence.
+        gap: float64[K], rating of each model minus the rating of the next one; NaN for the last.
+        gap_margin: float64[K], half the width of the sequence of `gap`; NaN for the last.
+        sure_best: int64[K], 1 + number of models that are surely above.
+        sure_worst: int64[K], K − number of models that are surely below.
+    """
+
+    margin: Float64
+    gap: Float64
+    gap_margin: Float64
+    sure_best: Int64
+    sure_worst: Int64
+
+
+def confidence_sequences(
+    rating: Float64, covariances: tuple[Float64, ...], *, level: float = 0.95, models_ever: int | None = None
+) -> ConfidenceSequences:
+    """Return the confidence sequences of ratings that are sorted from high to low.
+
+    Args:
+        rating: float64[K], the ratings in points, sorted.
+        covariances: covariance matrices of the strengths, float64[K, K] in logits², rows sum to zero. The largest
+            variance of each contrast is used.
+        level: coverage over all looks, between 0 and 1.
+        models_ever: number of models that have had votes so far, at least K; by default K. It decides how the level of
+            sure ranks is divided.
+
+    Raises:
+        BadCounts: a level outside (0, 1), ratings that are not sorted, or no covariance.
+    """
+    validation.require_level(level)
+    if not covariances or (np.diff(rating) > 0).any():
+        raise BadCounts("expected sorted ratings with at least one covariance")
+    alpha = 1 - level
+    size = max(len(rating), models_ever or 0)
+    own = np.max([np.diag(V) for V in covariances], axis=0)
+    between = np.max([np.diag(V)[:, None] + np.diag(V) - 2 * V for V in covariances], axis=0)
+    se = POINTS_PER_LOGIT * np.sqrt(np.maximum(own, 0.0))
+    pair_se = POINTS_PER_LOGIT * np.sqrt(np.maximum(between, 0.0))
+    next_se = np.diag(pair_se, 1)
+    gap = rating[:-1] - rating[1:]
+    sure = rating[:, None] - rating > critical_values(pair_se, pair_level(size, alpha)) * pair_se
+    sure &= pair_se > _LEAST_SE
+    return ConfidenceSequences(
+        margin=critical_values(se, alpha) * se,
+        gap=np.append(gap, np.nan),
+        gap_margin=np.append(critical_values(next_se, alpha) * next_se, np.nan),
+        sure_best=1 + sure.sum(axis=0),
+        sure_worst=len(rating) - sure.sum(axis=1),
+    )
+
+
+def critical_values(se: Float64, alpha: float) -> Float64:
+    """Return c(SE) for each standard error in points, in the shape of `se`: the sequence is the estimate ± c · SE."""
+    r = (np.array(SCALES) / np.maximum(se, _LEAST_SE)[..., None]) ** 2
+    base = np.log(WEIGHTS) - 0.5 * np.log1p(r)
+    slope = 0.5 * r / (1 + r)
+    target = -np.log(alpha)
+    # Each component alone needs this c²; the mixture needs no more than the least of them, and no less than 0.
+    high = np.maximum((target - base) / slope, 0.0).min(axis=-1)
+    low = np.zeros_like(high)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        reached = np.logaddexp.reduce(base + slope * middle[..., None], axis=-1) >= target
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return np.asarray(np.sqrt(high))
+
+
+def pair_level(models: int, alpha: float) -> float:
+    """Return the error rate of one pair of models, of which all pairs of a growing board together use at most α."""
+    board, step = _SMALLEST_BOARD, 1
+    while board < models:
+        board, step = 2 * board, step + 1
+    # Σ 1/(s (s + 1)) over the steps s = 1, 2, … is 1.
+    return alpha / (step * (step + 1)) / (board * (board - 1) / 2)

@@ -1,0 +1,122 @@
+"""Scores of voters: what the votes of each voter add to the gradient of a fit, and the sums of their squares.
+
+The score of a voter v is s_v = Σ over the voter's votes of (y − p)(e_a − e_b). B = Σ s_v s_vᵀ is the middle of the
+covariance clustered by voter (`clustered_sandwich`). `effective` says how many voters a model's variance rests on:
+ν = 3 (Σ s²)² / Σ s⁴, the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946,
+Biometrics Bulletin 2). A few voters with many votes make it small. The interval of a rating then is
+± t_ν √(1 + 1/ν) · SE. It covers 94 to 96% on simulated boards with power-law voters, and 92.5 to 95% without ν.
+
+B can be carried on to a log that has grown a little: what it exceeds the sum over single votes by grows in proportion
+to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.
+
+Laws: votes without a voter (0) are clusters of their own. B without voters is the sum over single votes.
+
+Blind spot: one person with many pseudonyms counts as many voters.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import BadCounts
+from ..vocabulary.arrays import Bool, Float64, Int64
+from .bradley_terry import Fit, score_variance
+from .clustered_sandwich import voter_scores
+from .newton import laplacian
+from .pair_counts import PairCounts
+from .residuals import residuals
+
+# Votes of which the scores are in memory at a time; about 100 bytes each.
+_BLOCK = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoterScores:
+    """Sums over the scores of voters.
+
+    Attributes:
+        models: names of the K models.
+        scatter: float64[K, K], B = Σ s sᵀ, symmetric, rows sum to zero, in votes².
+        fourth: float64[K], Σ s⁴ of each model, in votes⁴.
+    """
+
+    models: tuple[str, ...]
+    scatter: Float64
+    fourth: Float64
+
+    @property
+    def effective(self) -> Float64:
+        """The degrees of freedom ν of each model's variance, float64[K]; at least 1."""
+        square = np.maximum(np.diag(self.scatter), 0.0) ** 2
+        ratio = np.divide(3 * square, self.fourth, out=np.ones(len(square)), where=self.fourth > 0)
+        return np.asarray(np.maximum(ratio, 1.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoterBattles:
+    """Votes with their voters, arrays of length n.
+
+    Attributes:
+        voter: int64[n], equal for votes of one voter; 0 for an unknown voter.
+        model_a, model_b: int64[n], codes of the models.
+        outcome: int64[n], codes of the outcomes.
+    """
+
+    voter: Int64
+    model_a: Int64
+    model_b: Int64
+    outcome: Int64
+
+    def where(self, kept: Bool) -> "VoterBattles":
+        """Return the votes that a mask selects."""
+        return VoterBattles(self.voter[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept])
+
+
+def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) -> VoterScores:
+    """Return the sums over all voters.
+
+    Args:
+        fitted: the fit of these votes.
+        models: names of the models of the fit; codes of votes are positions in it.
+        votes: the votes, in any order.
+    """
+    size = len(models)
+    scatter, fourth = np.zeros((size, size)), np.zeros(size)
+    order = np.argsort(votes.voter, kind="stable")
+    voter = votes.voter[order]
+    begins = np.append(True, (voter[1:] != voter[:-1]) | (voter[1:] == 0)) if len(voter) else np.zeros(0, dtype=bool)
+    cluster = np.cumsum(begins) - 1
+    first = 0
+    while first < len(order):
+        last = min(first + _BLOCK, len(order))
+        # A block ends where a voter's votes end.
+        last = int(np.searchsorted(cluster, cluster[last - 1], side="right"))
+        rows = order[first:last]
+        a, b, outcome = (column[rows].astype(np.int32) for column in (votes.model_a, votes.model_b, votes.outcome))
+        residual = residuals(fitted.theta, a, b, outcome)
+        scores = voter_scores(a, b, residual, cluster[first:last] - cluster[first], size)
+        scatter += (scores.T @ scores).toarray()
+        fourth += np.asarray(scores.power(4).sum(axis=0)).ravel()
+        first = last
+    return VoterScores(models, scatter, fourth)
+
+
+def carry_on(scores: VoterScores, before: Float64, fitted: Fit, counts: PairCounts, growth: float) -> VoterScores:
+    """Return the sums for a log that has grown a little since they were computed.
+
+    Args:
+        scores: the sums over the voters of the smaller log.
+        before: float64[K, K], the sum over its single votes (`vote_scatter`).
+        fitted: the fit of the larger log, of the same models in the same order.
+        counts: the votes of the larger log.
+        growth: number of votes of the larger log, divided by that of the smaller one.
+    """
+    scatter = vote_scatter(fitted, counts) + growth * (scores.scatter - before)
+    return VoterScores(scores.models, scatter, growth * scores.fourth)
+
+
+def vote_scatter(fitted: Fit, counts: PairCounts) -> Float64:
+    """Return the sum of s sᵀ over single votes, float64[K, K]: each vote is a cluster of its own."""
+    if len(fitted.theta) != len(counts.models):
+        raise BadCounts(f"expected a fit of {len(counts.models)} models, got {len(fitted.theta)}")
+    return laplacian(score_variance(counts.decisive_matrix(), counts.tie_matrix(), fitted.theta))

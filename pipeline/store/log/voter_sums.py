@@ -1,0 +1,64 @@
+"""Keeps the sums over voters of a view, so that not every refresh reads all votes again.
+
+The sums are matrices over models and name no voter. They are kept in the table `sealed_total`, beside the totals of
+seals.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
+
+_PREFIX = "voters/"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptVoterSums:
+    """The sums over the voters of a view at a size of the vote log.
+
+    Attributes:
+        log_size: number of leaves of the vote log.
+        votes: number of votes in the sums.
+        total: number of votes of the view between rated models, also those that are not in the sums.
+        rules: bits of the rules of the method that left votes out.
+        models: int64[K], the store's numbers of the rated models.
+        excluded: int64[n], leaves of the excluded votes, ascending.
+        scatter: float64[K, K], sum over voters (`ratings.voter_scores`).
+        single: float64[K, K], the same sum over single votes.
+        fourth: float64[K], sums of fourth powers.
+    """
+
+    log_size: int
+    votes: int
+    total: int
+    rules: int
+    models: Int64
+    excluded: Int64
+    scatter: Float64
+    single: Float64
+    fourth: Float64
+
+
+def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
+    """Return the kept sums of a view; None if there are none."""
+    t = schema.sealed_total.c
+    row = connection.execute(sa.select(t.log_size, t.counts).where(t.name == _PREFIX + view)).one_or_none()
+    if row is None:
+        return None
+    found = unpack_arrays(bytes(row.counts))
+    votes, total, rules = found["facts"].tolist()
+    arrays = {name: found[name] for name in ("models", "excluded", "scatter", "single", "fourth")}
+    return KeptVoterSums(int(row.log_size), votes, total, rules, **arrays)
+
+
+def keep_sums(connection: Connection, view: str, sums: KeptVoterSums) -> None:
+    """Replace the kept sums of a view."""
+    arrays = {name: getattr(sums, name) for name in ("models", "excluded", "scatter", "single", "fourth")}
+    packed = pack_arrays({**arrays, "facts": np.array([sums.votes, sums.total, sums.rules], dtype=np.int64)})
+    row = {"name": _PREFIX + view, "log_size": sums.log_size, "counts": packed}
+    dialect.upsert(connection, schema.sealed_total, ["name"], [row])

@@ -1,0 +1,133 @@
+"""Intervals of snapshots on either database: from all votes, from kept sums, after exclusions; a reader verifies them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs.refresh import board_intervals
+from pipeline.ledger import published_intervals, voter_scores_file
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ratings import PairCounts, fit
+from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
+from pipeline.store.boards import exclusion_list, snapshots
+from pipeline.store.log import newest_votes, voter_sums
+from tests.integration.board_of_votes import OPTIONS, Board, using
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
+    sqlite = request.param == "sqlite"
+    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_url"))
+    with using(OPTIONS):
+        yield Board(url, tmp_path)
+
+
+def published(board: Board) -> tuple[dict[str, Any], dict[str, voter_scores_file.VoterScores]]:
+    """The intervals and the sums of the newest snapshot, after a reader has verified its bundle."""
+    files = board.bundle()
+    assert verify_bundle(files, board.trusted()).key_checked
+    body = json.loads(files["snapshot.json"])
+    manifest = json.loads(files["manifest.json"])
+    assert body["intervals"]["sha256"] == manifest["files"][published_intervals.PATH]
+    sums = voter_scores_file.read(files[voter_scores_file.PATH], 9)
+    return json.loads(files[published_intervals.PATH]), sums
+
+
+def exclude(board: Board, voter: str, action: str = "exclude") -> None:
+    with board.store() as store:
+        target = format_pseudonym(store.pseudonym(voter))
+        with store.write() as connection:
+            exclusion_list.add_entry(connection, action, "voter", target, "a test", "a person", 1)
+
+
+def summed_directly(board: Board, left_out: str = "") -> np.ndarray:
+    """B of the raw view from the votes of the store."""
+    with board.store() as store, store.read() as connection:
+        votes = newest_votes.read_newest(connection, snapshots.latest(connection).log_size, 10**9)  # type: ignore[union-attr]
+        out = store.pseudonym(left_out) if left_out else -1
+    votes = votes.where(votes.voter != out)
+    names, code = np.unique(np.concatenate([votes.model_a, votes.model_b]), return_inverse=True)
+    a, b = code.reshape(2, -1)
+    labels = tuple(str(one) for one in names)
+    outcome = votes.outcome.astype(np.int64)
+    fitted = fit(PairCounts.from_codes(labels, a, b, outcome))
+    return sum_voter_scores(fitted, labels, VoterBattles(votes.voter, a, b, outcome)).scatter
+
+
+@pytest.mark.long
+def test_a_snapshot_has_intervals_clustered_by_voter_that_a_reader_verifies(board: Board) -> None:
+    board.vote(340)
+    board.refresh()
+    document, sums = published(board)
+    assert (document["level"], document["models_ever"], document["summed_at"]) == (0.95, 4, 340)
+    for view in ("raw", "defended"):
+        assert sums[view].scatter == pytest.approx(summed_directly(board), rel=1e-5, abs=1e-5)
+        first, *_, last = document["views"][view]
+        assert first["sequence_lower"] < first["clustered_lower"] < first["clustered_upper"] < first["sequence_upper"]
+        assert first["sure_best"] == 1
+        assert "gap_lower" in first
+        assert "gap_lower" not in last
+    exclude(board, "voter 5")
+    board.refresh()
+    document, sums = published(board)
+    assert sums["raw"].scatter == pytest.approx(summed_directly(board), rel=1e-5, abs=1e-5)
+    assert sums["defended"].scatter == pytest.approx(summed_directly(board, "voter 5"), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.long
+def test_kept_sums_are_carried_on_until_they_are_too_old(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_intervals, "ALWAYS", 100)
+    reads: list[int] = []
+    read = newest_votes.read_newest
+
+    def counted(*given: Any) -> Any:
+        if given[2] == board_intervals.MOST_VOTES:  # the reference reads fewer
+            reads.append(given[1])
+        return read(*given)
+
+    monkeypatch.setattr(board_intervals.newest_votes, "read_newest", counted)
+
+    def reading(votes: int) -> list[int]:
+        reads.clear()
+        if votes:
+            board.vote(votes)
+        board.refresh()
+        return list(reads)
+
+    def summed_at() -> int:
+        return int(published(board)[0]["summed_at"])
+
+    board.vote(600)
+    board.refresh()
+    assert summed_at() == 600
+    assert reading(12) == []
+    assert summed_at() == 600
+    _, sums = published(board)
+    assert np.diag(sums["raw"].scatter) == pytest.approx(np.diag(summed_directly(board)), rel=0.1)
+    exclude(board, "voter 5")  # whose votes are subtracted from the kept sums
+    assert reading(0) == []
+    _, sums = published(board)
+    assert np.diag(sums["defended"].scatter) == pytest.approx(np.diag(summed_directly(board, "voter 5")), rel=0.1)
+    assert np.diag(sums["defended"].scatter).sum() < np.diag(sums["raw"].scatter).sum()
+    exclude(board, "voter 5", "restore")
+    assert reading(0) == []
+    assert reading(40) == [652]  # more than a twentieth
+    assert summed_at() == 652
+    exclude(board, "voter 6")
+    assert reading(60) == [712]
+    exclude(board, "voter 6", "restore")
+    assert reading(0) == [712]  # an undone exclusion: its votes are not in the sums
+    with board.store() as store, store.read() as connection:
+        kept = voter_sums.read_sums(connection, "defended")
+        assert kept is not None
+        assert (kept.log_size, kept.votes, kept.total, kept.rules > 0) == (712, 712, 712, True)
+        assert voter_sums.read_sums(connection, "no view") is None
