@@ -11,7 +11,10 @@ by `wait`.
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
+from contextlib import ExitStack
 from typing import Generic, TypeVar
+
+from pipeline.concurrency import short_switch_interval
 
 Result = TypeVar("Result")
 
@@ -26,6 +29,9 @@ class BackgroundWriter(Generic[Result]):
         """Create a writer that writes in a thread of its own if `threaded`, else in the caller's thread."""
         self.threaded = threaded
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="writer") if threaded else None
+        self._switching = ExitStack()
+        if threaded:  # the writer needs the interpreter lock for a moment after each answer of the server
+            self._switching.enter_context(short_switch_interval())
         self._pending: Future[Result] | None = None
 
     @property
@@ -77,6 +83,7 @@ class BackgroundWriter(Generic[Result]):
         """Wait for the batch that is being written, and end the thread."""
         if self._executor:
             self._executor.shutdown()
+        self._switching.close()
 
 
 def _run(batch: Callable[[], Result]) -> Future[Result]:

@@ -42,8 +42,6 @@ class NameDictionary:
 
         Names of a batch are new to the processor's caches, so they are read once only.
         """
-        if names.count(None) == len(names):
-            return np.zeros(len(names), dtype=np.int32)
         try:
             return _read(self._known[kind], names)
         except KeyError:
