@@ -77,7 +77,15 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
         by = f" by {one['delta']} logits" if "delta" in one else ""
         lines.append(f"  {one['share']:6.1%}  {what}{by}")
     lines += _record_lines(alert) if "record" in alert else []
-    if evidence["proved"]:
+    if "e_cells" in evidence:
+        lines.append(
+            f"How unlikely: e-value {e}. Against the least favourable honest voter in a band of tastes it is "
+            f"{format_e_value(evidence['e_band'])}, and against honest voters with the measured taste of this board "
+            f"(sd {evidence['taste']} logits) it is {format_e_value(evidence['e_cells'])}. A warning needs an average "
+            "of 100. A critical alert needs 10,000 against the measured taste alone; how rarely honest voters reach "
+            "that over all readings is measured, not proved."
+        )
+    elif evidence["proved"]:
         lines.append(
             f"How unlikely: an honest voter ever reaches this with probability of at most 1 in {e} (the e-value), "
             "whatever the voter's taste and, within a limit, tendency to vote for a tie."

@@ -15,7 +15,7 @@ from pipeline.backlog.cell_sums import model_positions
 from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC, TARGET_WEIGHT
 from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER
 from pipeline.evidence import Reference, to_e_units
-from pipeline.evidence.honest_reference import TARGET_TIE_RATIOS
+from pipeline.evidence.tie_ratios import TARGET_TIE_RATIOS
 from pipeline.vocabulary.arrays import Bool, Int64
 
 # The weights of "promotes" and "demotes", and of the sizes δ of each, as in `voter_bias`.
@@ -57,10 +57,8 @@ class RankedCells:
         ranked[cell] = True
         rows = np.flatnonzero(ranked[cells.cell])
         starts = np.searchsorted(cells.cell[rows], cell)
-        index = np.repeat(np.arange(len(cell)), np.diff(np.append(starts, len(rows))))
         before = cells.place[rows].astype(np.int64)
-        first = (rank[index] == 1) & (before >= RANKED_AFTER)
-        return cls(cell, rank, rows, starts.astype(np.int64), Reference.taste_band(before, first))
+        return cls(cell, rank, rows, starts.astype(np.int64), Reference.taste_band(before))
 
     def of_voters(self, cells: BacklogCells, who: Bool) -> RankedCells:
         """Return the ranked cells of the voters where `who` (bool[v]) is true."""
@@ -130,7 +128,9 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
         a = reference.index_of(votes.model_a[some].astype(np.int64))
         b = reference.index_of(votes.model_b[some].astype(np.int64))
         rated = (a >= 0) & (b >= 0)
-        ratios = reference.generic_ratios[a[rated], b[rated], votes.outcome[some][rated].astype(np.int64), :3]
+        own = reference.expected_tie_share(votes.ties_before[some][rated], votes.votes_before[some][rated])
+        level = reference.tie_level(a[rated], b[rated], own)
+        ratios = reference.generic_steps(a[rated], b[rated], votes.outcome[some][rated].astype(np.int64), level)
         # Integers below 2⁵³ are exact in float64, which is what `bincount` adds up.
         for column in range(3):
             sums[:, column] += np.bincount(votes.voter[some][rated], ratios[:, column], len(votes.names))

@@ -17,7 +17,8 @@ from pipeline.backlog.cell_sums import count_rows
 from pipeline.detectors.voter.voter_bias.evidence_path import TARGET_WEIGHT
 from pipeline.evidence import E_UNIT, Reference
 from pipeline.evidence.cells import WEIGHTS, CellCounts, cell_weights, log_ratios
-from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS, TIES_KEPT
+from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
+from pipeline.evidence.tie_ratios import TIES_KEPT
 from pipeline.vocabulary.arrays import Bool, Float64
 
 # Cells of one calculation of the mixture.

@@ -8,6 +8,7 @@ taste_pairs         sums over pairs of a voter's votes, for these estimates
 honest_reference    probabilities of an honest voter's votes, and the likelihood ratios of each alternative
 taste_nulls         likelihood ratios of counts with taste and readiness to tie integrated out
 cells               evidence from counts per voter and model, against honest voters of the estimated taste
+tie_ratios          likelihood ratios for whether a battle was a tie
 count_likelihoods   likelihood ratios of counts: binomial share, negative binomial, shifted win chances
 bayes_factors       Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
 e_detectors         evidence of a change at an unknown time: Shiryaev-Roberts
@@ -23,10 +24,10 @@ inference", section 3).
 
 from pipeline.evidence.fixed_point import E_UNIT, LOG_UNIT, from_e_units, to_e_units, to_log_units
 from pipeline.evidence.grouped_sums import group_starts, running_sums
-from pipeline.evidence.honest_reference import BANDS, DELTAS, EXPECTED_UNIT, Reference
+from pipeline.evidence.honest_reference import BAND_GROWTH, DELTAS, EXPECTED_UNIT, Reference
 
 __all__ = [
-    "BANDS",
+    "BAND_GROWTH",
     "DELTAS",
     "EXPECTED_UNIT",
     "E_UNIT",

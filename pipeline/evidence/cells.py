@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 
 from pipeline.evidence.grouped_sums import place_within
 from pipeline.evidence.honest_reference import CHANCE_UNIT, Reference
-from pipeline.evidence.taste_nulls import chances_by_taste, loss_ratios, tie_ratios, tie_shares, win_ratios
+from pipeline.evidence.taste_nulls import EVEN_TIES, chances_by_taste, loss_ratios, tie_ratios, tie_shares, win_ratios
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 VERBS = ("promotes", "demotes")
@@ -159,8 +160,44 @@ def cell_e_values(counts: CellCounts, reference: Reference, taste: float) -> Flo
     parts = [np.zeros(0)]
     for start in range(0, len(counts.votes), _CHUNK):
         ratios = log_ratios(counts.take(slice(start, start + _CHUNK)), reference, taste)
-        parts.append(np.tensordot(np.exp(np.minimum(ratios, 600.0)), WEIGHTS, 3))
+        parts.append(average_ratios(ratios))
     return np.concatenate(parts)
+
+
+def average_ratios(ratios: Float64) -> Float64:
+    """Return float64[c], the weighted average of e^x over the alternatives of each cell, from `log_ratios`."""
+    flat = np.exp(np.minimum(ratios, 600.0)).reshape(len(ratios), WEIGHTS.size)
+    # A matrix product might round differently for another number of cells.
+    return np.asarray((flat * WEIGHTS.ravel()).sum(axis=1))
+
+
+def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
+    """Return float64[c], an upper bound of ln of `cell_e_values` that takes a fifth of the time.
+
+    A mean over tastes of (1 + p x)ⁿ is at least that of the mean p. So the ratio of wins is at most that of the best
+    single bias without taste, e^(d KL(W/d, p)), and the same holds for losses.
+    """
+    shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
+    decided_share = 1 - (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)
+    best = np.zeros(len(counts.votes))
+    for side in (counts, counts.turned()):
+        votes, wins, losses = (x.astype(float) for x in (side.votes, side.wins, side.losses))
+        decided, high = wins + losses, side.high * CHANCE_UNIT
+        even = side.even * CHANCE_UNIT / np.maximum(votes, 1)
+        rarer = tie_ratios(votes - decided, votes, even, shares).max(axis=1)
+        won = _divergence(wins, decided, high / np.maximum(decided, 1))
+        lost = 1 - (high + side.tied_high * CHANCE_UNIT) / np.maximum(votes, 1)
+        # Too few losses are too many of the rest.
+        rare = _divergence(votes - losses, votes, 1 - decided_share * lost)
+        best = np.maximum(best, np.maximum(won + np.maximum(rarer, 0), rare))
+    return best
+
+
+def _divergence(wins: Float64, votes: Float64, p: Float64) -> Float64:
+    """Return n KL(W/n, p) if W/n is above p, else 0: ln of the largest ratio of any bias."""
+    share, p = wins / np.maximum(votes, 1), np.clip(p, 1e-9, 1 - 1e-9)
+    found = xlogy(wins, share / p) + xlogy(votes - wins, (1 - share) / (1 - p))
+    return np.where(share > p, found, 0.0)
 
 
 def cell_weights(voter: Int64, votes: Int64) -> Float64:

@@ -4,18 +4,19 @@ The probabilities come from a snapshot that was published before the vote, never
 vote has three outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b) and P(b) = (1 − t) σ(θ_b − θ_a). The strengths θ are
 fitted on decisive votes, t is the share of ties, and σ is the logistic function.
 
-Honest voters have different tastes. A voter counts as honest if the voter's logit for each pair of models is within η +
-2 SE(θ_a − θ_b) of the board's logit. Each likelihood ratio is computed against the honest voter for whom the ratio is
-smallest, so it is an e-value for every honest voter. η is 0.5 for the alternative "always one side". It is √2 times 0.5
-for "against the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model,
-η grows with the voter's number of votes on that model (BANDS), since a taste shows only in many votes.
+Honest voters have different tastes. A voter counts as honest if the voter's logit is within η + 2 SE(θ_a − θ_b) of the
+board's. Each likelihood ratio is computed against the least favourable honest voter, who makes the ratio smallest. The
+ratio is then an e-value for every such voter. η is 0.5 for the alternative "always one side", and √2 times 0.5 for
+"against the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η is
+twice the taste that was estimated for the board plus its error (`Taste.band`). It grows with the voter's number of
+votes on that model (BAND_GROWTH), since a taste shows only in many votes.
 
 Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
-model than on others. So an alternative about one model has two ratios: one for who won, if the battle was decided, and
-one for whether it was a tie. The honest probability of a tie is the product of two numbers: the share of ties predicted
-from the voter's own earlier votes (beta-binomial), and a factor that falls as the strengths of the two models differ
-(Davidson 1970). On the real board equal models have 5% more ties than the board's share, and nine of ten models have at
-least 90% of the predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
+model than on others. So every alternative has two ratios: one for who won, if the battle was decided, and one for
+whether it was a tie (`tie_ratios`). The honest probability of a tie is predicted from the voter's own earlier votes
+(beta-binomial), times a factor below 1 for models of different strength, which tie more rarely (Davidson 1970). On the
+real board equal models have 5% more ties than the board's share, and nine of ten models have at least 90% of the
+predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from scipy.special import expit, logit
 
 from pipeline.evidence.fixed_point import to_log_units
 from pipeline.evidence.taste import ASSUMED_TASTE, Taste
+from pipeline.evidence.tie_ratios import GENERIC_TIE_RATIOS, TIE_LEVELS
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 DELTAS = (0.7, 1.5, 3.0)
@@ -34,29 +36,8 @@ DELTAS = (0.7, 1.5, 3.0)
 TASTE = 0.5
 """The band η of honest taste, in logits: one standard deviation of the taste of the simulated honest voters."""
 
-BANDS = ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
-"""The bands η for alternatives about one model, in logits. The first row holds for the voter's first ranked model, the
-second row for every other model. The columns hold for the voter's votes 1 to 30 on the model, 31 to 90, 91 to 140, and
-all later votes.
-
-The model that an attacker promotes or demotes is usually the attacker's first ranked model. Only that model has narrow
-bands: narrow bands for ten models would raise ten times as many false alarms about honest voters. Measured on 450
-honest voters whose tastes have standard deviation 0.5 and who cast 100 votes on each of twenty models: 0.7% raise an
-alert. The same bands (0.3, 0.4, 0.8) for all models raise an alert for 1.8% of these voters and find fewer attackers at
-half strength.
-"""
-
-FEWEST_MODELS = 20
-"""On a board with fewer models than this, all models have the wide bands (second row of BANDS), since a taste shows
-sooner in repeated battles against few models. Of 2,400 honest voters with 120 votes on each of ten models, 1.3% raise
-an alert with narrow bands and 0.6% with wide bands."""
-
-TIES_KEPT = (0.65, 0.4, 0.15)
-"""For each δ in DELTAS, a biased voter's probability of a tie on its model divided by an honest voter's."""
-
-TIE_LEVELS = 256
-"""Number of levels to which an expected share of ties is rounded down. Rounding down assumes an honest voter with fewer
-ties, so evidence becomes slightly weaker and stays valid."""
+BAND_GROWTH = (1.0, 1.2, 2.0, 3.0)
+"""Multiples of the band η for the voter's votes 1 to 30 on a model, 31 to 90, 91 to 140, and all later votes."""
 
 _BAND_ENDS = np.array([30, 90, 140])
 
@@ -72,8 +53,8 @@ slightly weaker and stays valid, and the sums compress to a few bytes."""
 CHANCE_UNIT = 2.0**-16
 """The unit of the chances that are summed over a voter's votes on a model (`cells`)."""
 
-# Probabilities of a voter who always presses one side, with a few slips: (that side, the other, tie).
-_ONE_SIDED = (0.96, 0.02, 0.02)
+# Probabilities in decided battles of a voter who always presses one side, with a few slips: that side, the other.
+_ONE_SIDED = (0.98, 0.02)
 # "Against the rating" is a mixture: this share always votes for the weaker model, the rest swaps win and loss.
 _ONE_SIDED_SHARE = 0.5
 # Keeps logarithms finite where two models are 25 logits apart.
@@ -164,17 +145,15 @@ class Reference:
     def target_ratios(self) -> Int64:
         """Log-likelihood ratios, in decided battles of i and j, of the alternative that the logit of i is raised by δ.
 
-        The array is int64[8, K, K, 2, 3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner
+        The array is int64[4, K, K, 2, 3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner
         (0: j, 1: i), and the δ in DELTAS. The same entry holds for the alternative that j is demoted by δ, which
         changes the logit of this pair equally. The total ratio of a battle also includes the tie ratio in
         `TARGET_TIE_RATIOS`.
         """
         difference, error = self._difference
         p = np.clip(expit(difference), _TINY, 1 - _TINY)
-        narrow, wide = BANDS
-        bands = np.array([*(wide if len(self.theta) < FEWEST_MODELS else narrow), *wide])
         # A taste for one model is measured against the tastes for the others.
-        bands *= np.sqrt(len(self.theta) / max(len(self.theta) - 1, 1))
+        bands = self.taste.band * np.array(BAND_GROWTH) * np.sqrt(len(self.theta) / max(len(self.theta) - 1, 1))
         honest = expit(logit(p) + error + bands[:, None, None])[..., None]
         odds = np.exp(np.array(DELTAS))
         biased = odds * honest / (odds * honest + 1 - honest)
@@ -212,34 +191,39 @@ class Reference:
 
     @cached_property
     def generic_ratios(self) -> Int64:
-        """Log-likelihood ratios of the four alternatives that are not about one model.
+        """Log-likelihood ratios, in decided battles, of the four alternatives that are not about one model.
 
-        The array is int64[K, K, 3, 4] in units of 2⁻²⁰ nats. Its axes are model a, model b, the outcome (a, b, tie),
-        and the alternative: always left, always right, against the rating, clicks at random. "Against the rating" mixes
-        two behaviours in equal parts: votes for the weaker model, and an honest voter's votes with win and loss
-        swapped. The first three alternatives use the band TASTE. "Clicks at random" uses the smaller UNIFORM_BAND and
-        decisive votes only; its error rate is measured, not proved.
+        The array is int64[K, K, 2, 4] in units of 2⁻²⁰ nats. Its axes are model a, model b, the winner (a, b), and the
+        alternative: always left, always right, against the rating, clicks at random. "Against the rating" mixes two
+        behaviours in equal parts: votes for the weaker model, and an honest voter's votes with win and loss swapped.
+        The first three alternatives use the band TASTE, and their total ratio also includes the ratio in
+        `GENERIC_TIE_RATIOS`. "Clicks at random" uses the smaller UNIFORM_BAND; its error rate is measured, not proved.
         """
         difference, error = self._difference
-        band = TASTE + error
-        t = np.clip(self.tie_share, _TINY, 1 - _TINY)
-        honest_a = (1 - t) * expit(difference + band)
-        honest_b = (1 - t) * expit(band - difference)
-        same, other, tie = _ONE_SIDED
-        ratios = np.zeros((*difference.shape, 3, 4))
-        for column, (on_a, on_b) in enumerate(((same, other), (other, same))):
-            ratios[..., 0, column] = np.log(on_a / honest_a)
-            ratios[..., 1, column] = np.log(on_b / honest_b)
-            ratios[..., 2, column] = np.log(tie / t)
+        same, other = _ONE_SIDED
+        ratios = np.zeros((*difference.shape, 2, 4))
         for outcome, sign in enumerate((-1, 1)):
-            honest = (1 - t) * expit(error + TASTE * 2**0.5 - sign * difference)
+            one_side = np.log(expit(TASTE + error - sign * difference))
+            ratios[..., outcome, 0] = np.log((same, other)[outcome]) - one_side
+            ratios[..., outcome, 1] = np.log((other, same)[outcome]) - one_side
+            honest = expit(error + TASTE * 2**0.5 - sign * difference)
             one_sided = np.where(sign * difference > 0, same, other)
-            swapped = (1 - t) * expit(sign * difference)
+            swapped = expit(sign * difference)
             ratios[..., outcome, 2] = np.log((_ONE_SIDED_SHARE * one_sided + (1 - _ONE_SIDED_SHARE) * swapped) / honest)
-        ratios[..., 2, 2] = np.log((_ONE_SIDED_SHARE * tie + (1 - _ONE_SIDED_SHARE) * t) / t)
-        ratios[..., 0, 3] = np.log(0.5) - np.log(expit(difference + UNIFORM_BAND))
-        ratios[..., 1, 3] = np.log(0.5) - np.log(expit(UNIFORM_BAND - difference))
+            ratios[..., outcome, 3] = np.log(0.5) - np.log(expit(UNIFORM_BAND - sign * difference))
         return to_log_units(ratios)
+
+    def generic_steps(self, a: Int64, b: Int64, outcome: Int64, level: Int64) -> Int64:
+        """Return the log-likelihood ratios of always left, always right and against the rating, int64[n, 3].
+
+        Args:
+            a, b: int64[n], positions of the two models in `theta`.
+            outcome: int64[n], 0 (a wins), 1 (b wins), or 2 (tie).
+            level: int64[n], the honest probability of a tie, from `tie_level`.
+        """
+        tied = outcome == 2
+        decided = self.generic_ratios[a, b, np.where(tied, 0, outcome), :3]
+        return np.asarray(np.where(tied[:, None], 0, decided) + GENERIC_TIE_RATIOS[level, tied.astype(np.int64)])
 
     @cached_property
     def largest_ratios(self) -> Int32:
@@ -247,9 +231,10 @@ class Reference:
 
         The array is int32[K, K, 3] in units of 2⁻²⁰ nats. Its axes are model a, model b and the outcome (a, b, tie). No
         entry is negative, since alternatives about other models have the log-ratio 0. To bound the total ratio of a
-        decided battle, add `MAX_TIE_RATIO`. For a tie nothing is added.
+        vote, add `MAX_TIE_RATIO`.
         """
-        best = np.maximum(self.generic_ratios[..., :3].max(axis=3), 0)
+        best = np.zeros((*self.generic_ratios.shape[:2], 3), dtype=np.int64)
+        np.maximum(self.generic_ratios[..., :3].max(axis=3), 0, out=best[..., :2])
         target = self.target_ratios.max(axis=(0, 4))
         for outcome in range(2):
             about_a, about_b = target[..., int(outcome == 0)], target[..., int(outcome == 1)].T
@@ -258,14 +243,13 @@ class Reference:
         return small
 
     @staticmethod
-    def taste_band(votes: Int64, first: Bool) -> Int64:
+    def taste_band(votes: Int64) -> Int64:
         """Return int64[n], the band of each vote on a model, as an index of the first axis of `target_ratios`.
 
         Args:
             votes: int64[n], number of the voter's earlier votes on the model.
-            first: bool[n], whether the model is the first that got enough of the voter's votes to be ranked (rank 1).
         """
-        return np.searchsorted(_BAND_ENDS, votes, side="right") + np.where(first, 0, len(BANDS[0]))
+        return np.searchsorted(_BAND_ENDS, votes, side="right")
 
     @staticmethod
     def random_tie_ratio(tied: Bool, own: Float64) -> Int64:
@@ -278,20 +262,3 @@ class Reference:
             own: float64[n], the voter's expected share of ties, from `expected_tie_share`.
         """
         return to_log_units(np.log(0.5) - np.log(np.where(tied, own, 1 - own)))
-
-
-def _target_tie_ratios() -> Int64:
-    least = np.arange(TIE_LEVELS)[:, None] / TIE_LEVELS
-    kept = np.array(TIES_KEPT)
-    decided = np.log1p(-kept * least) - np.log1p(-least)
-    return to_log_units(np.stack([decided, np.broadcast_to(np.log(kept), decided.shape)], axis=1))
-
-
-TARGET_TIE_RATIOS = _target_tie_ratios()
-"""Log-likelihood ratios for whether a battle was a tie, in alternatives about one model: int64[256, 2, 3].
-
-The unit is 2⁻²⁰ nats. The axes are the honest probability of a tie (`Reference.tie_level`), the outcome (0: decided, 1:
-tie), and the δ in DELTAS."""
-
-MAX_TIE_RATIO = TARGET_TIE_RATIOS[:, 0].max(axis=1)
-"""For each tie level, the largest entry of TARGET_TIE_RATIOS for a decided battle: int64[256], in 2⁻²⁰ nats."""

@@ -29,7 +29,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, ndtr
 
-from pipeline.evidence.honest_reference import DELTAS, TIES_KEPT
+from pipeline.evidence.honest_reference import DELTAS
+from pipeline.evidence.tie_ratios import TIES_KEPT
 from pipeline.vocabulary.arrays import Float64
 
 TIE_SPREAD = 0.25
@@ -38,10 +39,10 @@ TIE_SPREAD = 0.25
 EVEN_TIES = 1.05
 """Ties between equal models, as a multiple of the share over all pairs: measured on a real board."""
 
-_NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, np.inf])
+_NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, 6, 6.5, np.inf])
 _WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)
 # Where the mean of p(z) is computed: inside the intervals, so that p(z) at their ends has a larger mean.
-_INSIDE = np.array([-2.4, *(_NODES[:-2] + _NODES[1:-1]) / 2, 6.0])
+_INSIDE = np.array([-2.4, *(_NODES[:-2] + _NODES[1:-1]) / 2, 7.0])
 # Every second interval joins the next one where ties and taste are integrated out together: half the time.
 _JOINED = np.append(np.arange(1, len(_NODES) - 1, 2), len(_NODES) - 1)
 _JOINED_WEIGHTS = np.diff(ndtr(_NODES[_JOINED]), prepend=0.0)
@@ -58,7 +59,7 @@ def chances_by_taste(p: Float64, sd: float) -> Float64:
     shift = logit * (np.sqrt(1 + 0.346 * sd**2) - 1)
     for _ in range(4):  # Newton on the logit of the mean, which is nearly a straight line
         inside = expit((logit + shift)[:, None] + sd * _INSIDE)
-        mean, slope = inside @ _WEIGHTS, (inside * (1 - inside)) @ _WEIGHTS
+        mean, slope = _mean(inside), _mean(inside * (1 - inside))
         shift += (logit - np.log(mean) + np.log1p(-mean)) * mean * (1 - mean) / slope
     nodes = sd * _NODES if sd else np.append(np.zeros(len(_NODES) - 1), np.inf)
     return np.asarray(expit((logit + shift)[:, None] + nodes))
@@ -124,8 +125,13 @@ def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple
     return np.asarray(-losses[:, None] * _SIZES - below)
 
 
+def _mean(values: Float64) -> Float64:
+    """Return the mean over tastes. A matrix product might round differently for another number of rows."""
+    return np.asarray((values * _WEIGHTS).sum(axis=1))
+
+
 def _log_mean(logs: Float64, weights: Float64 | None) -> Float64:
     """Return ln Σ w e^x over the last axis; w is 1 without weights."""
     top = logs.max(axis=-1)
     grown = np.exp(logs - top[..., None])
-    return np.asarray(top + np.log(grown.sum(axis=-1) if weights is None else grown @ weights))
+    return np.asarray(top + np.log(grown.sum(axis=-1) if weights is None else (grown * weights).sum(axis=-1)))

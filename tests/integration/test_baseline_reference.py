@@ -15,7 +15,7 @@ from pipeline.registry import RegisteredModel, RegistryState
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.reference_codec import unpack_reference
 from pipeline.store.log import newest_votes, seals
-from pipeline.store.log.newest_votes import VoteColumns
+from pipeline.store.log.newest_votes import NewestVotes
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 NAMES = {f"m{i}": i + 1 for i in range(8)}
@@ -29,13 +29,13 @@ def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
         yield Board(url, tmp_path)
 
 
-def columns(voter: Any, a: Any, b: Any, outcome: Any) -> VoteColumns:
+def columns(voter: Any, a: Any, b: Any, outcome: Any) -> NewestVotes:
     n = len(voter)
     codes = (np.asarray(outcome, np.int8), np.zeros(n, np.int8), np.zeros(n, np.int64))
-    return VoteColumns(np.arange(n), np.asarray(voter), np.asarray(a) + 1, np.asarray(b) + 1, *codes)
+    return NewestVotes(np.arange(n), np.asarray(voter), np.asarray(a) + 1, np.asarray(b) + 1, *codes)
 
 
-def honest(seed: int, voters: int = 400, each: int = 20, taste: float = 0.4) -> VoteColumns:
+def honest(seed: int, voters: int = 400, each: int = 20, taste: float = 0.4) -> NewestVotes:
     rng = np.random.default_rng(seed)
     theta, n = np.linspace(-0.7, 0.7, 8), voters * each
     voter, a = np.repeat(np.arange(voters), each) + 1, rng.integers(0, 8, n)
@@ -44,8 +44,8 @@ def honest(seed: int, voters: int = 400, each: int = 20, taste: float = 0.4) -> 
     return columns(voter, a, b, np.where(rng.random(n) < 0.3, 2 + rng.integers(0, 2, n), np.where(won, 0, 1)))
 
 
-def joined(*parts: VoteColumns) -> VoteColumns:
-    return VoteColumns(*(np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])))
+def joined(*parts: NewestVotes) -> NewestVotes:
+    return NewestVotes(*(np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])))
 
 
 def test_a_voter_with_many_votes_on_a_model_does_not_decide_what_is_honest() -> None:
@@ -64,7 +64,7 @@ def test_the_covariance_is_clustered_by_voter_and_the_taste_is_found() -> None:
     found = estimate_baseline_reference(honest(2, taste=0.8), NAMES, RegistryState())
     reference = unpack_reference(1, found.packed)
     apart = honest(2, taste=0.8)
-    alone = VoteColumns(**{**vars(apart), "voter": np.zeros(len(apart.voter), np.int64)})
+    alone = NewestVotes(**{**vars(apart), "voter": np.zeros(len(apart.voter), np.int64)})
     kept = unpack_reference(1, estimate_baseline_reference(alone, NAMES, RegistryState()).packed)
     assert reference.taste.sd == pytest.approx(0.8, abs=0.2)
     assert found.stated is not None

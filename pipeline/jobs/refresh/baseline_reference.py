@@ -23,7 +23,7 @@ from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.registry import RegistryState
 from pipeline.store.boards.reference_codec import pack_reference
 from pipeline.store.log import newest_votes, retractions
-from pipeline.store.log.newest_votes import VoteColumns
+from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import rule_mask
@@ -52,7 +52,7 @@ class BaselineReference:
     stated: dict[str, Any] | None
 
 
-def read_baseline_votes(connection: Connection, log_size: int, given: RatingInput, method: Method) -> VoteColumns:
+def read_baseline_votes(connection: Connection, log_size: int, given: RatingInput, method: Method) -> NewestVotes:
     """Return the newest votes from which the reference is estimated: counted votes of voters who are not flagged."""
     votes = newest_votes.read_newest(connection, log_size, NEWEST_VOTES)
     counted = np.isin(votes.fate, COUNTED) & (votes.flags & rule_mask(method.rules) == 0)
@@ -62,7 +62,7 @@ def read_baseline_votes(connection: Connection, log_size: int, given: RatingInpu
 
 
 def estimate_baseline_reference(
-    votes: VoteColumns, model_no: dict[str, int], registry: RegistryState, method: Method = ALL_VOTES
+    votes: NewestVotes, model_no: dict[str, int], registry: RegistryState, method: Method = ALL_VOTES
 ) -> BaselineReference:
     """Estimate the reference from the baseline votes.
 
@@ -105,7 +105,7 @@ def estimate_baseline_reference(
     return BaselineReference(pack_reference(reference, (counts.a, counts.b)), stated)
 
 
-def _first_cap(votes: VoteColumns, model_no: dict[str, int]) -> tuple[int, VoteColumns, PairCounts, Fit] | None:
+def _first_cap(votes: NewestVotes, model_no: dict[str, int]) -> tuple[int, NewestVotes, PairCounts, Fit] | None:
     """Return the first of `CAPS` that rates as many models as all votes do, the votes that count, counts and fit."""
     every = _rated(votes, model_no)
     for cap in CAPS if every is not None else ():
@@ -119,7 +119,7 @@ def _first_cap(votes: VoteColumns, model_no: dict[str, int]) -> tuple[int, VoteC
     return None
 
 
-def _rated(votes: VoteColumns, model_no: dict[str, int]) -> PairCounts | None:
+def _rated(votes: NewestVotes, model_no: dict[str, int]) -> PairCounts | None:
     try:
         return select_rated_models(_count(votes, model_no).decisive(), least_share=0.0)[0]
     except RatingError:
@@ -132,7 +132,7 @@ def _state_taste(taste: Taste) -> dict[str, Any]:
     return {**{name: round(value, 4) for name, value in numbers.items()}, "measured": taste.models > 0}
 
 
-def _within_cap(votes: VoteColumns, cap: int) -> Bool:
+def _within_cap(votes: NewestVotes, cap: int) -> Bool:
     """Return bool[n], true for the newest `cap` votes of a voter on both models; all votes without a voter."""
     known = np.flatnonzero(votes.voter != 0)
     who = np.unique(votes.voter[known], return_inverse=True)[1].ravel()
@@ -144,7 +144,7 @@ def _within_cap(votes: VoteColumns, cap: int) -> Bool:
     return kept
 
 
-def _count(votes: VoteColumns, model_no: dict[str, int]) -> PairCounts:
+def _count(votes: NewestVotes, model_no: dict[str, int]) -> PairCounts:
     """Return the votes by pair and outcome, over the models of the store in the order of their numbers."""
     names = sorted(model_no, key=lambda name: model_no[name])
     code = _codes(np.array([model_no[name] for name in names], dtype=np.int64))
@@ -165,7 +165,7 @@ def _positions(number: Int64, models: Int64) -> Int64:
     return np.where(models < len(code), code[np.minimum(models, len(code) - 1)], -1)
 
 
-def _clustered(estimate: Fit, kept: VoteColumns, number: Int64) -> tuple[Fit, int]:
+def _clustered(estimate: Fit, kept: NewestVotes, number: Int64) -> tuple[Fit, int]:
     """Return the fit with its covariance clustered by voter, and the number of voters."""
     a, b = _positions(number, kept.model_a), _positions(number, kept.model_b)
     rows = np.flatnonzero((a >= 0) & (b >= 0) & (kept.outcome < 2))
@@ -179,13 +179,13 @@ def _clustered(estimate: Fit, kept: VoteColumns, number: Int64) -> tuple[Fit, in
         return estimate, voters
 
 
-def _habits(votes: VoteColumns) -> TieHabits | None:
+def _habits(votes: NewestVotes) -> TieHabits | None:
     who = np.unique(votes.voter[votes.voter != 0], return_inverse=True)[1].ravel()
     ties = np.bincount(who, weights=votes.outcome[votes.voter != 0] >= 2)
     return estimate_tie_habits(np.bincount(who), ties.astype(np.int64))
 
 
-def _taste(votes: VoteColumns, number: Int64, estimate: Fit) -> Taste:
+def _taste(votes: NewestVotes, number: Int64, estimate: Fit) -> Taste:
     a, b = _positions(number, votes.model_a), _positions(number, votes.model_b)
     rows = np.flatnonzero((a >= 0) & (b >= 0) & (votes.voter != 0))
     difference = estimate.theta[a[rows]] - estimate.theta[b[rows]]

@@ -26,7 +26,7 @@ from pipeline.ratings.voter_scores import VoterBattles, VoterScores, carry_on, s
 from pipeline.settings import Settings
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import newest_votes, retractions, voter_sums
-from pipeline.store.log.newest_votes import VoteColumns
+from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.store.log.voter_sums import KeptVoterSums
 from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.fates import COUNTED
@@ -39,7 +39,7 @@ ALWAYS = 100_000
 MOST_GROWTH = 1.05
 """Kept sums are carried on until the view has so many times their votes."""
 
-ReadVotes = Callable[[], VoteColumns]
+ReadVotes = Callable[[], NewestVotes]
 
 
 def state_intervals(
@@ -60,7 +60,7 @@ def state_intervals(
     """
 
     @cache
-    def votes() -> VoteColumns:
+    def votes() -> NewestVotes:
         found = newest_votes.read_newest(connection, log_size, MOST_VOTES)
         return found.without(retractions.retracted_positions(connection, log_size))
 

@@ -14,7 +14,22 @@ from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
 _HOUR = len("2026-01-02T03")
 # Evidence about a voter that names neither the voter nor other votes.
 _PUBLIC_EVIDENCE = frozenset(
-    {"votes", "ties", "likeliest", "proved", "snapshot", "what", "vote_id", "number", "cells", "density", "tests"}
+    {
+        "votes",
+        "ties",
+        "likeliest",
+        "proved",
+        "snapshot",
+        "what",
+        "vote_id",
+        "number",
+        "cells",
+        "density",
+        "tests",
+        "e_band",
+        "e_cells",
+        "taste",
+    }
 )
 _PRIVATE_EVIDENCE = frozenset({"voter", "voters"})
 

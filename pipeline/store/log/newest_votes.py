@@ -28,7 +28,7 @@ _STEP = 65_536
 
 
 @dataclass(frozen=True)
-class VoteColumns:
+class NewestVotes:
     """Votes as arrays of length n, oldest segment first, and by partition and offset within a segment.
 
     Attributes:
@@ -48,17 +48,17 @@ class VoteColumns:
     fate: Int8
     flags: Int64
 
-    def where(self, kept: Bool) -> VoteColumns:
+    def where(self, kept: Bool) -> NewestVotes:
         """Return the votes that a mask selects."""
-        return VoteColumns(*(column[kept] for column in vars(self).values()))
+        return NewestVotes(*(column[kept] for column in vars(self).values()))
 
-    def without(self, positions: Collection[VotePosition]) -> VoteColumns:
+    def without(self, positions: Collection[VotePosition]) -> NewestVotes:
         """Return the votes without those at the given positions (partition, offset)."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         return self.where(~np.isin(self.position, out))
 
 
-def read_newest(connection: Connection, log_size: int, limit: int) -> VoteColumns:
+def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVotes:
     """Return the votes of the newest segments of a log. Whole segments are read until they have at least `limit` votes.
 
     Args:
@@ -72,7 +72,7 @@ def read_newest(connection: Connection, log_size: int, limit: int) -> VoteColumn
     f = schema.frequent_vote.c
     marked = np.array(connection.execute(sa.select(f.partition_no, f.offset)).all(), dtype=np.int64).reshape(-1, 2)
     flags |= np.where(np.isin(position, pack_positions(*marked.T)), FREQUENT_PROMPT, 0)
-    return VoteColumns(position, voter, model_a, model_b, outcome.astype(np.int8), fate.astype(np.int8), flags)
+    return NewestVotes(position, voter, model_a, model_b, outcome.astype(np.int8), fate.astype(np.int8), flags)
 
 
 def _newest_ranges(connection: Connection, log_size: int, limit: int) -> list[OffsetRange]:

@@ -9,17 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import VoterBias
-from pipeline.detectors.voter.voter_bias.evidence_path import EvaluatedVotes, compute_path
+from pipeline.detectors.voter.voter_bias.component_codec import unpack_components
+from pipeline.detectors.voter.voter_bias.evidence_path import compute_path
 from pipeline.detectors.voter.voter_bias.state_codec import (
     COMPONENTS_HEAD,
     MAX_PENDING,
     PendingVotes,
     StateHeads,
-    unpack_components,
 )
-from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER, FoldedSums, TargetModels
+from pipeline.detectors.voter.voter_bias.target_models import (
+    RANKED_AFTER,
+    EvaluatedVotes,
+    FoldedSums,
+    TargetModels,
+)
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.evidence import DELTAS, Reference, running_sums
+from pipeline.evidence import DELTAS, Reference, cells, running_sums
+from pipeline.evidence.taste import ASSUMED_TASTE
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import CRITICAL, LEVELS, AlertSignal
 
@@ -29,7 +35,8 @@ NUMBERS = np.arange(MODELS) + 3
 
 def board(seed: int = 0, size: int = MODELS, tie_share: float = 0.32) -> Reference:
     rng = np.random.default_rng(seed)
-    return Reference(5, NUMBERS[:size], rng.normal(0, 0.75, size), np.eye(size) * 0.002, tie_share, (3.2, 6.8))
+    theta, providers = rng.normal(0, 0.75, size), np.arange(size) % 3 - 1
+    return Reference(5, NUMBERS[:size], theta, np.eye(size) * 0.002, tie_share, (3.2, 6.8), ASSUMED_TASTE, providers)
 
 
 def votes_of(rows: list[tuple[int, int, int, int]], voters: int) -> VoterVotes:
@@ -56,6 +63,7 @@ class Slow:
     count: dict[int, int] = field(default_factory=dict)
     rank: dict[int, int] = field(default_factory=dict)
     reported: list[int] = field(default_factory=lambda: [0, 0])
+    cast: list[tuple[int, int, int]] = field(default_factory=list)
 
     def see(self, a: int, b: int, outcome: int, reference: Reference) -> list[tuple[str, int, float]]:
         position = {int(n): i for i, n in enumerate(reference.model_no)}
@@ -73,12 +81,19 @@ class Slow:
             math.floor(math.log(kept if outcome == 2 else (1 - kept * least) / (1 - least)) / 2**-20)
             for kept in (0.65, 0.4, 0.15)
         ]
-        steps = [*reference.generic_ratios[i, j, outcome].tolist(), math.floor(math.log(ratio) / 2**-20)]
+        one_side = min(least, 0.02)
+        generic_ties = [
+            math.floor(math.log(q / least if outcome == 2 else (1 - q) / (1 - least)) / 2**-20)
+            for q in (one_side, one_side, (one_side + least) / 2)
+        ]
+        decided = [0] * 4 if outcome == 2 else reference.generic_ratios[i, j, outcome].tolist()
+        steps = [step + more for step, more in zip(decided, [*generic_ties, 0], strict=True)]
+        steps.append(math.floor(math.log(ratio) / 2**-20))
         self.generic = [old + step for old, step in zip(self.generic, steps, strict=True)]
         for model, (mine, other, won, lost) in {a: (i, j, 0, 1), b: (j, i, 1, 0)}.items():
             seen = self.count.get(model, 0)
             step = 0 if seen < 30 else 1 if seen < 90 else 2 if seen < 140 else 3
-            band = reference.target_ratios[step if self.rank.get(model) == 1 else 4 + step]
+            band = reference.target_ratios[step]
             promoted, demoted = band[mine, other, int(outcome == won)], band[other, mine, int(outcome == lost)]
             steps = [0] * 6 if outcome == 2 else [*promoted, *demoted]
             sums = self.met.setdefault(model, [0] * 6)
@@ -88,13 +103,41 @@ class Slow:
                 self.rank[model] = len(self.rank) + 1
         self.votes += 1
         self.ties += outcome == 2
+        self.cast.append((i, j, outcome))
         raised = []
-        for column, (direction, units) in enumerate((("biased", self.biased()), ("random", self.random()))):
-            level = sum(units * 2.0**-24 >= bar for bar in LEVELS)
-            if level > self.reported[column]:
-                self.reported[column] = level
-                raised.append((direction, level, units * 2.0**-24))
+        every = 4 if self.reported[0] else 32
+        if self.votes % every == 0 or (not self.reported[0] and self.biased() * 2.0**-24 >= LEVELS[0]):
+            band, cells = self.biased() * 2.0**-24, self.cells(reference)
+            level, e_value = sum(cells >= bar for bar in LEVELS), cells
+            if level < 2:
+                e_value = (band + cells) / 2
+                level = int(e_value >= LEVELS[0])
+            if level > self.reported[0]:
+                self.reported[0] = level
+                raised.append(("biased", level, e_value))
+        units = self.random() * 2.0**-24
+        level = sum(units >= bar for bar in LEVELS)
+        if level > self.reported[1]:
+            self.reported[1] = level
+            raised.append(("random", level, units))
         return raised
+
+    def cells(self, reference: Reference) -> float:
+        """The value against a mixture of tastes, from all votes so far."""
+        i, j, outcome = (np.array(column, dtype=np.int64) for column in zip(*self.cast, strict=True))
+        whole = sum(_units(0.4 / 3, log_sum) for log_sum in self.generic[:3]) * 2.0**-24
+        voter = np.zeros(len(i), dtype=np.int64)
+        for weight, key in ((0.54, None), (0.06, reference.provider)):
+            found = cells.count_cells(voter, i, j, outcome.astype(np.int8), reference, key)
+            if key is None:  # of cells with equally many votes, the one met first has the lower rank
+                met = list(self.met)
+                order = sorted(range(len(found.key)), key=lambda c: met.index(int(reference.model_no[found.key[c]])))
+                found = cells.VoterCells(found.voter, found.key[order], found.counts.take(np.array(order)))
+            share = cells.cell_weights(found.voter, found.counts.votes)
+            for c in np.flatnonzero(found.counts.votes >= 3).tolist():
+                e = cells.cell_e_values(found.counts.take(np.array([c])), reference, reference.taste.upper)
+                whole += weight * share[c] * min(float(e[0]), 2.0**32)
+        return whole
 
     def about_models(self) -> int:
         return sum(
@@ -129,7 +172,7 @@ streams = st.lists(one_vote, max_size=60) | st.tuples(
 
 def as_components(states: list[bytes], *references: Reference) -> tuple[StateHeads, FoldedSums, TargetModels]:
     """The heads and components of states, with the pending votes folded."""
-    heads, (tally, targets) = StateHeads.unpack(states), unpack_components(states)
+    heads, (tally, targets, providers) = StateHeads.unpack(states), unpack_components(states)
     past = PendingVotes.unpack(states, heads.pending, heads.snapshot)
     tied = (past.outcome == 2).astype(np.int64)
     first = heads.votes - np.bincount(past.voter, minlength=len(states))
@@ -137,8 +180,9 @@ def as_components(states: list[bytes], *references: Reference) -> tuple[StateHea
     before = running_sums(np.ones_like(tied), past.voter, first) - 1
     ties = running_sums(tied, past.voter, first_ties) - tied
     votes = EvaluatedVotes(past.voter, past.model_a, past.model_b, past.outcome, past.snapshot, before, ties)
-    path = compute_path(votes, tally, targets, {r.sequence: r for r in references}.__getitem__)
-    return heads, *path.fold(tally)
+    reference_of = {r.sequence: r for r in references}.__getitem__
+    after, models, _ = compute_path(votes, tally, targets, reference_of).fold(tally, providers, reference_of)
+    return heads, after, models
 
 
 @given(streams, st.integers(0, 3))
@@ -161,7 +205,7 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
         assert [*tally.generic[v].tolist(), heads.uniform[v]] == voter.generic[:4]
         assert abs(int(heads.tie[v]) - voter.generic[4]) <= voter.votes
         assert heads.emitted[v].tolist() == voter.reported
-        assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.emitted[v, 0] == 4
+        assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.emitted[v, 0]
         assert targets.model[mine].tolist() == list(voter.met)
         assert targets.rank[mine].tolist() == [voter.rank.get(model, 0) for model in voter.met]
         assert targets.votes[mine].tolist() == list(voter.count.values())
@@ -293,7 +337,7 @@ def test_a_voter_of_few_votes_costs_five_bytes_a_vote() -> None:
         for n in range(MAX_PENDING + 2)
     ]
     assert np.diff(sizes[: MAX_PENDING + 1]).tolist() == [5] * MAX_PENDING
-    assert sizes[-1] == COMPONENTS_HEAD + 32 + 2 * 32
+    assert sizes[-1] == COMPONENTS_HEAD + 32 + 2 * 58 + 30  # model 3 has no provider
 
 
 @given(streams, st.integers(0, 3), st.data())

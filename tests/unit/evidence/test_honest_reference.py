@@ -1,6 +1,7 @@
 """Evidence: exact integers, rounded down, and e-values for every honest voter in the band."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,18 +19,17 @@ from pipeline.evidence import (
     to_e_units,
     to_log_units,
 )
-from pipeline.evidence.honest_reference import (
-    BANDS,
+from pipeline.evidence.honest_reference import BAND_GROWTH, TASTE, UNIFORM_BAND
+from pipeline.evidence.taste import Taste
+from pipeline.evidence.tie_ratios import (
+    GENERIC_TIE_RATIOS,
     MAX_TIE_RATIO,
     TARGET_TIE_RATIOS,
-    TASTE,
     TIE_LEVELS,
     TIES_KEPT,
-    UNIFORM_BAND,
 )
 
 CAP = 2.0**32
-ONE_SIDED = {"same": 0.96, "other": 0.02, "tie": 0.02}
 
 
 def sigmoid(x: float) -> float:
@@ -159,7 +159,7 @@ def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
     for i in range(n):
         for j in range(n):
             p = sigmoid(reference.theta[i] - reference.theta[j])
-            for k, taste in enumerate(2 * (0.5, 0.8, 1.2, 1.5)):  # so few models that all bands are wide
+            for k, taste in enumerate((0.6, 0.72, 1.2, 1.8)):  # the assumed taste of .5 gives the widest band
                 worst = sigmoid(log_odds(p) + band(reference, i, j, taste * math.sqrt(n / (n - 1))))
                 for d, delta in enumerate((0.7, 1.5, 3.0)):
                     q = math.exp(delta) * worst / (math.exp(delta) * worst + 1 - worst)
@@ -169,62 +169,66 @@ def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
 
 
 def test_the_band_widens_with_the_votes_on_a_model() -> None:
-    votes, first = np.array([0, 29, 30, 89, 90, 139, 140, 10**6]), np.array([True, False] * 4)
-    assert Reference.taste_band(votes, first).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+    votes = np.array([0, 29, 30, 89, 90, 139, 140, 10**6])
+    assert Reference.taste_band(votes).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_on_a_board_of_many_models_the_first_one_has_the_narrow_band() -> None:
-    assert BANDS == ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
-    for size in (19, 20):
-        reference = board(size, spread=0.0, noise=0.0)
-        narrow, wide = np.exp(reference.target_ratios[:4] * LOG_UNIT), np.exp(reference.target_ratios[4:] * LOG_UNIT)
-        assert np.array_equal(narrow, wide) == (size == 19)
-        # Between equals and with no error the worst honest voter wins σ(η), and δ = 3 more than that.
-        for table, bands in ((narrow, BANDS[size == 19]), (wide, BANDS[1])):
-            for ratios, taste in zip(table[:, 0, 1, 1, 2], bands, strict=True):
-                worst = sigmoid(taste * math.sqrt(size / (size - 1)))
-                assert ratios == pytest.approx(math.exp(3) / (math.exp(3) * worst + 1 - worst), rel=1e-5)
+@pytest.mark.parametrize(("sd", "error", "eta"), [(0.0, 0.02, 0.1), (0.115, 0.02, 0.25), (0.48, 0.1, 0.6)])
+def test_the_band_follows_the_taste_that_was_estimated(sd: float, error: float, eta: float) -> None:
+    assert BAND_GROWTH == (1.0, 1.2, 2.0, 3.0)
+    reference = replace(board(20, spread=0.0, noise=0.0), taste=Taste(sd, error, 0.3, 20))
+    ratios = np.exp(reference.target_ratios * LOG_UNIT)[:, 0, 1, 1, 2]
+    # Between equals and with no error the worst honest voter wins σ(η), and δ = 3 more than that.
+    for ratio, growth in zip(ratios, BAND_GROWTH, strict=True):
+        worst = sigmoid(eta * growth * math.sqrt(20 / 19))
+        assert ratio == pytest.approx(math.exp(3) / (math.exp(3) * worst + 1 - worst), rel=1e-5)
 
 
 @each_board
 def test_generic_ratios_are_those_of_the_formula(reference: Reference) -> None:
-    n, t = len(reference.theta), reference.tie_share
+    n = len(reference.theta)
     for i in range(n):
         for j in range(n):
             d, eta = reference.theta[i] - reference.theta[j], band(reference, i, j)
-            worst_a, worst_b = (1 - t) * sigmoid(d + eta), (1 - t) * sigmoid(-d + eta)
-            same, other, tie = ONE_SIDED["same"], ONE_SIDED["other"], ONE_SIDED["tie"]
+            worst_a, worst_b = sigmoid(d + eta), sigmoid(-d + eta)
             pair = band(reference, i, j, 0.5 * math.sqrt(2))  # two tastes
-            most_a, most_b = (1 - t) * sigmoid(d + pair), (1 - t) * sigmoid(-d + pair)
-            against_a = 0.5 * (same if d < 0 else other) + 0.5 * (1 - t) * sigmoid(-d)
-            against_b = 0.5 * (same if d > 0 else other) + 0.5 * (1 - t) * sigmoid(d)
+            most_a, most_b = sigmoid(d + pair), sigmoid(-d + pair)
+            against_a = 0.5 * (0.98 if d < 0 else 0.02) + 0.5 * sigmoid(-d)
+            against_b = 0.5 * (0.98 if d > 0 else 0.02) + 0.5 * sigmoid(d)
             expected = [
-                [same / worst_a, other / worst_a, against_a / most_a, 0.5 / sigmoid(d + 0.015)],
-                [other / worst_b, same / worst_b, against_b / most_b, 0.5 / sigmoid(0.015 - d)],
-                [tie / t, tie / t, (0.5 * tie + 0.5 * t) / t, 1.0],
+                [0.98 / worst_a, 0.02 / worst_a, against_a / most_a, 0.5 / sigmoid(d + 0.015)],
+                [0.02 / worst_b, 0.98 / worst_b, against_b / most_b, 0.5 / sigmoid(0.015 - d)],
             ]
             slow = np.floor(np.log(expected) / 2**-20)
             assert np.abs(reference.generic_ratios[i, j] - slow).max() <= 1
 
 
-def honest(reference: Reference, i: int, j: int, shift: float) -> tuple[float, float, float]:
-    """P(i wins), P(j wins), P(tie) of a voter who likes i more by `shift` logits."""
-    t = reference.tie_share
-    p = sigmoid(reference.theta[i] - reference.theta[j] + shift)
-    return (1 - t) * p, (1 - t) * (1 - p), t
+def test_generic_ratios_of_ties_are_those_of_the_voter() -> None:
+    for level in (1, 4, 5, 6, 82, 200, 255):
+        own = level / 256
+        rarer = min(own, 0.02)
+        for column, alternative in enumerate((rarer, rarer, (rarer + own) / 2)):
+            expected = [(1 - alternative) / (1 - own), alternative / own]
+            got = GENERIC_TIE_RATIOS[level, :, column]
+            assert np.abs(got - np.floor(np.log(expected) / LOG_UNIT)).max() <= 1
 
 
 @each_board
-def test_every_generic_ratio_is_an_e_value_for_every_honest_voter_in_the_band(reference: Reference) -> None:
+def test_every_generic_ratio_is_an_e_value_for_every_voter_in_the_band_however_it_ties(reference: Reference) -> None:
     n = len(reference.theta)
-    generic = np.exp(reference.generic_ratios * LOG_UNIT)
     highest = 0.0
     for i in range(n):
         for j in range(n):
-            for part in np.linspace(-1, 1, 41):
-                one_sided = np.array(honest(reference, i, j, part * band(reference, i, j))) @ generic[i, j, :, :3]
-                assert (one_sided <= 1 + 1e-12).all()
-                highest = max(highest, one_sided.max())
+            a, b, outcome = np.full(3, i), np.full(3, j), np.arange(3)
+            for own in (0.02, 0.15, 0.32, 0.7):
+                level = reference.tie_level(a, b, np.full(3, own))
+                ratios = np.exp(reference.generic_steps(a, b, outcome, level) * LOG_UNIT)
+                for part in np.linspace(-1, 1, 11):
+                    d = reference.theta[i] - reference.theta[j] + part * band(reference, i, j)
+                    for tie in np.linspace(level[0] / TIE_LEVELS, 1, 4):
+                        honest = np.array([(1 - tie) * sigmoid(d), (1 - tie) * sigmoid(-d), tie])
+                        assert (honest @ ratios <= 1 + 1e-12).all()
+                        highest = max(highest, (honest @ ratios).max())
     assert highest > 0.9  # the bound is used, not merely kept
 
 
@@ -242,7 +246,7 @@ def test_target_ratios_are_e_values_for_every_voter_in_the_band_who_ties_as_it_d
             for own in (0.001, 0.1, 0.32, 0.9):
                 decided, tied = by_ties[int(reference.tie_level(np.array(i), np.array(j), np.array(own)))]
                 least = own * nu / (nu + 2 * apart) / reference.tie_share
-                for k, taste in enumerate(2 * BANDS[1]):
+                for k, taste in enumerate(0.6 * np.array(BAND_GROWTH)):
                     most = sigmoid(log_odds(p) + band(reference, i, j, taste * math.sqrt(n / (n - 1))))
                     for win in np.linspace(0, most, 9):
                         either = win * targets[k, i, j, 1] + (1 - win) * targets[k, i, j, 0]
@@ -259,7 +263,8 @@ def test_ties_speak_against_a_bias_and_decided_battles_for_it() -> None:
     assert (TARGET_TIE_RATIOS[0, 0] == 0).all()
     for kept, units in zip(TIES_KEPT, TARGET_TIE_RATIOS[7, 1].tolist(), strict=True):
         assert units == math.floor(math.log(kept) / LOG_UNIT)
-    assert np.array_equal(MAX_TIE_RATIO, TARGET_TIE_RATIOS[:, 0, 2])
+    every = np.concatenate([TARGET_TIE_RATIOS, GENERIC_TIE_RATIOS], axis=2)
+    assert (every <= MAX_TIE_RATIO[:, :, None]).all()
 
 
 def test_no_alternative_grows_faster_in_a_vote_than_the_bound() -> None:
@@ -269,8 +274,9 @@ def test_no_alternative_grows_faster_in_a_vote_than_the_bound() -> None:
         level = reference.tie_level(i, j, np.full(n * n, 0.4))
         for outcome in range(3):
             decided, by_ties = outcome < 2, TARGET_TIE_RATIOS[level, int(outcome == 2)]
-            most = reference.largest_ratios[i, j, outcome] + MAX_TIE_RATIO[level] * decided
-            assert (reference.generic_ratios[i, j, outcome, :3].max(axis=1) <= most).all()
+            most = reference.largest_ratios[i, j, outcome] + MAX_TIE_RATIO[level, int(outcome == 2)]
+            generic = reference.generic_steps(i, j, np.full(len(i), outcome), level)
+            assert (generic.max(axis=1) <= most).all()
             for band_ in reference.target_ratios:
                 promoted = band_[i, j, int(outcome == 0)] * decided + by_ties
                 demoted = band_[j, i, int(outcome == 1)] * decided + by_ties
@@ -283,7 +289,8 @@ def test_uniform_is_an_e_value_for_the_voter_that_the_board_describes(reference:
     n = len(reference.theta)
     for i in range(n):
         for j in range(n):
-            expectation = np.array(honest(reference, i, j, 0.0)) @ generic[i, j, :, 3]
+            p = sigmoid(reference.theta[i] - reference.theta[j])
+            expectation = np.array([p, 1 - p]) @ generic[i, j, :, 3]
             assert 1 - UNIFORM_BAND < expectation <= 1 + 1e-12
 
 
@@ -301,7 +308,7 @@ def test_a_stronger_bias_is_believed_more_when_its_model_wins_and_less_when_not(
     assert (np.diff(targets[..., 0, :]) < 0).all()
     assert (np.diff(targets[..., 1, :]) > 0).all()
     # And in a wider band less, either way.
-    assert (np.diff(targets[4:, ..., 1, :], axis=0) < 0).all()
+    assert (np.diff(targets[..., 1, :], axis=0) < 0).all()
 
 
 def test_models_far_apart_and_boards_without_ties_give_finite_ratios() -> None:

@@ -6,23 +6,24 @@ It is computed for the few voters whose upper bound reached a level.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.detectors.voter.voter_bias.cell_counts import CellHistory, ProviderCells
 from pipeline.detectors.voter.voter_bias.target_models import (
     RANKED_AFTER,
+    EvaluatedVotes,
     FoldedSums,
     JoinedVotes,
     TargetModels,
     join_targets,
 )
 from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, group_starts, running_sums, to_e_units
-from pipeline.evidence.honest_reference import TARGET_TIE_RATIOS
-from pipeline.vocabulary.arrays import Float64, Int8, Int64
+from pipeline.evidence.cells import VERBS
+from pipeline.evidence.tie_ratios import TARGET_TIE_RATIOS
+from pipeline.vocabulary.arrays import Float64, Int64
 
 GENERIC = ("always votes for the left side", "always votes for the right side", "votes against the rating")
 TARGET_WEIGHT = 0.6
@@ -34,35 +35,9 @@ be found only after more than ten votes."""
 _VERBS, _SIZES = (2 / 3, 1 / 3), (0.6, 0.2, 0.2)
 _ALTERNATIVES = np.outer(_VERBS, _SIZES).ravel()
 
-_GENERIC_WEIGHT = (1 - TARGET_WEIGHT) / len(GENERIC)
+GENERIC_WEIGHT = (1 - TARGET_WEIGHT) / len(GENERIC)
 # exp() of it is finite and above every level.
 _MAX_LOG = 600.0
-
-
-@dataclass(frozen=True)
-class EvaluatedVotes:
-    """Votes, each with the snapshot whose reference evaluates it: arrays of length n, sorted by voter.
-
-    Attributes:
-        voter: position of the voter among the m voters.
-        model_a, model_b: numbers of the models in the store; both models are in the vote's snapshot.
-        outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
-        snapshot: sequence number of the vote's snapshot.
-        votes: number of the voter's votes before this vote.
-        ties: number of ties among these earlier votes.
-    """
-
-    voter: Int64
-    model_a: Int64
-    model_b: Int64
-    outcome: Int8
-    snapshot: Int64
-    votes: Int64
-    ties: Int64
-
-    def take(self, rows: npt.NDArray[Any]) -> EvaluatedVotes:
-        """Return the votes at `rows`, which is a mask or positions."""
-        return EvaluatedVotes(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -75,6 +50,7 @@ class EvidencePath:
     generic: Int64  # [n, 3]
     about: Int64  # [n] the part of the e-value from alternatives about models, units of 2⁻²⁴
     e: Int64  # [n] the e-value
+    votes: EvaluatedVotes
 
     def bound(self, i: int) -> int:
         """Return an upper bound of ln e after vote i, in units of 2⁻²⁰ nats.
@@ -106,11 +82,14 @@ class EvidencePath:
         """The average ratio about each target before these votes, and about each row's model after its vote."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
-    def fold(self, folded: FoldedSums) -> tuple[FoldedSums, TargetModels]:
-        """Add the votes to the sums, and return the sums and the models of each voter after the voter's last vote.
+    def fold(
+        self, folded: FoldedSums, providers: ProviderCells, reference_of: Callable[[int], Reference]
+    ) -> tuple[FoldedSums, TargetModels, ProviderCells]:
+        """Return the sums, the models and the providers of each voter after the voter's last vote.
 
         Args:
-            folded: the sums before the votes; not changed.
+            folded, providers: the sums and cells before the votes; not changed.
+            reference_of: returns the reference of the snapshot with this sequence number.
         """
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
@@ -120,14 +99,20 @@ class EvidencePath:
         targets = self.joined.targets
         sums = targets.sums.copy()
         sums[self.joined.rows] = self.sums  # of equal positions the last assignment wins
-        return after, TargetModels(targets.voter, targets.model, targets.rank, targets.votes, sums)
+        cells, beside = self.history(providers, reference_of).folded(np.ones(len(self.voter), dtype=np.bool_))
+        models = TargetModels(targets.voter, targets.model, targets.rank, targets.votes, sums, cells)
+        return after, models, beside
 
-    def likeliest(self, i: int) -> list[dict[str, Any]]:
-        """Return the three alternatives with the largest shares of the evidence after vote i, largest first.
+    def history(self, providers: ProviderCells, reference_of: Callable[[int], Reference]) -> CellHistory:
+        """Return the counts of cells over these votes; arguments as in `fold`."""
+        return CellHistory.of(self.votes, self.joined.targets, self.joined.rows, providers, reference_of)
 
-        Each is a dictionary: `what` names the alternative, and `share` (0 to 1) is its share of the evidence. An
-        alternative about one model also has `model`, the model's number in the store, and `delta`, the shift δ in
-        logits.
+    def shares(self, i: int) -> tuple[list[tuple[str, int, float, float]], list[tuple[str, float]]]:
+        """Return the parts of the e-value after vote i.
+
+        Returns:
+            (promotes or demotes, number of the model, δ, part) of each alternative about a model; and (text, part) of
+            each alternative of GENERIC.
         """
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])
@@ -136,17 +121,14 @@ class EvidencePath:
         votes = targets.votes - np.bincount(rows, minlength=len(targets.votes))
         votes += np.bincount(rows[here], minlength=len(votes))
         met = np.flatnonzero((targets.voter == self.voter[i]) & (votes >= RANKED_AFTER))
-        target_e = to_e_units(_weight(targets.rank[met]), sums[met])
-        found: list[dict[str, Any]] = [
-            {"what": verb, "model": int(targets.model[m]), "delta": delta, "share": float(target_e[r, c])}
+        target_e = to_e_units(_weight(targets.rank[met]), sums[met]) * E_UNIT
+        about = [
+            (verb, int(targets.model[m]), delta, float(target_e[r, c]))
             for r, m in enumerate(met.tolist())
-            for c, (verb, delta) in enumerate((v, d) for v in ("promotes", "demotes") for d in DELTAS)
+            for c, (verb, delta) in enumerate((v, d) for v in VERBS for d in DELTAS)
         ]
-        generic = to_e_units(_GENERIC_WEIGHT, self.generic[i])
-        found += [{"what": what, "share": float(generic[c])} for c, what in enumerate(GENERIC)]
-        whole = sum(f["share"] for f in found)
-        best = sorted(found, key=lambda f: -f["share"])[:3]
-        return [{**f, "share": round(f["share"] / whole, 3)} for f in best]
+        generic = to_e_units(GENERIC_WEIGHT, self.generic[i]) * E_UNIT
+        return about, list(zip(GENERIC, generic.tolist(), strict=True))
 
 
 def compute_path(
@@ -161,13 +143,12 @@ def compute_path(
         reference_of: returns the reference of the snapshot with this sequence number.
     """
     joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, folded.met)
-    first = (joined.targets.rank[joined.rows] == 1) & (joined.before >= RANKED_AFTER)
-    steps, generic_steps = _steps(votes, Reference.taste_band(joined.before, first), reference_of)
+    steps, generic_steps = _steps(votes, Reference.taste_band(joined.before), reference_of)
     generic = running_sums(generic_steps, votes.voter, folded.generic)
     sums, change = _target_sums(joined, steps)
     about = running_sums(change, votes.voter, folded.total)
-    e = about + to_e_units(_GENERIC_WEIGHT, generic).sum(axis=1)
-    return EvidencePath(votes.voter, joined, sums, generic, about, e)
+    e = about + to_e_units(GENERIC_WEIGHT, generic).sum(axis=1)
+    return EvidencePath(votes.voter, joined, sums, generic, about, e, votes)
 
 
 def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
@@ -194,7 +175,7 @@ def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Ref
         for place, band_ in enumerate(bands[rows].T):
             about[rows, place, place] = reference.target_ratios[band_, a, b, won_a] * decided + by_ties
             about[rows, place, 1 - place] = reference.target_ratios[band_, b, a, won_b] * decided + by_ties
-        generic[rows] = reference.generic_ratios[a, b, outcome, :3]
+        generic[rows] = reference.generic_steps(a, b, outcome, level)
     return about.reshape(2 * n, 6), generic
 
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.detectors.voter.voter_bias.evidence_path import EvaluatedVotes, EvidencePath, compute_path
+from pipeline.detectors.voter.voter_bias.cell_counts import ProviderCells
+from pipeline.detectors.voter.voter_bias.component_codec import pack_components, unpack_components
+from pipeline.detectors.voter.voter_bias.evidence_path import EvidencePath, compute_path
+from pipeline.detectors.voter.voter_bias.mixture_evidence import MixtureEvidence, is_look, looks_of
 from pipeline.detectors.voter.voter_bias.running_evidence import (
     LEVEL_UNITS,
     NEXT_LEVEL_BOUNDS,
@@ -22,9 +25,8 @@ from pipeline.detectors.voter.voter_bias.state_codec import (
     MAX_PENDING,
     PendingVotes,
     StateHeads,
-    pack_components,
-    unpack_components,
 )
+from pipeline.detectors.voter.voter_bias.target_models import EvaluatedVotes, FoldedSums, TargetModels
 from pipeline.evidence import Reference, running_sums
 from pipeline.vocabulary.arrays import Bool, Int64
 
@@ -50,7 +52,8 @@ class ExactEvidence:
     voters: Int64
     path: EvidencePath
     row: Int64
-    levels: list[tuple[int, int]]
+    mixture: MixtureEvidence
+    levels: list[tuple[int, int, float]]
     emitted: list[int]
     bound: list[int]
     folded: dict[int, tuple[bytes, int, int]]
@@ -92,16 +95,18 @@ class ExactEvidence:
 
         states = [prior[i] for i in voters.tolist()]
         votes, row = _with_pending(voters, states, heads, running, reference.sequence)
-        before, targets = unpack_components(states)
+        before, targets, providers = unpack_components(states)
         path = compute_path(votes, before, targets, reference_of)
-        levels: list[tuple[int, int]] = []
+        looks = np.flatnonzero((row >= 0) & looks_of(votes.votes + 1, heads.emitted[voters, 0][votes.voter]))
+        mixture = MixtureEvidence(path, providers, reference_of, reference, looks)
+        levels: list[tuple[int, int, float]] = []
         emitted, bound, last = [], [], {}
         ends = np.cumsum(np.bincount(votes.voter, minlength=len(voters))).tolist()
         for v, (i, end) in enumerate(zip(voters.tolist(), ends, strict=True)):
             walk = _VoteWalk(int(heads.emitted[i, 0]), int(heads.bound[i]), int(heads.pending[i] + marked[i]))
             walk.folds = bool(heads.folded[i])
             for vote in range(end - int(running.new[i]), end):
-                walk.step(path, vote, int(running.factor[row[vote]]), bool(running.large[row[vote]]), levels)
+                walk.step(mixture, vote, int(running.factor[row[vote]]), bool(running.large[row[vote]]), levels)
             emitted.append(walk.emitted)
             bound.append(walk.bound)
             if walk.folded_at >= 0:
@@ -109,13 +114,10 @@ class ExactEvidence:
         kept = np.zeros(len(votes.voter), dtype=np.bool_)
         for v, (vote, _) in last.items():
             kept[(ends[v - 1] if v else 0) : vote + 1] = True
-        parts, met = [], []
-        if last:
-            closed = compute_path(votes.take(kept), before, targets, reference_of).fold(before)
-            parts, met = pack_components(*closed), closed[0].met.tolist()
+        parts, met = _fold(votes.take(kept), (before, targets, providers), reference_of) if last else ([], [])
         where = voters.tolist()
         folded = {where[v]: (parts[v], met[v], pending) for v, (_, pending) in last.items()}
-        return cls(voters, path, row, levels, emitted, bound, folded)
+        return cls(voters, path, row, mixture, levels, emitted, bound, folded)
 
     def update(self, heads: StateHeads) -> None:
         """Set the level, bound and number of pending entries in the heads of these voters to the values at the end."""
@@ -123,6 +125,18 @@ class ExactEvidence:
         heads.bound[self.voters] = self.bound
         for i, (_, _, pending) in self.folded.items():
             heads.pending[i] = pending
+
+
+def _fold(
+    votes: EvaluatedVotes,
+    components: tuple[FoldedSums, TargetModels, ProviderCells],
+    reference_of: Callable[[int], Reference],
+) -> tuple[list[bytes], list[int]]:
+    """Add votes to components; return them packed, and the number of models that each voter has met."""
+    before, targets, providers = components
+    path = compute_path(votes, before, targets, reference_of)
+    after = path.fold(before, providers, reference_of)
+    return pack_components(*after), after[0].met.tolist()
 
 
 @dataclass
@@ -135,16 +149,22 @@ class _VoteWalk:
     folds: bool = False  # the state has components, so everything computed is kept
     folded_at: int = -1
 
-    def step(self, path: EvidencePath, vote: int, factor: int, large: bool, levels: list[tuple[int, int]]) -> None:
+    def step(
+        self, mixture: MixtureEvidence, vote: int, factor: int, large: bool, levels: list[tuple[int, int, float]]
+    ) -> None:
+        path = mixture.path
         self.pending += 1
         self.bound = min(self.bound + factor, NO_NEXT_LEVEL)
         full = self.pending > MAX_PENDING or large
-        if self.bound < NEXT_LEVEL_BOUNDS[self.emitted] and not full:
+        look = is_look(int(path.votes.votes[vote]) + 1, self.emitted)
+        near = self.bound >= NEXT_LEVEL_BOUNDS[self.emitted]
+        if not (near or full or look):
             return
-        level = int(np.searchsorted(LEVEL_UNITS, path.e[vote], side="right"))
-        if level > self.emitted:
-            self.emitted = level
-            levels.append((vote, level))
+        if look or (not self.emitted and path.e[vote] >= LEVEL_UNITS[0]):
+            level, e_value = mixture.level(vote, self.emitted)
+            if level > self.emitted:
+                self.emitted = level
+                levels.append((vote, level, e_value))
         self.bound = path.bound(vote)
         if self.folds or full:
             self.folds, self.folded_at, self.pending = True, vote, 0

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.detectors.voter.voter_bias.mixture_evidence import looks_of
 from pipeline.detectors.voter.voter_bias.state_codec import MAX_MODEL_NUMBER, StateHeads
 from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, group_starts, running_sums
-from pipeline.evidence.honest_reference import MAX_TIE_RATIO
+from pipeline.evidence.tie_ratios import MAX_TIE_RATIO
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import LEVELS
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
 
 LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 NO_NEXT_LEVEL = 2**30
-NEXT_LEVEL_BOUNDS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for level in LEVELS), NO_NEXT_LEVEL])
-"""For each emitted level, the bound of ln e (in 2⁻²⁰ nats) from which on the next level may be reached.
+NEXT_LEVEL_BOUNDS = np.array([int(np.floor(np.log(LEVELS[0]) / LOG_UNIT)), *[NO_NEXT_LEVEL] * len(LEVELS)])
+"""For each emitted level, the bound of ln e (in 2⁻²⁰ nats) from which on the evidence against the band is computed.
 
-After the last level the entry is NO_NEXT_LEVEL, which no bound reaches."""
+A voter with an alert is evaluated at fixed numbers of votes (`mixture_evidence.is_look`), so its entry is
+NO_NEXT_LEVEL, which no bound reaches."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class RunningEvidence:
         count = running_sums(np.ones_like(tied), voter, heads.votes)
         ties = running_sums(tied, voter, heads.ties)
         own = reference.expected_tie_share(ties - tied, count - 1)
-        decided = MAX_TIE_RATIO[reference.tie_level(a, b, own)] * (1 - tied)
-        factor = reference.largest_ratios[a, b, outcome] + decided
-        steps = [reference.generic_ratios[a, b, outcome, 3], reference.random_tie_ratio(tied == 1, own), factor]
+        factor = reference.largest_ratios[a, b, outcome] + MAX_TIE_RATIO[reference.tie_level(a, b, own), tied]
+        uniform = reference.generic_ratios[a, b, np.minimum(outcome, 1), 3] * (1 - tied)
+        steps = [uniform, reference.random_tie_ratio(tied == 1, own), factor]
         prior = np.column_stack([heads.uniform, heads.tie, heads.bound])
         uniform, tie, bound = running_sums(np.column_stack(steps), voter, prior).T
         model_a, model_b = votes.model_a[rows], votes.model_b[rows]
@@ -86,6 +88,12 @@ class RunningEvidence:
         return cls(
             voter, rows, model_a, model_b, outcome, large, factor, count, ties, uniform, tie, bound, new
         )  # fmt: skip
+
+    def to_evaluate(self, heads: StateHeads) -> Bool:
+        """Return bool[n], true for the votes after which the exact evidence of the voter may be needed."""
+        emitted = heads.emitted[self.voter, 0]
+        near: Bool = self.bound >= NEXT_LEVEL_BOUNDS[emitted]
+        return near | self.large | looks_of(self.votes_so_far, emitted)
 
     def update(self, heads: StateHeads, pending: Int64, snapshot: int) -> None:
         """Set the heads of all voters to their values after the last vote, before any vote is folded.

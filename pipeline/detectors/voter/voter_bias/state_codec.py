@@ -4,10 +4,13 @@ Every state has a *head* and a list of *pending* votes, the votes for which no e
 state of a voter with up to 32 votes, as most voters have, consists of these two parts and is called a *history*. For
 other voters the older votes are *folded*, which means added to sums and then dropped. The sums are the *components* of
 the state, between the head and the pending votes: one part for the alternatives that are not about one model, and an
-entry for each model that the voter met.
+entry for each model and each provider that the voter met (`component_codec`).
 
     history      head (21 bytes) · pending
-    components   head (40) · sums (24) and e-value about models (8) · entries of models (32 each) · pending
+    components   head (40) · sums (24) and e-value about models (8) · entries of models (58 each) · of providers (30
+                 each) · pending
+
+Components of earlier versions have entries of models of 32 bytes, without the counts of cells, and none of providers.
 
 A pending entry has five bytes. An entry with outcome 255 is a marker, which names the snapshot that evaluates the votes
 before it. The votes after the last marker are evaluated against the snapshot in the head.
@@ -20,21 +23,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.detectors.voter.voter_bias.target_models import FoldedSums, TargetModels
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
 from pipeline.vocabulary.packing import read_records
 
 MAX_PENDING = 32
 """The largest number of pending entries. To evaluate so few votes again costs less than to store their components."""
 
-_MAX_VOTES = np.iinfo(np.uint16).max
-# Sums of an entry are limited to ±2,047 nats: e^−2047 is 0, and at e^2047 every level was emitted.
-_MAX_SUM = np.iinfo(np.int32).max
-
 MAX_MODEL_NUMBER = np.iinfo(np.uint16).max
 """The largest model number that a pending entry can hold. A vote on a model with a larger number is folded at once."""
 
-_HISTORY, _COMPONENTS, _MARKER = ord("H"), ord("C"), 255
+_HISTORY, COMPONENTS, _MARKER = ord("H"), ord("D"), 255
 _SHORT = np.dtype(
     [
         ("kind", "u1"),
@@ -47,7 +45,7 @@ _SHORT = np.dtype(
         ("snapshot", "<u4"),
     ]
 )
-_LONG = np.dtype(
+LONG_HEAD = np.dtype(
     [
         ("kind", "u1"),
         ("emitted", "u1", 2),
@@ -61,8 +59,6 @@ _LONG = np.dtype(
         ("met", "<u4"),
     ]
 )
-_FOLDED = np.dtype([("generic", "<i8", 3), ("total", "<i8")])
-_ENTRY = np.dtype([("model", "<i4"), ("rank", "<u2"), ("votes", "<u2"), ("sums", "<i4", 6)])
 _PENDING = np.dtype([("model_a", "<u2"), ("model_b", "<u2"), ("outcome", "u1")])
 _BARE_MARKER = bytes([0, 0, 0, 0, _MARKER])
 
@@ -100,8 +96,8 @@ class StateHeads:
         kinds = read_records(np.uint8, [b"\0" if s is None else s[:1] for s in states])
         lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
         zeros = [np.zeros(v, dtype=np.int64) for _ in range(7)]
-        heads = cls(kinds == _COMPONENTS, np.zeros((v, 2), dtype=np.int64), *zeros)
-        for kind, dtype in ((_HISTORY, _SHORT), (_COMPONENTS, _LONG)):
+        heads = cls(kinds == COMPONENTS, np.zeros((v, 2), dtype=np.int64), *zeros)
+        for kind, dtype in ((_HISTORY, _SHORT), (COMPONENTS, LONG_HEAD)):
             rows = np.flatnonzero(kinds == kind)
             size = dtype.itemsize
             found = read_records(dtype, [_bytes(states[i])[:size] for i in rows.tolist()])
@@ -123,7 +119,7 @@ class StateHeads:
         Args:
             met: int64[v], number of models that each voter has met.
         """
-        return self._pack(_LONG, _COMPONENTS, pending=self.pending, met=met)
+        return self._pack(LONG_HEAD, COMPONENTS, pending=self.pending, met=met)
 
     def _pack(self, dtype: np.dtype[np.void], kind: int, **more: Int64) -> bytes:
         head = np.zeros(len(self.votes), dtype=dtype)
@@ -136,7 +132,7 @@ class StateHeads:
         return head.tobytes()
 
 
-HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _PENDING.itemsize
+HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, LONG_HEAD.itemsize, _PENDING.itemsize
 
 
 def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
@@ -208,50 +204,6 @@ class PendingVotes:
             kept["outcome"].astype(np.int8),
             evaluated[rows],
         )
-
-
-def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels]:
-    """Read the components of packed states.
-
-    A history and a new voter have no components; their sums are 0 and they have no models.
-
-    Returns:
-        The sums over the folded votes, and the models that each voter has met.
-    """
-    m, size = len(states), _LONG.itemsize
-    sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
-    rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]
-    known = [_bytes(states[i]) for i in rows]
-    folded = read_records(_FOLDED, [s[size : size + _FOLDED.itemsize] for s in known])
-    sums.met[rows] = read_records(_LONG, [s[:size] for s in known])["met"]
-    sums.generic[rows], sums.total[rows] = folded["generic"], folded["total"]
-    first = size + _FOLDED.itemsize
-    ends = (first + sums.met[rows] * _ENTRY.itemsize).tolist()
-    entries = read_records(_ENTRY, [s[first:end] for s, end in zip(known, ends, strict=True)])
-    columns = [entries[name].astype(np.int64) for name in ("model", "rank", "votes", "sums")]
-    return sums, TargetModels(np.repeat(np.arange(m), sums.met), *columns)
-
-
-def pack_components(folded: FoldedSums, targets: TargetModels) -> list[bytes]:
-    """Pack the components of each voter's state: the bytes between the head and the pending votes.
-
-    Args:
-        folded: the sums over the folded votes of each voter.
-        targets: the models that each voter has met.
-    """
-    sums = np.zeros(len(folded.met), dtype=_FOLDED)
-    sums["generic"], sums["total"] = folded.generic, folded.total
-    entries = np.zeros(len(targets.voter), dtype=_ENTRY)
-    entries["model"], entries["rank"] = targets.model, targets.rank
-    entries["sums"] = np.clip(targets.sums, -_MAX_SUM, _MAX_SUM)
-    entries["votes"] = np.minimum(targets.votes, _MAX_VOTES)
-    heads, body = sums.tobytes(), entries.tobytes()
-    ends = np.cumsum(folded.met) * _ENTRY.itemsize
-    size = _FOLDED.itemsize
-    return [
-        heads[i * size : (i + 1) * size] + body[end - met * _ENTRY.itemsize : end]
-        for i, (end, met) in enumerate(zip(ends.tolist(), folded.met.tolist(), strict=True))
-    ]
 
 
 def _bytes(state: bytes | None) -> bytes:

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.evidence import running_sums
 from pipeline.evidence.grouped_sums import count_before, place_within
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Int8, Int64
 
 RANKED_AFTER = 4
 """Number of a voter's votes on a model after which the model gets a rank. An attacker's target usually gets rank 1."""
+
+
+@dataclass(frozen=True)
+class EvaluatedVotes:
+    """Votes, each with the snapshot whose reference evaluates it: arrays of length n, sorted by voter.
+
+    Attributes:
+        voter: position of the voter among the m voters.
+        model_a, model_b: numbers of the models in the store; both models are in the vote's snapshot.
+        outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
+        snapshot: sequence number of the vote's snapshot.
+        votes: number of the voter's votes before this vote.
+        ties: number of ties among these earlier votes.
+    """
+
+    voter: Int64
+    model_a: Int64
+    model_b: Int64
+    outcome: Int8
+    snapshot: Int64
+    votes: Int64
+    ties: Int64
+
+    def take(self, rows: npt.NDArray[Any]) -> EvaluatedVotes:
+        """Return the votes at `rows`, which is a mask or positions."""
+        return EvaluatedVotes(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass
@@ -42,6 +70,7 @@ class TargetModels:
         votes: number of the voter's votes on the model, at most 65,535.
         sums: int64[t, 6], sums of log-likelihood ratios in units of 2⁻²⁰ nats: for "promotes" with each δ, then for
             "demotes" with each δ.
+        cells: int64[t, 8], the counts of the folded votes on the model (`cell_counts`).
     """
 
     voter: Int64
@@ -49,10 +78,11 @@ class TargetModels:
     rank: Int64
     votes: Int64
     sums: Int64
+    cells: Int64
 
     def take(self, order: Int64) -> TargetModels:
         """Return the entries at the positions in `order`, in this order."""
-        return TargetModels(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
+        return TargetModels(*(getattr(self, column.name)[order] for column in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -103,6 +133,7 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
         np.concatenate([targets.rank, zeros]),
         np.concatenate([targets.votes, zeros]),
         np.concatenate([targets.sums, np.zeros((len(first), 6), dtype=np.int64)]),
+        np.concatenate([targets.cells, np.zeros((len(first), 8), dtype=np.int64)]),
     )
     joined = joined.take(np.argsort(joined.voter, kind="stable"))
     codes = joined.voter * width + joined.model
@@ -115,7 +146,7 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
     rank[rows[reach]] = place_within(who[reach]) + had[who[reach]]
     votes = joined.votes + np.bincount(rows, minlength=len(joined.votes))
     return JoinedVotes(
-        TargetModels(joined.voter, joined.model, rank, votes, joined.sums),
+        TargetModels(joined.voter, joined.model, rank, votes, joined.sums, joined.cells),
         rows,
         before,
         running_sums(np.bincount(first // 2, minlength=len(voter)), voter, met),

@@ -1,0 +1,198 @@
+"""The counts per voter and model, and per voter and provider, that the mixture over tastes needs ("cells").
+
+The counts of votes that were folded are in the state. Those of later votes are added when they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.detectors.voter.voter_bias.target_models import EvaluatedVotes, TargetModels
+from pipeline.evidence import Reference
+from pipeline.evidence.cells import CellCounts
+from pipeline.vocabulary.arrays import Bool, Int64
+
+COUNTS = 8
+"""Number of counts of a cell: wins, losses, ties, and the sums high, against, tied_high, tied_against and even of
+`evidence.cells.CellCounts`."""
+
+
+@dataclass(frozen=True)
+class ProviderCells:
+    """The cells of providers, sorted by voter and provider.
+
+    Attributes:
+        voter: position of the voter among the m voters.
+        provider: number of the provider (`Reference.provider`).
+        counts: int64[c, COUNTS], over the votes on exactly one model of the provider.
+    """
+
+    voter: Int64
+    provider: Int64
+    counts: Int64
+
+
+@dataclass(frozen=True)
+class CellsOfVotes:
+    """The cells of several voters, each after one of the voter's votes (a "look").
+
+    Attributes:
+        look: position of the look, ascending.
+        key: number of the model in the store, or of the provider.
+        counts: the counts of each cell.
+    """
+
+    look: Int64
+    key: Int64
+    counts: CellCounts
+
+
+@dataclass(frozen=True)
+class CellHistory:
+    """The counts of n votes, a row for each of a vote's two models, beside the counts that were folded before.
+
+    Attributes:
+        votes: the n votes.
+        targets: the models of the voters, with their folded counts.
+        rows: int64[2n], the position of the row's model in `targets`.
+        providers: the providers of the voters, with their folded counts; new ones have zeros.
+        provider_rows: int64[2n], the position of the row's provider in `providers`, −1 without one.
+        steps: int64[2n, COUNTS], what the row adds to both.
+    """
+
+    votes: EvaluatedVotes
+    targets: TargetModels
+    rows: Int64
+    providers: ProviderCells
+    provider_rows: Int64
+    steps: Int64
+
+    @classmethod
+    def of(
+        cls,
+        votes: EvaluatedVotes,
+        targets: TargetModels,
+        rows: Int64,
+        folded: ProviderCells,
+        reference_of: Callable[[int], Reference],
+    ) -> CellHistory:
+        """Compute the rows of n votes.
+
+        Args:
+            votes: the votes, sorted by voter.
+            targets, rows: as in `target_models.JoinedVotes`.
+            folded: the cells of providers before these votes.
+            reference_of: returns the reference of the snapshot with this sequence number.
+        """
+        n = len(votes.voter)
+        steps, provider = np.zeros((n, 2, COUNTS), dtype=np.int64), np.full((n, 2), -1, dtype=np.int64)
+        for sequence in np.unique(votes.snapshot).tolist():
+            at = np.flatnonzero(votes.snapshot == sequence)
+            reference, outcome = reference_of(sequence), votes.outcome[at]
+            a, b = reference.index_of(votes.model_a[at]), reference.index_of(votes.model_b[at])
+            high, against = reference.high_chances[a, b], reference.high_chances[b, a]
+            tied, even = outcome == 2, reference.tie_factors[a, b]
+            one, other = reference.provider[a], reference.provider[b]
+            for side, (mine, rival, own) in enumerate(((high, against, one), (against, high, other))):
+                won, lost = outcome == side, (outcome != side) & ~tied
+                columns = (won, lost, tied, mine * ~tied, rival * ~tied, mine * tied, rival * tied, even)
+                steps[at, side] = np.stack(columns, axis=1)
+                provider[at, side] = np.where(one == other, -1, own)
+        by_row = provider.ravel()
+        known = np.flatnonzero(by_row >= 0)
+        joined, places = _join(np.repeat(votes.voter, 2)[known], by_row[known], folded)
+        provider_rows = np.full(2 * n, -1, dtype=np.int64)
+        provider_rows[known] = places
+        return cls(votes, targets, rows, joined, provider_rows, steps.reshape(-1, COUNTS))
+
+    def folded(self, kept: Bool) -> tuple[Int64, ProviderCells]:
+        """Return the counts of the targets, and the cells of providers, after the votes that a mask selects.
+
+        Providers that no selected vote concerns are left out if they had no counts before.
+        """
+        rows = np.repeat(kept, 2)
+        counts = self.targets.cells + _sum_rows(self.rows[rows], self.steps[rows], len(self.targets.voter))
+        with_provider = rows & (self.provider_rows >= 0)
+        place = self.provider_rows[with_provider]
+        after = self.providers.counts + _sum_rows(place, self.steps[with_provider], len(self.providers.voter))
+        met = after[:, :3].any(axis=1)
+        return counts, ProviderCells(self.providers.voter[met], self.providers.provider[met], after[met])
+
+    def after(self, looks: Int64) -> tuple[CellsOfVotes, CellsOfVotes]:
+        """Return the cells of models and of providers of each look's voter after the look's vote.
+
+        Args:
+            looks: int64[l], positions of votes.
+        """
+        voter = self.votes.voter[looks]
+        first = np.searchsorted(self.votes.voter, voter)
+        rows, row_look = _ranges(2 * first, 2 * looks + 2)
+        tied = (self.votes.outcome[looks] == 2).astype(np.int64)
+        whole = self.votes.votes[looks] + 1, self.votes.ties[looks] + tied
+        models = _cells_at(
+            voter, self.targets.voter, self.targets.model, self.targets.cells,
+            self.rows[rows], row_look, self.steps[rows], whole,
+        )  # fmt: skip
+        known = self.provider_rows[rows] >= 0
+        rows, row_look = rows[known], row_look[known]
+        providers = _cells_at(
+            voter, self.providers.voter, self.providers.provider, self.providers.counts,
+            self.provider_rows[rows], row_look, self.steps[rows], whole,
+        )  # fmt: skip
+        return models, providers
+
+
+def _join(voter: Int64, provider: Int64, folded: ProviderCells) -> tuple[ProviderCells, Int64]:
+    """Return the cells with those of new voters and providers, and the position of each row's cell."""
+    width = int(max(provider.max(initial=0), folded.provider.max(initial=0))) + 1
+    known, rows = folded.voter * width + folded.provider, voter * width + provider
+    codes = np.union1d(known, rows)
+    counts = np.zeros((len(codes), COUNTS), dtype=np.int64)
+    counts[np.searchsorted(codes, known)] = folded.counts
+    return ProviderCells(codes // width, codes % width, counts), np.searchsorted(codes, rows)
+
+
+def _ranges(first: Int64, end: Int64) -> tuple[Int64, Int64]:
+    """Return the positions of several ranges one after another, and the range of each position."""
+    lengths = end - first
+    which = np.repeat(np.arange(len(first)), lengths)
+    return np.arange(len(which)) - (np.cumsum(lengths) - lengths)[which] + first[which], which
+
+
+def _sum_rows(place: Int64, steps: Int64, size: int) -> Int64:
+    """Return the sum of the rows of each place, int64[size, COUNTS]; integers below 2⁵³ are exact in `bincount`."""
+    columns = [np.bincount(place, weights=column, minlength=size) for column in steps.T]
+    return np.stack(columns, axis=1).astype(np.int64)
+
+
+def _cells_at(
+    voter: Int64,
+    cell_voter: Int64,
+    key: Int64,
+    folded: Int64,
+    row_cell: Int64,
+    row_look: Int64,
+    steps: Int64,
+    whole: tuple[Int64, Int64],
+) -> CellsOfVotes:
+    """Return the cells of each look with at least one vote.
+
+    Args:
+        voter: int64[l], the voter of each look.
+        cell_voter, key, folded: the voter, key and folded counts of all cells, sorted by voter.
+        row_cell, row_look, steps: the cell, the look and the counts of each row.
+        whole: votes and ties of each look's voter.
+    """
+    first, end = np.searchsorted(cell_voter, voter), np.searchsorted(cell_voter, voter, side="right")
+    cells, look = _ranges(first, end)
+    start = np.cumsum(end - first) - (end - first)
+    counts = folded[cells] + _sum_rows(start[row_look] + row_cell - first[row_look], steps, len(cells))
+    met = counts[:, :3].any(axis=1)
+    cells, look, counts = cells[met], look[met], counts[met]
+    wins, losses, ties, *sums = counts.T
+    votes = wins + losses + ties
+    own = CellCounts(*[votes, wins, losses, *sums, whole[0][look] - votes, whole[1][look] - ties])
+    return CellsOfVotes(look, key[cells], own)

@@ -1,0 +1,99 @@
+"""Names the alternatives that explain a voter's votes best.
+
+A model is named only if the voter's decided battles on it, or its losses, differ from an honest voter's: an alternative
+whose evidence comes from rare ties alone names none. If clicks at random explain the votes better than every other
+alternative, they alone are named.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.detectors.voter.voter_bias.cell_counts import CellsOfVotes
+from pipeline.detectors.voter.voter_bias.mixture_evidence import MixtureEvidence, large_cells
+from pipeline.evidence import DELTAS, LOG_UNIT
+from pipeline.evidence.cells import KINDS, VERBS, WEIGHTS, CellCounts, log_bounds, log_ratios
+from pipeline.evidence.honest_reference import CHANCE_UNIT
+
+AT_RANDOM = "votes at random"
+FEW_TIES = "casts few ties"
+_NAMED = 3
+_Key = tuple[str, int | None]
+
+
+def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, Any]]:
+    """Return up to three alternatives with the largest shares of the evidence after a vote, largest first.
+
+    Args:
+        mixture: the evidence.
+        vote: position of the vote.
+        random: ln of the largest ratio of clicks at random against an honest voter, in units of 2⁻²⁰ nats.
+
+    Returns:
+        {"what", "share"} and, for an alternative about a model, "model" (its number in the store) and "delta". An
+        alternative about a provider names one of its models, and "what" says so.
+    """
+    looks = np.array([vote])
+    (_, models), _ = parts = mixture.parts(looks)
+    rows, _ = large_cells(models)
+    best = float(log_bounds(models.counts.take(rows), mixture.reference).max(initial=0.0))
+    best = max(best, float(mixture.path.generic[vote].max()) * LOG_UNIT)
+    if random * LOG_UNIT > best:
+        return [{"what": AT_RANDOM, "share": 1.0}]
+    about, generic = mixture.path.shares(vote)
+    # Generic alternatives have the same part in the evidence against the band and against the mixture.
+    found: dict[_Key, list[tuple[float, float]]] = {(what, None): [(0.0, 2 * part)] for what, part in generic}
+    carried = _carried(models)
+    for verb, model, delta, part in about:
+        key: _Key = (verb, model) if (verb, model) in carried else (FEW_TIES, None)
+        found.setdefault(key, []).append((delta, part))
+    for (weight, cells), suffix in zip(parts, ("", " all models of the provider of"), strict=True):
+        _add(found, mixture, cells, weight, suffix)
+    return _largest(found)
+
+
+def _add(
+    found: dict[_Key, list[tuple[float, float]]],
+    mixture: MixtureEvidence,
+    cells: CellsOfVotes,
+    weight: float,
+    suffix: str,
+) -> None:
+    """Add the parts of the alternatives about cells."""
+    rows, share = large_cells(cells)
+    logs = log_ratios(cells.counts.take(rows), mixture.reference, mixture.reference.taste.upper)
+    parts = np.exp(np.minimum(logs, 600.0)) * WEIGHTS * (weight * share)[:, None, None, None]
+    carried = _carried(cells)
+    for number, of_cell in zip(cells.key[rows].tolist(), parts, strict=True):
+        for verb, of_verb in zip(VERBS, of_cell, strict=True):
+            for kind, of_kind in zip(KINDS, of_verb, strict=True):
+                named = kind == KINDS[2] or (verb, number) in carried
+                key: _Key = (verb + suffix, number) if named else (FEW_TIES, None)
+                found.setdefault(key, []).extend(zip(DELTAS, of_kind.tolist(), strict=True))
+
+
+def _carried(cells: CellsOfVotes) -> set[tuple[str, int]]:
+    """Return the verbs and keys whose decided battles differ from an honest voter's in that direction."""
+    found = set()
+    for verb, counts in zip(VERBS, (cells.counts, cells.counts.turned()), strict=True):
+        found |= {(verb, int(key)) for key in cells.key[_more_wins(counts)]}
+    return found
+
+
+def _more_wins(counts: CellCounts) -> Any:
+    return counts.wins > counts.high * CHANCE_UNIT
+
+
+def _largest(found: dict[_Key, list[tuple[float, float]]]) -> list[dict[str, Any]]:
+    whole = sum(part for parts in found.values() for _, part in parts) or 1.0
+    sums = {key: sum(part for _, part in parts) for key, parts in found.items()}
+    best = sorted(sums, key=lambda key: (-sums[key], str(key)))[:_NAMED]
+    named = []
+    for what, model in best:
+        one: dict[str, Any] = {"what": what}
+        if model is not None:
+            one |= {"model": model, "delta": max(found[what, model], key=lambda pair: pair[1])[0]}
+        named.append({**one, "share": round(sums[what, model] / whole, 3)})
+    return named

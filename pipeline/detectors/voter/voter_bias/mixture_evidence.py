@@ -1,0 +1,125 @@
+"""The part of the evidence of `voter_bias` that compares a voter with a mixture of honest tastes ("cells").
+
+It is computed only where it may reach a level: at votes where the evidence against the band reaches the first level, at
+every 32nd vote of a voter, and at every fourth vote of a voter with an alert. An upper bound is computed first; most
+honest voters end there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.detectors.voter.voter_bias.cell_counts import CellHistory, CellsOfVotes, ProviderCells
+from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC_WEIGHT, TARGET_WEIGHT, EvidencePath
+from pipeline.evidence import E_UNIT, Reference, to_e_units
+from pipeline.evidence.cells import PROVIDER_WEIGHT, average_ratios, cell_weights, log_bounds, log_ratios
+from pipeline.scoring.signals import LEVELS
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+
+LOOK_EVERY, LOOK_EVERY_ALERTED = 32, 4
+"""A voter without an alert is evaluated after every 32nd vote, one with an alert after every fourth."""
+
+_CRITICAL_LEVEL = 2
+_MAX_LOG = 32 * np.log(2.0)
+_LEAST_VOTES = 3
+# The last level: the voter is not evaluated again.
+_LAST = len(LEVELS)
+
+
+def is_look(votes: int, emitted: int) -> bool:
+    """Return whether a voter is evaluated after its n-th vote, given the highest level that was emitted."""
+    return emitted < _LAST and votes % (LOOK_EVERY_ALERTED if emitted else LOOK_EVERY) == 0
+
+
+def looks_of(votes: Int64, emitted: Int64) -> Bool:
+    """Return `is_look` for arrays of n votes, bool[n]."""
+    return np.asarray((votes % np.where(emitted > 0, LOOK_EVERY_ALERTED, LOOK_EVERY) == 0) & (emitted < _LAST))
+
+
+@dataclass(frozen=True)
+class MixtureEvidence:
+    """The evidence against a mixture of tastes over the votes of one call.
+
+    Attributes:
+        path: the evidence against the band, which also has the sums of the generic alternatives.
+        providers: the folded cells of providers.
+        reference_of: returns the reference of the snapshot with this sequence number.
+        reference: the reference of the new votes.
+        looks: positions of the votes at which it is expected to be needed, ascending.
+    """
+
+    path: EvidencePath
+    providers: ProviderCells
+    reference_of: Callable[[int], Reference]
+    reference: Reference
+    looks: Int64
+
+    @cached_property
+    def history(self) -> CellHistory:
+        """The counts of cells."""
+        return self.path.history(self.providers, self.reference_of)
+
+    def level(self, vote: int, emitted: int) -> tuple[int, float]:
+        """Return the level that the evidence has after a vote, and the e-value that an alert states.
+
+        Level 1 is reached by the average of both parts, higher levels by the mixture alone.
+
+        Args:
+            vote: position of the vote.
+            emitted: the level that was emitted before.
+        """
+        band = float(self.path.e[vote]) * E_UNIT
+        bound = self.bounds.get(vote)
+        if bound is None:
+            bound = self._bound(np.array([vote]))[0]
+        if max((band + bound) / 2 if not emitted else 0.0, bound) < LEVELS[emitted]:
+            return 0, 0.0
+        cells = self.value(vote)
+        level = int(np.searchsorted(LEVELS, cells, side="right"))
+        if level >= _CRITICAL_LEVEL:
+            return level, cells
+        average = (band + cells) / 2
+        return int(average >= LEVELS[0]), average
+
+    @cached_property
+    def bounds(self) -> dict[int, float]:
+        """An upper bound of the value at each of `looks`."""
+        if not len(self.looks):
+            return {}
+        return dict(zip(self.looks.tolist(), self._bound(self.looks).tolist(), strict=True))
+
+    def value(self, vote: int) -> float:
+        """Return the e-value after a vote."""
+        found = self._generic(np.array([vote]))
+        for weight, cells in self.parts(np.array([vote])):
+            rows, share = large_cells(cells)
+            ratios = log_ratios(cells.counts.take(rows), self.reference, self.reference.taste.upper)
+            capped = np.minimum(average_ratios(ratios), np.exp(_MAX_LOG))
+            found += weight * (share * capped).sum()
+        return float(found[0])
+
+    def _bound(self, looks: Int64) -> Float64:
+        found = self._generic(looks)
+        for weight, cells in self.parts(looks):
+            rows, share = large_cells(cells)
+            ratio = np.exp(np.minimum(log_bounds(cells.counts.take(rows), self.reference), _MAX_LOG))
+            found += weight * np.bincount(cells.look[rows], weights=share * ratio, minlength=len(looks))
+        return found * (1 + 1e-9)
+
+    def parts(self, looks: Int64) -> tuple[tuple[float, CellsOfVotes], ...]:
+        """Return (weight, cells) of models and of providers at some votes."""
+        models, providers = self.history.after(looks)
+        return ((TARGET_WEIGHT * (1 - PROVIDER_WEIGHT), models), (TARGET_WEIGHT * PROVIDER_WEIGHT, providers))
+
+    def _generic(self, looks: Int64) -> Float64:
+        return np.asarray(to_e_units(GENERIC_WEIGHT, self.path.generic[looks]).sum(axis=1) * E_UNIT)
+
+
+def large_cells(cells: CellsOfVotes) -> tuple[Int64, Float64]:
+    """Return the positions of the cells with enough votes to say anything, and their weights."""
+    rows = np.flatnonzero(cells.counts.votes >= _LEAST_VOTES)
+    return rows, cell_weights(cells.look, cells.counts.votes)[rows]
