@@ -57,7 +57,7 @@ def list_models(reader: StoreReader, connection: Connection) -> ModelList:
     state = _registry_state(connection)
     newest, hidden = snapshots.latest(connection), reader.hidden(connection)
     voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}
-    rows = _newest_rows(connection, newest)
+    rows = _newest_rows(reader, connection, newest)
     names = sorted(voted_on | state.models.keys())
     under_test = Counter(state.provider_of(name) for name in names if name in hidden.keys)
     shown = [_model_document(name, state, newest, rows) for name in names if name not in hidden.keys]
@@ -76,7 +76,7 @@ def find_model(reader: StoreReader, connection: Connection, name: str) -> dict[s
     if not known or key in reader.hidden(connection).keys:
         raise not_found("the name of a model", name)
     newest = snapshots.latest(connection)
-    return _model_document(key, state, newest, _newest_rows(connection, newest))
+    return _model_document(key, state, newest, _newest_rows(reader, connection, newest))
 
 
 def model_history(reader: StoreReader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
@@ -107,11 +107,10 @@ def _registry_state(connection: Connection) -> RegistryState:
     return Registry(events).as_of(_END_OF_TIME)
 
 
-def _newest_rows(connection: Connection, newest: PublishedSnapshot | None) -> _Rows:
+def _newest_rows(reader: StoreReader, connection: Connection, newest: PublishedSnapshot | None) -> _Rows:
     if newest is None:
         return {view: {} for view in VIEWS}
-    rows = {view: snapshots.read_rows(connection, newest.snapshot_id, view) for view in VIEWS}
-    return {view: {r["model"]: r for r in board_listing.list_rows(newest.body, rows[view])} for view in VIEWS}
+    return {view: {r["model"]: r for r in reader.listed_rows(connection, newest, view)} for view in VIEWS}
 
 
 def _model_document(key: str, state: RegistryState, newest: PublishedSnapshot | None, rows: _Rows) -> dict[str, Any]:

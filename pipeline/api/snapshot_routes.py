@@ -31,7 +31,8 @@ from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import json_response, table_response
 from pipeline.errors import Usage
-from pipeline.store.boards import board_listing, snapshots
+from pipeline.ledger.published_intervals import COLUMNS
+from pipeline.store.boards import snapshots
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
@@ -41,7 +42,7 @@ from pipeline.vocabulary.time import format_rfc3339, parse_iso8601
 _PREFIX = Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or the beginning of it.")
 _AT = Query(max_length=40, description="The board in force at this time (ISO 8601).")
 _COVERAGE = ("late_rule", "late", "unchecked")
-_FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "votes", "preliminary")
+_FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "votes", "preliminary", *COLUMNS)
 
 
 def routes(reader: StoreReader) -> APIRouter:
@@ -121,8 +122,7 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
         """Raw, defended and style-controlled ratings and ranks side by side."""
         with reader.connect() as connection:
             found = reader.snapshot(connection, snapshot)
-            read = {view: snapshots.read_rows(connection, snapshot, view) for view in VIEWS}
-            rows = join_views({view: board_listing.list_rows(found.body, read[view]) for view in VIEWS})
+            rows = join_views({view: reader.listed_rows(connection, found, view) for view in VIEWS})
         page, name = {"snapshot": found.snapshot_id, **_page(rows, cursor, limit)}, f"standings-{snapshot[:12]}"
         return table_response(request, table_format, page, name, IMMUTABLE, table_row=_table_row)
 

@@ -14,7 +14,7 @@ from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.error_responses import Problem, not_found
 from pipeline.open_store import now
 from pipeline.store import Store
-from pipeline.store.boards import board_listing, hidden_models, prepared_answers, snapshots
+from pipeline.store.boards import board_listing, hidden_models, prepared_answers, snapshot_intervals, snapshots
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
@@ -81,8 +81,12 @@ class StoreReader:
         elif view not in snapshot.body["views"]:
             reason = snapshot.body.get("style", {}).get("reason", "snapshots of its version had none")
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
-        found = snapshots.read_rows(connection, snapshot.snapshot_id, board or view)
-        return board_listing.list_rows(snapshot.body, found)
+        return self.listed_rows(connection, snapshot, board or view)
+
+    def listed_rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
+        """Return the rows of a view or board that the method lists, with intervals; no row if there is no such view."""
+        found = board_listing.list_rows(snapshot.body, snapshots.read_rows(connection, snapshot.snapshot_id, view))
+        return snapshot_intervals.add_intervals(self.store.files, snapshot.body, view, found)
 
     def _require_board(self, snapshot: PublishedSnapshot, view: str, board: str) -> None:
         if view != "defended":

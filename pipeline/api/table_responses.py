@@ -26,12 +26,14 @@ _CSV = "text/csv; charset=utf-8"
 _PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_", "coverage_", "left_out_")
 _INTEGERS = frozenset(
     {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
+     "clustered_best", "clustered_worst", "sure_best", "sure_worst",
      "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested", "late", "unchecked",
      *RULE_BITS}
 )  # fmt: skip
 _BOOLEANS = frozenset({"preliminary"})
 _FLOATS = frozenset(
-    {"rating", "lower", "upper", "share", "e_value", "score", "expected", "points_settings", "points_exclusions",
+    {"rating", "lower", "upper", "clustered_lower", "clustered_upper", "sequence_lower", "sequence_upper", "gap_lower",
+     "gap_upper", "share", "e_value", "score", "expected", "points_settings", "points_exclusions",
      "points_votes", "points_method"}
 )  # fmt: skip
 # The next page's cursor, for the formats that have no place for it in the body.

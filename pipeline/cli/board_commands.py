@@ -14,7 +14,7 @@ from pipeline.errors import PublicationHeld, Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
-from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards import board_listing, snapshot_intervals, snapshots
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.vocabulary.coverage_notes import coverage_notes
@@ -23,6 +23,11 @@ from pipeline.vocabulary.time import format_rfc3339, from_microseconds, parse_is
 
 # Boards by category and language that `refresh` names.
 _SHOWN = 10
+
+_INTERVAL_NOTE = (
+    "Intervals are 95% intervals that allow for votes of one voter hanging together. Sure ranks hold at all snapshots "
+    "at once, however often somebody looks; --json has the confidence sequences."
+)
 
 View = Literal["raw", "defended", "style"]
 
@@ -122,7 +127,8 @@ def leaderboard(
         found = snapshots.find(connection, snapshot, _parse_time(at))
         summary = _require_board(found, view, board)
         rated = snapshots.read_rows(connection, found.snapshot_id, board or view)
-    rows = board_listing.list_rows(found.body, rated)
+        rows = board_listing.list_rows(found.body, rated)
+        rows = snapshot_intervals.add_intervals(opened.files, found.body, board or view, rows)
     coefficients = found.body["style"]["coefficients"] if view == "style" else []
     if as_json:
         more = {"coefficients": coefficients} if view == "style" else {}
@@ -138,6 +144,8 @@ def leaderboard(
         out.print(line)
     for model in board_listing.list_unrated(found.body, summary["unrated"]):
         out.print(f"not rated: {model['model']}: {model['reason']}")
+    if any(row["sure_best"] is not None for row in rows):
+        out.print(_INTERVAL_NOTE, soft_wrap=True)
     notes = [] if view == "raw" else board_listing.method_notes(found.body)
     for note in (*notes, *board_listing.listing_notes(found.body, rated, " (*)")):
         out.print(note, soft_wrap=True)

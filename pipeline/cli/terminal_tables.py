@@ -1,6 +1,7 @@
 """Builds tables for the terminal: boards, comparisons and alerts. An interval is drawn as a line of characters."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -16,7 +17,7 @@ _NARROW = 14
 # Terminal width from which an alert's subject has a column of its own; below it, the subject precedes the summary.
 _SUBJECT = 115
 
-_RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "votes", "e-value"})
+_RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "sure", "votes", "e-value"})
 
 # A column: its title, the narrowest terminal that shows it, and the function that makes a row's cell.
 _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
@@ -40,21 +41,40 @@ def draw_interval(lower: float, rating: float, upper: float, low: float, high: f
     return "".join(cells)
 
 
+_INTERVAL_NAMES = (
+    ("clustered_lower", "lower"),
+    ("clustered_upper", "upper"),
+    ("clustered_best", "rank_best"),
+    ("clustered_worst", "rank_worst"),
+)
+
+
 def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
-    """Build the table of one view of a snapshot. With a small `width` (in characters) it has fewer columns."""
-    low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
+    """Build the table of one view of a snapshot. With a small `width` (in characters) it has fewer columns.
+
+    Rows with intervals clustered by voter show these, and their sure ranks.
+    """
+    lower, upper, best, worst = (partial(_preferred, *names) for names in _INTERVAL_NAMES)
+    low, high = (f(map(bound, rows)) if rows else 0.0 for f, bound in ((min, lower), (max, upper)))
     drawn = _WIDTH if width >= 120 else _NARROW
     picture = "" if width >= 100 else "interval"  # where there is room, the numbers of the interval have the title
     columns: list[_Column] = [
         ("rank", 0, lambda r: str(r["rank"])),
         ("model", 0, lambda r: f"{r['model']} *" if r.get("preliminary") else r["model"]),
         ("rating", 0, lambda r: f"{r['rating']:.2f}"),
-        ("interval", 100, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
-        (picture, 72, lambda r: draw_interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),
-        ("rank set", 95, lambda r: f"{r['rank_best']}–{r['rank_worst']}"),
+        ("interval", 100, lambda r: f"{lower(r):.2f} … {upper(r):.2f}"),
+        (picture, 72, lambda r: draw_interval(lower(r), r["rating"], upper(r), low, high, drawn)),
+        ("rank set", 95, lambda r: f"{best(r)}–{worst(r)}"),
         ("votes", 0, lambda r: f"{r['votes']:,}"),
     ]
+    if any(row.get("sure_best") is not None for row in rows):
+        columns.insert(6, ("sure", 80, lambda r: f"{r['sure_best']}–{r['sure_worst']}" if r["sure_best"] else ""))
     return _table(title, columns, rows, width)
+
+
+def _preferred(first: str, second: str, row: Mapping[str, Any]) -> Any:
+    """Return the first of two columns, or the second one where the first is missing."""
+    return row[second] if row.get(first) is None else row[first]
 
 
 def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

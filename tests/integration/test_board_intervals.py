@@ -1,4 +1,4 @@
-"""Intervals of snapshots on either database: from all votes, from kept sums, after exclusions; a reader verifies them."""
+"""Intervals of snapshots, on either database: from all votes and from kept sums; a reader verifies them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+from pipeline.api.app import create_app
+from pipeline.cli.commands import app
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.refresh import board_intervals
 from pipeline.ledger import published_intervals, voter_scores_file
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ratings import PairCounts, fit
 from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
-from pipeline.store.boards import exclusion_list, snapshots
+from pipeline.store.boards import board_listing, exclusion_list, snapshot_intervals, snapshots
 from pipeline.store.log import newest_votes, voter_sums
 from tests.integration.board_of_votes import OPTIONS, Board, using
 
@@ -131,3 +135,47 @@ def test_kept_sums_are_carried_on_until_they_are_too_old(board: Board, monkeypat
         assert kept is not None
         assert (kept.log_size, kept.votes, kept.total, kept.rules > 0) == (712, 712, 712, True)
         assert voter_sums.read_sums(connection, "no view") is None
+
+
+@pytest.mark.long
+def test_page_api_and_command_show_the_intervals(tmp_path: Path) -> None:
+    with using(OPTIONS):
+        board = Board(str(tmp_path / "store.db"), tmp_path)
+        board.vote(600)
+        snapshot = board.refresh()["snapshot"]
+        document, _ = published(board)
+        expected = document["views"]["defended"]
+        shown = CliRunner().invoke(app, ["leaderboard", "--store", board.url, "--json"])
+        rows = json.loads(shown.stdout)["rows"]
+        assert [{k: v for k, v in row.items() if k in expected[0] and v is not None} for row in rows] == expected
+        text = CliRunner().invoke(app, ["leaderboard", "--store", board.url], env={"COLUMNS": "120"}).stdout
+        assert f"{expected[0]['clustered_lower']:.2f} … {expected[0]['clustered_upper']:.2f}" in text
+        assert "Sure ranks hold at all snapshots at once" in " ".join(text.split())
+        with board.store() as store, TestClient(create_app(store)) as client:
+            address = f"/api/v1/snapshots/{snapshot}"
+            assert client.get(f"{address}/leaderboard").json()["rows"] == rows
+            assert client.get(f"{address}/leaderboard?view=style").status_code == 404
+            header, first, *_ = client.get(f"{address}/standings?format=csv").text.splitlines()
+            cells = dict(zip(header.split(","), first.split(","), strict=True))
+            assert float(cells["defended_sequence_lower"]) == expected[0]["sequence_lower"]
+            assert cells["style_sure_best"] == ""
+            page = client.get("/").text
+            assert ">Sure</abbr>" in page
+            low, high = (f"{expected[0][f'clustered_{side}']:,.1f}" for side in ("lower", "upper"))
+            assert f"95% interval {low} to {high}" in page
+            # A board that does not list the next model does not show the gap to it.
+            body = {**board_body(board), "method": {"listing": {"hidden": [expected[1]["model"]]}}}
+            listed = board_listing.list_rows(body, rows)
+            hidden = snapshot_intervals.add_intervals(store.files, body, "defended", listed)
+            assert hidden[0]["gap_lower"] is None
+            assert hidden[1]["gap_lower"] == expected[2]["gap_lower"]
+            # Snapshots of earlier versions, and a ledger folder without the file, have none.
+            for older in ({}, {"intervals": {"sha256": "0" * 64}}):
+                (row, *_) = snapshot_intervals.add_intervals(store.files, older, "defended", rows)
+                assert row["sure_best"] is None
+            assert snapshot_intervals.add_intervals(store.files, body, "defended", []) == []
+
+
+def board_body(board: Board) -> dict[str, Any]:
+    with board.store() as store, store.read() as connection:
+        return snapshots.find(connection).body

@@ -7,6 +7,11 @@ from pydantic import Field
 from pipeline.api.documents.base import Document
 from pipeline.api.request_params import View
 
+_CLUSTERED = "95% interval that allows for votes of one voter hanging together; null where there is none."
+_SEQUENCE = "Interval that holds at all snapshots of the board at once with 95%; null where there is none."
+_SURE = "Rank range from comparisons that hold for all models and all snapshots together with 95%."
+_GAP = "Rating minus that of the next model: interval that holds at all snapshots at once with 95%."
+
 
 class CoverageDocument(Document):
     """The votes of a snapshot that came late or were not checked for manipulation."""
@@ -62,6 +67,16 @@ class BoardRowDocument(Document):
     rank_worst: int
     votes: int = Field(description="Battles of the model that the view counts, ties included.")
     preliminary: bool = Field(False, description="Whether these are fewer than the method asks for.")
+    clustered_lower: float | None = Field(None, description=_CLUSTERED)
+    clustered_upper: float | None = Field(None, description=_CLUSTERED)
+    clustered_best: int | None = Field(None, description="Best rank that the clustered intervals allow.")
+    clustered_worst: int | None = Field(None, description="Worst rank that the clustered intervals allow.")
+    sequence_lower: float | None = Field(None, description=_SEQUENCE)
+    sequence_upper: float | None = Field(None, description=_SEQUENCE)
+    sure_best: int | None = Field(None, description=_SURE)
+    sure_worst: int | None = Field(None, description=_SURE)
+    gap_lower: float | None = Field(None, description=_GAP)
+    gap_upper: float | None = Field(None, description=_GAP)
 
 
 class BoardDocument(Document):

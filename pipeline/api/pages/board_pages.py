@@ -133,7 +133,7 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
 
 def _board_values(reader: StoreReader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:
     read = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
-    rows = {view: board_listing.list_rows(found.body, read[view]) for view in VIEWS}
+    rows = {view: reader.listed_rows(connection, found, view) for view in VIEWS}
     if not rows[by]:
         by = "defended"
     newest = snapshots.newest_sequence(connection) == found.sequence
@@ -142,6 +142,7 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
         "snapshot": summarize_snapshot(reader, connection, found),
         "newest": newest,
         "by": by,
+        "sure": any(row["sure_best"] is not None for row in rows[by]),
         "lines": _sorted_lines(rows, by),
         "scale": IntervalScale.covering(rows[by] if by == "style" else [*rows["defended"], *rows["raw"]]),
         "before": None if before is None else summarize_snapshot(reader, connection, before),

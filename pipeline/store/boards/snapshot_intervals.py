@@ -1,0 +1,71 @@
+"""Adds the intervals of a snapshot's file `intervals.json` to the rows of a board.
+
+Snapshots of earlier versions have no such file, and boards by category and language and the view style have none of
+these intervals: their rows get None.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Unavailable
+from pipeline.ledger.published_intervals import COLUMNS, read_intervals
+from pipeline.store.db.ledger_files import LedgerFiles
+
+_NOTHING = dict.fromkeys(COLUMNS)
+_TO_NEXT = ("gap_lower", "gap_upper")
+# Files that are kept in memory, some 100 kB each.
+_CACHED = 32
+
+_Rows = Mapping[str, Mapping[str, Any]]
+
+
+def add_intervals(
+    files: LedgerFiles, body: Mapping[str, Any], view: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the rows with the columns `published_intervals.COLUMNS`, None where the snapshot has no intervals.
+
+    The interval of the gap to the next model is None if the next row is another model, because the board does not list
+    the next one. All columns are None if the ledger's folder has no such file.
+
+    Args:
+        files: the files of the ledger.
+        body: the body of the snapshot.
+        view: raw, defended or style, or the name of a board by category or language.
+        rows: rows of the view, best first.
+    """
+    stated = body.get("intervals")
+    found: _Rows = {}
+    if stated is not None:
+        try:
+            found = _read(files, stated["sha256"]).get(view, {})
+        except Unavailable:
+            found = {}
+    after = [*(row["model"] for row in rows[1:]), None][: len(rows)]
+    return [{**row, **_of_row(found.get(row["model"]), following)} for row, following in zip(rows, after, strict=True)]
+
+
+def _of_row(intervals: Mapping[str, Any] | None, following: str | None) -> dict[str, Any]:
+    if intervals is None:
+        return dict(_NOTHING)
+    gap = {} if intervals["next"] == following else dict.fromkeys(_TO_NEXT)
+    return {name: intervals[name] for name in COLUMNS} | gap
+
+
+def _read(files: LedgerFiles, digest: str) -> Mapping[str, _Rows]:
+    return _cached(files.folder.as_posix(), digest)
+
+
+@lru_cache(maxsize=_CACHED)
+def _cached(folder: str, digest: str) -> Mapping[str, _Rows]:
+    """Return view → model → its intervals, and the `next` model below it."""
+    published = read_intervals(LedgerFiles(Path(folder)).get(digest))
+    found = {}
+    for view, rows in published.views.items():
+        after = [*(row.model for row in rows[1:]), None]
+        found[view] = {
+            row.model: {**asdict(row), "next": following} for row, following in zip(rows, after, strict=True)
+        }
+    return found
