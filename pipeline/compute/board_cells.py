@@ -196,10 +196,10 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
 
 
 def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boards:
-    """Return the boards that are counted: that of all votes, the known ones, and new ones while there is room.
+    """Return the boards that are counted: the board of all votes, the known boards, and new boards up to the limit.
 
-    A log counts at most MAX_LABELS categories and languages. Of the new ones of a segment those with the most votes are
-    taken. A label that is refused once is never counted later, because the labels that are counted only become more.
+    A log counts at most MAX_LABELS categories and languages. Of the new labels of a segment, those with the most votes
+    are taken. A label that is refused once is never counted later, because a counted label is never dropped.
 
     Args:
         boards: counts of the votes of a segment.

@@ -99,8 +99,8 @@ class PostgresServer(LocalServer):
         """Create a database and return its SQLAlchemy URL.
 
         Args:
-            name: its name.
-            template: the database to copy, to which nobody may be connected. By default, the new database is empty.
+            name: name of the database.
+            template: the database to copy, to which no client may be connected. By default, the new database is empty.
         """
         self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self._url(name)

@@ -17,7 +17,7 @@ Modules:
     published_views      checks that published boards follow from the votes
     voter_scores_file    sums over the votes of each voter, as the operator states them
     published_intervals  intervals that follow from the votes and these sums
-    interval_verification checks that the intervals of a bundle follow from both
+    interval_verification checks that the intervals of a bundle follow from the votes and the sums
     bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
     bundle_heads         checks the signed heads of a bundle, and that the log continues an earlier head
     bundle_verification  checks a bundle and names the first fault

@@ -33,7 +33,7 @@ class StatedIntervals:
             manifest: the manifest.
 
         Raises:
-            Refuted: reason `intervals`, with the model.
+            Refuted: reason `intervals`: an interval is wrong. The message names the model.
         """
         published = self.intervals
         ever = published.models_ever if view != "raw" else int((counts.battles_per_model() > 0).sum())
@@ -53,8 +53,8 @@ def read_stated(files: BundleFiles, manifest: Manifest) -> StatedIntervals | Non
     """Return the intervals of a bundle; None for a bundle of an earlier version, which has none.
 
     Raises:
-        Refuted: reason `fields` (one of the two files is missing, or a field is wrong), `canonical`, `voter_scores` or
-            `limit`.
+        Refuted: reason `fields`: one of the two files is missing, or a field is wrong. Reason `canonical`,
+            `voter_scores` or `limit`: one of the files cannot be read, or is too large.
     """
     intervals, scores = published_intervals.PATH, voter_scores_file.PATH
     there = [name in manifest.files for name in (intervals, scores)]

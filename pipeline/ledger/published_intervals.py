@@ -1,4 +1,4 @@
-"""The file `intervals.json`: intervals clustered by voter, confidence sequences and sure ranks of two views.
+"""Writes, reads and checks `intervals.json`: intervals clustered by voter, confidence sequences and sure ranks.
 
 Laws: every number follows from the public votes, from the settings in the manifest, and from the operator's statement
 `voter-scores.parquet`. Ratings and ranks themselves are in the manifest, with intervals that need no statement.
@@ -33,10 +33,11 @@ class IntervalRow:
 
     Attributes:
         model: name of the model.
-        clustered_lower, clustered_upper: 95% interval that allows for votes of one voter hanging together.
+        clustered_lower, clustered_upper: 95% interval that is valid although the votes of one voter depend on each
+            other.
         clustered_best, clustered_worst: the ranks that these intervals of all models allow.
         sequence_lower, sequence_upper: interval that holds at all snapshots at once with probability 95%.
-        sure_best, sure_worst: the ranks that are left by all comparisons that hold at all snapshots at once.
+        sure_best, sure_worst: the ranks that remain possible by comparisons that hold at all snapshots at once.
         gap_lower, gap_upper: interval of the rating minus that of the next model, which holds at all snapshots at once;
             None for the last model.
     """
@@ -114,8 +115,9 @@ def compute_intervals(
     Args:
         counts: the votes of the view.
         scores: the sums over voters of the view's rated models.
-        anchor, share: as `anchor` and `least_share` of `compute_leaderboard`.
-        models_ever: as in `PublishedIntervals`.
+        anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
+        share: least share of the votes that the largest component must have.
+        models_ever: number of models with votes in the raw view.
         level: the coverage.
 
     Raises:
@@ -131,7 +133,8 @@ def read_intervals(data: bytes) -> PublishedIntervals:
     """Read the file `intervals.json`.
 
     Raises:
-        Refuted: reason `canonical`, `fields` or `limit`.
+        Refuted: reason `canonical`: the file is not canonical JSON. Reason `fields`: a field is wrong. Reason `limit`:
+            the file is too large.
     """
     return canonical_json.load(PublishedIntervals, data, PATH)
 
@@ -150,11 +153,13 @@ def check_intervals(
     Args:
         published: the intervals of the snapshot.
         view: raw or defended.
-        counts, anchor, share: as in `compute_intervals`.
+        counts: the votes of the view.
         scores: view → its sums over voters.
+        anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
+        share: least share of the votes that the largest component must have.
 
     Raises:
-        Refuted: reason `intervals`, with view and model.
+        Refuted: reason `intervals`: an interval is wrong. The message names the view and the model.
     """
     if view not in published.views or view not in scores:
         raise Refuted("intervals", PATH, f"expected the view {view} in {PATH} and in {voter_scores_file.PATH}")

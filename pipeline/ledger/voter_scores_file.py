@@ -1,4 +1,4 @@
-"""The file `voter-scores.parquet`: sums over the scores of voters, for intervals clustered by voter.
+"""Writes and reads `voter-scores.parquet`: sums over the scores of voters, for intervals clustered by voter.
 
 Public votes do not name voters, so a reader cannot compute these sums (`ratings.voter_scores`). They are a statement of
 the operator. With them and the public votes, a reader computes the intervals again.
@@ -45,7 +45,7 @@ def _with_diagonal(upper: Float64) -> Float64:
 
 
 def write(views: Mapping[str, VoterScores]) -> bytes:
-    """Return the file for the sums of each view."""
+    """Return the content of the file with the sums of each view."""
     sink = io.BytesIO()
     tables = [_table(view, scores) for view, scores in views.items()]
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), sink, compression="zstd")
@@ -65,15 +65,15 @@ def _table(view: str, scores: VoterScores) -> pa.Table:
 
 
 def read(data: bytes, models: int) -> dict[str, VoterScores]:
-    """Read the file: view → its sums.
+    """Read the file; return view → its sums.
 
     Args:
         data: the file.
         models: largest number of models of a view.
 
     Raises:
-        Refuted: reason `voter_scores` (not Parquet with these columns, a number that is not finite, Σ s⁴ below 0, an
-            entry of an unknown model, or one entry twice) or `limit`.
+        Refuted: reason `voter_scores`: the file is not Parquet with these columns, a number is not finite, Σ s⁴ is
+            below 0, a model is unknown, or an entry is repeated. Reason `limit`: the file is too large.
     """
     rows = 2 * models * (models + 1) // 2
     file, _ = size_limits.open_parquet(data, PATH, "voter_scores", rows, row_bytes=32)

@@ -10,7 +10,7 @@ Modules:
     bradley_terry       exact maximum likelihood, pair weights, sandwich covariance
     tie_only_models     standard errors of models that only tied
     clustered_sandwich  covariance clustered by voter
-    voter_scores        sums over the scores of voters, which a growing log carries on
+    voter_scores        sums over the scores of voters, and their update for a log that has grown
     voter_intervals     a board's intervals clustered by voter, with confidence sequences
     confidence_sequences intervals that hold at all snapshots of a board at once, and sure ranks
     bootstrap           multinomial bootstrap of the votes

@@ -178,7 +178,7 @@ def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
 
 
 def score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], symmetric: the squared residuals, summed over the votes of each pair."""
+    """Return float64[K, K], symmetric: the sum of the squared residuals over the votes of each pair."""
     P = win_probability(theta)
     lost = decisive * P.T**2
     result: Float64 = lost + lost.T + tied * (P - 0.5) ** 2

@@ -1,8 +1,8 @@
-"""Confidence sequences: intervals that hold at all snapshots of a board at once.
+"""Computes confidence sequences: intervals that hold at all snapshots of a board at once.
 
-A 95% interval holds at one moment. Who looks at a board every hour sees some intervals that miss: over 1,000 looks
-three of ten 95% intervals miss at least once. A confidence sequence contains the true value at every look with
-probability 95%, however often and for whatever reason somebody looks.
+A 95% interval holds at one moment. A reader who looks at a board every hour sees some intervals that miss the true
+value: over 1,000 looks, three of ten 95% intervals miss it at least once. With probability 95%, a confidence sequence
+contains the true value at every look, however often and for whatever reason somebody looks.
 
 For an estimate with the standard error SE the sequence is the estimate ± c(SE) · SE. Here c is the solution of
     Σ_k w_k (1 + r_k)^(−1/2) exp(c² r_k / (2 (1 + r_k))) = 1/α,   r_k = (τ_k / SE)²
@@ -10,21 +10,22 @@ The left side is a likelihood ratio between normals with the standard deviations
 value itself. The τ_k are fixed: 8, 30 and 120 points with the weights .5, .3 and .2. For standard errors from 1 to 80
 points c is 3.2 to 3.9, so a sequence is 1.6 to 2.0 times as wide as the 95% interval. This is the asymptotic confidence
 sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024 (Annals of Statistics 52, theorem 2.2), with a mixture of
-three scales in place of one (Robbins 1970, Annals of Mathematical Statistics 41): asymptotic, not exact. It holds where
-the estimates of a board move like a sum of many small independent contributions, with a variance that is estimated
+three scales in place of one (Robbins 1970, Annals of Mathematical Statistics 41). It is asymptotic, not exact: the
+estimates of a board must move like a sum of many small independent contributions, whose variance is estimated
 consistently.
 
-Variances: the larger of the variance clustered by voter and the one from counts.
+Variances: the larger one of the variance clustered by voter and the variance from counts is used.
 
 Sure ranks: model j is surely above model i if the sequence of their difference excludes 0, at a level that holds for
-all pairs of models and all looks together. α is divided among the pairs (Bonferroni). So that the division does not
-depend on when somebody looks, a board with up to 64 models spends α/2, up to 128 α/6, up to 256 α/12, and so on.
+all pairs of models and all looks together. α is divided among the pairs (Bonferroni). The division must not depend on
+when somebody looks. So a board with up to 64 models spends α/2, a board with up to 128 models α/6, one with up to 256
+models α/12, and so on.
 
-Laws: a sequence contains the ordinary interval. A sure rank range contains the rank. The order of the models changes
-nothing.
+Laws: a sequence contains the ordinary interval. A sure rank range contains the rank. The result does not depend on the
+order of the models.
 
-Blind spots: a rating is relative to the mean of the rated models; the sequence covers the rating relative to the models
-of that snapshot. Models that change, and attacks, change the true value.
+Blind spots: a rating is relative to the mean of the rated models, so the sequence covers the rating relative to the
+models of that snapshot. Models that change, and attacks, change the true value.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def confidence_sequences(
             sure ranks is divided.
 
     Raises:
-        BadCounts: a level outside (0, 1), ratings that are not sorted, or no covariance.
+        BadCounts: `level` is outside (0, 1), the ratings are not sorted, or there is no covariance.
     """
     validation.require_level(level)
     if not covariances or (np.diff(rating) > 0).any():
@@ -104,7 +105,7 @@ def confidence_sequences(
 
 
 def critical_values(se: Float64, alpha: float) -> Float64:
-    """Return c(SE) for each standard error in points, in the shape of `se`: the sequence is the estimate ± c · SE."""
+    """Return c(SE) for each standard error in points, in the shape of `se`. The sequence is the estimate ± c · SE."""
     r = (np.array(SCALES) / np.maximum(se, _LEAST_SE)[..., None]) ** 2
     base = np.log(WEIGHTS) - 0.5 * np.log1p(r)
     slope = 0.5 * r / (1 + r)
@@ -120,7 +121,7 @@ def critical_values(se: Float64, alpha: float) -> Float64:
 
 
 def pair_level(models: int, alpha: float) -> float:
-    """Return the error rate of one pair of models, of which all pairs of a growing board together use at most α."""
+    """Return the error rate for one pair of models, so that all pairs of a growing board together use at most α."""
     board, step = _SMALLEST_BOARD, 1
     while board < models:
         board, step = 2 * board, step + 1

@@ -1,11 +1,11 @@
-"""Intervals of a board that allow for votes of one voter hanging together, and confidence sequences beside them.
+"""Computes a board's confidence sequences, and intervals that are valid although votes of one voter are dependent.
 
 The signed rows of a board have intervals from pair counts alone, which everybody can compute again. They treat the
-votes of one voter as independent. Voters with a taste of their own and many votes make them too short: they cover 80 to
-92% instead of 95% on boards whose voters follow a power law. The intervals here cover 94 to 96%.
+votes of one voter as independent, so they are too short if voters with many votes have a taste of their own. On boards
+whose voters follow a power law, they cover 80 to 92% instead of 95%. The intervals of this module cover 94 to 96%.
 
 Laws: ratings, and therefore ranks, are those of the board. Everything follows from the pair counts and the sums over
-voters (`voter_scores`), so a reader who has both computes it again.
+voters (`voter_scores`), so a reader who has both can compute it again.
 
 Blind spot: the sums over voters are a statement of the operator; public votes do not name voters.
 """
@@ -72,7 +72,7 @@ def voter_intervals(
         models_ever: number of models that have had votes so far (`confidence_sequences`).
 
     Raises:
-        BadCounts: board, fit, counts and scores are not about the same models, or a level outside (0, 1).
+        BadCounts: board, fit, counts and scores are not about the same models, or `level` is outside (0, 1).
         NotConverged: the information is singular in float64.
     """
     validation.require_level(level)

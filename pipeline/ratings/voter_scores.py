@@ -1,15 +1,15 @@
-"""Scores of voters: what the votes of each voter add to the gradient of a fit, and the sums of their squares.
+"""Computes the scores of voters, which are what a voter's votes add to the gradient of a fit, and sums of their powers.
 
 The score of a voter v is s_v = Σ over the voter's votes of (y − p)(e_a − e_b). B = Σ s_v s_vᵀ is the middle of the
-covariance clustered by voter (`clustered_sandwich`). `effective` says how many voters a model's variance rests on:
-ν = 3 (Σ s²)² / Σ s⁴, the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946,
-Biometrics Bulletin 2). A few voters with many votes make it small. The interval of a rating then is
-± t_ν √(1 + 1/ν) · SE. It covers 94 to 96% on simulated boards with power-law voters, and 92.5 to 95% without ν.
+covariance clustered by voter (`clustered_sandwich`). `effective` is the number of voters on which a model's variance
+depends: ν = 3 (Σ s²)² / Σ s⁴, the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946,
+Biometrics Bulletin 2). A few voters with many votes make it small. The interval of a rating then is ± t_ν √(1 + 1/ν) ·
+SE. It covers 94 to 96% on simulated boards with power-law voters, and 92.5 to 95% without ν.
 
-B can be carried on to a log that has grown a little: what it exceeds the sum over single votes by grows in proportion
-to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.
+B can be updated for a log that has grown a little, because the difference of B and the sum over single votes grows in
+proportion to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.
 
-Laws: votes without a voter (0) are clusters of their own. B without voters is the sum over single votes.
+Laws: each vote without a voter (0) is a cluster of its own. B without voters is the sum over single votes.
 
 Blind spot: one person with many pseudonyms counts as many voters.
 """
@@ -68,7 +68,7 @@ class VoterBattles:
     outcome: Int64
 
     def where(self, kept: Bool) -> "VoterBattles":
-        """Return the votes that a mask selects."""
+        """Return the votes for which the mask `kept` is true."""
         return VoterBattles(self.voter[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept])
 
 
@@ -77,7 +77,7 @@ def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) 
 
     Args:
         fitted: the fit of these votes.
-        models: names of the models of the fit; codes of votes are positions in it.
+        models: names of the models of the fit; the codes of the votes are positions in it.
         votes: the votes, in any order.
     """
     size = len(models)

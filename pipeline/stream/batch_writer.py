@@ -86,12 +86,12 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        chunks: the polled records. The end of each chunk is stored as the next offset of its partition.
-        decoded: the same records, decoded.
+        chunks, decoded: the polled records, and the decoded ones. The end of a chunk is its partition's next offset.
         numbers: numbers of names, from `number_batch`.
         owned: the source's partition number → the worker's partition; not changed here.
         references: cache of references, refreshed here.
-        context, now: the values that are the same for every batch; present time in microseconds since 1970 UTC.
+        context: the values that are the same for every batch.
+        now: present time in microseconds since 1970 UTC.
 
     Raises:
         Fenced: another worker claimed a partition.

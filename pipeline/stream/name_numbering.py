@@ -26,12 +26,16 @@ def number_batch(
     """Apply the quota for new model names to a batch, then number its names.
 
     Args:
-        store, names, quota, chunks, decoded: as for `apply_name_quota`.
+        store: the store with the dictionary, the registry and the counts.
+        names: the dictionary of names.
+        quota: largest number of new model names of a partition in an hour of append time.
+        chunks: the polled records.
+        decoded: the same records, decoded.
         owned: the source's partition number → the worker's partition.
 
     Returns:
-        The batch in which votes beyond the quota are rejects, and the numbers of its names: for each column (model_a,
-        …, network, categories) int32[n], the number of each vote's name.
+        The batch, in which votes beyond the quota are rejects, and the numbers of its names. For each column (model_a,
+        …, network, categories) they are int32[n], the number of each vote's name.
     """
     models = {column: names.known_numbers("model", getattr(decoded.votes, column)) for column in _MODELS}
     known = {column: numbers for column, numbers in models.items() if numbers is not None}

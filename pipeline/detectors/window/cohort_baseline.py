@@ -1,8 +1,8 @@
-"""What `cohort_bias` expects of honest cohorts: from other voters' votes on the model, and the cohort's other votes.
+"""Computes what `cohort_bias` expects of honest cohorts, from other voters' votes on the model and the cohort's others.
 
 `base` has a row for each model: the sums of evaluated votes, wins, losses, expected wins and expected losses, of all
-accounts and of all but new ones. `groups` has a row for each cohort: its evaluated votes and its ties, on all models.
-All sums lose half of their weight in a fortnight.
+accounts and of all but new ones. `groups` has a row for each cohort: the number of its evaluated votes and of its ties,
+on all models. All sums lose half of their weight in a fortnight.
 """
 
 from collections.abc import Sequence
@@ -45,9 +45,9 @@ def swapped(table: Float64) -> Float64:
 
 
 def decided_share(table: Float64) -> Float64:
-    """Return the expected share of wins among decided votes of each row, an upper bound; ½ in a row without votes.
+    """Return an upper bound of the expected share of wins in the decided votes of each row; ½ without votes.
 
-    The expected numbers are rounded up to units of 2⁻¹⁰, so the largest share is that of the rounded wins and the
+    The expected numbers are rounded up to units of 2⁻¹⁰, so the share is largest with the rounded wins and the
     unrounded losses.
     """
     won = table[:, EXPECTED_WON]
@@ -100,7 +100,7 @@ def add_models(base: KeyedColumns, window: Window) -> tuple[KeyedColumns, Int64]
 
 
 def learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
-    """Return the baseline with this window added; `rows` are those of the window's models."""
+    """Return the baseline with this window added; `rows` are the rows of the window's models."""
     learned = {name: values * KEPT if name != KEY else values for name, values in base.items()}
     learned["all"][rows] += window.totals[:, _COLUMNS] * _UNIT
     place = dict(zip(window.models, rows.tolist(), strict=True))
@@ -127,7 +127,7 @@ def learn_ties(groups: KeyedColumns, names: Sequence[str], table: Float64) -> Ke
 def votes_elsewhere(
     groups: KeyedColumns, names: Sequence[str], own_votes: Float64, own_ties: Float64
 ) -> tuple[Float64, Float64]:
-    """Return each key's cohort's votes and ties on other models than the key's, from earlier windows.
+    """Return the numbers of votes and ties of each key's cohort on models other than the key's, in earlier windows.
 
     Args:
         groups: the cohorts.

@@ -12,15 +12,14 @@ the battle is decided, after its logit is raised by b. Three kinds of alternativ
     loses too rarely     L_δ = e^(−δX) / (1 + p⁻(e^(−δ) − 1))^n            for δ ∈ {0.7, 1.5, 3}
 
 X is the number of losses, p⁺ = (1 − t⁻) p̄⁺ the largest honest probability of a win, and p⁻ = (1 − t⁺)(1 − p̄⁺) the
-smallest one of a loss (`pipeline.evidence.count_likelihoods`: shifted_logit, rare_events). Votes that tell losses as
-ties are found by the first and the third. t⁻ and t⁺ are the smallest and the largest honest share of ties on the model:
-the cohort's own share on other models, times the odds by which the model ties more often, minus or plus two standard
-errors and a band of 0.05 (a network: 0.3). So a cohort with habits of its own, such as newcomers who tie less, raises
-no alert. Under a prompt, whose ties may be a matter of the prompt, only the first kind is tested.
+smallest one of a loss (`pipeline.evidence.count_likelihoods`: shifted_logit, rare_events). Votes that state losses as
+ties are found by the first and the third kind. t⁻ and t⁺ are the smallest and the largest honest share of ties on the
+model: the cohort's own share on other models, times the odds by which the model ties more often, minus or plus two
+standard errors and a band of 0.05 (a network: 0.3). So a cohort with habits of its own, such as newcomers who tie less,
+raises no alert. Under a prompt, whose ties may be a matter of the prompt, only the first kind is tested.
 
-The evidence is the weighted mixture over all δ (weights 0.15, 0.5 and 0.35 of the three kinds) of the
-Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. For "demotes" the same is computed with losses and wins
-exchanged.
+The evidence is a weighted mixture, over all δ, of the Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. The
+three kinds have the weights 0.15, 0.5 and 0.35. For "demotes" the same is computed with losses and wins exchanged.
 
 b is the sum of three numbers: how far the comparison votes on the model are above the snapshot (learned from earlier
 windows), two standard errors of this distance, and a band:
@@ -31,8 +30,8 @@ windows), two standard errors of this distance, and a band:
     a prompt       all votes                           1
 
 So a model that really changed raises no alert, since the change shows in the comparison votes too. Evidence about a
-network or a prompt starts with two votes on the model, in one window or apart (`cohort_keys`). The 4,000 keys with the
-most evidence are kept of each kind of cohort.
+network or a prompt starts with two votes on the model, in one window or apart (`cohort_keys`). Of each kind of cohort,
+only the 4,000 keys with the most evidence are followed.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").
@@ -124,7 +123,7 @@ class CohortBias:
     name = "cohort_bias"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Process a window, with arguments and results as in `WindowDetector.observe`.
+        """Return the state after a window, and the signals of the window.
 
         Cost: a few vector operations on the cohorts that voted.
         """

@@ -1,11 +1,11 @@
-"""The keys that `cohort_bias` follows: a cohort, a model, and whether the votes promote or demote the model.
+"""Decides which keys `cohort_bias` follows. A key is a cohort, a model, and whether votes promote or demote the model.
 
-A cohort of new accounts is followed from its first vote on a model. Networks and prompts are many, so a key opens by
-accumulation: with two votes on the model in one window, or with a vote in a later window after the first one. The
-first of two votes that lie apart is no evidence. Cells with one vote are remembered by a hash; at most 20,000 of them,
-the newest.
+A cohort of new accounts is followed from its first vote on a model. There are many networks and prompts, so a key opens
+only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later window,
+the first vote is no evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
 
-The keys with the most evidence for their number of steps stay. Dropping the others only loses evidence.
+If there are too many keys, those with the least evidence for their number of steps are dropped. This can only lose
+evidence.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ def _contains(ascending: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Bool:
 
 
 def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
-    """Return at most MAX_KEYS keys, those with the most evidence for their steps; both verbs of a cell or none."""
+    """Return the keys with the most evidence for their steps, at most MAX_KEYS; both keys of a cell or none of them."""
     if len(mixed) <= MAX_KEYS:
         return columns
     weight = mixed * 2.0**-20 - np.log1p(columns["steps"]) + np.where(columns["level"] > 0, 1e9, 0)

@@ -1,4 +1,4 @@
-"""The alternatives of `cohort_bias` and their ratios: wins of decided votes, wins of all votes, losses too rarely."""
+"""Computes likelihood ratios for `cohort_bias`: too many wins of decided or of all votes, or too few losses."""
 
 import numpy as np
 from scipy.special import expit, logit

@@ -94,7 +94,7 @@ class VoteExport:
         hidden: models that the export does not name.
         counted: number of votes read so far that count and are exported.
         left_out: reason → number of votes read so far that do not count.
-        undecided: number of votes read so far that count now, and that the next seal may take out of the sample of a
+        undecided: number of votes read so far that count now, but that the next seal may remove from the sample of a
             frequent prompt.
     """
 

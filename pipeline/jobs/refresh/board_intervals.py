@@ -1,9 +1,9 @@
-"""Computes the intervals that allow for votes of one voter hanging together, and the confidence sequences.
+"""Computes confidence sequences, and intervals that are valid although the votes of one voter depend on each other.
 
 They need the sums over voters (`ratings.voter_scores`). These sums are computed from all votes while the log is small,
-when it has grown by a twentieth, when a model is rated for the first time or no more, when the rules of the method have
-changed, and when an exclusion was undone. Otherwise the kept sums are carried on: they grow with the votes, and the
-votes that were excluded since are subtracted. The time of a refresh therefore follows the new votes.
+when it has grown by a twentieth, when the set of rated models or the rules of the method have changed, and when an
+exclusion was undone. Otherwise the stored sums are updated: they are scaled up with the number of votes, and votes that
+were excluded since are subtracted. The time of a refresh therefore depends on the number of new votes only.
 
 The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
 """

@@ -3,7 +3,7 @@
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events
     snapshot   evaluated before publishing, on the rows of each view of a candidate, and on the rows of all its boards
-               by category and language together, there without the expectations that are only warnings
+               by category and language together; of these only the expectations of severity `critical`
 
 A failed expectation of severity `critical` stops the refresh. A failed expectation of severity `warning` does not;
 `verdicts.list_warnings` lists them.

@@ -72,7 +72,7 @@ class _BlobsDumper(Dumper):
 
 
 def unnest(columns: Mapping[str, Int64 | Sequence[bytes | None]]) -> tuple[str, tuple[Any, ...]]:
-    """Return a query whose rows have the values of these columns, and its parameters: an array for each column."""
+    """Return a query whose rows have the values of these columns, and its parameters, one array for each column."""
     arrays = (BigIntegers(v) if isinstance(v, np.ndarray) else Blobs(v) for v in columns.values())
     return f"SELECT * FROM unnest({', '.join(['%s'] * len(columns))}) AS given", tuple(arrays)  # noqa: S608
 

@@ -16,7 +16,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
     Args:
         connection: the connection.
         columns: name → kind: integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer or maybe_bytes
-            (hexadecimal digits). The last two kinds may be NULL, which gives an empty field.
+            (hexadecimal digits). Values of the last two kinds may be NULL, which gives an empty field.
         table: name of the table.
     """
     if has_server(connection):

@@ -41,7 +41,8 @@ _PRAGMAS = (
 def has_server(database: Connection | Engine) -> bool:
     """Return True for PostgreSQL, whose statements run in a server; False for SQLite, which runs in this process.
 
-    Work with SQLite is done in the calling thread: SQLite takes the interpreter lock again after every row.
+    Callers do their work with SQLite in the calling thread, because SQLite takes the interpreter lock again after every
+    row.
     """
     return database.dialect.name == "postgresql"
 

@@ -135,7 +135,7 @@ def add_segment(connection: Connection, before: int, size: int, added: Boards) -
 
 
 def counted_labels(connection: Connection, log_size: int) -> set[Label]:
-    """Return the categories and languages that are counted in the log with this number of leaves, its newest size."""
+    """Return the categories and languages that are counted; `log_size` is the newest size of the log."""
     t = schema.sealed_total.c
     names = list(connection.scalars(sa.select(t.name).where(t.name.startswith(_PREFIX, autoescape=True))))
     if names:

@@ -1,4 +1,4 @@
-"""Keeps the sums over voters of a view, so that not every refresh reads all votes again.
+"""Stores the sums over voters of each view, so that not every refresh reads all votes again.
 
 The sums are matrices over models and name no voter. They are kept in the table `sealed_total`, beside the totals of
 seals.
@@ -19,12 +19,12 @@ _PREFIX = "voters/"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptVoterSums:
-    """The sums over the voters of a view at a size of the vote log.
+    """The stored sums over the voters of a view, at a size of the vote log.
 
     Attributes:
         log_size: number of leaves of the vote log.
         votes: number of votes in the sums.
-        total: number of votes of the view between rated models, also those that are not in the sums.
+        total: number of votes of the view between rated models, including votes that are not in the sums.
         rules: bits of the rules of the method that left votes out.
         models: int64[K], the store's numbers of the rated models.
         excluded: int64[n], leaves of the excluded votes, ascending.
@@ -45,7 +45,7 @@ class KeptVoterSums:
 
 
 def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
-    """Return the kept sums of a view; None if there are none."""
+    """Return the stored sums of a view; None if there are none."""
     t = schema.sealed_total.c
     row = connection.execute(sa.select(t.log_size, t.counts).where(t.name == _PREFIX + view)).one_or_none()
     if row is None:
@@ -57,7 +57,7 @@ def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
 
 
 def keep_sums(connection: Connection, view: str, sums: KeptVoterSums) -> None:
-    """Replace the kept sums of a view."""
+    """Replace the stored sums of a view."""
     arrays = {name: getattr(sums, name) for name in ("models", "excluded", "scatter", "single", "fourth")}
     packed = pack_arrays({**arrays, "facts": np.array([sums.votes, sums.total, sums.rules], dtype=np.int64)})
     row = {"name": _PREFIX + view, "log_size": sums.log_size, "counts": packed}

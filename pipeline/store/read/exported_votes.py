@@ -98,7 +98,8 @@ class ExportedBatch:
         leaf: index of the leaf of each vote, null for a vote that is not sealed.
         fate: fate of each vote.
         left_out: why each vote does not count, null for a vote that counts.
-        undecided: whether the vote counts, and the seal to come may take it out of the sample of a frequent prompt.
+        undecided: whether each vote counts now, but may be removed from the sample of a frequent prompt by the next
+            seal.
     """
 
     votes: pa.RecordBatch

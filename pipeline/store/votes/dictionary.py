@@ -40,7 +40,7 @@ class NameDictionary:
     def known_numbers(self, kind: str, names: Sequence[str | None]) -> Int32 | None:
         """Return the number of each name of a kind, int32[n]; None if the number of a name is not in memory.
 
-        Names of a batch are new to the processor's caches, so they are read once only.
+        Each name is read only once, since the names of a batch are not yet in the caches of the processor.
         """
         try:
             return _read(self._known[kind], names)
