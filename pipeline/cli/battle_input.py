@@ -20,9 +20,11 @@ from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.formats.record_places import describe_record
 from pipeline.formats.row_estimate import estimate_rows
+from pipeline.formats.vote_collector import ALL_COLUMNS, NeededColumns
 from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
-from pipeline.ratings.method import SENTENCES, Method, apply_method, find_counted
+from pipeline.ratings.battle_ratings import RatingOptions
+from pipeline.ratings.method import SENTENCES, Method, find_counted
 from pipeline.settings.method_file import SHIPPED, load_method
 
 MethodOption = Annotated[
@@ -61,6 +63,7 @@ def read_input(
     *,
     skip_bad: bool = False,
     method: str = "",
+    needs: RatingOptions | None = None,
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> BattleInput:
     """Read a battle file, and leave out the votes that the method leaves out.
@@ -72,6 +75,7 @@ def read_input(
         mapping: names of columns and outcomes that the user gave.
         skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
+        needs: the options of the rating; columns that it does not need are left out. None for all columns.
         progress: called with the estimated number of rows of the file, 0 if unknown. It returns a context manager,
             whose value is a function that is called with the number of votes read since the last call.
 
@@ -85,21 +89,18 @@ def read_input(
         file = open_battles(source, mapping)
         check = shipped_leak_check() if "identity_leak" in rules.rules else None
         with progress(estimate_rows(file)) as step:
-            read = read_battles(file, step, None, left_out, check)
+            read = read_battles(file, step, None, left_out, check, _needed_columns(needs))
     repeated, conflicting, more_categories = read.repeated, read.conflicting, read.more_categories
-    battles, by_rule = apply_method(read, rules)
-    del read  # as large as what the method leaves
+    counted, by_rule = find_counted(read.flags, len(read), rules)
+    if needs is not None:
+        read = read.narrowed(voters=_needs_voters(needs), style=needs.style, group=needs.group)
+    battles = read if counted.all() else read.select(counted)
+    del read, counted  # as large as what the method leaves
     against_itself = _name_self_battles(left_out, rules, by_rule)
     battles, apart = _comparable(battles)
     notes = format_notes(file)
     notes += left_out_notes(left_out, file)
-    notes += [
-        f"{count:,} votes {SENTENCES[rule]} were left out by the method {rules.name} (--method none counts them)"
-        for rule, count in by_rule.items()
-        if count
-    ]
-    if against_itself:
-        notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
+    notes += _method_notes(rules.name, by_rule, against_itself)
     notes += apart
     notes += repeat_notes(repeated, conflicting)
     notes += _category_notes(more_categories)
@@ -113,6 +114,29 @@ def read_input(
         "notes": notes,
     }
     return BattleInput(battles, notes, document)
+
+
+def _needs_voters(needs: RatingOptions) -> bool:
+    return needs.by_voter or needs.influence > 0
+
+
+def _needed_columns(needs: RatingOptions | None) -> NeededColumns:
+    """Return the columns that are collected while the file is read."""
+    if needs is None:
+        return ALL_COLUMNS
+    return NeededColumns(_needs_voters(needs), needs.style, frozenset(filter(None, [needs.group])))
+
+
+def _method_notes(method: str, by_rule: dict[str, int], against_itself: int) -> list[str]:
+    """Return how many votes each rule left out, and how many of these are battles of a model against itself."""
+    notes = [
+        f"{count:,} votes {SENTENCES[rule]} were left out by the method {method} (--method none counts them)"
+        for rule, count in by_rule.items()
+        if count
+    ]
+    if against_itself:
+        notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
+    return notes
 
 
 def _category_notes(more: int) -> list[str]:

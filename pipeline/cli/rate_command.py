@@ -78,7 +78,8 @@ def rate(
     with _progress(as_json) as progress:
         mapping = ColumnMapping.parse(columns, outcomes, winner_is)
         mapping = replace(mapping, proxies=settings.load().proxy_networks)
-        read = read_input(file, mapping, skip_bad=skip_bad, method=method, progress=partial(progress, "reading"))
+        reading = partial(progress, "reading")
+        read = read_input(file, mapping, skip_bad=skip_bad, method=method, needs=options, progress=reading)
         rated = _rated(read, options, progress, as_json)
     rows = _board_rows(rated.board)
     for path in save or []:

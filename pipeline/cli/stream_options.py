@@ -16,7 +16,6 @@ from pipeline.cli.app import err
 from pipeline.cli.terminal import DescriptionColumn, RateColumn
 from pipeline.errors import Usage
 from pipeline.settings import Settings
-from pipeline.stream.source.kafka_url import check_topic
 
 ColumnsOption = Annotated[
     str, typer.Option(help="Our field names to the file's column names: model_a=left,winner=choice,…")
@@ -38,6 +37,8 @@ def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
     Raises:
         Usage: both --topic and the URL name a topic, or the name is not valid for a topic.
     """
+    from pipeline.stream.source.kafka_url import check_topic  # noqa: PLC0415  # imports Kafka, which `rate` never needs
+
     if option and in_url and option != in_url:
         raise Usage(f"expected one topic, got {in_url!r} in the URL and {option!r} in --topic")
     return check_topic(option) if option else in_url or options.topic_votes

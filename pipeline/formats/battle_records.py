@@ -26,7 +26,7 @@ from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
-from pipeline.formats.vote_collector import MAX_CATEGORIES, TEXTS, VoteCollector
+from pipeline.formats.vote_collector import ALL_COLUMNS, MAX_CATEGORIES, TEXTS, NeededColumns, VoteCollector
 from pipeline.formats.vote_ids import hash_conversation, with_checked
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import BattleColumns
@@ -46,6 +46,7 @@ def read_by_record(
     waits: Waits | None = None,
     left_out: LeftOut | None = None,
     check: RecordCheck | None = None,
+    needed: NeededColumns = ALL_COLUMNS,
 ) -> BattleColumns:
     """Read a battle file record by record.
 
@@ -55,6 +56,7 @@ def read_by_record(
         waits: called with a description of an incomplete record at the end of the file; None if the
             file is complete.
         left_out: counts the records that are not votes; None to raise an error for the first one.
+        needed: the columns that are collected.
         check: function that adds fields computed from the texts of a record; None if texts need not be read.
 
     Returns:
@@ -65,7 +67,7 @@ def read_by_record(
         BadRecord: a record is not a battle. The message has its row.
     """
     left_out = left_out or LeftOut()
-    collected = VoteCollector(FLAGS, file.mapping.proxies, ids_are_checked=True)
+    collected = VoteCollector(FLAGS, file.mapping.proxies, needed, ids_are_checked=True)
     for chunk, rows in _chunks(file, waits, left_out, check):
         votes, kept = _decoded(file, chunk, rows, left_out)
         _collect(collected, votes, [chunk[i] for i in kept])

@@ -10,7 +10,7 @@ from pipeline.formats.left_out import LeftOut
 from pipeline.formats.piece_reader import pieces
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
-from pipeline.formats.vote_collector import TEXTS
+from pipeline.formats.vote_collector import ALL_COLUMNS, TEXTS, NeededColumns
 from pipeline.ratings.battle_columns import BattleColumns
 
 
@@ -20,6 +20,7 @@ def read_battles(
     waits: Waits | None = None,
     left_out: LeftOut | None = None,
     check: RecordCheck | None = None,
+    needed: NeededColumns = ALL_COLUMNS,
 ) -> BattleColumns:
     """Read a recognised battle file.
 
@@ -34,6 +35,7 @@ def read_battles(
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself.
+        needed: the columns that are collected.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
@@ -41,11 +43,11 @@ def read_battles(
     """
     left_out = left_out or LeftOut()
     check = check if _has_text(file) else None
-    found = read_by_column(file, step, left_out) if check is None else None
+    found = read_by_column(file, step, left_out, needed) if check is None else None
     if found is not None:
         return found
     left_out.clear()
-    return read_by_record(file, step, waits, left_out, check)
+    return read_by_record(file, step, waits, left_out, check, needed)
 
 
 def _has_text(file: BattleFile) -> bool:
@@ -53,7 +55,10 @@ def _has_text(file: BattleFile) -> bool:
 
 
 def read_by_column(
-    file: BattleFile, step: Callable[[int], None] | None = None, left_out: LeftOut | None = None
+    file: BattleFile,
+    step: Callable[[int], None] | None = None,
+    left_out: LeftOut | None = None,
+    needed: NeededColumns = ALL_COLUMNS,
 ) -> BattleColumns | None:
     """Read a battle file by column; return None if the file must be read record by record.
 
@@ -61,6 +66,7 @@ def read_by_column(
         file: the file.
         step: called with the number of votes read since the last call.
         left_out: counts the records that are not votes.
+        needed: the columns that are collected.
     """
     if file.mixed or not file.form.model_a.column:
         return None
@@ -68,7 +74,7 @@ def read_by_column(
         return None  # the decoder of our own events is strict about duplicate keys
     done = 0
     try:
-        mapper = ColumnMapper(file.form, file.outcomes(file.form), left_out or LeftOut(), file.mapping.proxies)
+        mapper = ColumnMapper(file.form, file.outcomes(file.form), left_out or LeftOut(), file.mapping.proxies, needed)
         for piece in pieces(file, TEXTS):
             added = mapper.add(piece)
             done += added

@@ -30,7 +30,7 @@ from pipeline.formats.column_values import (
 )
 from pipeline.formats.left_out import NO_OUTCOME, LeftOut
 from pipeline.formats.text_codes import Texts, TextSequence
-from pipeline.formats.vote_collector import TEXTS, VoteCollector
+from pipeline.formats.vote_collector import ALL_COLUMNS, TEXTS, NeededColumns, VoteCollector
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
@@ -46,7 +46,12 @@ class ColumnMapper:
     """Maps pieces of a file to columns of votes, and collects the votes."""
 
     def __init__(
-        self, form: BattleFormat, outcomes: Mapping[str, str], left_out: LeftOut, proxies: Sequence[Network] = ()
+        self,
+        form: BattleFormat,
+        outcomes: Mapping[str, str],
+        left_out: LeftOut,
+        proxies: Sequence[Network] = (),
+        needed: NeededColumns = ALL_COLUMNS,
     ) -> None:
         """Create a mapper for a format.
 
@@ -55,6 +60,7 @@ class ColumnMapper:
             outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
             left_out: counts the records that are no votes.
             proxies: addresses that name nobody.
+            needed: the columns that are collected.
 
         Raises:
             Undecided: a format whose records need a function of their own.
@@ -63,7 +69,7 @@ class ColumnMapper:
             raise Undecided
         self._form, self._outcomes, self._left_out = form, outcomes, left_out
         self._row = 0
-        self._votes = VoteCollector(tuple(form.flags), proxies)
+        self._votes = VoteCollector(tuple(form.flags), proxies, needed)
 
     def add(self, piece: Piece) -> int:
         """Map a piece, and add its votes.

@@ -146,6 +146,10 @@ class VoterCodes:
             raise Undecided
         return result
 
+    def ids(self) -> pa.StringArray:
+        """Return the ids that were added, each once, in no particular order."""
+        return pa.concat_arrays([pa.nulls(0, pa.string()), *self._names])
+
     def finish(self) -> tuple[pa.StringArray, Int32]:
         """Return the sorted ids of the voters, and int32[N]: each vote's position among them, −1 for no voter."""
         self._hashes, self._code_of, self._second = (

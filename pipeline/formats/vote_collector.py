@@ -1,6 +1,7 @@
 """Collects votes as columns of codes, piece by piece, in memory that is proportional to the number of votes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,24 @@ TEXTS = ("vote_id", "voter_id", *GROUPS)
 MAX_CATEGORIES = 63
 
 
+@dataclass(frozen=True, slots=True)
+class NeededColumns:
+    """The columns of votes that a rating needs beside models, outcome and flags. The others take no memory.
+
+    Attributes:
+        voters: whether voters are needed.
+        style: whether style counts are needed.
+        groups: the names in GROUPS that are needed.
+    """
+
+    voters: bool = True
+    style: bool = True
+    groups: frozenset[str] = frozenset(GROUPS)
+
+
+ALL_COLUMNS = NeededColumns()
+
+
 class VoteCollector:
     """Collects the votes of a file.
 
@@ -29,16 +48,25 @@ class VoteCollector:
         more_categories: the categories that have no bit, because all MAX_CATEGORIES bits were taken.
     """
 
-    def __init__(self, flags: Sequence[str], proxies: Sequence[Network] = (), *, ids_are_checked: bool = False) -> None:
+    def __init__(
+        self,
+        flags: Sequence[str],
+        proxies: Sequence[Network] = (),
+        needed: NeededColumns = ALL_COLUMNS,
+        *,
+        ids_are_checked: bool = False,
+    ) -> None:
         """Collect votes with these flags.
 
         Args:
             flags: names of the flags.
             proxies: addresses that name nobody.
+            needed: the columns that are collected.
             ids_are_checked: whether the decoder has accepted the ids.
         """
         self.bits: dict[str, int] = {}
         self.more_categories: set[str] = set()
+        self._needed = needed
         self._models, self._voters, self._ids = TextCodes(), VoterCodes(proxies), RepeatedIds(checked=ids_are_checked)
         self._sides, self._outcome = (ColumnBuffer(np.int16), ColumnBuffer(np.int16)), ColumnBuffer(np.int8)
         self._groups = {name: (TextCodes(), ColumnBuffer(np.int16)) for name in GROUPS}
@@ -78,12 +106,14 @@ class VoteCollector:
             side.append(models)
         for name, (coded, codes) in self._groups.items():
             if name in texts:
-                _fill(codes, before, -1)
-                codes.append(coded.add(text_column(texts[name])))
+                found = coded.add(text_column(texts[name]))
+                if name in self._needed.groups:
+                    _fill(codes, before, -1)
+                    codes.append(found)
         self._voters.add(texts.get("voter_id", pa.nulls(len(outcome), pa.string())))
         for name, values in flags.items():
             self._flags[name].append(values)
-        for buffer, counts in zip(self._style, style or (), strict=False):
+        for buffer, counts in zip(self._style, (self._needed.style and style) or (), strict=False):
             _fill(buffer, before, -1)
             buffer.append(counts)
         if labels is not None:
@@ -102,13 +132,14 @@ class VoteCollector:
             Undecided: `accepts` returned false.
         """
         identity = self._ids.identity()
-        voters, voter = self._voters.finish()
+        # Whether two votes with one id contradict each other depends on their voters too.
+        ids, voters, voter = self._finish_voters(needed=self._needed.voters or identity is not None)
         models, place = self._models.sort()
         votes = len(self._outcome)
-        groups = {name: _group(coded, codes, votes) for name, (coded, codes) in self._groups.items()}
-        names = [*models, *(label for labels, _ in groups.values() for label in labels), *self.bits]
-        if not accepts(names) or not accepts(TextSequence(voters)):
+        labels = [label for coded, _ in self._groups.values() for label in coded.sort()[0]]
+        if not accepts([*models, *labels, *self.bits]) or not accepts(TextSequence(ids)):
             raise Undecided
+        groups = {name: _group(coded, codes, votes) for name, (coded, codes) in self._groups.items()}
         categories = tuple(sorted(self.bits, key=self.bits.__getitem__))
         _fill(self._labels, votes, 0)
         columns = BattleColumns(
@@ -117,18 +148,25 @@ class VoteCollector:
             b=self._sides[1].finish(table=place),
             style=(_style(self._style[0], votes), _style(self._style[1], votes)),
             outcome=self._outcome.finish(np.int32),
-            voters=TextSequence(voters),
-            voter=voter.astype(np.int64),
+            voters=voters,
+            voter=voter,
             groups=groups,
             flags={name: values.finish() for name, values in self._flags.items()},
             categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
         )
         return columns if identity is None else columns.without_repeats(identity)
 
+    def _finish_voters(self, *, needed: bool) -> tuple[pa.StringArray, Sequence[str], Int64]:
+        """Return the ids of voters, the sorted voters, and int64[N]: each vote's position among them, −1 for none."""
+        if not needed:
+            return self._voters.ids(), (), np.broadcast_to(np.int64(-1), (len(self._outcome),))
+        voters, voter = self._voters.finish()
+        return voters, TextSequence(voters), voter.astype(np.int64)
+
 
 def _group(coded: TextCodes, codes: ColumnBuffer, votes: int) -> tuple[tuple[str, ...], Int32]:
     labels, table = coded.sort()
-    if not labels:
+    if not labels or (votes and not len(codes)):
         return no_group(votes)
     _fill(codes, votes, -1)
     return labels, codes.finish(table=table)

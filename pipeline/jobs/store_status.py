@@ -23,7 +23,7 @@ def read_store_status(store: Store) -> StoreStatus:
         places = {(p["source"], str(p["number"])): p for p in store_figures.list_partitions(connection)}
         fates = store_figures.count_fates(connection)
         newest = snapshots.latest(connection)
-        # As the newest board hides them: what is measured must not depend on the registry, which may hold a broken event.
+        # As the newest board hides them: metrics must not depend on the registry, which may hold a broken event.
         hidden = HiddenModels.of_body(newest.body if newest else {})
         rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
         named = {view: [row for row in of_view if row["model"] not in hidden] for view, of_view in rows.items()}

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ..vocabulary.arrays import Bool, Int8, Int32, Int64
 from .pair_counts import PairCounts
 from .style_control import STYLE_FEATURES
+
+_Integer = TypeVar("_Integer", bound=np.integer[Any])
+# Votes that are counted by pair at a time.
+_PIECE = 1 << 18
 
 GROUPS = ("category", "language")
 """The properties of a vote by which votes are split into group boards."""
@@ -106,7 +112,7 @@ class BattleColumns:
             a=place[a],
             b=place[b],
             outcome=self.outcome[rows],
-            voter=self.voter[rows],
+            voter=_select(self.voter, rows),
             groups={name: (names, _select(codes, rows)) for name, (names, codes) in self.groups.items()},
             style=(_select(self.style[0], rows), _select(self.style[1], rows)),
             flags={name: values[rows] for name, values in self.flags.items()},
@@ -118,8 +124,29 @@ class BattleColumns:
         return PairCounts.from_codes(self.models, *(column[rows] for column in self.codes))
 
     def pair_counts(self) -> PairCounts:
-        """Count all votes by pair of models and outcome."""
-        return PairCounts.from_codes(self.models, *self.codes)
+        """Count all votes by pair of models and outcome, a piece at a time, so that the memory is bounded."""
+        starts = range(0, max(1, len(self)), _PIECE)
+        parts = (PairCounts.from_codes(self.models, *(c[at : at + _PIECE] for c in self.codes)) for at in starts)
+        return PairCounts.merge(parts) if len(starts) > 1 else next(parts)
+
+    def narrowed(self, *, voters: bool, style: bool, group: str) -> "BattleColumns":
+        """Return the votes without the columns that a rating does not need. What is left out takes no memory.
+
+        Args:
+            voters: whether voters are needed.
+            style: whether style counts are needed.
+            group: the name in GROUPS that is needed; "" for none.
+        """
+        votes = len(self)
+        return replace(
+            self,
+            voters=self.voters if voters else (),
+            voter=self.voter if voters else np.broadcast_to(np.int64(-1), (votes,)),
+            groups={name: found if name == group else no_group(votes) for name, found in self.groups.items()},
+            style=self.style if style else (no_style(votes), no_style(votes)),
+            flags={},
+            categories=self.categories if group == "category" else ((), np.zeros(0, dtype=np.int64)),
+        )
 
 
 def no_style(votes: int) -> Int32:
@@ -138,8 +165,8 @@ def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
     return (), np.broadcast_to(np.int32(-1), (votes,))
 
 
-def _select(values: Int32, rows: Bool) -> Int32:
+def _select(values: npt.NDArray[_Integer], rows: Bool) -> npt.NDArray[_Integer]:
     """Return rows of a column; those of a constant column take no memory either."""
     if any(values.strides):
         return values[rows]
-    return np.broadcast_to(np.int32(-1), (int(np.count_nonzero(rows)), *values.shape[1:]))
+    return np.broadcast_to(values.dtype.type(-1), (int(np.count_nonzero(rows)), *values.shape[1:]))

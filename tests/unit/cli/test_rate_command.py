@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +296,30 @@ def test_a_table_of_no_known_format_says_which_columns_became_which_fields(tmp_p
 def test_the_drawn_interval_has_a_title_in_a_narrow_terminal() -> None:
     assert [column.header for column in board_table([], "a board", 80).columns][3] == "interval"
     assert [column.header for column in board_table([], "a board", 120).columns][3:5] == ["interval", ""]
+
+
+def test_a_rating_loads_neither_kafka_nor_a_database() -> None:
+    code = "import sys, pipeline.cli.rate_command; print(*{'kafka', 'sqlalchemy', 'cryptography'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_a_rating_reads_the_same_votes_whatever_columns_it_needs(tmp_path: Path, repeat: bool) -> None:
+    rows = [
+        {"vote_id": f"v{n}", "voter_id": f"p{n % 5}", "language": ("en", "fr")[n % 2], "model_a": "ab"[n % 2],
+         "model_b": "ba"[n % 2], "winner": ("model_a", "tie", "model_b")[n % 3]}
+        for n in range(60)
+    ]  # fmt: skip
+    path = _battles(tmp_path / "votes.jsonl", [*rows, *([{**rows[0], "voter_id": "another"}] if repeat else [])])
+    plain, by_voter = document(path), document(path, "--by-voter")
+    assert _columns_of(plain) == _columns_of(by_voter)
+    assert (plain["repeated_ids"], plain["conflicting_ids"]) == (int(repeat), int(repeat))
+    assert {group["group"]: group["votes"] for group in document(path, "--group", "language")["groups"]} == {
+        "en": 30,
+        "fr": 30,
+    }
+
+
+def _columns_of(found: dict) -> list[tuple]:
+    return [(row["model"], row["rating"], row["votes"]) for row in found["rows"]]

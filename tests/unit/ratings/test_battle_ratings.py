@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import POINTS_PER_LOGIT
+from pipeline.ratings import POINTS_PER_LOGIT, battle_columns
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
 from pipeline.ratings.style_control import STYLE_FEATURES
@@ -187,3 +187,31 @@ def test_a_repeat_that_differs_in_one_field_is_conflicting(small: SimpleNamespac
     identity[:3] = 0
     found = replace(battles, **same).without_repeats(identity)
     assert (len(found), found.repeated, found.conflicting) == (898, 2, 1)
+
+
+def test_columns_that_a_rating_does_not_need_take_no_memory_and_change_nothing(small: SimpleNamespace) -> None:
+    battles = columns(small)
+    plain = battles.narrowed(voters=False, style=False, group="")
+    options = RatingOptions(fragility=2)
+    expected, found = (rate_battles(one, options, Display()) for one in (battles, plain))
+    assert found.board.rating.tolist() == expected.board.rating.tolist()
+    assert [one and one.votes for one in found.swaps] == [one and one.votes for one in expected.swaps]
+    constant = (plain.voter, *plain.style, *(codes for _, codes in plain.groups.values()))
+    assert all(not any(column.strides) for column in constant)
+    half = np.arange(len(plain)) % 2 == 0
+    assert not any(plain.select(half).voter.strides)
+    with pytest.raises(BadCounts, match="expected votes with voters"):
+        rate_battles(plain, RatingOptions(by_voter=True), Display())
+    kept = battles.narrowed(voters=True, style=True, group="language")
+    assert kept.voter is battles.voter
+    assert (kept.style, kept.groups["language"]) == (battles.style, battles.groups["language"])
+
+
+def test_pair_counts_in_pieces_are_those_of_all_votes(small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    battles = columns(small)
+    whole = battles.pair_counts()
+    monkeypatch.setattr(battle_columns, "_PIECE", 7)
+    pieces = battles.pair_counts()
+    assert pieces.models == whole.models
+    assert np.array_equal(pieces.table(), whole.table())
+    assert battles.select(np.zeros(len(battles), dtype=np.bool_)).pair_counts().total == 0
