@@ -84,7 +84,7 @@ class StoreReader:
         return self.listed_rows(connection, snapshot, board or view)
 
     def listed_rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """Return the rows of a view or board that the method lists, with intervals; no row if there is no such view."""
+        """Return the rows of a view or board that the method lists, with intervals; none for an unknown view."""
         found = board_listing.list_rows(snapshot.body, snapshots.read_rows(connection, snapshot.snapshot_id, view))
         return snapshot_intervals.add_intervals(self.store.files, snapshot.body, view, found)
 

@@ -52,7 +52,7 @@ _INTERVAL_NAMES = (
 def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
     """Build the table of one view of a snapshot. With a small `width` (in characters) it has fewer columns.
 
-    Rows with intervals clustered by voter show these, and their sure ranks.
+    A row that has an interval clustered by voter shows this interval and its sure ranks.
     """
     lower, upper, best, worst = (partial(_preferred, *names) for names in _INTERVAL_NAMES)
     low, high = (f(map(bound, rows)) if rows else 0.0 for f, bound in ((min, lower), (max, upper)))

@@ -165,17 +165,17 @@ def cell_e_values(counts: CellCounts, reference: Reference, taste: float) -> Flo
 
 
 def average_ratios(ratios: Float64) -> Float64:
-    """Return float64[c], the weighted average of e^x over the alternatives of each cell, from `log_ratios`."""
+    """Return float64[c], the weighted average of e^x over the alternatives of each cell; x is from `log_ratios`."""
     flat = np.exp(np.minimum(ratios, 600.0)).reshape(len(ratios), WEIGHTS.size)
     # A matrix product might round differently for another number of cells.
     return np.asarray((flat * WEIGHTS.ravel()).sum(axis=1))
 
 
 def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
-    """Return float64[c], an upper bound of ln of `cell_e_values` that takes a fifth of the time.
+    """Return float64[c], an upper bound of the logarithm of `cell_e_values`, in a fifth of the time.
 
-    A mean over tastes of (1 + p x)ⁿ is at least that of the mean p. So the ratio of wins is at most that of the best
-    single bias without taste, e^(d KL(W/d, p)), and the same holds for losses.
+    The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄ x)ⁿ for the mean p̄. So the ratio of wins is at most e^(d
+    KL(W/d, p)), the ratio of the best single bias without taste. The same holds for losses.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     decided_share = 1 - (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

@@ -2,7 +2,7 @@
 
 snapshots        candidates and published snapshots
 board_listing    which rows of a board readers see, by the method of its snapshot
-snapshot_intervals adds the intervals clustered by voter, and confidence sequences, to the rows of a board
+snapshot_intervals adds intervals clustered by voter, and confidence sequences, to the rows of a board
 hidden_models    hides the names of models under test from the public
 reference_codec  the reference of a snapshot as bytes
 exclusion_list   the dated list of exclusions, and the policy auto-voter/1

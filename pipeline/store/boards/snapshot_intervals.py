@@ -1,7 +1,7 @@
 """Adds the intervals of a snapshot's file `intervals.json` to the rows of a board.
 
-Snapshots of earlier versions have no such file, and boards by category and language and the view style have none of
-these intervals: their rows get None.
+Snapshots of earlier versions have no such file. Boards by category and language, and the view `style`, have none of
+these intervals. Their rows get None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ def add_intervals(
 ) -> list[dict[str, Any]]:
     """Return the rows with the columns `published_intervals.COLUMNS`, None where the snapshot has no intervals.
 
-    The interval of the gap to the next model is None if the next row is another model, because the board does not list
-    the next one. All columns are None if the ledger's folder has no such file.
+    The interval of the gap to the next model is None if the board does not list the next model. All columns are None if
+    the ledger's folder has no such file.
 
     Args:
         files: the files of the ledger.

@@ -49,7 +49,7 @@ class NewestVotes:
     flags: Int64
 
     def where(self, kept: Bool) -> NewestVotes:
-        """Return the votes that a mask selects."""
+        """Return the votes for which the mask `kept` is true."""
         return NewestVotes(*(column[kept] for column in vars(self).values()))
 
     def without(self, positions: Collection[VotePosition]) -> NewestVotes:

@@ -1,4 +1,4 @@
-"""The counts per voter and model, and per voter and provider, that the mixture over tastes needs ("cells").
+"""Counts votes by voter and model, and by voter and provider ("cells"), as the mixture over tastes needs them.
 
 The counts of votes that were folded are in the state. Those of later votes are added when they are needed.
 """
@@ -52,15 +52,15 @@ class CellsOfVotes:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """The counts of n votes, a row for each of a vote's two models, beside the counts that were folded before.
+    """The counts of n votes, with two rows for each vote, one for each model; and the counts that were folded before.
 
     Attributes:
         votes: the n votes.
         targets: the models of the voters, with their folded counts.
         rows: int64[2n], the position of the row's model in `targets`.
-        providers: the providers of the voters, with their folded counts; new ones have zeros.
+        providers: the providers of the voters, with their folded counts; counts of a new provider are 0.
         provider_rows: int64[2n], the position of the row's provider in `providers`, −1 without one.
-        steps: int64[2n, COUNTS], what the row adds to both.
+        steps: int64[2n, COUNTS], what the row adds to the counts of its model and of its provider.
     """
 
     votes: EvaluatedVotes
@@ -83,7 +83,8 @@ class CellHistory:
 
         Args:
             votes: the votes, sorted by voter.
-            targets, rows: as in `target_models.JoinedVotes`.
+            targets: all models that the voters have met.
+            rows: int64[2n], the position in `targets` of each row's model.
             folded: the cells of providers before these votes.
             reference_of: returns the reference of the snapshot with this sequence number.
         """
@@ -111,7 +112,7 @@ class CellHistory:
     def folded(self, kept: Bool) -> tuple[Int64, ProviderCells]:
         """Return the counts of the targets, and the cells of providers, after the votes that a mask selects.
 
-        Providers that no selected vote concerns are left out if they had no counts before.
+        A provider is left out if it had no counts before and no selected vote is on one of its models.
         """
         rows = np.repeat(kept, 2)
         counts = self.targets.cells + _sum_rows(self.rows[rows], self.steps[rows], len(self.targets.voter))

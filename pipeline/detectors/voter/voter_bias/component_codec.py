@@ -1,4 +1,4 @@
-"""The components of a voter's state in `voter_bias`: what stands between the head and the pending votes.
+"""Packs and unpacks the components of a voter's state: its part between the head and the pending votes.
 
 See `state_codec` for the layout of a state.
 """
@@ -29,7 +29,7 @@ _PROVIDER = np.dtype([("provider", "<i4"), *_CELL])
 
 
 def upgrade_states(states: Sequence[bytes | None]) -> Sequence[bytes | None]:
-    """Return states in the present form; components of earlier versions get counts of cells of 0."""
+    """Return states in the present form. Components of earlier versions get cells whose counts are 0."""
     if not any(s is not None and s[0] == _OLD_COMPONENTS for s in states):
         return states
     return [s if s is None or s[0] != _OLD_COMPONENTS else _upgrade(s) for s in states]

@@ -7,9 +7,10 @@ a likelihood ratio against an honest voter. The alternatives and their weights a
     always left, always right, against the rating   40% together
 
 The *band* compares each vote with the least favourable honest voter in a band (`pipeline.evidence.honest_reference`).
-Its 60% are divided over the models that have a rank. A model gets the next rank when it has four of the voter's votes.
-The model of rank r has the share 1/(r(r+1)), of which ⅔ is for "promotes" and ⅓ for "demotes", each with three sizes δ.
-Low ranks weigh most, since an attacker's target is among the first models that get a rank. The weights sum to at most
+The 60% for alternatives about a model are divided over the models that have a rank. A model gets the next rank when it
+has four of the voter's votes. The model of rank r has the share 1/(r(r+1)), of which ⅔ is for "promotes" and ⅓ for
+"demotes", each with three sizes δ. Low ranks weigh most, since an attacker's target is among the first models that get
+a rank. The weights sum to at most
 1. They depend on which battles the voter voted on, but not on the outcomes. So E is an e-process: P(E ever reaches 1/α)
 ≤ α (Ville 1939) for every voter in the band who does not choose battles by earlier outcomes. A voter is in the band if
 two conditions hold for every model m. First, the logit of a win of m in decided battles differs from the board's by at
@@ -18,17 +19,19 @@ twice the board's taste plus its error, between 0.1 and 0.6, and grows from the 
 and "always right" η is 0.5, and for "against the rating" 0.71. Every alternative compares ties with the voter's own.
 
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter whose
-taste is drawn from the distribution that was estimated for the board. Nine tenths of its 60% are about models, one
-tenth about all models of one provider. It also finds a voter who votes "tie" in place of losses. It needs no band, so a
-busy voter of a crowd with strong tastes stays quiet and half strength is found among experts.
+taste is drawn from the distribution that was estimated for the board. Nine tenths of its 60% are for alternatives about
+one model, one tenth for alternatives about all models of one provider. It also finds a voter who votes "tie" in place
+of losses. It needs no band. So a voter with many votes raises no alert in a crowd with strong tastes, and an attacker
+at half strength is found among experts.
 
 A warning opens when the average of both parts reaches 1/α = 100. An alert is critical, and a machine excludes the
 voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated where the
 band reaches 100, after every 32nd vote, and after every fourth vote of a voter with an alert.
 
-False alarms: the error rate of the band is proved for voters in the band. That of the mixture is proved for one number
-of votes; over all readings it is measured. Honest voters on 20 models, with ties that differ between voters (logit sd
-0.97) and models (sd 0.12), and sharpness of sd 0.3, on a stream written apart from the project's simulator:
+False alarms: the error rate of the band is proved for voters in the band. The error rate of the mixture is proved for
+one evaluation after a fixed number of votes, and measured for all evaluations together. Honest voters on 20 models,
+whose shares of ties differ between voters (logit sd 0.97) and models (sd 0.12), with sharpness of sd 0.3, on a stream
+that the project's simulator did not make:
 
     taste    warned / critical, of 4,000 × 25 votes    2,000 × 100       400 × 400
     0.115    0 / 0                                     0 / 0             0 / 0

@@ -42,7 +42,9 @@ class ExactEvidence:
         voters: int64[m], positions of these voters among all voters of the call.
         path: the evidence after each of n votes, which are the voters' pending votes and their new votes.
         row: int64[n], the position of each vote in `RunningEvidence`, −1 for a pending vote.
-        levels: for each level that is newly reached, the position in `path` of the vote that reached it, and the level.
+        mixture: the evidence of these voters against a mixture of tastes.
+        levels: for each level that is newly reached, the position in `path` of the vote that reached it, the level, and
+            the e-value that an alert states.
         emitted: the highest emitted level of each voter after the last vote.
         bound: the upper bound of ln e of each voter after the last vote, in units of 2⁻²⁰ nats.
         folded: position of a voter in the call → (packed components, number of models met, number of pending entries

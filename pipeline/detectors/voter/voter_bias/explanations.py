@@ -1,8 +1,8 @@
 """Names the alternatives that explain a voter's votes best.
 
-A model is named only if the voter's decided battles on it, or its losses, differ from an honest voter's: an alternative
-whose evidence comes from rare ties alone names none. If clicks at random explain the votes better than every other
-alternative, they alone are named.
+A model is named only if the voter's decided battles on it, or its losses, differ from those of an honest voter. An
+alternative whose evidence comes only from rare ties is not named. If clicks at random explain the votes better than
+every other alternative, only they are named.
 """
 
 from __future__ import annotations

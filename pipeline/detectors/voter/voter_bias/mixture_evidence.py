@@ -1,8 +1,8 @@
-"""The part of the evidence of `voter_bias` that compares a voter with a mixture of honest tastes ("cells").
+"""Computes the part of the evidence of `voter_bias` that compares a voter with a mixture of honest tastes ("cells").
 
 It is computed only where it may reach a level: at votes where the evidence against the band reaches the first level, at
-every 32nd vote of a voter, and at every fourth vote of a voter with an alert. An upper bound is computed first; most
-honest voters end there.
+every 32nd vote of a voter, and at every fourth vote of a voter with an alert. An upper bound is computed first, which
+is low enough for most honest voters.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MixtureEvidence:
         providers: the folded cells of providers.
         reference_of: returns the reference of the snapshot with this sequence number.
         reference: the reference of the new votes.
-        looks: positions of the votes at which it is expected to be needed, ascending.
+        looks: positions of the votes after which the evidence may be needed, ascending.
     """
 
     path: EvidencePath
@@ -60,7 +60,7 @@ class MixtureEvidence:
 
     @cached_property
     def history(self) -> CellHistory:
-        """The counts of cells."""
+        """The counts of the cells after each vote."""
         return self.path.history(self.providers, self.reference_of)
 
     def level(self, vote: int, emitted: int) -> tuple[int, float]:
@@ -120,6 +120,6 @@ class MixtureEvidence:
 
 
 def large_cells(cells: CellsOfVotes) -> tuple[Int64, Float64]:
-    """Return the positions of the cells with enough votes to say anything, and their weights."""
+    """Return the positions of the cells with enough votes for evidence, and the weights of these cells."""
     rows = np.flatnonzero(cells.counts.votes >= _LEAST_VOTES)
     return rows, cell_weights(cells.look, cells.counts.votes)[rows]

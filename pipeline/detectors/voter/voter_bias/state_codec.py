@@ -10,7 +10,8 @@ entry for each model and each provider that the voter met (`component_codec`).
     components   head (40) · sums (24) and e-value about models (8) · entries of models (58 each) · of providers (30
                  each) · pending
 
-Components of earlier versions have entries of models of 32 bytes, without the counts of cells, and none of providers.
+Components of earlier versions have entries of models of 32 bytes, without the counts of cells, and no entries of
+providers.
 
 A pending entry has five bytes. An entry with outcome 255 is a marker, which names the snapshot that evaluates the votes
 before it. The votes after the last marker are evaluated against the snapshot in the head.
