@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import betaln, gammaln, xlogy
 
 from pipeline.evidence.fixed_point import to_log_units
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Float64, Int64
 
 CONCENTRATION = 1000.0
 """The concentration k of the alternative. 1000 suits shares from a few per cent (relative) off the declared share to
@@ -24,33 +24,67 @@ twice the declared share. With 40 models the median number of votes to an alert 
 share, 36,100 for 1.5 times its share, and 2,000 for a model that does not appear."""
 
 
-def dirichlet_multinomial(counts: npt.ArrayLike, theta: npt.ArrayLike, k: float = CONCENTRATION) -> Int64:
+def dirichlet_multinomial(
+    counts: npt.ArrayLike,
+    theta: npt.ArrayLike,
+    k: float = CONCENTRATION,
+    bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+) -> Int64:
     """Return the log Bayes factor of counts against declared shares, in 2⁻²⁰ nats, rounded down.
 
-    The factor is Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π θ_i^{S_i}, with n = Σ S_i.
+    The factor is Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π ϑ_i^{S_i}, with n = Σ S_i. Without bounds, ϑ is θ. With
+    bounds, ϑ are the shares within the bounds, with sum 1, that make the factor smallest. The factor is then an
+    e-process for all shares within the bounds.
 
     Args:
-        counts: [..., m], the counts S_i of the m categories on the last axis.
+        counts: [..., m], the counts S_i of the m categories on the last axis; with bounds [m].
         theta: float[m], the declared shares θ_i, positive, with sum 1.
         k: concentration of the alternative.
+        bounds: the least and the largest share of each category, float[m] each; the sum of the least is at most 1, that
+            of the largest at least 1.
     """
     s, t = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
     n = s.sum(axis=-1)
-    terms = gammaln(k * t + s) - gammaln(k * t) - xlogy(s, t)
+    terms = gammaln(k * t + s) - gammaln(k * t) - xlogy(s, t if bounds is None else _likeliest(s, *bounds))
     return to_log_units(np.asarray(gammaln(k) - gammaln(k + n) + terms.sum(axis=-1)))
 
 
-def beta_binomial(successes: npt.ArrayLike, n: npt.ArrayLike, theta: npt.ArrayLike, k: float = CONCENTRATION) -> Int64:
+def _likeliest(counts: Float64, least: npt.ArrayLike, most: npt.ArrayLike) -> Float64:
+    """Return the shares within bounds, with sum 1, that give the counts the highest probability, float[m]."""
+    low, high = np.asarray(least, dtype=np.float64), np.asarray(most, dtype=np.float64)
+    # The shares are clip(S_i · x, low, high); their sum rises with x, so x is found by halving its logarithm's range.
+    bottom, top = -70.0, 10.0
+    for _ in range(60):
+        middle = (bottom + top) / 2
+        if np.clip(counts * np.exp(middle), low, high).sum() < 1:
+            bottom = middle
+        else:
+            top = middle
+    return np.asarray(np.clip(counts * np.exp(top), low, high))
+
+
+def beta_binomial(
+    successes: npt.ArrayLike,
+    n: npt.ArrayLike,
+    theta: npt.ArrayLike,
+    k: float = CONCENTRATION,
+    bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+) -> Int64:
     """Return the log Bayes factor of successes against a declared share, in 2⁻²⁰ nats, rounded down.
 
-    The factor is B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) θ^S (1−θ)^{n−S}).
+    The factor is B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) ϑ^S (1−ϑ)^{n−S}). Without bounds, ϑ is θ. With bounds, ϑ is the
+    share within them that makes the factor smallest, and the factor is an e-process for every share within the bounds.
 
     Args:
         successes: S, the number of successes of each key. All arguments broadcast.
         n: number of trials of each key.
         theta: θ, the declared share of each key, between 0 and 1.
         k: concentration of the alternative.
+        bounds: the least and the largest share of each key, between 0 and 1.
     """
     s, n, t = (np.asarray(value, dtype=np.float64) for value in (successes, n, theta))
+    null = t
+    if bounds is not None:
+        null = np.clip(np.divide(s, n, out=np.zeros_like(s + n), where=n > 0), *bounds)
     spread = betaln(k * t + s, k * (1 - t) + n - s) - betaln(k * t, k * (1 - t))
-    return to_log_units(np.asarray(spread - xlogy(s, t) - xlogy(n - s, 1 - t)))
+    return to_log_units(np.asarray(spread - xlogy(s, null) - xlogy(n - s, 1 - null)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.detectors import CohortBias, Traffic, TrafficGap, VoteBurst
+from pipeline.detectors import CohortBias, SamplingSkew, Traffic, TrafficGap, VoteBurst
 from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext
 from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
@@ -80,3 +80,21 @@ def test_400_accounts_on_one_network_are_found_the_same_day() -> None:
     named = [one for one in alerts if one.subject == "AS1060"]
     assert named
     assert named[0].at < SITTINGS.start + 7 * 86_400_000_000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("weights", [0.0, 0.5], ids=["completion", "completion and weights by category"])
+def test_completion_that_differs_by_model_and_category_is_no_skew(weights: float) -> None:
+    spec = BoardSpec(days=4, votes_a_day=12_000, models=60, completion_sd=0.05, category_weights=weights)
+    alerts = window_alerts(spec, make_board(spec).votes, detectors=[SamplingSkew(), VoteBurst()], snapshot_day=3)
+    assert len(alerts) <= 1, by_detector(alerts)
+
+
+@pytest.mark.long
+def test_pairs_of_one_provider_may_be_avoided() -> None:
+    spec = BoardSpec(days=4, votes_a_day=12_000, models=20, one_category=0.0)
+    votes = make_board(spec).votes
+    votes = votes.take(
+        votes.model_a % 5 != votes.model_b % 5
+    )  # the registry's provider of a model: its number modulo 5
+    assert window_alerts(spec, votes, detectors=[SamplingSkew()], snapshot_day=3) == []

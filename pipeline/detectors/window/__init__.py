@@ -7,6 +7,7 @@ cohort_keys          the cohorts and models that `cohort_bias` follows
 cohort_baseline      what `cohort_bias` expects of honest cohorts
 cohort_ratios        the alternatives of `cohort_bias` and their likelihood ratios
 sampling_skew        models are not sampled as the policy declares
+sampling_bounds      how far a share of votes may be from its declared share
 silent_deprecation   a declared model stopped appearing
 unknown_model        votes on a model that is not in the registry
 """

@@ -5,8 +5,10 @@ the second in the same way among the other models. So a battle includes model i 
 p_i/(1−p_i)), where T = Σ p_j/(1−p_j). One side of each battle is counted, chosen by bit 0 of SHA-256(vote_id). The
 counted side is model i with probability θ_i = π_i/2, independently of other battles. S_i is the count of model i since
 the policy came into force, and n the sum of all S_i. All models together give one Dirichlet-multinomial Bayes factor,
-Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π θ_i^{S_i} with k = 1000. In addition, each model has a beta-binomial factor,
-whose alerts name the model and are selected by e-BH. A window in which the policy changes is skipped, and so is the
+Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π ϑ_i^{S_i} with k = 250. ϑ are the shares that make the factor smallest among
+those within the tolerance (`sampling_bounds`): 15% off the declared shares, more where most models deviate, with or
+without pairs of one provider. In addition, each model has a beta-binomial factor of this kind, whose alerts name the
+model and are selected by e-BH. A window in which the policy changes is skipped, and so is the
 next one. The factors of successive policies are multiplied. If no policy is in force, the models of one licence group
 are expected to have equal shares of the group's votes, and the alert says so. If a model appears although its weight is
 0 or the policy does not list it, an alert states this fact, without an e-value.
@@ -14,12 +16,12 @@ are expected to have equal shares of the group's votes, and the alert says so. I
 Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a real
 board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
 
-Blind spot: battles that nobody votes on. A skew that begins after a long honest time under one policy is found late;
-`vote_burst` and `silent_deprecation` find such changes sooner.
+Blind spot: battles that nobody votes on, and a skew within the tolerance. A skew that begins after a long honest time
+under one policy is found late; `vote_burst` and `silent_deprecation` find such changes sooner.
 
 False alarms: the joint factor ever raises a false alarm with probability at most 1%, and so do the factors of all
-models together, since both are e-processes. When a policy ends, its alerts are cleared, and the evidence of a subject
-with an alert begins again at 1.
+models together, since both are e-processes for all shares within 15%. For a wider tolerance, which is learned, this is
+measured. When a policy ends, its alerts are cleared, and the evidence of a subject with an alert begins again at 1.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts
@@ -29,12 +31,12 @@ with an alert begins again at 1.
 >>> votes[:, _CHOSEN] = (16, 8, 8, 8)  # of one side of 40 battles; 10 each are declared
 >>> nothing = GroupedModelCounts((), (), votes[:0])
 >>> detector, state, alarms = SamplingSkew(), {}, []
->>> for k in range(20):
+>>> for k in range(60):
 ...     window = Window(k * width, (k + 1) * width, 40, 0, names, votes, nothing, nothing, nothing, {})
 ...     state, signals = detector.observe(window, state, WindowContext(registry))
 ...     alarms += [(k, one.subject, one.direction) for one in signals]
 >>> alarms[:2]
-[(8, 'board', 'not as declared'), (9, 'a', 'more often than declared')]
+[(12, 'board', 'not as declared'), (13, 'a', 'more often than declared')]
 """
 
 from collections.abc import Mapping
@@ -43,6 +45,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.detectors.window.sampling_bounds import other_rule, tolerance
 from pipeline.evidence import alert_policy, bayes_factors
 from pipeline.evidence.e_detectors import LOG_ZERO, MAX_LOG_M
 from pipeline.evidence.fixed_point import from_log_units
@@ -51,13 +54,15 @@ from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import ALPHA, AlertSignal, ClearedSignal, Signal, SubjectKind
 from pipeline.scoring.window import MEASURES, Window
-from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 _APPEARANCES, _CHOSEN = MEASURES.index("appearances"), MEASURES.index("chosen")
 _JOINT = "joint\x1f"
 _UNLISTED = "shown though the policy gives it no weight"
 _SKEWED = "not as declared"
 _MORE, _LESS = "more often than declared", "less often than declared"
+# The alternative's concentration: with 1000 most of it would lie within the tolerance.
+_K = 250.0
 # A day of evidence below 1 ends an alert.
 _QUIET_FOR = 288
 
@@ -65,6 +70,7 @@ _NEW_KEY: dict[str, Any] = {
     **alert_policy.NO_ALERT,
     "chosen": np.int64(0),
     "theta": 0.0,
+    "other": 0.0,
     "group": np.int64(0),
     "closed": np.int64(0),
     "more": False,
@@ -79,11 +85,13 @@ class _DeclaredShares:
     Attributes:
         since: when the shares came into force, microseconds.
         theta: model → its group, and its share within the group.
+        other: model → its share by the other rule for pairs (`sampling_bounds`).
         source: where the shares are declared, as text for people.
     """
 
     since: int
     theta: Mapping[str, tuple[int, float]]
+    other: Mapping[str, float]
     source: str
 
 
@@ -127,9 +135,11 @@ class SamplingSkew:
             columns |= {name: np.zeros_like(columns[name]) for name in alert_policy.NO_ALERT}
         columns, rows = add_keys(columns, [_JOINT, *declared.theta], _NEW_KEY)
         theta, group = np.zeros(len(columns[KEY])), np.zeros(len(columns[KEY]), dtype=np.int64)
+        other = theta.copy()
         group[rows[1:]] = [number for number, _ in declared.theta.values()]
         theta[rows[1:]] = [share for _, share in declared.theta.values()]
-        return columns | {"theta": theta, "group": group, "chosen": np.zeros_like(group)}, signals
+        other[rows[1:]] = [declared.other[name] for name in declared.theta]
+        return columns | {"theta": theta, "other": other, "group": group, "chosen": np.zeros_like(group)}, signals
 
     def _count(
         self, columns: KeyedColumns, window: Window, context: WindowContext, declared: _DeclaredShares
@@ -205,7 +215,9 @@ def _declared_shares(registry: RegistryState) -> _DeclaredShares | None:
     if registry.policy is not None:
         appearance = registry.policy.appearance
         theta = {model: (0, share / 2) for model, share in appearance.items() if share > 0}
-        return _DeclaredShares(registry.policy.since, theta, "the policy") if theta else None
+        drawn = {model: share for model, share in appearance.items() if share > 0}
+        other = dict(zip(drawn, (other_rule(drawn, registry.policy.weights, registry) / 2).tolist(), strict=True))
+        return _DeclaredShares(registry.policy.since, theta, other, "the policy") if theta else None
     groups: dict[str, list[str]] = {}
     changed = 0
     for model in registry.models.values():
@@ -220,7 +232,9 @@ def _declared_shares(registry: RegistryState) -> _DeclaredShares | None:
         for name in names
     }
     source = "no declared policy: equal shares within its licence group"
-    return _DeclaredShares(changed, theta, source) if theta else None
+    return (
+        _DeclaredShares(changed, theta, {name: share for name, (_, share) in theta.items()}, source) if theta else None
+    )
 
 
 def _group_votes(columns: KeyedColumns) -> Float64:
@@ -229,14 +243,22 @@ def _group_votes(columns: KeyedColumns) -> Float64:
     return np.asarray(groups[columns["group"]])
 
 
+def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64, Float64]:
+    """Return the least and the largest share of each model of a group that is as declared."""
+    theta, other = columns["theta"][rows], columns["other"][rows]
+    factor = tolerance(columns["chosen"][rows], votes[rows], theta)
+    return np.minimum(theta, other) * (1 - factor), np.minimum(np.maximum(theta, other) * (1 + factor), 1 - 1e-9)
+
+
 def _factors(columns: KeyedColumns) -> Int64:
     """Return ln e of every key, for each model and for all models jointly. Factors of closed policies are included."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _group_votes(columns)
     log_e = columns["closed"].copy()
     listed = theta > 0
-    log_e[listed] += bayes_factors.beta_binomial(chosen[listed], votes[listed], theta[listed])
     joint = columns[KEY] == _JOINT
     for group in np.unique(columns["group"][listed]):
         rows = listed & (columns["group"] == group)
-        log_e[joint] += bayes_factors.dirichlet_multinomial(chosen[rows], theta[rows])
+        bounds = _bounds(columns, rows, votes)
+        log_e[rows] += bayes_factors.beta_binomial(chosen[rows], votes[rows], theta[rows], _K, bounds)
+        log_e[joint] += bayes_factors.dirichlet_multinomial(chosen[rows], theta[rows], _K, bounds)
     return np.maximum(log_e, LOG_ZERO)

@@ -1,10 +1,12 @@
 """`vote_burst`: detects that one model, provider or network gets more than its share of the board's votes.
 
 Formula: x of the n votes of a five-minute window include the model. Null hypothesis: x ~ Bin(n, π) given n, with the
-share π from the sampling policy in force. So a release that the policy declares raises no alert, however many votes it
-attracts. For a provider, one side of each vote is chosen by bit 0 of SHA-256(vote_id), and x is the number of votes
-whose chosen side is a model of the provider. L_ρ is the likelihood ratio of a share ρ times as large. The evidence is
-the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
+share π from the sampling policy in force, by the rule for pairs that gives the larger share, times 1.15, since voters
+complete battles with some models more often than with others (`sampling_bounds`). So a release that the policy declares
+raises no alert, however many votes it attracts. For a provider, one side of each vote is chosen by bit 0 of
+SHA-256(vote_id), and x is the number of votes whose chosen side is a model of the provider. L_ρ is the likelihood ratio
+of a share ρ times as large. The evidence is the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the
+Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
 
 For a network, x and n are numbers of sittings that begin in the window (`scoring.sittings`): a voter's votes without a
 pause of half an hour count once, since they are not independent. Models are drawn anew for each vote, so votes count.
@@ -37,7 +39,7 @@ models and providers under a policy, and measured for learned shares (`integrity
 ...     state, signals = detector.observe(window, state, WindowContext(registry))
 ...     alarms += [(k, one.subject_kind, one.subject) for one in signals]
 >>> alarms[0]
-(2, 'model', 'a')
+(3, 'model', 'a')
 """
 
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.detectors.window.sampling_bounds import TOLERANCE, other_rule
 from pipeline.evidence import LOG_UNIT, alert_policy, count_likelihoods
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
@@ -176,8 +179,7 @@ class VoteBurst:
 
 def _counts_and_shares(window: Window, context: WindowContext) -> dict[str, list[float]]:
     """Return each key's count in this window and its declared share (NaN if none is declared)."""
-    policy = context.registry.policy
-    declared = policy.appearance if policy else {}
+    declared = _declared_shares(context)
     undeclared = 0.0 if declared else np.nan
     chosen = dict(zip(window.models, window.totals[:, _CHOSEN].tolist(), strict=True))
     found = {f"model:{name}": [0.0, share] for name, share in declared.items()}
@@ -190,6 +192,18 @@ def _counts_and_shares(window: Window, context: WindowContext) -> dict[str, list
             one[0] += chosen.get(name, 0)
             one[1] += declared.get(name, undeclared) / 2
     return found
+
+
+def _declared_shares(context: WindowContext) -> dict[str, float]:
+    """Return the largest share of each model in the votes while models are drawn by the policy in force."""
+    policy = context.registry.policy
+    drawn = {model: share for model, share in policy.appearance.items() if share > 0} if policy else {}
+    if not policy or not drawn:
+        return {}
+    usual = np.array(list(drawn.values()))
+    most = np.maximum(usual, other_rule(drawn, policy.weights, context.registry)) * (1 + TOLERANCE)
+    shares = dict(zip(drawn, np.minimum(most, 1.0).tolist(), strict=True))
+    return {model: shares.get(model, 0.0) for model in policy.appearance}
 
 
 def _without_networks(state: WindowState) -> KeyedColumns:

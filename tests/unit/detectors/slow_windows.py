@@ -7,6 +7,7 @@ rounded down, there: after some thousand steps the two differ by less than a tho
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -190,7 +191,11 @@ class VoteBurst:
 
     def counts(self, window: Window, context: WindowContext) -> dict[str, tuple[float, float | None]]:
         """Votes and declared share (None: to be learned) of every key that has one of the two."""
-        drawn = context.registry.policy.appearance if context.registry.policy else {}
+        drawn = {}
+        if context.registry.policy:
+            usual = context.registry.policy.appearance
+            other = other_rule(context)
+            drawn = {m: min(1.15 * max(pi, other[m]), 1.0) if pi else 0.0 for m, pi in usual.items()}
         shown, chosen = measure(window, "appearances"), measure(window, "chosen")
         found: dict[str, tuple[float, float | None]] = {}
         for model in shown.keys() | drawn.keys():
@@ -472,10 +477,39 @@ def log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
+def other_rule(context: WindowContext) -> dict[str, float]:
+    """Chance of each model to be in a battle of two providers: the first by weight, then the second."""
+    registry = context.registry
+    assert registry.policy is not None
+    weights = {name: w for name, w in registry.policy.weights.items() if w > 0}
+    owner = {name: registry.provider_of(name) or name for name in weights}
+    whole, found = sum(weights.values()), dict.fromkeys(weights, 0.0)
+    for first, w in weights.items():
+        rest = {name: v for name, v in weights.items() if owner[name] != owner[first]}
+        if not rest:
+            return dict(registry.policy.appearance)
+        found[first] += w / whole
+        for second, v in rest.items():
+            found[second] += w / whole * v / sum(rest.values())
+    return found
+
+
+def likeliest(counts: list[float], low: list[float], high: list[float]) -> list[float]:
+    """The shares within bounds and with sum 1 of the highest likelihood, by halving the factor of the counts."""
+    least, most = 1e-30, 1e4
+    for _ in range(400):
+        middle = math.sqrt(least * most)
+        total = sum(clip(s * middle, a, b) for s, a, b in zip(counts, low, high, strict=True))
+        least, most = (middle, most) if total < 1 else (least, middle)
+    return [clip(s * most, a, b) for s, a, b in zip(counts, low, high, strict=True)]
+
+
 class SamplingSkew:
     def __init__(self) -> None:
         self.since: int | None = None
         self.theta: dict[str, tuple[int, float]] = {}
+        self.other: dict[str, float] = {}
+        self.coming: dict[str, float] = {}
         self.chosen: dict[str, int] = {}
         self.closed: dict[str, float] = {}
         self.more: dict[str, bool] = {}
@@ -489,7 +523,9 @@ class SamplingSkew:
         if registry.policy is not None:
             self.says = "the policy"
             shares = {model: (0, pi / 2) for model, pi in registry.policy.appearance.items() if pi > 0}
+            self.coming = {model: pi / 2 for model, pi in other_rule(context).items()}
             return registry.policy.since, shares
+        self.coming = {}
         self.says = "no declared policy: equal shares within its licence group"
         groups: dict[str, list[str]] = {}
         changed = 0
@@ -512,13 +548,30 @@ class SamplingSkew:
             votes[group] = votes.get(group, 0) + self.chosen.get(model, 0)
         found = {model: self.closed.get(model, 0.0) for model in self.theta}
         joint = self.closed.get("", 0.0)
-        for model, (group, t) in self.theta.items():
-            s, n, k = self.chosen.get(model, 0), votes[group], 1000.0
-            found[model] += log_beta(k * t + s, k * (1 - t) + n - s) - log_beta(k * t, k * (1 - t))
-            found[model] -= s * math.log(t) + (n - s) * math.log(1 - t)
-            joint += math.lgamma(k * t + s) - math.lgamma(k * t) - s * math.log(t)
-        joint += sum(math.lgamma(1000.0) - math.lgamma(1000.0 + n) for n in votes.values())
+        for group, n in votes.items():
+            models = sorted(model for model, (number, _) in self.theta.items() if number == group)
+            shares = [self.theta[model][1] for model in models]
+            counts = [float(self.chosen.get(model, 0)) for model in models]
+            around = [(t, self.other.get(model, t)) for model, t in zip(models, shares, strict=True)]
+            off = self.tolerance(counts, shares, n)
+            low, high = [min(t) * (1 - off) for t in around], [max(t) * (1 + off) for t in around]
+            null = likeliest(counts, low, high)
+            for k, (model, s, t) in enumerate(zip(models, counts, shares, strict=True)):
+                one = clip(s / n if n else 0.0, low[k], high[k])
+                found[model] += log_beta(250 * t + s, 250 * (1 - t) + n - s) - log_beta(250 * t, 250 * (1 - t))
+                found[model] -= s * math.log(one) + (n - s) * math.log(1 - one)
+                joint += math.lgamma(250 * t + s) - math.lgamma(250 * t) - s * math.log(null[k])
+            joint += math.lgamma(250.0) - math.lgamma(250.0 + n)
         return found | {"": joint}
+
+    @staticmethod
+    def tolerance(counts: list[float], shares: list[float], n: int) -> float:
+        enough = [(s, n * t, t) for s, t in zip(counts, shares, strict=True) if n * t >= 5]
+        if len(enough) < 8:
+            return 0.15
+        off = statistics.median(abs(s / mean - 1) for s, mean, _ in enough)
+        noise = statistics.median((1 - t) / mean for _, mean, t in enough)
+        return clip(3 * math.sqrt(max((1.4826 * off) ** 2 - noise, 0.0)), 0.15, 0.5)
 
     def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         since, theta = self.declared(context)
@@ -527,7 +580,7 @@ class SamplingSkew:
         signals: list[SlowSignal] = []
         if since != self.since:
             signals = self.begin(window)
-            self.since, self.theta, self.chosen = since, theta, {}
+            self.since, self.theta, self.other, self.chosen = since, theta, self.coming, {}
         if not window.accepted or not context.steady:
             return signals
         for model, votes in measure(window, "chosen").items():

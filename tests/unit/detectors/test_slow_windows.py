@@ -202,7 +202,7 @@ def test_sampling_skew_under_policies_is_that_of_a_slow_loop() -> None:
 
 
 def test_sampling_skew_without_a_policy_expects_equal_shares_within_licence_groups() -> None:
-    weights = (1.0,) * 11 + (1.6,)
+    weights = (1.0,) * 11 + (3.0,)
     board = SimulatedBoard(days=1.2, votes=40, seed=7, models=12, providers=4, policy=False, weights=weights)
     stream = board_stream(board)
     late = [

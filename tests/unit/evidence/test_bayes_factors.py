@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from pipeline.evidence import LOG_UNIT, bayes_factors
 
@@ -74,3 +75,18 @@ def test_the_factor_after_n_votes_has_expectation_one() -> None:
         counts = np.bincount(path, minlength=3)
         total += math.prod(theta[list(path)]) * factor(bayes_factors.dirichlet_multinomial(counts, theta, 5.0))
     assert 1 - 1e-5 < total <= 1
+
+
+@pytest.mark.parametrize("share", [0.17, 0.2, 0.23])
+def test_with_bounds_the_factors_are_e_values_for_every_share_within_them(share: float) -> None:
+    n, bounds = 400, (0.17, 0.23)
+    counts = np.arange(n + 1)
+    chance = stats.binom.pmf(counts, n, share)
+    one = np.exp(bayes_factors.beta_binomial(counts, n, 0.2, 250.0, bounds) * LOG_UNIT)
+    assert (chance * one).sum() <= 1
+    assert one[200] > 100
+    pairs = np.stack([counts, n - counts], axis=1)
+    both = np.array([0.17, 0.77]), np.array([0.23, 0.83])
+    joint = [bayes_factors.dirichlet_multinomial(pair, [0.2, 0.8], 250.0, both) for pair in pairs]
+    assert (chance * np.exp(np.array(joint) * LOG_UNIT)).sum() <= 1
+    assert np.abs(np.array(joint) * LOG_UNIT - np.log(one)).max() < 1e-3

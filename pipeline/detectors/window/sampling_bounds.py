@@ -1,0 +1,61 @@
+"""How far the share of a model in the votes may be from its declared share while the models are drawn as declared.
+
+A policy speaks of battles, and detectors count votes. Voters complete battles with some models more often than with
+others, an operator may avoid pairs of one provider, and weights may differ between categories. So the share in the
+votes may be anything within a factor 1 ± ε of the shares by two pair rules: any two models, and two models of different
+providers. ε is 0.15, and more where most models deviate: three times the spread of all models' deviations beyond the
+noise of sampling, at most 0.5. A few models that are drawn wrongly do not change this spread, which is a median.
+
+Where the operator publishes the battles that it shows (`battle.issued`), these are counted and nothing is tolerated.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.registry import RegistryState
+from pipeline.vocabulary.arrays import Float64
+
+TOLERANCE, MOST_TOLERANCE = 0.15, 0.5
+"""The least and the largest ε."""
+
+_SPREADS = 3.0
+# Fewer models give no spread.
+_FEWEST_MODELS, _FEWEST_VOTES = 8, 5.0
+_MAD_TO_SD = 1.4826
+
+
+def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], registry: RegistryState) -> Float64:
+    """Return each model's probability to be in a battle if pairs of one provider are avoided, float64[m].
+
+    The first model is drawn by weight, and the second by weight among the models of other providers.
+
+    Args:
+        appearance: model → probability by the usual rule, which gives the order of the models.
+        weights: model → declared weight.
+        registry: knows the providers. A model without a provider is a provider of its own.
+    """
+    names = list(appearance)
+    w = np.array([weights[name] for name in names], dtype=np.float64)
+    p = w / w.sum()
+    owners = [registry.provider_of(name) or f"\x1f{name}" for name in names]
+    _, owner = np.unique(np.array(owners, dtype=np.str_), return_inverse=True)
+    own = np.bincount(owner, weights=p)
+    rest = 1 - own
+    if len(own) < 2 or (rest <= 0).any():
+        return np.array(list(appearance.values()))
+    drawn = p / rest[owner]
+    # The second model: Σ over first models of other providers.
+    return np.asarray(p + p * (drawn.sum() - np.bincount(owner, weights=drawn)[owner]))
+
+
+def tolerance(chosen: Sequence[int] | Float64, votes: Float64, theta: Float64) -> float:
+    """Return ε, given the number of votes on each model, that of its group, and its declared share."""
+    expected = votes * theta
+    enough = expected >= _FEWEST_VOTES
+    if enough.sum() < _FEWEST_MODELS:
+        return TOLERANCE
+    deviation = np.abs(np.asarray(chosen)[enough] / expected[enough] - 1)
+    noise = (1 - theta[enough]) / expected[enough]
+    spread = max((_MAD_TO_SD * np.median(deviation)) ** 2 - float(np.median(noise)), 0.0) ** 0.5
+    return float(np.clip(_SPREADS * spread, TOLERANCE, MOST_TOLERANCE))
