@@ -53,10 +53,9 @@ def explain_lines(alert: Mapping[str, Any]) -> list[str]:
 
 def evidence_lines(alert: Mapping[str, Any]) -> list[str]:
     """Return the text of an alert's evidence, one string per line: what happened, how unlikely, which votes."""
-    if "likeliest" in alert["evidence"]:
-        return _voter_lines(alert)
-    if "window" in alert["evidence"]:
-        return _window_lines(alert)
+    for key, described in (("likeliest", _voter_lines), ("afterwards", _backlog_lines), ("window", _window_lines)):
+        if key in alert["evidence"]:
+            return described(alert)
     if alert["detector"] == "voter_share":
         return _voter_share_lines(alert)
     if alert.get("window") is not None:
@@ -77,7 +76,9 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
         by = f" by {one['delta']} logits" if "delta" in one else ""
         lines.append(f"  {one['share']:6.1%}  {what}{by}")
     lines += _record_lines(alert) if "record" in alert else []
-    if "e_cells" in evidence:
+    if "afterwards" in evidence:
+        lines.append(_unlikely_afterwards(evidence["proved"], e))
+    elif "e_cells" in evidence:
         lines.append(
             f"How unlikely: e-value {e}. Against the least favourable honest voter in a band of tastes it is "
             f"{format_e_value(evidence['e_band'])}, and against honest voters with the measured taste of this board "
@@ -95,8 +96,38 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
             f"How unlikely: the e-value is {e}, but no error bound is proved, because honest voters differ in how "
             "often they vote for a tie. Inspect the votes; this alone is no proof."
         )
-    lines.append(f"Compared with: snapshot {evidence['snapshot']}, in force before these votes.")
+    if "afterwards" in evidence:
+        lines.append(f"Compared with: other voters' votes; {evidence['afterwards']}.")
+    else:
+        lines.append(f"Compared with: snapshot {evidence['snapshot']}, in force before these votes.")
     lines.append(f"Which votes: all votes of this voter; {_opened(alert)}.")
+    return lines
+
+
+def _unlikely_afterwards(proved: bool, e: str) -> str:
+    if proved:
+        return (
+            f"How unlikely: an honest voter reaches this with probability of at most 1 in {e} (the e-value): the votes "
+            "that it is compared with were cleaned without using any vote of its fold."
+        )
+    return (
+        f"How unlikely: the e-value is {e}. After several rounds its error is measured, not proved; a person decides, "
+        "or `integrity backfill --strict` computes a value whose error is proved."
+    )
+
+
+def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
+    evidence = alert["evidence"]
+    lines = [f"What happened: {alert['direction']}: {evidence['what']}."]
+    if alert["subject"]["kind"] != "voter":
+        lines.append(
+            f"How unlikely: the e-value is {format_e_value(alert['e_value'])}; among all such findings of all runs at "
+            "most the share INTEGRITY_NIGHTLY_SHARE is false."
+        )
+    lines.append(f"Compared with: other voters' votes; {evidence['afterwards']}.")
+    period = evidence.get("period") or evidence.get("window")
+    if period is not None:
+        lines.append(f"When: {period[0][:16]} to {period[1][:16]} UTC.")
     return lines
 
 

@@ -33,6 +33,9 @@ GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, detector_s
 GRANT SELECT, INSERT, UPDATE, DELETE ON lease TO integrity_ingest;
 GRANT SELECT, INSERT, DELETE ON outbox TO integrity_ingest;
 GRANT SELECT ON snapshot TO integrity_ingest;
+-- `work` does not count votes as never checked that a backfill evaluated.
+GRANT SELECT (run_no, kind, form) ON backlog_run TO integrity_ingest;
+GRANT SELECT ON backlog_range TO integrity_ingest;
 
 -- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate;
@@ -45,6 +48,8 @@ GRANT INSERT, UPDATE (revoked_at, revoked_by, revoked_reason) ON token TO integr
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
 -- A sweep and an audit open alerts too, and tell of more evidence for those that are open.
 GRANT INSERT ON alert, sweep TO integrity_rate;
+-- A backfill and the nightly re-evaluation say which votes they evaluated.
+GRANT INSERT ON backlog_run, backlog_range TO integrity_rate;
 GRANT UPDATE (state, snoozed_until, severity, level, e_value, evidence, over_at) ON alert TO integrity_rate;
 -- A candidate has no place in the chain, and only integrity_publish gives it one.
 GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;
@@ -80,6 +85,9 @@ GRANT SELECT (event_no, event_id, at, type, body) ON registry_event TO integrity
 GRANT SELECT (source, "offset", appended_at, reason, detail, origin) ON registry_reject TO integrity_read;
 GRANT SELECT (sweep_no, log_size, event_no, submitted_before, rejected_before, submitted, rejected, at)
   ON sweep TO integrity_read;
+GRANT SELECT (run_no, kind, form, fold_key, summary, rounds, nested_rounds, votes, voters, submitted_before,
+              rejected_before, submitted, rejected, at) ON backlog_run TO integrity_read;
+GRANT SELECT (run_no, partition_no, first_offset, next_offset) ON backlog_range TO integrity_read;
 GRANT SELECT (start, partition_no, accepted, late) ON "window" TO integrity_read;
 GRANT SELECT (start, accepted, late) ON closed_window TO integrity_read;
 GRANT SELECT (name, position) ON position TO integrity_read;

@@ -1,11 +1,12 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. It needs no store.
 
-There are four steps: single voters, pooled voters, groups of voters, and models by period. Voters whom one step finds
-count in no reference of the later steps, so that an attack is reported once.
+The steps are: single voters, their accomplices, pooled voters, groups of voters, and models by period. Voters whom one
+step finds count in no reference of the later steps, so that an attack is reported once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,8 +17,9 @@ from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
 from pipeline.backlog.explanations import explain_voters
 from pipeline.backlog.folds import FOLDS, fold_of, hash_voters
 from pipeline.backlog.model_periods import ModelPeriods, PeriodFinding
-from pipeline.backlog.pool_rounds import ALPHA, PooledFinding, VoterPools
+from pipeline.backlog.pool_rounds import ALPHA, KnownTarget, PooledFinding, VoterPools
 from pipeline.backlog.pooled_groups import GroupFinding, GroupPools
+from pipeline.backlog.pooled_voters import SIDES
 from pipeline.backlog.reference_fitter import ReferenceFitter
 from pipeline.backlog.voter_rounds import Progress, VoterFolds, VoterRounds, no_progress
 from pipeline.backlog.voter_values import VoterEvaluator
@@ -116,7 +118,10 @@ class BacklogEvaluation:
         nested = folds.nested() if self.nested == "always" or (self.nested == "if_found" and critical) else None
         voters = self._voters(evaluator, fold, first, nested)
         excluded = first.excluded | (nested.excluded if nested is not None else False)
-        pools = VoterPools(evaluator, hashes, self.progress).find(excluded, self.alpha)[0]
+        pooling = VoterPools(evaluator, hashes, self.progress)
+        pools = pooling.find_accomplices(_known_targets(voters), suspects, excluded)
+        excluded = _with(excluded, [one.members for one in pools])
+        pools += pooling.find(excluded, self.alpha)[0]
         excluded = _with(excluded, [one.members for one in pools])
         groups = {}
         for name, group in self.groups.items():
@@ -150,6 +155,17 @@ class BacklogEvaluation:
             for v in sorted(likeliest)
         ]  # fmt: skip
         return sorted(found, key=lambda one: -one.e_value)
+
+
+def _known_targets(voters: list[VoterFinding]) -> list[KnownTarget]:
+    """Return what voters that count in no reference do to single models, the strongest voter first."""
+    found: dict[tuple[int, int], KnownTarget] = {}
+    for one in voters:
+        best = one.likeliest[0]
+        if one.e_value >= CRITICAL and "model" in best:
+            side = SIDES.index(best["what"])
+            found.setdefault((best["model"], side), KnownTarget(best["model"], side, math.log(one.e_value)))
+    return list(found.values())
 
 
 def _with(excluded: Bool, members: list[Int64]) -> Bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,7 +41,7 @@ class PooledFinding:
     Attributes:
         model: number of the model.
         direction: one of SIDES.
-        log_e: ln of the e-value.
+        log_e: ln of the e-value; for accomplices that of the strongest voter who was found alone.
         members: int64[k], positions of the voters who belong to the group, ascending.
         likelihood: float64[k], their probabilities of belonging to it.
         expected: the expected number of members among all voters.
@@ -55,6 +55,23 @@ class PooledFinding:
     likelihood: Float64
     expected: float
     votes: int
+    accomplices: bool = False
+    """Whether the model is known from voters who were found alone, who are not among the members."""
+
+
+@dataclass(frozen=True)
+class KnownTarget:
+    """A model that voters with evidence of their own promote or demote.
+
+    Attributes:
+        model: number of the model.
+        side: position of the direction in SIDES.
+        log_e: ln of the e-value of the strongest of these voters.
+    """
+
+    model: int
+    side: int
+    log_e: float
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,29 @@ class VoterPools:
     evaluator: VoterEvaluator
     hashes: UInt64
     progress: Progress = no_progress
+
+    def find_accomplices(self, targets: Sequence[KnownTarget], suspects: Bool, excluded: Bool) -> list[PooledFinding]:
+        """Name the voters who do what single voters were found to do, with too few votes to be found alone.
+
+        Args:
+            targets: what the single voters do.
+            suspects: bool[v], voters who are left out altogether.
+            excluded: bool[v], the single voters and the suspects; they count in no reference.
+        """
+        votes, stratum = self.evaluator.votes, strata_of(self.evaluator.votes)
+        fitter = ReferenceFitter(votes, self.evaluator.cells, self._part[votes.voter], HALVES * BLOCKS)
+        found = []
+        for one in targets:
+            group = self._members(fitter, stratum, suspects, excluded, one)
+            new = ~excluded[group.members]
+            if new.any():
+                members, likelihood = group.members[new], group.likelihood[new]
+                count = int(votes.votes_of_voter[members].sum())
+                found.append(replace(group, members=members, likelihood=likelihood, votes=count, accomplices=True))
+                excluded = excluded.copy()
+                excluded[members] = True
+            self.progress()
+        return found
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> tuple[list[PooledFinding], Float64]:
         """Find models in rounds, until no e-value is above (number of models)/α.
@@ -101,7 +141,7 @@ class VoterPools:
             if whole[model] <= threshold(votes.models, alpha):
                 break
             side = int(logs[model].argmax())
-            one = self._members(fitter, stratum, excluded, model, side, float(whole[model]))
+            one = self._members(fitter, stratum, excluded, excluded, KnownTarget(model, side, float(whole[model])))
             found.append(one)
             if len(one.members):
                 excluded = excluded.copy()
@@ -145,18 +185,26 @@ class VoterPools:
         return fold_of(self.hashes, HALVES * BLOCKS)
 
     def _members(
-        self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool, model: int, side: int, log_e: float
+        self, fitter: ReferenceFitter, stratum: Int64, left_out: Bool, excluded: Bool, target: KnownTarget
     ) -> PooledFinding:
-        """Name the members, and again by references without them, until they stay the same."""
+        """Name the members, and again by references without them, until they stay the same.
+
+        Args:
+            fitter: fits the references.
+            stratum: int64[v], the stratum of each voter.
+            left_out: bool[v], voters who are no candidates.
+            excluded: bool[v], voters who count in no reference.
+            target: what the members do.
+        """
         members, likelihood, expected, now = np.zeros(0, dtype=np.int64), np.zeros(0), 0.0, excluded
         for _ in range(_MOST_STEPS):
             parts = [
-                PooledCells.unlimited(self.evaluator, reference, (self._part // BLOCKS == k) & ~excluded, model)
+                PooledCells.unlimited(self.evaluator, reference, (self._part // BLOCKS == k) & ~left_out, target.model)
                 for k, reference in enumerate(self._half_references(fitter, now))
                 if reference is not None
             ]
             pooled = PooledCells.join(parts)
-            posterior = find_members(pooled, side, stratum)
+            posterior = find_members(pooled, target.side, stratum)
             order = np.argsort(pooled.voter)
             named = order[posterior[order] >= MEMBER]
             before, members, likelihood = members, pooled.voter[named], posterior[named]
@@ -166,7 +214,7 @@ class VoterPools:
             now = excluded.copy()
             now[members] = True
         votes = int(self.evaluator.votes.votes_of_voter[members].sum())
-        return PooledFinding(model, SIDES[side], log_e, members, likelihood, expected, votes)
+        return PooledFinding(target.model, SIDES[target.side], target.log_e, members, likelihood, expected, votes)
 
 
 def threshold(tests: int, alpha: float = ALPHA) -> float:

@@ -31,6 +31,8 @@
     history_command.py        history: published snapshots of another board, without a store
     history_text.py           prints the results of history for people
     history_document.py       the results of history for each board, and their JSON document
+    backfill_command.py       backfill: evaluates votes that no snapshot preceded
+    backfill_text.py          what backfill and refresh print about such an evaluation
     sweep_command.py          sweep: runs the audits and evaluates the policy
     provider_command.py       provider: the facts about one provider
     demo_command.py           demo: the whole pipeline on real pair counts

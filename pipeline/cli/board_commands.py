@@ -9,6 +9,7 @@ from pipeline import jobs
 from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.backfill_text import evaluation_progress, report_lines
 from pipeline.compute.board_cells import MAX_LABELS
 from pipeline.errors import PublicationHeld, Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
@@ -53,7 +54,11 @@ def refresh(
         emit(report) if as_json else out.lines(_dry_run_lines(report))
         return
     try:
-        result = jobs.refresh_board(url) if release is None else jobs.publish_held(url, release, name, reason)
+        if release is None:
+            with evaluation_progress(quiet=as_json) as progress:
+                result = jobs.refresh_board(url, progress)
+        else:
+            result = jobs.publish_held(url, release, name, reason)
     except PublicationHeld as held:
         if not as_json:
             raise
@@ -85,6 +90,8 @@ def _refresh_lines(result: dict[str, Any]) -> list[str]:
             f"the log counts {result['labels']:,} categories and languages, which is the limit: votes with others "
             "count on the board of all votes and on those of their other labels"
         )
+    if "backfill" in result:
+        more += [line for line, _ in report_lines(result["backfill"], refreshed=True)]
     more += coverage_notes(result["coverage"], result["votes_raw"])
     if result["unregistered"]:
         more.append(terminal_tables.unregistered_models(result["unregistered"], result["votes_unregistered"]))

@@ -23,6 +23,7 @@ _COMMANDS = {
     "export_command": "export",
     "history_command": "history",
     "sweep_command": "sweep",
+    "backfill_command": "backfill",
     "provider_command": "provider",
     "redteam_command": "redteam",
     "store_commands": "migrate pseudonym rejects doctor",

@@ -2,6 +2,7 @@
 
 dag_api.py          the functions that a DAG may import
 refresh/            seals, checks, rates and publishes: from committed votes to a signed snapshot
+backlog/            evaluates votes that no snapshot preceded, and nightly those of the last weeks
 custody/            verification, audit, witnesses, retraction, erasure, key rotation
 audits/             the audits of a sweep, and the page of a provider
 restoration.py      restores a backup of a store
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.jobs.audits.provider_page import provider_page
     from pipeline.jobs.audits.sweep import sweep
+    from pipeline.jobs.backlog.backfill import backfill
+    from pipeline.jobs.backlog.reevaluation import reevaluate
     from pipeline.jobs.custody.ledger_audit import audit_ledger
     from pipeline.jobs.custody.ledger_verification import verify_ledger
     from pipeline.jobs.detector_replay import replay_detector
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "audit_ledger": "custody.ledger_audit",
+    "backfill": "backlog.backfill",
     "check": "refresh.quality_gate",
     "check_snapshot": "refresh.quality_gate",
     "dry_run": "refresh.dry_run",
@@ -41,6 +45,7 @@ _HOMES = {
     "publish_held": "refresh.refresh_board",
     "rate": "refresh.rate",
     "read_store_status": "store_status",
+    "reevaluate": "backlog.reevaluation",
     "refresh_board": "refresh.refresh_board",
     "replay_detector": "detector_replay",
     "seal": "refresh.seal",
@@ -50,6 +55,7 @@ _HOMES = {
 
 __all__ = [
     "audit_ledger",
+    "backfill",
     "check",
     "check_snapshot",
     "dry_run",
@@ -58,6 +64,7 @@ __all__ = [
     "publish_held",
     "rate",
     "read_store_status",
+    "reevaluate",
     "refresh_board",
     "replay_detector",
     "seal",

@@ -6,6 +6,7 @@ A DAG file imports this module inside its tasks, since the scheduler reads the f
 from pipeline import settings
 from pipeline.errors import PublicationHeld, QualityGate
 from pipeline.jobs.audits.sweep import sweep
+from pipeline.jobs.backlog.reevaluation import reevaluate
 from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.refresh.publish import publish
@@ -22,6 +23,7 @@ __all__ = [
     "check_snapshot",
     "publish",
     "rate",
+    "reevaluate",
     "seal",
     "store_url",
     "sweep",

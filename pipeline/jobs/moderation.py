@@ -136,7 +136,7 @@ def _active(connection: Connection) -> set[ExclusionTarget]:
 def _kept(connection: Connection, alert_id: str, action: str) -> str:
     """Return a sentence about exclusions by people that stay in force after an alert is resolved."""
     active = exclusion_list.read_active_of_alert(connection, alert_id) if action == "resolve" else []
-    by_people = [one for one in active if one.name != exclusion_list.AUTO_VOTER]
+    by_people = [one for one in active if one.name not in exclusion_list.POLICIES]
     if not by_people:
         return ""
     names = ", ".join(sorted({one.name for one in by_people}))
@@ -159,6 +159,9 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[Exc
         return excluded, target
     if found["subject"]["kind"] == "voter":
         return [("voter", found["subject"]["id"])], target
+    members = alert_queries.group_members(connection, target)
+    if members:
+        return [("voter", voter) for voter in members], target
     selection = str(alert_queries.select_votes(found))
     _expect_target(connection, action, "votes", selection)
     return [("votes", selection)], target

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -77,6 +77,12 @@ class Settings(BaseSettings):
         false_alarms: tolerated number of false alarms per window detector and month.
         false_share: tolerated share of false alerts among alerts that open together, and of false discoveries in all
             sweeps.
+        backfill: how the first refresh of a store evaluates the votes that no snapshot preceded. "iterated" proposes to
+            a person whom to exclude; "strict" also computes the nested form, whose values exclude voters by the policy
+            backfill-voter/1; "off" does not evaluate them.
+        nightly_share: tolerated share of false findings about groups and weeks, over all backfills and nightly
+            re-evaluations together (e-LOND).
+        nightly_weeks: number of weeks before the newest vote that a nightly re-evaluation covers.
         policy: policy file (TOML) that sweeps evaluate; "" for the shipped policy.
         second_board: file with published snapshots of another board, compared in every sweep; "" for none.
         proxies: public addresses and networks of proxies, separated by commas. A voter id that is such an address
@@ -155,6 +161,9 @@ class Settings(BaseSettings):
     idle_seconds: float = Field(default=300.0, ge=1, le=86_400 * 365)
     false_alarms: float = Field(default=1.0, ge=1e-6, le=1_000)
     false_share: float = Field(default=0.1, ge=1e-6, le=0.5)
+    backfill: Literal["iterated", "strict", "off"] = "iterated"
+    nightly_share: float = Field(default=0.1, ge=1e-6, le=0.5)
+    nightly_weeks: int = Field(default=8, ge=1, le=520)
     policy: str = ""
     second_board: str = ""
     proxies: str = ""

@@ -23,7 +23,8 @@ from pipeline.store.read import log_proofs, snapshot_bundles
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 
-OPTIONS = Settings(voter_key="ab" * 32, anchor="", lateness_minutes=60)
+# Votes that follow a pattern are evidence against everybody; tests of evidence switch the backfill on.
+OPTIONS = Settings(voter_key="ab" * 32, anchor="", lateness_minutes=60, backfill="off")
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODELS = ("ant", "bee", "cat", "dog")
 

@@ -261,6 +261,18 @@ def test_a_sweep_reads_every_sealed_vote_and_a_second_one_reports_nothing_new(fi
 
 
 @pytest.mark.long
+def test_the_nightly_evaluation_covers_every_vote_and_a_second_one_opens_nothing(filled_store, run_dag):
+    _, settings = filled_store
+    first = run_dag("reevaluate", settings)
+    assert first["state"] == "success", first
+    reported = first["returned"]["reevaluate"]
+    assert (reported["votes"], reported["unchecked"]) == (VOTES, 0)
+    alerts = integrity(settings, "alerts")
+    assert run_dag("reevaluate", settings)["returned"]["reevaluate"] == reported
+    assert integrity(settings, "alerts") == alerts
+
+
+@pytest.mark.long
 def test_the_audit_of_the_ledger_names_the_leaf_of_a_row_that_was_changed(filled_store, run_dag, monkeypatch):
     store, settings = filled_store
     for name, value in settings.items():

@@ -41,7 +41,7 @@ Rows = dict[str, list[tuple[Any, ...]]]
 # What later versions have beside the tables of 0003.
 SINCE_0003 = (
     "file_reading", "file_records", "operator_log", "publication_hold", "notice", "prepared", "frequent_vote",
-    "prompt_count",
+    "prompt_count", "backlog_run", "backlog_range",
 )  # fmt: skip
 # Columns that later versions have.
 COLUMNS_SINCE_0003 = (
@@ -78,7 +78,7 @@ def older(board: Board) -> Board:
 def make_older(board: Board) -> None:
     """Turn a store of today into one of version 0002."""
     drop = ["DELETE FROM sealed_total WHERE name <> 'votes'", *(f"DROP TABLE {table}" for table in SINCE_0003)]
-    drop += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in COLUMNS_SINCE_0003]
+    drop += [f'ALTER TABLE "{table}" DROP COLUMN {column}' for table, column in COLUMNS_SINCE_0003]
     function = ["DROP FUNCTION refuse_change"] if "://" in board.url else []
     execute(board, *drop, *function, *HASH_CHAIN, "UPDATE alembic_version SET version_num = '0002'")
 
@@ -199,10 +199,10 @@ def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str
 
 def to_0007(board: Board) -> None:
     """Turn a store whose votes state none of the later fields into one of version 0007."""
-    drop = [f"DROP TABLE {table}" for table in ("frequent_vote", "prompt_count")]
+    drop = [f"DROP TABLE {table}" for table in ("frequent_vote", "prompt_count", "backlog_run", "backlog_range")]
     columns = [("vote", name) for name in ("flags", "turn", "session", "categories")]
     columns += [("segment", "boards"), ("segment", "labels"), ("window", "voters")]
-    drop += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in columns]
+    drop += [f'ALTER TABLE "{table}" DROP COLUMN {column}' for table, column in columns]
     execute(
         board,
         *drop,

@@ -251,7 +251,7 @@ HIDDEN: dict[str, set[str] | None] = {
     "token": None,
     "vote": {"voter", "session"},
     "voter_state": None,
-    "window": {"counts"},
+    "window": {"counts", "voters"},
 }  # fmt: skip
 
 

@@ -468,7 +468,7 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
 NOT_DECIDING = {
     "publish", "work", "monitor", "refresh", "leaderboard", "diff", "verify", "audit", "witness", "rate", "history",
     "sweep", "provider", "redteam", "migrate", "rejects", "doctor", "serve", "exporter", "bench", "demo",
-    "restore", "convert",
+    "restore", "convert", "backfill",
 }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ SHOWN = {
     "leaderboard": ["leaderboard"], "alerts": ["alerts"], "rejects": ["rejects"], "tokens": ["tokens"],
     "sweep": ["sweep"], "doctor": ["doctor"], "diff": ["diff", "{snapshot}"], "monitor": ["monitor", "--until-end"],
     "refresh": ["refresh"], "audit": ["audit"], "verify": ["verify"], "migrate": ["migrate"],
-    "receipt": ["receipt", "{vote}"], "replay": ["replay", "--detector", "unknown_model"],
+    "receipt": ["receipt", "{vote}"], "replay": ["replay", "--detector", "unknown_model"], "backfill": ["backfill"],
 }  # fmt: skip
 """Verbs that are run once: the store holds every name."""
 

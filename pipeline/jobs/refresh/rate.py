@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import RatingError
+from pipeline.jobs.backlog.backfill import backfill_before_first_snapshot
 from pipeline.jobs.refresh import manifest_builder
 from pipeline.jobs.refresh.baseline_reference import estimate_baseline_reference, read_baseline_votes
 from pipeline.jobs.refresh.board_intervals import state_intervals
@@ -31,6 +32,8 @@ from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 def rate(url: str, log_size: int) -> str:
     """Rate the views of the log at a size, and store them as a candidate.
 
+    Before the first snapshot of a store, a backfill evaluates the votes.
+
     The views are the raw view, the defended view, the view `style` if votes have style counts, and the boards by
     category and language.
 
@@ -44,6 +47,7 @@ def rate(url: str, log_size: int) -> str:
     Raises:
         RatingError: the models cannot be compared (largest component too small), or the fit does not converge.
     """
+    backfill_before_first_snapshot(url, log_size)
     with existing_store(url) as store, store.write() as connection:
         return rate_log(connection, store, log_size, configuration.load())
 

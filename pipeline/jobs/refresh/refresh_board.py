@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.jobs.backlog.backfill import Progress, backfill_before_first_snapshot, no_progress
 from pipeline.jobs.refresh import publication_hold
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
@@ -17,24 +18,32 @@ from pipeline.store.votes.dominant_voter import find_dominant_voter
 _TRIES = 3
 
 
-def refresh_board(url: str) -> dict[str, Any]:
+def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
     """Run all steps of a refresh: seal, check, rate, check the candidate, publish.
+
+    The first refresh of a store evaluates the votes, which no snapshot preceded, before it rates them.
+
+    Args:
+        url: address of the store.
+        progress: called while such votes are read and evaluated.
 
     The steps are repeated if another refresh published a different snapshot meanwhile.
 
     Returns:
         The newest snapshot as `publish` returns it. `warnings` has the warnings of the newest verdicts, `labels` the
-            number of categories and languages that are counted.
+            number of categories and languages that are counted, and `backfill` what a backfill found, if there was one.
     """
+    backfilled: dict[str, Any] | None = None
     for _ in range(_TRIES):
         size = seal(url)
         check(url, size)
+        backfilled = backfill_before_first_snapshot(url, size, progress) or backfilled
         candidate = rate(url, size)
         check_snapshot(url, candidate)
         result = publish(url, candidate)
         if result["snapshot"] == candidate:
             break
-    return _with_warnings(url, result)
+    return {**_with_warnings(url, result), **({"backfill": backfilled} if backfilled else {})}
 
 
 def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dict[str, Any]:

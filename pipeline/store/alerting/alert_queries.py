@@ -21,6 +21,9 @@ from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
+POOLED_VOTERS = "pooled_voters"
+"""The detector of alerts about a model that a group of voters promotes or demotes, and about the group's members."""
+
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
 # Not caused by particular votes: models are not drawn as declared, or votes do not come.
@@ -76,8 +79,8 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
     )
     shown = format_alert(dict(row))
     if "window" in shown["evidence"] and shown.get("window") is not None and shown["until"] is None:
-        # The alert is not over: its votes go on up to the last closed window.
-        at = closed_windows.closed_until(connection)
+        # The alert is not over: its votes go on up to the last closed window. A backlog ends with its last vote.
+        at = None if "afterwards" in shown["evidence"] else closed_windows.closed_until(connection)
         shown["until"] = shown["evidence"]["window"][1] if at is None else format_rfc3339(at)
     if "likeliest" in shown["evidence"] and not is_label(row["subject"]):
         shown["record"] = voter_record.read_record(connection, row["subject"], row["partition_no"], shown["evidence"])
@@ -117,6 +120,21 @@ def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
     if subject["kind"] in ("model", "network"):
         filters[subject["kind"]] = subject["id"]
     return VoteSelection(first, end, **filters)
+
+
+def group_members(connection: Connection, alert_id: str) -> list[str]:
+    """Return the pseudonyms of the voters whose alerts say that they belong to the group of an alert, sorted.
+
+    A voter whose alert a person has resolved is left out, as is an erased voter.
+    """
+    a = schema.alert.c
+    rows = connection.execute(
+        sa.select(a.subject, a.evidence).where(
+            a.detector == POOLED_VOTERS, a.subject_kind == "voter", a.state != "resolved"
+        )
+    )
+    found = [row.subject for row in rows if json.loads(row.evidence).get("group") == alert_id]
+    return sorted(subject for subject in found if not is_label(subject))
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:

@@ -29,6 +29,7 @@ _PUBLIC_EVIDENCE = frozenset(
         "e_band",
         "e_cells",
         "taste",
+        "afterwards",
     }
 )
 _PRIVATE_EVIDENCE = frozenset({"voter", "voters"})

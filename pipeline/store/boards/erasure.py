@@ -67,7 +67,7 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
     erased_traces.forget_voter(connection, label, now)
     for one in active:
         # What a person decided holds for votes to come: an entry of its own, which leads to no vote and no alert.
-        if one.name != exclusion_list.AUTO_VOTER:
+        if one.name not in exclusion_list.POLICIES:
             exclusion_list.add_entry(connection, "exclude", "voter", label, _STAYS_EXCLUDED, one.name, now - now % DAY)
     return erased
 

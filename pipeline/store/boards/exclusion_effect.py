@@ -35,7 +35,7 @@ def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozense
 
     Args:
         connection: reads the store.
-        auto_voter: whether the policy `auto-voter/1` is in use.
+        auto_voter: whether the policies `auto-voter/1` and `backfill-voter/1` are in use.
     """
     found = {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
     for action, subject, *_ in exclusion_list.policy_changes(connection) if auto_voter else ():

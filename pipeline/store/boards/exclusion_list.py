@@ -1,10 +1,11 @@
 """The dated list of exclusions: which votes do not count in the defended view, and why.
 
-Laws: every entry has a reason and an author. No entry is removed; another entry undoes it. The author may be the policy
-`auto-voter/1`, which excludes the votes of a voter with an open critical alert.
+Laws: every entry has a reason and an author. No entry is removed; another entry undoes it. The author may be a policy
+that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the alert is from a backfill,
+`auto-voter/1` otherwise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,13 @@ from pipeline.store.votes.dominant_voter import find_dominant_voter
 from pipeline.store.votes.vote_selections import VoteSelection
 
 AUTO_VOTER = "auto-voter/1"
+BACKFILL_VOTER = "backfill-voter/1"
+POLICIES = (AUTO_VOTER, BACKFILL_VOTER)
+"""The policies that exclude voters. The setting `auto_voter` switches both."""
+
+BACKFILL_VOTER_DETECTOR = "backfill_voter"
+"""The detector of alerts about voters whose votes no snapshot preceded."""
+
 KINDS = ("voter", "vote", "votes")
 
 
@@ -119,32 +127,32 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 
 
 def apply_auto_voter(connection: Connection, now: int) -> int:
-    """Apply the policy `auto-voter/1`; return the number of new entries.
+    """Apply the policies `auto-voter/1` and `backfill-voter/1`; return the number of new entries.
 
-    The policy excludes a voter while there is a critical alert about the voter that is not resolved. Acknowledging,
-    snoozing or appealing an alert changes no exclusion. The policy never overrides an entry of a person, and never
+    A policy excludes a voter while there is a critical alert about the voter that is not resolved. Acknowledging,
+    snoozing or appealing an alert changes no exclusion. A policy never overrides an entry of a person, and never
     excludes a voter with more than a fifth of all votes.
     """
     changes = policy_changes(connection)
-    for action, subject, reason, alert_id in changes:
-        add_entry(connection, action, "voter", subject, reason, AUTO_VOTER, now, alert_id)
+    for action, subject, reason, alert_id, policy in changes:
+        add_entry(connection, action, "voter", subject, reason, policy, now, alert_id)
     return len(changes)
 
 
-def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
-    """Return the entries that the policy would add now, as (action, voter's pseudonym, reason, id of the alert)."""
+def policy_changes(connection: Connection) -> list[tuple[str, str, str, str, str]]:
+    """Return the entries that policies would add now: (action, voter's pseudonym, reason, id of the alert, policy)."""
     a = schema.alert.c
     critical = {
-        row.subject: row.alert_id
+        row.subject: (row.alert_id, BACKFILL_VOTER if row.detector == BACKFILL_VOTER_DETECTOR else AUTO_VOTER)
         for row in connection.execute(
-            sa.select(a.subject, a.alert_id)
+            sa.select(a.subject, a.alert_id, a.detector)
             .where(
                 a.subject_kind == "voter",
                 a.severity == "critical",
                 a.state != "resolved",
                 a.subject.is_distinct_from(a.label),  # of an erased voter, whose votes are excluded by their ids
             )
-            .order_by(a.alert_id)
+            .order_by(a.detector != BACKFILL_VOTER_DETECTOR, a.alert_id)  # of two alerts, the streamed one
         )
     }
     # Most likely many people under one id (`alerting.voter_share`): a person decides.
@@ -155,16 +163,16 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
     # A label instead of a pseudonym: the voter was erased, and the votes are excluded by their ids.
     last = {at: row for (kind, at), row in listed if kind == "voter" and not voter_labels.is_label(at)}
     found = []
-    for subject, alert_id in sorted(critical.items()):
+    for subject, (alert_id, policy) in sorted(critical.items()):
         before = last.get(subject)
-        if before is None or (before["name"] == AUTO_VOTER and before["action"] == "restore"):
-            found.append(("exclude", subject, f"critical alert {alert_id} is open", alert_id))
+        if before is None or (before["name"] in POLICIES and before["action"] == "restore"):
+            found.append(("exclude", subject, f"critical alert {alert_id} is open", alert_id, policy))
     for subject, row in sorted(last.items()):
-        if row["name"] == AUTO_VOTER and row["action"] == "exclude" and subject not in critical:
+        if row["name"] in POLICIES and row["action"] == "exclude" and subject not in critical:
             reason = f"alert {row['alert_id']} is no longer open"
             if subject == shared:
                 reason = "one voter id has more than a fifth of all votes: a fault of the configuration"
-            found.append(("restore", subject, reason, row["alert_id"]))
+            found.append(("restore", subject, reason, row["alert_id"], row["name"]))
     return found
 
 
@@ -175,11 +183,17 @@ def has_entry(connection: Connection, kind: str, target: str) -> bool:
     return found is not None
 
 
-def flagged_voters(connection: Connection) -> list[int]:
-    """Return the pseudonyms of voters with an unresolved alert. Their votes are not used to fit references."""
+def flagged_voters(connection: Connection, besides: Collection[str] = ()) -> list[int]:
+    """Return the pseudonyms of voters with an unresolved alert. Their votes are not used to fit references.
+
+    Args:
+        connection: reads the store.
+        besides: detectors whose alerts do not count.
+    """
     a = schema.alert.c
     named = (a.subject_kind == "voter", a.state != "resolved", a.subject.is_distinct_from(a.label))
-    rows = connection.scalars(sa.select(a.subject).where(*named).distinct())
+    others = (a.detector.notin_(sorted(besides)),) if besides else ()
+    rows = connection.scalars(sa.select(a.subject).where(*named, *others).distinct())
     return sorted(parse_pseudonym(subject) for subject in rows)
 
 

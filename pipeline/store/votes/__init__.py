@@ -9,7 +9,9 @@ snapshots_in_force   which snapshot evaluates a partition's votes, and from whic
 window_counts        counts of the five-minute windows
 closed_windows       closes windows
 stale_windows        the mark that window counts must be computed again
-unchecked_votes      counts votes that were read before the first snapshot
+unchecked_votes      votes that were read before the first snapshot and that no backfill evaluated
+backlog_runs         records evaluations of backlogs, and which votes they covered
+backlog_columns      reads the columns of votes for such an evaluation
 detector_states      states of window detectors
 registry_events      registry events and their rejects
 dominant_voter       finds a voter with more than a fifth of all votes

@@ -217,6 +217,27 @@ def all_next_offsets(connection: Connection) -> dict[int, int]:
     return {int(part): int(offset) for part, offset in rows}
 
 
+def newest_event_time(connection: Connection) -> int:
+    """Return the largest event time of all partitions, in microseconds since 1970 UTC; 0 without votes."""
+    return int(connection.scalar(sa.select(sa.func.max(schema.partition.c.event_time))) or 0)
+
+
+def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int]]:
+    """Return (partition, offset of its first vote that was cast from a time on, next offset) of each such partition.
+
+    Args:
+        connection: reads the store.
+        since: the time, in microseconds since 1970 UTC.
+    """
+    v, found = schema.vote.c, []
+    for part, end in all_next_offsets(connection).items():
+        query = sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.cast_at >= since)
+        first = connection.scalar(query)
+        if first is not None:
+            found.append((part, int(first), end))
+    return found
+
+
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Return (offset, append time) of the last vote of each partition, by the store's number of the partition.
 

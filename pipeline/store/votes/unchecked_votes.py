@@ -1,7 +1,7 @@
-"""Counts unchecked votes: votes that were read before the first snapshot, so that no detector evaluated them.
+"""Counts unchecked votes: votes that were read before the first snapshot and that no `backfill` evaluated afterwards.
 
-A snapshot comes into force at the beginning of a batch. So the number of these votes follows from the table of batches,
-without reading the votes.
+A snapshot comes into force at the beginning of a batch, and a backfill covers whole batches. The number of unchecked
+votes therefore follows from the ledger of offsets, without reading the votes.
 """
 
 from collections.abc import Mapping
@@ -10,26 +10,53 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
+from pipeline.store.votes.arrow_reader import OffsetRange
+from pipeline.store.votes.backlog_runs import RunForm, evaluated_until
 from pipeline.store.votes.partitions import all_next_offsets
 
 
-def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
-    """Count the accepted and late votes for which no snapshot was in force.
+def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = None) -> list[OffsetRange]:
+    """Return the ranges of offsets whose votes no snapshot preceded, in the order of partitions.
 
     Args:
         connection: reads the store.
         ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
     """
-    b, f = schema.batch.c, schema.in_force.c
-    first = {
-        int(part): int(offset)
-        for part, offset in connection.execute(
-            sa.select(f.partition_no, sa.func.min(f.from_offset)).group_by(f.partition_no)
-        )
-    }
-    total = 0
-    for part, end in (all_next_offsets(connection) if ends is None else ends).items():
-        until = min(end, first.get(part, end))
-        query = sa.select(sa.func.sum(b.accepted + b.late)).where(b.partition_no == part, b.first_offset < until)
-        total += int(connection.scalar(query) or 0)
+    f = schema.in_force.c
+    query = sa.select(f.partition_no, sa.func.min(f.from_offset)).group_by(f.partition_no)
+    first = {int(part): int(offset) for part, offset in connection.execute(query)}
+    given = sorted((all_next_offsets(connection) if ends is None else ends).items())
+    return [(part, 0, until) for part, end in given if (until := min(end, first.get(part, end))) > 0]
+
+
+def unchecked_ranges(
+    connection: Connection, ends: Mapping[int, int] | None = None, form: RunForm | None = None
+) -> list[OffsetRange]:
+    """Return those of `unpreceded_ranges` whose votes no backfill evaluated.
+
+    Args:
+        connection, ends: as in `unpreceded_ranges`.
+        form: count only backfills of this form; None for all.
+    """
+    done = evaluated_until(connection, form)
+    ranges = unpreceded_ranges(connection, ends)
+    return [(part, start, until) for part, _, until in ranges if (start := done.get(part, 0)) < until]
+
+
+def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
+    """Return the number of accepted and late votes in ranges of offsets that consist of whole batches."""
+    b, total = schema.batch.c, 0
+    for part, start, until in ranges:
+        within = (b.partition_no == part, b.first_offset >= start, b.first_offset < until)
+        total += int(connection.scalar(sa.select(sa.func.sum(b.accepted + b.late)).where(*within)) or 0)
     return total
+
+
+def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
+    """Count the accepted and late votes that no snapshot preceded and no backfill evaluated.
+
+    Args:
+        connection: reads the store.
+        ends: as in `unchecked_ranges`.
+    """
+    return count_votes(connection, unchecked_ranges(connection, ends))

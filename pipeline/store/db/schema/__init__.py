@@ -11,10 +11,12 @@ alerts.py     alerts with their history, and exclusions
 ledger.py     the public ledger: the vote log and the snapshot log
 boards.py     snapshots, the verdicts that let them be published, held publications, correction notices
 registry.py   registry events and their rejects, and sweeps
+backlogs.py   evaluations of votes that no snapshot preceded, and of the last weeks
 operations.py facts about the store, operators' tokens and log, leases, the outbox
 """
 
 from pipeline.store.db.schema.alerts import alert, alert_event, exclusion
+from pipeline.store.db.schema.backlogs import backlog_range, backlog_run
 from pipeline.store.db.schema.base import metadata
 from pipeline.store.db.schema.boards import notice, prepared, publication_hold, snapshot, snapshot_row, verdict
 from pipeline.store.db.schema.evidence import (
@@ -56,6 +58,8 @@ from pipeline.store.db.schema.votes import (
 __all__ = [
     "alert",
     "alert_event",
+    "backlog_range",
+    "backlog_run",
     "batch",
     "blind",
     "closed_window",

@@ -1,0 +1,111 @@
+"""Evaluates every vote that no snapshot preceded.
+
+All votes before the first snapshot in force are evaluated together, also those that an earlier run evaluated: a few
+late ones could be compared with nothing. The first refresh of a store calls `backfill_before_first_snapshot`, so that
+an imported history is evaluated before its first board is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline import settings as configuration
+from pipeline.backlog.evaluation import Nested
+from pipeline.jobs.backlog.backlog_input import BacklogInput
+from pipeline.jobs.backlog.evaluation_run import EvaluationRun
+from pipeline.open_store import existing_store
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
+from pipeline.store.log import leaf_index
+from pipeline.store.votes import backlog_runs, unchecked_votes
+from pipeline.store.votes.backlog_runs import RunForm
+
+Progress = Callable[[str, int], None]
+"""Called with what was done (`read` or `evaluated`) and how much: a number of votes, or 1 pass over some votes."""
+
+
+def no_progress(_what: str, _done: int) -> None:
+    """Show nothing."""
+
+
+def backfill(
+    url: str, *, strict: bool = False, check: bool = False, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Evaluate every vote that no snapshot preceded and that no run evaluated.
+
+    Args:
+        url: address of the store.
+        strict: whether to compute the nested form, whose values exclude voters by the policy `backfill-voter/1`. Votes
+            that only the iterated form evaluated are then evaluated again.
+        check: whether to write nothing.
+        progress: called while votes are read and evaluated.
+
+    Returns:
+        {"kind", "form", "rounds", "nested_rounds", "votes", "voters", "votes_without_voter", "voters_not_comparable",
+        "complete", "found", "critical", "findings", "alerts", "unchecked", "written"}. `findings` lists the alerts,
+        `alerts` the ids of those that were opened or escalated, `unchecked` the votes that are still not evaluated. If
+        there is nothing to evaluate, `votes` is 0 and there is no finding.
+    """
+    with existing_store(url) as store:
+        return _run(store, None, "always" if strict else "never", "nested" if strict else None, check, progress)
+
+
+def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress = no_progress) -> dict[str, Any] | None:
+    """Evaluate the sealed votes if the store has no snapshot yet and they are not evaluated.
+
+    With the setting `backfill` at "strict" the nested form is computed if the iterated form finds a voter to exclude.
+
+    Args:
+        url: address of the store.
+        log_size: number of leaves of the vote log that the first snapshot will rate.
+        progress: called while votes are read and evaluated.
+
+    Returns:
+        The report as in `backfill`; None if there is nothing to do.
+    """
+    with existing_store(url) as store:
+        with store.read() as connection:
+            if (form := configuration.load().backfill) == "off" or snapshots.newest_sequence(connection):
+                return None
+            ends = leaf_index.next_offsets(connection, log_size)
+            if not unchecked_votes.unchecked_ranges(connection, ends):
+                return None
+        return _run(store, ends, "if_found" if form == "strict" else "never", None, check=False, progress=progress)
+
+
+def _run(
+    store: Store, ends: Mapping[int, int] | None, nested: Nested, form: RunForm | None, check: bool, progress: Progress
+) -> dict[str, Any]:
+    options = configuration.load()
+    with store.read() as connection:
+        todo = unchecked_votes.unchecked_ranges(connection, ends, form)
+        if not todo:
+            return _nothing(unchecked_votes.count_unchecked(connection))
+        ranges = unchecked_votes.unpreceded_ranges(connection, ends)
+        given = BacklogInput.read(connection, ranges, progress=lambda votes: progress("read", votes))
+        start = backlog_runs.newest_state(connection, options.nightly_share)
+    run = EvaluationRun(
+        "backfill", given, store.voter_key, nested, options.nightly_share, lambda: progress("evaluated", 1)
+    )
+    findings, alerts = run.evaluate(start)
+    if check:
+        with store.read() as connection:
+            left = unchecked_votes.count_unchecked(connection)
+        return {**run.report(findings, alerts), "alerts": [], "unchecked": left, "written": False}
+    with store.write() as connection:
+        backlog_runs.lock_runs(connection)
+        written = bool(unchecked_votes.unchecked_ranges(connection, ends, form))
+        # Another process may have evaluated the same votes meanwhile.
+        report = run.record(connection, findings, alerts, start) if written else run.report(findings, alerts)
+        left = unchecked_votes.count_unchecked(connection)
+    return {"alerts": [], **report, "unchecked": left, "written": written}
+
+
+def _nothing(unchecked: int) -> dict[str, Any]:
+    """Return the report if there is nothing to evaluate."""
+    counts = ("rounds", "nested_rounds", "votes", "voters", "votes_without_voter", "voters_not_comparable", "found")
+    return {
+        "kind": "backfill", "form": "iterated", **dict.fromkeys(counts, 0), "complete": True, "critical": 0,
+        "findings": [], "alerts": [], "unchecked": unchecked, "written": False,
+    }  # fmt: skip

@@ -1,0 +1,162 @@
+"""Turns the findings of a backlog into alerts.
+
+A value of the nested form is proved, so it may be critical, and the policy `backfill-voter/1` excludes the voter. All
+other findings are warnings: they propose to a person what to exclude.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.backlog import BacklogFindings, VoterFinding
+from pipeline.backlog.model_periods import PeriodFinding
+from pipeline.backlog.pool_rounds import PooledFinding
+from pipeline.backlog.pooled_groups import GroupFinding
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs.backlog.backlog_input import BacklogInput
+from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal
+from pipeline.store.alerting.alert_queries import POOLED_VOTERS as POOL
+from pipeline.store.boards.exclusion_list import BACKFILL_VOTER_DETECTOR as VOTER
+from pipeline.vocabulary.time import format_rfc3339
+
+NETWORK, PERIOD = "pooled_network", "model_period"
+NETWORKS = "network"
+"""The kind of groups in `BacklogFindings.groups` whose numbers are networks of the store."""
+
+# ln of the largest e-value that is stored: a float64 holds it.
+_MOST = 700.0
+_PASSIVE = {"promotes": "promoted", "demotes": "demoted"}
+
+
+@dataclass(frozen=True)
+class BacklogAlerts:
+    """Makes alerts of the findings of one evaluation.
+
+    Attributes:
+        given: the votes.
+        findings: what was found in them.
+    """
+
+    given: BacklogInput
+    findings: BacklogFindings
+
+    def signals(self) -> list[AlertSignal]:
+        """Return the alerts, those about models before those about the members of their groups."""
+        return [
+            *(self._voter(one) for one in self.findings.voters),
+            *(signal for one in self.findings.pools for signal in self._pool(one)),
+            *(self._network(one) for one in self.findings.groups.get(NETWORKS, [])),
+            *(self._period(one) for one in self.findings.periods),
+        ]
+
+    def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
+        """Return those of the signals that are results of tests of groups and weeks, which count in e-LOND."""
+        known = {self.given.model_name(one.model) for one in self.findings.pools if one.accomplices}
+        return [
+            one for one in signals
+            if one.subject_kind == "model" and not (one.detector == POOL and one.subject in known)
+        ]  # fmt: skip
+
+    def afterwards(self, nested: bool = False) -> str:
+        """Return how the votes were evaluated, as alerts say it."""
+        rounds = self.findings.nested_rounds if nested else self.findings.rounds
+        form = ", nested form" if nested else ""
+        return f"found afterwards, by cross-fitting, {rounds} round{'' if rounds == 1 else 's'}{form}"
+
+    def _voter(self, one: VoterFinding) -> AlertSignal:
+        strict = one.strict is not None and one.strict >= CRITICAL
+        e = one.strict if strict and one.strict is not None else one.e_value
+        likeliest = [
+            {**alternative, "model": int(self.given.models[alternative["model"]])}
+            if "model" in alternative
+            else alternative
+            for alternative in one.likeliest
+        ]
+        evidence = {
+            "votes": one.votes,
+            "ties": one.ties,
+            "proved": strict,
+            "likeliest": likeliest,
+            "afterwards": self.afterwards(strict),
+        }
+        return self._about_voter(VOTER, one.voter, "biased", "critical" if strict else "warning", e, evidence)
+
+    def _pool(self, one: PooledFinding) -> list[AlertSignal]:
+        """Return the alert about the model, and one about each member of the group."""
+        model, first_end = (
+            self.given.model_name(one.model),
+            self.given.period(one.members if len(one.members) else None),
+        )
+        who = (
+            f"{len(one.members):,} voters can be named, with {one.votes:,} votes"
+            if len(one.members)
+            else "nobody can be named"
+        )
+        how = "as voters who were found alone do" if one.accomplices else "taken together"
+        what = (
+            f"voters with few votes each, {how}, {_verb(one.direction)} it: about {one.expected:.0f} take part; {who}"
+        )
+        evidence = {"what": what, "members": len(one.members), "period": [format_rfc3339(time) for time in first_end]}
+        about = self._about_model(POOL, one.model, _PASSIVE[one.direction], one.log_e, first_end, evidence)
+        group = about.alert_id
+        members = [
+            self._about_voter(
+                POOL, voter, one.direction, "warning", min(math.exp(min(one.log_e, _MOST)), 1e300),
+                {
+                    "what": f"one of {len(one.members):,} voters who together {_verb(one.direction)} {model}: belongs "
+                    f"to them with probability {likelihood:.0%}",
+                    "group": group, "likelihood": round(likelihood, 4), "afterwards": self.afterwards(),
+                },
+            )
+            for voter, likelihood in zip(one.members.tolist(), one.likelihood.tolist(), strict=True)
+        ]  # fmt: skip
+        return [about, *members]
+
+    def _network(self, one: GroupFinding) -> AlertSignal:
+        name = self.given.networks.get(one.group, str(one.group))
+        at = self.given.period(one.members if len(one.members) else None)
+        what = (
+            f"{one.voters:,} voters of network {name} with few votes each, taken together, {_verb(one.direction)} it; "
+            f"{len(one.members):,} of them take part"
+        )
+        evidence = {"what": what, "network": name, "window": list(at), "tests": one.tests}
+        direction = f"{_PASSIVE[one.direction]} by network {name}"
+        return self._about_model(NETWORK, one.model, direction, one.log_e, at, evidence)
+
+    def _period(self, one: PeriodFinding) -> AlertSignal:
+        more = "more" if one.direction == "promotes" else "less"
+        what = (
+            f"in these weeks it wins {more} often than in all others, among {one.voters:,} voters: an attack, or "
+            "the model was changed; this test cannot tell which"
+        )
+        evidence = {"what": what, "window": [one.first, one.end], "tests": one.tests}
+        direction = f"wins {more} than in other weeks"
+        return self._about_model(PERIOD, one.model, direction, one.log_e, (one.first, one.end), evidence)
+
+    def _about_voter(
+        self, detector: str, voter: int, direction: str, severity: Any, e: float, evidence: dict[str, Any]
+    ) -> AlertSignal:
+        partition, offset, at = self.given.last_vote(voter)
+        subject = format_pseudonym(int(self.given.votes.names[voter]))
+        return AlertSignal(
+            detector, "voter", subject, direction, severity, e, _level(e), partition, offset, at, evidence
+        )  # fmt: skip
+
+    def _about_model(
+        self, detector: str, model: int, direction: str, log_e: float, period: tuple[int, int], evidence: dict[str, Any]
+    ) -> AlertSignal:
+        e = math.exp(min(log_e, _MOST))
+        return AlertSignal(
+            detector, "model", self.given.model_name(model), direction, "warning", e, _level(e), NO_PARTITION,
+            period[0], period[1], {**evidence, "afterwards": self.afterwards()},
+        )  # fmt: skip
+
+
+def _level(e: float) -> int:
+    return max(sum(e >= bound for bound in LEVELS), 1)
+
+
+def _verb(direction: str) -> str:
+    return "promote" if direction == "promotes" else "demote"

@@ -1,0 +1,96 @@
+"""Reads the votes of a store as the columns of a backlog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline.backlog import BacklogVotes
+from pipeline.store.alerting.alert_queries import POOLED_VOTERS
+from pipeline.store.boards import exclusion_list
+from pipeline.store.votes.arrow_reader import OffsetRange
+from pipeline.store.votes.backlog_columns import BacklogColumns, read_columns
+from pipeline.store.votes.dictionary import model_names, terms_of_kind
+from pipeline.vocabulary.arrays import Bool, Int64
+
+FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS)
+"""The detectors of alerts about voters that evaluations of backlogs open."""
+
+
+@dataclass(frozen=True)
+class BacklogInput:
+    """The votes of some ranges of offsets.
+
+    Attributes:
+        ranges: the ranges.
+        columns: all votes of the ranges.
+        votes: the votes with a voter, sorted by voter and time; `votes.row` are rows of `columns`.
+        models: the store's number of each model of `votes`.
+        names: the store's number of a model → its name.
+        networks: the store's number of a network → its name.
+        suspects: bool[v], voters that are excluded or that a streaming detector flagged. They count in no reference.
+            Voters that an earlier evaluation flagged are evaluated like all others, so that a repeated run finds the
+            same.
+    """
+
+    ranges: Sequence[OffsetRange]
+    columns: BacklogColumns
+    votes: BacklogVotes
+    models: Int64
+    names: dict[int, str]
+    networks: dict[int, str]
+    suspects: Bool
+
+    @classmethod
+    def read(
+        cls,
+        connection: Connection,
+        ranges: Sequence[OffsetRange],
+        *,
+        since: int | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> BacklogInput:
+        """Read the votes of some ranges of offsets.
+
+        Args:
+            connection: reads the store.
+            ranges: the ranges.
+            since: only votes cast from this time on, in microseconds since 1970 UTC; None for all.
+            progress: called with the number of votes of each block that was read.
+        """
+        columns = read_columns(connection, ranges, progress)
+        if since is not None:
+            columns = columns.take(np.flatnonzero(columns.at >= since))
+        models, codes = np.unique(np.concatenate([columns.model_a, columns.model_b]), return_inverse=True)
+        a, b = np.split(codes.ravel(), 2)
+        votes = BacklogVotes.from_columns(
+            len(models), columns.voter, a, b, columns.outcome, columns.at, columns.network
+        )
+        excluded = [
+            exclusion_list.parse_voter(e.target) for e in exclusion_list.read_active(connection) if e.kind == "voter"
+        ]
+        flagged = exclusion_list.flagged_voters(connection, FOUND_AFTERWARDS)
+        suspects = np.isin(votes.names, np.array([*excluded, *flagged], dtype=np.int64))
+        networks = terms_of_kind(connection, "network")
+        return cls(ranges, columns, votes, models.astype(np.int64), model_names(connection), networks, suspects)
+
+    def model_name(self, model: int) -> str:
+        """Return the name of a model of `votes`."""
+        return self.names[int(self.models[model])]
+
+    def last_vote(self, voter: int) -> tuple[int, int, int]:
+        """Return (the store's number of the partition, offset, event time) of a voter's last vote."""
+        row = int(self.votes.row[self.votes.starts[voter + 1] - 1])
+        return int(self.columns.partition[row]), int(self.columns.offset[row]), int(self.columns.at[row])
+
+    def period(self, voters: Int64 | None = None) -> tuple[int, int]:
+        """Return the time of the first vote and the end of the last vote's microsecond, of some voters or of all."""
+        at = self.votes.at if voters is None else self.votes.at[np.isin(self.votes.voter, voters)]
+        return (int(at.min()), int(at.max()) + 1) if len(at) else (0, 1)
+
+    def network_of_voters(self) -> Int64:
+        """Return int64[v], the network of each voter's first vote; 0 for none."""
+        return self.votes.network[self.votes.starts[:-1]].astype(np.int64)

@@ -1,0 +1,52 @@
+"""Evaluates the votes of the last weeks again, to find what no single vote could show, such as many small accounts.
+
+As in a backfill, voters are compared with other voters, not with snapshots. Runs overlap, and each night is one family
+of e-LOND, so that the share of false discoveries over all nights is bounded. Before that, a backfill evaluates votes
+that no snapshot preceded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import settings as configuration
+from pipeline.jobs.backlog.backfill import Progress, backfill, no_progress
+from pipeline.jobs.backlog.backlog_input import BacklogInput
+from pipeline.jobs.backlog.evaluation_run import EvaluationRun
+from pipeline.open_store import existing_store
+from pipeline.store.votes import backlog_runs, partitions, unchecked_votes
+from pipeline.vocabulary.time import DAY
+
+
+def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
+    """Evaluate the votes of the last weeks (setting `nightly_weeks`) by one another.
+
+    A repeated run on the same votes changes nothing.
+
+    Args:
+        url: address of the store.
+        progress: called while votes are read and evaluated.
+
+    Returns:
+        The report as in `backfill`, with "level": the level of e-LOND with which this run tested, and "backfill": the
+        report of the backfill before it, or None.
+    """
+    options = configuration.load()
+    with existing_store(url) as store:
+        with store.read() as connection:
+            unchecked = bool(unchecked_votes.unchecked_ranges(connection))
+        before = backfill(url, progress=progress) if unchecked else None
+        with store.read() as connection:
+            since = partitions.newest_event_time(connection) - options.nightly_weeks * 7 * DAY
+            ranges = partitions.ranges_since(connection, since)
+            given = BacklogInput.read(connection, ranges, since=since, progress=lambda votes: progress("read", votes))
+            start = backlog_runs.state_before(connection, ranges, options.nightly_share)
+        run = EvaluationRun(
+            "reevaluate", given, store.voter_key, "never", options.nightly_share, lambda: progress("evaluated", 1)
+        )
+        findings, alerts = run.evaluate(start)
+        with store.write() as connection:
+            backlog_runs.lock_runs(connection)
+            report = run.record(connection, findings, alerts, start)
+            left = unchecked_votes.count_unchecked(connection)
+    return {**report, "unchecked": left, "written": True, "level": start.level, "backfill": before}

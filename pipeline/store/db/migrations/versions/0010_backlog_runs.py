@@ -1,0 +1,34 @@
+"""New tables for evaluations of backlogs, and for which votes they covered.
+
+Votes that no snapshot preceded stay without evidence until `integrity backfill` evaluates them.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the tables."""
+    big, number = sa.BigInteger(), sa.Integer()
+    key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "backlog_run",
+        sa.Column("run_no", key, sa.Identity(), primary_key=True),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("kind", "form", "fold_key", "summary")),
+        *(sa.Column(name, number, nullable=False) for name in ("rounds", "nested_rounds")),
+        *(
+            sa.Column(name, big, nullable=False)
+            for name in ("votes", "voters", "submitted_before", "rejected_before", "submitted", "rejected", "at")
+        ),
+    )
+    op.create_table(
+        "backlog_range",
+        *(sa.Column(name, big, primary_key=True, autoincrement=False) for name in ("run_no", "partition_no")),
+        *(sa.Column(name, big, nullable=False) for name in ("first_offset", "next_offset")),
+        sqlite_with_rowid=False,
+    )

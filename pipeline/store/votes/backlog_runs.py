@@ -1,0 +1,140 @@
+"""Records evaluations of backlogs: which votes each evaluated, how, and its position in e-LOND.
+
+Laws: a vote counts as evaluated if a run of the kind `backfill` covers its offset; the ranges of a partition begin at
+its first offset or where an earlier range ends. The hypotheses of all runs are one sequence of e-LOND.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.evidence.multiple_testing import ELond
+from pipeline.store.db import dialect, schema
+from pipeline.store.votes.arrow_reader import OffsetRange
+
+RunKind = Literal["backfill", "reevaluate"]
+RunForm = Literal["iterated", "nested"]
+
+_LOCK = 0xBAC10
+
+
+@dataclass(frozen=True)
+class BacklogRun:
+    """An evaluation of a backlog.
+
+    Attributes:
+        kind: `backfill` of votes that no snapshot preceded, or `reevaluate` of the last weeks.
+        form: `nested` if the nested form was computed for every fold.
+        fold_key: identifies the key of the folds.
+        rounds, nested_rounds: numbers of rounds; 0 nested rounds if that form was not computed.
+        votes, voters: numbers of evaluated votes and voters.
+        ranges: the ranges of offsets that were evaluated.
+        summary: what was found, as JSON types.
+        start, end: the states of e-LOND before and after.
+    """
+
+    kind: RunKind
+    form: RunForm
+    fold_key: str
+    rounds: int
+    nested_rounds: int
+    votes: int
+    voters: int
+    ranges: Sequence[OffsetRange]
+    summary: Mapping[str, Any]
+    start: ELond
+    end: ELond
+
+
+def lock_runs(connection: Connection) -> None:
+    """Wait until no other run is being recorded."""
+    dialect.lock(connection, _LOCK)
+
+
+def newest_state(connection: Connection, alpha: float) -> ELond:
+    """Return the state of e-LOND after the newest run; `alpha` bounds the share of false discoveries."""
+    r = schema.backlog_run.c
+    found = connection.execute(sa.select(r.submitted, r.rejected).order_by(r.run_no.desc()).limit(1)).one_or_none()
+    submitted, rejected = found or (0, 0)
+    return ELond(alpha, int(submitted), int(rejected))
+
+
+def state_before(connection: Connection, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
+    """Return the state of e-LOND before a nightly run over some ranges of offsets.
+
+    For a repeated run over the same ranges, this is the state before the first such run: the same votes are one family.
+    """
+    r, g = schema.backlog_run.c, schema.backlog_range.c
+    query = sa.select(r.run_no, r.submitted_before, r.rejected_before).where(r.kind == "reevaluate")
+    newest = connection.execute(query.order_by(r.run_no.desc()).limit(1)).one_or_none()
+    if newest is not None:
+        rows = connection.execute(sa.select(g.partition_no, g.first_offset, g.next_offset).where(g.run_no == newest[0]))
+        if sorted(tuple(row) for row in rows) == sorted(ranges):
+            return ELond(alpha, int(newest[1]), int(newest[2]))
+    return newest_state(connection, alpha)
+
+
+def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
+    """Store a run and its ranges; return its number.
+
+    Args:
+        connection: the transaction.
+        run: the run.
+        now: present time in microseconds since 1970 UTC.
+    """
+    row = {
+        "kind": run.kind,
+        "form": run.form,
+        "fold_key": run.fold_key,
+        "rounds": run.rounds,
+        "nested_rounds": run.nested_rounds,
+        "votes": run.votes,
+        "voters": run.voters,
+        "summary": json.dumps(run.summary, sort_keys=True),
+        "submitted_before": run.start.submitted,
+        "rejected_before": run.start.rejected,
+        "submitted": run.end.submitted,
+        "rejected": run.end.rejected,
+        "at": now,
+    }
+    added = connection.execute(schema.backlog_run.insert().returning(schema.backlog_run.c.run_no), row)
+    number = int(added.scalar_one())
+    columns = ("run_no", "partition_no", "first_offset", "next_offset")
+    if run.ranges:
+        rows = [dict(zip(columns, (number, *one), strict=True)) for one in run.ranges]
+        connection.execute(schema.backlog_range.insert(), rows)
+    return number
+
+
+def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict[int, int]:
+    """Return the store's number of a partition → the offset before which its votes are evaluated by `backfill`.
+
+    Args:
+        connection: reads the store.
+        form: only runs of this form; None for all.
+    """
+    r, g = schema.backlog_run.c, schema.backlog_range.c
+    query = sa.select(g.partition_no, sa.func.max(g.next_offset)).join_from(
+        schema.backlog_range, schema.backlog_run, r.run_no == g.run_no
+    )
+    query = query.where(r.kind == "backfill").group_by(g.partition_no)
+    if form is not None:
+        query = query.where(r.form == form)
+    return {int(part): int(end) for part, end in connection.execute(query)}
+
+
+def newest_run(connection: Connection, kind: RunKind) -> dict[str, Any] | None:
+    """Return the newest run of a kind as JSON types; None if there is none."""
+    r = schema.backlog_run.c
+    query = sa.select(schema.backlog_run).where(r.kind == kind).order_by(r.run_no.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    names = ("run_no", "kind", "form", "fold_key", "rounds", "nested_rounds", "votes", "voters", "at")
+    return {**{name: row[name] for name in names}, **json.loads(row["summary"])}
