@@ -11,10 +11,10 @@ from pipeline.api.costly_work import CostlyWork
 from pipeline.api.documents.diff_documents import DiffDocument
 from pipeline.api.move_reasons import move_reason
 from pipeline.api.openapi_responses import TABLE_RESPONSES
-from pipeline.api.request_params import FormatParam, SnapshotPairParam, ViewParam
+from pipeline.api.request_params import BoardParam, FormatParam, SnapshotPairParam, ViewParam
 from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
-from pipeline.api.table_responses import table_response
+from pipeline.api.table_responses import file_name, table_response
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
 from pipeline.jobs.refresh.prepare_answers import read_moves
 from pipeline.store.boards import voter_labels
@@ -28,15 +28,20 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 
     @router.get("/diff/{pair}", response_model=DiffDocument, responses=TABLE_RESPONSES)
     async def diff(
-        request: Request, pair: SnapshotPairParam, view: ViewParam = "defended", table_format: FormatParam = None
+        request: Request,
+        pair: SnapshotPairParam,
+        view: ViewParam = "defended",
+        board: BoardParam = None,
+        table_format: FormatParam = None,
     ) -> Response:
         """Every model on both boards: its move, the causes (votes, exclusions, method, settings), whom it passed."""
         first, _, second = pair.partition("..")
-        name = f"moves-{view}-{first[:12]}-{second[:12]}"
+        name = f"moves-{file_name(board or view)}-{first[:12]}-{second[:12]}"
 
         def compare() -> Response:
             with reader.connect() as connection:
-                document = diff_document(reader, connection, find_diff(reader, connection, first, second, view))
+                found = find_diff(reader, connection, first, second, view, board)
+                document = diff_document(reader, connection, found)
             return table_response(request, table_format, document, name, RENDERED, table_row=_table_row)
 
         return await costly.run(request, compare)
@@ -44,7 +49,9 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     return router
 
 
-def find_diff(reader: StoreReader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
+def find_diff(
+    reader: StoreReader, connection: Connection, first: str, second: str, view: str, board: str | None = None
+) -> BoardDiff:
     """Return the comparison of two snapshots: the stored comparison if there is one, otherwise a new one.
 
     Args:
@@ -53,16 +60,17 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
         first: digest of the older snapshot.
         second: digest of the newer snapshot.
         view: name of the view.
+        board: "category/LABEL" or "language/LABEL" for the board of that label; None for the view.
 
     Raises:
-        Problem: status 404 if there is no such snapshot, or a snapshot does not have this view.
+        Problem: status 404 if there is no such snapshot, or a snapshot does not have this view or board.
         Usage: the second snapshot is not newer than the first.
     """
     before, after = (reader.snapshot(connection, one) for one in (first, second))
     for one in (before, after):
-        reader.rows(connection, one, view)
-    stored = read_moves(connection, before, after, view)
-    return list_moves(stored or compare_snapshots(connection, reader.store.files, before, after, view))
+        reader.rows(connection, one, view, board)
+    stored = read_moves(connection, before, after, board or view)
+    return list_moves(stored or compare_snapshots(connection, reader.store.files, before, after, board or view))
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
@@ -76,7 +84,8 @@ def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff)
     return {
         "before": summarize_snapshot(reader, connection, found.before),
         "after": summarize_snapshot(reader, connection, found.after),
-        "view": found.view,
+        "view": "defended" if "/" in found.view else found.view,
+        "board": found.view if "/" in found.view else None,
         "votes": found.votes,
         "excluded": voter_labels.publish(connection, found.excluded),
         "restored": voter_labels.publish(connection, found.restored),

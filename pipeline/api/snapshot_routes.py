@@ -1,6 +1,5 @@
 """The routes of the API about snapshots and boards."""
 
-import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -29,7 +28,7 @@ from pipeline.api.request_params import (
 )
 from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
-from pipeline.api.table_responses import json_response, table_response
+from pipeline.api.table_responses import file_name, json_response, table_response
 from pipeline.errors import Usage
 from pipeline.ledger.published_intervals import COLUMNS
 from pipeline.store.boards import snapshots
@@ -108,7 +107,7 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
             rows = reader.rows(connection, found, view, board)
         stated = {"published_at": format_rfc3339(found.published_at), "view": view, "board": board}
         page = {"snapshot": snapshot, **stated, **_page(rows, cursor, limit)}
-        name = f"leaderboard-{_file_name(board) if board else view}-{snapshot[:12]}"
+        name = f"leaderboard-{file_name(board or view)}-{snapshot[:12]}"
         return table_response(request, table_format, page, name, IMMUTABLE)
 
     @router.get("/snapshots/{snapshot}/standings", response_model=StandingListDocument, responses=TABLE_RESPONSES)
@@ -148,11 +147,6 @@ def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
     return {"model": standing["model"]} | {
         f"{view}_{name}": standing[view][name] if standing[view] else None for view in VIEWS for name in _FIGURES
     }
-
-
-def _file_name(board: str) -> str:
-    """Return a board's name as a part of a file's name: letters, digits and hyphens."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", board).strip("-") or "board"
 
 
 def _page(rows: list[dict[str, Any]], cursor: str | None, limit: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,11 @@ def table_response(
     if table_format == "csv":
         return Response(to_csv(rows, columns), media_type=_CSV, headers=more)
     return Response(to_parquet(rows, columns), media_type=PARQUET, headers=more)
+
+
+def file_name(board: str) -> str:
+    """Return a board's name as a part of a file's name: letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", board).strip("-") or "board"
 
 
 def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:

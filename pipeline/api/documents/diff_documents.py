@@ -67,6 +67,7 @@ class DiffDocument(Document):
     before: SnapshotDocument
     after: SnapshotDocument
     view: View
+    board: str | None = Field(None, description="The board by category or language; null for a view.")
     votes: int = Field(description="New votes that the view counts.")
     excluded: list[DiffExclusionDocument]
     restored: list[DiffExclusionDocument]

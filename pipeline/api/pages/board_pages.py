@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import zip_longest
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -102,7 +103,9 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
 
 def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> None:
     @router.get("/changes")
-    async def changes(request: Request, days: DaysParam = WEEK, view: ViewParam = "defended") -> Response:
+    async def changes(
+        request: Request, days: DaysParam = WEEK, view: ViewParam = "defended", board: BoardParam = None
+    ) -> Response:
         """Moves over a number of days: a redirect to the page of the two snapshots."""
 
         def find() -> Response:
@@ -112,23 +115,30 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
             if before is None:
                 raise Problem(404, "there is only one snapshot, so no model has moved yet")
             pair = f"{before.snapshot_id}..{newest.snapshot_id}"
-            return RedirectResponse(f"/diff/{pair}?view={view}", 307, headers=UNTIL_PUBLISHED)
+            return RedirectResponse(f"/diff/{pair}?{_moves_query(view, board)}", 307, headers=UNTIL_PUBLISHED)
 
         return await costly.run(request, find)
 
     @router.get("/diff/{pair}")
-    async def diff(request: Request, pair: SnapshotPairParam, view: ViewParam = "defended") -> Response:
+    async def diff(
+        request: Request, pair: SnapshotPairParam, view: ViewParam = "defended", board: BoardParam = None
+    ) -> Response:
         first, _, second = pair.partition("..")
 
         def compare() -> Response:
             with reader.connect() as connection:
-                found = find_diff(reader, connection, first, second, view)
+                found = find_diff(reader, connection, first, second, view, board)
                 document = diff_document(reader, connection, found)
                 ends = [reader.data_until(connection, one.log_size) for one in (found.before, found.after)]
             days = (ends[1] - ends[0]) // DAY if ends[0] is not None and ends[1] is not None else 0
-            return templates.page("diff", RENDERED, diff=document, days=days)
+            query = _moves_query(view, board)
+            return templates.page("diff", RENDERED, diff=document, days=days, query=query)
 
         return await costly.run(request, compare)
+
+
+def _moves_query(view: str, board: str | None) -> str:
+    return urlencode({"view": view, **({} if board is None else {"board": board})})
 
 
 def _board_values(reader: StoreReader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:

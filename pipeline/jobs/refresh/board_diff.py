@@ -92,7 +92,7 @@ class BoardDiff:
     Attributes:
         before: the older snapshot.
         after: the newer snapshot.
-        view: name of the view.
+        view: name of the view, or of the board by category or language.
         moves: one entry for each model of either board, largest rise first.
         excluded: exclusions that only the newer snapshot has.
         restored: exclusions that only the older snapshot has.
@@ -148,7 +148,7 @@ def compare_snapshots(
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
     on, off = changed_rules(before, after)
-    chain = inputs or StepInputs.read(connection, files, before, after, view)
+    chain = inputs or StepInputs.read(connection, files, before, after, [view])
     points, reason = attribute_points(before, after, view, chain, old, new)
     fresh = _new_votes(view_counts(chain.after, view), view_counts(chain.exclusions, view))
     battles = _battles(fresh, old)

@@ -57,24 +57,27 @@ class StepInputs:
 
     @classmethod
     def read(
-        cls, connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
+        cls,
+        connection: Connection,
+        files: LedgerFiles,
+        before: PublishedSnapshot,
+        after: PublishedSnapshot,
+        names: Collection[str],
     ) -> "StepInputs":
-        """Read the votes of each step.
-
-        All views of two snapshots have the same input. Each board by category or language has an input of its own.
+        """Read the votes of each step. All views of two snapshots have the same input.
 
         Args:
             connection: a connection to the store.
             files: the ledger files of the store.
             before: the older snapshot.
             after: the newer snapshot.
-            view: a view, or the name of a board by category or language.
+            names: views, and names of boards by category or language, that are compared.
 
         Returns:
             The votes that are counted after each step.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
-        boards = [ALL, Label(*view.split("/", 1))] if "/" in view else [ALL]
+        boards = [ALL, *(Label(*name.split("/", 1)) for name in names if "/" in name)]
 
         def counted(log_size: int, by: PublishedSnapshot, rules: Collection[str]) -> RatingInput:
             # Of a board, all votes are compared, whether they are enough for a board or not.

@@ -25,6 +25,9 @@ from pipeline.store.votes import registry_events
 
 _log = logging.getLogger("integrity.refresh")
 
+# Boards by category and language whose moves are stored for each pair of snapshots; others are compared on request.
+_MOST_BOARDS = 50
+
 WEEK = 7.0
 """The number of days over which the web page shows moves by default."""
 
@@ -73,6 +76,13 @@ def read_moves(
     return BoardDiff(before, after, view, found.moves, excluded, restored, settings, found.votes, found.untold, on, off)
 
 
+def _names_of_both(before: PublishedSnapshot, newest: PublishedSnapshot) -> list[str]:
+    """Return the views that both snapshots have, and the largest boards by category and language that both have."""
+    boards = newest.body.get("boards", {})
+    both = sorted(boards.keys() & before.body.get("boards", {}).keys(), key=lambda one: (-boards[one]["votes"], one))
+    return [*sorted(newest.body["views"].keys() & before.body["views"].keys()), *both[:_MOST_BOARDS]]
+
+
 def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot) -> dict[tuple[Kind, str], Any]:
     last = page_queries.list_snapshots(connection, 1, newest.sequence)
     week = page_queries.earlier_snapshot(
@@ -85,9 +95,10 @@ def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot
     found: dict[tuple[Kind, str], Any] = {}
     for kind, before in pairs.values():
         inputs: StepInputs | None = None
-        for view in newest.body["views"].keys() & before.body["views"].keys():
+        names = _names_of_both(before, newest)
+        for view in names:
             try:
-                inputs = inputs or StepInputs.read(connection, files, before, newest, view)
+                inputs = inputs or StepInputs.read(connection, files, before, newest, names)
                 diff = compare_snapshots(connection, files, before, newest, view, inputs)
             except (BadInput, Usage) as error:  # the snapshot is published; a reader who asks is told the same
                 _log.warning("moves in view %s are not stored: %s", view, error)
