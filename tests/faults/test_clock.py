@@ -38,7 +38,7 @@ def test_workers_with_clocks_hours_apart_leave_what_one_with_the_right_time_leav
     url, total, reported = scene.database(), len(scene.stream), len(scene.announced())
     before = rows(url, "SELECT max(updated_at) FROM partition")[0][0]
     skews = [skewed(library, by) for by in ("+3h", "-3h")]
-    workers = [scene.start(url, command=COMMAND, INTEGRITY_BATCH_VOTES="100", **skew) for skew in skews]
+    workers = [scene.start(url, command=COMMAND, INTEGRITY_BATCH_VOTES="250", **skew) for skew in skews]
     with killed_at_the_end(*workers), Watch(url, lambda: total) as watch:
         wait(lambda: progress(url) == total, what="the end")
         for worker in workers:

@@ -24,9 +24,14 @@ from pipeline.devstack import KafkaServer
 from pipeline.devstack.process import free_port
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
-SETTINGS = {"INTEGRITY_VOTER_KEY": "5a" * 32, "INTEGRITY_SESSION_SECONDS": "6", "INTEGRITY_ANCHOR": ""}
+SETTINGS = {
+    "INTEGRITY_VOTER_KEY": "5a" * 32,
+    "INTEGRITY_SESSION_SECONDS": "6",
+    "INTEGRITY_ANCHOR": "",
+    "INTEGRITY_LOG_IDS": "conversation",  # ids that say which line a vote was
+}
 LOG = "2026-08-14-conv.json"
-VOTES, KILLS = 4_000, 5
+VOTES, KILLS = 2_000, 5
 TYPES = ("leftvote", "rightvote", "tievote", "bothbad_vote")
 
 
