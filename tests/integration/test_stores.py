@@ -47,7 +47,7 @@ SECOND = 1_000_000
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "store.db")
-    return str(request.getfixturevalue("postgres_store"))
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
