@@ -9,7 +9,7 @@ from importlib import import_module
 
 from pipeline.cli.app import app
 
-_BENCHMARKS = ("stream", "ratings", "evidence", "selection", "sweep", "api", "ledger", "formats")
+_BENCHMARKS = ("stream", "ratings", "evidence", "intervals", "selection", "sweep", "api", "ledger", "formats")
 _COMMANDS = {
     "publish_command": "publish",
     "worker_commands": "work monitor",

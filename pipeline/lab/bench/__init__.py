@@ -11,6 +11,9 @@
     battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench
     interval_coverage         coverage of 95% intervals, by simulation
+    taste_boards              votes of voters with tastes and power-law numbers of votes
+    clustered_coverage        coverage of intervals clustered by voter, by simulation
+    sequence_coverage         coverage of confidence sequences over many looks, by simulation
     selection_bias            correction of the winner's curse, by simulation
     selection_coverage        coverage of the intervals of a selected variant, by simulation
     detector_accuracy         false-alarm rates and detection delays: voter_detector_accuracy,
