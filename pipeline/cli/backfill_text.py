@@ -1,4 +1,4 @@
-"""What the commands backfill and refresh print about an evaluation of votes that no snapshot preceded."""
+"""Builds what the commands backfill and refresh print about an evaluation of votes that no snapshot preceded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence from counts per voter and model ("cells"), with the taste of voters integrated out.
+"""Computes evidence from counts per voter and model ("cells"), with the taste of voters integrated out.
 
 A cell has a voter's votes on one model. An honest voter likes some models more than the board does, and this shows more
 clearly the more votes a cell has. So a band of honest logits must be wide. Evidence from cells needs no band: the null

@@ -1,4 +1,4 @@
-"""Likelihood ratios that compare a count with its expected value: the alternative is a rate ρ times as high.
+"""Computes likelihood ratios of a count against its expected value: the alternative is a rate ρ times as high.
 
 Law: if the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1 it is also an e-value if the true
 mean is smaller than the mean that the caller passes. For ρ < 1 it is also an e-value if the true mean is larger. So for

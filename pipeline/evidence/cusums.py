@@ -1,4 +1,4 @@
-"""CUSUM statistics of many voters at once, in exact integers.
+"""Computes CUSUM statistics of many voters together, in exact integers.
 
     W_k = max(W_{k−1}, 0) + l_k
 

@@ -1,4 +1,4 @@
-"""Detector state as named arrays with one row for each key, sorted by key. `vocabulary.packing` packs them as bytes.
+"""Holds detector state as named arrays with a row for each key, sorted by key; `vocabulary.packing` packs them.
 
 Laws: the row of a key depends only on events about that key. Adding keys, dropping keys and packing change no other
 row. Input arrays are not changed.

@@ -1,4 +1,4 @@
-"""Multiple testing: limits the expected share of false discoveries over many keys.
+"""Tests many keys, with a limit on the expected share of false discoveries.
 
     e-BH     for m keys that are tested together: the k keys with the largest e-values are rejected if the k-th largest
              is at least m/(αk). The false discovery rate is at most α, however the e-values depend on each other (Wang

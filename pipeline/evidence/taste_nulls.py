@@ -1,4 +1,4 @@
-"""Likelihood ratios of counts against honest voters whose taste and readiness to tie are unknown ("mixture null").
+"""Computes likelihood ratios of counts against honest voters of unknown taste and readiness to tie ("mixture null").
 
 An honest voter's logit of a win of model m differs from the board's by s z, with z standard normal and s the board's
 taste. A mean chance p over the voter's votes on m becomes p(z) = σ(logit p + c + s z), with c such that the mean over z

@@ -1,4 +1,4 @@
-"""Log-likelihood ratios for whether a battle was a tie, by the honest probability of a tie.
+"""Tabulates log-likelihood ratios for whether a battle was a tie, by the honest probability of a tie.
 
 The honest probability is that of the voter, from the voter's other votes, rounded down to one of TIE_LEVELS levels. All
 alternatives tie more rarely than that, so a voter who ties more often makes every ratio smaller on average.

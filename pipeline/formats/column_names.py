@@ -1,4 +1,4 @@
-"""How a user names the columns and outcomes of a file: the options --columns, --outcomes and --winner-is."""
+"""Parses how a user names columns and outcomes of a file: the options --columns, --outcomes and --winner-is."""
 
 from __future__ import annotations
 

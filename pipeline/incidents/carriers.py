@@ -1,4 +1,4 @@
-"""Alerts in the form for grouping, with the votes and the voters that they are about."""
+"""Defines the form in which alerts are grouped, with the votes and the voters that they are about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an alert states, in a short form by which alerts are grouped."""
+"""Reduces an alert to what it states, a short form by which alerts are grouped."""
 
 from __future__ import annotations
 

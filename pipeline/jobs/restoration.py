@@ -113,7 +113,7 @@ def _check_heads(backup: BackupReader, ledger: LedgerFiles) -> None:
     """Check that the backup is not older than the ledger's folder, which may have survived on another disk.
 
     Raises:
-        Refuted: reasons `rollback`, `fork`; the folder has a signed head that the backup does not have.
+        Refuted: reason `rollback` or `fork`: the folder has a signed head that the backup does not have.
     """
     newest = backup.facts["snapshots"]
     for sequence, head in ledger.heads().items():

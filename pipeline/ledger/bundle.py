@@ -1,4 +1,4 @@
-"""Proof bundles: one snapshot with everything that is needed to check it offline.
+"""Assembles and reads proof bundles: one snapshot with everything that is needed to check it offline.
 
     manifest.json           what the snapshot claims: the leaf of the snapshot log
     previous.json           the previous manifest (not for the first snapshot)
@@ -158,7 +158,7 @@ class BundleFolder(BundleFiles):
     """A bundle in a folder, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `missing`; there is no such folder.
+        Refuted: reason `missing`: the folder does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -170,7 +170,7 @@ class BundleFolder(BundleFiles):
         """Yield the path of every file.
 
         Raises:
-            Refuted: reason `not_a_file`; the folder contains a link, a device or a pipe.
+            Refuted: reason `not_a_file`: the folder contains a link, a device or a pipe.
         """
         for path in sorted(self._list()):
             name = path.relative_to(self._folder).as_posix()

@@ -57,8 +57,8 @@ class BundleArchive(BundleFiles):
     """A bundle in a zip, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `archive` (not the zip that `write` makes from its entries) or `limit` (too many files, or too
-            long a name).
+        Refuted: reason `archive`: the file is not the zip that `write` makes from its entries. Reason `limit`: it has
+            too many files, or too long a name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,7 +107,7 @@ class BundleArchive(BundleFiles):
         """Return the content of a file.
 
         Raises:
-            Refuted: reason `archive`; the entry is damaged.
+            Refuted: reason `archive`: the entry is damaged.
         """
         try:
             return self._packed.read(name)
@@ -139,7 +139,7 @@ def open_bundle(path: Path) -> BundleFiles:
         The files of the bundle, as a mapping of paths to contents.
 
     Raises:
-        Refuted: reason `missing` (no such path), `archive` (not a zip of a bundle) or `not_a_file` (neither a folder
-            nor a file).
+        Refuted: reason `missing`: the path does not exist. Reason `archive`: the file is not a zip of a bundle. Reason
+            `not_a_file`: the path is neither a folder nor a file.
     """
     return BundleArchive(path) if path.is_file() else BundleFolder(path)

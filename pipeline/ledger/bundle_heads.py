@@ -90,7 +90,8 @@ def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> byte
         most: largest size in bytes.
 
     Raises:
-        Refuted: reason `missing` if `names` does not contain `name`, `limit` if the file is larger than `most` bytes.
+        Refuted: reason `missing`: `names` does not contain `name`. Reason `limit`: the file is larger than `most`
+            bytes.
     """
     if name not in names:
         raise Refuted("missing", name, "expected this file in the bundle")

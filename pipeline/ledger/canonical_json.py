@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785), and records that have exactly their declared fields.
+"""Writes and reads canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
 Laws: bytes that are not the canonical form of their value are refused, so each value has one spelling. A missing field
 and an undeclared field are errors. An optional field with the value None is left out. A digest is 64 lower-case
@@ -66,8 +66,8 @@ def load(kind: type[T], data: bytes, where: str) -> T:
         The record.
 
     Raises:
-        Refuted: reason `limit` (too many values), `canonical` (not the canonical form) or `fields` (not the declared
-            fields); names the place.
+        Refuted: reason `limit`: there are too many values. Reason `canonical`: the JSON is not canonical. Reason
+            `fields`: the fields are not the declared ones. The message names the place.
     """
     values = 1 + sum(data.count(sign) for sign in (b",", b"[", b"{"))
     if values > _MAX_VALUES:

@@ -35,8 +35,8 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
         The labels of all leaves.
 
     Raises:
-        Refuted: reason `labels` (a label or a list of files is wrong) or `limit` (too many labels). The message names
-            the file or the leaf.
+        Refuted: reason `labels`: a label or a list of files is wrong. Reason `limit`: there are too many labels. The
+            message names the file or the leaf.
     """
     segments = {leaf_labels.path(one.first): one for one in manifest.segments}
     sealed_before = 0 if previous is None else previous.vote_log.size

@@ -82,7 +82,7 @@ def parse_vote(entry: bytes, index: int) -> VoteLeaf:
         index: index of the leaf in the log, for messages.
 
     Raises:
-        Refuted: reason `leaf`; the entry is the leaf of a retraction, or no leaf.
+        Refuted: reason `leaf`: the entry is the leaf of a retraction, or is not a leaf.
     """
     where = f"leaf {index}"
     try:

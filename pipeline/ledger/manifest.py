@@ -259,8 +259,9 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
         where: name of the file, for messages.
 
     Raises:
-        Refuted: reason `canonical` (not canonical JSON), `fields` (a field is missing or wrong), `schema` (unknown
-            version) or `previous` (it does not fit the sequence number).
+        Refuted: reason `canonical`: the data is not canonical JSON. Reason `fields`: a field is missing or wrong.
+            Reason `schema`: the version is unknown. Reason `previous`: the field `previous` does not fit the sequence
+            number.
     """
     found = canonical_json.load(Manifest, data, where)
     if found.schema != SCHEMA:

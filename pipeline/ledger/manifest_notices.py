@@ -1,4 +1,4 @@
-"""Correction notices in manifests.
+"""Checks the correction notices in manifests.
 
 Law: a manifest has every notice of the manifest before it, unchanged and in the same order, so no notice disappears.
 """

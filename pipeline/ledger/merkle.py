@@ -1,4 +1,4 @@
-"""Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, prefix 0x00 for leaves and 0x01 for nodes.
+"""Hashes Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, prefix 0x00 for leaves and 0x01 for nodes.
 
 Laws: the root depends only on the leaf hashes and their order, not on the calls that appended them. Nothing is padded,
 so different lists of leaves have different roots.

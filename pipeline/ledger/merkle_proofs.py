@@ -1,4 +1,4 @@
-"""Inclusion and consistency proofs of a log (RFC 9162, sections 2.1.3 and 2.1.4), made and checked.
+"""Makes and checks inclusion and consistency proofs of a log (RFC 9162, sections 2.1.3 and 2.1.4).
 
 An inclusion proof shows that a leaf is in a log. A consistency proof shows that a log begins with an older log.
 
@@ -127,7 +127,8 @@ def check_consistency(
         where: place of the proof, for messages.
 
     Raises:
-        Refuted: reason `rollback` (the log shrank), `fork` (one size with two roots) or `consistency`.
+        Refuted: reason `rollback`: the log shrank. Reason `fork`: one size has two roots. Reason `consistency`: the
+            proof does not lead to both roots.
     """
     if not 0 <= old <= new:
         raise Refuted("rollback", where, f"expected at least {old} leaves, got {new}")

@@ -52,7 +52,7 @@ def vote_log_key(key: VerifierKey) -> VerifierKey:
     """Return the key of a board's vote log: the public key of its snapshot log, with the name of the vote log.
 
     Raises:
-        Refuted: reason `key`; not the key of a snapshot log.
+        Refuted: reason `key`: the given key is not the key of a snapshot log.
     """
     board, _, log = key.name.rpartition("/")
     if log != "snapshots":
@@ -105,7 +105,8 @@ def load(data: bytes) -> VoteReceipt:
     """Parse a receipt from its canonical bytes.
 
     Raises:
-        Refuted: reason `limit` (too large), `canonical` (not canonical JSON) or `fields` (a field is missing or wrong).
+        Refuted: reason `limit`: the receipt is too large. Reason `canonical`: it is not canonical JSON. Reason
+            `fields`: a field is missing or wrong.
     """
     size_limits.require_size("receipt", len(data), size_limits.MAX_RECEIPT)
     return canonical_json.load(VoteReceipt, data, "receipt")

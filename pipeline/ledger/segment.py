@@ -102,8 +102,8 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
         A table of n rows with `leaf.SCHEMA`, and the stored leaf hashes, 32·n bytes. The caller compares the hashes.
 
     Raises:
-        Refuted: reason `segment` (not a Parquet file with these columns), `leaf` (a text is too long) or `limit`. The
-            limits are checked before anything is unpacked.
+        Refuted: reason `segment`: the file is not Parquet with these columns. Reason `leaf`: a text is too long. Reason
+            `limit`: the file is too large, which is checked before anything is unpacked.
     """
     table = _read_bounded(data, where)
     for field in _FILE:
@@ -180,8 +180,8 @@ def read_excluded(data: bytes, where: str, leaves: int = MAX_LEAVES) -> pa.Table
         A table with the columns `leaf` (int64, ascending) and `exclusion` (int32, a position in the manifest).
 
     Raises:
-        Refuted: reason `exclusion` (not a Parquet file with these columns, or the leaves are not ascending) or `limit`
-            (more rows than `leaves`).
+        Refuted: reason `exclusion`: the file is not Parquet with these columns, or the leaves are not ascending. Reason
+            `limit`: there are more rows than `leaves`.
     """
     file, _ = size_limits.open_parquet(data, where, "exclusion", leaves)
     if [(f.name, f.type) for f in file.schema_arrow] != [("leaf", pa.int64()), ("exclusion", pa.int32())]:

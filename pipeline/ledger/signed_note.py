@@ -1,4 +1,4 @@
-"""Signed notes with Ed25519 (C2SP signed-note), and checkpoints as their text (C2SP tlog-checkpoint).
+"""Signs and verifies notes with Ed25519 (C2SP signed-note), with checkpoints as text (C2SP tlog-checkpoint).
 
     origin                          the name of the log
     size                            in decimal
@@ -74,7 +74,7 @@ class VerifierKey:
             where: where the key comes from, for messages.
 
         Raises:
-            Refuted: reason `key`; another spelling, or an id that does not match the key.
+            Refuted: reason `key`: the text has another form, or the id does not match the key.
         """
         parts = text.split("+", 2)
         data = decode64(parts[2]) if len(parts) == 3 else None
@@ -211,8 +211,8 @@ def verify(
         The keys with a valid signature, in the order of the lines.
 
     Raises:
-        Refuted: reason `signature` (a known key has an invalid signature), `note` (a key has two signatures) or, if
-            strict, `unknown_key`.
+        Refuted: reason `signature`: a known key has an invalid signature. Reason `note`: a key has two signatures.
+            Reason `unknown_key`, only if strict: a key is not in `keys`.
     """
     known = {(key.name, key.key_id): key for key in keys}
     good: list[VerifierKey] = []

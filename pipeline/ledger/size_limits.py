@@ -72,7 +72,8 @@ def open_parquet(
         The open file, and the declared sizes of each column in each row group.
 
     Raises:
-        Refuted: `reason` (not Parquet) or `limit` (too many rows, or too large when unpacked).
+        Refuted: the given reason: the file is not Parquet. Reason `limit`: it has too many rows, or is too large when
+            unpacked.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data), **options)

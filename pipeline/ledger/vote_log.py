@@ -76,8 +76,8 @@ class VoteLog:
             bool[n] for the raw view, bool[n] for the defended view, and the number of votes of each exclusion.
 
         Raises:
-            Refuted: reason `duplicate_vote` (a vote id occurs twice), `retraction` or `exclusion` (one is wrong). The
-                message names the leaf.
+            Refuted: reason `duplicate_vote`: a vote id occurs twice. Reason `retraction` or `exclusion`: a retraction
+                or an exclusion is wrong. The message names the leaf.
         """
         ids = pa.chunked_array(self._ids, pa.string())
         fate = self._whole("fate")

@@ -58,8 +58,9 @@ def cosign(
         The new state of the log, and the signature line.
 
     Raises:
-        Refuted: reason `unknown_log`, `unsigned`, `stale` (`old_size` is not the size of the known head), `rollback`,
-            `fork`, `consistency`, or a reason of a faulty note. `HTTP_STATUS` has the status of each reason.
+        Refuted: the log is unknown or did not sign (reason `unknown_log`, `unsigned`), `old_size` is not the size of
+            the known head (`stale`), the head does not continue it (`rollback`, `fork`, `consistency`), or the note is
+            faulty. `HTTP_STATUS` has the status of each reason.
     """
     if witness.kind != signed_note.COSIGNATURE:
         raise ValueError("expected the key of a witness")

@@ -1,4 +1,4 @@
-"""Multinomial bootstrap of the votes.
+"""Estimates ratings from multinomial resamples of the votes (bootstrap).
 
 Let N be the number of votes. Each round draws N votes with replacement and fits them exactly (Efron 1979, Annals of
 Statistics 7). Votes of one cell (a pair of models and an outcome) are interchangeable, so a round draws the count of

@@ -1,4 +1,4 @@
-"""Exact Bradley-Terry ratings from pair counts, with a sandwich covariance.
+"""Fits exact Bradley-Terry ratings to pair counts, with a sandwich covariance.
 
 Model: P(i beats j) = 1 / (1 + exp(θ_j − θ_i)), a tie is half a win for each side (Bradley & Terry 1952, Biometrika 39).
 The estimate maximises the likelihood without a ridge penalty. The covariance is V = H⁺ B H⁺ (Huber 1967; White 1982,

@@ -1,4 +1,4 @@
-"""Sandwich covariance clustered by voter, for votes of one voter that are not independent.
+"""Computes a sandwich covariance clustered by voter, for votes of one voter that are not independent.
 
 The covariance is V = H⁺ B H⁺, where H is the information matrix and B = Σ over voters of s sᵀ. The score vector of a
 voter is s = Σ over the voter's votes of w (y − p)(e_a − e_b). Here w is the weight of the vote, y − p its residual, and

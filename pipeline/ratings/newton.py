@@ -1,4 +1,4 @@
-"""Damped Newton on the Bradley-Terry likelihood.
+"""Maximises the Bradley-Terry likelihood by a damped Newton method.
 
 Let W_ij be the wins of i over j, N = W + Wᵀ, and p_ij = 1 / (1 + exp(θ_j − θ_i)). The gradient is
 g_i = Σ_j (W_ij − N_ij p_ij). The information H is the Laplacian matrix with weights N_ij p_ij (1 − p_ij).

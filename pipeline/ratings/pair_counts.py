@@ -1,4 +1,4 @@
-"""Pair counts: votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
+"""Counts votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
 Laws: counts are exact integers, so votes that are counted in portions and then merged give the same result as votes
 that are counted together. A tie and a "both bad" are half a win for each side (`win_matrix`). The constructors `from_…`

@@ -1,4 +1,4 @@
-"""Rank sets with simultaneous coverage: with probability 95% every model's set contains its true rank.
+"""Computes rank sets with simultaneous coverage: with probability 95% every model's set contains its true rank.
 
 Of 129 intervals that each have 95% coverage, about six miss the true value. Here all pairs of models are compared with
 one critical value c. Let V be the covariance of the strengths θ, and d a random draw from N(0, V). c is the 95%

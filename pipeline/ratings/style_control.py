@@ -1,4 +1,4 @@
-"""Style control: ratings adjusted for the style of the answers.
+"""Computes ratings that are adjusted for the style of the answers (style control).
 
 Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f. For each style feature f, s_a and s_b are its counts in the
 two answers, z_f = (s_a − s_b) / (s_a + s_b + 1), and sd_f is the root mean square of z_f over the fitted votes. So γ_f

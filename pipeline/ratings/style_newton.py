@@ -1,4 +1,4 @@
-"""Newton on the likelihood of ratings and style coefficients.
+"""Maximises the likelihood of ratings and style coefficients by a Newton method.
 
 Laws: a step that overshoots the maximum along its direction is halved. A fit is returned when both the step and the
 gradient are within tolerance; otherwise an error is raised. A feature without a finite coefficient raises an error that

@@ -1,4 +1,4 @@
-"""Standard errors of models that only tied.
+"""Computes the standard errors of models that only tied.
 
 A tie between two models of equal strength has the residual 0. So for a model that only tied, the sandwich formula gives
 a standard error that is too small: the standard error of the models that it tied with, or 0 if all votes are ties. This

@@ -1,4 +1,4 @@
-"""Strongly connected components of the win digraph: which models can be compared.
+"""Finds the strongly connected components of the win digraph, within which models can be compared.
 
 Law: a finite Bradley-Terry estimate exists exactly when the win digraph is strongly connected (Ford 1957, "Solution of
 a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The win digraph has an edge from i to j if i won

@@ -1,4 +1,4 @@
-"""Selection bias of the best of N variants, and estimates without it.
+"""Computes the selection bias of the best of N variants, and estimates without it.
 
 A provider tests N variants and releases the one with the best score. The true qualities of the variants are normal with
 standard deviation τ around the family mean, and each score has the standard error s. Let E_N be the expected maximum of

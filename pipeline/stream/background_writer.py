@@ -1,4 +1,4 @@
-"""Background writer: commits one batch while the next is polled and decoded.
+"""Commits one batch in a thread while the next is polled and decoded.
 
 With PostgreSQL a thread writes the batches: psycopg releases the interpreter lock while the server works. With SQLite
 the caller's thread writes them: SQLite works inside this process and takes the lock again after every row, so a second

@@ -1,4 +1,4 @@
-"""Voter states in memory, with delayed writes.
+"""Keeps voter states in memory, and delays their writes.
 
 A voter's state can be computed from stored votes, so it is not written with every batch. States are written every 20
 batches or 5 seconds, together with the state offset: the written states include all votes before this offset. The next

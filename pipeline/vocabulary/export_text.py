@@ -1,4 +1,4 @@
-"""Foreign text in exports: cells of a CSV file, and text in a Markdown document.
+"""Escapes foreign text in exports: cells of a CSV file, and text in a Markdown document.
 
 A spreadsheet executes a cell that begins like a formula. A Markdown renderer interprets markup, turns bare addresses
 into links and notifies people who are mentioned.

@@ -1,4 +1,4 @@
-"""Foreign text made safe to show: hidden characters are written as escapes.
+"""Makes foreign text safe to show: hidden characters are written as escapes.
 
 Names, reasons, file names, headers and messages of other programs may contain characters that control a terminal (ESC),
 that reorder text (bidirectional overrides) or that are invisible (zero width). Everything that prints, renders or logs

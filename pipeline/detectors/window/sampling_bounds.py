@@ -1,4 +1,4 @@
-"""How far the share of a model in the votes may be from its declared share while the models are drawn as declared.
+"""Computes how far a model's share of the votes may be from its declared share while models are drawn as declared.
 
 A policy speaks of battles, and detectors count votes. Voters complete battles with some models more often than with
 others, an operator may avoid pairs of one provider, and weights may differ between categories. So the share in the

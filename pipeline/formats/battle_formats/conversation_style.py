@@ -1,4 +1,4 @@
-"""Style counts in the arena's preference sets: the column `conv_metadata` contains the counts for both sides."""
+"""Reads style counts of the arena's preference sets: the column `conv_metadata` has the counts for both sides."""
 
 from collections.abc import Mapping
 

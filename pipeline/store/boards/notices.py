@@ -1,4 +1,4 @@
-"""Correction notices: dated notes of a named person on a published snapshot.
+"""Stores correction notices: dated notes of a named person on a published snapshot.
 
 Laws: a notice is never changed or deleted, which the database enforces. Every manifest contains all notices that were
 added before its candidate was rated.

@@ -1,4 +1,4 @@
-"""Sealed votes with style counts, for the view under style control.
+"""Packs and reads the sealed votes with style counts, for the view under style control.
 
 A fit under style control needs the style of every vote, not sums over votes. A segment therefore stores one compressed
 block of its counted votes that have style counts of both answers, about 25 bytes per vote. A refresh reads these blocks

@@ -41,7 +41,7 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 
     Raises:
         Unavailable: a segment's file is missing, or the folder cannot be written to.
-        Refuted: reason `root`; the hashes of a segment's file do not give the root that the store has.
+        Refuted: reason `root`: the hashes of a segment's file do not give the root that the store has.
     """
     size = connection.scalar(sa.select(sa.func.max(schema.segment.c.log_size))) or 0
     # Leaf hashes are written last.
@@ -54,7 +54,8 @@ def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
     The hashes of the segment that contains the leaf `first`, and of all later segments, are computed and compared.
 
     Raises:
-        Unavailable, Refuted: for the same reasons as `catch_up`.
+        Unavailable: a segment's file is missing, or the folder cannot be written to.
+        Refuted: reason `root`: the hashes of a segment's file do not give the root that the store has.
     """
     s, frontier, changed = schema.segment.c, Frontier(), 0
     query = sa.select(s.log_size, s.leaves, s.root, s.edge, s.sha256).order_by(s.log_size)

@@ -1,4 +1,4 @@
-"""Closed windows: their numbers of votes, the time up to which windows are closed, and partitions that were left out.
+"""Stores closed windows: their votes, the time up to which windows are closed, and partitions that were left out.
 
 Law: a window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next monitor
 therefore finds all of these changes or none.
