@@ -30,12 +30,12 @@ def read_battles(
         waits: called with a description of an incomplete record at the end of the file; None if the
             file is complete.
         left_out: counts the records that are not votes.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read. With it, a
-            file that contains the texts of battles is read record by record.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read. By
+            column only the field `identity_leak` is taken from it.
+        needed: the columns that are collected.
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself.
-        needed: the columns that are collected.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
@@ -43,7 +43,7 @@ def read_battles(
     """
     left_out = left_out or LeftOut()
     check = check if _has_text(file) else None
-    found = read_by_column(file, step, left_out, needed) if check is None else None
+    found = read_by_column(file, step, left_out, needed, check)
     if found is not None:
         return found
     left_out.clear()
@@ -59,6 +59,7 @@ def read_by_column(
     step: Callable[[int], None] | None = None,
     left_out: LeftOut | None = None,
     needed: NeededColumns = ALL_COLUMNS,
+    check: RecordCheck | None = None,
 ) -> BattleColumns | None:
     """Read a battle file by column; return None if the file must be read record by record.
 
@@ -67,6 +68,7 @@ def read_by_column(
         step: called with the number of votes read since the last call.
         left_out: counts the records that are not votes.
         needed: the columns that are collected.
+        check: as in `read_battles`.
     """
     if file.mixed or not file.form.model_a.column:
         return None
@@ -74,8 +76,9 @@ def read_by_column(
         return None  # the decoder of our own events is strict about duplicate keys
     done = 0
     try:
-        mapper = ColumnMapper(file.form, file.outcomes(file.form), left_out or LeftOut(), file.mapping.proxies, needed)
-        for piece in pieces(file, TEXTS):
+        outcomes, proxies = file.outcomes(file.form), file.mapping.proxies
+        mapper = ColumnMapper(file.form, outcomes, left_out or LeftOut(), proxies, needed, check)
+        for piece in pieces(file, TEXTS, TEXT_COLUMNS if check else ()):
             added = mapper.add(piece)
             done += added
             if step is not None:

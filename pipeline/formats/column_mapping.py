@@ -5,6 +5,7 @@ caller maps the file record by record.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from pipeline.formats.column_values import (
     true_label_column,
 )
 from pipeline.formats.left_out import NO_OUTCOME, LeftOut
+from pipeline.formats.record_reader import RecordCheck
+from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.text_codes import Texts, TextSequence
 from pipeline.formats.vote_collector import ALL_COLUMNS, TEXTS, NeededColumns, VoteCollector
 from pipeline.ratings import STYLE_FEATURES
@@ -40,6 +43,7 @@ from pipeline.vocabulary.voter_identity import Network
 # No outcome, and something that is no outcome.
 _NONE, _UNKNOWN = -1, -2
 _MAX_NAME = 200
+_LEAK = "identity_leak"
 
 
 class ColumnMapper:
@@ -52,6 +56,7 @@ class ColumnMapper:
         left_out: LeftOut,
         proxies: Sequence[Network] = (),
         needed: NeededColumns = ALL_COLUMNS,
+        check: RecordCheck | None = None,
     ) -> None:
         """Create a mapper for a format.
 
@@ -61,6 +66,7 @@ class ColumnMapper:
             left_out: counts the records that are no votes.
             proxies: addresses that name nobody.
             needed: the columns that are collected.
+            check: decides from the texts of a record whether they leak an identity; None to leave texts unread.
 
         Raises:
             Undecided: a format whose records need a function of their own.
@@ -69,7 +75,9 @@ class ColumnMapper:
             raise Undecided
         self._form, self._outcomes, self._left_out = form, outcomes, left_out
         self._row = 0
-        self._votes = VoteCollector(tuple(form.flags), proxies, needed)
+        self._check = check
+        more = () if check is None or _LEAK in form.flags else (_LEAK,)
+        self._votes = VoteCollector((*form.flags, *more), proxies, needed)
 
     def add(self, piece: Piece) -> int:
         """Map a piece, and add its votes.
@@ -92,6 +100,8 @@ class ColumnMapper:
             self._left_out.add_rows(NO_OUTCOME, self._row + np.flatnonzero(outcome == _NONE))
             own = np.flatnonzero((outcome != _NONE) & against_itself)
             self._left_out.add_self_battles(self._row + own, {name: flag[own] for name, flag in flags.items()})
+        if self._check is not None:
+            flags[_LEAK] = self._leaks(piece, names, flags.get(_LEAK), self._check)
         self._row += len(piece)
         texts = {name: text_array(piece.values(form.texts[name])) for name in TEXTS if name in form.texts}
         if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
@@ -115,7 +125,19 @@ class ColumnMapper:
         found = self._votes.finish(_are_accepted)
         if _has_long_list(*found.categories):
             raise Undecided
+        if self._check is not None and _LEAK not in self._form.flags and found.flags[_LEAK].max(initial=-1) < 0:
+            return replace(found, flags={name: flag for name, flag in found.flags.items() if name != _LEAK})
         return found
+
+    def _leaks(self, piece: Piece, names: Sequence[Texts], stated: Int8 | None, check: RecordCheck) -> Int8:
+        """Return what votes state of identity leaks, else what their texts show; −1 for a vote without texts."""
+        models = zip(*(column.to_pylist() for column in names), strict=True)
+        found = [
+            check(record, {"model_a": model_a, "model_b": model_b}).get(_LEAK, -1)
+            for record, (model_a, model_b) in zip(piece.records(TEXT_COLUMNS), models, strict=True)
+        ]
+        shown = np.array(found, dtype=np.int8)
+        return shown if stated is None else np.where(stated >= 0, stated, shown)
 
     def _style_of(self, piece: Piece, rows: Bool) -> tuple[Int32, Int32] | None:
         style = self._form.style

@@ -1,6 +1,6 @@
 """A piece of a battle file as columns, made from an Arrow batch or from decoded JSON records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ class Piece(Protocol):
             Undecided: the values have several types, or a value does not have the keys of the source.
         """
 
+    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        """Return the rows as records with some of these columns, for checks of texts."""
+
 
 class ArrowPiece:
     """Rows of a Parquet or CSV file, as Arrow columns."""
@@ -54,6 +57,12 @@ class ArrowPiece:
             array = pc.struct_field(array, key)
         return array
 
+    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        """Return the rows with those of the columns that the table has."""
+        names = [name for name in self._batch.schema.names if name in columns]
+        rows: list[dict[str, Any]] = self._batch.select(names).to_pylist(maps_as_pydicts="lossy")
+        return rows
+
 
 class RowPiece:
     """Rows as decoded JSON records."""
@@ -78,6 +87,11 @@ class RowPiece:
             return pa.nulls(len(self))
         values = list(map(attrgetter(name), self._rows))
         return _array([_nested(value, source.keys) for value in values] if source.keys else values)
+
+    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        """Return the records with these columns."""
+        names = {column: name for column, name in self._attributes.items() if column in columns}
+        return [{column: getattr(row, name) for column, name in names.items()} for row in self._rows]
 
 
 def _nested(value: Any, keys: Sequence[str]) -> Any:

@@ -19,35 +19,38 @@ from pipeline.formats.vote_piece import decode_piece
 
 _BLOCK = 8 * 1024 * 1024
 _ROWS = 128 * 1024
+# With conversations, which may have some thousand characters a row.
+_TEXT_ROWS = 2_000
 
 
-def pieces(file: BattleFile, texts: Collection[str]) -> Iterator[Piece]:
+def pieces(file: BattleFile, texts: Collection[str], conversations: Collection[str] = ()) -> Iterator[Piece]:
     """Yield a battle file as pieces, in the order of the rows.
 
     Args:
         file: the file.
         texts: text fields to read, in addition to the columns that every rating needs.
+        conversations: columns of long texts to read too, in smaller pieces.
 
     Raises:
         Undecided: the file must be read record by record.
     """
-    columns = sorted(file.form.rating_columns(texts))
+    columns, rows = sorted(file.form.rating_columns(texts) | set(conversations)), _TEXT_ROWS if conversations else _ROWS
     for part in file.parts:
         container = part.container
         try:
             if container.kind == "parquet":
-                yield from _parquet(container, columns)
+                yield from _parquet(container, columns, conversations, rows)
             elif container.kind in ("csv", "tsv"):
                 yield from _delimited(part, columns)
             elif part.form.name == OWN:
                 yield from _votes(container)
             else:
-                yield from _json(container, columns)
+                yield from _json(container, columns, rows)
         except (pa.ArrowException, ValueError, OSError, UnknownFormat, RecursionError):
             raise Undecided from None
 
 
-def _parquet(container: Container, columns: list[str]) -> Iterator[Piece]:
+def _parquet(container: Container, columns: list[str], conversations: Collection[str], most: int) -> Iterator[Piece]:
     with container.plain_path() as path:
         names = read_headers(path)
         if len(set(names)) != len(names):
@@ -55,8 +58,9 @@ def _parquet(container: Container, columns: list[str]) -> Iterator[Piece]:
         wanted = [name for name in names if name in columns]
         file, rows = open_bounded(path, wanted)
         with file:
-            for batch in read_batches(file, wanted, _ROWS if rows == PIECE_ROWS else rows):
-                if has_long_texts(batch):
+            short = [name for name in wanted if name not in conversations]
+            for batch in read_batches(file, wanted, most if rows == PIECE_ROWS else min(rows, most)):
+                if has_long_texts(batch.select(short)):
                     raise Undecided
                 yield ArrowPiece(batch)
 
@@ -83,7 +87,7 @@ def _headers(container: Container, parse: pacsv.ParseOptions) -> list[str]:
         return list(batches.schema.names)
 
 
-def _json(container: Container, columns: list[str]) -> Iterator[Piece]:
+def _json(container: Container, columns: list[str], most: int) -> Iterator[Piece]:
     attributes = {column: f"c{i}" for i, column in enumerate(columns)}
     row = msgspec.defstruct(
         "JsonRow", [(name, Any, None) for name in attributes.values()], rename={v: k for k, v in attributes.items()}
@@ -99,7 +103,7 @@ def _json(container: Container, columns: list[str]) -> Iterator[Piece]:
     with container.open() as stream:
         for element in read_elements(stream, container.name):
             rows.append(decode(element))
-            if len(rows) == _ROWS:
+            if len(rows) == most:
                 yield RowPiece(rows, attributes)
                 rows = []
     yield RowPiece(rows, attributes)

@@ -1,7 +1,8 @@
 """A block of votes in our own JSON Lines as a piece, decoded together if every line is a faultless vote."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -35,6 +36,10 @@ class VotePiece:
         for key in source.keys:
             values = [None if value is None else getattr(value, key) for value in values]
         return pa.array(values)
+
+    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002  # votes have no text
+        """Raise Undecided: decoded votes have lost the texts of their records."""
+        raise Undecided
 
 
 def decode_piece(block: bytes) -> VotePiece:
