@@ -1,7 +1,7 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. It needs no store.
 
-The steps are: single voters, their accomplices, pooled voters, groups of voters, and models by period. Voters whom one
-step finds count in no reference of the later steps, so that an attack is reported once.
+The steps are: single voters, their accomplices, pooled voters, groups of voters, and models by period. A voter whom one
+step finds counts in no reference of the later steps, so that an attack is reported once.
 """
 
 from __future__ import annotations

@@ -41,9 +41,9 @@ class PooledFinding:
     Attributes:
         model: number of the model.
         direction: one of SIDES.
-        log_e: ln of the e-value; for accomplices that of the strongest voter who was found alone.
+        log_e: ln of the e-value; for accomplices, the ln of the e-value of the strongest voter who was found alone.
         members: int64[k], positions of the voters who belong to the group, ascending.
-        likelihood: float64[k], their probabilities of belonging to it.
+        likelihood: float64[k], the probabilities that these voters belong to the group.
         expected: the expected number of members among all voters.
         votes: number of the members' votes.
     """
@@ -89,12 +89,12 @@ class VoterPools:
     progress: Progress = no_progress
 
     def find_accomplices(self, targets: Sequence[KnownTarget], suspects: Bool, excluded: Bool) -> list[PooledFinding]:
-        """Name the voters who do what single voters were found to do, with too few votes to be found alone.
+        """Find voters who act like the voters who were found alone, but have too few votes to be found alone.
 
         Args:
-            targets: what the single voters do.
+            targets: the models that the voters who were found alone promote or demote.
             suspects: bool[v], voters who are left out altogether.
-            excluded: bool[v], the single voters and the suspects; they count in no reference.
+            excluded: bool[v], the voters who were found alone, and the suspects; they count in no reference.
         """
         votes, stratum = self.evaluator.votes, strata_of(self.evaluator.votes)
         fitter = ReferenceFitter(votes, self.evaluator.cells, self._part[votes.voter], HALVES * BLOCKS)

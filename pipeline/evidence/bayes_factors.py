@@ -37,11 +37,11 @@ def dirichlet_multinomial(
     e-process for all shares within the bounds.
 
     Args:
-        counts: [..., m], the counts S_i of the m categories on the last axis; with bounds [m].
+        counts: [..., m], the counts S_i of the m categories on the last axis; with bounds, [m].
         theta: float[m], the declared shares θ_i, positive, with sum 1.
         k: concentration of the alternative.
-        bounds: the least and the largest share of each category, float[m] each; the sum of the least is at most 1, that
-            of the largest at least 1.
+        bounds: the least and the largest share of each category, float[m] each. The least shares sum to at most 1, the
+            largest shares to at least 1.
     """
     s, t = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
     n = s.sum(axis=-1)

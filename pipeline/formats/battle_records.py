@@ -56,8 +56,8 @@ def read_by_record(
         waits: called with a description of an incomplete record at the end of the file; None if the
             file is complete.
         left_out: counts the records that are not votes; None to raise an error for the first one.
-        needed: the columns that are collected.
         check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        needed: the columns that are collected.
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself.

@@ -30,8 +30,8 @@ def read_battles(
         waits: called with a description of an incomplete record at the end of the file; None if the
             file is complete.
         left_out: counts the records that are not votes.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read. By
-            column only the field `identity_leak` is taken from it.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read. If
+            the file is read by column, only the field `identity_leak` is taken from this function.
         needed: the columns that are collected.
 
     Returns:

@@ -153,8 +153,8 @@ class VoteCoverage:
             Its late votes count in the raw view only, and a model whose votes are all ties gets its standard error by
             the general formula.
         late: number of late votes in the raw view.
-        unchecked: number of votes that no detector evaluated, because they were read before the first snapshot, and no
-            backfill afterwards. The operator states this number; it does not follow from the log.
+        unchecked: number of votes that were read before the first snapshot, so that no detector evaluated them, and
+            that no backfill evaluated afterwards. The operator states this number; it does not follow from the log.
     """
 
     late_rule: str

@@ -130,7 +130,7 @@ class BattleColumns:
         return PairCounts.merge(parts) if len(starts) > 1 else next(parts)
 
     def narrowed(self, *, voters: bool, style: bool, group: str) -> "BattleColumns":
-        """Return the votes without the columns that a rating does not need. What is left out takes no memory.
+        """Return the votes without the columns that a rating does not need. A column that is left out takes no memory.
 
         Args:
             voters: whether voters are needed.

@@ -1,12 +1,13 @@
 """Computes how far a model's share of the votes may be from its declared share while models are drawn as declared.
 
-A policy speaks of battles, and detectors count votes. Voters complete battles with some models more often than with
-others, an operator may avoid pairs of one provider, and weights may differ between categories. So the share in the
-votes may be anything within a factor 1 ± ε of the shares by two pair rules: any two models, and two models of different
-providers. ε is 0.15, and more where most models deviate: three times the spread of all models' deviations beyond the
-noise of sampling, at most 0.5. A few models that are drawn wrongly do not change this spread, which is a median.
+A policy declares the shares of battles, but detectors count votes. Voters complete battles with some models more often
+than with others, an operator may avoid pairs of one provider, and weights may differ between categories. So a model's
+share of the votes may lie anywhere within a factor 1 ± ε of its shares by two rules: a pair is any two models, or two
+models of different providers. ε is 0.15. It is larger where most models deviate: three times the spread of all models'
+deviations beyond the noise of sampling, at most 0.5. A few models that are drawn wrongly do not change this spread,
+which is a median.
 
-Where the operator publishes the battles that it shows (`battle.issued`), these are counted and nothing is tolerated.
+If the operator publishes the battles that it shows (`battle.issued`), these battles are counted, and ε is 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +27,14 @@ _MAD_TO_SD = 1.4826
 
 
 def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], registry: RegistryState) -> Float64:
-    """Return each model's probability to be in a battle if pairs of one provider are avoided, float64[m].
+    """Return the probability that a battle includes each model, float64[m], if pairs of one provider are avoided.
 
     The first model is drawn by weight, and the second by weight among the models of other providers.
 
     Args:
         appearance: model → probability by the usual rule, which gives the order of the models.
         weights: model → declared weight.
-        registry: knows the providers. A model without a provider is a provider of its own.
+        registry: has the provider of each model. A model without a provider is treated as a provider of its own.
     """
     names = list(appearance)
     w = np.array([weights[name] for name in names], dtype=np.float64)
@@ -50,7 +51,13 @@ def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], re
 
 
 def tolerance(chosen: Sequence[int] | Float64, votes: Float64, theta: Float64) -> float:
-    """Return ε, given the number of votes on each model, that of its group, and its declared share."""
+    """Return ε, the tolerance around declared shares.
+
+    Args:
+        chosen: number of votes on each model, of the votes that `sampling_skew` counts.
+        votes: number of votes of each model's group.
+        theta: declared share of each model in its group.
+    """
     expected = votes * theta
     enough = expected >= _FEWEST_VOTES
     if enough.sum() < _FEWEST_MODELS:

@@ -1,8 +1,8 @@
 """Evaluates every vote that no snapshot preceded.
 
-All votes before the first snapshot in force are evaluated together, also those that an earlier run evaluated: a few
-late ones could be compared with nothing. The first refresh of a store calls `backfill_before_first_snapshot`, so that
-an imported history is evaluated before its first board is published.
+All votes before the first snapshot in force are evaluated together, including votes that an earlier run evaluated,
+because a few late votes alone could not be compared with others. The first refresh of a store calls
+`backfill_before_first_snapshot`, so that an imported history is evaluated before its first board is published.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def backfill(
 
 
 def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress = no_progress) -> dict[str, Any] | None:
-    """Evaluate the sealed votes if the store has no snapshot yet and they are not evaluated.
+    """Evaluate the sealed votes if the store has no snapshot yet and these votes are not evaluated.
 
     With the setting `backfill` at "strict" the nested form is computed if the iterated form finds a voter to exclude.
 
@@ -62,7 +62,7 @@ def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress =
         progress: called while votes are read and evaluated.
 
     Returns:
-        The report as in `backfill`; None if there is nothing to do.
+        A report like that of `backfill`; None if there is nothing to do.
     """
     with existing_store(url) as store:
         with store.read() as connection:

@@ -32,7 +32,7 @@ _PASSIVE = {"promotes": "promoted", "demotes": "demoted"}
 
 @dataclass(frozen=True)
 class BacklogAlerts:
-    """Makes alerts of the findings of one evaluation.
+    """Turns the findings of one evaluation into alerts.
 
     Attributes:
         given: the votes.
@@ -43,7 +43,7 @@ class BacklogAlerts:
     findings: BacklogFindings
 
     def signals(self) -> list[AlertSignal]:
-        """Return the alerts, those about models before those about the members of their groups."""
+        """Return the alerts; an alert about a model stands before the alerts about the members of its group."""
         return [
             *(self._voter(one) for one in self.findings.voters),
             *(signal for one in self.findings.pools for signal in self._pool(one)),
@@ -52,7 +52,7 @@ class BacklogAlerts:
         ]
 
     def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
-        """Return those of the signals that are results of tests of groups and weeks, which count in e-LOND."""
+        """Return the signals that result from tests of groups and weeks, which count in e-LOND."""
         known = {self.given.model_name(one.model) for one in self.findings.pools if one.accomplices}
         return [
             one for one in signals
@@ -60,7 +60,7 @@ class BacklogAlerts:
         ]  # fmt: skip
 
     def afterwards(self, nested: bool = False) -> str:
-        """Return how the votes were evaluated, as alerts say it."""
+        """Return how the votes were evaluated, as a part of the text of an alert."""
         rounds = self.findings.nested_rounds if nested else self.findings.rounds
         form = ", nested form" if nested else ""
         return f"found afterwards, by cross-fitting, {rounds} round{'' if rounds == 1 else 's'}{form}"

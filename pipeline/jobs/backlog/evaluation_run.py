@@ -1,8 +1,8 @@
 """Evaluates a backlog, opens alerts about what was found, and records the run.
 
-Laws: alerts, ranges and the state of e-LOND are written in one transaction, or nothing is. The tests of pooled voters,
-networks and weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded.
-What a person has resolved is not opened again by the same votes.
+Laws: alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks and
+weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. An alert
+that a person has resolved is not opened again by the same votes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class EvaluationRun:
     """One evaluation of a backlog of a store.
 
     Attributes:
-        kind: as in `BacklogRun`.
+        kind: `backfill` of votes that no snapshot preceded, or `reevaluate` of the last weeks.
         given: the votes.
         key: the secret key of the folds.
         nested: when the nested form is computed (`BacklogEvaluation`).
@@ -124,10 +124,9 @@ class EvaluationRun:
 
 
 def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
-    """Return the signals that say more than the stored alerts.
+    """Return the signals that add something to the stored alerts.
 
-    Left out are signals of an alert that a person resolved, and those of an open alert that has the same level and
-    severity already.
+    A signal is left out if a person resolved its alert, or if its alert is open with the same level and severity.
     """
     a, found = schema.alert.c, []
     for one in signals:

@@ -1,4 +1,4 @@
-"""Evaluates the votes of the last weeks again, to find what no single vote could show, such as many small accounts.
+"""Evaluates the votes of the last weeks again, to find what no single vote shows, such as many accounts with few votes.
 
 As in a backfill, voters are compared with other voters, not with snapshots. Runs overlap, and each night is one family
 of e-LOND, so that the share of false discoveries over all nights is bounded. Before that, a backfill evaluates votes
@@ -19,7 +19,7 @@ from pipeline.vocabulary.time import DAY
 
 
 def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
-    """Evaluate the votes of the last weeks (setting `nightly_weeks`) by one another.
+    """Evaluate the votes of the last weeks (setting `nightly_weeks`) by comparing voters with each other.
 
     A repeated run on the same votes changes nothing.
 
@@ -28,8 +28,8 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
         progress: called while votes are read and evaluated.
 
     Returns:
-        The report as in `backfill`, with "level": the level of e-LOND with which this run tested, and "backfill": the
-        report of the backfill before it, or None.
+        A report like that of `backfill`, with two more keys. "level" is the level of e-LOND at which this run tested;
+        "backfill" is the report of the backfill before it, or None.
     """
     options = configuration.load()
     with existing_store(url) as store:

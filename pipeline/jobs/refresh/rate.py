@@ -32,7 +32,7 @@ from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 def rate(url: str, log_size: int) -> str:
     """Rate the views of the log at a size, and store them as a candidate.
 
-    Before the first snapshot of a store, a backfill evaluates the votes.
+    A backfill evaluates the votes before the first snapshot of a store.
 
     The views are the raw view, the defended view, the view `style` if votes have style counts, and the boards by
     category and language.

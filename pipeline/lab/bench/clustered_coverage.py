@@ -1,7 +1,8 @@
 """Measures the coverage of 95% intervals where voters have tastes and follow a power law (`taste_boards`).
 
-The intervals from counts treat the votes of a voter as independent; those clustered by voter do not. The coverage over
-R boards of K models has a Monte Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for 400 boards.
+The intervals from counts treat the votes of a voter as independent; the intervals clustered by voter do not. The
+coverage over R boards of K models has a Monte Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for
+400 boards.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,8 @@ class ClusteredCoverage:
         taste: standard deviation of a voter's taste for a model, in logits.
         counted: coverage of the intervals from counts.
         clustered: coverage of the intervals clustered by voter.
-        width: width of the clustered intervals divided by that of the others, the mean over models and boards.
+        width: width of the clustered intervals divided by the width of the intervals from counts; mean over models and
+            boards.
     """
 
     taste: float
@@ -39,7 +41,7 @@ class ClusteredCoverage:
 
     @property
     def passed(self) -> bool:
-        """Whether the clustered intervals cover between 94% and 96%."""
+        """Whether the coverage of the clustered intervals is between 94% and 96%."""
         return LEAST <= self.clustered <= MOST
 
 

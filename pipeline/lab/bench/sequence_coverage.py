@@ -1,11 +1,11 @@
 """Measures whether confidence sequences hold over many looks at growing boards (`taste_boards`).
 
-All boards grow together and are looked at after each 20 votes. Many boards are computed at once, so covariances are
-computed here as `ratings.voter_intervals` computes them, with two short cuts: the score of a vote is taken at the fit
-of the look at which it comes, and computed again from all votes at a few looks; the effective number of voters is that
-of these looks.
+All boards grow together and are looked at after each 20 votes. Many boards are computed at once. So this module
+computes covariances as `ratings.voter_intervals` does, but with two short cuts. The score of a vote is computed with
+the fit of the vote's first look, and again for all votes at a few looks. The effective number of voters is computed at
+these few looks only.
 
-The first look comes after 400 votes, at a standard error of some 35 points.
+The first look is after 400 votes, where the standard error is about 35 points.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ class SequenceCoverage:
 
     @property
     def passed(self) -> bool:
-        """Whether sequences of ratings and pairs, and sure ranks, held as often as they must."""
+        """Whether sequences of ratings and of pairs, and sure ranks, held as often as required."""
         return min(self.ratings, self.pairs, self.sure) >= LEAST_COVERAGE
 
 

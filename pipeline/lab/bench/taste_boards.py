@@ -1,9 +1,9 @@
 """Simulates votes of voters with a taste of their own and power-law numbers of votes, for the coverage of intervals.
 
-A voter has a taste for each model, normal with a standard deviation in logits, and an own habit of ties. The number of
-votes of a voter is at least n with probability n^−1.5, and at most 300. A voter's votes lie within some days of the
-whole time. `true_strengths` is what infinitely many such voters would show, which is not the strengths: tastes draw the
-average choice towards a half.
+A voter has a normally distributed taste for each model, and a share of ties of the voter's own. The number of votes of
+a voter is at least n with probability n^−1.5, and at most 300. All votes of a voter are cast within a few days.
+`true_strengths` are the strengths that infinitely many such voters would show. They differ from the simulated
+strengths, because tastes move the average choice towards a half.
 """
 
 from dataclasses import dataclass

@@ -123,7 +123,7 @@ def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
 
 
 def group_members(connection: Connection, alert_id: str) -> list[str]:
-    """Return the pseudonyms of the voters whose alerts say that they belong to the group of an alert, sorted.
+    """Return the sorted pseudonyms of the voters whose alerts name the alert of this group.
 
     A voter whose alert a person has resolved is left out, as is an erased voter.
     """

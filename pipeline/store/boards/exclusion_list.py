@@ -188,7 +188,7 @@ def flagged_voters(connection: Connection, besides: Collection[str] = ()) -> lis
 
     Args:
         connection: reads the store.
-        besides: detectors whose alerts do not count.
+        besides: names of detectors whose alerts are ignored.
     """
     a = schema.alert.c
     named = (a.subject_kind == "voter", a.state != "resolved", a.subject.is_distinct_from(a.label))

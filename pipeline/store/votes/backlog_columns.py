@@ -1,7 +1,7 @@
 """Reads the columns of votes that the evaluation of a backlog needs.
 
 Accepted and late votes are read, as detectors see them; quarantined votes are not. A vote with a retraction is left
-out. The rows of a range of offsets are read as one CSV text, like those of `arrow_reader`, in a third of the columns.
+out. The rows of a range of offsets are read as one CSV text, as in `arrow_reader`, but with a third of its columns.
 """
 
 from __future__ import annotations

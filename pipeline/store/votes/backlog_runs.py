@@ -1,4 +1,4 @@
-"""Records evaluations of backlogs: which votes each evaluated, how, and its position in e-LOND.
+"""Records evaluations of backlogs: which votes each run evaluated, how, and the state of e-LOND before and after.
 
 Laws: a vote counts as evaluated if a run of the kind `backfill` covers its offset; the ranges of a partition begin at
 its first offset or where an earlier range ends. The hypotheses of all runs are one sequence of e-LOND.
@@ -53,7 +53,7 @@ class BacklogRun:
 
 
 def lock_runs(connection: Connection) -> None:
-    """Wait until no other run is being recorded."""
+    """Take a lock, so that no other run is recorded until the end of this transaction."""
     dialect.lock(connection, _LOCK)
 
 
@@ -68,7 +68,8 @@ def newest_state(connection: Connection, alpha: float) -> ELond:
 def state_before(connection: Connection, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
     """Return the state of e-LOND before a nightly run over some ranges of offsets.
 
-    For a repeated run over the same ranges, this is the state before the first such run: the same votes are one family.
+    For a repeated run over the same ranges, this is the state before the first such run, since tests of the same votes
+    are one family.
     """
     r, g = schema.backlog_run.c, schema.backlog_range.c
     query = sa.select(r.run_no, r.submitted_before, r.rejected_before).where(r.kind == "reevaluate")

@@ -32,10 +32,11 @@ def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = N
 def unchecked_ranges(
     connection: Connection, ends: Mapping[int, int] | None = None, form: RunForm | None = None
 ) -> list[OffsetRange]:
-    """Return those of `unpreceded_ranges` whose votes no backfill evaluated.
+    """Return the ranges of offsets whose votes no snapshot preceded and no backfill evaluated.
 
     Args:
-        connection, ends: as in `unpreceded_ranges`.
+        connection: reads the store.
+        ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
         form: count only backfills of this form; None for all.
     """
     done = evaluated_until(connection, form)
@@ -57,6 +58,6 @@ def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = Non
 
     Args:
         connection: reads the store.
-        ends: as in `unchecked_ranges`.
+        ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
     """
     return count_votes(connection, unchecked_ranges(connection, ends))

@@ -1,4 +1,4 @@
-"""New tables for evaluations of backlogs, and for which votes they covered.
+"""Adds tables for evaluations of backlogs, and for the ranges of votes that they covered.
 
 Votes that no snapshot preceded stay without evidence until `integrity backfill` evaluates them.
 """
