@@ -19,6 +19,7 @@ from pipeline.formats.format_notes import format_notes
 from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.formats.record_places import describe_record
+from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_estimate import estimate_rows
 from pipeline.formats.vote_collector import ALL_COLUMNS, NeededColumns
 from pipeline.ratings import select_rated_models
@@ -98,15 +99,17 @@ def read_input(
     del read, counted  # as large as what the method leaves
     against_itself = _name_self_battles(left_out, rules, by_rule)
     battles, apart = _comparable(battles)
-    notes = format_notes(file)
+    also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
+    notes = format_notes(file, also_read)
     notes += left_out_notes(left_out, file)
     notes += _method_notes(rules.name, by_rule, against_itself)
+    notes += _frequent_prompt_notes(file, rules)
     notes += apart
     notes += repeat_notes(repeated, conflicting)
     notes += _category_notes(more_categories)
     document = {
         "format": file.form.name,
-        "unread_columns": list(file.unread),
+        "unread_columns": [column for column in file.unread if column not in also_read],
         "left_out": left_out.document(),
         "method": {"name": rules.name, "left_out": by_rule},
         "repeated_ids": repeated,
@@ -137,6 +140,17 @@ def _method_notes(method: str, by_rule: dict[str, int], against_itself: int) -> 
     if against_itself:
         notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
     return notes
+
+
+def _frequent_prompt_notes(file: BattleFile, rules: Method) -> list[str]:
+    """Return that a rule of the method is not applied, if the file has prompts to which it could apply."""
+    columns = {column for part in file.parts for column in part.columns}
+    if "frequent_prompt" not in rules.rules or columns.isdisjoint({*TEXT_COLUMNS, "prompt_hash"}):
+        return []
+    return [
+        "the rule frequent_prompt is not applied to a file: it is decided when votes are sealed (`integrity work` and "
+        "then `integrity refresh`)"
+    ]
 
 
 def _category_notes(more: int) -> list[str]:

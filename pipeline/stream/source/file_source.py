@@ -24,6 +24,7 @@ from pipeline.formats.containers import exists
 from pipeline.formats.format_notes import format_notes, time_notes
 from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.record_reader import open_battles, read_events
+from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.store.votes.file_readings import FileReading
 from pipeline.stream.source.file_scan import FileScan, record_times
 from pipeline.stream.source.record_sorter import RecordBlock, RecordSorter
@@ -120,7 +121,8 @@ class FileSource:
 
     def _records(self) -> Iterator[bytes]:
         file = open_battles(self.path, self._mapping)
-        self.notes = [*format_notes(file), *time_notes(file)]
+        also_read: frozenset[str] = TEXT_COLUMNS if self._texts.check else frozenset()
+        self.notes = [*format_notes(file, also_read), *time_notes(file)]
         return read_events(file, self._note, self._texts.check)
 
     def _note(self, what: str) -> None:

@@ -323,3 +323,15 @@ def test_a_rating_reads_the_same_votes_whatever_columns_it_needs(tmp_path: Path,
 
 def _columns_of(found: dict) -> list[tuple]:
     return [(row["model"], row["rating"], row["votes"]) for row in found["rows"]]
+
+
+def test_a_rating_names_texts_as_read_and_the_rule_that_a_file_cannot_have(tmp_path: Path) -> None:
+    vote = {"model_a": "a", "model_b": "b", "response_a": "yes", "response_b": "no", "prompt": "Why?", "spare": 1}
+    rows = [{**vote, "vote_id": f"v{n}", "winner": ("model_a", "model_b")[n % 2]} for n in range(4)]
+    found = document(_battles(tmp_path / "votes.jsonl", rows))
+    assert found["unread_columns"] == ["spare"]
+    assert "columns that were not read: spare" in found["notes"]
+    assert any("the rule frequent_prompt is not applied to a file" in note for note in found["notes"])
+    unread = document(_battles(tmp_path / "votes.jsonl", rows), "--method", "none")
+    assert unread["unread_columns"] == ["response_a", "response_b", "prompt", "spare"]
+    assert not any("frequent_prompt" in note for note in unread["notes"])
