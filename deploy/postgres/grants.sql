@@ -28,7 +28,7 @@ GRANT SELECT, INSERT ON source, model, term, registry_event, registry_reject, in
 GRANT SELECT, INSERT ON partition TO integrity_ingest;
 -- Not sealed_offset: what is sealed is not the worker's to say.
 GRANT UPDATE (next_offset, epoch, owner, event_time, state_offset, updated_at) ON partition TO integrity_ingest;
-GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, detector_state, left_out, position, alert
+GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, issued_window, detector_state, left_out, position, alert
   TO integrity_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lease TO integrity_ingest;
 GRANT SELECT, INSERT, DELETE ON outbox TO integrity_ingest;

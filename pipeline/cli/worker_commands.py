@@ -4,8 +4,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
 from pipeline.store.votes import registry_events, unchecked_votes
+from pipeline.stream.battle_reader import BattleReader
 from pipeline.stream.gc_tuning import tune_gc
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_sender import KafkaSender
@@ -188,7 +189,21 @@ def _registry_topic(
     reader = RegistryReader(
         connect, store, votes_source=votes.name, rejected_topic=options.topic_rejected, verifier=verifier
     )
-    return keep_registry_current(reader, until_end=until_end, halt=halt)
+    shown = partial(RegistryTopic, bootstrap, options.topic_battles, client_security(options))
+    battles = BattleReader(
+        shown,
+        store,
+        votes_source=votes.name,
+        rejected_topic=options.topic_rejected,
+        verifier=verifier_of(f"kafka:{options.topic_battles}", options.publishers),
+    )
+    return _both(*(keep_registry_current(one, until_end=until_end, halt=halt) for one in (reader, battles)))
+
+
+@contextmanager
+def _both(first: AbstractContextManager[None], second: AbstractContextManager[None]) -> Iterator[None]:
+    with first, second:
+        yield
 
 
 def _result(tally: IngestTally, seconds: float) -> dict[str, Any]:

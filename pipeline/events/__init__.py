@@ -2,6 +2,7 @@
 
 vote              the vote event, its canonical form and the id derived from it
 registry_events   the registry events
+battle_issued     the event that a battle was shown
 decode            decodes bytes into votes or registry events; a faulty record becomes a reject with a reason
 strict_checks     finds duplicate keys, deep nesting and hidden characters
 unread_text       reads records whose only fault is in text that is not used

@@ -5,12 +5,14 @@ Not handled: late and future votes (`pipeline.scoring.fate`), repeated ids (`pip
 
 import hashlib
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from pipeline.events import registry_events, reject_sample
+from pipeline.events.battle_issued import BATTLE_FIELDS, BattleIssued, decode_battle
 from pipeline.events.registry_events import REGISTRY_FIELDS, RegistryEvent
 from pipeline.events.strict_checks import (
     MAX_BYTES,
@@ -61,6 +63,8 @@ class Reject:
     sha256: bytes
     sample: bytes
 
+
+TimedEvent = TypeVar("TimedEvent", RegistryEvent, BattleIssued)
 
 _votes = msgspec.json.Decoder(Vote)
 _any = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -116,22 +120,40 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
     Returns:
         The events, their positions in `values`, and the rejects in order of position.
     """
-    events: list[RegistryEvent] = []
+    return _decode_events(values, registry_events.decode_event, REGISTRY_FIELDS)
+
+
+def decode_battles(values: Sequence[bytes | None]) -> tuple[list[BattleIssued], list[int], list[Reject]]:
+    """Decode records of the topic of issued battles, with arguments and results as in `decode_registry`."""
+    return _decode_events(values, decode_battle, BATTLE_FIELDS)
+
+
+def _decode_events(
+    values: Sequence[bytes | None], decode: Callable[[bytes], TimedEvent], fields: frozenset[str]
+) -> tuple[list[TimedEvent], list[int], list[Reject]]:
+    events: list[TimedEvent] = []
     positions: list[int] = []
     rejects: list[Reject] = []
     for position, raw in enumerate(values):
         try:
-            event = registry_events.decode_event(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
+            event = decode(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
             text = raw or b""
-            wrong = _too_large(text) or find_fault(text, REGISTRY_FIELDS) or _bad_time(text, event, "at")
+            wrong = _too_large(text) or find_fault(text, fields) or _bad_time(text, event, "at") or _self_battle(event)
         except (ValueError, TypeError, RecursionError) as error:
-            wrong = _explain(raw, error, REGISTRY_FIELDS)
+            wrong = _explain(raw, error, fields)
         if wrong:
             rejects.append(build_reject(position, raw, *wrong))
         else:
             events.append(event)
             positions.append(position)
     return events, positions, rejects
+
+
+def _self_battle(event: RegistryEvent | BattleIssued) -> tuple[str, str] | None:
+    """Return reason and detail of a battle of a model against itself."""
+    if isinstance(event, BattleIssued) and event.model_a == event.model_b:
+        return "self_battle", f"expected two models, got {event.model_a!r} against itself"
+    return None
 
 
 def _decode_known_fields(raw: bytes | None, error: Exception) -> Vote | tuple[str, str]:
@@ -176,7 +198,7 @@ def _long_categories(vote: Vote) -> tuple[str, str] | None:
     return "too_large", f"categories: expected a JSON list of at most {MAX_LABELS_BYTES} bytes, got {found}"
 
 
-def _bad_time(raw: bytes, event: Vote | RegistryEvent, field: str) -> tuple[str, str] | None:
+def _bad_time(raw: bytes, event: Vote | RegistryEvent | BattleIssued, field: str) -> tuple[str, str] | None:
     """Return reason and detail of a time outside the limits."""
     time = getattr(event, field)
     if time is None or FIRST_TIME <= to_microseconds(time) < END_TIME:

@@ -9,6 +9,7 @@ window               a closed window as detectors read it
 window_counter       counts votes into five-minute windows, per partition
 row_sums             sums rows of counts with the same key
 sittings             counts sittings: votes of a voter without a pause count once
+issued_battles       counts the battles that an operator shows into windows
 window_builder       merges the counts of all partitions into a window
 window_codec         packs counts as bytes
 window_processor     runs the window detectors over closed windows

@@ -54,6 +54,37 @@ class GroupedModelCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedBattles:
+    """The battles that the operator showed in a window.
+
+    Attributes:
+        battles: number of battles.
+        appearances: model → number of battles with it.
+        chosen: model → number of battles of which its side was chosen, by bit 0 of SHA-256(battle_id).
+    """
+
+    battles: int = 0
+    appearances: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, int] = field(default_factory=dict)
+
+    def renamed(self, aliases: Mapping[str, str]) -> "IssuedBattles":
+        """Return the counts by first names. `aliases` maps a later name to the first one."""
+        if not aliases.keys() & self.appearances.keys():
+            return self
+        counts: list[dict[str, int]] = []
+        for given in (self.appearances, self.chosen):
+            merged: dict[str, int] = {}
+            for name, number in given.items():
+                first = aliases.get(name, name)
+                merged[first] = merged.get(first, 0) + number
+            counts.append(merged)
+        return IssuedBattles(self.battles, *counts)
+
+
+NO_BATTLES = IssuedBattles()
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The counts of five minutes, summed over all partitions.
 
@@ -71,6 +102,7 @@ class Window:
         sampled_sittings: number of sittings that `sittings_of` counts: all sittings, or a sample of them on a busy
             board.
         sittings_of: network → number of its counted sittings.
+        issued: the battles that the operator showed; None on a board that does not publish them.
     """
 
     start: int
@@ -86,6 +118,7 @@ class Window:
     sittings: int | None = None
     sampled_sittings: int = 0
     sittings_of: Mapping[str, int] = field(default_factory=dict)
+    issued: IssuedBattles | None = None
 
     @property
     def arrivals(self) -> int:

@@ -7,13 +7,13 @@ cost millions of windows. The windows that are read do not depend on how calls s
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.registry import Registry
 from pipeline.scoring.detector_contracts import WindowContext, WindowDetector, WindowState
 from pipeline.scoring.signals import Signal
 from pipeline.scoring.sittings import SITTING, SittingCounter, SittingCounts
-from pipeline.scoring.window import Window
+from pipeline.scoring.window import NO_BATTLES, IssuedBattles, Window
 from pipeline.scoring.window_builder import build_window
 from pipeline.scoring.window_counter import WINDOW_WIDTH, WindowCounts
 from pipeline.vocabulary.time import DAY
@@ -33,6 +33,19 @@ class WindowNames:
 
     models: Mapping[int, str]
     networks: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class IssuedByWindow:
+    """The battles that the operator showed.
+
+    Attributes:
+        first: start of the first window with one; earlier windows have votes only.
+        windows: start of a window → its battles. A later window that is missing has none.
+    """
+
+    first: int
+    windows: Mapping[int, IssuedBattles]
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,13 @@ class EvaluatedWindow:
 
 
 def windows_between(
-    parts: Iterable[WindowCounts], first: int, end: int, last_votes: int | None, names: WindowNames, registry: Registry
+    parts: Iterable[WindowCounts],
+    first: int,
+    end: int,
+    last_votes: int | None,
+    names: WindowNames,
+    registry: Registry,
+    issued: IssuedByWindow | None = None,
 ) -> Iterator[Window]:
     """Yield the windows that start in [first, end), summed over partitions.
 
@@ -68,6 +87,7 @@ def windows_between(
         last_votes: start of the last window before `first` that has an accepted vote; None if there is none.
         names: names of models and networks.
         registry: gives the first names of renamed models.
+        issued: the battles that the operator showed; None on a board that does not publish them.
     """
     grouped = {start: list(group) for start, group in itertools.groupby(parts, key=lambda part: part.start)}
     starts = sorted(grouped)
@@ -88,6 +108,9 @@ def windows_between(
         window = build_window(at, now, names.models, names.networks, registry.as_of(at).aliases, sittings)
         if window.accepted:
             last_votes = at
+        if issued is not None and at >= issued.first:
+            battles = issued.windows.get(at, NO_BATTLES)
+            window = replace(window, issued=battles.renamed(registry.as_of(at).aliases))
         yield window
         at += WINDOW_WIDTH
 

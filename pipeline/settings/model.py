@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         hold_top: number of ranks that belong to the top.
         appeals: address of a page or a mailbox where voters and providers can appeal, shown on pages, in the API and
             in manifests; "" for none.
-        topic_votes, topic_registry, topic_alerts, topic_rejected: names of the Kafka topics.
+        topic_votes, topic_registry, topic_battles, topic_alerts, topic_rejected: names of the Kafka topics.
         group: consumer group of the workers; "" for a name derived from the store. The name can be changed safely if a
             group is stuck, since the store keeps the offsets.
         partitions: number of partitions of a votes topic that `publish` creates.
@@ -146,6 +146,7 @@ class Settings(BaseSettings):
     appeals: Address = ""
     topic_votes: Topic = "arena.votes"
     topic_registry: Topic = "arena.registry"
+    topic_battles: Topic = "arena.battles"
     topic_alerts: Topic = "arena.alerts"
     topic_rejected: Topic = "arena.votes.rejected"
     group: str = ""

@@ -23,6 +23,7 @@ reject_limit.py       stops a worker when too many records are rejected
 file_intake.py        reads files into a store in turn
 halt.py               detects a replaced log; the alert of a halted worker
 gc_tuning.py          garbage collector thresholds of a worker
+battle_reader.py      reads the topic of issued battles into the store
 registry_reader.py    reads the registry topic into the store
 window_monitor.py     closes windows and runs the window detectors
 text_checks.py        computes fields from the texts of a battle when it is published

@@ -10,7 +10,7 @@ Law: the position never moves past an event that is not stored. Not handled: a r
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -99,7 +99,7 @@ class RegistryReader:
         chunk = self._topic.poll(self._position(), _LIMIT, seconds)
         if chunk is None:
             return 0
-        _, positions, rejects = decode_marked(chunk.values, chunk.marks, self._verifier, decode_registry)
+        _, positions, rejects = decode_marked(chunk.values, chunk.marks, self._verifier, self._decode)
         written = self._retry.write(partial(self._write, chunk=chunk, decoded=(positions, rejects)))
         self._offset = chunk.next_offset if written else None
         self.read += len(chunk.values) if written else 0
@@ -131,11 +131,20 @@ class RegistryReader:
 
     def _position(self) -> int:
         if self._offset is None:
-            self._offset = self._retry.read(partial(registry_events.next_offset, source=self._topic.name))
+            self._offset = self._retry.read(self._next_offset)
         return self._offset
 
+    def _decode(self, values: Sequence[bytes | None]) -> Any:
+        return decode_registry(values)
+
+    def _next_offset(self, connection: Connection) -> int:
+        return registry_events.next_offset(connection, self._topic.name)
+
+    def _append(self, connection: Connection, chunk: Chunk, decoded: Any) -> list[dict[str, Any]] | None:
+        return registry_events.append_chunk(connection, self._topic.name, chunk, decoded)
+
     def _write(self, connection: Connection, chunk: Chunk, decoded: Any) -> bool:
-        rejects = registry_events.append_chunk(connection, self._topic.name, chunk, decoded)
+        rejects = self._append(connection, chunk, decoded)
         if rejects and self._rejected_topic is not None:
             source_no = partitions.register_source(connection, self._votes_source)
             outbox.enqueue(

@@ -70,6 +70,7 @@ def _wanted_topics(settings: Settings, topic: str, partitions: int) -> dict[str,
     return {
         topic: {"num_partitions": partitions, "replication_factor": -1, "configs": forever},
         settings.topic_registry: {"num_partitions": 1, "replication_factor": -1, "configs": forever},
+        settings.topic_battles: {"num_partitions": 1, "replication_factor": -1, "configs": forever},
         settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
         settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
     }

@@ -35,6 +35,7 @@ from pipeline.scoring.window_counter import WINDOW_WIDTH, network_hash
 from pipeline.scoring.window_processor import (
     EvaluatedWindow,
     FalseAlarmLimits,
+    IssuedByWindow,
     WindowNames,
     run_window_detectors,
     windows_between,
@@ -48,6 +49,7 @@ from pipeline.store.votes import (
     arrow_reader,
     closed_windows,
     detector_states,
+    issued_battles,
     partitions,
     registry_events,
     stale_windows,
@@ -243,7 +245,7 @@ class Monitor:
                 totals.append((seen.window.start, seen.window.accepted, seen.window.late))
 
         levels = FalseAlarmLimits(self.settings.false_alarms, self.settings.false_share)
-        windows = windows_between(parts, start, end, last, names, self._registry)
+        windows = windows_between(parts, start, end, last, names, self._registry, _issued(connection, start, end))
         after = run_window_detectors(windows, before, self._registry, self.detectors, levels, collect)
         detector_states.write(connection, after)
         ids = alert_lifecycle.record_signals(connection, signals, {}, now)
@@ -269,3 +271,8 @@ class Monitor:
         ]
         for source in partitions.live_sources(connection):
             outbox.enqueue(connection, source, messages)
+
+
+def _issued(connection: Connection, start: int, end: int) -> IssuedByWindow | None:
+    first = issued_battles.first_start(connection)
+    return None if first is None else IssuedByWindow(first, issued_battles.read_range(connection, start, end))

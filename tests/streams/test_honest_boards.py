@@ -94,7 +94,5 @@ def test_completion_that_differs_by_model_and_category_is_no_skew(weights: float
 def test_pairs_of_one_provider_may_be_avoided() -> None:
     spec = BoardSpec(days=4, votes_a_day=12_000, models=20, one_category=0.0)
     votes = make_board(spec).votes
-    votes = votes.take(
-        votes.model_a % 5 != votes.model_b % 5
-    )  # the registry's provider of a model: its number modulo 5
+    votes = votes.take(votes.model_a % 5 != votes.model_b % 5)  # five providers
     assert window_alerts(spec, votes, detectors=[SamplingSkew()], snapshot_day=3) == []

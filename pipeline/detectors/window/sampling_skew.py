@@ -7,11 +7,12 @@ counted side is model i with probability θ_i = π_i/2, independently of other b
 the policy came into force, and n the sum of all S_i. All models together give one Dirichlet-multinomial Bayes factor,
 Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π ϑ_i^{S_i} with k = 250. ϑ are the shares that make the factor smallest among
 those within the tolerance (`sampling_bounds`): 15% off the declared shares, more where most models deviate, with or
-without pairs of one provider. In addition, each model has a beta-binomial factor of this kind, whose alerts name the
-model and are selected by e-BH. A window in which the policy changes is skipped, and so is the
-next one. The factors of successive policies are multiplied. If no policy is in force, the models of one licence group
-are expected to have equal shares of the group's votes, and the alert says so. If a model appears although its weight is
-0 or the policy does not list it, an alert states this fact, without an e-value.
+without pairs of one provider. On a board that publishes the battles that it shows (`battle.issued`), these are counted
+instead of votes, ϑ are the declared shares, and k = 1000. In addition, each model has a beta-binomial factor of this
+kind, whose alerts name the model and are selected by e-BH. A window in which the policy changes is skipped, and so is
+the next one. The factors of successive policies are multiplied. If no policy is in force, the models of one licence
+group are expected to have equal shares of the group's votes, and the alert says so. If a model appears although its
+weight is 0 or the policy does not list it, an alert states this fact, without an e-value.
 
 Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a real
 board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
@@ -39,7 +40,7 @@ measured. When a policy ends, its alerts are cleared, and the evidence of a subj
 [(12, 'board', 'not as declared'), (13, 'a', 'more often than declared')]
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,7 @@ _NEW_KEY: dict[str, Any] = {
     "closed": np.int64(0),
     "more": False,
     "unlisted": False,
+    "exact": False,
 }
 
 
@@ -110,16 +112,17 @@ class SamplingSkew:
         if declared is None:
             return state, []
         since = state.get("since", np.full(1, np.iinfo(np.int64).min))
-        columns = {name: column for name, column in state.items() if name != "since"}
+        issued = state.get("issued", np.zeros(1, dtype=np.bool_))
+        columns = {name: column for name, column in state.items() if name not in ("since", "issued")}
         signals: list[Signal] = []
-        if int(since[0]) != declared.since:
+        if int(since[0]) != declared.since or bool(issued[0]) != (window.issued is not None):
             columns, signals = self._begin_policy(columns, declared, window)
-            since = np.array([declared.since])
-        if window.accepted and context.steady:
+            since, issued = np.array([declared.since]), np.array([window.issued is not None])
+        if (window.accepted if window.issued is None else window.issued.battles) and context.steady:
             columns, unlisted = self._count(columns, window, context, declared)
             columns, skewed = self._test(columns, window, declared)
             signals += unlisted + skewed
-        return columns | {"since": since}, signals
+        return columns | {"since": since, "issued": issued}, signals
 
     def _begin_policy(
         self, columns: KeyedColumns, declared: _DeclaredShares, window: Window
@@ -139,21 +142,30 @@ class SamplingSkew:
         group[rows[1:]] = [number for number, _ in declared.theta.values()]
         theta[rows[1:]] = [share for _, share in declared.theta.values()]
         other[rows[1:]] = [declared.other[name] for name in declared.theta]
-        return columns | {"theta": theta, "other": other, "group": group, "chosen": np.zeros_like(group)}, signals
+        exact = np.full(len(theta), window.issued is not None)
+        return columns | {
+            "exact": exact,
+            "theta": theta,
+            "other": other,
+            "group": group,
+            "chosen": np.zeros_like(group),
+        }, signals
 
     def _count(
         self, columns: KeyedColumns, window: Window, context: WindowContext, declared: _DeclaredShares
     ) -> tuple[KeyedColumns, list[Signal]]:
-        columns, rows = add_keys(columns, window.models, _NEW_KEY)
+        models, appearances, counted = _counts(window)
+        columns, rows = add_keys(columns, models, _NEW_KEY)
         chosen = columns["chosen"].copy()
         listed = columns["theta"][rows] > 0
-        chosen[rows[listed]] += window.totals[listed, _CHOSEN]
+        chosen[rows[listed]] += counted[listed]
         unlisted = columns["unlisted"].copy()
-        shown = window.totals[:, _APPEARANCES] > 0  # late votes were drawn under another policy
+        shown = appearances > 0  # late votes were drawn under another policy
         new = rows[shown & ~listed & ~unlisted[rows]] if context.registry.policy else rows[:0]
         unlisted[new] = True
         evidence = {
-            "what": f"votes on it, and {declared.source} gives it no weight",
+            "what": f"{'votes on' if window.issued is None else 'battles with'} it, and {declared.source} gives it no "
+            "weight",
             "window": [window.start, window.end],
         }
         signals: list[Signal] = [
@@ -204,6 +216,16 @@ class SamplingSkew:
         return window.alert(self.name, kind, subject, direction, e_value, level, evidence)
 
 
+def _counts(window: Window) -> tuple[Sequence[str], Int64, Int64]:
+    """Return the models of a window, and for each the battles (or votes) with it and those that chose its side."""
+    if window.issued is None:
+        return window.models, window.totals[:, _APPEARANCES], window.totals[:, _CHOSEN]
+    names = sorted(window.issued.appearances)
+    counts = [[given.get(name, 0) for name in names] for given in (window.issued.appearances, window.issued.chosen)]
+    appearances, chosen = np.array(counts, dtype=np.int64).reshape(2, -1)
+    return names, appearances, chosen
+
+
 def _subject(columns: KeyedColumns, i: int) -> tuple[SubjectKind, str, str]:
     key = str(columns[KEY][i])
     if key == _JOINT:
@@ -243,8 +265,10 @@ def _group_votes(columns: KeyedColumns) -> Float64:
     return np.asarray(groups[columns["group"]])
 
 
-def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64, Float64]:
-    """Return the least and the largest share of each model of a group that is as declared."""
+def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64, Float64] | None:
+    """Return the least and the largest share of each model of a group; None if no deviation is tolerated."""
+    if columns["exact"].any():
+        return None
     theta, other = columns["theta"][rows], columns["other"][rows]
     factor = tolerance(columns["chosen"][rows], votes[rows], theta)
     return np.minimum(theta, other) * (1 - factor), np.minimum(np.maximum(theta, other) * (1 + factor), 1 - 1e-9)
@@ -254,11 +278,12 @@ def _factors(columns: KeyedColumns) -> Int64:
     """Return ln e of every key, for each model and for all models jointly. Factors of closed policies are included."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _group_votes(columns)
     log_e = columns["closed"].copy()
+    k = bayes_factors.CONCENTRATION if columns["exact"].any() else _K
     listed = theta > 0
     joint = columns[KEY] == _JOINT
     for group in np.unique(columns["group"][listed]):
         rows = listed & (columns["group"] == group)
         bounds = _bounds(columns, rows, votes)
-        log_e[rows] += bayes_factors.beta_binomial(chosen[rows], votes[rows], theta[rows], _K, bounds)
-        log_e[joint] += bayes_factors.dirichlet_multinomial(chosen[rows], theta[rows], _K, bounds)
+        log_e[rows] += bayes_factors.beta_binomial(chosen[rows], votes[rows], theta[rows], k, bounds)
+        log_e[joint] += bayes_factors.dirichlet_multinomial(chosen[rows], theta[rows], k, bounds)
     return np.maximum(log_e, LOG_ZERO)

@@ -14,6 +14,7 @@ backlog_runs         records evaluations of backlogs, and which votes they cover
 backlog_columns      reads the columns of votes for such an evaluation
 detector_states      states of window detectors
 registry_events      registry events and their rejects
+issued_battles       counts of the battles that the operator showed
 dominant_voter       finds a voter with more than a fifth of all votes
 vote_selections      votes selected by what they have in common
 arrow_reader         reads stored votes as Arrow record batches

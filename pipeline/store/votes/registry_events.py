@@ -69,15 +69,7 @@ def append_chunk(
         The rejects of this chunk and the new contradictions, in the form of `list_rejects`. None if another reader has
             already stored these offsets; then nothing is written.
     """
-    table = schema.position
-    name = _position_name(source)
-    connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})
-    moved = connection.execute(
-        sa.update(table)
-        .where(table.c.name == name, table.c.position <= int(chunk.offsets[0]))
-        .values(position=chunk.next_offset)
-    )
-    if not moved.rowcount:
+    if not move_position(connection, _position_name(source), chunk):
         return None
     positions, rejects = decoded
     known = {one["origin"] for one in _contradictions(connection)}
@@ -90,6 +82,26 @@ def append_chunk(
         *(_listed(row) for row in rows),
         *(one for one in _contradictions(connection) if one["origin"] not in known),
     ]
+
+
+def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
+    """Move a stored position past a chunk. Return False if another reader has moved it past the chunk's start."""
+    table = schema.position
+    connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})
+    moved = connection.execute(
+        sa.update(table)
+        .where(table.c.name == name, table.c.position <= int(chunk.offsets[0]))
+        .values(position=chunk.next_offset)
+    )
+    return bool(moved.rowcount)
+
+
+def store_rejects(connection: Connection, source: str, chunk: Chunk, rejects: Sequence[Reject]) -> list[dict[str, Any]]:
+    """Store the rejected records of a chunk; return them in the form of `list_rejects`."""
+    rows = [_reject_row(source, chunk, reject) for reject in rejects]
+    if rows:
+        connection.execute(dialect.insert_or_ignore(connection, schema.registry_reject), rows)
+    return [_listed(row) for row in rows]
 
 
 def _position_name(source: str) -> str:

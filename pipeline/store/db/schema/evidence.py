@@ -33,6 +33,16 @@ window = Table(
     sqlite_with_rowid=False,
 )
 
+# One row for each five-minute window with issued battles: their counts (compressed JSON) and their keys of 8 bytes.
+issued_window = Table(
+    "issued_window",
+    metadata,
+    Column("start", BigInteger, primary_key=True),
+    *not_null(Integer, "battles"),
+    *not_null(LargeBinary, "counts", "battle_keys"),
+    sqlite_with_rowid=False,
+)
+
 closed_window = Table(
     "closed_window",
     metadata,
@@ -59,7 +69,8 @@ left_out = Table(
     sqlite_with_rowid=False,
 )
 
-# `monitor`: every window that starts before `position` is closed. `registry:<topic>`: the next offset to read.
+# `monitor`: every window that starts before `position` is closed. `registry:<topic>`, `battles:<topic>`: the next
+# offset to read.
 position = Table(
     "position", metadata, Column("name", Text, primary_key=True), Column("position", BigInteger, nullable=False)
 )

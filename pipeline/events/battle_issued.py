@@ -1,0 +1,45 @@
+"""The event `battle.issued`: the operator showed a battle, whether or not anybody votes on it."""
+
+from typing import Annotated
+
+import msgspec
+
+from pipeline.events.vote import SCHEMA, Name, Time
+
+TYPE = "battle.issued"
+
+
+class BattleIssued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag=TYPE):
+    """A battle that was shown. `category` is accepted and not used.
+
+    Attributes:
+        battle_id: unique name of the battle. A battle that arrives twice at the same time counts once.
+        at: when it was shown.
+        model_a, model_b: the two models.
+    """
+
+    battle_id: Name
+    at: Time
+    model_a: Name
+    model_b: Name
+    category: Name | None = None
+    schema: Annotated[int, msgspec.Meta(ge=1)] = SCHEMA
+
+
+BATTLE_FIELDS = frozenset({"type", *BattleIssued.__struct_fields__})
+"""The fields of the event, which must not occur twice in a record."""
+
+_decoder = msgspec.json.Decoder(BattleIssued)
+
+
+def decode_battle(raw: bytes) -> BattleIssued:
+    """Decode one event.
+
+    Raises:
+        msgspec.ValidationError: a field is wrong, or the schema has another major version. The message names the field.
+        msgspec.DecodeError: the bytes are not JSON.
+    """
+    event = _decoder.decode(raw)
+    if event.schema != SCHEMA:
+        raise msgspec.ValidationError(f"expected schema {SCHEMA}, got {event.schema}")
+    return event

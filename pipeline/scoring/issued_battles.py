@@ -1,0 +1,42 @@
+"""Counts the battles that an operator shows (`battle.issued`) into five-minute windows.
+
+Sampling tests count these battles instead of votes on a board that has them, since a policy speaks of battles.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from pipeline.events.battle_issued import BattleIssued
+from pipeline.scoring.window import IssuedBattles
+from pipeline.scoring.window_counter import WINDOW_WIDTH
+from pipeline.vocabulary.time import to_microseconds
+
+
+def battle_key(battle_id: str) -> int:
+    """Return 64 bits of SHA-256(battle_id), as a signed integer. The lowest bit picks the side that is counted."""
+    return int.from_bytes(hashlib.sha256(battle_id.encode()).digest()[-8:], "big", signed=True)
+
+
+def by_window(battles: Sequence[BattleIssued]) -> dict[int, list[tuple[int, str, str]]]:
+    """Return start of a window → key and models of each battle in it."""
+    found: dict[int, list[tuple[int, str, str]]] = {}
+    for one in battles:
+        at = to_microseconds(one.at)
+        found.setdefault(at - at % WINDOW_WIDTH, []).append((battle_key(one.battle_id), one.model_a, one.model_b))
+    return found
+
+
+def add_battles(
+    counts: IssuedBattles, known: set[int], battles: Sequence[tuple[int, str, str]]
+) -> tuple[IssuedBattles, set[int]]:
+    """Add the battles of a window whose keys are not known yet; return the counts and the keys after that."""
+    appearances, chosen, keys = dict(counts.appearances), dict(counts.chosen), set(known)
+    for key, model_a, model_b in battles:
+        if key in keys:
+            continue
+        keys.add(key)
+        for name in (model_a, model_b):
+            appearances[name] = appearances.get(name, 0) + 1
+        side = (model_a, model_b)[key & 1]
+        chosen[side] = chosen.get(side, 0) + 1
+    return IssuedBattles(counts.battles + len(keys) - len(known), appearances, chosen), keys

@@ -1,0 +1,85 @@
+"""The counts of issued battles of each window, and the position on the topic of battles.
+
+Law: the counts, the keys of the counted battles and the position change in one transaction, so no battle of a window is
+counted twice, and none is skipped.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events import Reject
+from pipeline.events.battle_issued import decode_battle
+from pipeline.events.chunk import Chunk
+from pipeline.scoring.issued_battles import add_battles, by_window
+from pipeline.scoring.window import IssuedBattles
+from pipeline.store.db import dialect, schema
+from pipeline.store.votes import registry_events
+
+
+def next_offset(connection: Connection, source: str) -> int:
+    """Return the next offset to read of a topic of battles, 0 if nothing was read."""
+    c = schema.position.c
+    return int(connection.scalar(sa.select(c.position).where(c.name == _position_name(source))) or 0)
+
+
+def append_chunk(
+    connection: Connection, source: str, chunk: Chunk, decoded: tuple[Sequence[int], Sequence[Reject]]
+) -> list[dict[str, Any]] | None:
+    """Count a chunk of the topic in the caller's transaction, and store its rejects and the next offset.
+
+    Arguments and result are those of `registry_events.append_chunk`.
+    """
+    if not registry_events.move_position(connection, _position_name(source), chunk):
+        return None
+    positions, rejects = decoded
+    events = [decode_battle(chunk.values[position] or b"") for position in positions]
+    for start, battles in sorted(by_window(events).items()):
+        counts, keys = _read(connection, start)
+        counts, keys = add_battles(counts, keys, battles)
+        row = {"start": start, "battles": counts.battles, "counts": _pack(counts), "battle_keys": _pack_keys(keys)}
+        dialect.upsert(connection, schema.issued_window, ["start"], [row])
+    return registry_events.store_rejects(connection, source, chunk, rejects)
+
+
+def read_range(connection: Connection, first: int, end: int) -> dict[int, IssuedBattles]:
+    """Return start of a window → its battles, for the windows with battles that start in [first, end)."""
+    c = schema.issued_window.c
+    rows = connection.execute(sa.select(c.start, c.counts).where(c.start >= first, c.start < end)).all()
+    return {int(row.start): _unpack(bytes(row.counts)) for row in rows}
+
+
+def first_start(connection: Connection) -> int | None:
+    """Return the start of the first window with an issued battle, None if there is none."""
+    start: int | None = connection.scalar(sa.select(sa.func.min(schema.issued_window.c.start)))
+    return start
+
+
+def _position_name(source: str) -> str:
+    return f"battles:{source}"
+
+
+def _read(connection: Connection, start: int) -> tuple[IssuedBattles, set[int]]:
+    c = schema.issued_window.c
+    row = connection.execute(sa.select(c.counts, c.battle_keys).where(c.start == start)).one_or_none()
+    if row is None:
+        return IssuedBattles(), set()
+    return _unpack(bytes(row.counts)), set(np.frombuffer(bytes(row.battle_keys), dtype="<i8").tolist())
+
+
+def _pack(counts: IssuedBattles) -> bytes:
+    body = {"battles": counts.battles, "appearances": counts.appearances, "chosen": counts.chosen}
+    return zlib.compress(json.dumps(body, sort_keys=True).encode())
+
+
+def _unpack(raw: bytes) -> IssuedBattles:
+    return IssuedBattles(**json.loads(zlib.decompress(raw)))
+
+
+def _pack_keys(keys: set[int]) -> bytes:
+    return np.array(sorted(keys), dtype="<i8").tobytes()

@@ -1,0 +1,45 @@
+"""Reads the topic of issued battles into the store, as `registry_reader` reads the registry topic.
+
+The topic is optional: while it is missing, or if an access rule hides it, sampling tests count votes.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import BrokerRefused
+from pipeline.events.chunk import Chunk
+from pipeline.events.decode import decode_battles
+from pipeline.store.votes import issued_battles
+from pipeline.stream.registry_reader import RegistryReader
+
+
+class BattleReader(RegistryReader):
+    """Reads one topic of issued battles into one store."""
+
+    def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
+        """As `RegistryReader.follow`, but a topic that we may not read ends the reading and not the worker."""
+
+        def end(error: Exception) -> None:
+            if not isinstance(error, BrokerRefused):
+                halt(error)
+
+        super().follow(stopped, end)
+
+    def catch_up(self) -> int:
+        """As `RegistryReader.catch_up`; a topic that we may not read counts as empty."""
+        try:
+            return super().catch_up()
+        except BrokerRefused:
+            return 0
+
+    def _decode(self, values: Sequence[bytes | None]) -> Any:
+        return decode_battles(values)
+
+    def _next_offset(self, connection: Connection) -> int:
+        return issued_battles.next_offset(connection, self._topic.name)
+
+    def _append(self, connection: Connection, chunk: Chunk, decoded: Any) -> list[dict[str, Any]] | None:
+        return issued_battles.append_chunk(connection, self._topic.name, chunk, decoded)
