@@ -1,4 +1,4 @@
-"""The state of the registry as of a time, computed from its events.
+"""Computes the state of the registry as of a time from its events.
 
 Laws: events are applied in the order of `at`. Events with the same microsecond are applied in the order of arrival. The
 first name of a model stays its key. An event that contradicts the state before it is not applied, and is listed with

@@ -1,4 +1,4 @@
-"""The audit `best_of_n`: the gain from testing N private variants and releasing the best one.
+"""The audit `best_of_n`: estimates the gain from testing N private variants and releasing the best one.
 
 best_of_n       estimates the winner's curse of a release. N is the larger of two numbers: the disclosed N, and the
                 number of the family's variants seen before the release. There is a finding if N was not disclosed, if

@@ -1,4 +1,4 @@
-"""The audit `variant_churn`: private variants of a provider that are under test at the same time.
+"""The audit `variant_churn`: counts private variants of a provider that are under test at the same time.
 
 A provider's private variants are counted at the moment with most of them under test since the registry began. More than
 3 are a warning; more than 10 are critical (the limit of one public policy for "provisional" models). The finding

@@ -1,4 +1,4 @@
-"""The part of the command publish that follows growing logs: options, signals, metrics and output."""
+"""Follows growing logs for the command publish: options, signals, metrics and output."""
 
 import hashlib
 import signal

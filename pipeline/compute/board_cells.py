@@ -1,4 +1,4 @@
-"""Counts of votes by board, as sorted arrays that can be added and subtracted.
+"""Represents counts of votes by board as sorted arrays, which can be added and subtracted.
 
 A board has all votes, or the votes with one category, or the votes in one language. A cell of a board has the votes
 with the same models, outcome, fate and rules that may leave them out. A model is given by its number in the store.

@@ -1,4 +1,4 @@
-"""Probabilities of an honest voter's votes, and the likelihood ratios of each alternative against them.
+"""Computes probabilities of an honest voter's votes, and likelihood ratios of each alternative against them.
 
 The probabilities come from a snapshot that was published before the vote, never from data that includes the vote. A
 vote has three outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b) and P(b) = (1 − t) σ(θ_b − θ_a). The strengths θ are

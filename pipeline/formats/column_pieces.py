@@ -58,7 +58,7 @@ class ArrowPiece:
         return array
 
     def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        """Return the rows with those of the columns that the table has."""
+        """Return the rows as records, with the given columns as far as the table has them."""
         names = [name for name in self._batch.schema.names if name in columns]
         rows: list[dict[str, Any]] = self._batch.select(names).to_pylist(maps_as_pydicts="lossy")
         return rows

@@ -1,4 +1,4 @@
-"""A block of votes in our own JSON Lines as a piece, decoded together if every line is a faultless vote."""
+"""Reads a block of votes in our own JSON Lines as one piece. It is decoded together if every line is a valid vote."""
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
@@ -38,7 +38,7 @@ class VotePiece:
         return pa.array(values)
 
     def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002  # votes have no text
-        """Raise Undecided: decoded votes have lost the texts of their records."""
+        """Raise `Undecided`, because decoded votes do not contain the texts of their records."""
         raise Undecided
 
 

@@ -1,4 +1,4 @@
-"""The bytes and hashes of leaves, made by Arrow for many rows at a time.
+"""Computes the bytes and hashes of leaves with Arrow, for many rows at a time.
 
 Law: the bytes of a row are those of `rfc8785.dumps`. Arrow joins whole columns of encoded texts, because a Python loop
 over the rows would take longer than hashing them.

@@ -1,4 +1,4 @@
-"""Manifests: what a snapshot claims, as canonical JSON; a manifest is the leaf of the snapshot log.
+"""Defines manifests: what a snapshot claims, as canonical JSON. A manifest is a leaf of the snapshot log.
 
 Laws: a manifest contains the SHA-256 of the previous manifest, so the log has one order. It lists the SHA-256 of every
 file of the bundle that no proof or signature covers. Ratings and intervals are rounded to 0.01 point.

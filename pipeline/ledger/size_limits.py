@@ -1,4 +1,4 @@
-"""Limits for the contents of a bundle, so that a small bundle cannot fill the memory of its reader.
+"""Limits the contents of a bundle, so that a small bundle cannot fill the memory of its reader.
 
 Honest files are far below each limit. A manifest of 10,000 models and 10,000 seals has 5 MB. A segment unpacks to about
 five times its size; a third of it is hashes, which do not compress.

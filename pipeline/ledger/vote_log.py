@@ -1,4 +1,4 @@
-"""The vote log, read segment by segment: its root, and which leaves count in each view.
+"""Reads the vote log segment by segment, and determines its root and which leaves count in each view.
 
 Laws: the raw view counts accepted and late votes. The defended view counts the votes of the raw view, except excluded
 votes and votes that a rule of the method leaves out. Under a manifest with the earlier late rule, the defended view

@@ -1,4 +1,4 @@
-"""The leaderboard: one row for each rated model, best first.
+"""Computes the leaderboard, with one row for each rated model, best first.
 
 Laws: every model has a row or is in `unrated`. Ranks are computed from unrounded ratings; only `Leaderboard.rounded`
 rounds.

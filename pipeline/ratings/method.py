@@ -1,4 +1,4 @@
-"""A method: named rules that leave votes out of a board, and limits on which models and boards are shown.
+"""Defines a method: named rules that leave votes out of a board, and limits on which models and boards are shown.
 
 A rule leaves out each vote whose flag has the rule's value. A vote that does not state the flag is kept. A vote that
 several rules leave out is reported under the first of them.

@@ -1,4 +1,4 @@
-"""Sums that `pair_counts` needs: from votes to one row for each pair, and from rows to matrices.
+"""Computes sums for `pair_counts`: from votes to one row for each pair, and from rows to matrices.
 
 Law: sums are in int64, so they do not depend on the order of the votes. Callers must check the inputs.
 """

@@ -1,4 +1,4 @@
-"""Intervals for the best of N variants whose spread of true quality, τ, is unknown.
+"""Computes intervals for the best of N variants whose spread of true quality, τ, is unknown.
 
 `winners_curse` corrects a score for a known τ. But nobody knows τ, and the correction for τ = 0 is wrong if the
 variants differ. For N = 27 variants with the standard error 6.3, the coverage of its 95% interval is 50% at τ = 10, and

@@ -1,4 +1,4 @@
-"""Checks of the arrays that ratings are computed from.
+"""Checks the arrays from which ratings are computed.
 
 Law: a function returns a read-only array of the right type, or raises `BadCounts` with the wrong value and its row. No
 value is repaired: NaN and fractions of votes raise an error.

@@ -1,4 +1,4 @@
-"""The influence of each voter on the ratings.
+"""Computes the influence of each voter on the ratings.
 
 To first order, dropping a voter's votes changes θ by −H⁺ s. H is the information matrix, and s is the sum of
 (y − p)(e_a − e_b) over the voter's votes, with the residual y − p and the unit vector e_a of model a (Cook & Weisberg

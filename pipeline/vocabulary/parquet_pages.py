@@ -1,4 +1,4 @@
-"""Sizes that the pages of a Parquet file declare, read before any page is decompressed.
+"""Reads the sizes that the pages of a Parquet file declare, before any page is decompressed.
 
 A Parquet reader allocates the memory that a page header declares, so a file of a few hundred bytes can ask for
 gigabytes. The footer of the file gives no protection, because it may state other numbers. So this module reads the page

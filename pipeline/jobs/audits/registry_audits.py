@@ -1,4 +1,4 @@
-"""Audits of variants, releases, removals and claims: they compare the registry with the board."""
+"""Runs the audits of variants, releases, removals and claims, which compare the registry with the board."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace

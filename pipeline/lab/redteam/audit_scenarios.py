@@ -1,4 +1,4 @@
-"""Cases that the audits must find or must not report: S7, S8, S12, S13, S15, S17 and published claims.
+"""Runs cases that the audits must find or must not report: S7, S8, S12, S13, S15, S17 and published claims.
 
 S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}, whose true qualities have standard deviation
       τ ∈ {0, 10, 65} points

@@ -1,4 +1,4 @@
-"""Proofs from the public logs: signed heads, inclusion, consistency, tiles.
+"""Makes proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
 Laws: every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof of a
 vote in a log of n leaves reads O(log n) tiles.

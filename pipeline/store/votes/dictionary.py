@@ -1,4 +1,4 @@
-"""The dictionary: gives each name a small integer, the same for every worker.
+"""The dictionary of names: gives each name a small integer, the same for every worker.
 
 Numbers are assigned in a separate transaction before the batch that uses them. So two workers that find a new name at
 the same time get the same number, and neither waits for the other's batch.

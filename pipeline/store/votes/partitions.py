@@ -223,11 +223,14 @@ def newest_event_time(connection: Connection) -> int:
 
 
 def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int]]:
-    """Return (partition, offset of its first vote that was cast from a time on, next offset) of each such partition.
+    """Return the range of offsets of each partition from its first vote that was cast at `since` or later.
 
     Args:
         connection: reads the store.
         since: the time, in microseconds since 1970 UTC.
+
+    Returns:
+        (the store's number of the partition, offset of that vote, next offset) of each partition with such a vote.
     """
     v, found = schema.vote.c, []
     for part, end in all_next_offsets(connection).items():

@@ -1,4 +1,4 @@
-"""The exact e-value of `voter_bias` after every vote.
+"""Computes the exact e-value of `voter_bias` after every vote.
 
 It is computed for the few voters whose upper bound reached a level.
 """

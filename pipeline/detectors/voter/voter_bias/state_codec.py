@@ -1,4 +1,4 @@
-"""The state of a voter in `voter_bias`, and its bytes.
+"""Packs and unpacks the state of a voter in `voter_bias`.
 
 Every state has a *head* and a list of *pending* votes, the votes for which no exact e-value was needed so far. The
 state of a voter with up to 32 votes, as most voters have, consists of these two parts and is called a *history*. For
