@@ -121,7 +121,7 @@ def critical_values(se: Float64, alpha: float) -> Float64:
 
 
 def pair_level(models: int, alpha: float) -> float:
-    """Return the error rate for one pair of models, so that all pairs of a growing board together use at most α."""
+    """Return the error rate that each pair of models may use. All pairs of a growing board together use at most α."""
     board, step = _SMALLEST_BOARD, 1
     while board < models:
         board, step = 2 * board, step + 1

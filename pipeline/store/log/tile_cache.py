@@ -25,7 +25,7 @@ def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
 
     Args:
         files: the files of the ledger.
-        growth: what each segment added to the log, from `SealResult`.
+        growth: the new hashes of the log, from `SealResult`.
 
     Raises:
         Unavailable: the folder cannot be written to.
