@@ -31,6 +31,7 @@ from . import (
     signed_note,
     size_limits,
     snapshot_body,
+    voter_scores_file,
 )
 from .bundle import EXCLUDED, KEY, MANIFEST, BundleFiles, file_size
 from .bundle_heads import check_heads, read_file
@@ -62,13 +63,22 @@ class VerifiedBundle:
     key_checked: bool
     witnesses: tuple[str, ...]
 
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The files whose content public votes cannot prove, and from which intervals clustered by voter follow."""
+        return tuple(path for path in (voter_scores_file.PATH,) if path in self.manifest.files)
+
     def __str__(self) -> str:
         """Return the verdict as a sentence."""
+        stated = f"; intervals clustered by voter rest on {', '.join(self.statements)}, the operator's statement"
+        stated = stated if self.statements else ""
         of = f"snapshot {self.manifest.sequence} of {self.manifest.board}: {self.manifest.vote_log.size} leaves"
         signed = f"signed by {self.signer.name} {self.signer.key_id.hex()}"
         if self.key_checked:
-            return f"{of}, verified, {signed}"
-        return f"{of}, consistent, {signed}, key not checked: get the key from the operator and give it with --key"
+            return f"{of}, verified, {signed}{stated}"
+        return (
+            f"{of}, consistent, {signed}{stated}; key not checked: get the key from the operator and give it with --key"
+        )
 
 
 def verify_bundle(

@@ -4,8 +4,9 @@ Laws: every number follows from the public votes, from the settings in the manif
 `voter-scores.parquet`. Ratings and ranks themselves are in the manifest, with intervals that need no statement.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 
 from ..errors import BadCounts, RatingError, Refuted
 from ..ratings.bradley_terry import fit
@@ -165,31 +166,41 @@ def check_intervals(
         raise Refuted("intervals", PATH, f"expected the view {view} in {PATH} and in {voter_scores_file.PATH}")
     ever = published.models_ever
 
-    def computed(level: float) -> tuple[IntervalRow, ...]:
+    @cache
+    def computed(level: float) -> dict[str, IntervalRow]:
         found = compute_intervals(counts, scores[view], anchor=anchor, share=share, models_ever=ever, level=level)
-        return interval_rows(found)
+        return {row.model: row for row in interval_rows(found)}
 
+    rows = {row.model: row for row in published.views[view]}
     try:
-        # Levels beside the stated one: a rank may be decided by the last bits of a number.
-        exact, narrow, wide = (computed(level) for level in (LEVEL, LEVEL - _NEARLY, LEVEL + _NEARLY))
+        if len(rows) != len(published.views[view]) or rows.keys() != computed(LEVEL).keys():
+            rated = len(computed(LEVEL))
+            raise Refuted("intervals", f"{PATH}, view {view}", f"expected {rated} rated models, each once")
+        for model, row in rows.items():
+            _check_row(row, lambda level, model=model: computed(level)[model], f"{PATH}, view {view}, {model}")  # type: ignore[misc]
     except (RatingError, BadCounts) as error:
         raise Refuted("intervals", f"{PATH}, view {view}", f"the votes give no intervals: {error}") from None
-    rows = {row.model: row for row in published.views[view]}
-    if len(rows) != len(published.views[view]) or rows.keys() != {row.model for row in exact}:
-        raise Refuted("intervals", f"{PATH}, view {view}", f"expected {len(exact)} rated models, each once")
-    for expected, low, high in zip(exact, narrow, wide, strict=True):
-        _check_row(rows[expected.model], expected, low, high, f"{PATH}, view {view}, {expected.model}")
 
 
-def _check_row(row: IntervalRow, expected: IntervalRow, narrow: IntervalRow, wide: IntervalRow, where: str) -> None:
+def _check_row(row: IntervalRow, computed: Callable[[float], IntervalRow], where: str) -> None:
+    """Check a row against the rows that the votes give at a level."""
+    expected = computed(LEVEL)
     for name in COLUMNS:
         stated, value = getattr(row, name), getattr(expected, name)
-        if "best" in name or "worst" in name:
-            bounds = sorted([getattr(narrow, name), getattr(wide, name), value])
-            right = bounds[0] <= stated <= bounds[-1]
-        elif stated is None or value is None:
+        if stated is None or value is None:
             right = stated is value
+        elif isinstance(value, int):
+            right = stated == value or _is_undecided(name, stated, value, computed)
         else:
             right = abs(stated - value) <= _ROUNDING and round(stated, 2) == stated
         if not right:
             raise Refuted("intervals", where, f"the votes and voter scores give {name} {value}, published is {stated}")
+
+
+def _is_undecided(name: str, stated: int, value: int, computed: Callable[[float], IntervalRow]) -> bool:
+    """Return whether the last bits of a number decide between the stated rank and the computed one.
+
+    Then a level that is a little lower or higher gives the stated rank.
+    """
+    near = [getattr(computed(LEVEL + step), name) for step in (-_NEARLY, _NEARLY)]
+    return bool(min(*near, value) <= stated <= max(*near, value))

@@ -66,6 +66,7 @@ def verdict_document(found: VerifiedBundle) -> dict[str, Any]:
         "signer": str(found.signer),
         "key_checked": found.key_checked,
         "witnesses": list(found.witnesses),
+        "statements": list(found.statements),
         "verdict": str(found),
     }
 

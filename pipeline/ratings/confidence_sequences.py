@@ -41,8 +41,8 @@ SCALES = (8.0, 30.0, 120.0)
 """Standard deviations τ of the mixture, in points."""
 WEIGHTS = (0.5, 0.3, 0.2)
 """Weights of the scales."""
-# The smallest class of boards for sure ranks, and the halvings of the search for c².
-_SMALLEST_BOARD, _HALVINGS = 64, 48
+# The smallest class of boards for sure ranks, and Newton steps for c².
+_SMALLEST_BOARD, _STEPS = 64, 10
 # Points; a smaller standard error is rounding.
 _LEAST_SE = 1e-9
 
@@ -110,14 +110,17 @@ def critical_values(se: Float64, alpha: float) -> Float64:
     base = np.log(WEIGHTS) - 0.5 * np.log1p(r)
     slope = 0.5 * r / (1 + r)
     target = -np.log(alpha)
-    # Each component alone needs this c²; the mixture needs no more than the least of them, and no less than 0.
-    high = np.maximum((target - base) / slope, 0.0).min(axis=-1)
-    low = np.zeros_like(high)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        reached = np.logaddexp.reduce(base + slope * middle[..., None], axis=-1) >= target
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return np.asarray(np.sqrt(high))
+    # The logarithm of the sum is convex in c². One component alone reaches the target at a larger c², from where
+    # Newton's method descends to the solution.
+    square = np.maximum((target - base) / slope, 0.0).min(axis=-1)
+    for _ in range(_STEPS):
+        terms = base + slope * square[..., None]
+        largest = terms.max(axis=-1, keepdims=True)
+        weight = np.exp(terms - largest)
+        total = weight.sum(axis=-1)
+        reached = largest[..., 0] + np.log(total)
+        square = square - (reached - target) * total / (weight * slope).sum(axis=-1)
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
 def pair_level(models: int, alpha: float) -> float:

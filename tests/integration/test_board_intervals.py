@@ -38,7 +38,9 @@ def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
 def published(board: Board) -> tuple[dict[str, Any], dict[str, voter_scores_file.VoterScores]]:
     """The intervals and the sums of the newest snapshot, after a reader has verified its bundle."""
     files = board.bundle()
-    assert verify_bundle(files, board.trusted()).key_checked
+    verified = verify_bundle(files, board.trusted())
+    assert verified.statements == (voter_scores_file.PATH,)
+    assert "rest on voter-scores.parquet, the operator's statement" in str(verified)
     body = json.loads(files["snapshot.json"])
     manifest = json.loads(files["manifest.json"])
     assert body["intervals"]["sha256"] == manifest["files"][published_intervals.PATH]

@@ -34,7 +34,7 @@ from pipeline.vocabulary.method_rules import rule_mask
 
 MOST_VOTES = 5_000_000
 """Of a longer log only the newest votes are summed; the sums are scaled to all votes. 5 million take some 20 s."""
-ALWAYS = 100_000
+ALWAYS = 2_000
 """A log of at most so many leaves is summed from all votes at each refresh."""
 MOST_GROWTH = 1.05
 """Kept sums are carried on until the view has so many times their votes."""
