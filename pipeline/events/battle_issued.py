@@ -1,4 +1,4 @@
-"""The event `battle.issued`: the operator showed a battle, whether or not anybody votes on it."""
+"""Defines the event `battle.issued`: the operator showed a battle, whether or not anybody votes on it."""
 
 from typing import Annotated
 
@@ -10,11 +10,11 @@ TYPE = "battle.issued"
 
 
 class BattleIssued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag=TYPE):
-    """A battle that was shown. `category` is accepted and not used.
+    """A battle that was shown. The field `category` is accepted, but not used.
 
     Attributes:
-        battle_id: unique name of the battle. A battle that arrives twice at the same time counts once.
-        at: when it was shown.
+        battle_id: unique name of the battle. If events with the same id fall in one window, the battle counts once.
+        at: when the battle was shown.
         model_a, model_b: the two models.
     """
 

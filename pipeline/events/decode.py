@@ -124,7 +124,14 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
 
 
 def decode_battles(values: Sequence[bytes | None]) -> tuple[list[BattleIssued], list[int], list[Reject]]:
-    """Decode records of the topic of issued battles, with arguments and results as in `decode_registry`."""
+    """Decode records of the topic of issued battles, as strictly as votes.
+
+    Args:
+        values: one JSON text each; None is a record without a value (a Kafka tombstone).
+
+    Returns:
+        The events, their positions in `values`, and the rejects in order of position.
+    """
     return _decode_events(values, decode_battle, BATTLE_FIELDS)
 
 

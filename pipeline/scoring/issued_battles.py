@@ -1,6 +1,6 @@
 """Counts the battles that an operator shows (`battle.issued`) into five-minute windows.
 
-Sampling tests count these battles instead of votes on a board that has them, since a policy speaks of battles.
+Where an operator publishes these battles, sampling tests count them instead of votes, since a policy is about battles.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pipeline.vocabulary.time import to_microseconds
 
 
 def battle_key(battle_id: str) -> int:
-    """Return 64 bits of SHA-256(battle_id), as a signed integer. The lowest bit picks the side that is counted."""
+    """Return 64 bits of SHA-256(battle_id), as a signed integer. The lowest bit chooses the side to count."""
     return int.from_bytes(hashlib.sha256(battle_id.encode()).digest()[-8:], "big", signed=True)
 
 
@@ -29,7 +29,13 @@ def by_window(battles: Sequence[BattleIssued]) -> dict[int, list[tuple[int, str,
 def add_battles(
     counts: IssuedBattles, known: set[int], battles: Sequence[tuple[int, str, str]]
 ) -> tuple[IssuedBattles, set[int]]:
-    """Add the battles of a window whose keys are not known yet; return the counts and the keys after that."""
+    """Add the battles of a window that are not counted yet; return the new counts and the new set of keys.
+
+    Args:
+        counts: counts of the battles that were added before.
+        known: keys of these battles.
+        battles: (key, model a, model b) of each battle to add.
+    """
     appearances, chosen, keys = dict(counts.appearances), dict(counts.chosen), set(known)
     for key, model_a, model_b in battles:
         if key in keys:

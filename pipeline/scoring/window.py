@@ -59,8 +59,9 @@ class IssuedBattles:
 
     Attributes:
         battles: number of battles.
-        appearances: model → number of battles with it.
-        chosen: model → number of battles of which its side was chosen, by bit 0 of SHA-256(battle_id).
+        appearances: model → number of battles that include it.
+        chosen: model → number of battles in which the counted side is this model. Bit 0 of SHA-256(battle_id) chooses
+            the side.
     """
 
     battles: int = 0
@@ -68,7 +69,7 @@ class IssuedBattles:
     chosen: Mapping[str, int] = field(default_factory=dict)
 
     def renamed(self, aliases: Mapping[str, str]) -> "IssuedBattles":
-        """Return the counts by first names. `aliases` maps a later name to the first one."""
+        """Return the counts by first names of models; `aliases` maps a later name to the first name."""
         if not aliases.keys() & self.appearances.keys():
             return self
         counts: list[dict[str, int]] = []

@@ -37,11 +37,11 @@ class WindowNames:
 
 @dataclass(frozen=True)
 class IssuedByWindow:
-    """The battles that the operator showed.
+    """The battles that the operator showed, by window.
 
     Attributes:
-        first: start of the first window with one; earlier windows have votes only.
-        windows: start of a window → its battles. A later window that is missing has none.
+        first: start of the first window with such a battle; in earlier windows only votes can be counted.
+        windows: start of a window → its battles. A window after `first` that is missing here has no battles.
     """
 
     first: int

@@ -20,7 +20,12 @@ class BattleReader(RegistryReader):
     """Reads one topic of issued battles into one store."""
 
     def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
-        """As `RegistryReader.follow`, but a topic that we may not read ends the reading and not the worker."""
+        """Read chunks until stopped. If we may not read the topic, the reading ends, but the worker is not halted.
+
+        Args:
+            stopped: an event that the caller sets to end the reading.
+            halt: called with any other error that ends the reading.
+        """
 
         def end(error: Exception) -> None:
             if not isinstance(error, BrokerRefused):
@@ -29,7 +34,7 @@ class BattleReader(RegistryReader):
         super().follow(stopped, end)
 
     def catch_up(self) -> int:
-        """As `RegistryReader.catch_up`; a topic that we may not read counts as empty."""
+        """Read up to the current end of the topic; return the number of records stored, 0 if we may not read it."""
         try:
             return super().catch_up()
         except BrokerRefused:

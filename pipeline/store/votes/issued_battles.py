@@ -1,4 +1,4 @@
-"""The counts of issued battles of each window, and the position on the topic of battles.
+"""Stores the counts of issued battles of each window, and the position on the topic of battles.
 
 Law: the counts, the keys of the counted battles and the position change in one transaction, so no battle of a window is
 counted twice, and none is skipped.
@@ -31,9 +31,17 @@ def next_offset(connection: Connection, source: str) -> int:
 def append_chunk(
     connection: Connection, source: str, chunk: Chunk, decoded: tuple[Sequence[int], Sequence[Reject]]
 ) -> list[dict[str, Any]] | None:
-    """Count a chunk of the topic in the caller's transaction, and store its rejects and the next offset.
+    """Count the battles of a chunk in the caller's transaction, and store its rejects and the next offset.
 
-    Arguments and result are those of `registry_events.append_chunk`.
+    Args:
+        connection: the transaction.
+        source: name of the topic.
+        chunk: records of the topic.
+        decoded: positions in the chunk of the records that are battles, and the rejects.
+
+    Returns:
+        The rejects of this chunk, in the form of `list_rejects`. None if another reader has already stored these
+            offsets; then nothing is written.
     """
     if not registry_events.move_position(connection, _position_name(source), chunk):
         return None

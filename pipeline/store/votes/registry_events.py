@@ -85,7 +85,7 @@ def append_chunk(
 
 
 def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
-    """Move a stored position past a chunk. Return False if another reader has moved it past the chunk's start."""
+    """Move a stored position to the end of a chunk; return False if another reader has moved it already."""
     table = schema.position
     connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})
     moved = connection.execute(

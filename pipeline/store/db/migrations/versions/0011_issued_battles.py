@@ -1,4 +1,4 @@
-"""The counts of the battles that an operator shows."""
+"""Adds a table for the counts of the battles that an operator shows."""
 
 import sqlalchemy as sa
 from alembic import op
