@@ -68,7 +68,8 @@ def read_by_column(
         step: called with the number of votes read since the last call.
         left_out: counts the records that are not votes.
         needed: the columns that are collected.
-        check: as in `read_battles`.
+        check: function that adds fields computed from the texts of a record; None if texts need not be read. Only the
+            field `identity_leak` is taken from it.
     """
     if file.mixed or not file.form.model_a.column:
         return None

@@ -65,7 +65,7 @@ class VerifiedBundle:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The files whose content public votes cannot prove, and from which intervals clustered by voter follow."""
+        """The files that only the operator can state, from which intervals clustered by voter are computed."""
         return tuple(path for path in (voter_scores_file.PATH,) if path in self.manifest.files)
 
     def __str__(self) -> str:

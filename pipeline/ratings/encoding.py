@@ -71,7 +71,11 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """Encode columns with the arguments and errors of `encode_battles`, but return each column as a `CodedColumn`."""
+    """Encode three columns of text; `encode_battles` has the same arguments and errors.
+
+    Returns:
+        The sorted model names, then model a, model b and the outcome, each as a `CodedColumn`.
+    """
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
         lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))

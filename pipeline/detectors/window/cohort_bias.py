@@ -125,7 +125,7 @@ class CohortBias:
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """Return the state after a window, and the signals of the window.
 
-        Cost: a few vector operations on the cohorts that voted.
+        `WindowDetector.observe` has the arguments. Cost: a few vector operations on the cohorts that voted.
         """
         parts = _split(state)
         base, rows = baseline.add_models(parts.get("base", {}), window)

@@ -104,7 +104,12 @@ class EvidencePath:
         return after, models, beside
 
     def history(self, providers: ProviderCells, reference_of: Callable[[int], Reference]) -> CellHistory:
-        """Return the counts of cells over these votes; arguments as in `fold`."""
+        """Return the counts of cells over these votes.
+
+        Args:
+            providers: the cells before the votes; not changed.
+            reference_of: returns the reference of the snapshot with this sequence number.
+        """
         return CellHistory.of(self.votes, self.joined.targets, self.joined.rows, providers, reference_of)
 
     def shares(self, i: int) -> tuple[list[tuple[str, int, float, float]], list[tuple[str, float]]]:
