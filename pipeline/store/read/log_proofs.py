@@ -207,7 +207,7 @@ def parse_manifest(body: bytes) -> Manifest:
 
 
 def snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.MerkleTree:
-    """Return the Merkle tree of the snapshot log up to and including a manifest."""
+    """Return the Merkle tree of the snapshot log up to and including the manifest `head`."""
     return merkle.MerkleTree(manifests.leaf_hashes(connection, head.sequence))
 
 
