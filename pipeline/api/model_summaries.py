@@ -32,7 +32,7 @@ _Rows = dict[str, dict[str, dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """The models that the public may know.
+    """The models that are shown to the public.
 
     Attributes:
         models: the models with the fields of `ModelDocument`, sorted by name.

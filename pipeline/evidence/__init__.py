@@ -2,7 +2,7 @@
 
 fixed_point         log-likelihood ratios as integers of 2⁻²⁰ nats, e-values as integers of 2⁻²⁴
 grouped_sums        running sums within groups of a sorted array
-cusums              CUSUM statistics of many voters at once
+cusums              CUSUM statistics of many voters together
 taste               how much voters differ in taste, sharpness and readiness to tie, estimated from votes
 taste_pairs         sums over pairs of a voter's votes, for these estimates
 honest_reference    probabilities of an honest voter's votes, and the likelihood ratios of each alternative

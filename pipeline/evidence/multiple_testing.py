@@ -71,7 +71,7 @@ class ELond:
         return self.alpha * lond_weight(self.submitted + 1) * (self.rejected + 1)
 
     def submit_family(self, e_values: Float64) -> tuple[ELond, Bool]:
-        """Test a family of m hypotheses at once. The family counts as one hypothesis of the sequence.
+        """Test a family of m hypotheses together. The family counts as one hypothesis of the sequence.
 
         Each hypothesis of the family is tested at level α_t/m, so it is rejected if e ≥ m/α_t. The false discovery rate
         is at most α, however the e-values of the family depend on each other. Proof: 1{e_i ≥ m/α_t} ≤ α_t e_i/m, and

@@ -37,10 +37,10 @@ class IntervalRow:
         clustered_lower, clustered_upper: 95% interval that is valid although the votes of one voter depend on each
             other.
         clustered_best, clustered_worst: the ranks that these intervals of all models allow.
-        sequence_lower, sequence_upper: interval that holds at all snapshots at once with probability 95%.
-        sure_best, sure_worst: the ranks that remain possible by comparisons that hold at all snapshots at once.
-        gap_lower, gap_upper: interval of the rating minus that of the next model, which holds at all snapshots at once;
-            None for the last model.
+        sequence_lower, sequence_upper: interval that holds at all snapshots together with probability 95%.
+        sure_best, sure_worst: the ranks that remain possible by comparisons that hold at all snapshots together.
+        gap_lower, gap_upper: interval of the rating minus that of the next model, which holds at all snapshots
+            together; None for the last model.
     """
 
     model: str

@@ -26,7 +26,7 @@ class WitnessRequest:
     """A request for a signature: a new head, and the proof that it continues the head of `old` leaves.
 
     Attributes:
-        old: number of leaves of the head that the witness knows.
+        old: number of leaves of the head that the witness signed last.
         proof: hashes of the consistency proof, lowest level first.
         checkpoint: the signed note of the new head.
     """

@@ -12,7 +12,7 @@ Modules:
     clustered_sandwich  covariance clustered by voter
     voter_scores        sums over the scores of voters, and their update for a log that has grown
     voter_intervals     a board's intervals clustered by voter, with confidence sequences
-    confidence_sequences intervals that hold at all snapshots of a board at once, and sure ranks
+    confidence_sequences intervals that hold at all snapshots of a board together, and sure ranks
     bootstrap           multinomial bootstrap of the votes
     intervals           points, standard errors, Wald intervals, marginal ranks
     rank_sets           rank sets with simultaneous coverage

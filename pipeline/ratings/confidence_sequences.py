@@ -1,4 +1,4 @@
-"""Computes confidence sequences: intervals that hold at all snapshots of a board at once.
+"""Computes confidence sequences: intervals that hold at all snapshots of a board together.
 
 A 95% interval holds at one moment. A reader who looks at a board every hour sees some intervals that miss the true
 value: over 1,000 looks, three of ten 95% intervals miss it at least once. With probability 95%, a confidence sequence

@@ -46,7 +46,7 @@ class RankSets:
 
 @single_blas_thread
 def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DRAWS, seed: int = 0) -> RankSets:
-    """Compute rank sets that contain the true ranks of all models at once with probability `level`.
+    """Compute rank sets that contain the true ranks of all models together with probability `level`.
 
     Args:
         fitted: the fit of the models.

@@ -69,7 +69,7 @@ def estimate_baseline_reference(
     Args:
         votes: the votes, from `read_baseline_votes`.
         model_no: name of a model → its number in the store.
-        registry: the registry, which knows the providers.
+        registry: the registry, which has the providers.
         method: the method of the snapshot. Votes that it leaves out are no evidence.
 
     Returns:

@@ -104,7 +104,7 @@ def read_rating_input(
         listed: the exclusions; None for the current exclusions.
         left_out: partition and offset of each vote that these exclusions exclude; None to find them here.
         fates: fates of the votes that the defended view counts (`counted_fates`).
-        unregistered: models whose votes do not count; None for those that the registry does not know now.
+        unregistered: models whose votes do not count; None for those that are not in the registry now.
         method: the method, whose rules are applied to the defended view before the exclusions.
         boards: labels of the boards to read, which must include the label of the board of all votes; None for all
             boards.
@@ -228,7 +228,7 @@ def _styled(connection: Connection, log_size: int, method: Method, left_out: Vot
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that the registry does not know now, sorted; none if the registry has no model at all."""
+    """Return the names that are not in the registry now, sorted; none if the registry has no model at all."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     if not state.models:
         return ()

@@ -138,7 +138,7 @@ def group_members(connection: Connection, alert_id: str) -> list[str]:
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:
-    """Return the source's number of a partition. A number that the store does not know is returned unchanged."""
+    """Return the source's number of a partition. A number that is not in the store is returned unchanged."""
     p = schema.partition.c
     found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
     return partition_no if found is None else int(found)

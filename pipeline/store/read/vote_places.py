@@ -1,7 +1,7 @@
 """Finds the offsets of the votes of an export, and why a vote does not count.
 
 Law: if a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a rule of
-the method, an exclusion, a model that the registry does not know, a model under test.
+the method, an exclusion, a model that is not in the registry, a model under test.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CountingRules:
     Attributes:
         by_leaf: whether the keys of `retracted` and `excluded` are indices of leaves; otherwise packed positions.
         retracted, excluded: votes that do not count, with reasons.
-        unregistered: numbers of models that the registry does not know, with reasons.
+        unregistered: numbers of models that are not in the registry, with reasons.
         rules: the bit of each rule of the method in a vote's flags, by name of the rule.
         fates: fates of the votes that count.
         frequent: the store's number of a partition → offsets, int64[n], ascending, of its votes outside the samples of

@@ -90,7 +90,7 @@ class FileSource:
         """Read the file, find its new records, and sort these by time.
 
         Args:
-            known: the readings of all files that the store knows.
+            known: the readings of all files that are in the store.
             next_offset: next offset of the partition. If the end of a reading is after this offset, the reading was
                 interrupted.
             keep: called after every few thousand records.
