@@ -230,6 +230,7 @@ def uses_kafka(file: Path) -> bool:
     return re.search(r"\bkafka_(server|url)\b", file.read_text("utf-8")) is not None
 
 
+@pytest.hookimpl(optionalhook=True)  # also without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     return OneBroker(config, log) if config.getoption("dist") == "loadfile" else None
 
