@@ -421,11 +421,9 @@ def test_every_vote_that_can_be_read_counts_on_the_board(
     assert {name: found[name] for name in told} == told
     board = json.loads(called("refresh", "--store", url, "--json", settings=settings).stdout)
     assert board["votes_counted"] == board["votes_raw"] == counted
-    assert board["coverage"]["unchecked"] == counted
+    assert board["coverage"]["unchecked"] == 0  # the refresh evaluates votes that no snapshot preceded
     assert board["coverage"]["late"] == found["late"]
-    shown = called("refresh", "--store", url, settings=settings)
-    assert f"{counted} votes were never checked for manipulation" in " ".join(shown.stderr.split())
-    assert f"{counted} votes were never checked" in " ".join(
-        called("doctor", "--store", url, settings=settings).stdout.split()
-    )
+    for verb in ("refresh", "doctor"):
+        shown = called(verb, "--store", url, settings=settings)
+        assert "never checked" not in " ".join(f"{shown.stdout} {shown.stderr}".split())
     assert called("verify", "--store", url, settings=settings).returncode == 0

@@ -199,7 +199,10 @@ def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str
 
 def to_0007(board: Board) -> None:
     """Turn a store whose votes state none of the later fields into one of version 0007."""
-    drop = [f"DROP TABLE {table}" for table in ("frequent_vote", "prompt_count", "backlog_run", "backlog_range", "issued_window")]
+    drop = [
+        f"DROP TABLE {table}"
+        for table in ("frequent_vote", "prompt_count", "backlog_run", "backlog_range", "issued_window")
+    ]
     columns = [("vote", name) for name in ("flags", "turn", "session", "categories")]
     columns += [("segment", "boards"), ("segment", "labels"), ("window", "voters")]
     drop += [f'ALTER TABLE "{table}" DROP COLUMN {column}' for table, column in columns]
