@@ -38,6 +38,7 @@ class ReferenceFitter:
         fold: npt.NDArray[np.integer],
         folds: int,
         left_out: Bool | None = None,
+        cap: int | None = CAP,
     ) -> None:
         """Choose the votes that may count.
 
@@ -47,10 +48,11 @@ class ReferenceFitter:
             fold: int[n], the fold of each vote, from 0 to `folds` − 1.
             folds: number of folds.
             left_out: bool[n], votes that count in no reference; None for no vote.
+            cap: the largest number of votes of a voter on a model that count; None to count all.
         """
         self._votes, self._folds, self._fold = votes, folds, fold
         self._names = tuple(f"{number:07d}" for number in range(votes.models))
-        counted = cells.capped_votes(CAP)
+        counted = cells.capped_votes(cap) if cap is not None else np.ones(len(votes.voter), dtype=np.bool_)
         self._rows = np.flatnonzero(counted if left_out is None else counted & ~left_out)
         self._tastes: dict[tuple[int, ...], Taste] = {}
 

@@ -18,6 +18,7 @@
     selection_coverage        coverage of the intervals of a selected variant, by simulation
     detector_accuracy         false-alarm rates and detection delays: voter_detector_accuracy,
                               window_detector_accuracy; accuracy_figure is a figure with its target
+    backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream
 
 A peer is another package that computes ratings. The time of a rating task begins with a table of strings in memory (a
 pandas DataFrame read from Parquet) and ends with ratings; reading the file is not included. "First" is the first call

@@ -8,6 +8,7 @@ misses its target is reported as missed and does not raise an error.
 from collections.abc import Callable, Iterator
 
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.bench.backlog_accuracy import backlog
 from pipeline.lab.bench.voter_detector_accuracy import calibration, power, state_sizes
 from pipeline.lab.bench.window_detector_accuracy import bursts, clean_month, cohorts, sampling, silence
 
@@ -20,5 +21,6 @@ PARTS: dict[str, Callable[[float], Iterator[AccuracyFigure]]] = {
     "sampling": sampling,
     "silence": silence,
     "state": state_sizes,
+    "backlog": backlog,
 }
 """Name of a measurement, for the option `--only` → its function."""

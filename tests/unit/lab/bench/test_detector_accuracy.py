@@ -10,6 +10,7 @@ from pipeline.cli.commands import app
 from pipeline.detectors import VoterBias
 from pipeline.errors import Usage
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.bench.backlog_accuracy import POISON, POWER
 from pipeline.lab.bench.detector_accuracy import PARTS
 from pipeline.lab.bench.voter_detector_accuracy import _alarmed, _within_400, first_alarms
 from pipeline.lab.simulate.simulated_voters import SimulatedVoters
@@ -93,3 +94,13 @@ def test_what_cannot_be_measured_is_refused(words: tuple[str, str]) -> None:
     reported = CliRunner().invoke(app, ["bench", "evidence", *words])
     assert isinstance(reported.exception, Usage)
     assert f"got {words[1]!r}" in str(reported.exception) or f"got {float(words[1])}" in str(reported.exception)
+
+
+@pytest.mark.long
+def test_the_backlog_is_measured_on_every_attack_of_the_table() -> None:
+    figures = list(PARTS["backlog"](0.02))
+    named = [one for one in figures if one.what.endswith("named") and "honest" not in one.what]
+    assert len(named) == len(POWER) * len(POISON) + 1
+    found = {one.what.split(",")[0]: one.value for one in named if "(20%)" in one.what}
+    assert found["left"] == 1.0
+    assert next(one for one in figures if "honest voters named" in one.what).holds
