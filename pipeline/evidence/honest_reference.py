@@ -197,7 +197,8 @@ class Reference:
         alternative: always left, always right, against the rating, clicks at random. "Against the rating" mixes two
         behaviours in equal parts: votes for the weaker model, and an honest voter's votes with win and loss swapped.
         The first three alternatives use the band TASTE, and their total ratio also includes the ratio in
-        `GENERIC_TIE_RATIOS`. "Clicks at random" uses the smaller UNIFORM_BAND; its error rate is measured, not proved.
+        `GENERIC_TIE_RATIOS`. "Clicks at random" uses the smaller UNIFORM_BAND, widened by one standard error of the
+        pair; its error rate is measured, not proved.
         """
         difference, error = self._difference
         same, other = _ONE_SIDED
@@ -210,7 +211,7 @@ class Reference:
             one_sided = np.where(sign * difference > 0, same, other)
             swapped = expit(sign * difference)
             ratios[..., outcome, 2] = np.log((_ONE_SIDED_SHARE * one_sided + (1 - _ONE_SIDED_SHARE) * swapped) / honest)
-            ratios[..., outcome, 3] = np.log(0.5) - np.log(expit(UNIFORM_BAND - sign * difference))
+            ratios[..., outcome, 3] = np.log(0.5) - np.log(expit(UNIFORM_BAND + error / 2 - sign * difference))
         return to_log_units(ratios)
 
     def generic_steps(self, a: Int64, b: Int64, outcome: Int64, level: Int64) -> Int64:

@@ -192,12 +192,13 @@ def test_generic_ratios_are_those_of_the_formula(reference: Reference) -> None:
             d, eta = reference.theta[i] - reference.theta[j], band(reference, i, j)
             worst_a, worst_b = sigmoid(d + eta), sigmoid(-d + eta)
             pair = band(reference, i, j, 0.5 * math.sqrt(2))  # two tastes
+            one = 0.015 + band(reference, i, j, 0.0) / 2  # and one standard error
             most_a, most_b = sigmoid(d + pair), sigmoid(-d + pair)
             against_a = 0.5 * (0.98 if d < 0 else 0.02) + 0.5 * sigmoid(-d)
             against_b = 0.5 * (0.98 if d > 0 else 0.02) + 0.5 * sigmoid(d)
             expected = [
-                [0.98 / worst_a, 0.02 / worst_a, against_a / most_a, 0.5 / sigmoid(d + 0.015)],
-                [0.02 / worst_b, 0.98 / worst_b, against_b / most_b, 0.5 / sigmoid(0.015 - d)],
+                [0.98 / worst_a, 0.02 / worst_a, against_a / most_a, 0.5 / sigmoid(d + one)],
+                [0.02 / worst_b, 0.98 / worst_b, against_b / most_b, 0.5 / sigmoid(one - d)],
             ]
             slow = np.floor(np.log(expected) / 2**-20)
             assert np.abs(reference.generic_ratios[i, j] - slow).max() <= 1
@@ -291,7 +292,8 @@ def test_uniform_is_an_e_value_for_the_voter_that_the_board_describes(reference:
         for j in range(n):
             p = sigmoid(reference.theta[i] - reference.theta[j])
             expectation = np.array([p, 1 - p]) @ generic[i, j, :, 3]
-            assert 1 - UNIFORM_BAND < expectation <= 1 + 1e-12
+            least = 1 - UNIFORM_BAND - band(reference, i, j, 0.0) / 2
+            assert least < expectation <= 1 + 1e-12
 
 
 def test_ratios_turn_with_the_sides() -> None:
