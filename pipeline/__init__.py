@@ -11,6 +11,7 @@ From the command line down, each package imports only from those below it:
     open_store.py       opens a store with the keys and folders that the settings name
     settings/           every setting, from the environment, .env and secret files
     alert_text.py       the text of an alert, for the terminal and the pages
+    incident_text.py    the text of an incident, for the terminal and the pages
     store/              the database and the ledger's files; every SQL statement
     expectation_suites.py  expectations on votes, registry and snapshots (Great Expectations)
     metrics/            every Prometheus metric; metrics_server.py serves them

@@ -25,6 +25,10 @@ GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, mode
 -- The batches count the votes: a worker reports a voter with more than a fifth of them.
 GRANT SELECT ON vote_key, batch TO integrity_ingest;
 GRANT SELECT, INSERT ON source, model, term, registry_event, registry_reject, in_force, alert_event TO integrity_ingest;
+-- The monitor groups alerts into incidents, which are derived from the rest.
+GRANT SELECT, INSERT, DELETE ON incident, grouping TO integrity_ingest, integrity_rate;
+GRANT SELECT ON incident_event TO integrity_ingest;
+GRANT INSERT ON incident_event TO integrity_rate;
 GRANT SELECT, INSERT ON partition TO integrity_ingest;
 -- Not sealed_offset: what is sealed is not the worker's to say.
 GRANT UPDATE (next_offset, epoch, owner, event_time, state_offset, updated_at) ON partition TO integrity_ingest;
@@ -94,6 +98,9 @@ GRANT SELECT (name, position) ON position TO integrity_read;
 GRANT SELECT (partition_no, first, "end") ON left_out TO integrity_read;
 GRANT SELECT (partition_no, from_offset, sequence) ON in_force TO integrity_read;
 GRANT SELECT (event_no, alert_id, at, action, name, reason) ON alert_event TO integrity_read;
+-- Not `private`, which names voters and networks.
+GRANT SELECT (incident_id, opened_at, body) ON incident TO integrity_read;
+GRANT SELECT (event_no, incident_id, at, action, name, reason, alerts) ON incident_event TO integrity_read;
 GRANT SELECT (segment_no, log_size, leaves, root, edge, sha256, counts, styles, at, boards, labels)
   ON segment TO integrity_read;
 GRANT SELECT (segment_no, partition_no, first_offset, next_offset, first_leaf, runs) ON segment_range TO integrity_read;

@@ -15,6 +15,7 @@
     worker_commands.py        work, monitor: read votes, close windows
     board_commands.py         refresh, leaderboard, diff
     alert_commands.py         alerts, replay: alerts, exclusions, what one detector would raise
+    incident_commands.py      incidents: one campaign of votes is one incident
     verification_commands.py  verify, bundle, receipt: checks that readers make
     ledger_commands.py        audit, retract, erase, rotate-key: actions of the operator
     witness_commands.py       the group witness: init, watch, logs, sign, ask, keep

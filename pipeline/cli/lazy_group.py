@@ -18,6 +18,7 @@ _COMMANDS = {
     "ledger_commands": "audit retract erase rotate-key",
     "witness_commands": "witness",
     "alert_commands": "alerts replay",
+    "incident_commands": "incidents",
     "rate_command": "rate",
     "convert_command": "convert",
     "export_command": "export",

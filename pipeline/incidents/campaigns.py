@@ -56,8 +56,13 @@ class Campaign:
         return self.alerts[0].opened_at
 
     @property
+    def begun_at(self) -> int:
+        """When the first vote was cast that carries one of its alerts."""
+        return min(one.begun_at for one in self.alerts)
+
+    @property
     def last_at(self) -> int:
-        """When the evidence of the last alert ended, in microseconds since 1970 UTC."""
+        """When the last such vote was cast, or the evidence of the last alert ended."""
         return max(one.last_at for one in self.alerts)
 
     @property
@@ -125,12 +130,12 @@ def _campaign(alerts: Sequence[CarriedAlert], claim: Claim) -> Campaign:
 def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
     """Join groups with the same claim and no pause longer than GAP between them."""
     joined: list[Campaign] = []
-    ordered = sorted(groups, key=lambda one: (one.claim, one.opened_at, one.alerts[0].alert_id))
+    ordered = sorted(groups, key=lambda one: (one.claim, one.begun_at, one.alerts[0].alert_id))
     for _, same in groupby(ordered, key=lambda one: one.claim):
         chain: list[Campaign] = []
         end = 0
         for one in same:
-            if chain and one.opened_at > end + GAP:
+            if chain and one.begun_at > end + GAP:
                 joined.append(_sum(chain))
                 chain = []
             end = max(end, one.last_at) if chain else one.last_at
@@ -155,7 +160,7 @@ def _sum(groups: Sequence[Campaign]) -> Campaign:
 
 def _share_in(group: Campaign, other: Campaign) -> float:
     """Return how much of a group another one explains: the larger share of its votes beyond expectation or voters."""
-    if group.opened_at > other.last_at + GAP or other.opened_at > group.last_at + GAP:
+    if group.begun_at > other.last_at + GAP or other.begun_at > group.last_at + GAP:
         return 0.0
     if group.claim.is_crowd and (group.claim.kind, group.claim.name) == (other.claim.kind, other.claim.name):
         return 1.0  # more votes than usual on the model of an attack

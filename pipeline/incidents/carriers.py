@@ -23,7 +23,9 @@ class CarriedAlert:
         voter: number of the voter if the alert is about a single voter, else 0.
         strength: ln of the e-value; 0 for an alert without an e-value.
         is_critical: whether its severity is critical.
-        opened_at, last_at: when the alert opened and when its evidence ended, in microseconds since 1970 UTC.
+        opened_at: when the alert opened, in microseconds since 1970 UTC.
+        begun_at, last_at: when the first and the last of its votes were cast; for an alert without known votes, when
+            the alert opened and when its evidence ended.
         votes: int64[n], numbers of the votes that the alert is about, until its end, ascending. For an alert about a
             model, these are the votes for or against the model; for a crowd, all votes of the crowd. Empty if they are
             not known.
@@ -38,6 +40,7 @@ class CarriedAlert:
     strength: float
     is_critical: bool
     opened_at: int
+    begun_at: int
     last_at: int
     votes: Int64 = field(default_factory=lambda: NONE)
     core: Int64 = field(default_factory=lambda: NONE)

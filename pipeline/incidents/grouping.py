@@ -65,8 +65,13 @@ class Incident:
         return self.alerts[0].opened_at
 
     @property
+    def begun_at(self) -> int:
+        """When the first of its votes was cast, in microseconds since 1970 UTC."""
+        return min(one.begun_at for one in self.alerts)
+
+    @property
     def last_at(self) -> int:
-        """When the evidence of the last alert ended, in microseconds since 1970 UTC."""
+        """When the last of its votes was cast or its evidence ended, in microseconds since 1970 UTC."""
         return max(one.last_at for one in self.alerts)
 
 

@@ -7,6 +7,7 @@ custody/            verification, audit, witnesses, retraction, erasure, key rot
 audits/             the audits of a sweep, and the page of a provider
 restoration.py      restores a backup of a store
 moderation.py       decisions of people about alerts and votes
+incident_decisions.py  decisions of people about a whole incident
 correction_notices.py  adds notices of people to published snapshots
 detector_replay.py  runs one detector over all stored votes or windows
 rebuild_windows.py  rebuilds the window counts that a migration marked stale

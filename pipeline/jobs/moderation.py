@@ -4,6 +4,7 @@ Laws: a decision and its row in the operators' log are written in one transactio
 next refresh will count more or fewer because of the decision. A target that does not exist raises an error.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipeline.open_store import now
 from pipeline.store.alerting import alert_lifecycle, alert_queries, operators_log, voter_record
 from pipeline.store.alerting.operators_log import Operator
 from pipeline.store.boards import exclusion_effect, exclusion_list, snapshots, voter_labels
-from pipeline.store.boards.exclusion_effect import ExclusionTarget
+from pipeline.store.boards.exclusion_effect import ExclusionTarget, NextRefresh
 from pipeline.store.votes import ingest
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.method_rules import rule_mask
@@ -71,6 +72,45 @@ def change_alert_state(
     return {"alert": alert_id, "state": state, "next_refresh": asdict(effect), "done": done}
 
 
+def change_alert_states(
+    connection: Connection,
+    alert_ids: Sequence[str],
+    action: str,
+    operator: Operator,
+    reason: str,
+    about: str,
+    hours: float | None = None,
+) -> NextRefresh:
+    """Change the states of many alerts by one decision, with one row in the operators' log.
+
+    Args:
+        connection: a connection to the store.
+        alert_ids: ids of alerts whose states the action can change.
+        action, operator, reason, hours: as for `change_alert_state`.
+        about: the id of the incident, for the operators' log.
+
+    Returns:
+        How many votes go into and out of the defended view at the next refresh.
+
+    Raises:
+        Usage: `hours` is out of range.
+    """
+    if hours is not None and not 0 < hours <= _MAX_HOURS:
+        raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
+    until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
+    expected = _expected(connection)
+    before = {one: alert_lifecycle.read_state(connection, one)["state"] for one in alert_ids}
+    for one in alert_ids:
+        alert_lifecycle.change_state(connection, one, action, operator.name, reason, now(), until)
+    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
+    why = voter_labels.without_voters(connection, reason)
+    after = {"alerts": len(alert_ids), "snoozed_until": until, **asdict(effect)}
+    operators_log.record(
+        connection, operator, f"incident.{action}", about, now(), reason=why, before={"states": before}, after=after
+    )
+    return effect
+
+
 def change_exclusion(
     connection: Connection, action: str, target: str, operator: Operator, reason: str
 ) -> dict[str, Any]:
@@ -112,6 +152,48 @@ def change_exclusion(
     what = ", ".join(f"{k} {s}" for k, s in targets)
     result = {"action": action, "kind": kind, "target": subject, "name": operator.name, "reason": reason}
     return {**result, "next_refresh": asdict(effect), "done": f"{action}d {what} ({reason}): {effect}"}
+
+
+def change_exclusions(
+    connection: Connection,
+    action: str,
+    targets: Sequence[tuple[ExclusionTarget, str | None]],
+    operator: Operator,
+    reason: str,
+    about: str,
+) -> NextRefresh:
+    """Exclude or restore many targets by one decision, with one row in the operators' log.
+
+    Args:
+        connection: a connection to the store.
+        action: `exclude` or `restore`.
+        targets: each target with the id of the alert that is its cause, None if there is none. They must exist.
+        operator: who decides.
+        reason: why; the operators' log shows it without pseudonyms.
+        about: the id of the incident, for the operators' log.
+
+    Returns:
+        How many votes go into and out of the defended view at the next refresh.
+    """
+    expected, active = _expected(connection), _active(connection)
+    shown = {one: _public_target(connection, one, alert_id) for one, alert_id in targets}
+    for (kind, subject), alert_id in targets:
+        exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
+    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
+    before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
+    after = {"excluded": sorted(shown.values()) if action == "exclude" else [], **asdict(effect)}
+    why = voter_labels.without_voters(connection, reason)
+    operators_log.record(
+        connection, operator, f"incident.{action}", about, now(), reason=why, before=before, after=after
+    )
+    return effect
+
+
+def preview_exclusions(connection: Connection, action: str, targets: Sequence[ExclusionTarget]) -> NextRefresh:
+    """Return what `change_exclusions` would change at the next refresh, without changing anything."""
+    expected = _expected(connection)
+    after = expected | set(targets) if action == "exclude" else expected - set(targets)
+    return exclusion_effect.count_change(connection, expected, frozenset(after), _left_out(connection))
 
 
 def _public_target(connection: Connection, target: ExclusionTarget, alert_id: str | None) -> str:

@@ -42,7 +42,7 @@ from pipeline.scoring.window_processor import (
 )
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alert_lifecycle, outbox
+from pipeline.store.alerting import alert_lifecycle, incident_grouping, incident_table, outbox
 from pipeline.store.boards.hidden_models import read_hidden_models
 from pipeline.store.db import leases
 from pipeline.store.votes import (
@@ -62,6 +62,8 @@ from pipeline.vocabulary.time import format_rfc3339
 
 # Windows closed in one transaction: two days.
 _BATCH = 576
+# A campaign raises many alerts, and each grouping reads its votes.
+_GROUP_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
 
 
@@ -132,6 +134,7 @@ class Monitor:
 
     def __post_init__(self) -> None:
         """Prepare empty state; the first step reads the store."""
+        self._group_at = 0.0
         self._stopping = False
         self._registry = Registry()
         self._states: dict[str, WindowState] = {}
@@ -159,6 +162,8 @@ class Monitor:
             while not self._stopping:
                 step = self._step(close)
                 closed += step or 0
+                if step is not None:
+                    self._group_alerts(until_end and not step)
                 if step:
                     self.progress(closed)
                 elif until_end and step is not None:
@@ -169,6 +174,18 @@ class Monitor:
             with suppress(OperationalError), self.store.write() as connection:  # an unreleased lease expires
                 leases.release(connection, "monitor", self.owner)
         return closed
+
+    def _group_alerts(self, at_once: bool) -> None:
+        """Group new alerts, also those of workers, into incidents: now and then, because votes are read for it."""
+        now = time.monotonic()
+        if not at_once and now < self._group_at:
+            return
+        self._group_at = now + _GROUP_SECONDS
+        with self.store.read() as connection:
+            if incident_table.is_current(connection):
+                return
+        with self.store.write() as connection:
+            incident_grouping.regroup(connection)
 
     def explain_waiting(self) -> str:
         """Return a sentence that says why the next windows are still open; "" if there is no window left to close."""

@@ -41,8 +41,9 @@ Rows = dict[str, list[tuple[Any, ...]]]
 # What later versions have beside the tables of 0003.
 SINCE_0003 = (
     "file_reading", "file_records", "operator_log", "publication_hold", "notice", "prepared", "frequent_vote",
-    "prompt_count", "backlog_run", "backlog_range", "issued_window",
+    "prompt_count", "backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping",
 )  # fmt: skip
+SINCE_0008 = ("backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping")
 # Columns that later versions have.
 COLUMNS_SINCE_0003 = (
     ("alert", "label"), ("exclusion", "label"), ("vote", "flags"), ("vote", "turn"), ("vote", "session"),
@@ -199,10 +200,7 @@ def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str
 
 def to_0007(board: Board) -> None:
     """Turn a store whose votes state none of the later fields into one of version 0007."""
-    drop = [
-        f"DROP TABLE {table}"
-        for table in ("frequent_vote", "prompt_count", "backlog_run", "backlog_range", "issued_window")
-    ]
+    drop = [f"DROP TABLE {table}" for table in ("frequent_vote", "prompt_count", *SINCE_0008)]
     columns = [("vote", name) for name in ("flags", "turn", "session", "categories")]
     columns += [("segment", "boards"), ("segment", "labels"), ("window", "voters")]
     drop += [f'ALTER TABLE "{table}" DROP COLUMN {column}' for table, column in columns]

@@ -239,6 +239,9 @@ HIDDEN: dict[str, set[str] | None] = {
     "alert": None,  # in the view reading.alert
     "blind": None,
     "detector_state": None,
+    "grouping": None,
+    "issued_window": None,
+    "incident": {"private"},
     "exclusion": None,  # in the view reading.exclusion
     "lease": None,
     "operator_log": {

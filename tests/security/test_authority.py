@@ -29,7 +29,7 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import now, open_store
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store import Store
-from pipeline.store.alerting import alert_lifecycle, operator_tokens, operators_log
+from pipeline.store.alerting import alert_lifecycle, incident_grouping, incident_table, operator_tokens, operators_log
 from pipeline.store.boards import exclusion_list
 from pipeline.store.db import schema
 from tests.command import called
@@ -431,9 +431,26 @@ def test_a_row_is_never_changed_or_deleted(store: Store) -> None:
     assert len(entries(store)) == 1
 
 
+def two_incidents(store: Store) -> tuple[str, str, str]:
+    """Open warnings about voters for two models; the ids of their incidents, and the first alert of the second."""
+    signals = [
+        AlertSignal(
+            "voter_bias", "voter", voter(store, number), "biased", "warning", 2e2, 1, 1, number, now() + number,
+            {"likeliest": [{"what": "promotes", "model": model, "share": 1.0}]},
+        )
+        for number, model in ((20, "ant"), (21, "ant"), (22, "bee"))
+    ]  # fmt: skip
+    with store.write() as connection:
+        *_, last = alert_lifecycle.open_alerts(connection, signals, {}, now())
+        incident_grouping.regroup(connection)
+        found = {one["about"][0]["name"]: one["id"] for one in incident_table.read_public(connection)}
+    return found["ant"], found["bee"], last
+
+
 def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
     """Every command that decides, exports or handles keys and tokens: what the log calls it, and its words."""
     alert = critical(store, 10)
+    incident, other, unlike = two_incidents(store)
     name, why = ("--name", "ann"), ("--reason", "a test")
     with store.read() as connection:
         snapshot = str(connection.scalar(sa.select(schema.snapshot.c.snapshot_id)))
@@ -446,6 +463,17 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
         "exclusion.exclude": ("alerts", "exclude", "vote:vote 2", *name, *why),
         "exclusion.restore": ("alerts", "restore", "vote:vote 2", *name, *why),
         "export.alerts": ("alerts", "export"),
+        "incident.ack": ("incidents", "ack", incident, *name, *why),
+        "incident.snooze": ("incidents", "snooze", incident, *name, *why),
+        "incident.appeal": ("incidents", "appeal", incident, *name, *why),
+        "incident.note": ("incidents", "note", incident, *name, *why),
+        "incident.resolve": ("incidents", "resolve", incident, *name, *why),
+        "incident.exclude": ("incidents", "exclude", incident, "--yes", *name, *why),
+        "incident.restore": ("incidents", "restore", incident, "--yes", *name, *why),
+        "incident.reopen": ("incidents", "reopen", incident, *name, *why),
+        "incident.merge": ("incidents", "merge", incident, other, *name, *why),
+        "incident.split": ("incidents", "split", incident, unlike, *name, *why),
+        "export.incidents": ("incidents", "export"),
         "token.add": ("tokens", "add", "ada", "--scope", "alerts", *name, *why),
         "token.revoke": ("tokens", "revoke", "ada", *name, *why),
         "notice.add": ("notice", "add", snapshot, "--text", "a correction", *name),

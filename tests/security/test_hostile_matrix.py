@@ -50,7 +50,8 @@ from tests.security.hostile import FILE, HIDDEN, NAMES, OPTIONS, SETTINGS, WORDS
 pytestmark = pytest.mark.long
 
 SHOWN = {
-    "leaderboard": ["leaderboard"], "alerts": ["alerts"], "rejects": ["rejects"], "tokens": ["tokens"],
+    "leaderboard": ["leaderboard"], "alerts": ["alerts"], "incidents": ["incidents"],
+    "rejects": ["rejects"], "tokens": ["tokens"],
     "sweep": ["sweep"], "doctor": ["doctor"], "diff": ["diff", "{snapshot}"], "monitor": ["monitor", "--until-end"],
     "refresh": ["refresh"], "audit": ["audit"], "verify": ["verify"], "migrate": ["migrate"],
     "receipt": ["receipt", "{vote}"], "replay": ["replay", "--detector", "unknown_model"], "backfill": ["backfill"],
@@ -63,6 +64,9 @@ ASKED = {
     "alerts": [["{word}"], ["show", "{word}"], ["exclude", "{word}", "--reason", "x"], ["list", "--state", "{word}"],
                ["exclude", "vote:{word}", "--name", "{word}", "--reason", "{word}"],
                ["ack", "{alert}", "--name", "{word}", "--reason", "{word}"]],
+    "incidents": [["list", "{word}"], ["show", "{word}"], ["list", "--since", "{word}"], ["list", "--about", "{word}"],
+                  ["exclude", "{word}", "--reason", "x"], ["note", "{word}", "--name", "{word}", "--reason", "{word}"],
+                  ["merge", "{word}", "{word}", "--reason", "{word}"], ["split", "{word}", "{word}"]],
     "tokens": [["add", "{word}", "--scope", "{word}", "--reason", "{word}"], ["revoke", "{word}", "--reason", "x"]],
     "receipt": [["{word}"], ["--voter", "{word}"]],
     "retract": [["{word}", "--reason", "{word}", "--name", "{word}"]],

@@ -187,8 +187,8 @@ def _habits(votes: NewestVotes) -> TieHabits | None:
 
 def _taste(votes: NewestVotes, number: Int64, estimate: Fit) -> Taste:
     a, b = _positions(number, votes.model_a), _positions(number, votes.model_b)
-    # Newest first: the votes of which the first ones count are those that the fit counts. Of other votes the error of the
-    # fit would look like taste.
+    # Newest first: the votes of which the first ones count are those that the fit counts. In other votes the error of
+    # the fit would look like taste.
     rows = np.flatnonzero((a >= 0) & (b >= 0) & (votes.voter != 0))[::-1]
     difference = estimate.theta[a[rows]] - estimate.theta[b[rows]]
     return estimate_taste(votes.voter[rows], a[rows], b[rows], votes.outcome[rows], difference)

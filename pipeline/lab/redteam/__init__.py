@@ -2,8 +2,6 @@
 
     attack_scenarios     attacks from the literature, on vote streams with the real pair counts
     detector_run         runs every detector over a stream in memory
-    attack_mixes         streams with two or three attacks at the same time
-    run_incidents        the incidents of a run, and how well their accounts match the simulated attacks
     scenario_result      what was found, how soon, and how the board changed: one row of the table
     sampling_scenarios   boards that are not sampled as declared
     audit_scenarios      cases for the audits: variants, fairness and claims

@@ -3,6 +3,9 @@
 alert_lifecycle   opens, escalates and clears alerts; changes their state
 alert_queries     reads alerts in the form for operators
 public_alerts     converts alerts to the form for the public
+carried_alerts    reads alerts with the votes and voters that carry them
+incident_grouping groups the stored alerts into incidents
+incident_table    the incidents of the newest grouping, and what people decided about them
 voter_share       the alert about a voter with more than a fifth of all votes
 voter_record      counts the votes that belong to an alert
 outbox            messages that must still reach a topic

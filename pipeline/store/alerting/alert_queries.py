@@ -1,7 +1,7 @@
 """Reads alerts in the form that the CLI and the API show, with their history and their votes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.scoring.signals import NO_PARTITION
 from pipeline.store.alerting import voter_record
 from pipeline.store.boards.voter_labels import is_label
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.store.votes import closed_windows
 from pipeline.store.votes.dictionary import model_names
@@ -53,6 +53,15 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
     query = select_alerts().order_by(c.opened_at.desc(), c.alert_id)
     found = [format_alert(dict(row), now) for row in connection.execute(query).mappings()]
     return [alert for alert in found if state is None or alert["state"] == state]
+
+
+def read_alerts(connection: Connection, alert_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return some alerts in the form of `format_alert`, the earliest first."""
+    a, found = schema.alert.c, list[dict[str, Any]]()
+    for start in range(0, len(alert_ids), dialect.CHUNK):
+        query = select_alerts().where(a.alert_id.in_(alert_ids[start : start + dialect.CHUNK]))
+        found += [format_alert(dict(row)) for row in connection.execute(query).mappings()]
+    return sorted(found, key=lambda one: (one["opened_at"], one["id"]))
 
 
 def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:

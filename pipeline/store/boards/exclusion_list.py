@@ -126,6 +126,15 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
     return [one for one in read_active(connection) if (one.kind, one.target) in named]
 
 
+def read_targets_by_alert(connection: Connection) -> dict[str, set[str]]:
+    """Return the targets of all entries that have an alert as their cause, by its id."""
+    e = schema.exclusion.c
+    found: dict[str, set[str]] = {}
+    for alert_id, target in connection.execute(sa.select(e.alert_id, e.target).where(e.alert_id.is_not(None))):
+        found.setdefault(alert_id, set()).add(target)
+    return found
+
+
 def apply_auto_voter(connection: Connection, now: int) -> int:
     """Apply the policies `auto-voter/1` and `backfill-voter/1`; return the number of new entries.
 

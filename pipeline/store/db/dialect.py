@@ -222,6 +222,15 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
         cursor.close()
 
 
+def lock_table(connection: Connection, table: str) -> None:
+    """Let no other transaction write to a table until this one ends.
+
+    A role that may delete rows of the table may do this; the lock of `lock` needs a right that some roles lack.
+    """
+    if has_server(connection):
+        connection.exec_driver_sql(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
+
+
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:

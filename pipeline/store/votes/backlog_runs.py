@@ -128,14 +128,3 @@ def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict
     if form is not None:
         query = query.where(r.form == form)
     return {int(part): int(end) for part, end in connection.execute(query)}
-
-
-def newest_run(connection: Connection, kind: RunKind) -> dict[str, Any] | None:
-    """Return the newest run of a kind as JSON types; None if there is none."""
-    r = schema.backlog_run.c
-    query = sa.select(schema.backlog_run).where(r.kind == kind).order_by(r.run_no.desc()).limit(1)
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
-        return None
-    names = ("run_no", "kind", "form", "fold_key", "rounds", "nested_rounds", "votes", "voters", "at")
-    return {**{name: row[name] for name in names}, **json.loads(row["summary"])}

@@ -59,7 +59,7 @@ class VoteSelection:
         if self.cohort is not None and self.cohort not in COHORTS:
             raise Usage(f"votes: expected a cohort among {', '.join(COHORTS)}, got {self.cohort!r}")
         if self.prompt is not None:
-            _prompt_bits(self.prompt)
+            prompt_bits(self.prompt)
 
     def __str__(self) -> str:
         """Return the canonical text of the selection, from which `parse` makes an equal selection."""
@@ -102,7 +102,7 @@ class VoteSelection:
         if self.cohort is not None:
             found.append(_is_cohort(self.cohort))
         if self.prompt is not None:
-            value, bits = _prompt_bits(self.prompt)
+            value, bits = prompt_bits(self.prompt)
             mask = (1 << bits) - 1
             found += [v.prompt != 0, v.prompt.bitwise_and(mask) == value & mask]
         return found
@@ -137,7 +137,12 @@ def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:
     return sa.and_(v.voter_since.is_not(None), age <= NEW_ACCOUNT if cohort == "new" else age > NEW_ACCOUNT)
 
 
-def _prompt_bits(prompt: str) -> tuple[int, int]:
+def prompt_bits(prompt: str) -> tuple[int, int]:
+    """Return the number of a prompt's hash as alerts show it, and how many of its last bits count.
+
+    Raises:
+        Usage: the text is no such hash.
+    """
     digits, _, bits = prompt.partition("/")
     try:
         value, count = int(digits, 16), int(bits or "32")

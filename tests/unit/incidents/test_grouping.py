@@ -22,12 +22,12 @@ def numbers(*ranges: tuple[int, int]) -> np.ndarray:
 def voter_alert(name: str, voter: int, claim: Claim, at: int = 0, strength: float = 10.0) -> CarriedAlert:
     votes = numbers((1000 * voter, 1000 * voter + 60))
     mine = np.array([voter], dtype=np.int64)
-    return CarriedAlert(name, claim, voter, strength, strength > 9.2, at, at + HOUR, votes, votes, mine)
+    return CarriedAlert(name, claim, voter, strength, strength > 9.2, at, at, at + HOUR, votes, votes, mine)
 
 
 def window_alert(name: str, claim: Claim, votes: np.ndarray, at: int = 0, strength: float = 10.0, excess=None):
     voters = np.unique(votes // 1000)
-    return CarriedAlert(name, claim, 0, strength, True, at, at + HOUR, votes, votes, voters[voters > 0], excess)
+    return CarriedAlert(name, claim, 0, strength, True, at, at, at + HOUR, votes, votes, voters[voters > 0], excess)
 
 
 CLAIMS = [

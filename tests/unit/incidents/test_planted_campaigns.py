@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.lab.redteam.attack_mixes import draw_mix, run_mix
 from pipeline.lab.redteam.attack_scenarios import SCENARIOS
-from pipeline.lab.redteam.run_incidents import find_incidents, match_attacks
 from pipeline.lab.redteam.scenario_result import run_scenario
+from tests.streams.attack_mixes import draw_mix, run_mix
+from tests.streams.run_incidents import find_incidents, match_attacks
 
 SCENARIO = {one.name: one for one in SCENARIOS}
 

@@ -15,7 +15,7 @@ backlogs.py   evaluations of votes that no snapshot preceded, and of the last we
 operations.py facts about the store, operators' tokens and log, leases, the outbox
 """
 
-from pipeline.store.db.schema.alerts import alert, alert_event, exclusion
+from pipeline.store.db.schema.alerts import alert, alert_event, exclusion, grouping, incident, incident_event
 from pipeline.store.db.schema.backlogs import backlog_range, backlog_run
 from pipeline.store.db.schema.base import metadata
 from pipeline.store.db.schema.boards import notice, prepared, publication_hold, snapshot, snapshot_row, verdict
@@ -71,7 +71,10 @@ __all__ = [
     "file_reading",
     "file_records",
     "frequent_vote",
+    "grouping",
     "in_force",
+    "incident",
+    "incident_event",
     "issued_window",
     "lease",
     "left_out",

@@ -43,3 +43,28 @@ exclusion = Table(
     # names the voter to the public, as in the alert behind it; null for an exclusion of something else
     Column("label", Text),
 )
+
+# The incidents into which all alerts are grouped. Rows are derived: a new grouping replaces them all.
+incident = Table(
+    "incident",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("opened_at", BigInteger, nullable=False),
+    # JSON without voters, networks and exact times, which the public may read; and JSON with them
+    *not_null(Text, "body", "private"),
+)
+
+# One row: a JSON object from which one sees whether the incidents were made from the present alerts and decisions.
+grouping = Table("grouping", metadata, Column("inputs", Text, primary_key=True))
+
+# What people decided about incidents: splits, merges, notes, states. Rows are never changed or deleted.
+incident_event = Table(
+    "incident_event",
+    metadata,
+    numbered("event_no"),
+    Column("incident_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    *not_null(Text, "action", "name", "reason"),
+    # JSON: the ids of alerts that a split or a merge is about
+    Column("alerts", Text),
+)

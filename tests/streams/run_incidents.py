@@ -84,14 +84,29 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
         rows = np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
         mine = np.array([voter], dtype=np.int64)
         return CarriedAlert(
-            alert_id, claim, voter, strength, critical, first.at, last.at, rows, rows, mine
+            alert_id, claim, voter, strength, critical, first.at, *_span(stream, rows), rows, rows, mine
         )  # fmt: skip
     rows, end = _window_votes(stream, evidence, claim, last.until), evidence["window"][1]
     core = rows[stream.cast_at[rows] < end]
     voters = np.unique(stream.voter[rows]).astype(np.int64)
     return CarriedAlert(
-        alert_id, claim, 0, strength, critical, first.at, last.until, rows, core, voters, _excess(evidence, len(core))
+        alert_id,
+        claim,
+        0,
+        strength,
+        critical,
+        first.at,
+        evidence["window"][0],
+        last.until,
+        rows,
+        core,
+        voters,
+        _excess(evidence, len(core)),
     )
+
+
+def _span(stream: SimulatedStream, rows: Int64) -> tuple[int, int]:
+    return int(stream.cast_at[rows[0]]), int(stream.cast_at[rows[-1]])
 
 
 def _named(evidence: Mapping[str, Any], models: list[str] | tuple[str, ...]) -> dict[str, Any]:

@@ -1,0 +1,161 @@
+"""The text of an incident, for the command line and the pages: one headline, how sure, what was done, what to do.
+
+An incident is a mapping as `pipeline.jobs.incidents` returns it. The public form has no accounts, networks or exact
+times: its headline says what votes did, to the hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.alert_text import format_e_value
+
+_VERB = {"lifted": "lifted", "lowered": "lowered"}
+_CONFIDENCE = ((1e8, "practically certain"), (1e6, "very strong"), (1e4, "strong"), (1e2, "moderate"))
+_HABITS = {
+    "always votes for the left side": "always choose the left answer",
+    "always votes for the right side": "always choose the right answer",
+    "votes against the rating": "choose the weaker model",
+    "clicks at random": "vote no better than at random",
+    "voter_rate": "vote faster than anybody can read",
+    "duplicate_votes": "vote on the same battle again and again",
+    "voter_share": "share one id",
+}
+
+
+def confidence(e_value: float | None) -> str:
+    """Return how sure an incident is, in words with the e-value; None stands for a recorded fact.
+
+    >>> confidence(3e6)
+    'very strong evidence (e-value 3,000,000)'
+    """
+    if e_value is None:
+        return "a recorded fact, no statistical test"
+    word = next((word for least, word in _CONFIDENCE if e_value >= least), "weak")
+    return f"{word} evidence (e-value {format_e_value(e_value)})"
+
+
+def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> str:
+    """Return what happened, in one sentence.
+
+    Args:
+        incident: the public form.
+        private: the form for operators, with networks and exact times; None for the public's sentence.
+    """
+    about = incident["about"][0]
+    sentence = {"model": _effect, "provider": _effect, "habit": _habit, "network": _crowd, "board": _crowd}.get(
+        about["kind"], _fact
+    )(incident, about, private)
+    return f"{sentence[0].upper()}{sentence[1:]}{_left_out(incident)}{_standing(incident)}."
+
+
+def explain_lines(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the whole text of an incident, one string per line."""
+    counts = ", ".join(f"{number} {name}" for name, number in incident["detectors"].items())
+    lines = [
+        f"{incident['severity'].upper()}  incident {incident['id']}  {incident['state']}",
+        f"What happened: {headline(incident, private)}",
+        f"How sure: {confidence(incident['e_value'])}.",
+        f"When: {incident['begun_at'][:16]} to {incident['last_at'][:16]} UTC.",
+        f"Alerts: {incident['alerts']} ({counts}).",
+    ]
+    also = [_about(one) for one in incident["about"][1:]]
+    if also:
+        lines.append(f"Merged with: {', '.join(also)}.")
+    lines.append(_done(incident))
+    return [*lines, *_what_to_do(incident)]
+
+
+def _about(about: Mapping[str, str]) -> str:
+    return " ".join(part for part in (about["kind"], about["name"], about["effect"]) if part)
+
+
+def _actors(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
+    accounts, votes = incident["accounts"], incident["votes"]
+    if accounts and private is not None:
+        networks = len(private["networks"])
+        where = f" on {_count(networks, 'network')}" if networks else ""
+        return f"{_count(accounts, 'account')}{where}"
+    if accounts:
+        return f"{_count(votes, 'vote')} that fit no honest pattern"
+    return f"about {_count(votes, 'vote')} more than expected"
+
+
+def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
+    if about["effect"] == "more votes":
+        return _crowd(incident, about, private)
+    return f"{_actors(incident, private)} {_VERB[about['effect']]} {_name(about)}{_between(incident, private)}"
+
+
+def _habit(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
+    how = _HABITS.get(about["name"], f"vote by a habit ({about['name']})")
+    accounts = _count(incident["accounts"], "account")
+    return f"{accounts} {how}{_between(incident, private)} ({_count(incident['votes'], 'vote')})"
+
+
+def _crowd(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
+    where = "the board" if about["kind"] == "board" else _name(about)
+    if about["kind"] == "network" and private is None:
+        where = "one network"
+    return f"more votes than usual on {where}{_between(incident, private)}; nothing is unusual in how they were cast"
+
+
+def _fact(incident: Mapping[str, Any], about: Mapping[str, str], _: Mapping[str, Any] | None) -> str:
+    return incident["what"] or f"{about['name']}: {about['effect']}"
+
+
+def _name(about: Mapping[str, str]) -> str:
+    return about["name"] if about["kind"] == "model" else f"{about['kind']} {about['name']}"
+
+
+def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
+    if private is None:
+        return f" on {incident['begun_at'][:10]}"
+    first, last = private["first"], private["last"]
+    if first[:10] == last[:10]:
+        return f" between {first[11:16]} and {last[11:16]} UTC on {first[:10]}"
+    return f" from {first[:10]} {first[11:16]} to {last[:10]} {last[11:16]} UTC"
+
+
+def _left_out(incident: Mapping[str, Any]) -> str:
+    left_out = incident["votes_left_out"]
+    return f"; {_count(left_out, 'vote')} of theirs are left out" if left_out else ""
+
+
+def _standing(incident: Mapping[str, Any]) -> str:
+    """Return where the model stands with and without the votes that are left out."""
+    rank = incident.get("rank")
+    if rank is None or rank["raw"] == rank["defended"]:
+        return ""
+    return f"; counting all votes it stands at #{rank['raw']}, without those left out at #{rank['defended']}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _done(incident: Mapping[str, Any]) -> str:
+    by = incident["excluded_by"]
+    if not by:
+        return "What was done: nothing is left out because of it."
+    accounts = f" from {_count(incident['accounts_left_out'], 'account')}" if incident["accounts_left_out"] else ""
+    return f"What was done: {', '.join(by)} left out {_count(incident['votes_left_out'], 'vote')}{accounts}."
+
+
+def _what_to_do(incident: Mapping[str, Any]) -> list[str]:
+    name, kind = incident["id"], incident["about"][0]["kind"]
+    if incident["state"] == "resolved":
+        return [f"What to do: nothing; it is resolved. `integrity incidents reopen {name}` opens it again."]
+    if kind == "fact":
+        return ["What to do: ask the operator of the board; there are no votes to exclude."]
+    if kind in ("network", "board") or incident["about"][0]["effect"] == "more votes":
+        return [
+            "What to do: look for an event that explains the visitors (a release, a news page). If there is one: "
+            f"`integrity incidents resolve {name} --reason WHY`."
+        ]
+    return [
+        f"What to do: inspect its votes (`integrity incidents show {name} --verbose`). Then leave them out with "
+        f"`integrity incidents exclude {name} --reason WHY`, which shows a preview first, or close it with "
+        f"`integrity incidents resolve {name} --reason WHY`."
+    ]

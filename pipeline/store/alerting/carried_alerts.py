@@ -1,0 +1,207 @@
+"""Reads alerts with the votes and voters that carry them, for the grouping into incidents.
+
+Law: each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and once for
+all alerts about voters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.incidents.carriers import NONE, CarriedAlert
+from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, Claim, claim_of
+from pipeline.scoring.window_counter import NEW_ACCOUNT
+from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes
+from pipeline.store.boards.voter_labels import is_label
+from pipeline.store.db import dialect, schema
+from pipeline.store.log.sealed_styles import pack_positions
+from pipeline.store.votes import closed_windows
+from pipeline.store.votes.vote_selections import VoteSelection, prompt_bits
+from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.fates import COUNTED
+from pipeline.vocabulary.outcomes import OUTCOME_CODES
+from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
+
+_BLOCK = 200_000
+_NO_TIME = -(2**62)
+_WON_A, _WON_B = OUTCOME_CODES["model_a"], OUTCOME_CODES["model_b"]
+_COLUMNS = ("partition_no", "offset", "voter", "cast_at", "model_a", "model_b", "outcome", "network", "prompt")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Own:
+    """The votes of a voter, and when the first and the last were cast."""
+
+    votes: Int64
+    first: int
+    last: int
+
+
+_NO_VOTES = _Own(NONE, 2**62, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Selected:
+    """An alert about windows, and which votes carry it."""
+
+    shown: Mapping[str, Any]
+    claim: Claim
+    selection: VoteSelection
+    strongest: int
+
+
+def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, Any]]]:
+    """Return every alert with its votes, and in the form of `alert_queries.format_alert`, by id."""
+    query = select_alerts().order_by(schema.alert.c.alert_id)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    shown = {row["alert_id"]: format_alert(row) for row in rows}
+    closed = closed_windows.closed_until(connection)
+    windows = [one for row in rows if (one := _select(shown[row["alert_id"]], closed)) is not None]
+    votes = _read_selected(connection, windows)
+    by_voter = _read_voters(connection, [row for row in rows if row["subject_kind"] == "voter"])
+    found = []
+    for row in rows:
+        alert = shown[row["alert_id"]]
+        mine = by_voter.get(row["subject"], _NO_VOTES) if row["subject_kind"] == "voter" else None
+        found.append((_carry(row, alert, votes.get(row["alert_id"]), mine), alert))
+    return found
+
+
+def voter_number(subject: str) -> int:
+    """Return the number that stands for the voter of an alert; an erased voter has a number from the label."""
+    if is_label(subject):
+        return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big", signed=True)
+    return parse_pseudonym(subject)
+
+
+def _carry(
+    row: Mapping[str, Any], shown: Mapping[str, Any], selected: tuple[Int64, Int64, Int64] | None, own: _Own | None
+) -> CarriedAlert:
+    claim, opened = claim_of(shown), int(row["opened_at"])
+    strength = math.log(row["e_value"]) if row["e_value"] else 0.0
+    critical = row["severity"] == "critical"
+    if own is not None:
+        number = voter_number(row["subject"])
+        voters = np.array([number], dtype=np.int64)
+        first, last = min(own.first, opened), max(own.last, opened)
+        return CarriedAlert(
+            row["alert_id"], claim, number, strength, critical, opened, first, last, own.votes, own.votes, voters
+        )
+    last = int(row["over_at"] or opened)
+    if selected is None:
+        return CarriedAlert(row["alert_id"], claim, 0, strength, critical, opened, opened, last)
+    votes, core, voters = selected
+    first, excess = parse_rfc3339(shown["evidence"]["window"][0]), _excess(shown["evidence"], len(core))
+    return CarriedAlert(row["alert_id"], claim, 0, strength, critical, opened, first, last, votes, core, voters, excess)
+
+
+def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
+    seen = evidence.get("won", evidence.get("lost", evidence.get("votes")))
+    return votes * max(0.0, 1 - evidence["expected"] / seen) if seen and "expected" in evidence else None
+
+
+def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
+    """Return which votes carry an alert about windows; None for an alert about none in particular."""
+    if shown["subject"]["kind"] == "voter" or "window" not in shown["evidence"] or "until" not in shown:
+        return None
+    if shown["until"] is None:
+        shown = {**shown, "until": shown["evidence"]["window"][1] if closed is None else format_rfc3339(closed)}
+    try:
+        chosen = select_votes(shown)
+    except Usage:
+        return None
+    return _Selected(shown, claim_of(shown), chosen, parse_rfc3339(shown["evidence"]["window"][1]))
+
+
+def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict[str, tuple[Int64, Int64, Int64]]:
+    """Return (votes, core, voters) of each alert about windows, by id of the alert."""
+    if not windows:
+        return {}
+    v = schema.vote.c
+    can_see = dialect.may_read(connection, "vote", "voter")
+    columns = [sa.literal(0).label("voter") if name == "voter" and not can_see else v[name] for name in _COLUMNS]
+    columns.append(sa.func.coalesce(v.voter_since, _NO_TIME).label("voter_since"))
+    first, end = min(one.selection.first for one in windows), max(one.selection.end for one in windows)
+    query = sa.select(*columns).where(v.fate.in_(COUNTED), v.cast_at >= first, v.cast_at < end)
+    models, networks = _numbers(connection)
+    parts: dict[str, list[tuple[Int64, Int64, Int64]]] = {one.shown["id"]: [] for one in windows}
+    for block in dialect.read_integers(connection, query, _BLOCK):
+        vote = dict(zip((*_COLUMNS, "voter_since"), block, strict=True))
+        position = pack_positions(vote["partition_no"], vote["offset"])
+        for one in windows:
+            mine = _mask(one, vote, models, networks)
+            core = mine & (vote["cast_at"] < one.strongest)
+            parts[one.shown["id"]].append((position[mine], position[core], vote["voter"][mine]))
+    joined = {}
+    for alert_id, found in parts.items():
+        votes, core, voters = (np.unique(np.concatenate([NONE, *column])) for column in zip(*found, strict=True))
+        joined[alert_id] = (votes, core, voters[voters != 0])
+    return joined
+
+
+def _mask(one: _Selected, vote: Mapping[str, Int64], models: Mapping[str, int], networks: Mapping[str, int]) -> Bool:
+    """Return which votes of a block carry an alert."""
+    selection, claim = one.selection, one.claim
+    mine: Bool = (vote["cast_at"] >= selection.first) & (vote["cast_at"] < selection.end)
+    if selection.model is not None:
+        number = models.get(selection.model, -1)
+        is_a, is_b = vote["model_a"] == number, vote["model_b"] == number
+        for_a, for_b = (_WON_A, _WON_B) if claim.effect == LIFTED else (_WON_B, _WON_A)
+        if claim.kind == MODEL and claim.effect in (LIFTED, LOWERED):
+            mine &= (is_a & (vote["outcome"] == for_a)) | (is_b & (vote["outcome"] == for_b))
+        else:
+            mine &= is_a | is_b
+    if selection.network is not None:
+        mine &= vote["network"] == networks.get(selection.network, -1)
+    if selection.cohort is not None:
+        known, new = vote["voter_since"] != _NO_TIME, vote["cast_at"] - vote["voter_since"] <= NEW_ACCOUNT
+        mine &= {"unknown": ~known, "new": known & new}.get(selection.cohort, known & ~new)
+    if selection.prompt is not None:
+        value, bits = prompt_bits(selection.prompt)
+        mask = (1 << bits) - 1
+        mine &= (vote["prompt"] != 0) & ((vote["prompt"] & mask) == (value & mask))
+    return mine
+
+
+def _numbers(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the store's numbers of models and of networks, by name."""
+    m, t = schema.model.c, schema.term.c
+    models = {row.name: int(row.model_no) for row in connection.execute(sa.select(m.name, m.model_no))}
+    named = sa.select(t.text, t.term_no).where(t.kind == "network")
+    return models, {row.text: int(row.term_no) for row in connection.execute(named)}
+
+
+def _read_voters(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, _Own]:
+    """Return the votes of each voter with an alert, by pseudonym; the role must be allowed to read voters."""
+    subjects = sorted({row["subject"] for row in rows if not is_label(row["subject"])})
+    if not subjects or not dialect.may_read(connection, "vote", "voter"):
+        return {}
+    number = {parse_pseudonym(subject): subject for subject in subjects}
+    v, values = schema.vote.c, list(number)
+    found: list[tuple[Int64, Int64, Int64]] = []
+    for start in range(0, len(values), dialect.CHUNK):
+        chosen = v.voter.in_(values[start : start + dialect.CHUNK])
+        query = sa.select(v.voter, v.partition_no, v.offset, v.cast_at).where(chosen, v.fate.in_(COUNTED))
+        found += [(b[0], pack_positions(b[1], b[2]), b[3]) for b in dialect.read_integers(connection, query, _BLOCK)]
+    if not found:
+        return {}
+    voter, position, cast_at = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((position, voter))
+    voter, position, cast_at = voter[order], position[order], cast_at[order]
+    edges = np.flatnonzero(np.append(True, voter[1:] != voter[:-1])).tolist()
+    return {
+        number[int(voter[start])]: _Own(
+            position[start:end], int(cast_at[start:end].min()), int(cast_at[start:end].max())
+        )
+        for start, end in zip(edges, [*edges[1:], len(voter)], strict=True)
+    }

@@ -1,0 +1,176 @@
+"""Groups the stored alerts into incidents.
+
+Law: incidents are derived: the same alerts, votes, exclusions and decisions give the same rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.incidents.carriers import NONE, CarriedAlert
+from pipeline.incidents.grouping import Incident, group_alerts
+from pipeline.store.alerting import incident_table
+from pipeline.store.alerting.carried_alerts import read_carried
+from pipeline.store.alerting.incident_table import StoredIncident
+from pipeline.store.boards import exclusion_list, snapshots
+from pipeline.store.boards.exclusion_list import ActiveExclusion
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.alert_states import ALERT_STATES
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import HOUR, format_rfc3339
+
+_OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank")
+
+
+def regroup(connection: Connection) -> int:
+    """Group all alerts anew, unless nothing has changed since the last time, and return the number of incidents.
+
+    A role that may not read exclusions, such as that of the monitor, leaves the figures about them as they were.
+    """
+    if incident_table.is_current(connection):
+        return len(incident_table.read_public(connection))
+    carried = read_carried(connection)
+    shown = {alert["id"]: alert for _, alert in carried}
+    incidents = group_alerts((one for one, _ in carried), incident_table.read_decisions(connection))
+    if dialect.may_read(connection, "exclusion", "target"):
+        active, ranks = exclusion_list.read_active(connection), _ranks(connection)
+        by_alert = exclusion_list.read_targets_by_alert(connection)
+        rows = [_stored(connection, one, shown, active, by_alert, ranks) for one in incidents]
+    else:
+        before = {one["id"]: one for one in incident_table.read_public(connection)}
+        rows = [_with_figures_of(before, _stored(connection, one, shown, (), {}, {})) for one in incidents]
+    incident_table.replace_all(connection, rows)
+    return len(rows)
+
+
+def _with_figures_of(before: Mapping[str, Mapping[str, Any]], row: StoredIncident) -> StoredIncident:
+    """Return an incident with the figures about exclusions that it had at the last grouping."""
+    known = before.get(row.incident_id, {})
+    return replace(row, body={**row.body, **{name: known[name] for name in _OF_EXCLUSIONS if name in known}})
+
+
+def _stored(
+    connection: Connection,
+    incident: Incident,
+    shown: Mapping[str, Mapping[str, Any]],
+    active: Sequence[ActiveExclusion],
+    by_alert: Mapping[str, set[str]],
+    ranks: Mapping[str, Mapping[str, int]],
+) -> StoredIncident:
+    alerts = [shown[one.alert_id] for one in incident.alerts]
+    voters = sorted(_pseudonyms(incident, shown))
+    mine = [one for one in active if _is_of(one, set(voters), incident, by_alert)]
+    left_out_voters = [one.target for one in mine if one.kind == "voter"]
+    about = incident.claims[0]
+    e_values = [one["e_value"] for one in alerts if one["e_value"] is not None]
+    facts = [str(one["evidence"].get("what", "")) for one in alerts]
+    body = {
+        "id": incident.incident_id,
+        "opened_at": _hour(incident.opened_at),
+        "begun_at": _hour(incident.begun_at),
+        "last_at": _hour(incident.last_at),
+        "severity": _severity(incident),
+        "state": _state(one["state"] for one in alerts),
+        "about": [{"kind": one.kind, "name": one.name, "effect": one.effect} for one in incident.claims],
+        "what": facts[0] if about.kind == "fact" else "",
+        "e_value": max(e_values, default=None),
+        "alerts": len(alerts),
+        "alert_ids": [one.alert_id for one in incident.alerts],
+        "detectors": dict(sorted(Counter(one["detector"] for one in alerts).items())),
+        "accounts": len(voters),
+        "accounts_left_out": len(left_out_voters),
+        "votes": _count_votes(incident),
+        "votes_left_out": _count_left_out(incident, mine, {*left_out_voters}),
+        "excluded_by": sorted({one.name for one in mine}),
+        "rank": ranks.get(about.name) if about.kind == "model" else None,
+        "former_ids": sorted(incident.former_ids),
+    }
+    private = {
+        "first": format_rfc3339(incident.begun_at),
+        "last": format_rfc3339(incident.last_at),
+        "voters": voters,
+        "networks": _networks(connection, incident),
+    }
+    return StoredIncident(incident.incident_id, incident.opened_at, body, private)
+
+
+def _pseudonyms(incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {shown[one.alert_id]["subject"]["id"] for one in incident.alerts if one.voter}
+
+
+def _is_of(exclusion: ActiveExclusion, voters: set[str], incident: Incident, by_alert: Mapping[str, set[str]]) -> bool:
+    """Return whether an exclusion is of a voter of the incident, or was made because of one of its alerts."""
+    if exclusion.kind == "voter":
+        return exclusion.target in voters
+    return any(exclusion.target in by_alert.get(one.alert_id, ()) for one in incident.alerts)
+
+
+def _severity(incident: Incident) -> str:
+    return "note" if incident.is_note else "critical" if incident.is_critical else "warning"
+
+
+def _state(states: Iterable[str]) -> str:
+    """Return the state of an incident: the first of ALERT_STATES that one of its alerts has."""
+    return min(states, key=ALERT_STATES.index)
+
+
+def _hour(at: int) -> str:
+    return format_rfc3339(at // HOUR * HOUR)
+
+
+def _named(incident: Incident) -> list[CarriedAlert]:
+    return [one for one in incident.alerts if one.voter]
+
+
+def _votes_of(alerts: Sequence[CarriedAlert]) -> Int64:
+    return np.unique(np.concatenate([NONE, *(one.votes for one in alerts)]))
+
+
+def _count_votes(incident: Incident) -> int:
+    """Return the number of votes of its accounts, or beyond expectation where no account is named."""
+    named = _named(incident)
+    if named:
+        return len(_votes_of(named))
+    beyond = [len(one.core) if one.excess is None else one.excess for one in incident.alerts]
+    return round(max(beyond, default=0))
+
+
+def _count_left_out(incident: Incident, mine: Sequence[ActiveExclusion], voters: set[str]) -> int:
+    """Return how many of its votes are left out by exclusions of its voters and of its alerts."""
+    named = [one for one in _named(incident) if format_pseudonym(one.voter) in voters]
+    whole = [one for one in incident.alerts if not one.voter] if any(one.kind == "votes" for one in mine) else []
+    return len(_votes_of([*named, *whole]))
+
+
+def _ranks(connection: Connection) -> dict[str, dict[str, int]]:
+    """Return the ranks of each model in the newest snapshot, by view."""
+    newest = snapshots.latest(connection)
+    ranks: dict[str, dict[str, int]] = {}
+    if newest is None:
+        return ranks
+    for view in ("raw", "defended"):
+        for row in snapshots.read_rows(connection, newest.snapshot_id, view):
+            ranks.setdefault(row["model"], {})[view] = int(row["rank"])
+    return {model: found for model, found in ranks.items() if len(found) == 2}
+
+
+def _networks(connection: Connection, incident: Incident) -> list[str]:
+    """Return the networks of the votes of its accounts."""
+    voters = sorted(incident.voters)
+    if not voters or not dialect.may_read(connection, "vote", "voter"):
+        return []
+    v, t = schema.vote.c, schema.term.c
+    found: set[str] = set()
+    for start in range(0, len(voters), dialect.CHUNK):
+        chosen = v.voter.in_(voters[start : start + dialect.CHUNK])
+        query = sa.select(t.text).distinct().join(schema.vote, v.network == t.term_no).where(chosen, v.network != 0)
+        found |= set(connection.scalars(query))
+    return sorted(found)

@@ -1,0 +1,155 @@
+"""Keeps the incidents of the newest grouping, and the history of what people decided about incidents.
+
+Law: the rows of `incident` are derived from alerts, votes and decisions, and can be made again. The history only grows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.incidents.grouping import Decision, Merge, Split
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.time import format_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIncident:
+    """An incident as the store keeps it.
+
+    Attributes:
+        incident_id: its id, 12 hexadecimal digits.
+        opened_at: when its first alert opened, in microseconds since 1970 UTC.
+        body: what the public may read.
+        private: voters, networks and exact times, for operators.
+    """
+
+    incident_id: str
+    opened_at: int
+    body: dict[str, Any]
+    private: dict[str, Any]
+
+
+def present_inputs(connection: Connection) -> dict[str, int]:
+    """Return numbers of which one changes with each alert, decision, exclusion and snapshot.
+
+    What the database role may not read is missing: a worker's role may not read exclusions.
+    """
+    columns = {
+        "alert_event": schema.alert_event.c.event_no,
+        "incident_event": schema.incident_event.c.event_no,
+        "exclusion": schema.exclusion.c.exclusion_no,
+        "snapshot": schema.snapshot.c.sequence,
+    }
+    found = {
+        name: int(connection.scalar(sa.select(sa.func.max(column))) or 0)
+        for name, column in columns.items()
+        if dialect.may_read(connection, name, column.name)
+    }
+    alerts = connection.execute(sa.select(sa.func.count(), sa.func.sum(schema.alert.c.level))).one()
+    return {**found, "alerts": int(alerts[0]), "levels": int(alerts[1] or 0)}
+
+
+def is_current(connection: Connection) -> bool:
+    """Return whether the stored incidents were made from the present alerts and decisions, as far as this role sees."""
+    return _stored_inputs(connection).items() >= present_inputs(connection).items()
+
+
+def _stored_inputs(connection: Connection) -> dict[str, int]:
+    text = connection.scalar(sa.select(schema.grouping.c.inputs))
+    return {} if text is None else dict(json.loads(text))
+
+
+def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> None:
+    """Replace all stored incidents by those of a new grouping."""
+    dialect.lock_table(connection, "grouping")
+    connection.execute(sa.delete(schema.incident))
+    rows = [
+        {
+            "incident_id": one.incident_id,
+            "opened_at": one.opened_at,
+            "body": json.dumps(one.body, ensure_ascii=False),
+            "private": json.dumps(one.private, ensure_ascii=False),
+        }
+        for one in incidents
+    ]
+    if rows:
+        connection.execute(schema.incident.insert(), rows)
+    inputs = {**_stored_inputs(connection), **present_inputs(connection)}
+    connection.execute(sa.delete(schema.grouping))
+    connection.execute(schema.grouping.insert(), {"inputs": json.dumps(inputs)})
+
+
+def read_public(connection: Connection) -> list[dict[str, Any]]:
+    """Return what the public may read of every incident, the newest first."""
+    i = schema.incident.c
+    query = sa.select(i.body).order_by(i.opened_at.desc(), i.incident_id)
+    return [json.loads(body) for body in connection.scalars(query)]
+
+
+def read_all(connection: Connection) -> list[StoredIncident]:
+    """Return every incident for operators, the newest first."""
+    query = sa.select(schema.incident).order_by(schema.incident.c.opened_at.desc(), schema.incident.c.incident_id)
+    return [
+        StoredIncident(row.incident_id, int(row.opened_at), json.loads(row.body), json.loads(row.private))
+        for row in connection.execute(query)
+    ]
+
+
+def resolve_id(connection: Connection, given: str) -> str:
+    """Return the id of the incident that an id, a former id or the unique beginning of one names.
+
+    Raises:
+        Usage: no incident has it, or several have.
+    """
+    known: dict[str, str] = {}
+    for one in read_public(connection):
+        known |= dict.fromkeys((one["id"], *one["former_ids"]), one["id"])
+    found = {now for name, now in known.items() if name.startswith(given)} if given else set()
+    if given in known:
+        return known[given]
+    if len(found) != 1:
+        several = f"it begins the ids of {len(found)} incidents" if found else "no incident has it"
+        raise Usage(f"expected the id of an incident, got {given!r}: {several}; `integrity incidents` lists them")
+    return found.pop()
+
+
+def add_event(
+    connection: Connection,
+    incident_id: str,
+    action: str,
+    name: str,
+    reason: str,
+    now: int,
+    alerts: Sequence[str] | None = None,
+) -> None:
+    """Add what a person decided about an incident to the history; `alerts` are those of a split or a merge."""
+    row = {"incident_id": incident_id, "at": now, "action": action, "name": name, "reason": reason}
+    connection.execute(
+        schema.incident_event.insert(), {**row, "alerts": None if alerts is None else json.dumps(alerts)}
+    )
+
+
+def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the history under some ids of an incident, oldest first."""
+    e = schema.incident_event.c
+    query = sa.select(e.at, e.action, e.name, e.reason).where(e.incident_id.in_(list(incident_ids)))
+    rows = connection.execute(query.order_by(e.event_no)).mappings()
+    return [{**row, "at": format_rfc3339(row["at"])} for row in rows]
+
+
+def read_decisions(connection: Connection) -> list[Decision]:
+    """Return the splits and merges, oldest first."""
+    e = schema.incident_event.c
+    query = sa.select(e.action, e.alerts).where(e.action.in_(("split", "merge"))).order_by(e.event_no)
+    found: list[Decision] = []
+    for action, text in connection.execute(query):
+        alerts = json.loads(text)
+        found.append(Split(frozenset(alerts)) if action == "split" else Merge(alerts[0], alerts[1]))
+    return found

@@ -1,0 +1,214 @@
+"""Incidents over a store: one campaign is one incident, decisions are about the whole of it, and can be undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs import incident_decisions
+from pipeline.open_store import now
+from pipeline.scoring.signals import AlertSignal
+from pipeline.store.alerting import alert_lifecycle, incident_grouping, incident_table, operators_log
+from pipeline.store.alerting.operators_log import Operator
+from pipeline.store.boards import exclusion_list, snapshots
+from pipeline.vocabulary.time import DAY, format_rfc3339, to_microseconds
+from tests.command import called
+from tests.integration.board_of_votes import OPTIONS, START, Board, event, using
+
+SYBILS = 60
+WHO = Operator("erin", "cli", "test")
+SETTINGS = {"INTEGRITY_VOTER_KEY": OPTIONS.voter_key, "INTEGRITY_ANCHOR": ""}
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
+def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
+    """600 honest votes, and three each of sixty accounts for `dog` on two networks."""
+    url = str(tmp_path / "board.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    with using(OPTIONS):
+        made = Board(url, tmp_path)
+        made.vote(600)
+        rivals = ("ant", "bee", "cat")
+        made.read(
+            *(
+                event(
+                    1_000 + n,
+                    voter_id=f"sybil {n % SYBILS}",
+                    model_a="dog",
+                    model_b=rivals[n % 3],
+                    winner="model_a",
+                    network=f"farm {n % 2}",
+                )
+                for n in range(3 * SYBILS)
+            )
+        )
+        made.refresh()
+        yield made
+
+
+def signal(
+    board: Board, number: int, what: str = "promotes", model: str | None = "dog", direction: str = "biased", **more: Any
+) -> AlertSignal:
+    with board.store() as store:
+        subject = format_pseudonym(store.pseudonym(f"sybil {number}"))
+    best = {"what": what, "share": 1.0, **({"model": model} if model else {})}
+    evidence = {"votes": 3, "ties": 0, "snapshot": 1, "proved": True, "likeliest": [best]}
+    given = {"severity": "warning", "e_value": 900.0, "level": 1, **more}
+    at = to_microseconds(START) + number
+    return AlertSignal(
+        "voter_bias", "voter", subject, direction, partition=1, offset=600 + number, at=at, evidence=evidence, **given
+    )  # type: ignore[arg-type]
+
+
+def raise_alerts(board: Board, *signals: AlertSignal) -> list[str]:
+    with board.store() as store, store.write() as connection:
+        opened = alert_lifecycle.open_alerts(connection, signals, {}, now())
+        incident_grouping.regroup(connection)
+        return opened
+
+
+def campaign(board: Board) -> str:
+    """Alerts about every sybil, and about the board; the id of their incident."""
+    window: dict[str, Any] = {
+        "window": [to_microseconds(START) + at for at in (0, 3 * DAY)],
+        "what": "of 180 votes it won 180",
+    }
+    first, end = window["window"]
+    evidence = {**window, "votes": 180, "won": 180, "expected": 50.0, "network": "farm 0"}
+    cohort = AlertSignal(
+        "cohort_bias", "model", "dog", "promoted by network farm 0", "critical", 1e5, 2, 0, first, end, evidence
+    )
+    raise_alerts(board, *(signal(board, n) for n in range(SYBILS)), cohort)
+    (found,) = listed(board)
+    return str(found["id"])
+
+
+def listed(board: Board) -> list[dict[str, Any]]:
+    with board.store() as store, store.read() as connection:
+        return incident_table.read_public(connection)
+
+
+def decide(board: Board, what: Any, *given: Any) -> dict[str, Any]:
+    with board.store() as store, store.write() as connection:
+        return dict(what(connection, *given))
+
+
+def ratings(board: Board) -> list[dict[str, Any]]:
+    board.refresh()
+    with board.store() as store, store.read() as connection:
+        newest = snapshots.latest(connection)
+        assert newest is not None
+        return snapshots.read_rows(connection, newest.snapshot_id, "defended")
+
+
+def test_a_campaign_is_one_incident_with_all_its_alerts(board: Board) -> None:
+    found = campaign(board)
+    (one,) = listed(board)
+    assert (one["alerts"], one["accounts"], one["votes"]) == (SYBILS + 1, SYBILS, 3 * SYBILS)
+    assert one["about"] == [{"kind": "model", "name": "dog", "effect": "lifted"}]
+    assert (one["severity"], one["state"]) == ("critical", "open")
+    with board.store() as store, store.read() as connection:
+        shown, private = incident_decisions.find_incident(connection, found[:5])
+    assert len(shown["alert_ids"]) == SYBILS + 1
+    assert (len(private["voters"]), private["networks"]) == (SYBILS, ["farm 0", "farm 1"])
+    public = json.dumps(one)
+    assert not any(secret in public for secret in [*private["voters"], *private["networks"]])
+
+
+def test_exclude_and_restore_act_on_the_whole_and_undo_each_other(board: Board) -> None:
+    found, before = campaign(board), ratings(board)
+    done = decide(board, incident_decisions.change_exclusions, found, "exclude", WHO, "bought")
+    assert (done["targets"], done["next_refresh"]) == (SYBILS, {"votes_in": 0, "votes_out": 3 * SYBILS})
+    without = ratings(board)
+    assert without != before
+    decide(board, incidents_regrouped)
+    (one,) = listed(board)
+    assert (one["votes_left_out"], one["excluded_by"]) == (3 * SYBILS, ["erin"])
+    with pytest.raises(Usage, match="left out already"):
+        decide(board, incident_decisions.change_exclusions, found, "exclude", WHO, "again")
+    decide(board, incident_decisions.change_exclusions, found, "restore", WHO, "a mistake")
+    assert json.dumps(ratings(board)) == json.dumps(before)
+    with board.store() as store, store.read() as connection:
+        actions = [one["action"] for one in operators_log.list_entries(connection, 10)]
+    assert actions[:2] == ["incident.restore", "incident.exclude"]
+
+
+def incidents_regrouped(connection: Connection) -> dict[str, Any]:
+    incident_grouping.regroup(connection)
+    return {}
+
+
+def test_what_the_policy_leaves_out_stays_until_the_incident_is_resolved(board: Board) -> None:
+    raise_alerts(board, *(signal(board, n, severity="critical", e_value=2e4, level=2) for n in range(3)))
+    board.refresh()
+    (one,) = listed(board)
+    with pytest.raises(Usage, match="left out already"):
+        decide(board, incident_decisions.change_exclusions, one["id"], "exclude", WHO, "x")
+    with pytest.raises(Usage, match="nobody excluded votes"):
+        decide(board, incident_decisions.change_exclusions, one["id"], "restore", WHO, "x")
+    done = decide(board, incident_decisions.change_state, one["id"], "resolve", WHO, "a class")
+    assert (done["alerts"], done["next_refresh"]) == (3, {"votes_in": 9, "votes_out": 0})
+    board.refresh()
+    with board.store() as store, store.read() as connection:
+        assert exclusion_list.read_active(connection) == []
+    done = decide(board, incident_decisions.change_state, one["id"], "reopen", WHO, "no class")
+    assert [entry["action"] for entry in history(board, one["id"])] == ["resolve", "reopen"]
+    assert listed(board)[0]["state"] == "open"
+
+
+def history(board: Board, incident_id: str) -> list[dict[str, Any]]:
+    with board.store() as store, store.read() as connection:
+        return list(incident_decisions.find_incident(connection, incident_id)[0]["history"])
+
+
+def test_split_and_merge_undo_each_other_and_former_ids_lead_on(board: Board) -> None:
+    found = campaign(board)
+    (one,) = listed(board)
+    out = one["alert_ids"][:10]
+    decide(board, incident_decisions.split, found, out, WHO, "another buyer")
+    parts = {part["id"]: part for part in listed(board)}
+    assert sorted(part["alerts"] for part in parts.values()) == [10, SYBILS - 9]
+    decide(board, incident_decisions.merge, *parts, WHO, "the same buyer")
+    assert listed(board)[0] == one
+    with board.store() as store, store.read() as connection:
+        assert all(incident_table.resolve_id(connection, name) == found for name in one["former_ids"])
+    assert [entry["action"] for entry in history(board, found)] == ["split", "merge"]
+    for wrong, said in (
+        ([], "expected some"),
+        (one["alert_ids"], "expected some"),
+        (["no alert"], "ids of its alerts"),
+    ):
+        with pytest.raises(Usage, match=said):
+            decide(board, incident_decisions.split, found, wrong, WHO, "x")
+
+
+def test_the_command_lists_by_urgency_filters_and_decides(board: Board) -> None:
+    found = campaign(board)
+    raise_alerts(board, signal(board, 5, "clicks at random", None, "random", severity="warning", e_value=150.0))
+
+    def command(*words: str) -> Any:
+        return called("incidents", *words, "--store", board.url, settings=SETTINGS)
+
+    assert found[:8] in command("list").stdout
+    (told,) = json.loads(command("list", "--json").stdout)
+    assert told["headline"].startswith("60 accounts on 2 networks lifted dog")
+    assert [one["id"] for one in json.loads(command("list", "--about", "dog", "--json").stdout)] == [found]
+    assert json.loads(command("list", "--about", "ant", "--json").stdout) == []
+    after = format_rfc3339(to_microseconds(START) + 30 * DAY)
+    assert json.loads(command("list", "--since", after, "--json").stdout) == []
+    assert command("list", "--check").returncode == 1
+    done = command("exclude", found[:6], "--reason", "bought", "--yes")
+    assert done.returncode == 0
+    assert "exclude 60 accounts" in done.stderr
+    assert command("exclude", "--reason", "x").returncode == 2
+    assert command("ack", "ffff").returncode == 2
+    assert command("note", found, "--reason", "asked the provider").returncode == 0
+    shown = command("show", found, "--verbose").stdout
+    assert "asked the provider" in shown
+    assert "farm 0" in shown
