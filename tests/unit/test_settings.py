@@ -27,7 +27,7 @@ def other(name: str, folder: Path) -> Any:
     """A value of the setting that is not its default."""
     default = getattr(Settings(), name)
     words = {"kafka_security_protocol": "SSL", "kafka_sasl_mechanism": "PLAIN", "postgres_sslmode": "require"}
-    words["log_ids"] = "conversation"
+    words |= {"log_ids": "conversation", "backfill": "strict"}
     texts = (
         {"anchor": "ant=1000", "trusted_proxies": "10.0.0.2"}
         | dict.fromkeys(SECRETS, KEY)

@@ -49,6 +49,7 @@ def test_the_document_names_the_snapshot_and_the_key(folder: Path, capsys: pytes
         "signer": KEY,
         "key_checked": True,
         "witnesses": [],
+        "statements": [],
     }
     assert run(capsys, folder, "--json")[1]["key_checked"] is False
 
