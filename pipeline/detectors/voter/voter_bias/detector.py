@@ -34,7 +34,8 @@ whose shares of ties differ between voters (logit sd 0.97) and models (sd 0.12),
 that the project's simulator did not make:
 
     taste    warned / critical, of 40,000 × 25 votes   10,000 × 100      2,500 × 400
-    0.75     5 / 0
+    0.5      4 / 0                                     1 / 0             0 / 0
+    0.75     5 / 0                                     1 / 0             10 / 0
     1.0      5 / 0                                     4 / 0             48 / 0
 
 Of 692 real judges of translations (WMT 2015 and 2016), each with a reference of other judges, none is warned (two draws
