@@ -12,7 +12,7 @@ set -eu
 BOOTSTRAP=${BOOTSTRAP:?expected HOST:PORT of a broker}
 KAFKA_ACLS=${KAFKA_ACLS:-kafka-acls.sh}
 PUBLISHER=${PUBLISHER:-User:publisher} WORKER=${WORKER:-User:worker} READER=${READER:-User:reader}
-VOTES=${VOTES:-arena.votes} REGISTRY=${REGISTRY:-arena.registry}
+VOTES=${VOTES:-arena.votes} REGISTRY=${REGISTRY:-arena.registry} BATTLES=${BATTLES:-arena.battles}
 ALERTS=${ALERTS:-arena.alerts} REJECTED=${REJECTED:-arena.votes.rejected}
 GROUP_PREFIX=${GROUP_PREFIX:-integrity-}
 
@@ -20,8 +20,8 @@ acl() {
   "$KAFKA_ACLS" --bootstrap-server "$BOOTSTRAP" ${CONFIG:+--command-config "$CONFIG"} --add "$@"
 }
 
-# A publisher: writes votes and registry events, with an idempotent producer. CREATE only where it makes the topics.
-for topic in "$VOTES" "$REGISTRY"; do
+# A publisher: writes votes, registry events and issued battles, with an idempotent producer. CREATE only where it makes the topics.
+for topic in "$VOTES" "$REGISTRY" "$BATTLES"; do
   acl --allow-principal "$PUBLISHER" --operation WRITE --operation DESCRIBE --operation CREATE --topic "$topic"
 done
 for topic in "$ALERTS" "$REJECTED"; do
@@ -29,8 +29,8 @@ for topic in "$ALERTS" "$REJECTED"; do
 done
 acl --allow-principal "$PUBLISHER" --operation IDEMPOTENTWRITE --cluster
 
-# A worker: reads votes and registry events in its group, writes alerts and rejects, and never a vote.
-for topic in "$VOTES" "$REGISTRY"; do
+# A worker: reads votes, registry events and issued battles in its group, writes alerts and rejects, and never a vote.
+for topic in "$VOTES" "$REGISTRY" "$BATTLES"; do
   acl --allow-principal "$WORKER" --operation READ --operation DESCRIBE --topic "$topic"
 done
 for topic in "$ALERTS" "$REJECTED"; do

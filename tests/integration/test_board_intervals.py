@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline.api.app import create_app
 from pipeline.cli.commands import app
+from pipeline.cli.terminal import out
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.refresh import board_intervals
 from pipeline.ledger import published_intervals, voter_scores_file
@@ -140,7 +141,7 @@ def test_kept_sums_are_carried_on_until_they_are_too_old(board: Board, monkeypat
 
 
 @pytest.mark.long
-def test_page_api_and_command_show_the_intervals(tmp_path: Path) -> None:
+def test_page_api_and_command_show_the_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with using(OPTIONS):
         board = Board(str(tmp_path / "store.db"), tmp_path)
         board.vote(600)
@@ -150,7 +151,8 @@ def test_page_api_and_command_show_the_intervals(tmp_path: Path) -> None:
         shown = CliRunner().invoke(app, ["leaderboard", "--store", board.url, "--json"])
         rows = json.loads(shown.stdout)["rows"]
         assert [{k: v for k, v in row.items() if k in expected[0] and v is not None} for row in rows] == expected
-        text = CliRunner().invoke(app, ["leaderboard", "--store", board.url], env={"COLUMNS": "120"}).stdout
+        monkeypatch.setattr(out, "_width", 120)  # which the environment had when it was made
+        text = CliRunner().invoke(app, ["leaderboard", "--store", board.url]).stdout
         assert f"{expected[0]['clustered_lower']:.2f} … {expected[0]['clustered_upper']:.2f}" in text
         assert "Sure ranks hold at all snapshots at once" in " ".join(text.split())
         with board.store() as store, TestClient(create_app(store)) as client:

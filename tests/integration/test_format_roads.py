@@ -21,6 +21,12 @@ COUNT = 500
 FORM = "arena-human-preference-140k"
 
 
+@pytest.fixture(autouse=True)
+def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give all stores one key: hashes of prompts are made with it."""
+    monkeypatch.setenv("INTEGRITY_VOTER_KEY", "5e" * 32)
+
+
 def _run(*arguments: str | Path, stdin: bytes | None = None) -> Any:
     result = CliRunner().invoke(app, [*map(str, arguments), "--json"], input=stdin, catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -310,7 +310,7 @@ def test_a_snapshot_grows_with_the_pairs_that_met(tmp_path: Path) -> None:
             sizes[models] = stored_bytes(board)
             assert verify_bundle(board.bundle(), board.trusted()).key_checked
     assert sizes[1_000]["reference"] < 80_000
-    assert sizes[1_000]["reference"] < 1.5 * sizes[500]["reference"]
+    assert sizes[1_000]["reference"] < 2 * sizes[500]["reference"]  # a covariance would be four times as large
     assert sizes[1_000]["body"] < 20_000
     assert sizes[1_000]["manifest"] < 500 * 1_000
 

@@ -47,6 +47,9 @@ def forget_voter(connection: Connection, voter: str, now: int) -> None:
         connection.execute(replaced.values({column: sa.func.replace(column, voter, _ERASED)}))
     for alert_id, _, _ in about:
         _strip(connection, alert_id)
+    # Incidents name voters to operators. They are derived, and the next grouping makes them from what is left.
+    connection.execute(sa.delete(schema.incident))
+    connection.execute(sa.delete(schema.grouping))
 
 
 def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
