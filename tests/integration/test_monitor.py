@@ -153,13 +153,16 @@ def attacked() -> tuple[SimulatedStream, SimulatedStream]:
 
 
 def watched(url: str, folder: Path, streams: tuple[SimulatedStream, SimulatedStream], parts: int) -> Store:
-    """Both parts over so many partitions, a refresh between them; nothing is closed yet."""
+    """Both parts over so many partitions, a refresh between them; nothing is closed yet.
+
+    As on a topic, the votes of a voter are in one partition: the reference counts each voter's newest votes.
+    """
     options = OPTIONS.model_copy(update={"lateness_minutes": 60 * 24.0})
     store = open_store(url, voter_key=OPTIONS.key)
     for name, stream in zip(("before", "after"), streams, strict=True):
         for part in range(parts):
             path = folder / f"{parts}-{name}-{part}.jsonl"
-            stream.take(slice(part, None, parts)).write_jsonl(path)
+            stream.take(np.flatnonzero(stream.voter % parts == part)).write_jsonl(path)
             Worker(_partition(path, part), store, options, (), "test").run(until_end=True)
         if name == "before":
             with configuration.override(options):
