@@ -40,6 +40,6 @@
     redteam_command.py        redteam: known attacks against the detectors
     bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
                               bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py,
-                              bench_formats.py, bench_startup.py
+                              bench_formats.py
     terminal_tables.py        tables for boards and alerts
 """

@@ -8,6 +8,7 @@ from pipeline import alert_text, jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.cli.terminal_tables import alert_table
 from pipeline.errors import Usage
+from pipeline.jobs import moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries, operators_log
@@ -55,8 +56,6 @@ def alerts(
         else:
             who = operators_log.process_operator(name)
             with opened.write() as connection:
-                from pipeline.jobs import moderation  # noqa: PLC0415 - slow to import, and a list needs it not
-
                 if action in moderation.ALERT_SCOPES:
                     result = moderation.change_alert_state(connection, target, action, who, reason, hours)
                 else:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline import settings
 from pipeline.cli.terminal import Terminal, err, out, write_json
 
 app = typer.Typer(
@@ -23,8 +24,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON
 
 def store_url(option: str | None) -> str:
     """Return the value of --store; if the option is not given, the setting INTEGRITY_STORE."""
-    from pipeline import settings  # noqa: PLC0415 - takes longer to import than help takes to print
-
     return option or settings.load().store
 
 

@@ -1,29 +1,26 @@
-"""The commands refresh, leaderboard and diff: publish a board, show a board, compare two boards.
-
-What only refresh and diff need is imported when they run: it takes longer than showing a board.
-"""
-
-from __future__ import annotations
+"""The commands refresh, leaderboard and diff: publish a board, show a board, compare two boards."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline import jobs
+from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.cli.backfill_text import evaluation_progress, report_lines
+from pipeline.compute.board_cells import MAX_LABELS
 from pipeline.errors import PublicationHeld, Usage
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
+from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
 from pipeline.store.boards import board_listing, snapshot_intervals, snapshots
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.vocabulary.coverage_notes import coverage_notes
 from pipeline.vocabulary.method_rules import SENTENCES
 from pipeline.vocabulary.time import format_rfc3339, from_microseconds, parse_iso8601
-
-if TYPE_CHECKING:
-    from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove
 
 # Boards by category and language that `refresh` names.
 _SHOWN = 10
@@ -88,8 +85,6 @@ def _refresh_lines(result: dict[str, Any]) -> list[str]:
     more += [f"no board {board}: {reason}" for board, reason in left_out[:_SHOWN]]
     if len(left_out) > _SHOWN:
         more.append(f"and {len(left_out) - _SHOWN} more categories and languages without a board (--json lists them)")
-    from pipeline.compute.board_cells import MAX_LABELS  # noqa: PLC0415 - slow to import
-
     if result.get("labels", 0) >= MAX_LABELS:
         more.append(
             f"the log counts {result['labels']:,} categories and languages, which is the limit: votes with others "
@@ -107,8 +102,6 @@ def _refresh_lines(result: dict[str, Any]) -> list[str]:
 
 def _dry_run_lines(report: dict[str, Any]) -> list[str]:
     """Return what a refresh would do, for people."""
-    from pipeline.jobs.refresh.publication_hold import describe_move  # noqa: PLC0415 - slow to import
-
     lines = [
         f"would publish snapshot {report['after'] + 1}: {report['votes_counted']:,} votes counted, "
         f"{report['votes_excluded']:,} excluded, log of {report['log_size']:,}"
@@ -147,8 +140,6 @@ def leaderboard(
     if as_json:
         more = {"coefficients": coefficients} if view == "style" else {}
         stated = {"published_at": format_rfc3339(found.published_at), "view": view, "board": board}
-        from pipeline.store.boards.hidden_models import HiddenModels  # noqa: PLC0415 - slow to import
-
         listed = HiddenModels.of_body(found.body).document(found.body.get("method"))
         method = {"method": listed, "boards": sorted(found.body.get("boards", {}))}
         emit({"snapshot": found.snapshot_id, **stated, "rows": rows, **more, **method})
@@ -206,9 +197,6 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show which models rose or fell between two snapshots, and why: new votes, exclusions, the method, settings."""
-    from pipeline.api.move_reasons import move_reason  # noqa: PLC0415 - slow to import
-    from pipeline.jobs.refresh.board_diff import compare_snapshots, list_moves  # noqa: PLC0415 - slow to import
-
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         pair = snapshots.find(connection, before), snapshots.find(connection, after)
         for snapshot in pair:
@@ -246,8 +234,6 @@ def _ranks(move: ModelMove) -> str:
 
 
 def _diff_document(found: BoardDiff) -> dict[str, Any]:
-    from pipeline.api.move_reasons import move_reason  # noqa: PLC0415 - slow to import
-
     return {
         "before": found.before.snapshot_id,
         "after": found.after.snapshot_id,

@@ -11,7 +11,6 @@ arrays         aliases of numpy array types
 packing        typed arrays as bytes
 visible_text   writes hidden characters of foreign text as escapes
 export_text    makes foreign text safe in CSV cells and in Markdown
-url_passwords  hides passwords in URLs
 command_parser an argument parser that prints through visible_text
 parquet_pages  reads the sizes that the pages of a Parquet file declare
 voter_identity one spelling for each voter's id; ids that identify no voter

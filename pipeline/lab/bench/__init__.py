@@ -8,7 +8,6 @@
     rating_tables             the tables of votes that every engine rates
     rating_tasks, peers       the project's tasks, and the peers' tasks
     format_speed              speed and memory of reading battle files, relative to bare reads
-    startup_costs             processor time and memory of short commands
     battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench
     interval_coverage         coverage of 95% intervals, by simulation
