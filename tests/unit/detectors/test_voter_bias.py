@@ -1,7 +1,7 @@
 """`voter_bias`: agreement with a slow loop written from its docstring, and the voters that it finds."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from pipeline.detectors.voter.voter_bias.target_models import (
 )
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.evidence import DELTAS, Reference, cells, running_sums
+from pipeline.evidence.cells import VoterCells
 from pipeline.evidence.taste import ASSUMED_TASTE
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import CRITICAL, LEVELS, AlertSignal
@@ -63,7 +64,7 @@ class Slow:
     count: dict[int, int] = field(default_factory=dict)
     rank: dict[int, int] = field(default_factory=dict)
     reported: list[int] = field(default_factory=lambda: [0, 0])
-    cast: list[tuple[int, int, int]] = field(default_factory=list)
+    cast: list[tuple[int, int, int, Reference]] = field(default_factory=list)
 
     def see(self, a: int, b: int, outcome: int, reference: Reference) -> list[tuple[str, int, float]]:
         position = {int(n): i for i, n in enumerate(reference.model_no)}
@@ -103,7 +104,7 @@ class Slow:
                 self.rank[model] = len(self.rank) + 1
         self.votes += 1
         self.ties += outcome == 2
-        self.cast.append((i, j, outcome))
+        self.cast.append((i, j, outcome, reference))
         raised = []
         every = 4 if self.reported[0] else 32
         if self.votes % every == 0 or (not self.reported[0] and self.biased() * 2.0**-24 >= LEVELS[0]):
@@ -123,12 +124,10 @@ class Slow:
         return raised
 
     def cells(self, reference: Reference) -> float:
-        """The value against a mixture of tastes, from all votes so far."""
-        i, j, outcome = (np.array(column, dtype=np.int64) for column in zip(*self.cast, strict=True))
+        """The value against a mixture of tastes, from all votes so far, each by the snapshot in force before it."""
         whole = sum(_units(0.4 / 3, log_sum) for log_sum in self.generic[:3]) * 2.0**-24
-        voter = np.zeros(len(i), dtype=np.int64)
         for weight, key in ((0.54, None), (0.06, reference.provider)):
-            found = cells.count_cells(voter, i, j, outcome.astype(np.int8), reference, key)
+            found = self.count_cells(reference, key)
             if key is None:  # of cells with equally many votes, the one met first has the lower rank
                 met = list(self.met)
                 order = sorted(range(len(found.key)), key=lambda c: met.index(int(reference.model_no[found.key[c]])))
@@ -138,6 +137,25 @@ class Slow:
                 e = cells.cell_e_values(found.counts.take(np.array([c])), reference, reference.taste.upper)
                 whole += weight * share[c] * min(float(e[0]), 2.0**32)
         return whole
+
+    def count_cells(self, reference: Reference, key: np.ndarray | None) -> VoterCells:
+        """The counts of the votes of each snapshot, added up."""
+        sums: dict[int, np.ndarray] = {}
+        for sequence in {one.sequence for *_, one in self.cast}:
+            of = next(one for *_, one in self.cast if one.sequence == sequence)
+            assert np.array_equal(of.model_no, reference.model_no)
+            mine = np.array([vote[:3] for vote in self.cast if vote[3].sequence == sequence], dtype=np.int64)
+            outcome = mine[:, 2].astype(np.int8)
+            part = cells.count_cells(np.zeros(len(mine), dtype=np.int64), mine[:, 0], mine[:, 1], outcome, of, key)
+            for c, name in enumerate(part.key.tolist()):
+                row = np.array([getattr(part.counts, one.name)[c] for one in fields(part.counts)])
+                sums[name] = sums.get(name, 0) + row
+        table = np.array([sums[name] for name in sorted(sums)], dtype=np.int64).reshape(len(sums), -1).T
+        if sums:
+            ties = sum(vote[2] == 2 for vote in self.cast)
+            table[-2], table[-1] = len(self.cast) - table[0], ties - (table[0] - table[1] - table[2])
+        counts = cells.CellCounts(*(table if sums else np.zeros((10, 0), dtype=np.int64)))
+        return cells.VoterCells(np.zeros(len(sums), dtype=np.int64), np.array(sorted(sums), dtype=np.int64), counts)
 
     def about_models(self) -> int:
         return sum(
