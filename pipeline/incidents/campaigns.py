@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from pipeline.incidents.carriers import CarriedAlert, common, union
+from pipeline.incidents.carriers import AlertSpan, CarriedAlert, common, union
 from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, MORE, NETWORK, Claim
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY
@@ -28,7 +28,7 @@ MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Campaign:
+class Campaign(AlertSpan):
     """Alerts that are explained by one claim.
 
     Attributes:
@@ -49,21 +49,6 @@ class Campaign:
     excess: float
     by_voters: bool
     strength: float
-
-    @property
-    def opened_at(self) -> int:
-        """When the first alert opened, in microseconds since 1970 UTC."""
-        return self.alerts[0].opened_at
-
-    @property
-    def begun_at(self) -> int:
-        """When the first vote was cast that carries one of its alerts."""
-        return min(one.begun_at for one in self.alerts)
-
-    @property
-    def last_at(self) -> int:
-        """When the last such vote was cast, or the evidence of the last alert ended."""
-        return max(one.last_at for one in self.alerts)
 
     @property
     def rank(self) -> tuple[int, float, int, str]:

@@ -75,3 +75,25 @@ def common(one: Int64, other: Int64) -> int:
 def union(parts: list[Int64]) -> Int64:
     """Return the distinct numbers of several arrays, ascending."""
     return np.unique(np.concatenate([NONE, *parts]))
+
+
+class AlertSpan:
+    """The time of several alerts, of which `alerts` is the tuple by time. All times are microseconds since 1970 UTC."""
+
+    __slots__ = ()
+    alerts: tuple[CarriedAlert, ...]
+
+    @property
+    def opened_at(self) -> int:
+        """When the first alert opened."""
+        return self.alerts[0].opened_at
+
+    @property
+    def begun_at(self) -> int:
+        """When the first vote was cast that one of the alerts is about."""
+        return min(one.begun_at for one in self.alerts)
+
+    @property
+    def last_at(self) -> int:
+        """When the last such vote was cast, or the evidence of the last alert ended."""
+        return max(one.last_at for one in self.alerts)

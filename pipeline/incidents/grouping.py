@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.incidents.campaigns import find_campaigns
-from pipeline.incidents.carriers import CarriedAlert, incident_id
+from pipeline.incidents.carriers import AlertSpan, CarriedAlert, incident_id
 from pipeline.incidents.claims import FACT, HABIT, Claim
 
 
@@ -29,7 +29,7 @@ Decision = Split | Merge
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(AlertSpan):
     """An incident: the alerts of one campaign, or of campaigns that a person merged.
 
     Attributes:
@@ -58,21 +58,6 @@ class Incident:
     def is_note(self) -> bool:
         """Whether the incident is only about one voter's habit, without a proved error rate. Nobody needs to act."""
         return self.claims[0].kind == HABIT and len(self.voters) <= 1 and not self.is_critical
-
-    @property
-    def opened_at(self) -> int:
-        """When the first alert opened, in microseconds since 1970 UTC."""
-        return self.alerts[0].opened_at
-
-    @property
-    def begun_at(self) -> int:
-        """When the first of its votes was cast, in microseconds since 1970 UTC."""
-        return min(one.begun_at for one in self.alerts)
-
-    @property
-    def last_at(self) -> int:
-        """When the last of its votes was cast or its evidence ended, in microseconds since 1970 UTC."""
-        return max(one.last_at for one in self.alerts)
 
 
 def group_alerts(alerts: Iterable[CarriedAlert], decisions: Sequence[Decision] = ()) -> list[Incident]:

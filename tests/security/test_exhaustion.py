@@ -280,7 +280,7 @@ def ring(models: int, pairs: int) -> list[dict[str, Any]]:
         if a != b and (a, b) not in met and (b, a) not in met:
             met.add((a, b))
     return [
-        event(0, vote_id=f"{a} {b} {side}", model_a=f"m{a}", model_b=f"m{b}", winner=side, voter_id=f"v {a}")
+        event(0, vote_id=f"{a} {b} {side}", model_a=f"m{a}", model_b=f"m{b}", winner=side, voter_id=f"v {a} {b}")
         for a, b in sorted(met)
         for side in ("model_a", "model_b")
     ]
@@ -310,7 +310,7 @@ def test_a_snapshot_grows_with_the_pairs_that_met(tmp_path: Path) -> None:
             sizes[models] = stored_bytes(board)
             assert verify_bundle(board.bundle(), board.trusted()).key_checked
     assert sizes[1_000]["reference"] < 80_000
-    assert sizes[1_000]["reference"] < 2 * sizes[500]["reference"]  # a covariance would be four times as large
+    assert sizes[1_000]["reference"] < 1.5 * sizes[500]["reference"]
     assert sizes[1_000]["body"] < 20_000
     assert sizes[1_000]["manifest"] < 500 * 1_000
 

@@ -35,7 +35,7 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
     if reference.left_out:
         arrays["left_out"] = np.array([reference.left_out])
     if reference.providers is not None:
-        arrays["providers"] = reference.providers
+        arrays["providers"] = reference.providers.astype(np.int32)
     if pairs is None or size <= _SMALL_BOARD or len(pairs[0]) * _PAIR >= size**2 * _CELL:
         arrays["covariance"] = reference.covariance
     else:
@@ -55,7 +55,7 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
         left_out = int(data["left_out"][0]) if "left_out" in data else 0
         return Reference(
             sequence, data["model_no"], data["theta"], covariance, share, (alpha, beta), _taste(data),
-            data.get("providers"), left_out,
+            None if "providers" not in data else data["providers"].astype(np.int64), left_out,
         )  # fmt: skip
 
 

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadCounts
+from pipeline.lab.bench.taste_boards import TasteVotes, draw_votes, true_strengths
 from pipeline.ratings import PairCounts, compute_leaderboard, fit, wald_intervals, with_clustered_covariance
 from pipeline.ratings.bradley_terry import sandwich_covariance
 from pipeline.ratings.confidence_sequences import SCALES, WEIGHTS, confidence_sequences, critical_values, pair_level
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.voter_intervals import voter_intervals
 from pipeline.ratings.voter_scores import VoterBattles, VoterScores, carry_on, sum_voter_scores, vote_scatter
-from tests.streams.taste import TasteBoard, taste_board
 
 K = 6
 NAMES = tuple(f"m{i}" for i in range(K))
 
 
-def battles(board: TasteBoard, votes: slice = slice(None)) -> VoterBattles:
+def battles(board: TasteVotes, votes: slice = slice(None)) -> VoterBattles:
     return VoterBattles(board.voter[votes] + 1, board.a[votes], board.b[votes], board.outcome[votes])
 
 
@@ -30,7 +30,7 @@ def counted(of: VoterBattles) -> PairCounts:
 
 
 def test_the_sums_give_the_covariance_clustered_by_voter(monkeypatch: pytest.MonkeyPatch) -> None:
-    board = taste_board(np.random.default_rng(1), K, 3_000, taste=0.8)
+    board = draw_votes(np.random.default_rng(1), K, 3_000, 0.8)
     votes = battles(board)
     unknown = np.arange(len(votes.voter)) % 7 == 0
     votes = replace(votes, voter=np.where(unknown, 0, votes.voter))
@@ -54,7 +54,7 @@ def test_effective_voters_are_few_where_few_voters_vote_much() -> None:
 
 
 def test_sums_that_are_carried_on_are_close_to_those_of_all_votes() -> None:
-    board = taste_board(np.random.default_rng(2), K, 20_000, taste=0.8)
+    board = draw_votes(np.random.default_rng(2), K, 20_000, 0.8)
     older, newer = battles(board, slice(0, 19_000)), battles(board)
     early, late = fit(counted(older)), fit(counted(newer))
     kept = sum_voter_scores(early, NAMES, older)
@@ -70,8 +70,8 @@ def test_intervals_cover_where_voters_have_tastes_and_follow_a_power_law(taste: 
     rng, held, plain, rounds = np.random.default_rng(seed), 0.0, 0.0, 150
     truth = None
     for _ in range(rounds):
-        board = taste_board(rng, K, 3_000, taste=taste)
-        truth = board.truth * POINTS_PER_LOGIT + 1000
+        board = draw_votes(rng, K, 3_000, taste)
+        truth = true_strengths(K, taste) * POINTS_PER_LOGIT + 1000
         counts = counted(battles(board))
         fitted = fit(counts)
         found = voter_intervals(
@@ -125,7 +125,7 @@ def test_sure_ranks_separate_by_pairs_and_divide_the_level() -> None:
 
 
 def test_a_sequence_contains_the_interval_and_a_sure_range_the_rank() -> None:
-    board = taste_board(np.random.default_rng(8), K, 4_000, taste=0.5)
+    board = draw_votes(np.random.default_rng(8), K, 4_000, 0.5)
     counts = counted(battles(board))
     fitted = fit(counts)
     shown = compute_leaderboard(counts, anchor=("m0", 1500.0))

@@ -6,6 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import expit
+from scipy.stats import norm
 from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
@@ -17,7 +20,6 @@ from pipeline.ratings import PairCounts, compute_leaderboard, fit
 from pipeline.ratings.confidence_sequences import critical_values
 from pipeline.ratings.voter_intervals import voter_intervals
 from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
-from tests.streams.taste import pseudo_truth
 
 
 def test_boards_that_grow_together_have_the_product_s_sequences() -> None:
@@ -40,8 +42,19 @@ def test_boards_that_grow_together_have_the_product_s_sequences() -> None:
 
 
 @pytest.mark.parametrize("taste", [0.0, 0.7])
-def test_two_independent_calculations_give_the_same_truth(taste: float) -> None:
-    assert true_strengths(6, taste) == pytest.approx(pseudo_truth(6, taste, 0.8), abs=1e-6)
+def test_the_truth_wins_as_often_as_voters_with_tastes_let_it_win(taste: float) -> None:
+    """The maximum of the expected likelihood: each model's expected wins are those of its strength."""
+    truth, strength = true_strengths(6, taste), np.linspace(-0.8, 0.8, 6)
+
+    def wins(gap: float) -> float:
+        # The difference of two tastes has the standard deviation taste √2.
+        return float(quad(lambda z: expit(gap + taste * np.sqrt(2) * z) * norm.pdf(z), -12, 12)[0])
+
+    for model in range(6):
+        others = [one for one in range(6) if one != model]
+        seen = sum(wins(strength[model] - strength[one]) for one in others)
+        assert sum(expit(truth[model] - truth[others])) == pytest.approx(seen, abs=1e-6)
+    assert truth.mean() == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.long
