@@ -19,7 +19,7 @@ from . import canonical_json, voter_scores_file
 
 PATH = "intervals.json"
 """Path of the file in a bundle."""
-VIEWS = ("raw", "defended")
+VIEWS = voter_scores_file.VIEWS
 LEVEL = 0.95
 
 # Points; half of the last published digit and a little.

@@ -29,6 +29,11 @@ from . import size_limits
 PATH = "voter-scores.parquet"
 """Path of the file in a bundle."""
 
+VIEWS = ("raw", "defended")
+"""The views with sums, in the order of the file."""
+
+# The diagonal is a difference of numbers in single precision.
+_ROUNDING = 1e-5
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _SCHEMA = pa.schema([("view", _TEXT), ("model_a", _TEXT), ("model_b", _TEXT), ("value", pa.float32())])
 
@@ -73,7 +78,8 @@ def read(data: bytes, models: int) -> dict[str, VoterScores]:
 
     Raises:
         Refuted: reason `voter_scores`: the file is not Parquet with these columns, a number is not finite, Σ s⁴ is
-            below 0, a model is unknown, or an entry is repeated. Reason `limit`: the file is too large.
+            or a variance is below 0, a view or a model is unknown, or an entry is repeated. Reason `limit`: the file
+            or the number of models of a view is too large.
     """
     rows = 2 * models * (models + 1) // 2
     file, _ = size_limits.open_parquet(data, PATH, "voter_scores", rows, row_bytes=32)
@@ -90,13 +96,17 @@ def read(data: bytes, models: int) -> dict[str, VoterScores]:
         raise Refuted("voter_scores", PATH, "expected a view, two models and a finite number in every row")
     found: dict[str, VoterScores] = {}
     for name in dict.fromkeys(view):
+        if name not in VIEWS:
+            raise Refuted("voter_scores", PATH, f"expected the views {', '.join(VIEWS)}, got {name}")
         at = [k for k, one in enumerate(view) if one == name]
-        found[name] = _scores(name, [first[k] for k in at], [second[k] for k in at], [value[k] for k in at])
+        found[name] = _scores(name, models, [first[k] for k in at], [second[k] for k in at], [value[k] for k in at])
     return found
 
 
-def _scores(view: str, first: list[str], second: list[str], value: list[float]) -> VoterScores:
+def _scores(view: str, most: int, first: list[str], second: list[str], value: list[float]) -> VoterScores:
     own = [k for k, (a, b) in enumerate(zip(first, second, strict=True)) if a == b]
+    if len(own) > most:
+        raise Refuted("limit", f"{PATH}, view {view}", f"expected at most {most:,} models, got {len(own):,}")
     models = tuple(first[k] for k in own)
     place = {name: at for at, name in enumerate(models)}
     fourth = np.array([value[k] for k in own])
@@ -110,4 +120,7 @@ def _scores(view: str, first: list[str], second: list[str], value: list[float]) 
         if place[a] > place[b] or upper[place[a], place[b]]:
             raise Refuted("voter_scores", f"{PATH}, view {view}, {a}, {b}", "expected each pair of models once")
         upper[place[a], place[b]] = x
-    return VoterScores(models, _with_diagonal(upper), fourth)
+    scatter = _with_diagonal(upper)
+    if (np.diag(scatter) < -_ROUNDING * np.abs(scatter).max(initial=1.0)).any():
+        raise Refuted("voter_scores", f"{PATH}, view {view}", "expected no negative sum of squares")
+    return VoterScores(models, scatter, fourth)

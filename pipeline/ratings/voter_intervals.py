@@ -7,6 +7,8 @@ whose voters follow a power law, they cover 80 to 92% instead of 95%. The interv
 Laws: ratings, and therefore ranks, are those of the board. Everything follows from the pair counts and the sums over
 voters (`voter_scores`), so a reader who has both can compute it again.
 
+No interval is shorter than the one from counts.
+
 Blind spot: the sums over voters are a statement of the operator; public votes do not name voters.
 """
 
@@ -83,7 +85,8 @@ def voter_intervals(
     # Few effective voters: the variance itself is uncertain, and too small on average.
     widening = np.sqrt(1 + 1 / nu) * stdtrit(nu, (1 + level) / 2) / wald_quantile(level)
     clustered = clustered * np.outer(widening, widening)
-    se = standard_errors(clustered) * POINTS_PER_LOGIT
+    # The scores of all voters sum to zero, so a voter with most votes on a model hides that model's variance.
+    se = np.maximum(standard_errors(clustered), standard_errors(plain)) * POINTS_PER_LOGIT
     place = {name: at for at, name in enumerate(counts.models)}
     order = np.array([place[name] for name in board.models], dtype=np.int64)
     se, grid = se[order], np.ix_(order, order)

@@ -23,7 +23,7 @@ from pipeline.ratings import PairCounts, fit
 from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
 from pipeline.store.boards import board_listing, exclusion_list, snapshot_intervals, snapshots
 from pipeline.store.log import newest_votes, voter_sums
-from tests.integration.board_of_votes import OPTIONS, Board, using
+from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 pytestmark = pytest.mark.postgres
 
@@ -183,3 +183,33 @@ def test_page_api_and_command_show_the_intervals(tmp_path: Path, monkeypatch: py
 def board_body(board: Board) -> dict[str, Any]:
     with board.store() as store, store.read() as connection:
         return snapshots.find(connection).body
+
+
+@pytest.mark.long
+def test_an_excluded_attacker_leaves_honest_intervals_although_the_sums_were_kept(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attacker's votes moved the ratings with which the kept sums were computed."""
+    monkeypatch.setattr(board_intervals, "ALWAYS", 100)
+    board.vote(900)
+    rivals = ("ant", "bee", "cat")
+    board.read(*(
+        event(5_000 + n, voter_id="attacker", model_a="dog", model_b=rivals[n % 3], winner="model_a")
+        for n in range(150)
+    ))  # fmt: skip
+    board.refresh()
+    exclude(board, "attacker")
+    board.refresh()
+    document, sums = published(board)
+    assert document["summed_at"] == 1_050  # kept
+    assert np.diag(sums["defended"].scatter) == pytest.approx(np.diag(summed_directly(board, "attacker")), rel=0.35)
+    monkeypatch.setattr(board_intervals, "MOST_GROWTH", 0.0)
+    board.vote(1)
+    board.refresh()
+    anew, _ = published(board)
+    assert anew["summed_at"] == 1_051
+    widths = [
+        {row["model"]: row["clustered_upper"] - row["clustered_lower"] for row in one["views"]["defended"]}
+        for one in (document, anew)
+    ]
+    assert widths[0] == pytest.approx(widths[1], rel=0.15)

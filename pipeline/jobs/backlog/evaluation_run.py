@@ -76,23 +76,22 @@ class EvaluationRun:
         signals = find_news(connection, alerts.signals())
         ids = alert_lifecycle.open_alerts(connection, signals, self.given.names, now())
         end = self._end(connection, start, len(alerts.discoveries(signals)))
-        complete = bool(len(self.given.votes.names)) and bool(findings.evaluated.all())
         report = self.report(findings, alerts)
-        if complete:
-            run = BacklogRun(
-                self.kind,
-                "nested" if self.nested == "always" else "iterated",
-                fold_key_id(self.key),
-                findings.rounds,
-                findings.nested_rounds,
-                report["votes"],
-                report["voters"],
-                self.given.ranges,
-                {name: report[name] for name in ("found", "critical", "votes_without_voter")},
-                start,
-                end,
-            )
-            backlog_runs.record_run(connection, run, now())
+        run = BacklogRun(
+            self.kind,
+            "nested" if self.nested == "always" else "iterated",
+            fold_key_id(self.key),
+            findings.rounds,
+            findings.nested_rounds,
+            report["votes"],
+            report["voters"],
+            # Votes of an incomplete run stay unchecked, but its alerts are of the one family of all runs.
+            self.given.ranges if report["complete"] else (),
+            {name: report[name] for name in ("found", "critical", "votes_without_voter")},
+            start,
+            end,
+        )
+        backlog_runs.record_run(connection, run, now())
         return {**report, "alerts": ids}
 
     @staticmethod

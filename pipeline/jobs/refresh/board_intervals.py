@@ -3,7 +3,9 @@
 They need the sums over voters (`ratings.voter_scores`). These sums are computed from all votes while the log is small,
 when it has grown by a twentieth, when the set of rated models or the rules of the method have changed, and when an
 exclusion was undone. Otherwise the stored sums are updated: they are scaled up with the number of votes, and votes that
-were excluded since are subtracted. The time of a refresh therefore depends on the number of new votes only.
+were excluded since are subtracted. Their scores are computed with the strengths that the stored sums were computed
+with: what is left is then the sum over the other voters, whatever the excluded votes did to the strengths. The time of
+a refresh therefore depends on the number of new votes only.
 
 The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
 """
@@ -38,6 +40,10 @@ ALWAYS = 2_000
 """A log of at most so many leaves is summed from all votes at each refresh."""
 MOST_GROWTH = 1.05
 """Kept sums are carried on until the view has so many times their votes."""
+
+LEAST_LEFT = 0.25
+"""Sums are computed anew if for some model less than this share of the sum over single votes is left of them: of voters
+with only some votes excluded, the products of excluded and counted votes stay in the sums."""
 
 ReadVotes = Callable[[], NewestVotes]
 
@@ -103,12 +109,14 @@ class _ViewSums:
         fitted, numbers = fit(rated), np.array([self.given.model_no[name] for name in rated.models], dtype=np.int64)
         excluded = np.array(sorted(self.given.excluded_rows), dtype=np.int64) if self.view == "defended" else _NONE
         kept = voter_sums.read_sums(self.connection, self.view)
-        if kept is None or not self._usable(kept, numbers, excluded, rated.total):
+        if kept is not None and self._usable(kept, numbers, excluded, rated.total):
+            kept = self._without(kept, fitted, rated, np.setdiff1d(excluded, kept.excluded))
+        else:
+            kept = None
+        if kept is None:
             kept = self._sum_all(fitted, rated, numbers, excluded)
             if self.log_size > ALWAYS:
                 voter_sums.keep_sums(self.connection, self.view, kept)
-        else:
-            kept = self._without(kept, fitted, rated, np.setdiff1d(excluded, kept.excluded))
         sums = VoterScores(rated.models, kept.scatter, kept.fourth)
         growth = rated.total / max(kept.votes, 1)
         return voter_scores_file.as_published(carry_on(sums, kept.single, fitted, rated, growth)), kept.log_size
@@ -132,27 +140,29 @@ class _ViewSums:
         single = _single(fitted, rated.models, battles)
         return KeptVoterSums(
             self.log_size, len(battles.voter), rated.total, self.rules, numbers, excluded, sums.scatter, single,
-            sums.fourth,
+            sums.fourth, fitted.theta,
         )  # fmt: skip
 
-    def _without(self, kept: KeptVoterSums, fitted: Fit, rated: PairCounts, leaves: Int64) -> KeptVoterSums:
-        """Subtract votes that were excluded since the sums were computed.
-
-        Of a voter with only some votes excluded, the products of excluded and counted votes stay in the sums.
-        """
-        rows = [self.given.excluded_rows[leaf] for leaf in leaves.tolist() if leaf < kept.log_size]
-        if not rows:
+    def _without(self, kept: KeptVoterSums, fitted: Fit, rated: PairCounts, leaves: Int64) -> KeptVoterSums | None:
+        """Subtract votes that were excluded since the sums were computed; None if the sums must be computed anew."""
+        before = leaves[leaves < kept.log_size]
+        if not len(before):
             return kept
+        if before[0] < kept.log_size - MOST_VOTES:
+            return None  # older than the votes in the sums, which begin at a border of segments near there
+        rows = [self.given.excluded_rows[leaf] for leaf in before.tolist()]
         voter, a, b, outcome = np.array([[r.voter, r.model_a, r.model_b, r.outcome] for r in rows], dtype=np.int64).T
         battles = _on_axis(kept.models, voter, a, b, outcome)
-        sums = sum_voter_scores(fitted, rated.models, battles)
-        return replace(
+        then = replace(fitted, theta=kept.theta)
+        sums = sum_voter_scores(then, rated.models, battles)
+        left = replace(
             kept,
             votes=kept.votes - len(battles.voter),
             scatter=kept.scatter - sums.scatter,
-            single=kept.single - _single(fitted, rated.models, battles),
+            single=kept.single - _single(then, rated.models, battles),
             fourth=np.maximum(kept.fourth - sums.fourth, 0.0),
         )
+        return left if (np.diag(left.scatter) >= LEAST_LEFT * np.diag(left.single)).all() else None
 
 
 _NONE = np.zeros(0, dtype=np.int64)

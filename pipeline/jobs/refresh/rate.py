@@ -48,6 +48,11 @@ def rate(url: str, log_size: int) -> str:
         RatingError: the models cannot be compared (largest component too small), or the fit does not converge.
     """
     backfill_before_first_snapshot(url, log_size)
+    return rate_evaluated(url, log_size)
+
+
+def rate_evaluated(url: str, log_size: int) -> str:
+    """Do what `rate` does, but without a backfill."""
     with existing_store(url) as store, store.write() as connection:
         return rate_log(connection, store, log_size, configuration.load())
 

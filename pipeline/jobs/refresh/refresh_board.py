@@ -6,7 +6,7 @@ from pipeline.jobs.backlog.backfill import Progress, backfill_before_first_snaps
 from pipeline.jobs.refresh import publication_hold
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
-from pipeline.jobs.refresh.rate import rate
+from pipeline.jobs.refresh.rate import rate_evaluated
 from pipeline.jobs.refresh.seal import seal
 from pipeline.open_store import existing_store
 from pipeline.store.alerting.voter_share import describe
@@ -37,8 +37,9 @@ def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
     for _ in range(_TRIES):
         size = seal(url)
         check(url, size)
-        backfilled = backfill_before_first_snapshot(url, size, progress) or backfilled
-        candidate = rate(url, size)
+        if backfilled is None:
+            backfilled = backfill_before_first_snapshot(url, size, progress)
+        candidate = rate_evaluated(url, size)
         check_snapshot(url, candidate)
         result = publish(url, candidate)
         if result["snapshot"] == candidate:

@@ -41,7 +41,10 @@ def forget_voter(connection: Connection, voter: str, now: int) -> None:
             entry = {"alert_id": alert_id, "at": now, "action": "resolve", "name": "erasure"}
             connection.execute(schema.alert_event.insert(), {**entry, "reason": "the voter was erased"})
     connection.execute(sa.update(schema.exclusion).where(x.kind == "voter", x.target == voter).values(target=x.label))
-    texts = ((schema.exclusion, x.reason), (schema.alert_event, e.reason), (schema.alert, a.evidence))
+    texts = (
+        (schema.exclusion, x.reason), (schema.alert_event, e.reason), (schema.alert, a.evidence),
+        (schema.incident_event, schema.incident_event.c.reason),
+    )  # fmt: skip
     for table, column in (*texts, (schema.verdict, schema.verdict.c.results)):
         replaced = sa.update(table).where(column.contains(voter, autoescape=True))
         connection.execute(replaced.values({column: sa.func.replace(column, voter, _ERASED)}))

@@ -31,6 +31,7 @@ class KeptVoterSums:
         scatter: float64[K, K], sum over voters (`ratings.voter_scores`).
         single: float64[K, K], the same sum over single votes.
         fourth: float64[K], sums of fourth powers.
+        theta: float64[K], the strengths with which all scores were computed.
     """
 
     log_size: int
@@ -42,6 +43,10 @@ class KeptVoterSums:
     scatter: Float64
     single: Float64
     fourth: Float64
+    theta: Float64
+
+
+_ARRAYS = ("models", "excluded", "scatter", "single", "fourth", "theta")
 
 
 def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
@@ -52,13 +57,15 @@ def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
         return None
     found = unpack_arrays(bytes(row.counts))
     votes, total, rules = found["facts"].tolist()
-    arrays = {name: found[name] for name in ("models", "excluded", "scatter", "single", "fourth")}
+    if "theta" not in found:  # of an earlier version
+        return None
+    arrays = {name: found[name] for name in _ARRAYS}
     return KeptVoterSums(int(row.log_size), votes, total, rules, **arrays)
 
 
 def keep_sums(connection: Connection, view: str, sums: KeptVoterSums) -> None:
     """Replace the stored sums of a view."""
-    arrays = {name: getattr(sums, name) for name in ("models", "excluded", "scatter", "single", "fourth")}
+    arrays = {name: getattr(sums, name) for name in _ARRAYS}
     packed = pack_arrays({**arrays, "facts": np.array([sums.votes, sums.total, sums.rules], dtype=np.int64)})
     row = {"name": _PREFIX + view, "log_size": sums.log_size, "counts": packed}
     dialect.upsert(connection, schema.sealed_total, ["name"], [row])

@@ -183,16 +183,39 @@ def test_both_files_or_neither() -> None:
 
 def test_the_sums_come_back_as_they_were_published() -> None:
     rng = np.random.default_rng(1)
-    full = rng.standard_normal((4, 4))
-    upper = np.triu(full, 1)
-    upper[0, 2] = 0.0
-    given = voter_scores_file.as_published(VoterScores(("d", "a", "c", "b"), upper + upper.T, np.arange(4.0)))
+    scores = rng.standard_normal((9, 4))
+    scores -= scores.mean(axis=1, keepdims=True)
+    full = scores.T @ scores
+    full[0, 2] = full[2, 0] = 0.0
+    given = voter_scores_file.as_published(VoterScores(("d", "a", "c", "b"), full, np.arange(4.0)))
     found = voter_scores_file.read(voter_scores_file.write({"raw": given, "defended": given}), 4)
     for one in found.values():
         assert one.models == given.models
         assert np.array_equal(one.scatter, given.scatter)
         assert np.array_equal(one.fourth, given.fourth)
     assert np.abs(given.scatter.sum(axis=1)).max() < 1e-12
+
+
+def sums_file(view: str, values: dict[tuple[str, str], float]) -> bytes:
+    """A file of sums as anybody may write one."""
+    rows = [{"view": view, "model_a": a, "model_b": b, "value": x} for (a, b), x in values.items()]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("view", "values", "reason", "message"),
+    [
+        ("raw", {(f"m{n}", f"m{n}"): 1.0 for n in range(9)}, "limit", "at most 4 models, got 9"),
+        ("other", {("a", "a"): 1.0}, "voter_scores", "got other"),
+        ("raw", {("a", "a"): 1.0, ("b", "b"): 1.0, ("a", "b"): 5.0}, "voter_scores", "no negative sum"),
+    ],
+)
+def test_sums_that_nobody_can_have_are_refused(view: str, values: Any, reason: str, message: str) -> None:
+    with pytest.raises(Refuted, match=message) as caught:
+        voter_scores_file.read(sums_file(view, values), 4)
+    assert caught.value.reason == reason
 
 
 def test_a_row_has_each_column_once() -> None:
