@@ -189,6 +189,8 @@ class VoterPools:
     ) -> PooledFinding:
         """Name the members, and again by references without them, until they stay the same.
 
+        The last members stay if fewer halves have a reference without them.
+
         Args:
             fitter: fits the references.
             stratum: int64[v], the stratum of each voter.
@@ -197,12 +199,16 @@ class VoterPools:
             target: what the members do.
         """
         members, likelihood, expected, now = np.zeros(0, dtype=np.int64), np.zeros(0), 0.0, excluded
+        rated = 1
         for _ in range(_MOST_STEPS):
             parts = [
                 PooledCells.unlimited(self.evaluator, reference, (self._part // BLOCKS == k) & ~left_out, target.model)
                 for k, reference in enumerate(self._half_references(fitter, now))
                 if reference is not None
             ]
+            if len(parts) < rated:
+                break
+            rated = len(parts)
             pooled = PooledCells.join(parts)
             posterior = find_members(pooled, target.side, stratum)
             order = np.argsort(pooled.voter)

@@ -131,9 +131,3 @@ class GroupPools:
         """Return ln E of each group and side, float64[groups, 2]."""
         logs = log_products(pooled.log_e, place, groups, SHARES) + np.log(WEIGHTS.ravel())
         return np.asarray(np.logaddexp.reduce(logs.reshape(groups, len(SIDES), -1), axis=2))
-
-
-def network_of_voters(evaluator: VoterEvaluator) -> Int64:
-    """Return int64[v], the network of each voter's first vote; 0 for none."""
-    votes = evaluator.votes
-    return votes.network[votes.starts[:-1]].astype(np.int64)

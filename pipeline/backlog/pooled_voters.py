@@ -38,6 +38,8 @@ _ALTERNATIVES = WEIGHTS.size // len(SIDES)
 _UNLIMITED = 1 << 30
 # ln of the largest ratio of one cell, so that the products stay finite.
 _MAX_LOG = 30.0
+# ln of the smallest ratio from which members are estimated, so that it stays above 0.
+_LEAST_LOG = -300.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
         stratum: int64[v], the stratum of each voter.
     """
     where = stratum[pooled.voter]
-    e = np.exp(pooled.log_e[:, side * _ALTERNATIVES : (side + 1) * _ALTERNATIVES])
+    # Ratios of a voter with very many votes would all be 0, and nobody would have a share in them.
+    e = np.exp(np.maximum(pooled.log_e[:, side * _ALTERNATIVES : (side + 1) * _ALTERNATIVES], _LEAST_LOG))
     mix = WEIGHTS[side].ravel() / WEIGHTS[side].sum()
     size = np.bincount(where, minlength=STRATA)
     share, posterior = np.full(STRATA, 0.1), np.zeros(len(where))
@@ -164,8 +167,9 @@ def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
         sums = np.bincount(where, posterior, STRATA)
         overall = sums.sum() / max(len(where), 1)
         share = np.clip((sums + _PRIOR * overall) / (size + _PRIOR), 1e-6, 0.999)
-        parts = e * mix
-        mix = ((parts / parts.sum(axis=1, keepdims=True)) * posterior[:, None]).sum(axis=0) / posterior.sum()
+        if posterior.any():
+            parts = e * mix
+            mix = ((parts / parts.sum(axis=1, keepdims=True)) * posterior[:, None]).sum(axis=0) / posterior.sum()
     return posterior
 
 
