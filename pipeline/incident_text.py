@@ -47,17 +47,19 @@ def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = No
     sentence = {"model": _effect, "provider": _effect, "habit": _habit, "network": _crowd, "board": _crowd}.get(
         about["kind"], _fact
     )(incident, about, private)
-    return f"{sentence[0].upper()}{sentence[1:]}{_left_out(incident)}{_standing(incident)}."
+    begin = sentence if about["kind"] == "fact" else f"{sentence[0].upper()}{sentence[1:]}"  # a name keeps its case
+    return f"{begin}{_left_out(incident)}{_standing(incident)}."
 
 
 def explain_lines(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> list[str]:
     """Return the whole text of an incident, one string per line."""
+    first, last = ("begun_at", "last_at") if private is None else ("first", "last")
     counts = ", ".join(f"{number} {name}" for name, number in incident["detectors"].items())
     lines = [
         f"{incident['severity'].upper()}  incident {incident['id']}  {incident['state']}",
         f"What happened: {headline(incident, private)}",
         f"How sure: {confidence(incident['e_value'])}.",
-        f"When: {incident['begun_at'][:16]} to {incident['last_at'][:16]} UTC.",
+        f"When: {(private or incident)[first][:16]} to {(private or incident)[last][:16]} UTC.",
         f"Alerts: {incident['alerts']} ({counts}).",
     ]
     also = [_about(one) for one in incident["about"][1:]]
@@ -75,11 +77,11 @@ def _actors(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> s
     accounts, votes = incident["accounts"], incident["votes"]
     if accounts and private is not None:
         networks = len(private["networks"])
-        where = f" on {_count(networks, 'network')}" if networks else ""
-        return f"{_count(accounts, 'account')}{where}"
+        where = f" on {count(networks, 'network')}" if networks else ""
+        return f"{count(accounts, 'account')}{where}"
     if accounts:
-        return f"{_count(votes, 'vote')} that fit no honest pattern"
-    return f"about {_count(votes, 'vote')} more than expected"
+        return f"{count(votes, 'vote')} that fit no honest pattern"
+    return f"about {count(votes, 'vote')} more than expected"
 
 
 def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
@@ -90,8 +92,11 @@ def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapp
 
 def _habit(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
     how = _HABITS.get(about["name"], f"vote by a habit ({about['name']})")
-    accounts = _count(incident["accounts"], "account")
-    return f"{accounts} {how}{_between(incident, private)} ({_count(incident['votes'], 'vote')})"
+    accounts = count(incident["accounts"], "account")
+    if incident["accounts"] == 1:
+        verb, _, rest = how.partition(" ")
+        how = f"{verb}s {rest}" if verb != "always" else f"always {rest.replace('choose', 'chooses', 1)}"
+    return f"{accounts} {how}{_between(incident, private)} ({count(incident['votes'], 'vote')})"
 
 
 def _crowd(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
@@ -120,18 +125,19 @@ def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> 
 
 def _left_out(incident: Mapping[str, Any]) -> str:
     left_out = incident["votes_left_out"]
-    return f"; {_count(left_out, 'vote')} of theirs are left out" if left_out else ""
+    return f"; {count(left_out, 'vote')} of theirs are left out" if left_out else ""
 
 
 def _standing(incident: Mapping[str, Any]) -> str:
     """Return where the model stands with and without the votes that are left out."""
     rank = incident.get("rank")
-    if rank is None or rank["raw"] == rank["defended"]:
+    if rank is None or not incident["votes_left_out"] or rank["raw"] == rank["defended"]:
         return ""
     return f"; counting all votes it stands at #{rank['raw']}, without those left out at #{rank['defended']}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun in singular or plural."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -139,8 +145,8 @@ def _done(incident: Mapping[str, Any]) -> str:
     by = incident["excluded_by"]
     if not by:
         return "What was done: nothing is left out because of it."
-    accounts = f" from {_count(incident['accounts_left_out'], 'account')}" if incident["accounts_left_out"] else ""
-    return f"What was done: {', '.join(by)} left out {_count(incident['votes_left_out'], 'vote')}{accounts}."
+    accounts = f" from {count(incident['accounts_left_out'], 'account')}" if incident["accounts_left_out"] else ""
+    return f"What was done: {', '.join(by)} left out {count(incident['votes_left_out'], 'vote')}{accounts}."
 
 
 def _what_to_do(incident: Mapping[str, Any]) -> list[str]:

@@ -98,9 +98,6 @@ GRANT SELECT (name, position) ON position TO integrity_read;
 GRANT SELECT (partition_no, first, "end") ON left_out TO integrity_read;
 GRANT SELECT (partition_no, from_offset, sequence) ON in_force TO integrity_read;
 GRANT SELECT (event_no, alert_id, at, action, name, reason) ON alert_event TO integrity_read;
--- Not `private`, which names voters and networks.
-GRANT SELECT (incident_id, opened_at, body) ON incident TO integrity_read;
-GRANT SELECT (event_no, incident_id, at, action, name, reason, alerts) ON incident_event TO integrity_read;
 GRANT SELECT (segment_no, log_size, leaves, root, edge, sha256, counts, styles, at, boards, labels)
   ON segment TO integrity_read;
 GRANT SELECT (segment_no, partition_no, first_offset, next_offset, first_leaf, runs) ON segment_range TO integrity_read;

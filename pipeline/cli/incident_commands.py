@@ -1,5 +1,6 @@
 """The command incidents: lists incidents, shows one, and carries out decisions about one."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from pipeline.errors import Usage
 from pipeline.jobs import incident_decisions, moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
-from pipeline.store.alerting import alert_queries, incident_grouping, incident_table, operators_log
+from pipeline.store.alerting import alert_lifecycle, alert_queries, incident_grouping, incident_table, operators_log
 from pipeline.vocabulary.alert_states import ALERT_STATES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
@@ -53,6 +54,7 @@ def incidents(
     names = targets or []
     with existing_store(store_url(store)) as opened:
         with opened.write() as connection:
+            alert_lifecycle.end_snoozes(connection, now())
             incident_grouping.regroup(connection)
             if action == "export":
                 operators_log.record_export(connection, "incidents", state or "", now())
@@ -65,8 +67,9 @@ def incidents(
         if not names:
             raise Usage(f"incidents {action}: expected the id of an incident; `integrity incidents` lists them")
         if action == "show":
-            for one in names:
-                _show(opened, one, verbose, as_json)
+            shown = [_show(opened, one, verbose, as_json) for one in names]
+            if as_json:
+                emit(shown if len(shown) > 1 else shown[0])
             return
         _decide(opened, action, names, operators_log.process_operator(name), reason, hours, yes, as_json)
 
@@ -87,7 +90,7 @@ def _choose(
         for one in stored
         if (not only or one.incident_id in only)
         and (severity is None or one.body["severity"] == severity)
-        and (severity is not None or only or state is not None or one.body["severity"] != "note")
+        and (severity is not None or only or one.body["severity"] != "note")
         and (state is None or one.body["state"] == state)
         and one.private["last"] >= least
         and (about is None or any(about == claim["name"] for claim in one.body["about"]))
@@ -109,21 +112,23 @@ def _print_list(listed: Sequence[Mapping[str, Any]], total: int, as_json: bool) 
     err.print(f"{len(listed)} incidents{more}; `integrity incidents show ID` tells one, `--severity note` lists notes")
 
 
-def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> None:
+def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, Any]:
+    """Return an incident as data; print it unless JSON is asked for."""
     with opened.read() as connection:
         incident, private = incident_decisions.find_incident(connection, given)
         alerts = alert_queries.read_alerts(connection, incident["alert_ids"]) if verbose or as_json else []
+    document = {
+        **incident, "headline": incident_text.headline(incident, private), "private": private, "evidence": alerts,
+    }  # fmt: skip
     if as_json:
-        emit(
-            {**incident, "headline": incident_text.headline(incident, private), "private": private, "evidence": alerts}
-        )
-        return
+        return document
     lines = incident_text.explain_lines(incident, private)
     lines += [f"  {one['at'][:16]}  {one['action']} by {one['name']}: {one['reason']}" for one in incident["history"]]
     if verbose:
         lines += ["Networks: " + (", ".join(private["networks"]) or "none")]
         lines += [f"  {one['opened_at'][:16]}  {one['id']}  {one['detector']}: {summarize(one)}" for one in alerts]
     out.lines(lines)
+    return document
 
 
 # As many parameters as the command has options for a decision.
@@ -166,8 +171,12 @@ def _preview(opened: Store, action: str, given: str, yes: bool, as_json: bool) -
         targets = [one for one, _ in incident_decisions.exclusion_targets(connection, given, action)]
         effect = moderation.preview_exclusions(connection, action, targets)
     accounts = sum(kind == "voter" for kind, _ in targets)
-    what = f"{accounts} accounts" if accounts else f"{len(targets)} selection of votes"
+    what = incident_text.count(accounts, "account") if accounts else "the selected votes"
     if not as_json:
         err.print(f"{action} {what} of incident {given}: {effect}", soft_wrap=True)
-    if not yes and out.is_terminal and not typer.confirm("Go on?", err=True):
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Usage(f"incidents {action}: expected --yes where nobody can be asked; nothing was changed")
+    if not typer.confirm("Go on?", err=True):
         raise typer.Exit(1)

@@ -49,7 +49,7 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
     detector, subject, evidence = alert["detector"], alert["subject"], alert["evidence"]
     if evidence.get("likeliest"):
         return _explanation(evidence["likeliest"][0])
-    effect = _VERBS.get(str(alert["direction"]).partition(" ")[0])
+    effect = _VERBS.get(str(alert["direction"]).partition(" ")[0]) or _effect_of_period(str(alert["direction"]))
     if effect is not None and subject["kind"] in (MODEL, PROVIDER):
         return Claim(subject["kind"], subject["id"], effect)
     if detector in _CROWDS:
@@ -57,6 +57,11 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
     if subject["kind"] == "voter":
         return Claim(HABIT, detector)
     return Claim(FACT, f"{detector} {subject['id']}", str(alert["direction"]))
+
+
+def _effect_of_period(direction: str) -> str | None:
+    """Return the effect that an alert about a model's results in some weeks states."""
+    return LIFTED if direction.startswith("wins more") else LOWERED if direction.startswith("wins less") else None
 
 
 def _explanation(best: Mapping[str, Any]) -> Claim:

@@ -7,7 +7,7 @@ history and at least one row of the operators' log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,7 @@ from pipeline.store.alerting.incident_grouping import regroup
 from pipeline.store.alerting.operators_log import Operator
 from pipeline.store.boards import exclusion_list, voter_labels
 from pipeline.store.boards.exclusion_effect import ExclusionTarget
+from pipeline.store.votes import closed_windows
 
 STATE_ACTIONS = tuple(moderation.ALERT_SCOPES)
 _NEXT = {"ack": "acknowledged", "snooze": "snoozed", "appeal": "appealed", "resolve": "resolved", "reopen": "open"}
@@ -49,21 +50,22 @@ def change_state(
 ) -> dict[str, Any]:
     """Acknowledge, snooze, appeal, resolve or reopen all alerts of an incident.
 
-    Alerts that have the state already, and resolved ones unless they are reopened, stay as they are.
+    Alerts that have the state already, and resolved ones, stay as they are. `reopen` is about the alerts that the last
+    `resolve` of the incident resolved.
 
     Returns:
         {"incident", "state", "alerts": number changed, "next_refresh", "done"}, as `moderation.change_alert_state`.
     """
     incident, _ = find_incident(connection, given)
-    changed = []
-    for alert_id in incident["alert_ids"]:
-        state = alert_lifecycle.read_state(connection, alert_id)["state"]
-        if state != _NEXT[action] and (state != "resolved" or action == "reopen"):
-            changed.append(alert_id)
+    changed = _changeable(connection, incident, action)
     if not changed:
-        raise Usage(f"incident {incident['id']}: no alert of it can be changed by {action}; it is {incident['state']}")
+        one_by_one = "; alerts that were resolved one by one are reopened by `integrity alerts reopen ID`"
+        hint = one_by_one if action == "reopen" else ""
+        raise Usage(
+            f"incident {incident['id']}: no alert of it can be changed by {action}; it is {incident['state']}{hint}"
+        )
     effect = moderation.change_alert_states(connection, changed, action, operator, reason, incident["id"], hours)
-    _record(connection, incident["id"], action, operator, reason, log=False)
+    _record(connection, incident["id"], action, operator, reason, changed, log=False)
     regroup(connection)
     return {
         "incident": incident["id"],
@@ -77,27 +79,27 @@ def change_state(
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
     """Return what `exclude` or `restore` of an incident would change, each with the alert that is its cause.
 
-    `exclude` is about the accounts that its alerts name, or, if they name none, about the votes of its first alert
-    with votes. `restore` is about what people have excluded of that.
+    `exclude` is about the accounts that its alerts name, or, if they name none, about the votes of the first alert
+    whose votes are not left out. `restore` is about what people excluded because of its alerts.
 
     Raises:
         Usage: there is nothing to exclude or restore.
     """
     incident, _ = find_incident(connection, given)
-    active = {(one.kind, one.target): one.name for one in exclusion_list.read_active(connection)}
     if action == "restore":
-        by_people = [one for one in _causes(connection, incident, active) if _is_by_person(active.get(one[0]))]
-        if not by_people:
-            raise Usage(
-                f"incident {incident['id']}: nobody excluded votes of it by hand; `resolve` ends what the policy does"
-            )
-        return by_people
-    found = [one for one in _causes(connection, incident, active) if one[0] not in active]
+        found = _excluded_by_people(connection, incident)
+        if not found:
+            policies = "; `resolve` ends what a policy leaves out"
+            raise Usage(f"incident {incident['id']}: nobody excluded votes because of one of its alerts{policies}")
+        return found
+    possible = _causes(connection, incident)
+    if not possible:
+        raise Usage(f"incident {incident['id']}: its alerts are about no votes that could be left out")
+    expected = moderation.expected_exclusions(connection)
+    found = [one for one in possible if one[0] not in expected]
     if not found:
-        raise Usage(
-            f"incident {incident['id']}: expected votes that can be left out, got none that are not left out already"
-        )
-    return found
+        raise Usage(f"incident {incident['id']}: its votes are left out already, or will be at the next refresh")
+    return found if found[0][0][0] == "voter" else found[:1]
 
 
 def change_exclusions(
@@ -142,10 +144,11 @@ def split(connection: Connection, given: str, alerts: Sequence[str], operator: O
         )
     _record(connection, incident["id"], "split", operator, reason, sorted(set(alerts)))
     regroup(connection)
-    return {
-        "incident": incident["id"],
-        "done": f"{len(set(alerts))} alerts of incident {incident['id']} are one of their own",
-    }
+    rest = next(one for one in incident["alert_ids"] if one not in alerts)
+    out, left = (incident_table.incident_of(connection, one) for one in (alerts[0], rest))
+    number = len(set(alerts))
+    moved = f"{number} alert{'s' if number > 1 else ''} of incident {incident['id']}"
+    return {"incident": out, "rest": left, "done": f"{moved} are incident {out} now, the others incident {left}"}
 
 
 def merge(connection: Connection, given: str, other: str, operator: Operator, reason: str) -> dict[str, Any]:
@@ -175,37 +178,46 @@ def add_note(connection: Connection, given: str, operator: Operator, text: str) 
     return {"incident": incident_id, "done": f"noted on incident {incident_id}"}
 
 
-def _causes(connection: Connection, incident: Mapping[str, Any], active: Mapping[ExclusionTarget, str]) -> list[Cause]:
-    """Return the accounts of an incident, and the selections of votes that are or can be excluded."""
+def _changeable(connection: Connection, incident: Mapping[str, Any], action: str) -> list[str]:
+    """Return the alerts of an incident whose state an action changes."""
+    state = {one: alert_lifecycle.read_state(connection, one)["state"] for one in incident["alert_ids"]}
+    if action == "reopen":
+        ids = [incident["id"], *incident["former_ids"]]
+        last = incident_table.last_resolved(connection, ids)
+        return [one for one in incident["alert_ids"] if one in last and state[one] == "resolved"]
+    return [one for one, now_ in state.items() if now_ not in (_NEXT[action], "resolved")]
+
+
+def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
+    """Return what people left out because of alerts of an incident, and what is still left out."""
+    found: dict[ExclusionTarget, str | None] = {}
+    for alert_id in exclusion_list.read_targets_by_alert(connection).keys() & set(incident["alert_ids"]):
+        for one in exclusion_list.read_active_of_alert(connection, alert_id):
+            if one.name not in exclusion_list.POLICIES:
+                found[(one.kind, one.target)] = alert_id
+    return sorted(found.items())
+
+
+def _causes(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
+    """Return the accounts of an incident; if it names none, the selections of votes of its alerts, the first first."""
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     found: dict[ExclusionTarget, str | None] = {}
     for alert in alerts:
         subject = alert["subject"]
         if subject["kind"] == "voter" and not voter_labels.is_label(subject["id"]):
             found.setdefault(("voter", subject["id"]), alert["id"])
-    selections = dict(_selections(connection, incident["alert_ids"], active))
-    if found or selections:
-        return [*found.items(), *selections.items()]
-    for alert in alerts:
+    if found:
+        return list(found.items())
+    closed = closed_windows.closed_until(connection)
+    about = incident["about"][0]
+    # Those of what the incident is about come before those of side effects.
+    for alert in sorted(alerts, key=lambda one: one["subject"]["id"] != about["name"]):
         try:
-            selected = alert_queries.select_votes(alert_queries.find_alert(connection, alert["id"]))
-        except Usage:
+            selected = alert_queries.select_votes(alert_queries.with_end(alert, closed))
+        except (Usage, KeyError):
             continue
-        return [(("votes", str(selected)), alert["id"])]
-    return []
-
-
-def _selections(
-    connection: Connection, alert_ids: Sequence[str], active: Mapping[ExclusionTarget, str]
-) -> Iterator[Cause]:
-    """Yield the selections of votes that are left out because of these alerts."""
-    for alert_id, targets in exclusion_list.read_targets_by_alert(connection).items():
-        if alert_id in alert_ids:
-            yield from ((("votes", one), alert_id) for one in sorted(targets) if ("votes", one) in active)
-
-
-def _is_by_person(name: str | None) -> bool:
-    return name is not None and name != exclusion_list.AUTO_VOTER
+        found.setdefault(("votes", str(selected)), alert["id"])
+    return list(found.items())
 
 
 def _record(

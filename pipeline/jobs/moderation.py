@@ -59,9 +59,9 @@ def change_alert_state(
     if hours is not None and not 0 < hours <= _MAX_HOURS:
         raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
-    before, expected = alert_lifecycle.read_state(connection, alert_id), _expected(connection)
+    before, expected = alert_lifecycle.read_state(connection, alert_id), expected_exclusions(connection)
     state = alert_lifecycle.change_state(connection, alert_id, action, operator.name, reason, now(), until)
-    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
+    effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     after = {"state": state, "snoozed_until": until, **asdict(effect)}
     why = voter_labels.without_voters(connection, voter_labels.hide(connection, reason, alert_id))
     operators_log.record(
@@ -98,11 +98,11 @@ def change_alert_states(
     if hours is not None and not 0 < hours <= _MAX_HOURS:
         raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
-    expected = _expected(connection)
+    expected = expected_exclusions(connection)
     before = {one: alert_lifecycle.read_state(connection, one)["state"] for one in alert_ids}
     for one in alert_ids:
         alert_lifecycle.change_state(connection, one, action, operator.name, reason, now(), until)
-    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
+    effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     why = voter_labels.without_voters(connection, reason)
     after = {"alerts": len(alert_ids), "snoozed_until": until, **asdict(effect)}
     operators_log.record(
@@ -133,10 +133,10 @@ def change_exclusion(
         Usage: the target is invalid or does not exist, the alert names no votes, or the reason is missing.
     """
     targets, alert_id = _targets(connection, action, target)
-    expected, active = _expected(connection), _active(connection)
+    expected, active = expected_exclusions(connection), _active(connection)
     for kind, subject in targets:
         exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
-    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
+    effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     # The log cannot forget a voter who is erased: it has labels, as the public has.
     shown = {one: _public_target(connection, one, alert_id) for one in targets}
     before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
@@ -175,11 +175,11 @@ def change_exclusions(
     Returns:
         How many votes go into and out of the defended view at the next refresh.
     """
-    expected, active = _expected(connection), _active(connection)
+    expected, active = expected_exclusions(connection), _active(connection)
     shown = {one: _public_target(connection, one, alert_id) for one, alert_id in targets}
     for (kind, subject), alert_id in targets:
         exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
-    effect = exclusion_effect.count_change(connection, expected, _expected(connection), _left_out(connection))
+    effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
     after = {"excluded": sorted(shown.values()) if action == "exclude" else [], **asdict(effect)}
     why = voter_labels.without_voters(connection, reason)
@@ -191,7 +191,7 @@ def change_exclusions(
 
 def preview_exclusions(connection: Connection, action: str, targets: Sequence[ExclusionTarget]) -> NextRefresh:
     """Return what `change_exclusions` would change at the next refresh, without changing anything."""
-    expected = _expected(connection)
+    expected = expected_exclusions(connection)
     after = expected | set(targets) if action == "exclude" else expected - set(targets)
     return exclusion_effect.count_change(connection, expected, frozenset(after), _left_out(connection))
 
@@ -201,7 +201,8 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
     return f"{kind}:{voter_labels.label_of(connection, subject, alert_id) if kind == 'voter' else subject}"
 
 
-def _expected(connection: Connection) -> frozenset[ExclusionTarget]:
+def expected_exclusions(connection: Connection) -> frozenset[ExclusionTarget]:
+    """Return the exclusions that the next refresh would use if it began now."""
     return exclusion_effect.expected_exclusions(connection, auto_voter=configuration.load().auto_voter)
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs import incident_decisions
+from pipeline.jobs import incident_decisions, moderation
 from pipeline.open_store import now
-from pipeline.scoring.signals import AlertSignal
-from pipeline.store.alerting import alert_lifecycle, incident_grouping, incident_table, operators_log
+from pipeline.scoring.signals import AlertSignal, ClearedSignal
+from pipeline.store.alerting import alert_lifecycle, alert_queries, incident_grouping, incident_table, operators_log
 from pipeline.store.alerting.operators_log import Operator
 from pipeline.store.boards import exclusion_list, snapshots
-from pipeline.vocabulary.time import DAY, format_rfc3339, to_microseconds
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.time import DAY, HOUR, format_rfc3339, to_microseconds
 from tests.command import called
 from tests.integration.board_of_votes import OPTIONS, START, Board, event, using
 
@@ -130,7 +132,7 @@ def test_exclude_and_restore_act_on_the_whole_and_undo_each_other(board: Board) 
     decide(board, incidents_regrouped)
     (one,) = listed(board)
     assert (one["votes_left_out"], one["excluded_by"]) == (3 * SYBILS, ["erin"])
-    with pytest.raises(Usage, match="left out already"):
+    with pytest.raises(Usage, match="left out already, or will be"):
         decide(board, incident_decisions.change_exclusions, found, "exclude", WHO, "again")
     decide(board, incident_decisions.change_exclusions, found, "restore", WHO, "a mistake")
     assert json.dumps(ratings(board)) == json.dumps(before)
@@ -148,7 +150,7 @@ def test_what_the_policy_leaves_out_stays_until_the_incident_is_resolved(board: 
     raise_alerts(board, *(signal(board, n, severity="critical", e_value=2e4, level=2) for n in range(3)))
     board.refresh()
     (one,) = listed(board)
-    with pytest.raises(Usage, match="left out already"):
+    with pytest.raises(Usage, match="left out already, or will be"):
         decide(board, incident_decisions.change_exclusions, one["id"], "exclude", WHO, "x")
     with pytest.raises(Usage, match="nobody excluded votes"):
         decide(board, incident_decisions.change_exclusions, one["id"], "restore", WHO, "x")
@@ -160,6 +162,104 @@ def test_what_the_policy_leaves_out_stays_until_the_incident_is_resolved(board: 
     done = decide(board, incident_decisions.change_state, one["id"], "reopen", WHO, "no class")
     assert [entry["action"] for entry in history(board, one["id"])] == ["resolve", "reopen"]
     assert listed(board)[0]["state"] == "open"
+
+
+def test_exclude_and_restore_leave_policies_and_other_people_alone(board: Board) -> None:
+    critical = [signal(board, n, severity="critical", e_value=2e4, level=2) for n in range(2)]
+    raise_alerts(board, *critical, *(signal(board, n) for n in range(2, 5)))
+    (one,) = listed(board)
+    with board.store() as store:
+        bobs = f"voter:{format_pseudonym(store.pseudonym('sybil 4'))}"
+        with store.write() as connection:
+            moderation.change_exclusion(connection, "exclude", bobs, Operator("bob", "cli", "test"), "known to bob")
+    # The policy has not run yet, but the next refresh applies it: 0 and 1 are its own, 4 is bob's.
+    done = decide(board, incident_decisions.change_exclusions, one["id"], "exclude", WHO, "bought")
+    assert (done["targets"], done["next_refresh"]) == (2, {"votes_in": 0, "votes_out": 6})
+    board.refresh()
+    done = decide(board, incident_decisions.change_exclusions, one["id"], "restore", WHO, "a mistake")
+    assert (done["targets"], done["next_refresh"]) == (2, {"votes_in": 6, "votes_out": 0})
+    board.refresh()
+    with board.store() as store, store.read() as connection:
+        left = {(entry.name, entry.target) for entry in exclusion_list.read_active(connection)}
+    assert sorted(name for name, _ in left) == ["auto-voter/1", "auto-voter/1", "bob"]
+
+
+def test_reopen_leaves_alone_what_was_resolved_one_by_one(board: Board) -> None:
+    first, *_ = raise_alerts(board, *(signal(board, n) for n in range(4)))
+    (one,) = listed(board)
+    decide(board, moderation.change_alert_state, first, "resolve", WHO, "a false alarm")
+    assert decide(board, incident_decisions.change_state, one["id"], "resolve", WHO, "x")["alerts"] == 3
+    assert decide(board, incident_decisions.change_state, one["id"], "reopen", WHO, "y")["alerts"] == 3
+    with board.store() as store, store.read() as connection:
+        assert alert_queries.find_alert(connection, first)["state"] == "resolved"
+    with pytest.raises(Usage, match="resolved one by one"):
+        decide(board, incident_decisions.change_state, one["id"], "reopen", WHO, "again")
+
+
+def test_a_role_that_may_not_read_exclusions_leaves_the_figures_to_one_that_may(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = campaign(board)
+    decide(board, incident_decisions.change_exclusions, found, "exclude", WHO, "bought")
+    raise_alerts(board, signal(board, 7, "demotes", "ant", "other"))
+    full = dialect.may_read
+    board.refresh()
+    with monkeypatch.context() as patch:
+        patch.setattr(dialect, "may_read", lambda c, table, column: table != "exclusion" and full(c, table, column))
+        decide(board, incidents_regrouped)
+    decide(board, incidents_regrouped)
+    assert sorted(one["votes_left_out"] for one in listed(board)) == [3, 3 * SYBILS - 3]
+
+
+def test_votes_by_selection_are_left_out_one_alert_after_the_other(board: Board) -> None:
+    start = to_microseconds(START)
+    bursts = [
+        AlertSignal(
+            "vote_burst", "model", "dog", "more than its share", "critical", 1e5, 2, 0, start + first * HOUR,
+            start + (first + 1) * HOUR,
+            {"what": "x", "window": [start + first * HOUR, start + (first + 1) * HOUR], "votes": 9, "expected": 1.0},
+        )
+        for first in (0, 1)
+    ]  # fmt: skip
+    with board.store() as store, store.write() as connection:
+        for one in bursts:  # the first is over before the second
+            alert_lifecycle.record_signals(connection, [one, ClearedSignal(
+                one.detector, one.subject, one.direction, one.at, "over")], {}, now())  # fmt: skip
+        connection.execute(sa.update(schema.alert).values(state="open"))
+    decide(board, incidents_regrouped)
+    (one,) = listed(board)
+    for left_out in (1, 2):
+        before = listed(board)[0]["votes_left_out"]
+        done = decide(board, incident_decisions.change_exclusions, one["id"], "exclude", WHO, "bought")
+        assert done["next_refresh"]["votes_out"] > 0
+        assert listed(board)[0]["votes_left_out"] - before == done["next_refresh"]["votes_out"], left_out
+    with pytest.raises(Usage, match="left out already"):
+        decide(board, incident_decisions.change_exclusions, one["id"], "exclude", WHO, "again")
+
+
+def test_members_of_a_group_are_of_the_incident_of_their_group(board: Board) -> None:
+    start = to_microseconds(START)
+    about = [
+        AlertSignal(
+            "pooled_voters", "model", model, f"{verb} by voters with few votes", "warning", 2e2, 1, 0, start, start,
+            {"what": f"{verb} it", "members": 2, "afterwards": "by cross-fitting"},
+        )
+        for model, verb in (("dog", "promoted"), ("ant", "demoted"))
+    ]  # fmt: skip
+    with board.store() as store:
+        names = [format_pseudonym(store.pseudonym(f"sybil {n}")) for n in range(4)]
+    members = [
+        AlertSignal(
+            "pooled_voters", "voter", name, "promotes", "warning", 2e2, 1, 1, 600 + n, start,
+            {"what": "one of 2", "group": about[n // 2].alert_id, "afterwards": "by cross-fitting"},
+        )
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+    raise_alerts(board, *about, *members)
+    found = {one["about"][0]["name"]: one for one in listed(board)}
+    assert {name: (one["alerts"], one["accounts"]) for name, one in found.items()} == {"dog": (3, 2), "ant": (3, 2)}
+    done = decide(board, incident_decisions.change_exclusions, found["dog"]["id"], "exclude", WHO, "bought")
+    assert done["targets"] == 2
 
 
 def history(board: Board, incident_id: str) -> list[dict[str, Any]]:
@@ -207,6 +307,10 @@ def test_the_command_lists_by_urgency_filters_and_decides(board: Board) -> None:
     assert done.returncode == 0
     assert "exclude 60 accounts" in done.stderr
     assert command("exclude", "--reason", "x").returncode == 2
+    refused = command("restore", found, "--reason", "x")
+    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    both = json.loads(command("show", found, found[:7], "--json").stdout)
+    assert [one["id"] for one in both] == [found, found]
     assert command("ack", "ffff").returncode == 2
     assert command("note", found, "--reason", "asked the provider").returncode == 0
     shown = command("show", found, "--verbose").stdout

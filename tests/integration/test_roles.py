@@ -241,7 +241,8 @@ HIDDEN: dict[str, set[str] | None] = {
     "detector_state": None,
     "grouping": None,
     "issued_window": None,
-    "incident": {"private"},
+    "incident": None,  # no page shows incidents
+    "incident_event": None,
     "exclusion": None,  # in the view reading.exclusion
     "lease": None,
     "operator_log": {

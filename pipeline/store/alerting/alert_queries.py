@@ -87,10 +87,7 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
         sa.select(e.at, e.action, e.name, e.reason).where(e.alert_id == alert_id).order_by(e.event_no)
     )
     shown = format_alert(dict(row))
-    if "window" in shown["evidence"] and shown.get("window") is not None and shown["until"] is None:
-        # The alert is not over: its votes go on up to the last closed window. A backlog ends with its last vote.
-        at = None if "afterwards" in shown["evidence"] else closed_windows.closed_until(connection)
-        shown["until"] = shown["evidence"]["window"][1] if at is None else format_rfc3339(at)
+    shown = with_end(shown, closed_windows.closed_until(connection))
     if "likeliest" in shown["evidence"] and not is_label(row["subject"]):
         shown["record"] = voter_record.read_record(connection, row["subject"], row["partition_no"], shown["evidence"])
     return {
@@ -99,6 +96,23 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
         "votes": _newest_votes(connection, dict(row), shown),
         "history": [{**h, "at": format_rfc3339(h["at"])} for h in history.mappings()],
     }
+
+
+def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
+    """Return an alert with the end of its votes in "until", also if the alert about windows is not over.
+
+    Its votes then go on up to the last closed window. An alert about a backlog ends with its last vote.
+
+    Args:
+        shown: an alert as `format_alert` returns it.
+        closed: end of the last closed window in microseconds since 1970 UTC; None if no window is closed.
+    """
+    evidence = shown["evidence"]
+    if "window" not in evidence or shown.get("window") is None or shown["until"] is not None:
+        return shown
+    if closed is None or "afterwards" in evidence:
+        return {**shown, "until": evidence["window"][1]}
+    return {**shown, "until": format_rfc3339(closed)}
 
 
 def unknown_alert(alert_id: str) -> UnknownAlert:

@@ -21,7 +21,7 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, Claim, claim_of
 from pipeline.scoring.window_counter import NEW_ACCOUNT
-from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes
+from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import dialect, schema
 from pipeline.store.log.sealed_styles import pack_positions
@@ -30,7 +30,7 @@ from pipeline.store.votes.vote_selections import VoteSelection, prompt_bits
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
-from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
+from pipeline.vocabulary.time import parse_rfc3339
 
 _BLOCK = 200_000
 _NO_TIME = -(2**62)
@@ -73,7 +73,9 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
     for row in rows:
         alert = shown[row["alert_id"]]
         mine = by_voter.get(row["subject"], _NO_VOTES) if row["subject_kind"] == "voter" else None
-        found.append((_carry(row, alert, votes.get(row["alert_id"]), mine), alert))
+        # A member of a group is claimed to do what the alert about the group states.
+        claim = claim_of(shown.get(alert["evidence"].get("group", ""), alert))
+        found.append((_carry(row, alert, claim, votes.get(row["alert_id"]), mine), alert))
     return found
 
 
@@ -85,9 +87,13 @@ def voter_number(subject: str) -> int:
 
 
 def _carry(
-    row: Mapping[str, Any], shown: Mapping[str, Any], selected: tuple[Int64, Int64, Int64] | None, own: _Own | None
+    row: Mapping[str, Any],
+    shown: Mapping[str, Any],
+    claim: Claim,
+    selected: tuple[Int64, Int64, Int64] | None,
+    own: _Own | None,
 ) -> CarriedAlert:
-    claim, opened = claim_of(shown), int(row["opened_at"])
+    opened = int(row["opened_at"])
     strength = math.log(row["e_value"]) if row["e_value"] else 0.0
     critical = row["severity"] == "critical"
     if own is not None:
@@ -114,8 +120,7 @@ def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
     """Return which votes carry an alert about windows; None for an alert about none in particular."""
     if shown["subject"]["kind"] == "voter" or "window" not in shown["evidence"] or "until" not in shown:
         return None
-    if shown["until"] is None:
-        shown = {**shown, "until": shown["evidence"]["window"][1] if closed is None else format_rfc3339(closed)}
+    shown = with_end(shown, closed)
     try:
         chosen = select_votes(shown)
     except Usage:

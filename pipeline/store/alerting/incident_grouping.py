@@ -17,12 +17,13 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.grouping import Incident, group_alerts
-from pipeline.store.alerting import incident_table
+from pipeline.store.alerting import incident_table, voter_record
 from pipeline.store.alerting.carried_alerts import read_carried
 from pipeline.store.alerting.incident_table import StoredIncident
 from pipeline.store.boards import exclusion_list, snapshots
 from pipeline.store.boards.exclusion_list import ActiveExclusion
 from pipeline.store.db import dialect, schema
+from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.alert_states import ALERT_STATES
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import HOUR, format_rfc3339
@@ -88,7 +89,7 @@ def _stored(
         "accounts": len(voters),
         "accounts_left_out": len(left_out_voters),
         "votes": _count_votes(incident),
-        "votes_left_out": _count_left_out(incident, mine, {*left_out_voters}),
+        "votes_left_out": _count_left_out(connection, incident, mine),
         "excluded_by": sorted({one.name for one in mine}),
         "rank": ranks.get(about.name) if about.kind == "model" else None,
         "former_ids": sorted(incident.former_ids),
@@ -143,11 +144,13 @@ def _count_votes(incident: Incident) -> int:
     return round(max(beyond, default=0))
 
 
-def _count_left_out(incident: Incident, mine: Sequence[ActiveExclusion], voters: set[str]) -> int:
-    """Return how many of its votes are left out by exclusions of its voters and of its alerts."""
+def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[ActiveExclusion]) -> int:
+    """Return how many votes are left out by exclusions of its voters and because of its alerts."""
+    voters = {one.target for one in mine if one.kind == "voter"}
     named = [one for one in _named(incident) if format_pseudonym(one.voter) in voters]
-    whole = [one for one in incident.alerts if not one.voter] if any(one.kind == "votes" for one in mine) else []
-    return len(_votes_of([*named, *whole]))
+    selections = {one.target for one in mine if one.kind == "votes"}
+    selected = [voter_record.count_selected(connection, VoteSelection.parse(one))["votes"] for one in selections]
+    return len(_votes_of(named)) + sum(selected)
 
 
 def _ranks(connection: Connection) -> dict[str, dict[str, int]]:

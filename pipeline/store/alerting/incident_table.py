@@ -81,7 +81,8 @@ def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> 
     ]
     if rows:
         connection.execute(schema.incident.insert(), rows)
-    inputs = {**_stored_inputs(connection), **present_inputs(connection)}
+    # Without what this role may not read: a role that may then sees that its part is missing.
+    inputs = present_inputs(connection)
     connection.execute(sa.delete(schema.grouping))
     connection.execute(schema.grouping.insert(), {"inputs": json.dumps(inputs)})
 
@@ -129,7 +130,7 @@ def add_event(
     now: int,
     alerts: Sequence[str] | None = None,
 ) -> None:
-    """Add what a person decided about an incident to the history; `alerts` are those of a split or a merge."""
+    """Add what a person decided about an incident to the history; `alerts` are those that it changed."""
     row = {"incident_id": incident_id, "at": now, "action": action, "name": name, "reason": reason}
     connection.execute(
         schema.incident_event.insert(), {**row, "alerts": None if alerts is None else json.dumps(alerts)}
@@ -153,3 +154,16 @@ def read_decisions(connection: Connection) -> list[Decision]:
         alerts = json.loads(text)
         found.append(Split(frozenset(alerts)) if action == "split" else Merge(alerts[0], alerts[1]))
     return found
+
+
+def last_resolved(connection: Connection, incident_ids: Iterable[str]) -> set[str]:
+    """Return the alerts that the last `resolve` of an incident resolved, under any of its ids."""
+    e = schema.incident_event.c
+    query = sa.select(e.alerts).where(e.incident_id.in_(list(incident_ids)), e.action == "resolve")
+    found = connection.scalar(query.order_by(e.event_no.desc()).limit(1))
+    return set() if found is None else set(json.loads(found))
+
+
+def incident_of(connection: Connection, alert_id: str) -> str:
+    """Return the id of the incident of an alert, which must be stored."""
+    return next(str(one["id"]) for one in read_public(connection) if alert_id in one["alert_ids"])

@@ -65,6 +65,6 @@ incident_event = Table(
     Column("incident_id", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     *not_null(Text, "action", "name", "reason"),
-    # JSON: the ids of alerts that a split or a merge is about
+    # JSON: the ids of alerts that the decision is about
     Column("alerts", Text),
 )
