@@ -27,7 +27,7 @@ def backfill(
 ) -> None:
     """Evaluate every vote that no snapshot preceded, by comparing voters with other voters.
 
-    Findings open alerts. With --check, exit 1 if there is a finding.
+    Findings open alerts. With --check, exit 1 if there is a finding, or a vote that cannot be evaluated.
     """
     if nightly and (strict or check):
         raise Usage(f"expected --nightly alone, got it with {'--strict' if strict else '--check'}")
@@ -42,5 +42,5 @@ def backfill(
     else:
         for line, style in report_lines(report):
             out.print(styled((line, style)), soft_wrap=True)
-    if check and (report["found"] or not report["complete"]):
+    if check and (report["found"] or not report["complete"] or report["votes_without_voter"]):
         raise typer.Exit(1)

@@ -50,7 +50,8 @@ def report_lines(report: Mapping[str, Any], *, refreshed: bool = False) -> list[
         refreshed: whether a refresh followed, so that policies have excluded voters already.
     """
     if not report["votes"]:
-        return [("nothing to evaluate: a snapshot or a backfill preceded every vote", "")]
+        lines = [("nothing to evaluate: a snapshot or a backfill preceded every vote", "")]
+        return lines + [(line, "") for line in _without_voter(report)]
     lines = [(summary_line(report), "")]
     shown = [one for one in report["findings"] if not _is_member(one)]
     for one in shown[:_SHOWN]:
@@ -93,6 +94,8 @@ def _next_steps(report: Mapping[str, Any], refreshed: bool) -> list[str]:
         )
     elif not report["complete"]:
         lines.append("no vote names a voter: votes without voters cannot be compared, and stay never checked")
+    else:
+        lines += _without_voter(report)
     if report["critical"]:
         done = "has excluded" if refreshed else "excludes, with the next refresh,"
         lines.append(
@@ -107,3 +110,11 @@ def _next_steps(report: Mapping[str, Any], refreshed: bool) -> list[str]:
     if not report["written"]:
         lines.append("nothing was written")
     return lines
+
+
+def _without_voter(report: Mapping[str, Any]) -> list[str]:
+    """Return a list with one sentence about the votes without a voter that no snapshot preceded; empty for none."""
+    if not (votes := report["votes_without_voter"]) or report["kind"] != "backfill":
+        return []
+    names = "1 vote names" if votes == 1 else f"{votes:,} votes name"
+    return [f"{names} no voter: votes without voters cannot be compared, and stay never checked"]

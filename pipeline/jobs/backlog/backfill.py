@@ -45,7 +45,8 @@ def backfill(
         {"kind", "form", "rounds", "nested_rounds", "votes", "voters", "votes_without_voter", "voters_not_comparable",
         "complete", "found", "critical", "findings", "alerts", "unchecked", "written"}. `findings` lists the alerts,
         `alerts` the ids of those that were opened or escalated, `unchecked` the votes that are still not evaluated. If
-        there is nothing to evaluate, `votes` is 0 and there is no finding.
+        there is nothing to evaluate, `votes` is 0 and there is no finding; `votes_without_voter` then counts those of
+        earlier backfills.
     """
     with existing_store(url) as store:
         return _run(store, None, "always" if strict else "never", "nested" if strict else None, check, progress)
@@ -81,10 +82,11 @@ def _run(
     with store.read() as connection:
         todo = unchecked_votes.unchecked_ranges(connection, ends, form)
         if not todo:
-            return _nothing(unchecked_votes.count_unchecked(connection))
+            without = unchecked_votes.count_without_voter(connection)
+            return {**_nothing(unchecked_votes.count_unchecked(connection)), "votes_without_voter": without}
         ranges = unchecked_votes.unpreceded_ranges(connection, ends)
         given = BacklogInput.read(connection, ranges, progress=lambda votes: progress("read", votes))
-        start = backlog_runs.newest_state(connection, options.nightly_share)
+        start = backlog_runs.state_before(connection, "backfill", ranges, options.nightly_share)
     run = EvaluationRun(
         "backfill", given, store.voter_key, nested, options.nightly_share, lambda: progress("evaluated", 1)
     )
@@ -92,12 +94,12 @@ def _run(
     if check:
         with store.read() as connection:
             left = unchecked_votes.count_unchecked(connection)
-        return {**run.report(findings, alerts), "alerts": [], "unchecked": left, "written": False}
+        return {**run.report(findings, alerts.signals()), "alerts": [], "unchecked": left, "written": False}
     with store.write() as connection:
         backlog_runs.lock_runs(connection)
         written = bool(unchecked_votes.unchecked_ranges(connection, ends, form))
         # Another process may have evaluated the same votes meanwhile.
-        report = run.record(connection, findings, alerts, start) if written else run.report(findings, alerts)
+        report = run.record(connection, findings, alerts, start) if written else run.report(findings, alerts.signals())
         left = unchecked_votes.count_unchecked(connection)
     return {"alerts": [], **report, "unchecked": left, "written": written}
 

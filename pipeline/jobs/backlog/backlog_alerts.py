@@ -1,7 +1,8 @@
 """Turns the findings of a backlog into alerts.
 
 A value of the nested form is proved, so it may be critical, and the policy `backfill-voter/1` excludes the voter. All
-other findings are warnings: they propose to a person what to exclude.
+other findings are warnings: they propose to a person what to exclude. Alerts about models are public, so their times
+are whole hours around the votes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal
 from pipeline.store.alerting.alert_queries import POOLED_VOTERS as POOL
 from pipeline.store.boards.exclusion_list import BACKFILL_VOTER_DETECTOR as VOTER
-from pipeline.vocabulary.time import format_rfc3339
+from pipeline.vocabulary.time import HOUR, format_rfc3339
 
 NETWORK, PERIOD = "pooled_network", "model_period"
 NETWORKS = "network"
@@ -87,7 +88,7 @@ class BacklogAlerts:
         """Return the alert about the model, and one about each member of the group."""
         model, first_end = (
             self.given.model_name(one.model),
-            self.given.period(one.members if len(one.members) else None),
+            whole_hours(self.given.period(one.members if len(one.members) else None)),
         )
         who = (
             f"{len(one.members):,} voters can be named, with {one.votes:,} votes"
@@ -116,7 +117,7 @@ class BacklogAlerts:
 
     def _network(self, one: GroupFinding) -> AlertSignal:
         name = self.given.networks.get(one.group, str(one.group))
-        at = self.given.period(one.members if len(one.members) else None)
+        at = whole_hours(self.given.period(one.members if len(one.members) else None))
         what = (
             f"{one.voters:,} voters of network {name} with few votes each, taken together, {_verb(one.direction)} it; "
             f"{len(one.members):,} of them take part"
@@ -131,9 +132,10 @@ class BacklogAlerts:
             f"in these weeks it wins {more} often than in all others, among {one.voters:,} voters: an attack, or "
             "the model was changed; this test cannot tell which"
         )
-        evidence = {"what": what, "window": [one.first, one.end], "tests": one.tests}
+        at = whole_hours((one.first, one.end))
+        evidence = {"what": what, "window": list(at), "tests": one.tests}
         direction = f"wins {more} than in other weeks"
-        return self._about_model(PERIOD, one.model, direction, one.log_e, (one.first, one.end), evidence)
+        return self._about_model(PERIOD, one.model, direction, one.log_e, at, evidence)
 
     def _about_voter(
         self, detector: str, voter: int, direction: str, severity: Any, e: float, evidence: dict[str, Any]
@@ -152,6 +154,16 @@ class BacklogAlerts:
             detector, "model", self.given.model_name(model), direction, "warning", e, _level(e), NO_PARTITION,
             period[0], period[1], {**evidence, "afterwards": self.afterwards()},
         )  # fmt: skip
+
+
+def whole_hours(period: tuple[int, int]) -> tuple[int, int]:
+    """Return the whole hours around a period, in microseconds since 1970 UTC.
+
+    >>> whole_hours((HOUR + 1, 2 * HOUR + 1)) == (HOUR, 3 * HOUR)
+    True
+    """
+    first, end = period
+    return first // HOUR * HOUR, -(-end // HOUR) * HOUR
 
 
 def _level(e: float) -> int:

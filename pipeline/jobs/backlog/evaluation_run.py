@@ -1,8 +1,8 @@
 """Evaluates a backlog, opens alerts about what was found, and records the run.
 
 Laws: alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks and
-weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. An alert
-that a person has resolved is not opened again by the same votes.
+weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run
+that could test nothing is no family, and runs over the same votes are one.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.backlog import BacklogEvaluation, BacklogFindings, fold_key_id
 from pipeline.backlog.evaluation import Nested
 from pipeline.evidence.multiple_testing import ELond
+from pipeline.jobs.backlog import alert_news
 from pipeline.jobs.backlog.backlog_alerts import NETWORKS, BacklogAlerts
 from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.open_store import now
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alert_lifecycle
-from pipeline.store.db import schema
 from pipeline.store.votes import backlog_runs
 from pipeline.store.votes.backlog_runs import BacklogRun, RunKind
 
@@ -73,10 +72,13 @@ class EvaluationRun:
             findings, alerts: the results of `evaluate`.
             start: the state of e-LOND with which the votes were evaluated.
         """
-        signals = find_news(connection, alerts.signals())
-        ids = alert_lifecycle.open_alerts(connection, signals, self.given.names, now())
-        end = self._end(connection, start, len(alerts.discoveries(signals)))
-        report = self.report(findings, alerts)
+        signals = alert_news.without_erased(connection, alerts.signals())
+        news = alert_news.find_news(connection, signals)
+        ids = alert_lifecycle.open_alerts(connection, news, self.given.names, now())
+        discoveries = len(alerts.discoveries(news))
+        tested = bool(findings.evaluated.any()) or discoveries > 0
+        end = self._end(connection, start, discoveries, tested)
+        report = self.report(findings, signals)
         run = BacklogRun(
             self.kind,
             "nested" if self.nested == "always" else "iterated",
@@ -85,26 +87,28 @@ class EvaluationRun:
             findings.nested_rounds,
             report["votes"],
             report["voters"],
+            self.given.ranges,
             # Votes of an incomplete run stay unchecked, but its alerts are of the one family of all runs.
-            self.given.ranges if report["complete"] else (),
-            {name: report[name] for name in ("found", "critical", "votes_without_voter")},
-            start,
+            {name: report[name] for name in ("found", "critical", "votes_without_voter", backlog_runs.COMPLETE)},
+            start if tested else end,
             end,
         )
         backlog_runs.record_run(connection, run, now())
         return {**report, "alerts": ids}
 
-    @staticmethod
-    def _end(connection: Connection, start: ELond, discoveries: int) -> ELond:
-        """Return the state of e-LOND after the run. A repeated run adds no family and no discovery."""
-        newest = backlog_runs.newest_state(connection, start.alpha)
-        if newest.submitted > start.submitted:
-            return newest
-        return ELond(start.alpha, start.submitted + 1, start.rejected + discoveries)
+    def _end(self, connection: Connection, start: ELond, discoveries: int, tested: bool) -> ELond:
+        """Return the state of e-LOND after the run.
 
-    def report(self, findings: BacklogFindings, alerts: BacklogAlerts) -> dict[str, Any]:
-        """Return what was evaluated and found, as JSON types."""
-        votes, signals = self.given.votes, alerts.signals()
+        A repeated run adds no family and no discovery, and neither does a run that could test nothing.
+        """
+        newest = backlog_runs.newest_state(connection, start.alpha)
+        if not tested or backlog_runs.repeated_state(connection, self.kind, self.given.ranges, start.alpha):
+            return newest
+        return ELond(start.alpha, newest.submitted + 1, newest.rejected + discoveries)
+
+    def report(self, findings: BacklogFindings, signals: list[AlertSignal]) -> dict[str, Any]:
+        """Return what was evaluated and found, as JSON types; `signals` are the alerts."""
+        votes = self.given.votes
         missing = int((~findings.evaluated).sum())
         return {
             "kind": self.kind,
@@ -115,32 +119,11 @@ class EvaluationRun:
             "voters": len(votes.names),
             "votes_without_voter": len(self.given.columns.voter) - len(votes.voter),
             "voters_not_comparable": missing,
-            "complete": bool(len(votes.names)) and not missing,
+            backlog_runs.COMPLETE: bool(len(votes.names)) and not missing,
             "found": len(signals),
             "critical": sum(one.severity == "critical" for one in signals),
             "findings": [_as_json(one) for one in signals],
         }
-
-
-def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
-    """Return the signals that add something to the stored alerts.
-
-    A signal is left out if a person resolved its alert, or if its alert is open with the same level and severity.
-    """
-    a, found = schema.alert.c, []
-    for one in signals:
-        key = (a.detector == one.detector, a.subject == one.subject, a.direction == one.direction)
-        rows = connection.execute(sa.select(a.state, a.severity, a.level, a.offset).where(*key)).all()
-        if any(row.state == "resolved" and row.offset >= one.offset for row in rows):
-            continue
-        if any(row.state != "resolved" and row.level >= one.level and _covers(row.severity, one) for row in rows):
-            continue
-        found.append(one)
-    return found
-
-
-def _covers(severity: str, one: AlertSignal) -> bool:
-    return severity == "critical" or one.severity == "warning"
 
 
 def _as_json(one: AlertSignal) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
             since = partitions.newest_event_time(connection) - options.nightly_weeks * 7 * DAY
             ranges = partitions.ranges_since(connection, since)
             given = BacklogInput.read(connection, ranges, since=since, progress=lambda votes: progress("read", votes))
-            start = backlog_runs.state_before(connection, ranges, options.nightly_share)
+            start = backlog_runs.state_before(connection, "reevaluate", ranges, options.nightly_share)
         run = EvaluationRun(
             "reevaluate", given, store.voter_key, "never", options.nightly_share, lambda: progress("evaluated", 1)
         )

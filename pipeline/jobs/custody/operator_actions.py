@@ -12,7 +12,7 @@ from pipeline.store.alerting import operators_log
 from pipeline.store.boards import erasure, voter_labels
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions
-from pipeline.store.votes import ingest
+from pipeline.store.votes import backlog_runs, ingest
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
@@ -62,6 +62,8 @@ def erase(
     """
     with existing_store(url) as store:
         with store.write() as connection:
+            # A backlog that is recorded at the same time would open alerts about the voter.
+            backlog_runs.lock_runs(connection)
             if voter_id is not None:
                 positions = erasure.voter_positions(connection, store.pseudonym(voter_id))
                 erased = erasure.erase_voter(connection, store.pseudonym(voter_id), now())

@@ -1,7 +1,8 @@
 """Records evaluations of backlogs: which votes each run evaluated, how, and the state of e-LOND before and after.
 
-Laws: a vote counts as evaluated if a run of the kind `backfill` covers its offset; the ranges of a partition begin at
-its first offset or where an earlier range ends. The hypotheses of all runs are one sequence of e-LOND.
+Laws: a vote counts as evaluated if it names a voter and a complete run of the kind `backfill` covers its offset; the
+ranges of a partition begin at its first offset or where an earlier range ends. The hypotheses of all runs are one
+sequence of e-LOND. Runs of one kind over the same ranges are one family of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from pipeline.store.votes.arrow_reader import OffsetRange
 RunKind = Literal["backfill", "reevaluate"]
 RunForm = Literal["iterated", "nested"]
 
+COMPLETE = "complete"
+"""Mark in the summary of a run: whether all votes with a voter could be compared."""
+
 _LOCK = 0xBAC10
 
 
@@ -34,8 +38,8 @@ class BacklogRun:
         fold_key: identifies the key of the folds.
         rounds, nested_rounds: numbers of rounds; 0 nested rounds if that form was not computed.
         votes, voters: numbers of evaluated votes and voters.
-        ranges: the ranges of offsets that were evaluated.
-        summary: what was found, as JSON types.
+        ranges: the ranges of offsets that were read. Their votes count as evaluated if the run is complete.
+        summary: what was found, and the mark COMPLETE, as JSON types.
         start, end: the states of e-LOND before and after.
     """
 
@@ -65,20 +69,27 @@ def newest_state(connection: Connection, alpha: float) -> ELond:
     return ELond(alpha, int(submitted), int(rejected))
 
 
-def state_before(connection: Connection, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
-    """Return the state of e-LOND before a nightly run over some ranges of offsets.
+def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
+    """Return the state of e-LOND before a run of a kind over some ranges of offsets.
 
     For a repeated run over the same ranges, this is the state before the first such run, since tests of the same votes
     are one family.
     """
+    return repeated_state(connection, kind, ranges, alpha) or newest_state(connection, alpha)
+
+
+def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond | None:
+    """Return the state before the newest run of a kind that tested anything, if it had the same ranges; None if not."""
     r, g = schema.backlog_run.c, schema.backlog_range.c
-    query = sa.select(r.run_no, r.submitted_before, r.rejected_before).where(r.kind == "reevaluate")
+    query = sa.select(r.run_no, r.submitted_before, r.rejected_before)
+    # A run that tested nothing is no family.
+    query = query.where(r.kind == kind, r.submitted > r.submitted_before)
     newest = connection.execute(query.order_by(r.run_no.desc()).limit(1)).one_or_none()
-    if newest is not None:
-        rows = connection.execute(sa.select(g.partition_no, g.first_offset, g.next_offset).where(g.run_no == newest[0]))
-        if sorted(tuple(row) for row in rows) == sorted(ranges):
-            return ELond(alpha, int(newest[1]), int(newest[2]))
-    return newest_state(connection, alpha)
+    if newest is None:
+        return None
+    rows = connection.execute(sa.select(g.partition_no, g.first_offset, g.next_offset).where(g.run_no == newest[0]))
+    same = sorted(tuple(row) for row in rows) == sorted(tuple(one) for one in ranges)
+    return ELond(alpha, int(newest[1]), int(newest[2])) if same else None
 
 
 def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
@@ -120,11 +131,26 @@ def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict
         connection: reads the store.
         form: only runs of this form; None for all.
     """
-    r, g = schema.backlog_run.c, schema.backlog_range.c
-    query = sa.select(g.partition_no, sa.func.max(g.next_offset)).join_from(
-        schema.backlog_range, schema.backlog_run, r.run_no == g.run_no
-    )
-    query = query.where(r.kind == "backfill").group_by(g.partition_no)
+    g = schema.backlog_range.c
+    query = sa.select(g.partition_no, sa.func.max(g.next_offset)).group_by(g.partition_no)
+    query = query.where(g.run_no.in_(_complete_backfills(connection, form)))
+    return {int(part): int(end) for part, end in connection.execute(query)}
+
+
+def evaluated_without_voter(connection: Connection) -> int:
+    """Return how many of the votes in the ranges of the newest complete `backfill` name no voter."""
+    complete = _complete_backfills(connection)
+    return max(complete.items())[1] if complete else 0
+
+
+def _complete_backfills(connection: Connection, form: RunForm | None = None) -> dict[int, int]:
+    """Return the number of each complete run of the kind `backfill` → its number of votes without a voter."""
+    r = schema.backlog_run.c
+    query = sa.select(r.run_no, r.summary).where(r.kind == "backfill")
     if form is not None:
         query = query.where(r.form == form)
-    return {int(part): int(end) for part, end in connection.execute(query)}
+    found = [(int(number), json.loads(summary)) for number, summary in connection.execute(query)]
+    # Earlier versions stored no ranges of an incomplete run, and no mark.
+    return {
+        number: int(summary.get("votes_without_voter", 0)) for number, summary in found if summary.get(COMPLETE, True)
+    }

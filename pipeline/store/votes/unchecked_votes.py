@@ -1,5 +1,6 @@
 """Counts unchecked votes: votes that were read before the first snapshot and that no `backfill` evaluated afterwards.
 
+A vote without a voter cannot be compared with others, so no backfill evaluates it: it stays unchecked.
 A snapshot comes into force at the beginning of a batch, and a backfill covers whole batches. The number of unchecked
 votes therefore follows from the ledger of offsets, without reading the votes.
 """
@@ -11,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
 from pipeline.store.votes.arrow_reader import OffsetRange
-from pipeline.store.votes.backlog_runs import RunForm, evaluated_until
+from pipeline.store.votes.backlog_runs import RunForm, evaluated_until, evaluated_without_voter
 from pipeline.store.votes.partitions import all_next_offsets
 
 
@@ -60,4 +61,19 @@ def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = Non
         connection: reads the store.
         ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
     """
-    return count_votes(connection, unchecked_ranges(connection, ends))
+    todo = count_votes(connection, unchecked_ranges(connection, ends))
+    return todo + count_without_voter(connection, ends)
+
+
+def count_without_voter(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
+    """Count the votes that a backfill read but could not evaluate, since they name no voter.
+
+    Args:
+        connection: reads the store.
+        ends: as for `count_unchecked`. If they are inside the ranges of the backfill, this is an upper bound.
+    """
+    if not (found := evaluated_without_voter(connection)):
+        return 0
+    done, given = evaluated_until(connection), all_next_offsets(connection) if ends is None else ends
+    read = [(part, 0, min(done.get(part, 0), end)) for part, end in sorted(given.items())]
+    return min(found, count_votes(connection, read))

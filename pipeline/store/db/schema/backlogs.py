@@ -20,7 +20,7 @@ backlog_run = Table(
     Column("at", BigInteger, nullable=False),
 )
 
-# The votes at offsets [first_offset, next_offset) of a partition were evaluated by a run.
+# The votes at offsets [first_offset, next_offset) of a partition were read by a run; the summary marks a complete run.
 backlog_range = Table(
     "backlog_range",
     metadata,

@@ -1,0 +1,91 @@
+"""Selects those alerts of an evaluation that add something to the stored alerts.
+
+Laws: an alert that a person has resolved is not opened again by the same votes. The alert about a member of a group
+names the stored alert about the group. No alert names a voter who was erased.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.jobs.backlog.backlog_alerts import PERIOD, whole_hours
+from pipeline.scoring.signals import AlertSignal
+from pipeline.store.alerting import voter_record
+from pipeline.store.db import schema
+from pipeline.vocabulary.time import HOUR, parse_rfc3339
+
+
+def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
+    """Return the signals without those about voters who have no vote any more: they were erased meanwhile."""
+    return [
+        one
+        for one in signals
+        if one.subject_kind != "voter" or voter_record.has_voter(connection, parse_pseudonym(one.subject))
+    ]
+
+
+def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
+    """Return the signals that add something to the stored alerts, and to the signals before them.
+
+    A signal is left out if a person resolved its alert, or if its alert is open with the same level, severity and
+    group. The group of a member's signal becomes the id under which the alert about the group is stored.
+    """
+    found: list[AlertSignal] = []
+    stored_as: dict[str, str] = {}
+    levels: dict[tuple[str, str, str], int] = {}
+    current: dict[tuple[str, str, str], str] = {}
+    for given in signals:
+        one = _with_group(given, stored_as)
+        key = (one.detector, one.subject, one.direction)
+        rows = _stored(connection, key)
+        unresolved = [row for row in rows if row.state != "resolved"]
+        resolved = [row for row in rows if row.state == "resolved" and _same_votes(row, one)]
+        known = [row.alert_id for row in (*unresolved, *resolved)]
+        current.setdefault(key, known[0] if known else one.alert_id)
+        stored_as[one.alert_id] = current[key]
+        if resolved or any(_covers(row, one) for row in unresolved) or levels.get(key, -1) >= one.level:
+            continue
+        levels[key] = one.level
+        found.append(one)
+    return found
+
+
+def _with_group(one: AlertSignal, stored_as: dict[str, str]) -> AlertSignal:
+    group = one.evidence.get("group")
+    return one if group is None else replace(one, evidence={**one.evidence, "group": stored_as.get(group, group)})
+
+
+def _stored(connection: Connection, key: tuple[str, str, str]) -> list[Any]:
+    """Return the alerts with a key, the latest first."""
+    a = schema.alert.c
+    query = sa.select(a.alert_id, a.state, a.severity, a.level, a.offset, a.evidence)
+    query = query.where(a.detector == key[0], a.subject == key[1], a.direction == key[2])
+    return list(connection.execute(query.order_by(a.opened_at.desc(), a.alert_id)).all())
+
+
+def _same_votes(row: Any, one: AlertSignal) -> bool:
+    """Return whether the votes of a signal are among those for which an alert was last raised.
+
+    The beginning of the evidence about a model moves with the weeks that are evaluated, so its end decides. Periods
+    move as a whole: they are the same if they share more than the hours at their ends.
+    """
+    if one.subject_kind == "voter":
+        return bool(row.offset >= one.offset)
+    evidence = json.loads(row.evidence)
+    times = evidence.get("window") or evidence["period"]
+    first, end = whole_hours((parse_rfc3339(times[0]), parse_rfc3339(times[1])))
+    if one.detector == PERIOD:
+        return one.offset + HOUR < end and first + HOUR < one.at
+    return end >= one.at
+
+
+def _covers(row: Any, one: AlertSignal) -> bool:
+    """Return whether an open alert states as much as a signal."""
+    same_group = json.loads(row.evidence).get("group") == one.evidence.get("group")
+    return same_group and row.level >= one.level and (row.severity == "critical" or one.severity == "warning")
