@@ -107,7 +107,7 @@ class VoteBurst:
         """
         if not window.accepted:
             return state, []
-        state = state if "sittings" in state else _without_networks(state)
+        state, ended = (state, []) if "sittings" in state else self._without_networks(state, window)
         hour = int(window.start // HOUR % 24)
         arrivals, from_networks = window.arrivals_by_network()
         board = state.get("board", np.zeros(24)) * _KEPT
@@ -145,7 +145,22 @@ class VoteBurst:
         _learn(columns, count, total, hour)
         spread = _spread(spread, count, total, estimated, kind, columns["level"] == 0)
         board[hour] += arrivals
-        return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, signals
+        return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, ended + signals
+
+    def _without_networks(self, state: WindowState, window: Window) -> tuple[KeyedColumns, list[Signal]]:
+        """Return a state in which an older version learned votes of networks, without them, and end their alerts.
+
+        The sittings of networks are learned anew.
+        """
+        columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
+        if "kind" not in columns:
+            return {}, []
+        reason = "the sittings of networks are learned anew"
+        ended: list[Signal] = [
+            ClearedSignal(self.name, str(key).partition(":")[2], _DIRECTION, window.start, reason)
+            for key in columns[KEY][(columns["kind"] == 2) & (columns["level"] > 0)].tolist()
+        ]
+        return take_rows(columns, columns["kind"] != 2), ended
 
     def _signals(
         self,
@@ -204,12 +219,6 @@ def _declared_shares(context: WindowContext) -> dict[str, float]:
     most = np.maximum(usual, other_rule(drawn, policy.weights, context.registry)) * (1 + TOLERANCE)
     shares = dict(zip(drawn, np.minimum(most, 1.0).tolist(), strict=True))
     return {model: shares.get(model, 0.0) for model in policy.appearance}
-
-
-def _without_networks(state: WindowState) -> KeyedColumns:
-    """Return a state in which an older version learned votes of networks, without them: sittings are learned anew."""
-    columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
-    return take_rows(columns, columns["kind"] != 2) if "kind" in columns else {}
 
 
 def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed: Int64, start: int) -> None:
