@@ -150,11 +150,12 @@ class Slow:
             for c, name in enumerate(part.key.tolist()):
                 row = np.array([getattr(part.counts, one.name)[c] for one in fields(part.counts)])
                 sums[name] = sums.get(name, 0) + row
-        table = np.array([sums[name] for name in sorted(sums)], dtype=np.int64).reshape(len(sums), -1).T
-        if sums:
-            ties = sum(vote[2] == 2 for vote in self.cast)
-            table[-2], table[-1] = len(self.cast) - table[0], ties - (table[0] - table[1] - table[2])
-        counts = cells.CellCounts(*(table if sums else np.zeros((10, 0), dtype=np.int64)))
+        table = np.zeros((len(fields(cells.CellCounts)), len(sums)), dtype=np.int64)
+        for c, name in enumerate(sorted(sums)):
+            table[:, c] = sums[name]
+        ties = sum(vote[2] == 2 for vote in self.cast)
+        table[-2], table[-1] = len(self.cast) - table[0], ties - (table[0] - table[1] - table[2])
+        counts = cells.CellCounts(*table)
         return cells.VoterCells(np.zeros(len(sums), dtype=np.int64), np.array(sorted(sums), dtype=np.int64), counts)
 
     def about_models(self) -> int:
