@@ -37,8 +37,8 @@ GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, issued_win
 GRANT SELECT, INSERT, UPDATE, DELETE ON lease TO integrity_ingest;
 GRANT SELECT, INSERT, DELETE ON outbox TO integrity_ingest;
 GRANT SELECT ON snapshot TO integrity_ingest;
--- `work` does not count votes as never checked that a backfill evaluated.
-GRANT SELECT (run_no, kind, form) ON backlog_run TO integrity_ingest;
+-- `work` counts votes as never checked unless a backfill evaluated them, and a summary says how many it could not.
+GRANT SELECT (run_no, kind, form, summary) ON backlog_run TO integrity_ingest;
 GRANT SELECT ON backlog_range TO integrity_ingest;
 
 -- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
