@@ -1,35 +1,36 @@
 """Leaderboard integrity: account for every vote, flag manipulation, publish ratings that anybody can recompute.
 
 `make up` starts everything locally; README.md has the first steps, docs/architecture.md the way of one vote.
-From the command line down, each package imports only from those below it:
+docs/glossary.md explains each term. From the command line down, each package imports only from those below it:
 
-    cli/                the command `integrity`
-    lab/                simulated votes, benchmarks, the red team
-    api/                the HTTP API and the pages
-    jobs/               refresh, ledger custody, audits, moderation: what DAGs and commands run
-    stream/             the worker and the monitor: votes from Kafka or a file into the store
+    cli/                implements the command `integrity`
+    lab/                simulates votes, runs benchmarks and simulated attacks (the red team)
+    api/                serves the HTTP API and the pages
+    jobs/               runs refreshes, ledger custody, audits, moderation: what DAGs and commands start
+    stream/             reads votes from Kafka or a file into the store (worker), closes windows (monitor)
     open_store.py       opens a store with the keys and folders that the settings name
-    settings/           every setting, from the environment, .env and secret files
-    alert_text.py       the text of an alert, for the terminal and the pages
-    incident_text.py    the text of an incident, for the terminal and the pages
-    store/              the database and the ledger's files; every SQL statement
-    expectation_suites.py  expectations on votes, registry and snapshots (Great Expectations)
-    metrics/            every Prometheus metric; metrics_server.py serves them
+    settings/           reads every setting from the environment, .env and secret files
+    incident_text.py    writes the text of an incident, for the terminal and the pages
+    alert_text.py       writes the text of an alert, for the terminal and the pages
+    store/              keeps the database and the ledger's files; has every SQL statement
+    expectation_suites.py  checks expectations on votes, registry and snapshots (Great Expectations)
+    metrics/            defines every Prometheus metric; metrics_server.py serves them
     devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
-    backlog/            evaluates votes from before the first snapshot
-    detectors/          evidence about voters, models, providers, networks
-    audits/             slow checks of a whole board
+    backlog/            evaluates votes that were cast before the first snapshot was published
+    detectors/          computes evidence about voters, models, providers, networks
+    audits/             runs slow checks of a whole board
     incidents/          groups the alerts of one campaign of votes into one incident
-    scoring/            scores votes and windows without I/O; contracts of detectors
-    ledger/             Merkle logs, signatures, manifests, bundles, the verifier
-    formats/            readers of public battle files and published boards
-    evidence/           e-values and sequential tests
-    ratings/            Bradley-Terry ratings, intervals, style control
-    registry.py         models and providers as of a time, from registry events
-    events/             vote and registry events: decodes bytes to columns
-    vocabulary/         outcomes, fates, times, array types
-    errors.py           the error tree
+    compute/            computes counts of votes from the sealed segments of the vote log
+    scoring/            scores votes and windows without I/O; defines the contracts of detectors
+    ledger/             computes Merkle logs, signatures, manifests and bundles; verifies them
+    formats/            reads public battle files and published boards
+    evidence/           computes e-values and sequential tests
+    ratings/            computes Bradley-Terry ratings, intervals, style control
+    registry.py         computes models and providers as of a time, from registry events
+    events/             defines vote and registry events; decodes bytes to columns
+    vocabulary/         defines outcomes, fates, times, array types
+    errors.py           defines the error tree
     concurrency.py      runs work in a thread beside the caller's thread
     private_files.py    checks whether others can read a file with a secret
-    data/               real pair counts, and the default policy of a sweep
+    data/               contains real pair counts, and the default policy of a sweep
 """

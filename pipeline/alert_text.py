@@ -1,6 +1,8 @@
-"""The text of an alert, for the command line and the pages: what happened, how unlikely, which votes, what to do.
+"""Writes the text of an alert, for the command line and the pages.
 
-An alert is a mapping as `pipeline.store.alerting.alert_queries` returns it.
+The text says what happened, how unlikely it is, which votes it concerns, and what to do. An alert is a mapping as
+`pipeline.store.alerting.alert_queries` returns it. In the public form of an alert, `partition` is None and the time of
+opening is rounded to the hour.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,10 @@ _MIN_SHARE = 0.005
 
 
 def format_e_value(value: float | None) -> str:
-    """Return an e-value as text: a whole number below 10⁷, else a power of ten such as 2.5·10⁹. None gives "fact"."""
+    """Return an e-value as text: a whole number below 10⁷, else a power of ten such as 2.5·10⁹.
+
+    None, the e-value of a fact that needs no statistical test, gives "fact".
+    """
     if value is None:
         return "fact"
     if value < _LARGEST_PLAIN:
@@ -24,7 +29,7 @@ def format_e_value(value: float | None) -> str:
 
 
 def summarize(alert: Mapping[str, Any]) -> str:
-    """Return what happened according to an alert, in a few words, for lists of alerts."""
+    """Return what an alert says happened, in a few words, for lists of alerts; "" if its evidence has no such text."""
     evidence = alert["evidence"]
     if "likeliest" in evidence:
         best = evidence["likeliest"][0]
@@ -132,7 +137,7 @@ def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _opened(alert: Mapping[str, Any]) -> str:
-    """Return where an alert opened; the public sees the hour alone."""
+    """Return where an alert opened: its partition and offset, or, in the public form, only the hour."""
     if alert["partition"] is None:
         return f"the alert opened in the hour from {alert['opened_at']}"
     return f"the alert opened at partition {alert['partition']}, offset {alert['offset']}"

@@ -51,8 +51,8 @@ def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, 
     """Yield the items of a generator, which runs in a thread and computes the next items in advance.
 
     Args:
-        items: the generator. It runs in the thread only, and is closed when the caller stops early.
-        depth: the largest number of computed items that wait for the caller.
+        items: the generator. It runs in the thread only, and is closed there, also when the caller stops early.
+        depth: the largest number of computed items in the queue. One more item may wait for a place in the queue.
 
     Raises:
         Exception: the error that `items` raised, after all items before the error were yielded.

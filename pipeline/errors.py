@@ -198,9 +198,12 @@ class QualityGate(Halted):
 class PublicationHeld(Halted):
     """Top models of a candidate moved more places than the settings allow; a person must release the candidate.
 
+    A candidate is a rated board that is not published yet.
+
     Attributes:
         candidate: id of the candidate.
-        moves: one row per moved model: `model`, its place `before` and `after`, and the distance in `places`.
+        moves: one mapping for each moved model: `model` is its name, `before` and `after` are its places, and `places`
+            is the distance between them.
     """
 
     runbook = "publication-held"

@@ -1,4 +1,4 @@
-"""Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
+"""Evaluates expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
 1. A suite is a file `expectations/NAME.json` with one expectation per line, each with a severity and a reason.
 2. A failed `critical` expectation stops the refresh; refresh and doctor show failed `warning`s; `info` is only stored.
@@ -34,15 +34,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SuiteVerdict:
-    """The result of a suite.
+    """The result of evaluating a suite.
 
     Attributes:
         suite: name of the suite.
         success: whether every critical expectation passed.
         critical_failures: "column: expectation" of each failed critical expectation, in the order of the suite.
-        warnings: "column: expectation" of each failed expectation of severity `warning`.
-        results: rows of JSON values: expectation, column, severity, reason, success, observed, unexpected_count,
-            examples.
+        warnings: "column: expectation" of each failed expectation of severity `warning`, in the same order.
+        results: one row of JSON values for each evaluated expectation: expectation, column, severity, reason, success,
+            observed, unexpected_count, examples. After `check_parts`, each row also has the key `part`.
     """
 
     suite: str
@@ -66,11 +66,12 @@ def check(suite: str, frame: pd.DataFrame, *, critical_only: bool = False) -> Su
 
     Args:
         suite: `votes`, `registry` or `snapshot`.
-        frame: must have the columns that the suite names; it is not changed.
+        frame: must have the columns that the suite names; the frame is not changed. An expectation on a missing column
+            fails.
         critical_only: whether only the expectations of severity `critical` are evaluated.
 
     Returns:
-        The verdict, with a row for each expectation.
+        The verdict, with a row for each evaluated expectation.
 
     Raises:
         Usage: no suite has this name.
@@ -89,11 +90,15 @@ def check_parts(suite: str, frames: Mapping[str, pd.DataFrame], critical_only: C
 
     Args:
         suite: `votes`, `registry` or `snapshot`.
-        frames: name → frame. The name is put before each failure of its frame; a single frame may have the name "".
+        frames: name → frame. A single frame may have the name "".
         critical_only: names of frames on which only critical expectations are evaluated.
 
     Returns:
-        One verdict over all frames. Each row of `results` also has the name of its frame, as `part`.
+        One verdict over all frames. The name of a frame precedes each of its failures, and is in each of its rows of
+            `results` under the key `part`.
+
+    Raises:
+        Usage: no suite has this name.
     """
     parts = {part: check(suite, frame, critical_only=part in critical_only) for part, frame in frames.items()}
     failures, warned = (
@@ -109,7 +114,10 @@ def _folder() -> Path:
 
 
 def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the votes with columns that compare two of their columns, which the library does slowly or not at all."""
+    """Return votes with added columns, each computed from two existing columns; the library compares columns slowly.
+
+    A frame that lacks any of the compared columns, such as a registry, is returned unchanged.
+    """
     if not {"cast_at", "appended_at", "model_a", "model_b"} <= set(frame.columns):
         return frame  # not votes, or incomplete votes: then expectations on the added columns fail by rule 3
     return frame.assign(

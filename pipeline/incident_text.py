@@ -1,7 +1,8 @@
-"""The text of an incident, for the command line and the pages: one headline, how sure, what was done, what to do.
+"""Writes the text of an incident, for the command line and the pages.
 
-An incident is a mapping as `pipeline.jobs.incidents` returns it. The public form has no accounts, networks or exact
-times: its headline says what votes did, to the hour.
+The text says what happened, how sure it is, what was done, and what to do. An incident groups the alerts of one
+campaign. It is a mapping as `pipeline.jobs.incidents` returns it. The public form has no accounts, networks or exact
+times: its headline says what votes did, to the day.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _HABITS = {
 
 
 def confidence(e_value: float | None) -> str:
-    """Return how sure an incident is, in words with the e-value; None stands for a recorded fact.
+    """Return how sure an incident is, as words and the e-value; None is the e-value of a recorded fact.
 
     >>> confidence(3e6)
     'very strong evidence (e-value 3,000,000)'
@@ -37,11 +38,11 @@ def confidence(e_value: float | None) -> str:
 
 
 def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> str:
-    """Return what happened, in one sentence.
+    """Return one sentence that says what happened.
 
     Args:
-        incident: the public form.
-        private: the form for operators, with networks and exact times; None for the public's sentence.
+        incident: the public form of the incident.
+        private: the operators' form, with networks and exact times. None gives the sentence for the public.
     """
     about = incident["about"][0]
     sentence = {"model": _effect, "provider": _effect, "habit": _habit, "network": _crowd, "board": _crowd}.get(
@@ -52,7 +53,12 @@ def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = No
 
 
 def explain_lines(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> list[str]:
-    """Return the whole text of an incident, one string per line."""
+    """Return the whole text of an incident, one string per line.
+
+    Args:
+        incident: the public form of the incident.
+        private: the operators' form, with networks and exact times. None gives the text for the public.
+    """
     first, last = ("begun_at", "last_at") if private is None else ("first", "last")
     counts = ", ".join(f"{number} {name}" for name, number in incident["detectors"].items())
     lines = [
@@ -129,7 +135,10 @@ def _left_out(incident: Mapping[str, Any]) -> str:
 
 
 def _standing(incident: Mapping[str, Any]) -> str:
-    """Return where the model stands with and without the votes that are left out."""
+    """Return a clause with the model's rank with and without the excluded votes.
+
+    Returns "" if the incident has no rank, if no votes are excluded, or if both ranks are equal.
+    """
     rank = incident.get("rank")
     if rank is None or not incident["votes_left_out"] or rank["raw"] == rank["defended"]:
         return ""
@@ -137,7 +146,7 @@ def _standing(incident: Mapping[str, Any]) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun in singular or plural."""
+    """Return a number and a noun as text: "1 vote", "2,000 votes". The plural ends in s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

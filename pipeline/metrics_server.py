@@ -1,4 +1,4 @@
-"""An HTTP server of `/metrics` and `/healthz`, which runs in a thread of the process.
+"""Serves `/metrics` and `/healthz` by HTTP, from a thread of the process.
 
 The server has no login, and listens on the loopback interface by default. Its port should be open to Prometheus only.
 The number and the duration of connections are limited, so that a client that keeps connections open costs only a few
@@ -75,7 +75,7 @@ def _hang_up(request: socket) -> None:
 
 
 class MetricsServer:
-    """A running HTTP server of metrics.
+    """A running HTTP server of metrics. Its thread starts when the object is created.
 
     Attributes:
         port: the port in use, even if port 0 was requested.
@@ -104,10 +104,17 @@ def serve(
 
     Args:
         registry: the Prometheus registry that `/metrics` shows.
-        port: 0 chooses a free port.
+        port: the port to listen on; 0 chooses a free one.
         host: address to listen on; by default the loopback interface, since metrics have no login.
-        health: returns whether the process works, and the text that `/healthz` shows (status 200 or 503). Without
-            `health`, `/healthz` always returns 200.
+        health: returns whether the process works, and the text that `/healthz` shows. `/healthz` has the status 200 if
+            the process works, else 503. An error of `health` also gives 503. Without `health`, `/healthz` always
+            returns 200.
+
+    Returns:
+        The running server. The caller closes it.
+
+    Raises:
+        OSError: the port is in use, or the address cannot be used.
     """
     metrics = make_wsgi_app(registry)
 

@@ -27,14 +27,15 @@ def open_store(
     worker: bool = False,
     with_key: bool = True,
 ) -> Store:
-    """Open a store; see `Store.open`.
+    """Open a store with its keys and its ledger; see `Store.open`.
 
     Args:
         url: postgresql://…, sqlite:///FILE, or simply a file.
         voter_key: the voter key; None for the key in the settings or in the store's key file.
-        create: whether to create a missing store; if not, a missing store is an error.
+        create: whether to create a missing store. If false, a missing store is an error.
         worker: whether to limit the time that locks and idle transactions may take, as a worker needs.
-        with_key: whether to read the voter key. If so, and the store exists, the key must exist too.
+        with_key: whether to use a voter key. If true and the store exists, its key must exist too. If false,
+            `voter_key` is ignored.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.
@@ -78,7 +79,7 @@ def complete_url(url: str) -> str:
 
 
 def ledger_folder(url: str) -> Path:
-    """Return the folder that contains the ledger of a store, as a subfolder named by the store's id."""
+    """Return the folder with the ledger of a store. The ledger is in a subfolder, whose name is the store's id."""
     return Path(configuration.load().ledger or key_folder(url).with_suffix(".ledger"))
 
 
@@ -106,10 +107,11 @@ def known_voter_key(url: str) -> bytes | None:
 def voter_key(url: str) -> bytes:
     """Return the voter key of a store, from which a publisher computes pseudonyms.
 
-    If neither the key nor the store exists yet, the key is created.
+    The key comes from the settings or the store's key file. If neither has a key, a new key is created and written to
+    the key file, unless the store is an SQLite file that exists.
 
     Raises:
-        MissingKey: the store exists, but its voter key is missing.
+        MissingKey: the SQLite file exists, but its voter key is missing. A PostgreSQL store is not checked for this.
     """
     folder = key_folder(url)
     key = known_voter_key(url)

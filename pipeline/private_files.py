@@ -1,4 +1,4 @@
-"""Checks whether only the owner can read files with secrets."""
+"""Checks whether users other than the owner have access to files with secrets."""
 
 import logging
 import stat
@@ -17,7 +17,7 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def warn_if_open(path: Path) -> None:
-    """Log a warning if other users can read a file with a secret, at most once per file and process."""
+    """Log a warning if other users have any permission on a file with a secret, at most once per file and process."""
     if path in _told or not is_open_to_others(path):
         return
     _told.add(path)

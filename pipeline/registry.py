@@ -1,12 +1,13 @@
 """Computes the state of the registry as of a time from its events.
 
-Laws: events are applied in the order of `at`. Events with the same microsecond are applied in the order of arrival. The
-first name of a model stays its key. An event that contradicts the state before it is not applied, and is listed with
-the reason.
+The registry says who made which model, and when the model was submitted for testing, released, renamed, deprecated or
+retracted. Events are applied in the order of `at`. Events with the same microsecond are applied in the order of
+arrival. The first name of a model stays its key. An event that contradicts the state before it is not applied, and is
+listed with the reason.
 
 Contradictions: a release whose model, or whose public model (`as`), was never submitted; a retraction after the
 release; a submission of a model that another provider owns; a new name that another model has. An event may arrive
-before the event on which it depends.
+before an event of an earlier time on which it depends.
 
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """
@@ -36,11 +37,11 @@ class RegisteredModel:
     Attributes:
         name: the first name of the model, which identifies it.
         provider, family, visibility, license, checkpoint_digest: as submitted; None without a submission.
-        submitted_at: when the model was submitted, so that its test began.
+        submitted_at: when the model was submitted, which is when its test began.
         released_at: when the model was released to the public.
         released_as: name of the public model, if the model under test was released as another registered model.
         released_digest: digest of the released checkpoint, as the release states it.
-        variants_tested: the disclosed number of variants.
+        variants_tested: number of variants that the provider says it tested before the release; None if not stated.
         deprecated_at: when the model was deprecated, so that it is no longer sampled.
         retracted_at: when the model was withdrawn before its release.
         notice_given: whether the deprecation has a public notice.
@@ -66,7 +67,8 @@ class RegisteredModel:
 class PolicyInForce:
     """A sampling policy: weights for drawing the two models of a battle.
 
-    The first model is drawn in proportion to weight, the second in the same way among the other models.
+    The first model is drawn with a probability in proportion to its weight, the second in the same way among the other
+    models.
 
     Attributes:
         since: start of the policy, microseconds since 1970 UTC.
@@ -78,7 +80,7 @@ class PolicyInForce:
 
     @cached_property
     def appearance(self) -> Mapping[str, float]:
-        """The probability π that a battle includes a model, for each model; the probabilities sum to 2.
+        """The probability π that a battle includes a model, by first name of the model; the probabilities sum to 2.
 
         A model of weight w has π = p(1 + S − p/(1−p)), where p = w/W, W is the sum of all weights, and S = Σ p/(1−p)
         over all models. The mapping is empty if fewer than two models have a weight above 0: no battle can be drawn.
@@ -109,11 +111,11 @@ class RegistryState:
     policy: PolicyInForce | None = None
 
     def first_name(self, name: str) -> str:
-        """Return the first name of the model that has this name."""
+        """Return the first name of the model that has this name; an unknown name is returned unchanged."""
         return self.aliases.get(name, name)
 
     def provider_of(self, name: str) -> str | None:
-        """Return the provider of a model, None if it is unknown."""
+        """Return the provider of a model, given any of its names; None if the model or its provider is unknown."""
         model = self.models.get(self.first_name(name))
         return model.provider if model else None
 
@@ -142,7 +144,10 @@ class Contradiction:
 
 
 class Registry:
-    """Registry events, and the state as of any time."""
+    """The events of a registry, sorted by time, from which the state as of any time is computed.
+
+    States are computed when they are first asked for, and kept.
+    """
 
     def __init__(self, events: Iterable[RegistryEvent] = ()) -> None:
         """Sort the events by time. Events of the same time keep their order."""
@@ -152,7 +157,7 @@ class Registry:
         self._contradictions: list[Contradiction] = []
 
     def as_of(self, time: int) -> RegistryState:
-        """Return the state after all events up to and including a time."""
+        """Return the state after all events up to and including a time, in microseconds since 1970 UTC."""
         count = bisect_right(self._times, time)
         while len(self._states) <= count:
             done = len(self._states) - 1
@@ -165,19 +170,19 @@ class Registry:
 
     @property
     def contradictions(self) -> tuple[Contradiction, ...]:
-        """Return the events that contradict the state before them, in order of time."""
+        """Return the events that were not applied, because they contradict the state before them, in order of time."""
         if self._times:
             self.as_of(self._times[-1])
         return tuple(self._contradictions)
 
     def has_policy_change(self, start: int, end: int) -> bool:
-        """Return whether another policy comes into force within [start, end)."""
+        """Return whether a sampling policy begins within [start, end), both in microseconds since 1970 UTC."""
         first, last = (bisect_right(self._times, time - 1) for time in (start, end))
         return any(isinstance(event, SamplingPolicy) for event in self._events[first:last])
 
 
 def find_contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
-    """Return how an event contradicts a state, or None if it does not."""
+    """Return how an event contradicts a state, or None if it does not. Deprecations and policies never contradict."""
     match event:
         case Submitted():
             owner = state.provider_of(event.model)

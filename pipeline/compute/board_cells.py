@@ -1,7 +1,7 @@
 """Represents counts of votes by board as sorted arrays, which can be added and subtracted.
 
 A board has all votes, or the votes with one category, or the votes in one language. A cell of a board has the votes
-with the same models, outcome, fate and rules that may leave them out. A model is given by its number in the store.
+with the same models, outcome, fate and rules that may leave them out. A model is represented by the store's number.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _CODEC = "zstd"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Label:
-    """The name of a board: its kind ("all", "category" or "language"), and its category or language ("" for all)."""
+    """The name of a board.
+
+    Its kind is "all", "category" or "language". Its text is the category or the language, "" for the kind "all".
+    """
 
     kind: str
     text: str = ""
@@ -42,7 +45,7 @@ votes and on those of its other labels."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Numbers of votes by cell.
+    """The cells of a board, each with its number of votes.
 
     Attributes:
         key: int64[n], the number of each cell (`cell_keys`), ascending.
@@ -54,13 +57,16 @@ class Cells:
     votes: Int64
 
     def rows(self) -> Int64:
-        """Return int64[n, 6]: model_a, model_b, outcome, fate, rules, votes."""
+        """Return int64[n, 6] with the columns model_a, model_b, outcome, fate, rules, votes."""
         key, model = self.key, (1 << _MODEL_A - _MODEL_B) - 1
         parts = (key >> _MODEL_A, key >> _MODEL_B & model, key >> _OUTCOME & 3, key >> _FATE & 3, key & RULES)
         return np.column_stack([*parts, self.votes])
 
     def plus(self, other: Cells, sign: int = 1) -> Cells:
-        """Return the sum of these counts and `other`; with `sign` −1, these counts minus `other`."""
+        """Return the sum of these counts and `other`; with `sign` −1, these counts minus `other`.
+
+        Cells with 0 votes are dropped.
+        """
         if not len(self.key):
             return Cells(other.key, sign * other.votes)
         at = np.minimum(np.searchsorted(self.key, other.key), len(self.key) - 1)
@@ -83,7 +89,7 @@ NOTHING = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelCodes:
-    """Categories and languages of n votes.
+    """The categories and languages of n votes.
 
     Attributes:
         lists: the distinct lists of categories.
@@ -112,11 +118,11 @@ def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules
 
 
 def count(key: Int64, votes: Int64 | None = None) -> Cells:
-    """Count votes by cell.
+    """Count votes by cell. Cells whose votes sum to 0 are dropped.
 
     Args:
         key: int64[n], numbers of cells, in any order and with repetition.
-        votes: int64[n], numbers to sum for each distinct key; None to count each key as one vote.
+        votes: int64[n], the number of votes to add to the cell of each key; None to count each key as one vote.
     """
     cells, group = np.unique(key, return_inverse=True)
     total = np.bincount(group.ravel(), minlength=len(cells)).astype(np.int64)
@@ -129,8 +135,10 @@ def count(key: Int64, votes: Int64 | None = None) -> Cells:
 def count_boards(key: Int64, labels: LabelCodes) -> Boards:
     """Return the counts of all boards. A vote counts on the board of all votes, and on the board of each of its labels.
 
+    The board of all votes is always included; the board of a label only if it has votes.
+
     Args:
-        key: int64[n], the cell of each vote.
+        key: int64[n], the number of each vote's cell.
         labels: categories and languages of these votes.
     """
     texts = sorted({text for one in labels.lists for text in one})
@@ -188,7 +196,7 @@ def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
 
 
 def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
-    """Return the sum of the given counts, without empty boards."""
+    """Return the sum of the given counts, without boards that have no cells."""
     summed: Boards = {}
     for part in parts:
         add(summed, part)
@@ -204,6 +212,9 @@ def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boa
     Args:
         boards: counts of the votes of a segment.
         known: the labels that were counted before.
+
+    Returns:
+        The counted boards among `boards`. A known label without votes in the segment is absent.
     """
     counted = {label for label in known if label != ALL}
     new = [label for label in boards if label != ALL and label not in counted]

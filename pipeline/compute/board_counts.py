@@ -1,7 +1,8 @@
 """Computes the counts of segments by board from their public files.
 
-A retraction subtracts a vote of an earlier segment. So `recount` reads the segments twice: first to find the votes that
-are retracted, then to count the votes of every segment.
+A board has all votes, or those of one category or language. A retraction subtracts a vote of an earlier segment. So
+`recount` reads the segments twice: first to find the votes that are retracted, then to count the votes of every
+segment.
 """
 
 from __future__ import annotations
@@ -44,12 +45,16 @@ class SegmentBoards:
 def recount(
     segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
 ) -> Iterator[tuple[SealedSegment, Boards]]:
-    """Yield each segment with the counts of its votes, minus the counts of the votes that it retracts.
+    """Yield each segment with the counts of its votes, minus the counts of the votes that its retractions take back.
 
     Args:
         segments: all segments of a log, in order.
-        numbers: name of a model → its number in the store.
-        retracted: leaf indices of all retracted votes.
+        numbers: name of a model → the store's number of the model.
+        retracted: leaf indices of all retracted votes of the log.
+
+    Raises:
+        Refuted: a file of a segment is not what was sealed.
+        Unavailable: a file is missing.
     """
     taken = np.array(sorted(set(retracted)), dtype=np.int64)
     cells: dict[int, Boards] = {}
@@ -65,11 +70,11 @@ def recount(
 
 
 def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> SegmentBoards:
-    """Count the votes of a segment by board, and find the votes that it retracts.
+    """Count the votes of a segment by board, and find the votes that its retractions take back.
 
     Args:
         segment: the segment.
-        numbers: name of a model → its number in the store.
+        numbers: name of a model → the store's number of the model.
     """
     rows = segment.read_rows()
     retracts = rows["retracts"]
@@ -80,11 +85,11 @@ def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> Segment
 
 
 def count_leaves(segment: SealedSegment, numbers: Mapping[str, int], leaves: Int64) -> dict[int, Boards]:
-    """Count single votes of a segment.
+    """Count single votes of a segment, each by itself.
 
     Args:
         segment: the segment.
-        numbers: name of a model → its number in the store.
+        numbers: name of a model → the store's number of the model.
         leaves: leaf indices of votes. Leaves of other segments are ignored.
 
     Returns:

@@ -75,12 +75,18 @@ class SealedSegment:
 def map_segments(
     function: Callable[[SealedSegment], Result], segments: Iterable[SealedSegment], threads: int | None = None
 ) -> Iterator[Result]:
-    """Yield the result of a function for each segment, in the order of the segments, in bounded memory.
+    """Yield the result of a function for each segment, in the order of the segments.
+
+    At most `threads` results are in memory besides the yielded one.
 
     Args:
         function: reads the segment's files and changes nothing; can be pickled.
         segments: the segments.
-        threads: largest number of segments that are processed at the same time; by default one for each processor.
+        threads: largest number of segments that are processed at the same time; by default one for each processor, at
+            most 4.
+
+    Raises:
+        Exception: the error of `function`, in place of the result of its segment.
     """
     size = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     left = iter(segments)

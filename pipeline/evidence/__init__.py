@@ -1,22 +1,23 @@
 """Computes evidence that may be read at any time: e-values and e-detectors, in exact integers with numpy.
 
-fixed_point         log-likelihood ratios as integers of 2⁻²⁰ nats, e-values as integers of 2⁻²⁴
-grouped_sums        running sums within groups of a sorted array
-cusums              CUSUM statistics of many voters together
-taste               how much voters differ in taste, sharpness and readiness to tie, estimated from votes
-taste_pairs         sums over pairs of a voter's votes, for these estimates
-honest_reference    probabilities of an honest voter's votes, and the likelihood ratios of each alternative
-taste_nulls         likelihood ratios of counts with taste and readiness to tie integrated out
-cells               evidence from counts per voter and model, against honest voters of the estimated taste
-tie_ratios          likelihood ratios for whether a battle was a tie
-count_likelihoods   likelihood ratios of counts: binomial share, negative binomial, shifted win chances
-bayes_factors       Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
-e_detectors         evidence of a change at an unknown time: Shiryaev-Roberts
-multiple_testing    tests of many keys: e-BH, e-LOND
-alert_policy        when an alert opens, escalates and is cleared
-keyed_state         named arrays with one row per key
+fixed_point         represents log-likelihood ratios as integers of 2⁻²⁰ nats, e-values as integers of 2⁻²⁴
+grouped_sums        computes running sums within groups of a sorted array
+cusums              computes CUSUM statistics of many voters together
+taste               estimates how much voters differ in taste, sharpness and readiness to tie
+taste_pairs         computes sums over pairs of a voter's votes, for these estimates
+honest_reference    computes probabilities of an honest voter's votes, and the likelihood ratios of each alternative
+taste_nulls         computes likelihood ratios of counts with taste and readiness to tie integrated out
+cells               computes evidence from counts per voter and model, against honest voters of the estimated taste
+tie_ratios          tabulates likelihood ratios for whether a battle was a tie
+count_likelihoods   computes likelihood ratios of counts: binomial share, negative binomial, shifted win chances
+bayes_factors       computes Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
+e_detectors         computes evidence of a change at an unknown time: Shiryaev-Roberts
+multiple_testing    tests many keys together: e-BH, e-LOND
+alert_policy        decides when an alert opens, escalates and is cleared
+keyed_state         holds named arrays with one row per key
 
-An e-value is a non-negative random number whose expectation is at most 1 when nothing is wrong. Evidence that is an
+A key is what evidence is kept about: a voter, a model, a provider, a network, a prompt, or the whole board. An
+e-value is a non-negative random number whose expectation is at most 1 when nothing is wrong. Evidence that is an
 e-value after every step reaches 1/α with probability at most α (Ville 1939). A weighted average of e-values is an
 e-value too if the weights sum to at most 1 (Ramdas et al. 2023, "Game-theoretic statistics and safe anytime-valid
 inference", section 3).

@@ -1,10 +1,13 @@
 """Decides when an alert opens, escalates and is cleared.
 
-There are m keys with an e-value e each. The caller tolerates c expected false alarms over all keys, and a share α of
-false alarms among alerts that open together. An alert about a key opens by either of two rules. First, it opens if e ≥
-m/c; so at most c false alarms are expected. Second, it opens if e-BH at level α selects the key: k keys open together
-if e ≥ m/(αk) for each. An open alert is emitted again when its evidence has grown by a factor of 100. It is cleared
-when its evidence was below 1 for a given number of steps in a row.
+There are m keys with an e-value e each; a key is a voter, a model or another subject of evidence. The caller tolerates
+c expected false alarms over all keys, and a share α of false alarms among alerts that open together. An alert about a
+key opens by either of two rules. First, it opens if e ≥ m/c; so at most c false alarms are expected. Second, it opens
+if e-BH at level α selects the key: k keys open together if e ≥ m/(αk) for each. An open alert escalates, which means
+that it is emitted again, when its evidence has grown by a factor of 100. It is cleared when its evidence was below 1
+for a given number of steps in a row.
+
+The level of an alert is 0 before it opens, 1 when it opens, and one more for each factor of 100, up to 8.
 
 For an e-detector M over a horizon of H steps, e is M/H. An e-detector reaches M ≥ A at most once in A steps on average
 while nothing is wrong, so at most c false alarms are expected in H steps.
@@ -34,10 +37,10 @@ _MAX_LEVEL = 8
 
 
 def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]:
-    """Return the steps at which a key reached a new highest level, and update `emitted`.
+    """Return the steps at which a key reached a level that was not emitted before, and update `emitted`.
 
     Args:
-        level: int64[n], the level of the step's key after each step.
+        level: int64[n], the level of the step's key after each of n steps.
         key: int64[n], the position in `emitted` of the step's key.
         emitted: m integers, the highest level emitted so far for each key; updated in place.
 
@@ -56,22 +59,25 @@ def log_e_over_horizon(log_m: Int64, horizon: int) -> Int64:
     """Return ln e = ln M − ln H, the logarithm of the e-value of an e-detector M over a horizon of H steps.
 
     Args:
-        log_m: ln M of each key, in units of 2⁻²⁰ nats; the result has the same unit.
+        log_m: ln M of each key, in units of 2⁻²⁰ nats.
         horizon: H, the number of steps.
+
+    Returns:
+        ln e of each key, in the unit and the shape of `log_m`, rounded down.
     """
     return np.asarray(log_m - math.ceil(math.log(horizon) / LOG_UNIT))
 
 
 @dataclass(frozen=True, slots=True)
 class AlertDecision:
-    """The alerts to open, escalate or clear.
+    """The alerts to open, escalate or clear, and the new state of every key.
 
     Attributes:
-        raised: positions of the keys whose alert opens or escalates, ascending.
-        cleared: positions of the keys whose alert is cleared, ascending.
-        columns: the state of each key after the decision, int64[m] each. The column `told` is ln e when the alert was
-            last emitted. `level` is the level of the open alert, 0 for none. `quiet` is the number of steps in a row
-            with e below 1.
+        raised: int64, positions of the keys whose alert opens or escalates, ascending.
+        cleared: int64, positions of the keys whose alert is cleared, ascending.
+        columns: the state of each key after the decision, three columns of int64[m]. `told` is the value of ln e, in
+            2⁻²⁰ nats, for which the alert was last emitted. `level` is the level of the open alert, 0 for none. `quiet`
+            is the number of steps in a row with e below 1. All three are 0 for a key whose alert was cleared.
     """
 
     raised: Int64
@@ -88,15 +94,16 @@ def decide_alerts(
     quiet_for: int,
     stepped: Bool | None = None,
 ) -> AlertDecision:
-    """Decide which alerts of m keys open, escalate or are cleared.
+    """Decide which alerts of m keys open, escalate or are cleared. `before` is not changed.
 
     Args:
-        log_e: int64[m], logarithm of the current e-value, in 2⁻²⁰ nats.
+        log_e: int64[m], logarithm of the current e-value of each key, in 2⁻²⁰ nats.
         before: the state of each key before the step, in the columns of `AlertDecision`, int64[m] each.
         alarms: c, the tolerated expected number of false alarms over all keys.
         share: α of e-BH, the tolerated share of false alarms among alerts that open together.
         quiet_for: number of steps with an e-value below 1 after which an alert is cleared.
-        stepped: bool[m], true for the keys whose evidence was updated in this step; None for all keys.
+        stepped: bool[m], true for the keys whose evidence was updated in this step; None for all keys. Alerts of other
+            keys neither open nor escalate, and their quiet steps stay.
 
     Returns:
         The keys whose alerts open, escalate or are cleared, and the state of all keys.

@@ -42,6 +42,9 @@ def dirichlet_multinomial(
         k: concentration of the alternative.
         bounds: the least and the largest share of each category, float[m] each. The least shares sum to at most 1, the
             largest shares to at least 1.
+
+    Returns:
+        int64[...], the shape of `counts` without its last axis.
     """
     s, t = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
     n = s.sum(axis=-1)
@@ -76,11 +79,14 @@ def beta_binomial(
     share within them that makes the factor smallest, and the factor is an e-process for every share within the bounds.
 
     Args:
-        successes: S, the number of successes of each key. All arguments broadcast.
+        successes: S, the number of successes of each key. All arguments except k broadcast.
         n: number of trials of each key.
         theta: θ, the declared share of each key, between 0 and 1.
         k: concentration of the alternative.
         bounds: the least and the largest share of each key, between 0 and 1.
+
+    Returns:
+        int64 of the broadcast shape; 0 where n is 0.
     """
     s, n, t = (np.asarray(value, dtype=np.float64) for value in (successes, n, theta))
     null = t

@@ -1,9 +1,10 @@
 """Computes evidence from counts per voter and model ("cells"), with the taste of voters integrated out.
 
-A cell has a voter's votes on one model. An honest voter likes some models more than the board does, and this shows more
-clearly the more votes a cell has. So a band of honest logits must be wide. Evidence from cells needs no band: the null
-hypothesis is a mixture over tastes, with the standard deviation that was estimated for the board (`taste`).
-`taste_nulls` has the ratios, and the proof that their expectation is at most 1.
+A cell has a voter's votes on one model, or on the models of one provider. An honest voter likes some models more than
+the board does, and this shows more clearly the more votes a cell has. Evidence vote by vote (`honest_reference`)
+therefore needs a wide band of logits that count as honest. Evidence from cells needs no band: the null hypothesis is
+that the voter is honest and that the voter's tastes are drawn from a normal distribution. Its standard deviation was
+estimated for the board (`taste`). `taste_nulls` has the ratios, and the proof that their expectation is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
 and three kinds. The bias shows in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses
@@ -11,7 +12,8 @@ that are too rare (.3). The last kind finds a voter who votes "tie" instead of a
 for all models of one provider together, over the votes on exactly one of them.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
-outcomes: w is ½ · 1/(r(r + 1)) for the r-th largest cell plus ½ · its share of the voter's votes.
+outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's
+cells.
 
 Error rate: P(E ≥ 1/α) ≤ α after a number of votes that is fixed in advance, for a voter whose taste and ties are drawn
 from the estimated distributions. If a growing history is read again and again, the error rate is measured, not proved.
@@ -47,16 +49,19 @@ _LEAST_VOTES = 3
 
 @dataclass(frozen=True)
 class CellCounts:
-    """Counts of c cells, int64[c] each. Counts of different votes of a cell can be added, in any order.
+    """The counts of c cells, int64[c] each. Counts of different votes of a cell can be added, in any order.
+
+    Honest chances are those that the reference predicts, with two standard errors added ("largest"). Sums of chances
+    are in units of `CHANCE_UNIT`.
 
     Attributes:
         votes: number of the voter's votes on the model (or on exactly one model of the provider).
         wins, losses: number of these votes that the model won, and that it lost.
-        high: Σ over decided votes of the largest honest chance that the model wins, in units of `CHANCE_UNIT`.
-        against: Σ over decided votes of the largest honest chance that the opponent wins, in the same unit.
+        high: over the decided votes, the sum of the largest honest chance that the model wins.
+        against: over the decided votes, the sum of the largest honest chance that the opponent wins.
         tied_high, tied_against: the sums `high` and `against` over the ties instead of the decided votes.
-        even: Σ over all votes of the factor by which unequal models tie more rarely, in the same unit.
-        other_votes, other_ties: number of the voter's votes and ties outside the cell.
+        even: over all votes, the sum of the factor by which unequal models tie more rarely (`Reference.tie_factors`).
+        other_votes, other_ties: number of the voter's votes and of the voter's ties outside the cell.
     """
 
     votes: Int64
@@ -71,7 +76,7 @@ class CellCounts:
     other_ties: Int64
 
     def take(self, rows: npt.NDArray[Any] | slice) -> CellCounts:
-        """Return the cells at `rows`, which is a mask, positions or a slice."""
+        """Return the counts of selected cells; `rows` is a mask, positions or a slice."""
         return CellCounts(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     def turned(self) -> CellCounts:
@@ -102,13 +107,19 @@ def count_cells(
 ) -> VoterCells:
     """Count votes by voter and model, or by voter and provider.
 
+    By model, a vote counts in two cells: that of the voter and model a, and that of the voter and model b. By provider,
+    it counts in the cells of the providers of both models, but nowhere if both models have the same provider.
+
     Args:
         voter: int64[n], the voter of each vote.
         a, b: int64[n], positions of the models in `reference`; none may be missing.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties.
         reference: the reference of a snapshot that does not count these votes.
-        key: int64[K], the number of each model's provider, −1 for none, to count by provider. Votes on two models of
-            one provider then do not count. None to count by model.
+        key: None to count by model. To count by provider, int64[K], the number of each model's provider. Models with −1
+            have no cell.
+
+    Returns:
+        The cells that have votes.
     """
     own, other = np.concatenate([a, b]), np.concatenate([b, a])
     group, against = (own, other) if key is None else (key[own], key[other])
@@ -136,10 +147,13 @@ def count_cells(
 def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float64:
     """Return the log-likelihood ratio, in nats, of every alternative about each cell: float64[c, 2, 3, 3].
 
+    The axes are the cell, promotes or demotes (VERBS), the kind (KINDS), and δ (DELTAS). The null hypothesis is an
+    honest voter whose taste has the standard deviation `taste`.
+
     Args:
-        counts: the counts of the c cells. The further axes of the result are promotes or demotes, kind, and δ.
-        reference: the reference that the chances in `counts` come from; its prior of ties is used.
-        taste: the standard deviation of tastes.
+        counts: the counts of the c cells.
+        reference: the reference that the chances in `counts` come from. Only its distribution of tie shares is used.
+        taste: the standard deviation of tastes, in logits.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     found = np.empty((len(counts.votes), *WEIGHTS.shape))
@@ -156,7 +170,16 @@ def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float6
 
 
 def cell_e_values(counts: CellCounts, reference: Reference, taste: float) -> Float64:
-    """Return float64[c], the weighted average of the ratios of all alternatives about each cell."""
+    """Return float64[c], the e-value of each cell against the null hypothesis of an honest voter (`log_ratios`).
+
+    The e-value is the weighted average of the likelihood ratios of all alternatives about the cell, with the weights
+    WEIGHTS.
+
+    Args:
+        counts: the counts of the c cells.
+        reference: the reference that the chances in `counts` come from.
+        taste: the standard deviation of tastes, in logits.
+    """
     parts = [np.zeros(0)]
     for start in range(0, len(counts.votes), _CHUNK):
         ratios = log_ratios(counts.take(slice(start, start + _CHUNK)), reference, taste)
@@ -165,7 +188,10 @@ def cell_e_values(counts: CellCounts, reference: Reference, taste: float) -> Flo
 
 
 def average_ratios(ratios: Float64) -> Float64:
-    """Return float64[c], the weighted average of e^x over the alternatives of each cell; x is from `log_ratios`."""
+    """Return float64[c], the average of e^x over the alternatives about each cell, with the weights WEIGHTS.
+
+    x are the log-likelihood ratios from `log_ratios`, float64[c, 2, 3, 3]; each is capped at 600.
+    """
     flat = np.exp(np.minimum(ratios, 600.0)).reshape(len(ratios), WEIGHTS.size)
     # A matrix product might round differently for another number of cells.
     return np.asarray((flat * WEIGHTS.ravel()).sum(axis=1))
@@ -201,10 +227,14 @@ def _divergence(wins: Float64, votes: Float64, p: Float64) -> Float64:
 
 
 def cell_weights(voter: Int64, votes: Int64) -> Float64:
-    """Return the weight of each cell: ½ · 1/(r(r + 1)) + ½ · share of votes, for the r-th largest cell of its voter.
+    """Return float64[c], the weight of each cell in its voter's e-value.
+
+    The weight is ½ · 1/(r(r + 1)) + ½ · s. r is the rank of the cell among its voter's cells, where 1 is the cell with
+    the most votes; equal cells keep their order. s is the cell's number of votes divided by the sum over its voter's
+    cells. The weights of one voter sum to at most 1.
 
     Args:
-        voter: int64[c], ascending.
+        voter: int64[c], the voter of each cell, ascending.
         votes: int64[c], number of votes of each cell.
     """
     order = np.lexsort((-votes, voter))
@@ -218,16 +248,21 @@ def cell_weights(voter: Int64, votes: Int64) -> Float64:
 def voter_e_values(
     voter: Int64, a: Int64, b: Int64, outcome: Int8, reference: Reference, taste: float | None = None
 ) -> tuple[Int64, Float64]:
-    """Return the voters, ascending, and the e-value of each voter after all of the voter's votes.
+    """Compute the e-value of each voter after all of the voter's votes, from the voter's cells.
 
-    A cell with fewer than three votes is little evidence by itself, and its e-value is taken as 0.
+    The null hypothesis is that the voter is honest, with tastes of the given standard deviation. A cell with fewer than
+    three votes is little evidence by itself, and its e-value is taken as 0.
 
     Args:
         voter: int64[n], the voter of each vote.
         a, b: int64[n], positions of the models in `reference`; none may be missing.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties.
         reference: the reference of a snapshot that does not count these votes.
-        taste: the standard deviation of tastes; None for the upper estimate of the reference (`Taste.upper`).
+        taste: the standard deviation of tastes, in logits; None for the upper estimate of the reference
+            (`Taste.upper`).
+
+    Returns:
+        Two arrays: int64[v], the voters, ascending; and float64[v], the e-value of each voter.
     """
     sd = reference.taste.upper if taste is None else taste
     names = np.unique(voter)

@@ -1,6 +1,6 @@
 """Computes likelihood ratios of a count against its expected value: the alternative is a rate ρ times as high.
 
-Law: if the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1 it is also an e-value if the true
+If the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1 it is also an e-value if the true
 mean is smaller than the mean that the caller passes. For ρ < 1 it is also an e-value if the true mean is larger. So for
 an estimated mean, callers pass the upper confidence bound if ρ > 1, and the lower confidence bound if ρ < 1.
 
@@ -95,10 +95,11 @@ def negative_binomial(x: Array, mean: Array, ratio: Array, size: Array) -> Int64
 def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Array) -> Int64:
     """Return the log-likelihood ratio of the alternative that the logit of each win is δ higher than honest.
 
-    The win probabilities p_i of the n votes may differ; only their sum must be known. Let p̄ be their mean, and p̄⁺ the
-    mean after its logit is raised by b, the band that counts as honest. Then e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an
-    e-value for all p_i with mean p̄ whose logits are raised by at most b. Proof: p e^b/(1 + p(e^b − 1)) and
-    ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean may replace the single probabilities.
+    The null hypothesis is that the n votes have win probabilities p_i, after each logit is raised by at most b, the
+    band that counts as honest. The p_i may differ; only their sum must be known. Let p̄ be their mean, and p̄⁺ the mean
+    after its logit is raised by b. Then e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value for all such p_i. Proof:
+    p e^b/(1 + p(e^b − 1)) and ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean may replace the
+    single probabilities.
 
     Args:
         wins: number of wins.

@@ -1,4 +1,4 @@
-"""E-detectors: evidence of a change at an unknown time.
+"""Computes e-detectors: evidence of a change at an unknown time.
 
 The Shiryaev-Roberts e-detector is
 
@@ -7,8 +7,8 @@ The Shiryaev-Roberts e-detector is
 where L_t is the likelihood ratio of step t, an e-value given all earlier steps. M_t is a sum of e-processes, one for
 each possible start time of the change. The e-detector with the maximum instead of the sum is the CUSUM (`cusums`).
 
-Law: while nothing changes, M reaches A after A steps or more on average (average run length). So with A = H/c, at most
-c false alarms come in H steps on average. The law also holds with the rounding and the cap on M, which only lower M.
+While nothing changes, M reaches A after A steps or more on average (average run length). So with A = H/c, at most c
+false alarms come in H steps on average. This also holds with the rounding and the cap on M, which only lower M.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for sequential change detection" (New
 England Journal of Statistics in Data Science 2(2)), theorem 2.4; Roberts 1966 (Technometrics 8(3)).
@@ -33,6 +33,8 @@ MAX_LOG_M = int(math.log(1e18) / LOG_UNIT)
 
 def shiryaev_roberts(log_m: Int64, log_ratio: Int64) -> Int64:
     """Return ln M after one step of the Shiryaev-Roberts e-detector: M after = (M before + 1) · L, elementwise.
+
+    The result is in units of 2⁻²⁰ nats, rounded down, and kept between LOG_ZERO and MAX_LOG_M.
 
     Args:
         log_m: ln M before the step, in units of 2⁻²⁰ nats, any shape.

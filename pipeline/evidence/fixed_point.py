@@ -1,6 +1,6 @@
 """Represents evidence as integers. Integer sums are exact in any order, so the split into batches changes no alert.
 
-Law: every rounding goes down, so a rounded e-value is still an e-value.
+Every conversion to integers rounds down, so a rounded e-value is still an e-value.
 
 A log-likelihood ratio is an integer in units of 2⁻²⁰ nats; an e-value is an integer in units of 2⁻²⁴. A likelihood
 ratio is capped at 2³² before it is weighted. The weights of a mixture sum to at most 1, so the mixture is at most 2⁵⁶

@@ -4,12 +4,13 @@ The probabilities come from a snapshot that was published before the vote, never
 vote has three outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b) and P(b) = (1 − t) σ(θ_b − θ_a). The strengths θ are
 fitted on decisive votes, t is the share of ties, and σ is the logistic function.
 
-Honest voters have different tastes. A voter counts as honest if the voter's logit is within η + 2 SE(θ_a − θ_b) of the
-board's. Each likelihood ratio is computed against the least favourable honest voter, who makes the ratio smallest. The
-ratio is then an e-value for every such voter. η is 0.5 for the alternative "always one side", and √2 times 0.5 for
-"against the rating", since the tastes for both models enter the logit of a pair. For alternatives about one model, η is
-twice the taste that was estimated for the board plus its error (`Taste.band`). It grows with the voter's number of
-votes on that model (BAND_GROWTH), since a taste shows only in many votes.
+Honest voters have different tastes. A voter counts as honest if the voter's logit of each win is within
+η + 2 SE(θ_a − θ_b) of the board's logit; η is called the band. Each likelihood ratio is computed against the least
+favourable honest voter, who makes the ratio smallest. The ratio is then an e-value for every such voter. η is 0.5 for
+the alternative "always one side", and √2 times 0.5 for "against the rating", since the tastes for both models enter the
+logit of a pair. For alternatives about one model, η is twice the taste that was estimated for the board plus the
+standard error of that estimate (`Taste.band`). This η grows with the voter's number of votes on that model
+(BAND_GROWTH), since a taste shows only in many votes.
 
 Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
 model than on others. So every alternative has two ratios: one for who won, if the battle was decided, and one for
@@ -67,11 +68,11 @@ class Reference:
 
     Attributes:
         sequence: sequence number of the snapshot.
-        model_no: int64[K], the number of each model in the store.
-        theta: float64[K], strengths in logits, fitted on decisive votes.
+        model_no: int64[K], the store's number of each of the K models.
+        theta: float64[K], strengths of the models in logits, fitted on decisive votes.
         covariance: float64[K, K], covariance of `theta`.
         tie_share: t, the share of votes with the outcome `tie` or `both_bad`.
-        tie_prior: α and β of the beta distribution that describes how tie shares differ between voters.
+        tie_prior: α and β of the beta distribution of the share of ties over voters.
         taste: how much the voters differ in taste.
         providers: int64[K], a number for the provider of each model, −1 if unknown; None if no provider is known.
         left_out: bits of the flags by which the snapshot's method leaves a vote out; such a vote is no evidence.
@@ -93,7 +94,11 @@ class Reference:
         return np.full(len(self.theta), -1, dtype=np.int64) if self.providers is None else self.providers
 
     def index_of(self, numbers: Int64) -> Int64:
-        """Return the position in `theta` of each model, given its number in the store; −1 if the snapshot lacks it."""
+        """Return the position in `theta` of each model, −1 for a model that the snapshot lacks.
+
+        Args:
+            numbers: int64[n], the store's numbers of the models.
+        """
         known = (numbers >= 0) & (numbers < len(self._positions))
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
 
@@ -129,7 +134,8 @@ class Reference:
     def high_chances(self) -> Int64:
         """The largest chance, within two standard errors, that model i wins a decided battle against model j.
 
-        The array is int64[K, K] in units of CHANCE_UNIT, rounded up. The smallest chance is 1 − the entry (j, i).
+        The array is int64[K, K] in units of CHANCE_UNIT, rounded up. The smallest chance that i wins is 1 minus the
+        entry (j, i).
         """
         difference, error = self._difference
         units: Int64 = np.ceil(expit(difference + error) / CHANCE_UNIT).astype(np.int64)
@@ -182,6 +188,8 @@ class Reference:
     def tie_level(self, a: Int64, b: Int64, own: Float64) -> Int64:
         """Return int64[n], the honest probability of a tie in each battle, as a row number of `TARGET_TIE_RATIOS`.
 
+        The honest probability is `own` times the factor by which unequal models tie more rarely, rounded down.
+
         Args:
             a, b: int64[n], positions of the two models in `theta`.
             own: float64[n], the voter's expected share of ties, from `expected_tie_share`.
@@ -231,8 +239,8 @@ class Reference:
         """The largest log-likelihood ratio of a vote over all alternatives except "clicks at random", at least 0.
 
         The array is int32[K, K, 3] in units of 2⁻²⁰ nats. Its axes are model a, model b and the outcome (a, b, tie). No
-        entry is negative, since alternatives about other models have the log-ratio 0. To bound the total ratio of a
-        vote, add `MAX_TIE_RATIO`.
+        entry is negative, since alternatives about other models have the log-ratio 0 in this vote. The ratios for
+        whether the battle was a tie are not included: to bound the total ratio of a vote, add `MAX_TIE_RATIO`.
         """
         best = np.zeros((*self.generic_ratios.shape[:2], 3), dtype=np.int64)
         np.maximum(self.generic_ratios[..., :3].max(axis=3), 0, out=best[..., :2])
@@ -245,7 +253,7 @@ class Reference:
 
     @staticmethod
     def taste_band(votes: Int64) -> Int64:
-        """Return int64[n], the band of each vote on a model, as an index of the first axis of `target_ratios`.
+        """Return int64[n], the index on the first axis of `target_ratios` of the band for each vote on a model.
 
         Args:
             votes: int64[n], number of the voter's earlier votes on the model.

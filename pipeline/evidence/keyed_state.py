@@ -1,7 +1,7 @@
 """Holds detector state as named arrays with a row for each key, sorted by key; `vocabulary.packing` packs them.
 
-Laws: the row of a key depends only on events about that key. Adding keys, dropping keys and packing change no other
-row. Input arrays are not changed.
+A key is what a detector keeps evidence about, such as a model or a network. The row of a key depends only on events
+about that key: adding keys, dropping keys and packing change no other row. Input arrays are not changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,9 @@ def add_keys(
         blank: name of a column → value (a number or an array) in the row of a new key.
 
     Returns:
-        The columns after the addition, and int64[len(keys)], the row of each key in `keys`.
+        Two values. First, the columns after the addition: KEY and the columns named in `blank`. Other columns of
+            `state` are dropped; a column that `state` lacks has the value of `blank` in every row. Second,
+            int64[len(keys)], the row of each key in `keys`.
     """
     wanted = np.array(list(keys), dtype=np.str_)
     known = state.get(KEY, np.zeros(0, dtype=np.str_))
@@ -56,5 +58,5 @@ def _blank(row: Any, count: int) -> npt.NDArray[Any]:
 
 
 def take_rows(columns: KeyedColumns, rows: npt.NDArray[Any]) -> KeyedColumns:
-    """Return the columns with only the selected rows; `rows` is a mask or ascending positions."""
+    """Return the selected rows of all columns; `rows` is a mask or ascending positions."""
     return {name: values[rows] for name, values in columns.items()}

@@ -80,13 +80,13 @@ def estimate_taste(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, 
     """Estimate the taste and the sharpness of the voters of a board.
 
     Args:
-        voter: int64[n], the voter of each vote. The first four votes of a voter on a model count.
+        voter: int64[n], the voter of each vote. The first four decisive votes of a voter on a model count.
         model_a, model_b: int64[n], positions of the models of each vote.
-        outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which count as no vote.
+        outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are ignored.
         difference: float64[n], the board's logit of a win of model a, from a fit on decisive votes.
 
     Returns:
-        The estimate; `ASSUMED_TASTE` if too few voters voted on a model more than once.
+        The estimate; `ASSUMED_TASTE` if fewer than two models have enough pairs of votes by one voter.
     """
     votes = cell_rows(voter, model_a, model_b, outcome, difference)
     if not len(votes.cell):
@@ -160,7 +160,8 @@ def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.
 
     Returns:
-        The fitted beta distribution; None if no voter has enough votes.
+        The fitted beta distribution, with a concentration from 1 to 1000. None if no voter has two votes, or if the
+            mean share is 0 or 1.
     """
     n, k = votes.astype(np.float64), ties.astype(np.float64)
     pairs = float((n * (n - 1)).sum())

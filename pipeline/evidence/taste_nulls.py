@@ -53,7 +53,12 @@ _LEAST = 1e-9
 
 
 def chances_by_taste(p: Float64, sd: float) -> Float64:
-    """Return float64[n, nodes], the chance of a win for each taste, given mean chances p, float64[n]."""
+    """Return the chance of a win for each value of the taste: float64[n, nodes], with one column for each of `_NODES`.
+
+    Args:
+        p: float64[n], mean chances of a win over all tastes.
+        sd: s, the standard deviation of tastes, in logits.
+    """
     p = np.clip(p, _LEAST, 1 - _LEAST)
     logit = np.log(p) - np.log1p(-p)
     shift = logit * (np.sqrt(1 + 0.346 * sd**2) - 1)
@@ -66,7 +71,7 @@ def chances_by_taste(p: Float64, sd: float) -> Float64:
 
 
 def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
-    """Return float64[n, 3], the log-likelihood ratio of W wins in d decided battles, for each size of a bias.
+    """Return float64[n, 3], the log-likelihood ratio of W wins in d decided battles, for each δ in DELTAS.
 
     Args:
         wins, decided: float64[n], W and d.
@@ -77,11 +82,14 @@ def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
 
 
 def tie_shares(own_ties: Float64, own_votes: Float64, prior: tuple[float, float]) -> tuple[Float64, Float64]:
-    """Return the grid of values of t and the logarithms of their probabilities, float64[n, g] each.
+    """Compute the distribution of a voter's share t of ties in a cell, given the voter's votes outside the cell.
 
     Args:
-        own_ties, own_votes: float64[n], number of the voter's ties and votes outside the cell.
-        prior: α and β of the beta distribution of voters' shares of ties.
+        own_ties, own_votes: float64[n], number of the voter's ties and votes outside each of n cells.
+        prior: α and β of the beta distribution of the share of ties over voters.
+
+    Returns:
+        Two arrays, float64[n, g] each: g values of t, and the logarithms of their probabilities.
     """
     a, b = prior[0] + own_ties, prior[1] + own_votes - own_ties
     variance = 1 / a + 1 / b
@@ -93,10 +101,13 @@ def tie_shares(own_ties: Float64, own_votes: Float64, prior: tuple[float, float]
 
 
 def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Float64, Float64]) -> Float64:
-    """Return float64[n, 3], the log-likelihood ratio of the alternative that ties are rarer than the voter's share.
+    """Return float64[n, 3], the log-likelihood ratio of too few ties in each cell, for each factor κ in TIES_KEPT.
+
+    The alternative is that a tie is κ times as likely as for an honest voter. The null hypothesis is that the voter's
+    share of ties has the distribution `shares`.
 
     Args:
-        ties, votes: float64[n], number of ties, and of votes.
+        ties, votes: float64[n], number of ties and number of votes of each cell.
         factor: float64[n], mean over the votes of the factor for battles between unequal models, at most 1.
         shares: the result of `tie_shares`.
     """
@@ -109,7 +120,9 @@ def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Flo
 
 
 def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]) -> Float64:
-    """Return float64[n, 3], the log-likelihood ratio of X losses in n votes, ties included, for each size of a bias.
+    """Return float64[n, 3], the log-likelihood ratio of X losses in n votes, ties included, for each δ in DELTAS.
+
+    The alternative is that losses are rarer than for an honest voter.
 
     Args:
         losses, votes: float64[n], X and n.

@@ -16,15 +16,15 @@ CAP = 4
 
 @dataclass(frozen=True)
 class CellRows:
-    """The decided votes that count, with one row for each of a vote's two models: arrays of length n.
+    """The decided votes that count, as arrays of length n. A vote has one row for each of its two models.
 
     Attributes:
-        cell: number of the cell, which is the combination of the row's voter and model, from 0.
+        cell: number of the row's cell, counted from 0. A cell is one voter with one model.
         voter: the row's voter.
-        model: the row's model.
+        model: position of the row's model.
         vote: position of the vote among all votes.
-        pair: number of the combination of the row's voter and unordered pair of models.
-        residual: win of the row's model minus its probability p.
+        pair: number of the row's voter and unordered pair of models.
+        residual: 1 if the row's model won, else 0, minus the board's probability p that it wins.
         weight: p(1 − p).
         logit: the board's logit of a win of the row's model.
     """
@@ -39,7 +39,10 @@ class CellRows:
     logit: Float64
 
     def sharpness(self) -> float:
-        """Return the standard deviation of voters' sharpness, from pairs of votes that share no model."""
+        """Return the standard deviation of voters' sharpness, from pairs of votes that share no model.
+
+        It is 0 if there are no such pairs.
+        """
         both = np.flatnonzero(np.bincount(self.vote)[self.vote] == 2)
         if not len(both):
             return 0.0
@@ -65,7 +68,7 @@ def _by_voter(rows: Int64, group: Int64, values: Float64, who: Int64) -> Float64
 
 
 def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, difference: Float64) -> CellRows:
-    """Return the decided votes as rows, at most `CAP` for each cell.
+    """Return the decided votes as rows, two for each vote. A cell keeps the rows of its first `CAP` votes.
 
     Args:
         voter: int64[n], the voter of each vote.

@@ -1,4 +1,4 @@
-"""Aliases of numpy array types. The shape of an array is stated where the alias is used."""
+"""Names numpy array types. The shape of an array is stated where the name is used."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""An argument parser whose messages show hidden characters of the command line as escapes."""
+"""Defines an argument parser whose messages show hidden characters of the command line as escapes."""
 
 import argparse
 from typing import IO, NoReturn

@@ -33,10 +33,11 @@ def unchecked_notes(unchecked: int) -> list[str]:
 
 
 def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[str]:
-    """Return up to two sentences, about the late and about the unchecked votes of a snapshot.
+    """Return up to two sentences about a snapshot: one about its late votes, one about its unchecked votes.
 
     Args:
-        coverage: the numbers `late` and `unchecked` of votes, from the snapshot's body; None for older snapshots.
+        coverage: from the snapshot's body: `late` and `unchecked`, the number of late votes and of votes that no
+            detector evaluated. None, as in older snapshots, gives no sentence.
         raw_votes: number of votes in the raw view.
     """
     if coverage is None:

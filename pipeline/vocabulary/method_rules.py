@@ -1,6 +1,7 @@
-"""The rules by which a method leaves votes out, and the bit for each rule in the flags of a vote.
+"""Names the rules by which a method leaves votes out, and the bit for each rule in the flags of a vote.
 
-Law: a vote that several rules leave out is counted under the first of them, in the order of RULE_BITS.
+A method is a named set of rules by which the defended view leaves votes out. A vote that several rules leave out is
+counted under the first of them, in the order of RULE_BITS.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,12 +31,14 @@ ALL_BITS = sum(RULE_BITS.values())
 
 
 def rule_mask(rules: Iterable[str]) -> int:
-    """Return a number with the bits of the given rules."""
+    """Return a number with the bits of the given rules, each named once."""
     return sum(RULE_BITS[rule] for rule in rules)
 
 
 def count_by_first_rule(flags: Int64, votes: Int64, rules: Iterable[str]) -> dict[str, int]:
-    """Return the number of votes that each rule leaves out. A vote counts under the first rule that leaves it out.
+    """Return the number of votes that each rule leaves out, by name of the rule.
+
+    A vote counts under the first rule that leaves it out, in the order of RULE_BITS.
 
     Args:
         flags: int64[n], the flags of n groups of votes.

@@ -1,6 +1,8 @@
 """Packs typed arrays as bytes, little-endian on every machine.
 
-records    states of a fixed size: converts between a structured array and the bytes of each row
+Four kinds of data are packed:
+
+records    states of a fixed size: converted between a structured array and the bytes of each row
 parts      the states of several detectors as one state: for each detector a tag, a length and the bytes
 integers   int64 arrays one after another, compressed
 arrays     named arrays of any type and shape, compressed, with a header that describes them
@@ -46,13 +48,16 @@ def split_records(records: npt.NDArray[np.void]) -> list[bytes]:
 
 
 def pack_parts(states: Sequence[Parts], tags: bytes) -> list[bytes]:
-    """Join the states that several detectors have of a voter into one, for each voter.
+    """Join the states that several detectors keep about a voter into one state, for each voter.
 
-    Each state is preceded by its tag and length.
+    Each detector's state is preceded by its tag and its length. States that are None or empty are left out.
 
     Args:
-        states: for each voter the state of each detector, at most 4 GiB. States that are None or empty are left out.
-        tags: one byte for each detector.
+        states: one tuple for each voter, with the state of each detector. A state has at most 4 GiB.
+        tags: one byte for each detector, in the order of the tuples.
+
+    Returns:
+        The joined state of each voter.
     """
     pieces: list[Iterable[bytes]] = []
     for tag, column in zip(tags, zip(*states, strict=True), strict=bool(states)):
@@ -73,7 +78,8 @@ def unpack_parts(state: bytes, tags: bytes) -> Parts:
     """Split a state that `pack_parts` joined.
 
     Returns:
-        The state of each tag in `tags`, in this order, None for a missing one. Other tags in the state are ignored.
+        The state for each tag in `tags`, in this order; None for a tag that is missing. Other tags in the state are
+            ignored.
     """
     found: list[bytes | None] = [None] * len(tags)
     at, end = 0, len(state)

@@ -75,12 +75,12 @@ class ChunkSizes:
 
 
 def chunk_sizes(metadata: Any, read: ReadAt, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[ChunkSizes]:
-    """Yield the sizes of each column of each row group that has rows.
+    """Yield the sizes of each wanted column of each row group that has rows.
 
     Args:
         metadata: pyarrow's `FileMetaData` of the file.
         read: reads bytes of the file.
-        wanted: path of a column → whether to read its page headers; default: all columns.
+        wanted: returns whether to read the page headers of a column, given its path; default: all columns.
 
     Raises:
         ValueError: a page header cannot be read, or the pages declare another number of values than the footer.

@@ -1,8 +1,8 @@
-"""The flags of a vote as bits of one number, as the store keeps them.
+"""Defines the flags of a vote as bits of one number, as the store keeps them.
 
-Laws: each bit in RULES belongs to a rule of a method, and means that the rule may leave the vote out. A vote that
-states none of these fields has no bit set, and counts. A field has one bit for true and another for false, so that an
-export can write what the vote stated. The numbers are stored and published, so a bit never changes its meaning.
+Each bit in RULES belongs to a rule of a method, and means that the rule may leave the vote out. A vote that states none
+of the fields in STATED has none of their bits set, and counts. A field has one bit for true and another for false, so
+that an export can write what the vote stated. The numbers are stored and published, so a bit never changes its meaning.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,10 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
 
 
 def flags_of(stated: Mapping[str, bool | None]) -> int:
-    """Return the flags of a vote from its fields, by name: true, false, or None for a field that is not stated.
+    """Return the flags of a vote.
+
+    Args:
+        stated: name of a field in STATED → true, false, or None for a field that the vote does not state.
 
     >>> flags_of({"anonymous": True, "refusal": True, "deduplicated": None})
     34
