@@ -1,8 +1,8 @@
 """Writes the text of an incident, for the command line and the pages.
 
 The text says what happened, how sure it is, what was done, and what to do. An incident groups the alerts of one
-campaign. It is a mapping as `pipeline.jobs.incidents` returns it. The public form has no accounts, networks or exact
-times: its headline says what votes did, to the day.
+campaign. It is a mapping as `pipeline.store.alerting.incident_grouping` writes it. The public form has no accounts,
+networks or exact times: its headline says what votes did, to the day.
 """
 
 from __future__ import annotations

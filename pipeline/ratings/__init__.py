@@ -1,32 +1,32 @@
 """Bradley-Terry ratings from votes: arrays in, frozen results out; no clock, no files, no store.
 
 Modules:
-    validation          input checks; an error names the wrong value and its row
-    encoding            columns of text → model axis and integer codes
-    pair_counts         PairCounts: votes by pair and outcome, the sufficient statistic; pair_sums: sums over pairs
-    win_graph           strongly connected components of the win digraph (Ford 1957)
-    rated_models        which models can be rated, and why the others cannot
-    newton              damped Newton on the Bradley-Terry likelihood
-    bradley_terry       exact maximum likelihood, pair weights, sandwich covariance
-    tie_only_models     standard errors of models that only tied
-    clustered_sandwich  covariance clustered by voter
-    voter_scores        sums over the scores of voters, and their update for a log that has grown
-    voter_intervals     a board's intervals clustered by voter, with confidence sequences
-    confidence_sequences intervals that hold at all snapshots of a board together, and sure ranks
-    bootstrap           multinomial bootstrap of the votes
-    intervals           points, standard errors, Wald intervals, marginal ranks
-    rank_sets           rank sets with simultaneous coverage
-    leaderboard         rated models as rows, best first
-    grouped_ratings     leaderboards by category or language
-    style_control       ratings and style coefficients together; style_newton: the maximiser, vote_rows: its sums
-    residuals           score minus win probability of each vote
-    winners_curse       selection bias of the best of N variants, and estimates without it
-    selection_intervals intervals for the best of N variants when the spread of their quality is unknown
-    fragility           the fewest votes that swap two models
-    voter_influence     the voters whose votes move a rating most
-    battle_columns      votes as columns; battle_ratings: every estimate above from one table of votes
-    method              the named rules by which votes are left out of a board
-    blas_threads        one BLAS thread for small matrices
+    validation          checks inputs; an error names the wrong value and its row
+    encoding            encodes columns of text as a model axis and integer codes
+    pair_counts         counts votes by pair and outcome, the sufficient statistic; pair_sums: computes its sums
+    win_graph           finds the strongly connected components of the win digraph (Ford 1957)
+    rated_models        selects the models that can be rated, and says why the others cannot
+    newton              maximises the Bradley-Terry likelihood by damped Newton
+    bradley_terry       fits ratings by exact maximum likelihood, with pair weights and a sandwich covariance
+    tie_only_models     computes standard errors of models that only tied
+    clustered_sandwich  computes a covariance clustered by voter
+    voter_scores        sums the scores of voters, and updates the sums for a log that has grown
+    voter_intervals     computes a board's intervals clustered by voter, with confidence sequences
+    confidence_sequences computes intervals that hold at all snapshots of a board together, and sure ranks
+    bootstrap           estimates ratings from multinomial resamples of the votes
+    intervals           converts strengths to points with standard errors, Wald intervals and marginal ranks
+    rank_sets           computes rank sets with simultaneous coverage
+    leaderboard         sorts rated models into rows, best first
+    grouped_ratings     computes leaderboards by category or language
+    style_control       fits ratings and style coefficients together; style_newton: maximises, vote_rows: sums
+    residuals           computes score minus win probability of each vote
+    winners_curse       computes the selection bias of the best of N variants, and estimates without it
+    selection_intervals computes intervals for the best of N variants when the spread of their quality is unknown
+    fragility           searches for the fewest votes without which two models swap ranks
+    voter_influence     finds the voters whose votes move a rating most
+    battle_columns      represents votes as columns; battle_ratings: computes every estimate above from them
+    method              defines the named rules by which votes are left out of a board
+    blas_threads        limits BLAS to one thread for small matrices
 
 Every function returns an estimate of all models or raises an error. Two functions leave models out, and their results
 name each model left out: `select_rated_models`, and `compute_leaderboard` with `least_share`.

@@ -1,4 +1,4 @@
-"""Votes as columns of codes: the input of ratings that need more of each vote than pair counts hold."""
+"""Represents votes as columns of codes, for ratings that need more of each vote than pair counts hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,13 +29,13 @@ class BattleColumns:
         outcome: int32[N], position of the outcome in `OUTCOMES`.
         voters: names of the voters, sorted.
         voter: int64[N], position of the voter in `voters`, −1 if the voter is unknown.
-        groups: name in GROUPS → the sorted labels, and int32[N]: the position of each vote's label in them, −1 for
-            none.
-        style: two arrays int32[N, 5], for the answers of a and of b. They have counts in the order of `STYLE_FEATURES`,
-            −1 if the answer has no counts.
+        groups: name in GROUPS → a pair. The first is the sorted labels. The second is int32[N], the position of each
+            vote's label among them, −1 for no label.
+        style: two arrays int32[N, 5], the style counts of the answers of a and of b. The columns are in the order of
+            `STYLE_FEATURES`; all are −1 if the answer has no counts.
         flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
-        categories: the labels, and int64[N]: bit k of a vote's number is set if the vote has label k. Both are empty if
-            no vote has a label.
+        categories: a pair. The first is the labels. The second is int64[N]: bit k of a vote's number is set if the vote
+            has label k. Both are empty if no vote has a label.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
         more_categories: number of labels without a bit in `categories`, because all 63 bits were taken.
@@ -79,7 +79,7 @@ class BattleColumns:
         """Return the votes except repeats. A repeat is a vote with the id of an earlier vote.
 
         The result's `repeated` is the number of repeats left out. `conflicting` is the number of those that differ from
-        the earlier vote.
+        the earlier vote. Without repeats, these votes are returned unchanged.
 
         Args:
             identity: int64[N], equal numbers for votes with equal ids; −1 for a vote without an id, which is never a
@@ -100,7 +100,7 @@ class BattleColumns:
     def select(self, rows: Bool) -> "BattleColumns":
         """Return the votes where `rows` (bool[N]) is true.
 
-        Models without a remaining vote are dropped from `models`.
+        Models without a remaining vote are dropped from `models`. The names of voters and the labels stay.
         """
         a, b = self.a[rows], self.b[rows]
         met = sum(np.bincount(side, minlength=len(self.models)) for side in (a, b)) > 0
@@ -120,17 +120,23 @@ class BattleColumns:
         )
 
     def select_counts(self, rows: Bool) -> PairCounts:
-        """Count the votes where `rows` (bool[N]) is true. The result's `models` are all models of this table."""
+        """Return the pair counts of the votes where `rows` (bool[N]) is true.
+
+        The `models` of the result are all models.
+        """
         return PairCounts.from_codes(self.models, *(column[rows] for column in self.codes))
 
     def pair_counts(self) -> PairCounts:
-        """Count all votes by pair of models and outcome, a piece at a time, so that the memory is bounded."""
+        """Return the pair counts of all votes. They are counted a piece at a time, so that the memory is bounded."""
         starts = range(0, max(1, len(self)), _PIECE)
         parts = (PairCounts.from_codes(self.models, *(c[at : at + _PIECE] for c in self.codes)) for at in starts)
         return PairCounts.merge(parts) if len(starts) > 1 else next(parts)
 
     def narrowed(self, *, voters: bool, style: bool, group: str) -> "BattleColumns":
-        """Return the votes without the columns that a rating does not need. A column that is left out takes no memory.
+        """Return the votes without the columns that a rating does not need.
+
+        A column that is left out is filled with −1 and takes no memory. `flags` are always left out, and `categories`
+        unless `group` is "category".
 
         Args:
             voters: whether voters are needed.
@@ -158,7 +164,7 @@ def no_style(votes: int) -> Int32:
 
 
 def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
-    """Return the entry of `BattleColumns.groups` for votes without labels: no labels, and int32[votes] filled with −1.
+    """Return the entry of `BattleColumns.groups` for votes without labels: (), and int32[votes] filled with −1.
 
     The array is a view of one number and takes no memory.
     """

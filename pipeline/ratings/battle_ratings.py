@@ -1,6 +1,6 @@
 """Computes everything that can be estimated from one table of votes.
 
-Laws: votes without an estimate raise an error. The result states what was left out: the number of votes without style
+Votes without an estimate raise an error. The result states what was left out: the number of votes without style
 counts, the features that never vary, and the groups whose votes allow no comparison.
 
 Not handled: reading files (`pipeline.formats.battle_tables`).
@@ -39,14 +39,15 @@ class RatingOptions:
 
     Attributes:
         style: whether to adjust the ratings for the style of the answers.
-        bootstrap: number of bootstrap rounds; with 0, intervals come from the sandwich covariance.
+        bootstrap: number of bootstrap rounds; with 0, intervals come from the sandwich covariance. Ignored with
+            `style`.
         by_voter: whether to cluster the covariance by voter.
         reweight: weigh each vote of a pair by 1 / max(votes of the pair, reweight); 0 gives every vote the same weight.
         level: coverage of the intervals.
         anchor: a model and the rating in points that it is shifted to; None for a mean of 1000 points.
-        group: a name in GROUPS, to compute one board for each of its labels; "" for no group boards.
+        group: a name in GROUPS, to compute one board for each of its labels, without style; "" for no group boards.
         fragility: number of top places for which to find the fewest votes that swap neighbours; 0 for none.
-        influence: number of most influential voters to list; 0 for none.
+        influence: number of most influential voters to list, by ratings without style; 0 for none.
         seed: seed of all random draws.
     """
 
@@ -72,12 +73,12 @@ class BattleRatings:
         without_style: number of votes left out because an answer has no style counts.
         constant: style features left out because they are equal on both sides of every vote.
         style: the fit with style coefficients; None if the options do not ask for style.
-        resampled: the bootstrap; None if the options do not ask for it.
+        resampled: the bootstrap; None if the options do not ask for it, or ask for style.
         groups: one board for each group; empty if the options do not ask for group boards.
         swaps: the fewest votes that swap #1 and #2, then #2 and #3, and so on; None where no such set was found.
         dethroned: the fewest votes without which another model is first; None if no such set was found or none was
             asked for.
-        voters: name and influence of the voters whose votes change a rating most.
+        voters: name and influence of the voters whose votes change a rating most, the largest change first.
     """
 
     board: Leaderboard
@@ -104,7 +105,7 @@ def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progr
         The board, and the other estimates that the options ask for.
 
     Raises:
-        BadCounts: the options ask for style and no vote has style counts, or for voters and no vote has a voter.
+        BadCounts: the options ask for style and no style feature varies, or for voters and no vote has a voter.
         RatingError: the votes have no estimate (`Disconnected`, `Collinear`, …).
     """
     if (options.by_voter or options.influence) and not battles.has_voters:

@@ -7,7 +7,7 @@ with the information matrix of that fit (chord Newton) until the step is below 1
 does not converge in this way is fitted by full Newton. A single Newton step, a common shortcut, is up to 5.4 points
 off.
 
-Laws: the same seed gives the same rounds on every machine. The strengths θ of each round have mean zero, so the anchor
+The same seed gives the same rounds on every machine. The strengths θ of each round have mean zero, so the anchor
 model has an interval too. A round without an estimate (for example, because a model lost its only win) is drawn again
 and counted. If more than 5% of the rounds have no estimate, an error names the models.
 
@@ -168,7 +168,11 @@ class _Cells:
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
     def draw(self, stream: np.random.SeedSequence) -> tuple[Float64, list[tuple[str, ...]]]:
-        """Return the first draw that has an estimate; and for each failed draw before it some disconnected models."""
+        """Draw until a draw has an estimate, at most `_MAX_DRAWS` times.
+
+        Returns:
+            Two values: the votes of the last draw; and for each failed draw some of its disconnected models.
+        """
         rng = np.random.default_rng(stream)
         failed: list[tuple[str, ...]] = []
         while len(failed) < _MAX_DRAWS:

@@ -7,7 +7,7 @@ Econometrica 50). H is the information matrix, H⁺ its pseudo-inverse, and B = 
 unit vector of i. V is consistent even if ties make the votes less variable than the model assumes. A ridge in H would
 lower the coverage of a 95% interval to 90.7% for models with few votes.
 
-Laws: a fit that did not converge raises an error. Counts whose win digraph is not strongly connected raise an error
+A fit that did not converge raises an error. Counts whose win digraph is not strongly connected raise an error
 (Ford 1957).
 
 Reweighting (optional): each vote of a pair gets the pair's weight w. H then contains w and B contains w². The function

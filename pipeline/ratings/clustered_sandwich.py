@@ -5,7 +5,7 @@ voter is s = Σ over the voter's votes of w (y − p)(e_a − e_b). Here w is th
 e_a the unit vector of model a (Liang & Zeger 1986, Biometrika 73; Cameron & Miller 2015, J. Human Resources 50). These
 papers multiply V by G/(G − 1) for G voters. Here this factor is left out, since it is nearly 1 for many voters.
 
-Laws: a vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance
+A vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance
 without clusters.
 
 Blind spots: with only a few dozen voters the variance is too small. One person with many pseudonyms counts as many
@@ -74,7 +74,8 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
     """Number the clusters: first one for each known voter, then one for each vote without a voter (−1).
 
     Returns:
-        int64[N], the cluster of each vote, counted from 0; and the known voters in the order of their clusters.
+        Two arrays: int64[N], the cluster of each vote, counted from 0; and the known voters in the order of their
+            clusters.
     """
     known = voter != -1
     names, numbers = np.unique(voter[known], return_inverse=True)

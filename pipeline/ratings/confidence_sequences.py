@@ -1,8 +1,8 @@
 """Computes confidence sequences: intervals that hold at all snapshots of a board together.
 
-A 95% interval holds at one moment. A reader who looks at a board every hour sees some intervals that miss the true
-value: over 1,000 looks, three of ten 95% intervals miss it at least once. With probability 95%, a confidence sequence
-contains the true value at every look, however often and for whatever reason somebody looks.
+A 95% interval holds at one moment. A reader who reads a board every hour sees some intervals that miss the true value:
+over 1,000 readings, three of ten 95% intervals miss it at least once. With probability 95%, a confidence sequence
+contains the true value at every reading, however often and for whatever reason somebody reads the board.
 
 For an estimate with the standard error SE the sequence is the estimate ± c(SE) · SE. Here c is the solution of
     Σ_k w_k (1 + r_k)^(−1/2) exp(c² r_k / (2 (1 + r_k))) = 1/α,   r_k = (τ_k / SE)²
@@ -14,15 +14,15 @@ three scales in place of one (Robbins 1970, Annals of Mathematical Statistics 41
 estimates of a board must move like a sum of many small independent contributions, whose variance is estimated
 consistently.
 
-Variances: the larger one of the variance clustered by voter and the variance from counts is used.
+Of the variance clustered by voter and the variance from counts, the larger one is used.
 
 Sure ranks: model j is surely above model i if the sequence of their difference excludes 0, at a level that holds for
-all pairs of models and all looks together. α is divided among the pairs (Bonferroni). The division must not depend on
-when somebody looks. So a board with up to 64 models spends α/2, a board with up to 128 models α/6, one with up to 256
-models α/12, and so on.
+all pairs of models and all readings together. α is divided among the pairs (Bonferroni). The division must not depend
+on when somebody reads. So a board with up to 64 models spends α/2, a board with up to 128 models α/6, one with up to
+256 models α/12, and so on.
 
-Laws: a sequence contains the ordinary interval. A sure rank range contains the rank. The result does not depend on the
-order of the models.
+A sequence contains the ordinary interval. A sure rank range contains the rank. The result does not depend on the order
+of the models.
 
 Blind spots: a rating is relative to the mean of the rated models, so the sequence covers the rating relative to the
 models of that snapshot. Models that change, and attacks, change the true value.
@@ -49,14 +49,14 @@ _LEAST_SE = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfidenceSequences:
-    """Intervals that hold over all snapshots, for K models sorted by rating; in points.
+    """Intervals that hold over all snapshots, for K models sorted by rating from high to low; in points.
 
     Attributes:
         margin: float64[K], half the width of each rating's sequence.
         gap: float64[K], rating of each model minus the rating of the next one; NaN for the last.
         gap_margin: float64[K], half the width of the sequence of `gap`; NaN for the last.
-        sure_best: int64[K], 1 + number of models that are surely above.
-        sure_worst: int64[K], K − number of models that are surely below.
+        sure_best: int64[K], best sure rank of each model: 1 + number of models that are surely above the model.
+        sure_worst: int64[K], worst sure rank of each model: K − number of models that are surely below the model.
     """
 
     margin: Float64
@@ -73,11 +73,11 @@ def confidence_sequences(
 
     Args:
         rating: float64[K], the ratings in points, sorted.
-        covariances: covariance matrices of the strengths, float64[K, K] in logits², rows sum to zero. The largest
-            variance of each contrast is used.
-        level: coverage over all looks, between 0 and 1.
+        covariances: one or more covariance matrices of the strengths, float64[K, K] in logits², rows sum to zero. For
+            each rating and each difference of two ratings, the matrix that gives the largest variance is used.
+        level: coverage over all snapshots, between 0 and 1.
         models_ever: number of models that have had votes so far, at least K; by default K. It decides how the level of
-            sure ranks is divided.
+            sure ranks is divided (`pair_level`).
 
     Raises:
         BadCounts: `level` is outside (0, 1), the ratings are not sorted, or there is no covariance.
@@ -105,7 +105,15 @@ def confidence_sequences(
 
 
 def critical_values(se: Float64, alpha: float) -> Float64:
-    """Return c(SE) for each standard error in points, in the shape of `se`. The sequence is the estimate ± c · SE."""
+    """Return c for each standard error SE, so that the estimate ± c · SE is a confidence sequence.
+
+    Args:
+        se: standard errors in points, float64 of any shape.
+        alpha: α, the probability that the sequence ever misses the true value.
+
+    Returns:
+        float64 of the shape of `se`. c is a factor without a unit.
+    """
     r = (np.array(SCALES) / np.maximum(se, _LEAST_SE)[..., None]) ** 2
     base = np.log(WEIGHTS) - 0.5 * np.log1p(r)
     slope = 0.5 * r / (1 + r)
@@ -124,7 +132,12 @@ def critical_values(se: Float64, alpha: float) -> Float64:
 
 
 def pair_level(models: int, alpha: float) -> float:
-    """Return the error rate that each pair of models may use. All pairs of a growing board together use at most α."""
+    """Return the error rate that each pair of models may use. All pairs of a growing board together use at most α.
+
+    Args:
+        models: number of models that have had votes so far.
+        alpha: α, the error rate for all pairs and all snapshots together.
+    """
     board, step = _SMALLEST_BOARD, 1
     while board < models:
         board, step = 2 * board, step + 1

@@ -1,6 +1,6 @@
 """Encodes columns of text as integer codes.
 
-Laws: an outcome that is not one of the four raises an error and is never taken as a tie. (Scoring unknown labels as
+An outcome that is not one of the four raises an error and is never taken as a tie. (Scoring unknown labels as
 ties once turned every rating into NaN.) The model axis is the sorted names, whatever the order of the votes.
 
 Arrow encodes a column at about 10 ns a value, with one thread for each column. Arrow refuses columns with a number
@@ -58,7 +58,8 @@ def encode_battles(
         winner: N outcomes, each one of `OUTCOMES`.
 
     Returns:
-        The sorted model names, then three arrays int32[N]: the codes of model a, of model b and of the outcome.
+        Four values: the sorted model names; then three arrays int32[N], the codes of model a, of model b and of the
+            outcome.
 
     Raises:
         BadCounts: columns differ in length, a name is not text, or an outcome is unknown. The message has the row,
@@ -71,10 +72,10 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """Encode three columns of text; `encode_battles` has the same arguments and errors.
+    """Encode three columns of text. The arguments and errors are those of `encode_battles`.
 
     Returns:
-        The sorted model names, then model a, model b and the outcome, each as a `CodedColumn`.
+        Four values: the sorted model names; then model a, model b and the outcome, each as a `CodedColumn`.
     """
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
@@ -100,7 +101,7 @@ def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], In
         what: name of the column for error messages.
 
     Returns:
-        The distinct labels, sorted, and int32[N], the position of each row's label, −1 for an absent value.
+        Two values: the distinct labels, sorted; and int32[N], the position of each row's label, −1 for an absent value.
 
     Raises:
         BadCounts: a value is neither text nor absent. The message names its row.

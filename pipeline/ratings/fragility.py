@@ -10,7 +10,7 @@ number of votes that swaps the two models. It then sorts again by the influence 
 number no longer falls. One pass is not enough: a smallest set consists of the votes with the most influence *after*
 the set is dropped (the Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes).
 
-Laws: a result contains the votes that were dropped. An exact refit without these votes swaps the two models, and the
+A result contains the votes that were dropped. An exact refit without these votes swaps the two models, and the
 win digraph of the other votes is strongly connected.
 
 Blind spot: the number is an upper bound; a smaller set may exist.
@@ -153,7 +153,8 @@ def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float)
 def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[RankSwap | None]:
     """Yield the fewest votes that swap ranks 1 and 2, then 2 and 3, and so on, up to `top` and `top` + 1.
 
-    None is yielded for two ranks if no set of votes was found that swaps them.
+    None is yielded for two ranks if their models have equal ratings, or if no set of votes was found that swaps them. A
+    board with fewer models yields fewer results.
 
     Args:
         counts: the votes.

@@ -1,6 +1,6 @@
 """Computes leaderboards by category, language or another property of a vote, in one pass over the votes.
 
-Laws: each vote is in at most one group, so the votes of the groups and the votes without a group add up to all votes. A
+Each vote is in at most one group, so the votes of the groups and the votes without a group add up to all votes. A
 group that cannot be rated has a reason instead of a board.
 
 Not handled: votes with several categories.

@@ -1,6 +1,6 @@
-"""Points, Wald intervals and marginal rank ranges.
+"""Converts strengths to points, and computes Wald intervals and marginal rank ranges.
 
-Laws: standard errors and bounds refer to strengths with mean zero. An anchor shifts ratings and bounds afterwards. (If
+Standard errors and bounds refer to strengths with mean zero. An anchor shifts ratings and bounds afterwards. (If
 the anchor's strength were fixed first, the other intervals would be wider: 1.07 times at the median, at most 1.40.)
 
 Blind spot: rank ranges that are computed from 95% intervals of single models have less than 95% coverage. The rank sets
@@ -80,7 +80,10 @@ def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
 
 
 def standard_errors(covariance: Float64) -> Float64:
-    """Return the square roots of the diagonal, float64[K]. A variance that is negative through rounding counts as 0."""
+    """Return the square roots of the diagonal of a covariance matrix, float64[K].
+
+    A variance that is negative through rounding counts as 0.
+    """
     result: Float64 = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return result
 

@@ -1,7 +1,6 @@
 """Computes the leaderboard, with one row for each rated model, best first.
 
-Laws: every model has a row or is in `unrated`. Ranks are computed from unrounded ratings; only `Leaderboard.rounded`
-rounds.
+Every model has a row or is in `unrated`. Ranks are computed from unrounded ratings; only `Leaderboard.rounded` rounds.
 
 Not handled: which votes count (the caller's choice), and names for display.
 """

@@ -37,7 +37,7 @@ _KEYS = "name, [rules], [listing] and [boards]"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """The method of a board.
+    """The method of a board: which votes are left out, and which models and boards are listed.
 
     Attributes:
         name: name of the method.
@@ -59,13 +59,15 @@ class Method:
     def parse(cls, text: str, source: str) -> "Method":
         """Parse a method from a TOML document with a `name` and the optional tables [rules], [listing] and [boards].
 
+        Without `private_models` in [listing], models under test are hidden. Missing numbers are 0.
+
         Args:
             text: the TOML document.
             source: where the document comes from, for messages.
 
         Raises:
-            BadInput: the text is not TOML, or has an unknown table, key or value. The message has the source, and what
-                was expected and found.
+            BadInput: the text is not TOML, has no `name`, or has an unknown table, key or value. The message has the
+                source, and what was expected and found.
         """
         try:
             document: dict[str, Any] = tomllib.loads(text)
@@ -133,12 +135,16 @@ def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns,
 
 
 def find_counted(flags: Mapping[str, Int8], votes: int, method: Method) -> tuple[Bool, dict[str, int]]:
-    """Return bool[n], true for the votes that the method keeps, and rule → number of votes that it leaves out.
+    """Find the votes that the rules of a method keep.
 
     Args:
         flags: flag → int8[n]: 1 for true, 0 for false, −1 if the vote does not state the flag.
         votes: n, the number of votes.
         method: the method whose rules are applied.
+
+    Returns:
+        Two values: bool[n], true for the votes that the method keeps; and rule → number of votes that the rule leaves
+            out. A vote is counted under the first rule that leaves it out. A rule is missing if `flags` lacks its flag.
     """
     counts = np.ones(votes, dtype=np.bool_)
     left_out: dict[str, int] = {}

@@ -3,7 +3,7 @@
 Let W_ij be the wins of i over j, N = W + Wᵀ, and p_ij = 1 / (1 + exp(θ_j − θ_i)). The gradient is
 g_i = Σ_j (W_ij − N_ij p_ij). The information H is the Laplacian matrix with weights N_ij p_ij (1 − p_ij).
 
-Laws: no step decreases the likelihood. A result is returned when both the step and the gradient are within tolerance;
+No step decreases the likelihood. A result is returned when both the step and the gradient are within tolerance;
 otherwise `NotConverged` is raised. Callers must pass a checked W whose win digraph is strongly connected.
 """
 
@@ -33,7 +33,8 @@ def maximise(
         start: float64[K] with mean zero, the strengths to start from; None to start from zero.
 
     Returns:
-        θ (float64[K], mean zero), the number of steps, and the largest absolute component of the gradient in votes.
+        Three values: θ, float64[K] with mean zero; the number of steps; and the largest absolute component of the
+            gradient, in votes.
 
     Raises:
         NotConverged: `max_iterations` is reached, no step increases the likelihood, or H is singular in float64.
@@ -78,17 +79,26 @@ def laplacian(edges: Float64) -> Float64:
     """Return the Laplacian matrix of a weighted graph, float64[K, K].
 
     Entries off the diagonal are the negative weights. The diagonal makes each row sum to zero.
+
+    Args:
+        edges: float64[K, K], symmetric, the weight of the edge between i and j; 0 on the diagonal.
     """
     result: Float64 = np.diag(edges.sum(axis=1)) - edges
     return result
 
 
 def solve_laplacian(hessian: Float64, right: Float64) -> Float64 | None:
-    """Solve H x = right, where H is a Laplacian; return None if H + c·11ᵀ is singular in float64.
+    """Solve H x = right, where H is a Laplacian.
 
     H maps the vector 1 = (1, …, 1) to zero, since a shift of all strengths changes no probability. Adding c·11ᵀ makes
-    the matrix regular. c is the average curvature of H, so that the condition number stays the same. Each column of
-    `right` must sum to zero; each column of x then sums to zero too.
+    the matrix regular. c is the average curvature of H, so that the condition number stays the same.
+
+    Args:
+        hessian: float64[K, K], H.
+        right: float64[K] or float64[K, n]. Each column must sum to zero.
+
+    Returns:
+        x, in the shape of `right`; each column sums to zero. None if H + c·11ᵀ is singular in float64.
     """
     gauge = np.trace(hessian) / len(hessian) ** 2
     try:

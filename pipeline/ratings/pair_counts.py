@@ -1,6 +1,6 @@
 """Counts votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
-Laws: counts are exact integers, so votes that are counted in portions and then merged give the same result as votes
+Counts are exact integers, so votes that are counted in portions and then merged give the same result as votes
 that are counted together. A tie and a "both bad" are half a win for each side (`win_matrix`). The constructors `from_…`
 return sorted pairs with a < b, each pair once, and no pair without votes.
 
@@ -147,7 +147,10 @@ class PairCounts:
         return _canonical(self.models, a, b, np.concatenate([self.table(), -other.table()]))
 
     def subset(self, codes: npt.ArrayLike) -> PairCounts:
-        """Return the counts of the votes between the models with these codes. The result has only these models."""
+        """Return the counts of the votes between the models with these codes.
+
+        The `models` of the result are only these models, in the order of their codes.
+        """
         kept = np.unique(np.asarray(codes, dtype=np.int64))
         place = np.full(len(self.models), -1)
         place[kept] = np.arange(len(kept))

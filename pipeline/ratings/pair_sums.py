@@ -1,6 +1,6 @@
 """Computes sums for `pair_counts`: from votes to one row for each pair, and from rows to matrices.
 
-Law: sums are in int64, so they do not depend on the order of the votes. Callers must check the inputs.
+Sums are in int64, so they do not depend on the order of the votes. Callers must check the inputs.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +23,14 @@ _VOTES_FOR_THREADS = 200_000
 def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: int) -> tuple[Int64, Int64]:
     """Count N votes by ordered pair (a, b) and outcome.
 
+    Args:
+        a, b: codes of the two models of each vote.
+        outcome: code of the outcome of each vote.
+        size: K, the number of models.
+
     Returns:
-        int64[P], the key a·K + b of each ordered pair that occurs, and int64[P, 4], the number of its votes by outcome.
-        K is `size`, the number of models.
+        Two arrays: int64[P], the key a·K + b of each ordered pair that occurs, ascending; and int64[P, 4], the number
+            of votes of each pair by outcome.
     """
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:

@@ -6,7 +6,7 @@ quantile, over draws, of the maximum over pairs of |d_i − d_j| / SE(θ_i − �
 (θ_j − θ_i) / SE > c. The rank set of i is 1 + #{j above i} … K − #{j below i} (Mogstad, Romano, Shaikh & Wilhelm 2024,
 "Inference for Ranks", Review of Economic Studies 91, the one-step version).
 
-Laws: the standard error of a difference includes the correlation between the two models. The same seed gives the same
+The standard error of a difference includes the correlation between the two models. The same seed gives the same
 sets. The order of the models changes c only within its Monte Carlo error.
 
 Blind spots: the coverage assumes a normal θ with covariance V; where voters are known, use a fit that is clustered by

@@ -1,8 +1,9 @@
 """Selects the models that can be rated together, and states why the others are not rated.
 
-Law: the strongly connected component with the most votes is rated if it has at least `least_share` of all votes. Every
-other model is listed with the reason. Below that share nothing is rated. A model that lost its only three votes must
-not block the board, since an attacker could add many such models. But a board that falls apart must not be published.
+Models can be rated together if they are in one strongly connected component of the win digraph (`win_graph`). The
+component with the most votes is rated if it has at least `least_share` of all votes; below that share nothing is rated.
+Every model outside the component is listed with the reason. A model that lost its only three votes must not block the
+board, since an attacker could add many such models. But a board that falls apart must not be published.
 
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
@@ -34,14 +35,15 @@ class UnratedModel:
 def select_rated_models(
     counts: PairCounts, *, least_share: float = 0.95
 ) -> tuple[PairCounts, tuple[UnratedModel, ...]]:
-    """Return the votes between the models of the largest strongly connected component, and the models left out.
+    """Select the models of the largest strongly connected component, and count the votes between them.
 
     Args:
-        counts: all votes of the view.
+        counts: all votes.
         least_share: the least share of all votes that the component must have.
 
     Returns:
-        The counts of the models in the component, and the models left out, in the order of `counts.models`.
+        Two values: the pair counts of the models in the component; and the models left out, with reasons, in the order
+            of `counts.models`.
 
     Raises:
         BadCounts: there are no votes.
@@ -56,7 +58,7 @@ def select_rated_models(
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
-    """Return the unrated models, with the reason "Not registered …" for each model that is in `waiting`.
+    """Return the unrated models; the reason of each model in `waiting` is replaced by "Not registered …".
 
     Args:
         unrated: models without a rating.

@@ -1,4 +1,4 @@
-"""Computes the residual of each single vote, for estimates that need more than pair counts."""
+"""Computes the residual of each vote, for estimates that need more than pair counts."""
 
 import numpy as np
 

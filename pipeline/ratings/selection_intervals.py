@@ -17,7 +17,7 @@ interval is the score minus the central quantiles of D.
 Coverage of the 95% intervals of a selected variant at fixed τ, for N of 1 to 50 and τ of 0 to 65 at s = 6.3: 91 to 99%
 (`integrity bench selection` measures it).
 
-Law: for N = 1 the interval is the ordinary one.
+For N = 1 the interval is the ordinary one.
 
 Blind spots: the true qualities are taken as normal. If N is not disclosed, use `undisclosed_bounds`: the number of
 variants that were seen is only a lower bound of N.

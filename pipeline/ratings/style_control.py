@@ -9,7 +9,7 @@ The model follows Li, Angelopoulos & Chiang 2024 ("Does style matter?", LMSYS). 
 votes without a penalty. The ridge penalty of a published fit shrinks γ for answer length from 0.1615 to 0.0143 and
 moves ratings by up to 35 points.
 
-Laws: a fit that did not converge raises an error. An error names a feature that the models or other features determine
+A fit that did not converge raises an error. An error names a feature that the models or other features determine
 (collinear), or that has no finite coefficient because it predicts every vote rightly (separated).
 
 Not handled: votes without style counts (the caller leaves them out).

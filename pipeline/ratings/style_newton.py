@@ -1,6 +1,6 @@
 """Maximises the likelihood of ratings and style coefficients by a Newton method.
 
-Laws: a step that overshoots the maximum along its direction is halved. A fit is returned when both the step and the
+A step that overshoots the maximum along its direction is halved. A fit is returned when both the step and the
 gradient are within tolerance; otherwise an error is raised. A feature without a finite coefficient raises an error that
 names the feature. Callers must pass checked votes with a strongly connected win digraph.
 """
@@ -59,7 +59,7 @@ ClusterScatter = Callable[[Float64, Float64], Float64]
 
 
 class StyleNewton:
-    """Newton's method for the strengths θ and the style coefficients γ.
+    """Maximises the likelihood over the strengths θ and the style coefficients γ, by Newton's method.
 
     From the third step on, the factorised information matrix is reused as long as each step is shorter than a tenth of
     the step before it.
@@ -83,12 +83,13 @@ class StyleNewton:
 
         Args:
             start: the fit without style.
-            clusters: function of (θ, γ) that returns Σ s sᵀ over clusters, float64[K + F, K + F], for unscaled
-                features. s is the sum of the score vectors of the votes of a cluster. None if every vote is a cluster.
+            clusters: returns Σ s sᵀ over clusters, float64[K + F, K + F], given θ and γ, for unscaled features. s is
+                the sum of the score vectors of the votes of a cluster. None if every vote is a cluster.
 
         Raises:
-            Collinear, Separated, NotConverged: a feature has no unique or no finite coefficient, or the fit does not
-                converge.
+            Collinear: the models or other features determine a feature.
+            Separated: a feature has no finite coefficient.
+            NotConverged: the fit does not converge.
         """
         at = np.concatenate([start.theta, np.zeros(len(self._names))])
         step, slope, length = np.zeros_like(at), 0.0, np.inf

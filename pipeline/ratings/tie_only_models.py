@@ -4,7 +4,7 @@ A tie between two models of equal strength has the residual 0. So for a model th
 a standard error that is too small: the standard error of the models that it tied with, or 0 if all votes are ties. This
 module adds the variance p(1 − p) for each vote on such a model, as if each tie could have been a win.
 
-Law: nothing is added for the votes between two models that each have a decisive vote.
+Nothing is added for the votes between two models that each have a decisive vote.
 """
 
 from dataclasses import replace
@@ -19,7 +19,9 @@ from .pair_counts import PairCounts
 
 @single_blas_thread
 def with_tie_only_variance(fitted: Fit, counts: PairCounts, *, reweight: int | None = None) -> Fit:
-    """Return the fit with a larger covariance for models that only tied; the same fit if there is no such model.
+    """Return the fit with a larger covariance for models that only tied.
+
+    The same fit is returned if there is no such model, or if the information matrix is singular in float64.
 
     Args:
         fitted: the fit of these counts, with a plain or a clustered covariance.

@@ -1,7 +1,7 @@
 """Checks the arrays from which ratings are computed.
 
-Law: a function returns a read-only array of the right type, or raises `BadCounts` with the wrong value and its row. No
-value is repaired: NaN and fractions of votes raise an error.
+A check raises `BadCounts` with the wrong value and its row, or returns the array in the right type. No value is
+repaired: NaN and fractions of votes raise an error.
 
 Not handled: whether the counts have an estimate (`win_graph`, `bradley_terry`).
 """
@@ -39,7 +39,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 
 
 def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
-    """Return the values as int32[P]; raise `BadCounts` unless each is a code in [0, size).
+    """Return the values as a read-only int32[P]; raise `BadCounts` unless each is a code in [0, size).
 
     Args:
         values: P values.
@@ -55,10 +55,10 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
 
 
 def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: Int32) -> Int64:
-    """Return the values as int64[P]; raise `BadCounts` unless each is a whole number of votes, at least 0.
+    """Return the values as a read-only int64[P]; raise `BadCounts` unless each is a whole number from 0 to 2⁵³.
 
     Args:
-        values: P values, one for each pair of models.
+        values: P numbers of votes, one for each pair of models.
         what: name of the values, for the message.
         names: names of the models, for the message.
         a, b: int32[P], codes of the two models of each pair.

@@ -1,6 +1,6 @@
-"""Votes sorted by pair, and the sums over them that a fit with features needs.
+"""Sorts votes by pair, and computes the sums over them that a fit with features needs.
 
-Laws: sums are computed over blocks of whole pairs in a fixed order, so the number of threads does not change a result.
+Sums are computed over blocks of whole pairs in a fixed order, so the number of threads does not change a result.
 Swapping the sides of a vote (its models, outcome and the sign of z) does not change a result.
 
 θ_a − θ_b is the same for all votes of a pair, and the votes of a pair are adjacent rows. Summing adjacent rows is five
@@ -80,7 +80,14 @@ class VoteRows:
     """
 
     def __init__(self, a: Int32, b: Int32, outcome: Int32, z: Float64, size: int) -> None:
-        """Sort N votes, given as codes and features z, float64[N, F]; `size` is the number of models."""
+        """Sort N votes by pair.
+
+        Args:
+            a, b: int32[N], codes of the two models of each vote.
+            outcome: int32[N], code of the outcome.
+            z: float64[N, F], the features of each vote.
+            size: K, the number of models.
+        """
         keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
         order = _stable_order(keys, size * size)
         keys = keys[order]

@@ -4,7 +4,7 @@ To first order, dropping a voter's votes changes θ by −H⁺ s. H is the infor
 (y − p)(e_a − e_b) over the voter's votes, with the residual y − p and the unit vector e_a of model a (Cook & Weisberg
 1982). For each voter that is reported, the ratings are also refitted exactly without the voter's votes.
 
-Law: votes without a voter are not reported.
+Votes without a voter are not reported.
 
 Blind spot: each of many coordinated voters has little influence. Detectors search for such groups.
 """
@@ -36,7 +36,7 @@ class VoterInfluence:
     """A voter and the model whose rating the voter's votes change most.
 
     Attributes:
-        voter: number of the voter, as in the argument `voter` of `most_influential_voters`.
+        voter: the voter, as in the argument `voter` of `most_influential_voters`.
         votes: number of the voter's votes.
         model: the model whose rating changes most.
         points: rating with the voter's votes minus rating without them, in points, to first order.

@@ -4,7 +4,7 @@ The signed rows of a board have intervals from pair counts alone, which everybod
 votes of one voter as independent, so they are too short if voters with many votes have a taste of their own. On boards
 whose voters follow a power law, they cover 80 to 92% instead of 95%. The intervals of this module cover 94 to 96%.
 
-Laws: ratings, and therefore ranks, are those of the board. Everything follows from the pair counts and the sums over
+Ratings, and therefore ranks, are those of the board. Everything follows from the pair counts and the sums over
 voters (`voter_scores`), so a reader who has both can compute it again.
 
 No interval is shorter than the one from counts.
@@ -63,14 +63,14 @@ def voter_intervals(
     level: float = 0.95,
     models_ever: int | None = None,
 ) -> VoterIntervals:
-    """Compute the intervals of a board.
+    """Compute a board's intervals clustered by voter, and its confidence sequences.
 
     Args:
         board: the board, whose ratings may be shifted by an anchor.
         fitted: the fit of the board's models, with the covariance from counts.
         counts: the votes of the board's models, in the order of the fit.
-        scores: the sums over voters, of the same models in the same order.
-        level: coverage of the intervals, and of the sequences over all looks.
+        scores: the sums over voters, for the same models in the same order.
+        level: coverage of the intervals at one snapshot, and of the sequences over all snapshots.
         models_ever: number of models that have had votes so far (`confidence_sequences`).
 
     Raises:

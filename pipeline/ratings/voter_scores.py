@@ -1,15 +1,16 @@
-"""Computes the scores of voters, which are what a voter's votes add to the gradient of a fit, and sums of their powers.
+"""Computes the scores of voters and sums of their powers. A score is what a voter's votes add to the gradient of a fit.
 
-The score of a voter v is s_v = Σ over the voter's votes of (y − p)(e_a − e_b). B = Σ s_v s_vᵀ is the middle of the
-covariance clustered by voter (`clustered_sandwich`). `effective` is the number of voters on which a model's variance
-depends: ν = 3 (Σ s²)² / Σ s⁴, the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946,
-Biometrics Bulletin 2). A few voters with many votes make it small. The interval of a rating then is ± t_ν √(1 + 1/ν) ·
-SE. It covers 94 to 96% on simulated boards with power-law voters, and 92.5 to 95% without ν.
+The score of a voter v is s_v = Σ over the voter's votes of (y − p)(e_a − e_b), where y − p is the residual of a vote
+and e_a the unit vector of model a. B = Σ s_v s_vᵀ is the middle of the covariance clustered by voter
+(`clustered_sandwich`). `effective` is the number of voters on which a model's variance depends: ν = 3 (Σ s²)² / Σ s⁴,
+the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946, Biometrics Bulletin 2). A few
+voters with many votes make ν small. The interval of a rating then is ± t_ν √(1 + 1/ν) · SE. It covers 94 to 96% on
+simulated boards with power-law voters, and 92.5 to 95% without ν.
 
 B can be updated for a log that has grown a little, because the difference of B and the sum over single votes grows in
 proportion to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.
 
-Laws: each vote without a voter (0) is a cluster of its own. B without voters is the sum over single votes.
+Each vote without a voter (0) is a cluster of its own. B without voters is the sum over single votes.
 
 Blind spot: one person with many pseudonyms counts as many voters.
 """
@@ -73,11 +74,11 @@ class VoterBattles:
 
 
 def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) -> VoterScores:
-    """Return the sums over all voters.
+    """Return the sums over the scores of all voters.
 
     Args:
         fitted: the fit of these votes.
-        models: names of the models of the fit; the codes of the votes are positions in it.
+        models: names of the models of the fit, in its order. The codes of the votes are positions in `models`.
         votes: the votes, in any order.
     """
     size = len(models)
@@ -102,21 +103,32 @@ def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) 
 
 
 def carry_on(scores: VoterScores, before: Float64, fitted: Fit, counts: PairCounts, growth: float) -> VoterScores:
-    """Return the sums for a log that has grown a little since they were computed.
+    """Return approximate sums over voters for a log that has grown a little since `scores` were computed.
 
     Args:
         scores: the sums over the voters of the smaller log.
-        before: float64[K, K], the sum over its single votes (`vote_scatter`).
+        before: float64[K, K], the sum over single votes of the smaller log (`vote_scatter`).
         fitted: the fit of the larger log, of the same models in the same order.
         counts: the votes of the larger log.
-        growth: number of votes of the larger log, divided by that of the smaller one.
+        growth: number of votes of the larger log, divided by the number of votes of the smaller one.
+
+    Raises:
+        BadCounts: the fit and the counts have different numbers of models.
     """
     scatter = vote_scatter(fitted, counts) + growth * (scores.scatter - before)
     return VoterScores(scores.models, scatter, growth * scores.fourth)
 
 
 def vote_scatter(fitted: Fit, counts: PairCounts) -> Float64:
-    """Return the sum of s sᵀ over single votes, float64[K, K]: each vote is a cluster of its own."""
+    """Return float64[K, K], the sum of s sᵀ over single votes, where s = (y − p)(e_a − e_b) is the score of one vote.
+
+    Args:
+        fitted: the fit of these votes.
+        counts: the votes.
+
+    Raises:
+        BadCounts: the fit and the counts have different numbers of models.
+    """
     if len(fitted.theta) != len(counts.models):
         raise BadCounts(f"expected a fit of {len(counts.models)} models, got {len(fitted.theta)}")
     return laplacian(score_variance(counts.decisive_matrix(), counts.tie_matrix(), fitted.theta))

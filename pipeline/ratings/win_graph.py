@@ -1,6 +1,6 @@
 """Finds the strongly connected components of the win digraph, within which models can be compared.
 
-Law: a finite Bradley-Terry estimate exists exactly when the win digraph is strongly connected (Ford 1957, "Solution of
+A finite Bradley-Terry estimate exists exactly when the win digraph is strongly connected (Ford 1957, "Solution of
 a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The win digraph has an edge from i to j if i won
 a vote against j. A tie counts as half a win for each side, so it is an edge in both directions. Different components
 must not be rated together: their order is arbitrary, yet the pseudo-inverse gives a plausible standard error of 24
@@ -64,7 +64,8 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
         outcome_counts: int64[P, 4], number of votes by outcome, in the order of `OUTCOMES`.
 
     Returns:
-        The components, those with the most votes first, and for each component the number of votes among its models.
+        Two values: for each component an array with the codes of its models, ascending; and int64, for each component
+            the number of votes among its models. Components with the most votes come first.
     """
     none = outcome_counts[:, 2] + outcome_counts[:, 3]
     forth, back = outcome_counts[:, 0] + none > 0, outcome_counts[:, 1] + none > 0
@@ -81,10 +82,13 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
 
 
 def largest_component(W: Float64) -> tuple[Int64, float]:
-    """Find the connected component with the most votes.
+    """Find the strongly connected component with the most votes.
+
+    Args:
+        W: float64[K, K], wins of i over j, with half a win for each side of a tie.
 
     Returns:
-        The codes of its models, and its share of all votes.
+        Two values: the codes of the component's models, ascending; and the share of all votes that are among them.
 
     Raises:
         BadCounts: there are no models or no votes.
@@ -97,10 +101,14 @@ def largest_component(W: Float64) -> tuple[Int64, float]:
 
 
 def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
-    """Raise `Disconnected` unless the win digraph of W is strongly connected, so that a finite estimate exists.
+    """Raise `Disconnected` unless the win digraph is strongly connected, so that a finite estimate exists.
+
+    Args:
+        W: float64[K, K], wins of i over j, with half a win for each side of a tie.
+        names: names of the models, by which the error lists the components; None to list codes.
 
     Raises:
-        Disconnected: lists the components by name, or by code without names.
+        Disconnected: there are several components.
     """
     if not is_strongly_connected(W):
         parts = strong_components(W)

@@ -15,7 +15,7 @@ Bias / root mean square error of the estimates at N = 27, s = 6.3, τ = 0, in po
     without_votes_before    only votes cast after the selection      0 / 6.3
 A conditional maximum-likelihood estimate (truncated normal) has −11 / 23 and is not offered.
 
-Law: all scores are in points. The best of one variant has no winner's curse.
+All scores are in points. The best of one variant has no winner's curse.
 
 Not handled: which scores are one family (the caller's choice), and an unknown τ (`selection_intervals`).
 """
@@ -243,7 +243,8 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
         model: the released model.
 
     Raises:
-        BadCounts: the model is unknown, `before` has different `models`, or it has votes that are not in `counts`.
+        BadCounts: the model is unknown, `before` has other `models` than `counts`, or `before` has votes that are not
+            in `counts`.
     """
     if model not in counts.models:
         raise BadCounts(f"expected one of {len(counts.models)} models, got {model!r}")
@@ -254,13 +255,14 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
 
 
 def mismatch_z(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
-    """Return the z statistic for the claim that the released model is not the model that was tested.
+    """Return the z statistic of the difference between a model's score under test and its score after release.
 
-    z = (tested − released − curse) / √(s₁² + s₂²), where s₁ and s₂ are the standard errors of the two scores. For
-    example, identical checkpoints that scored 1069 and 1052 had z = 0.9, which is no evidence.
+    The null hypothesis is that the released model is the same as the model under test. z = (tested − released − curse)
+    / √(s₁² + s₂²), where s₁ and s₂ are the standard errors of the two scores. For example, identical checkpoints that
+    scored 1069 and 1052 had z = 0.9, which is no evidence.
 
     Args:
-        tested: score of the tested model, points.
+        tested: score of the model under test, points.
         se_tested: standard error of `tested`, points.
         released: score of the released model, points.
         se_released: standard error of `released`, points.
