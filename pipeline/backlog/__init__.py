@@ -1,12 +1,15 @@
-"""Evaluates votes from before the first snapshot, by references fitted on other voters' votes (cross-fitting).
+"""Evaluates a backlog: votes that were cast before the first snapshot, so that no snapshot could evaluate them.
 
-evaluation        evaluates a backlog, and holds what was found
-backlog_votes     votes as columns, and cells: the votes of one voter on one model
+The voters are split into folds. A reference, which says what honest votes look like, is fitted on the votes of all
+other folds and evaluates the voters of a fold (cross-fitting). A cell has the votes of one voter on one model.
+
+evaluation        evaluates a backlog, and represents the findings
+backlog_votes     represents votes as columns, and the cells of these votes
 folds             assigns voters to folds by a keyed hash
 reference_fitter  fits the reference of a fold on the votes of the other folds
 cell_sums         counts the votes of cells, and sums the chances of an honest voter
-band_values       values of voters against bands of taste
-voter_values      values of voters: the average of bands and of a mixture of tastes
+band_values       computes e-values of voters against bands of honest taste
+voter_values      computes e-values of voters: the average of bands and of a mixture of tastes
 voter_rounds      evaluates all folds in rounds without the excluded voters; the nested form
 explanations      names the alternatives that explain a voter's votes
 pooled_voters     pools voters with few votes each, and names the members of a group

@@ -1,4 +1,7 @@
-"""Votes of a backlog as columns, sorted by voter and time, and their cells."""
+"""Represents the votes of a backlog as columns, sorted by voter and time, and the cells of these votes.
+
+A backlog is a set of votes that no snapshot preceded. A cell has the votes of one voter on one model.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class BacklogVotes:
         models: M, the number of models; a model is a number from 0 to M − 1.
         names: int64[v], the pseudonym of each voter.
         row: int64[n], the row of each vote in the caller's columns.
-        voter: int32[n], position of the voter in `names`, ascending.
+        voter: int32[n], position of the vote's voter in `names`, ascending.
         model_a, model_b: int32[n], the models.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or TIED.
         at: int64[n], event time in microseconds since 1970 UTC.
@@ -54,15 +57,15 @@ class BacklogVotes:
         at: Int64,
         network: npt.ArrayLike | None = None,
     ) -> BacklogVotes:
-        """Sort columns of n votes in any order by voter and time. Votes at one time keep the order of their rows.
+        """Sort columns of n votes by voter and time. Votes of a voter at one time keep the order of their rows.
 
         Args:
             models: M, the number of models.
-            voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter.
+            voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter, which is left out.
             model_a, model_b: int[n], numbers of the models.
             outcome: int[n], positions in OUTCOMES.
             at: int64[n], event times in microseconds since 1970 UTC.
-            network: int[n], numbers of the networks; None if they are unknown.
+            network: int[n], numbers of the networks, 0 for none; None if all are unknown.
         """
         known = np.flatnonzero(voter != NO_VOTER)
         names, code = np.unique(voter[known], return_inverse=True)
@@ -82,7 +85,10 @@ class BacklogVotes:
         )
 
     def take(self, rows: npt.NDArray[np.int64] | Bool) -> BacklogVotes:
-        """Return the votes that `rows` selects, a mask or ascending positions. The numbers in `voter` stay the same."""
+        """Return the votes that `rows` selects, a mask or ascending positions.
+
+        `names`, and the positions in it, stay the same.
+        """
         columns = ("row", "voter", "model_a", "model_b", "outcome", "at", "network")
         return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
 
@@ -103,12 +109,12 @@ class BacklogVotes:
 
     @cached_property
     def votes_before(self) -> Int64:
-        """int64[n], the number of the voter's votes before each vote."""
+        """int64[n], for each vote the number of earlier votes of the same voter."""
         return np.arange(len(self.voter)) - self.starts[self.voter]
 
     @cached_property
     def ties_before(self) -> Int64:
-        """int64[n], the number of the voter's ties before each vote."""
+        """int64[n], for each vote the number of earlier ties of the same voter."""
         tied = np.concatenate([[0], np.cumsum(self.outcome == TIED)])
         return np.asarray(tied[:-1] - tied[self.starts[self.voter]])
 
@@ -139,7 +145,7 @@ class BacklogCells:
 
     @classmethod
     def of(cls, votes: BacklogVotes) -> BacklogCells:
-        """Return the cells of all votes."""
+        """Return the cells of `votes`."""
         n = len(votes.voter)
         code = np.empty(2 * n, dtype=np.int64)
         code[:n] = votes.voter.astype(np.int64) * votes.models + votes.model_a

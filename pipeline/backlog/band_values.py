@@ -1,7 +1,10 @@
-"""Computes the e-value of each voter against the bands of honest taste, after the voter's last vote.
+"""Computes the e-value of each voter against bands of honest taste, after the voter's last vote.
 
-The alternatives and weights are those of the detector `voter_bias`. Only the value after the last vote is needed here,
-so a sum for each cell replaces the computation vote by vote.
+The null hypothesis is an honest voter whose logit of each win lies within a band around the logit of the reference. The
+e-value is computed against the voter in the band who makes it smallest. The alternatives and weights are those of the
+detector `voter_bias`: the voter promotes or demotes a model, or always chooses one side, or votes against the rating.
+`voter_bias` computes a value after each vote; here only the value after the last vote is needed, so sums over cells
+replace the computation vote by vote. A cell has the votes of one voter on one model.
 """
 
 from __future__ import annotations
@@ -24,12 +27,16 @@ _ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
 
 @dataclass(frozen=True)
 class RankedCells:
-    """The cells whose model has a rank, and their rows. None of these arrays depends on a reference.
+    """The cells with at least RANKED_AFTER votes, their ranks, and their rows.
+
+    None of these arrays depends on a reference.
+    A cell has the votes of one voter on one model. Only ranked cells are evidence about their model.
 
     Attributes:
         cell: positions of the ranked cells in `BacklogCells`, ascending.
-        rank: 1 for the first model with RANKED_AFTER votes of the voter, 2 for the second, and so on.
-        rows: the rows of these cells, ascending.
+        rank: rank of each of these cells: 1 for the voter's first cell that reached RANKED_AFTER votes, 2 for the
+            second, and so on.
+        rows: positions of the rows of these cells in `BacklogCells`, ascending.
         start: the position in `rows` of the first row of each ranked cell.
         band: the band of each row (`Reference.taste_band`).
     """
@@ -70,10 +77,19 @@ class RankedCells:
 
 
 def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCells, reference: Reference) -> Int64:
-    """Return the evidence of each alternative about each ranked cell's model, int64[c, 6] in units of 2⁻²⁴.
+    """Compute the evidence of each alternative about the model of each ranked cell.
 
-    The columns are "promotes" with each δ, then "demotes" with each δ. The weights of the alternatives are included, so
-    the sum over a voter's cells is the voter's evidence about models.
+    The weights of the alternatives are included, so the sum over a voter's cells is the part of the voter's e-value
+    that is about models. A vote on a model that the reference lacks is no evidence.
+
+    Args:
+        votes: the votes.
+        cells: the cells of these votes.
+        ranked: the ranked cells to evaluate.
+        reference: a reference that was fitted without the voters of these cells.
+
+    Returns:
+        int64[c, 6] in units of 2⁻²⁴. The columns are "promotes" with each δ, then "demotes" with each δ.
     """
     sums = np.empty((len(ranked.cell), 6), dtype=np.int64)
     lengths = np.append(ranked.start, len(ranked.rows))
@@ -118,9 +134,10 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
     """Return the sums of log-ratios of the alternatives GENERIC for each voter, int64[v, 3] in units of 2⁻²⁰ nats.
 
     Args:
-        votes: the votes.
-        rows: the rows of the votes that count.
-        reference: the reference.
+        votes: the votes of all v voters.
+        rows: positions of the votes that count. Other voters have the sum 0.
+        reference: a reference that was fitted without the voters of these rows. Votes on a model that it lacks do not
+            count.
     """
     sums = np.zeros((len(votes.names), 3))
     for low in range(0, len(rows), _CHUNK):
@@ -138,7 +155,7 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
 
 
 def generic_evidence(sums: Int64) -> Int64:
-    """Return the evidence of each alternative of GENERIC, int64[v, 3] in units of 2⁻²⁴, its weight included.
+    """Return the evidence of each alternative of GENERIC, its weight included: int64[v, 3] in units of 2⁻²⁴.
 
     Args:
         sums: the result of `generic_sums`.

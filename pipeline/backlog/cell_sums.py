@@ -21,13 +21,14 @@ def count_rows(
 
     Args:
         votes: the votes.
-        cells: their cells.
+        cells: the cells of these votes.
         rows: positions of rows of `cells`, ascending.
-        reference: the reference.
+        reference: gives the chances of an honest voter.
         raised: logits by which the largest honest chances of a win are raised.
 
     Returns:
-        int64[c], the positions in `cells` of the counted cells, ascending; and their counts.
+        Two values: int64[c], the positions in `cells` of the counted cells, ascending; and their counts. A cell without
+            a counted row is left out.
     """
     chances = _raise(reference.high_chances, raised) if raised else reference.high_chances
     number = np.cumsum(np.append(False, cells.cell[rows[1:]] != cells.cell[rows[:-1]])) if len(rows) else rows
@@ -67,7 +68,16 @@ def _add(
 
 
 def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference) -> tuple[Int64, Int64]:
-    """Return the positions in `reference` of each row's model and of its opponent, −1 for a missing model."""
+    """Return two arrays int64: the position in `reference` of each row's model, and of the row's opponent.
+
+    The position is −1 for a model that the reference lacks.
+
+    Args:
+        votes: the votes.
+        cells: the cells of these votes.
+        rows: positions of rows of `cells`.
+        reference: the reference.
+    """
     vote = cells.vote[rows]
     other = np.where(cells.is_a[rows], votes.model_b[vote], votes.model_a[vote])
     own = cells.model[cells.cell[rows]]

@@ -1,7 +1,7 @@
-"""Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. It needs no store.
+"""Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. No store is needed.
 
-The steps are: single voters, their accomplices, pooled voters, groups of voters, and models by period. A voter whom one
-step finds counts in no reference of the later steps, so that an attack is reported once.
+The five steps find single voters, their accomplices, pooled voters, groups of voters, and models by period. A voter
+whom one step finds counts in no reference of the later steps, so that an attack is reported once.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ Nested = Literal["never", "if_found", "always"]
 
 @dataclass(frozen=True)
 class VoterFinding:
-    """A voter with evidence of at least 1/α.
+    """A voter whose e-value reaches 1/α, or whose `strict` e-value reaches CRITICAL.
 
     Attributes:
         voter: position of the voter in the backlog.
         votes, ties: number of the voter's votes and ties.
         band, cells: the e-values in the last round, against bands of taste and against the mixture of tastes.
-        strict: the e-value of the nested form, which uses the smaller of its average and its value against the mixture;
-            None if the nested form was not computed. Only this value may exclude a voter without a person's decision.
+        strict: the e-value of the nested form, in which the voter's fold influenced no reference (`voter_rounds`): the
+            smaller of the average and the value against the mixture. None if the nested form was not computed. Only
+            `strict` may exclude a voter without a person's decision.
         likeliest: the alternatives that explain the votes best (`explanations`).
     """
 
@@ -62,14 +63,14 @@ class BacklogFindings:
     """The findings of an evaluation.
 
     Attributes:
-        rounds: number of rounds until the excluded voters stayed the same.
-        nested_rounds: the number of rounds in the nested form; 0 if it was not computed.
+        rounds: number of rounds in which single voters were evaluated.
+        nested_rounds: the largest number of rounds in the nested form; 0 if it was not computed.
         evaluated: bool[v], false for voters whose votes could not be compared with those of others.
         voters: single voters with enough evidence, the strongest first.
         pools: models that a group of voters promotes or demotes.
         groups: name of a kind of groups, such as `network` → the groups that promote or demote a model.
         periods: models whose results in four weeks differ from all other weeks.
-        unusual: bool[v], true for voters that any finding names.
+        unusual: bool[v], true for voters that any finding names, and for voters that were excluded on the way.
     """
 
     rounds: int
@@ -89,7 +90,8 @@ class BacklogEvaluation:
     Attributes:
         votes: the votes.
         key: the secret key of the folds, so that nobody can choose a fold.
-        nested: when the nested form is computed: never, only if a value of the rounds reaches CRITICAL, or always.
+        nested: when the nested form (`voter_rounds`) is computed: never, only if a value of the rounds reaches
+            CRITICAL, or always.
         groups: name of a kind of groups → int64[v], the group of each voter, 0 for none.
         suspects: bool[v], voters that count in no reference, for example because they are already excluded; None for no
             voters.
@@ -106,7 +108,7 @@ class BacklogEvaluation:
     progress: Progress = no_progress
 
     def run(self) -> BacklogFindings:
-        """Evaluate the votes in all four steps, and return the findings."""
+        """Evaluate the votes in all five steps, and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
         evaluator, fold = VoterEvaluator(votes, cells), fold_of(hashes)

@@ -20,7 +20,7 @@ _NAMED, _MAX_LOG = 3, 600.0
 
 
 def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -> dict[int, list[dict[str, Any]]]:
-    """Return the alternatives with the largest shares of each voter's average e-value, largest first.
+    """Find the alternatives with the largest shares of each voter's average e-value.
 
     Args:
         evaluator: has the votes and their cells.
@@ -28,8 +28,8 @@ def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -
         who: bool[v], the voters.
 
     Returns:
-        Position of a voter → up to three of {"what", "share"} and, for an alternative about a model, "model" (its
-            number in the backlog) and "delta".
+        Position of a voter → up to three alternatives, the largest share first. An alternative is {"what", "share"};
+            one about a model also has "model" (its number in the backlog) and "delta".
     """
     votes, cells = evaluator.votes, evaluator.cells
     ranked = evaluator.ranked.of_voters(cells, who)

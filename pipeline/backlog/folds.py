@@ -17,7 +17,12 @@ _KEY = b"leaderboard-integrity folds of voters\0"
 
 
 def hash_voters(names: Int64, key: bytes) -> UInt64:
-    """Return uint64[v], the keyed hash of each pseudonym."""
+    """Return uint64[v], the keyed hash of each pseudonym.
+
+    Args:
+        names: int64[v], the pseudonyms, or other numbers such as those of groups.
+        key: the secret key of the folds.
+    """
     secret = np.frombuffer(hashlib.sha256(_KEY + key).digest()[:16], dtype="<u8")
     mixed = names.astype(np.int64).view(np.uint64) ^ secret[0]
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

@@ -39,13 +39,13 @@ _SHORTEST = 0.5
 
 @dataclass(frozen=True)
 class PeriodFinding:
-    """A model whose results in one period differ from all other periods.
+    """A model whose results in one period differ from its results in all other periods.
 
     Attributes:
         model: number of the model.
         first, end: the period, in microseconds since 1970 UTC.
-        direction: `promotes` if it wins more than in other periods, `demotes` if less.
-        log_e: ln of the e-value.
+        direction: `promotes` if the model wins more than in other periods, `demotes` if less.
+        log_e: ln of the e-value. The null hypothesis is that the model wins as in the other periods.
         voters: number of voters on the model in this period.
         tests: number of pairs of a model and a period that were tested.
     """
@@ -72,14 +72,17 @@ class ModelPeriods:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[PeriodFinding]:
-        """Find models in rounds, until no e-value is above (number of tests)/α.
+        """Find models in rounds: the strongest in each round, until no e-value is above (number of tests)/α.
+
+        At most ten models are found, and none if there are fewer than two periods. The votes on a found model in its
+        period do not count in later rounds.
 
         Args:
             excluded: bool[v], voters whose votes do not count.
             alpha: the tolerated probability of a false finding.
 
         Returns:
-            One finding for each model and period, the strongest first.
+            One finding for each model and period, in the order in which they were found.
         """
         votes = self.evaluator.votes
         period, start = split_periods(votes.at)
@@ -161,10 +164,16 @@ class ModelPeriods:
 
 
 def split_periods(at: Int64) -> tuple[Int64, Int64]:
-    """Split times into periods of PERIOD from the first time on.
+    """Split times into periods of the length PERIOD, from the first time on.
+
+    A last period that is shorter than half of PERIOD is joined with the period before it.
+
+    Args:
+        at: int64[n], times in microseconds since 1970 UTC, in any order.
 
     Returns:
-        int64[n], the number of each time's period; and the starts of the periods, and the end of the last one.
+        Two arrays: int64[n], the period of each time, counted from 0; and int64[p + 1], the starts of the p periods and
+            the end of the last one. Without times, p is 0.
     """
     if not len(at):
         return np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)

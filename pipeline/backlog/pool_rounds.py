@@ -1,8 +1,8 @@
 """Finds the models that groups of pooled voters promote or demote, one after another, the strongest first.
 
-While the votes of one attack count in the reference, the opponents of its target seem to be attacked too. So each round
-reports only the strongest model. The members of its group are excluded, and the other voters are evaluated again, until
-no model is found.
+Voters are pooled if each has too few votes to be found alone. While the votes of one attack count in the reference, the
+opponents of its target seem to be attacked too. So each round reports only the strongest model. The members of its
+group are excluded, and the other voters are evaluated again, until no model is found.
 """
 
 from __future__ import annotations
@@ -89,12 +89,15 @@ class VoterPools:
     progress: Progress = no_progress
 
     def find_accomplices(self, targets: Sequence[KnownTarget], suspects: Bool, excluded: Bool) -> list[PooledFinding]:
-        """Find voters who act like the voters who were found alone, but have too few votes to be found alone.
+        """Find voters who act like voters who were found alone, but have too few votes to be found alone.
 
         Args:
             targets: the models that the voters who were found alone promote or demote.
             suspects: bool[v], voters who are left out altogether.
             excluded: bool[v], the voters who were found alone, and the suspects; they count in no reference.
+
+        Returns:
+            One finding for each target that has accomplices; its members are the accomplices alone.
         """
         votes, stratum = self.evaluator.votes, strata_of(self.evaluator.votes)
         fitter = ReferenceFitter(votes, self.evaluator.cells, self._part[votes.voter], HALVES * BLOCKS)
@@ -112,15 +115,15 @@ class VoterPools:
         return found
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> tuple[list[PooledFinding], Float64]:
-        """Find models in rounds, until no e-value is above (number of models)/α.
+        """Find models in rounds, until no e-value is above (number of models)/α, or until ten models are found.
 
         Args:
             excluded: bool[v], voters who count neither in references nor in pools.
             alpha: the tolerated probability of a false finding.
 
         Returns:
-            The findings in the order in which they were found; and the ln of the e-value of each model in the first
-            round.
+            Two values: the findings, in the order in which they were found; and float64[M], the ln of the e-value of
+                each model in the first round, 0 if there was no reference.
         """
         votes, cells = self.evaluator.votes, self.evaluator.cells
         stratum = strata_of(votes)
@@ -187,16 +190,16 @@ class VoterPools:
     def _members(
         self, fitter: ReferenceFitter, stratum: Int64, left_out: Bool, excluded: Bool, target: KnownTarget
     ) -> PooledFinding:
-        """Name the members, and again by references without them, until they stay the same.
+        """Find the members of a group, then find them again by references without them, until they stay the same.
 
-        The last members stay if fewer halves have a reference without them.
+        If fewer halves have a reference without the members, the members of the step before are returned.
 
         Args:
             fitter: fits the references.
             stratum: int64[v], the stratum of each voter.
-            left_out: bool[v], voters who are no candidates.
+            left_out: bool[v], voters who cannot be members.
             excluded: bool[v], voters who count in no reference.
-            target: what the members do.
+            target: the model, and what the members do to it.
         """
         members, likelihood, expected, now = np.zeros(0, dtype=np.int64), np.zeros(0), 0.0, excluded
         rated = 1
@@ -224,5 +227,5 @@ class VoterPools:
 
 
 def threshold(tests: int, alpha: float = ALPHA) -> float:
-    """Return ln(tests/α). If `tests` e-values are tested, the ln of an e-value must exceed this number."""
+    """Return ln(tests/α), the ln of the e-value above which one of `tests` tests is a finding."""
     return math.log(tests / alpha)

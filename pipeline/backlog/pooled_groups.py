@@ -70,14 +70,16 @@ class GroupPools:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[GroupFinding]:
-        """Find groups in rounds, until no e-value is above (number of tests)/α.
+        """Find groups in rounds: the strongest in each round, until no e-value is above (number of tests)/α.
+
+        At most 20 groups are found. The search also ends after a group without members that can be named.
 
         Args:
             excluded: bool[v], voters who count neither in references nor in groups.
             alpha: the tolerated probability of a false finding.
 
         Returns:
-            The findings, the strongest first.
+            The findings, in the order in which they were found. None if no voter has a group.
         """
         if not self.group.any():
             return []

@@ -59,7 +59,7 @@ class PooledCells:
     def of(
         cls, evaluator: VoterEvaluator, reference: Reference, who: Bool, most: int = MOST_VOTES, raised: float = RAISED
     ) -> PooledCells:
-        """Evaluate those cells of some voters that have at least LEAST_VOTES votes.
+        """Evaluate some voters' cells that have at least LEAST_VOTES votes.
 
         Args:
             evaluator: has the votes and their cells.
@@ -69,7 +69,8 @@ class PooledCells:
             raised: number of logits by which the honest chances are raised.
 
         Returns:
-            The e-values of these cells.
+            The e-values of these cells. A cell is left out if fewer than LEAST_VOTES of the counted votes are on two
+                models of the reference.
         """
         cells = evaluator.cells
         large = (cells.votes >= LEAST_VOTES) & who[cells.voter]
@@ -87,8 +88,14 @@ class PooledCells:
         The result serves to estimate who the members are, and not for a test: the chances are those of the reference,
         without its standard errors.
 
+        Args:
+            evaluator: has the votes and their cells.
+            reference: a reference that was fitted without these voters.
+            who: bool[v], the voters.
+            model: number of the model.
+
         Returns:
-            The e-values of these cells.
+            The e-values of the cells with at least LEAST_VOTES votes.
         """
         cells, reference = evaluator.cells, replace(reference, covariance=np.zeros_like(reference.covariance))
         large = (cells.votes >= LEAST_VOTES) & (cells.model == model) & who[cells.voter]
@@ -128,7 +135,9 @@ def log_products(log_e: Float64, group: Int64, groups: int, shares: tuple[float,
 
 
 def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
-    """Return ln E_m of each model, by side: float64[M, 2]. A model's e-value is the sum over both sides.
+    """Return ln E_m of each model and side, float64[M, 2]. A model's e-value is the sum over both sides.
+
+    The null hypothesis is that all voters on the model are honest.
 
     Args:
         pooled: cells that were evaluated by references without their voters.
@@ -144,7 +153,7 @@ def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
 
 
 def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
-    """Return each cell's probability that its voter is one of the biased voters: float64[c].
+    """Return float64[c], the probability that the voter of each cell is one of the biased voters.
 
     Expectation maximisation finds the share of biased voters in each stratum and the weights of the alternatives.
 

@@ -64,7 +64,8 @@ class ReferenceFitter:
             excluded: bool[v], voters whose votes do not count.
 
         Returns:
-            A reference for each list, with the model numbers of the backlog; None if the votes cannot be rated.
+            A reference for each list, with the model numbers of the backlog; None if the votes cannot be rated. The
+                taste of a list's reference is estimated in the first call with that list, and kept.
         """
         votes = self._votes
         rows = self._rows[~excluded[votes.voter[self._rows]]]

@@ -1,8 +1,11 @@
 """Evaluates the voters of each fold by the other folds, in rounds, until the excluded voters stay the same.
 
-In one pass, a voter within the band and with the estimated taste has an average e-value of at least 1/α with
+A round fits a reference for each fold on the other folds, without the excluded voters, and evaluates the voters of the
+fold by this reference. Voters with a high average e-value are excluded in the next round.
+
+In one round, an honest voter within the band and with the estimated taste has an average e-value of at least 1/α with
 probability at most α, given the other folds. After several rounds this no longer holds, since the exclusions depend on
-all folds: the voters of a fold have influenced the references that evaluate them. In the nested form it holds. There,
+all folds: the voters of a fold have influenced the references that evaluate them. In the nested form the bound holds:
 the excluded voters of the other folds are found in rounds that do not use the fold, and then the fold is evaluated
 once.
 """
@@ -29,7 +32,7 @@ Progress = Callable[[], None]
 
 
 def no_progress() -> None:
-    """Do nothing; the default for a function that shows progress."""
+    """Do nothing. This is the default for arguments that report progress."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,11 @@ class VoterRounds:
     """The voters' values after the last round.
 
     Attributes:
-        values: the values of all voters.
-        excluded: bool[v], voters that did not count in the last round's references.
-        rounds: number of rounds.
+        values: the values of all voters; 1 for voters who were not evaluated.
+        excluded: bool[v], the suspects, and the voters whose average reached EXCLUDED_AT in the last round.
+        rounds: number of rounds; in the nested form the largest number for any fold.
         evaluated: bool[v], false for voters of a fold whose other folds cannot be rated.
-        references: the reference of each fold in the last round; None if the other folds cannot be rated.
+        references: the reference of each evaluated fold in the last round; None if the other folds cannot be rated.
     """
 
     values: VoterValues
@@ -91,7 +94,7 @@ class VoterFolds:
             excluded = found
 
     def nested(self) -> VoterRounds:
-        """Evaluate each fold once, by the other folds, whose excluded voters were found without this fold."""
+        """Evaluate each fold once, by references in which the fold had no influence (the nested form of the module)."""
         values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
         rounds, used = 0, []
         for k in range(self.folds):
@@ -104,7 +107,15 @@ class VoterFolds:
         self, folds: Sequence[int], held_out: Sequence[Sequence[int]], excluded: Bool, values: VoterValues,
         evaluated: Bool,
     ) -> list[Reference | None]:  # fmt: skip
-        """Evaluate folds, each by a reference without the folds of its list; return these references."""
+        """Evaluate folds, each by the reference of its list in `held_out`; return these references.
+
+        Args:
+            folds: the folds to evaluate.
+            held_out: for each of these folds, the folds that do not count in its reference.
+            excluded: bool[v], voters that do not count in the references.
+            values: receives the values of the evaluated voters.
+            evaluated: set to true for the evaluated voters.
+        """
         references = self.fitter.fit_without(held_out, excluded)
         for k, reference in zip(folds, references, strict=True):
             if reference is not None:

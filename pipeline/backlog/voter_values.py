@@ -1,8 +1,10 @@
-"""Computes each voter's e-value after the last vote: half against bands of taste, half against a mixture of tastes.
+"""Computes each voter's e-value after the last vote: the average of a value against bands and one against a mixture.
 
-Both parts use a reference that was fitted on the votes of other voters. The part against bands is the value of the
-detector `voter_bias`. The part against the mixture is the value of `pipeline.evidence.cells`, with the weight
-TARGET_WEIGHT, plus the alternatives that are not about one model.
+Both values use a reference that was fitted on the votes of other voters, and are about the null hypothesis of an honest
+voter. The value against bands compares with the honest voter in a band of tastes who makes the value smallest
+(`band_values`). The value against the mixture compares with an honest voter whose taste is drawn from the measured
+distribution of tastes (`pipeline.evidence.cells`, with the weight TARGET_WEIGHT); the alternatives that are not about
+one model are added.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ _EXACT_FROM = 30.0
 
 @dataclass(frozen=True)
 class VoterValues:
-    """E-values of v voters.
+    """E-values of v voters, against the null hypothesis that the voter is honest.
 
     Attributes:
-        band: float64[v], against the worst honest voter in the band.
-        cells: float64[v], against the mixture of tastes.
+        band: float64[v], the values against the least favourable honest voter in the band.
+        cells: float64[v], the values against the mixture of tastes.
     """
 
     band: Float64
@@ -43,7 +45,7 @@ class VoterValues:
 
     @classmethod
     def ones(cls, voters: int) -> VoterValues:
-        """Return e-values of 1, the values of voters who were not evaluated."""
+        """Return e-values of 1 for `voters` voters: the values of voters who were not evaluated."""
         return cls(np.ones(voters), np.ones(voters))
 
     @property
@@ -53,13 +55,16 @@ class VoterValues:
 
 
 class VoterEvaluator:
-    """Evaluates voters by references. The object stores the arrays that depend on no reference."""
+    """Evaluates voters by references. The object stores the arrays that do not depend on a reference."""
 
     def __init__(self, votes: BacklogVotes, cells: BacklogCells) -> None:
         self.votes, self.cells, self.ranked = votes, cells, RankedCells.of(cells)
 
     def evaluate(self, reference: Reference, who: Bool, into: VoterValues) -> None:
-        """Write the values of some voters into `into`.
+        """Write the e-values of some voters into `into`.
+
+        If the average of a voter's values is below 30 even with an upper bound of the value against the mixture, the
+        upper bound is written.
 
         Args:
             reference: a reference that was fitted without these voters.
@@ -83,12 +88,15 @@ class VoterEvaluator:
 
 
 def log_cells(counts: CellCounts, reference: Reference, taste: float) -> Float64:
-    """Return ln of the ratio of every alternative about each cell, float64[c, 18], in the order of `WEIGHTS`.
+    """Return ln of the likelihood ratio of every alternative about each cell.
 
     Args:
-        counts: the counts of the cells.
+        counts: the counts of the c cells.
         reference: the reference that the chances in `counts` come from.
-        taste: the standard deviation of honest tastes.
+        taste: the standard deviation of honest tastes, in logits.
+
+    Returns:
+        float64[c, 18], in the order of `WEIGHTS`.
     """
     parts = [np.zeros((0, WEIGHTS.size))]
     for low in range(0, len(counts.votes), _CHUNK):
@@ -98,7 +106,14 @@ def log_cells(counts: CellCounts, reference: Reference, taste: float) -> Float64
 
 
 def cell_e_values(counts: CellCounts, reference: Reference) -> Float64:
-    """Return the e-value of each cell, float64[c]."""
+    """Return float64[c], the e-value of each cell: evidence that the voter promotes or demotes the cell's model.
+
+    The null hypothesis is an honest voter whose taste has the upper estimate of the reference as standard deviation.
+
+    Args:
+        counts: the counts of the c cells.
+        reference: the reference that the chances in `counts` come from.
+    """
     return np.asarray(
         np.exp(np.minimum(log_cells(counts, reference, reference.taste.upper), _MAX_LOG)) @ WEIGHTS.ravel()
     )

@@ -1,11 +1,11 @@
-"""Pure scoring of votes and windows: no I/O, no clock.
+"""Scores votes and windows: computes fates and window counts, and runs detectors. Pure: no I/O, no clock.
 
-fate                 the fate of a vote by its time: accepted, late, quarantined (stream.deduplication: duplicate;
-                     events: rejected)
-signals              what a detector emits: alerts that open, escalate or end
-detector_contracts   what a detector receives and must return
+fate                 decides the fate of a vote by its times: accepted, late, quarantined (stream.deduplication decides
+                     duplicate; events: rejected)
+signals              defines what a detector emits: alerts that open, escalate or end
+detector_contracts   defines what a detector receives and must return
 vote_processor       runs the voter detectors over new votes
-window               a closed window as detectors read it
+window               represents a closed window as detectors read it
 window_counter       counts votes into five-minute windows, per partition
 row_sums             sums rows of counts with the same key
 sittings             counts sittings: votes of a voter without a pause count once

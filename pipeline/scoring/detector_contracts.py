@@ -1,4 +1,4 @@
-"""The contracts of voter detectors and of window detectors: what a detector receives and must return."""
+"""Defines the contracts of voter detectors and of window detectors: what a detector receives and must return."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class VoterVotes:
     Attributes:
         voter: int64[n], position of each vote's voter in `names`, ascending.
         names: int64[v], the pseudonym of each voter.
-        partition: the partition of all these votes.
-        offset, at: int64[n], offset and event time (microseconds).
-        model_a, model_b: int64[n], the store's numbers of the models.
+        partition: partition number (partition_no) of all these votes.
+        offset, at: int64[n], offset and event time (microseconds since 1970 UTC).
+        model_a, model_b: int64[n], model numbers (model_no).
         outcome: int8[n], a position in OUTCOMES.
         prompt: int64[n], 64 bits of the prompt's hash, 0 without a prompt.
     """
@@ -40,7 +40,10 @@ class VoterVotes:
     prompt: Int64
 
     def take(self, rows: npt.NDArray[Any]) -> VoterVotes:
-        """Return the votes that `rows` selects, a mask or positions. The numbers in `voter` stay the same."""
+        """Return the votes that `rows` selects, a mask or positions.
+
+        `names`, and the positions in it, stay the same.
+        """
         columns = ("voter", "offset", "at", "model_a", "model_b", "outcome", "prompt")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
@@ -83,7 +86,7 @@ class VoterVotes:
 class VoterDetector(Protocol):
     """Computes evidence about one voter, vote by vote.
 
-    Laws (tests/unit/detectors/test_laws.py checks them for every detector):
+    Every detector guarantees (tests/unit/detectors/test_laws.py checks this):
 
     1. States and alerts do not depend on how the votes are split into calls.
     2. The state of a voter is bytes, and contains everything that the detector remembers about the voter.
@@ -105,17 +108,17 @@ class VoterDetector(Protocol):
         reference: Any,
         earlier: Callable[[int], Any] | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Update the states of voters with their new votes.
+        """Compute the states of voters after their new votes, and the alerts.
 
         Args:
             votes: new votes of v voters.
             prior: v states before these votes, in the order of `votes.names`; None for a new voter.
             reference: `pipeline.evidence.Reference` of the snapshot in force.
-            earlier: function from the sequence number of an earlier snapshot to its reference, for states that refer
-                to an earlier snapshot.
+            earlier: returns the reference of an earlier snapshot, given its sequence number, for states that refer to
+                an earlier snapshot.
 
         Returns:
-            The v new states, in the order of `votes.names`, and the alerts in order of offset.
+            Two values: the v new states, in the order of `votes.names`; and the alerts in order of offset.
         """
         ...
 
@@ -144,7 +147,7 @@ WindowState = Mapping[str, npt.NDArray[Any]]
 class WindowDetector(Protocol):
     """Computes evidence about models, providers, networks and the board, window by window.
 
-    Laws (tests/unit/detectors/test_laws_windows.py checks them for every detector):
+    Every detector guarantees (tests/unit/detectors/test_laws_windows.py checks this):
 
     1. `observe` changes neither the detector nor the state that it receives.
     2. Packing and unpacking a state does not change it.
@@ -155,11 +158,14 @@ class WindowDetector(Protocol):
     name: str
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window.
+        """Compute the state after a window, and the signals of the window.
 
         Args:
             window: the next window. The caller passes every window once, in order of time, empty windows included.
             state: the state after the previous window.
             context: the registry and the settings for this window.
+
+        Returns:
+            Two values: the state after the window; and the signals.
         """
         ...

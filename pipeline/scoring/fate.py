@@ -1,6 +1,6 @@
 """Decides the fate of a vote by its times: accepted, late or quarantined.
 
-Laws: no clock is read. Fates do not depend on how the votes are split into batches. A quarantined vote does not move
+No clock is read. Fates do not depend on how the votes are split into batches. A quarantined vote does not move
 the watermark.
 
 The fate duplicate is decided by `stream.deduplication`, the fate rejected by `events.decode`.
@@ -20,16 +20,18 @@ MAX_AHEAD = 5 * MINUTE
 
 
 def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | None]) -> Int64:
-    """Return for each vote the time that decides in which window it is counted, in microseconds.
+    """Return int64[n], one time for each vote, in microseconds since 1970 UTC.
 
-    This time is `cast_at`, except for a late vote of a stream: the window of its `cast_at` may be closed, so the newest
-    event time of its partition is used. For a late vote of a file the time is `cast_at`: otherwise a history that is
-    read today would look like a burst of votes today.
+    A vote counts in the window with its time. The time of most votes is `cast_at`. A late vote that was read from a
+    topic is the exception: the window of its `cast_at` may be closed. The time of such a vote is the event time that
+    its partition has reached with this vote: the largest min(cast_at, appended_at) so far. The time of a late vote that
+    was read from a file is `cast_at`; otherwise an old file that is read today would look like a burst of votes today.
 
     Args:
-        batch: all votes of a batch, in the order (partition, offset).
-        fate: fates from `assign_fate`.
-        event_time: partition → its newest event time before the batch, None before the first vote.
+        batch: all n votes of a batch, sorted by partition, then by offset.
+        fate: int8[n], the fates from `assign_fate`.
+        event_time: partition number (partition_no) → the largest min(cast_at, appended_at) before the batch; None
+            before the first vote of the partition.
     """
     times = batch.cast_at.copy()
     for part in np.unique(batch.partition[(fate == LATE) & ~batch.of_file]).tolist():
@@ -44,19 +46,20 @@ def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | No
 def assign_fate(
     batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
 ) -> tuple[Int8, dict[int, int | None]]:
-    """Return the fate of each vote, duplicates included.
+    """Decide the fate of each vote by its times: accepted, late or quarantined.
 
     A vote is late if it was cast before the watermark of its partition. All earlier votes of the partition move the
     watermark, and so do duplicates. If duplicates did not, fates would depend on the order of arrival: this order
     decides which of two equal votes on different partitions is the duplicate.
 
     Args:
-        batch: votes in the order (partition, offset).
-        event_time: partition → the largest min(cast_at, appended_at) so far; None before the first vote.
+        batch: n votes, duplicates included, sorted by partition, then by offset.
+        event_time: partition number (partition_no) → the largest min(cast_at, appended_at) so far; None before the
+            first vote of the partition. It is not changed.
         lateness: microseconds by which the watermark trails the event time.
 
     Returns:
-        int8[n], a position in FATES for each vote; and `event_time` after the batch.
+        Two values: int8[n], the fate of each vote as a position in FATES; and `event_time` after the batch.
     """
     fate = np.zeros(len(batch), dtype=np.int8)
     fate[batch.cast_at > batch.appended_at + MAX_AHEAD] = QUARANTINED

@@ -18,7 +18,7 @@ def battle_key(battle_id: str) -> int:
 
 
 def by_window(battles: Sequence[BattleIssued]) -> dict[int, list[tuple[int, str, str]]]:
-    """Return start of a window → key and models of each battle in it."""
+    """Return the battles by window: start of a window (microseconds) → (key, model a, model b) of each battle."""
     found: dict[int, list[tuple[int, str, str]]] = {}
     for one in battles:
         at = to_microseconds(one.at)
@@ -29,12 +29,15 @@ def by_window(battles: Sequence[BattleIssued]) -> dict[int, list[tuple[int, str,
 def add_battles(
     counts: IssuedBattles, known: set[int], battles: Sequence[tuple[int, str, str]]
 ) -> tuple[IssuedBattles, set[int]]:
-    """Add the battles of a window that are not counted yet; return the new counts and the new set of keys.
+    """Add the battles of a window that are not counted yet.
 
     Args:
-        counts: counts of the battles that were added before.
-        known: keys of these battles.
-        battles: (key, model a, model b) of each battle to add.
+        counts: counts of the battles that were added before; not changed.
+        known: keys of the battles in `counts`; not changed.
+        battles: (key, model a, model b) of each battle to add. A battle with a known key is ignored.
+
+    Returns:
+        Two values: the new counts; and the keys of all counted battles.
     """
     appearances, chosen, keys = dict(counts.appearances), dict(counts.chosen), set(known)
     for key, model_a, model_b in battles:

@@ -8,12 +8,16 @@ from pipeline.vocabulary.arrays import Int64
 
 
 def sort_keys(*columns: Int64) -> tuple[Int64, Int64]:
-    """Sort rows by several columns.
+    """Sort rows by several columns, the first column first.
 
     The columns are sorted as one number where they fit, which is three times as fast.
 
+    Args:
+        columns: int64[n] each, at least 0.
+
     Returns:
-        The order, and the positions in this order at which a row has another key than the row before it.
+        Two arrays: int64[n], the positions that sort the rows; and int64[g], the places in this order at which a new
+            key begins, the first of them 0.
     """
     if not len(columns[0]):
         return np.zeros((2, 0), dtype=np.int64)  # type: ignore[return-value]  # unpacks to two arrays
@@ -43,11 +47,14 @@ def sum_groups(ordered: Int64, first: Int64) -> Int64:
 
 
 def sum_rows(rows: Int64, keys: int) -> Int64:
-    """Return the sums of the rows that are equal in their first columns, sorted by these columns.
+    """Sum the rows that have the same key.
 
     Args:
-        rows: int64[n, c], keys and counts.
+        rows: int64[n, c]. The first columns are the key, the others are counts.
         keys: number of columns of the key.
+
+    Returns:
+        int64[g, c], one row for each key, sorted by key.
     """
     order, first = sort_keys(*rows.T[:keys])
     summed = np.empty((rows.shape[1], len(first)), dtype=np.int64)

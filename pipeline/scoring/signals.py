@@ -1,6 +1,6 @@
-"""The signals that a detector emits: an alert opens or escalates, or an alert ends.
+"""Defines the signals that a detector emits: an alert opens or escalates, or an alert ends.
 
-Laws: an alert is identified by detector, subject, direction and the vote (or window) at which it opened, so the same
+An alert is identified by detector, subject, direction and the vote (or window) at which it opened, so the same
 events give the same alert ids. An alert opens when the evidence reaches 1/α, and is emitted again when the evidence
 reaches the next of LEVELS. An alert about a model, a provider, a network or the board is cleared when its evidence
 stays low.
@@ -61,7 +61,7 @@ class AlertSignal:
 
 @dataclass(frozen=True, slots=True)
 class ClearedSignal:
-    """The signal that an alert ends, because its evidence stayed low or what it states is no longer true."""
+    """The signal that an alert ends, because its evidence stayed low or because its statement is no longer true."""
 
     detector: str
     subject: str

@@ -1,14 +1,14 @@
 """Counts sittings. A sitting is a series of votes of one voter without a pause of half an hour.
 
-The votes of a sitting are not independent, so counts of votes vary more than a rate of arrival explains. So detectors
-of rates count how many voters begin a sitting in a window.
+The votes of a sitting are not independent, so counts of votes vary more than a rate of arrival explains. Detectors
+of rates therefore count how many voters begin a sitting in a window.
 
-A window's voters are an int64 array with one row per (voter, network): 31 bits of the voter's pseudonym plus 1, the
-network's hash, and the number of votes. Votes without a voter have the voter 0 and are sittings of their own. A voter
-begins a sitting in a window if no vote of the voter lies in the six windows before it. The sitting belongs to the
-network with most of the voter's votes in that window.
+A window's voters are an int64 array with one row for each voter and network: 31 bits of the voter's pseudonym plus 1,
+the network's hash, and the number of votes. Votes without a voter have the voter 0 and are sittings of their own. A
+voter begins a sitting in a window if no vote of the voter lies in the six windows before the window. The sitting
+belongs to the network with most of the voter's votes in that window.
 
-Laws: rows can be added in any order and grouping with the same result, so neither the order of votes nor their split
+Rows can be added in any order and grouping with the same result, so neither the order of votes nor their split
 into batches, files and partitions changes a count. If a window would have more than MAX_VOTERS rows, only a sample of
 the voters is stored: those whose number ends in b zero bits, with the smallest b for which the rows fit. More votes
 never need a smaller b.
@@ -71,7 +71,7 @@ def voter_number(pseudonym: Int64) -> Int64:
 
 
 def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> list[WindowVoters]:
-    """Return the voters of each window.
+    """Return the voters of each of several windows.
 
     Args:
         voter: int64[n], the number of each vote's voter (`voter_number`); 0 without a voter.

@@ -1,8 +1,8 @@
 """Runs the voter detectors over new votes.
 
-Laws: no clock, no database, no network. States and alerts do not depend on how the votes are split into batches.
-Accepted and late votes are evidence. Quarantined votes are not, and neither are votes that the method of the snapshot
-in force leaves out. Such votes never count, and could only hide what other votes show.
+No clock, database or network is used. States and alerts do not depend on how the votes are split into batches. Accepted
+and late votes are evidence. Quarantined votes are no evidence. Votes that the method of the snapshot in force leaves
+out are no evidence either: they never count, and could only hide what other votes show.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class PartitionVotes:
     Attributes:
         voter: pseudonym of the voter of each vote.
         offset, at: offset and event time (microseconds since 1970 UTC) of each vote.
-        model_a, model_b: the store's numbers of the models.
+        model_a, model_b: model numbers (model_no).
         outcome: int8[n], a position in OUTCOMES.
         prompt: 64 bits of the hash of each prompt, 0 without a prompt.
         flags: the flags of each vote, as bits.
@@ -76,13 +76,14 @@ def run_detectors(
     """Run the voter detectors over the new votes of a batch.
 
     Args:
-        batch: votes without duplicates, sorted by (partition, offset).
-        models: int64[n, 2], the store's numbers of model a and b.
+        batch: votes without duplicates, sorted by partition, then by offset.
+        models: int64[n, 2], model numbers (model_no) of model a and b.
         fate: int8[n], fate of each vote.
         prior: reads the states of voters before these votes.
-        reference: reference of the snapshot in force. If it is None, the detectors never evaluate these votes.
+        reference: reference of the snapshot in force. If it is None, nothing is done, and these votes are never
+            evaluated.
         detectors: the detectors to run.
-        earlier: function from the sequence number of an earlier snapshot to its reference.
+        earlier: returns the reference of an earlier snapshot, given its sequence number.
 
     Returns:
         The new states of the voters, and the alerts.
@@ -111,7 +112,7 @@ def run_detectors(
 
 
 def visible_voters(batch: VoteBatch, fate: Int8, reference: Reference) -> dict[int, list[int]]:
-    """Return the voters whose states `run_detectors` reads: partition → ascending pseudonyms.
+    """Return the voters whose states `run_detectors` reads: partition number (partition_no) → ascending pseudonyms.
 
     Args:
         batch: votes without duplicates.
@@ -134,12 +135,12 @@ def run_detectors_on_partition(
     """Run the voter detectors over votes of one partition.
 
     Args:
-        partition: the store's number of the partition.
+        partition: partition number (partition_no).
         given: the votes. Those that the method of the snapshot leaves out are not evaluated.
         prior: reads the states of voters before these votes.
         reference: reference of the snapshot in force.
         detectors: the detectors to run.
-        earlier: function from the sequence number of an earlier snapshot to its reference.
+        earlier: returns the reference of an earlier snapshot, given its sequence number.
 
     Returns:
         The new states of the voters, and the alerts.

@@ -1,4 +1,7 @@
-"""A closed window as window detectors read it: five minutes of accepted votes, merged over all partitions."""
+"""Represents a closed window as window detectors read it.
+
+A window has the counts of five minutes of votes, merged over all partitions.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,10 +39,10 @@ COHORTS = ("unknown", "established", "new")
 
 @dataclass(frozen=True, slots=True)
 class GroupedModelCounts:
-    """Counts of models within groups of votes: r rows, one per (group, model).
+    """Counts of models within groups of votes: r rows, one for each model of a group.
 
     Attributes:
-        group: r names: the cohort, network or prompt that the votes of a row have in common.
+        group: r names. A group is what the votes of a row have in common: a cohort, a network or a prompt.
         model: r names: the model that is counted, by its first name in the registry.
         counts: int64[r, 9], in the order of MEASURES.
     """
@@ -69,7 +72,10 @@ class IssuedBattles:
     chosen: Mapping[str, int] = field(default_factory=dict)
 
     def renamed(self, aliases: Mapping[str, str]) -> "IssuedBattles":
-        """Return the counts by first names of models; `aliases` maps a later name to the first name."""
+        """Return the counts by first names of models; `aliases` maps a later name to the first name.
+
+        If no name has an alias, these counts are returned unchanged.
+        """
         if not aliases.keys() & self.appearances.keys():
             return self
         counts: list[dict[str, int]] = []
@@ -92,14 +98,15 @@ class Window:
     Attributes:
         start, end: microseconds since 1970 UTC.
         accepted: number of votes that count in every measure.
-        late: number of late votes, which count in every measure but `appearances` and `chosen`.
+        late: number of late votes, which count in every measure except `appearances` and `chosen`.
         models: the names of all m models in the window, sorted.
         totals: int64[m, 9], counts of each model, in the order of MEASURES.
         cohorts: counts by cohort and model; the groups are names in COHORTS.
         networks, prompts: counts by network and model, and by prompt and model.
         votes_of: network → number of its accepted votes.
-        sittings: number of sittings that begin in the window (`scoring.sittings`). None if voters were not counted;
-            then every vote counts as a sitting.
+        sittings: number of sittings that begin in the window. A sitting is a series of votes of one voter without a
+            pause of half an hour (`scoring.sittings`). None if voters were not counted; then every vote counts as a
+            sitting.
         sampled_sittings: number of sittings that `sittings_of` counts: all sittings, or a sample of them on a busy
             board.
         sittings_of: network → number of its counted sittings.
@@ -127,10 +134,13 @@ class Window:
         return self.accepted if self.sittings is None else self.sittings
 
     def arrivals_by_network(self) -> tuple[int, Mapping[str, int]]:
-        """Return the number of arrivals, and network → number of its arrivals.
+        """Return the number of arrivals in the window, and the number for each network.
 
-        An arrival is a sitting, or a vote if voters were not counted. On a busy board only a sample of the sittings is
-        counted.
+        An arrival is a sitting that begins in the window, or a vote if voters were not counted. On a busy board only a
+        sample of the sittings is counted.
+
+        Returns:
+            Two values: the number of counted arrivals; and network → number of its counted arrivals.
         """
         if self.sittings is None:
             return self.accepted, self.votes_of
@@ -148,8 +158,8 @@ class Window:
     ) -> AlertSignal:
         """Return the signal that a subject's evidence reached a level in this window.
 
-        The severity is warning at level 1 and critical from level 2 on. Each argument is the attribute of `AlertSignal`
-        with the same name.
+        Each argument is the attribute of `AlertSignal` with the same name. The severity is warning at level 1 and
+        critical from level 2 on.
         """
         return AlertSignal(
             detector=detector,

@@ -1,4 +1,4 @@
-"""Builds the windows that detectors read: sums the counts of all partitions; names replace numbers and hashes."""
+"""Builds the windows that detectors read: sums counts over all partitions, and replaces numbers by names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,8 +34,8 @@ def build_window(
 
     Args:
         start: start of the window, microseconds since 1970 UTC.
-        parts: counts of the window, one item per partition; empty for a window without votes.
-        models: the store's number of a model → its name.
+        parts: counts of the window, one item for each partition; empty for a window without votes.
+        models: model number (model_no) → name of the model.
         networks: `network_hash` of a network → its name. A network that is not listed is named by its hash in
             hexadecimal digits.
         aliases: later name of a model → its first name, under which its votes are counted.

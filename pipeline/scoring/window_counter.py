@@ -14,7 +14,7 @@ be counted (`scoring.sittings`).
 A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
 neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
 
-Laws: counts can be added in any order and grouping with the same result. Kinds 1 and 2 have at most MAX_ROWS rows each.
+Counts can be added in any order and grouping with the same result. Kinds 1 and 2 have at most MAX_ROWS rows each.
 If there are more rows, the hashes of the kind are shortened to the largest number of bits that gives at most MAX_ROWS
 rows. More votes never allow a larger number of bits, so shortening during the count gives the same counts as shortening
 at its end.
@@ -58,9 +58,9 @@ class WindowCounts:
 
     Attributes:
         start: start of the window in microseconds since 1970 UTC, a multiple of WINDOW_WIDTH.
-        partition: the store's number of the partition.
+        partition: partition number (partition_no).
         accepted: number of votes that count in every measure.
-        late: number of late votes, which count in every measure but `appearances` and `chosen`.
+        late: number of late votes, which count in every measure except `appearances` and `chosen`.
         counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model).
         voters: the voters of the votes that are not late; None if voters were not counted.
     """
@@ -78,10 +78,10 @@ class WindowVotes:
     """Votes to be counted into windows: arrays of length n.
 
     Attributes:
-        partition: the store's number of each vote's partition.
-        at: time in microseconds that decides in which window the vote is counted.
+        partition: partition number (partition_no) of each vote.
+        at: time of each vote in microseconds since 1970 UTC; the vote counts in the window with this time.
         late: whether the vote is a late vote of a stream, which counts neither in `appearances` nor in `chosen`.
-        models: int64[n, 2], the store's numbers of model a and b.
+        models: int64[n, 2], model numbers (model_no) of model a and b.
         outcome: int8[n], a position in OUTCOMES.
         side: bit 0 of SHA-256(vote_id), which chooses the side of the battle that `chosen` counts.
         cohort: a position in COHORTS.
@@ -127,13 +127,14 @@ def network_hash(name: str) -> int:
 def count_batch(
     batch: VoteBatch, models: Int64, fate: Int8, times: Int64, reference: Reference | None
 ) -> list[WindowCounts]:
-    """Return the counts of a batch's votes, one item per (window, partition).
+    """Return the counts of a batch's votes, one item for each window and partition that has votes.
 
     Quarantined votes are not counted. Votes that the method of the snapshot in force leaves out are not counted either.
+    The snapshot in force is the one whose reference evaluates these votes.
 
     Args:
         batch: votes without duplicates.
-        models: int64[n, 2], the store's numbers of model a and b.
+        models: int64[n, 2], model numbers (model_no) of model a and b.
         fate: int8[n], fate of each vote.
         times: int64[n] from `fate.window_times`.
         reference: reference of the snapshot in force, None before the first snapshot.
@@ -158,12 +159,12 @@ def count_batch(
 
 
 def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowCounts]:
-    """Return the counts of votes, one item per (window, partition).
+    """Return the counts of votes, one item for each window and partition that has votes.
 
     Args:
         votes: the votes to be counted.
-        reference: reference of the snapshot in force, which gives the expected wins. If it is None, no vote is
-            evaluated.
+        reference: reference of the snapshot in force, which gives the expected wins. If it is None, the measures of
+            evaluated votes are 0.
     """
     if not len(votes.at):
         return []
@@ -189,7 +190,9 @@ def _voters(votes: WindowVotes, window: Int64, windows: int) -> Sequence[WindowV
 
 
 def add_counts(*counts: Int64) -> Int64:
-    """Add counts of one window. Return int64[rows, 12], one row per (kind, group, model).
+    """Return the sum of counts of one window: int64[rows, 12], one row for each kind, group and model.
+
+    If a kind has more than MAX_ROWS rows, the hashes of its groups are shortened.
 
     Args:
         counts: arrays int64[rows, 12] in the order of COLUMNS.

@@ -1,6 +1,6 @@
 """Runs the window detectors over closed windows.
 
-Laws: every detector reads every window of [first, end) once, in order, empty windows included. If there are no votes
+Every detector reads every window of [first, end) once, in order, empty windows included. If there are no votes
 for more than a week, only the first week of that period is read; otherwise one vote that is dated decades ago would
 cost millions of windows. The windows that are read do not depend on how calls split [first, end).
 """
@@ -24,11 +24,11 @@ LONGEST_SILENCE = 7 * DAY
 
 @dataclass(frozen=True)
 class WindowNames:
-    """The names that belong to the numbers and hashes in counts.
+    """The names of the models and networks that window counts identify by numbers and hashes.
 
     Attributes:
-        models: the store's number of a model → its name.
-        networks: `network_hash` of a network → its name.
+        models: model number (model_no) → name of the model.
+        networks: `network_hash` of a network → name of the network.
     """
 
     models: Mapping[int, str]
@@ -78,7 +78,9 @@ def windows_between(
     registry: Registry,
     issued: IssuedByWindow | None = None,
 ) -> Iterator[Window]:
-    """Yield the windows that start in [first, end), summed over partitions.
+    """Yield the windows that start in [first, end), in order, each summed over partitions.
+
+    Windows without votes are yielded too, but not those that start more than LONGEST_SILENCE after the last vote.
 
     Args:
         parts: counts of these windows in each partition, in the order of `start`. Windows that start up to SITTING
@@ -155,7 +157,7 @@ def run_window_detectors(
 
 
 def window_context(window: Window, registry: Registry, limits: FalseAlarmLimits) -> WindowContext:
-    """Return the context of a window: what detectors may use besides its counts.
+    """Return the context of a window: what detectors may use besides the window's counts.
 
     Args:
         window: the window.
