@@ -1,4 +1,4 @@
-"""The detectors. Each is a module or a package of its own, and no detector imports another.
+"""Defines the detectors, and lists those that run. Each is a module or a package, and no detector imports another.
 
 voter    detectors about one voter, which process vote after vote
 window   detectors about models, providers, networks, new accounts and the board, which process window after window

@@ -66,7 +66,7 @@ class DuplicateVotes:
     ) -> tuple[list[bytes], list[AlertSignal]]:
         """Return the states of voters after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
 
-        Cost: one sort of the votes.
+        Votes on a model that the snapshot lacks, and votes without a prompt, are ignored. Cost: one sort of the votes.
         """
         emitted, w, old, old_voter = _unpack(prior)
         rows = np.flatnonzero(reference.has_both(votes.model_a, votes.model_b) & (votes.prompt != 0))

@@ -62,7 +62,8 @@ class VoterRate:
     ) -> tuple[list[bytes], list[AlertSignal]]:
         """Return the states of voters after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
 
-        Cost: a few vector operations per vote.
+        Votes on a model that the snapshot lacks, and votes on a full minute, are ignored. Cost: a few vector operations
+        per vote.
         """
         states = read_records(_STATE, [_NEW_VOTER if s is None else s for s in prior]).copy()
         known = reference.has_both(votes.model_a, votes.model_b)

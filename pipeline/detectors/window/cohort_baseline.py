@@ -1,8 +1,13 @@
-"""Computes what `cohort_bias` expects of honest cohorts, from other voters' votes on the model and the cohort's others.
+"""Computes what `cohort_bias` expects of honest cohorts: the share of wins of a model, and the share of ties.
 
-`base` has a row for each model: the sums of evaluated votes, wins, losses, expected wins and expected losses, of all
-accounts and of all but new ones. `groups` has a row for each cohort: the number of its evaluated votes and of its ties,
-on all models. All sums lose half of their weight in a fortnight.
+A cohort is all new accounts, the voters of one network, or the votes under one prompt. The expected share of wins comes
+from the votes of other voters on the same model (the comparison votes). The expected share of ties comes from the
+cohort's votes on other models. An evaluated vote is one whose two models are both in the snapshot in force.
+
+Two states are kept. `base` has a row for each model, with the sums of evaluated votes, wins, losses, expected wins and
+expected losses: in the column `all` over all accounts, in the column `others` over all but new accounts. `groups` has a
+row for each cohort, with the number of its evaluated votes and of its ties, over all models. All sums lose half of
+their weight in a fortnight.
 """
 
 from collections.abc import Sequence
@@ -35,20 +40,29 @@ _MAX_GROUPS = 1_000
 
 
 def table_of(cells: GroupedModelCounts) -> Float64:
-    """Return float64[r, 5], the columns N to EXPECTED_LOST of each cell."""
+    """Return float64[r, 5], the counts of evaluated votes in each row of `cells`.
+
+    The columns are N, WON, LOST, EXPECTED_WON and EXPECTED_LOST, in votes.
+
+    Args:
+        cells: r rows, one for each cohort and model that have votes in a window.
+    """
     return np.asarray(cells.counts[:, _COLUMNS] * _UNIT)
 
 
 def swapped(table: Float64) -> Float64:
-    """Return a table with wins and losses exchanged, which turns "promoted" into "demoted"."""
+    """Return a table (`table_of`) with wins and losses exchanged, which turns "promoted" into "demoted"."""
     return table[:, [N, LOST, WON, EXPECTED_LOST, EXPECTED_WON]]
 
 
 def decided_share(table: Float64) -> Float64:
     """Return an upper bound of the expected share of wins in the decided votes of each row; ½ without votes.
 
-    The expected numbers are rounded up to units of 2⁻¹⁰, so the share is largest with the rounded wins and the
-    unrounded losses.
+    The expected numbers of a row are sums of numbers that were rounded up to units of 2⁻¹⁰. So the share is largest
+    with the rounded wins and the unrounded losses. It is kept between 0.001 and 0.999.
+
+    Args:
+        table: float64[r, 5], as from `table_of`.
     """
     won = table[:, EXPECTED_WON]
     total = won + table[:, EXPECTED_LOST] - table[:, N] * EXPECTED_UNIT
@@ -56,7 +70,9 @@ def decided_share(table: Float64) -> Float64:
 
 
 def upper_shift(base: Float64) -> Float64:
-    """Return how far wins of the comparison votes lie above the snapshot, in logits, plus two standard errors.
+    """Return float64[r], an upper bound of how far the wins of each model are above the snapshot's, in logits.
+
+    The bound is the difference in the comparison votes plus two standard errors.
 
     Args:
         base: float64[r, 5], the comparison votes on each model; for "demoted" with wins and losses exchanged.
@@ -70,16 +86,19 @@ def upper_shift(base: Float64) -> Float64:
 def tie_share_bounds(
     base: Float64, board: Float64, votes: Float64, ties: Float64, band: float
 ) -> tuple[Float64, Float64]:
-    """Return the smallest and the largest share of ties that an honest cohort casts on each model.
+    """Compute the smallest and the largest share of ties that an honest cohort casts on each model.
 
-    The cohort's share on its other votes is taken, times the odds by which the model ties more often than the board,
-    plus or minus the band and two standard errors.
+    In logits, an honest share is the cohort's share of ties on its other votes, plus the difference between the model's
+    share and the board's. The bounds are this share minus and plus the band and two standard errors.
 
     Args:
-        base: float64[r, 5], the comparison votes on the model.
+        base: float64[r, 5], the comparison votes on each model.
         board: float64[5], the sum of the comparison votes on all models.
-        votes, ties: float64[r], the cohort's other votes, and how many of them are ties.
-        band: how far the logit of an honest share may differ.
+        votes, ties: float64[r], number of the cohort's votes on other models, and of ties among them.
+        band: number of logits by which the share of an honest cohort may differ.
+
+    Returns:
+        Two arrays float64[r]: the smallest shares and the largest shares.
     """
     overall = float(np.clip(_ties(board[None])[0] / max(board[N], 1), 0.02, 0.9)) if board[N] > 0 else 0.3
     model = np.clip((_ties(base) + _PRIOR * overall) / (base[:, N] + _PRIOR), 0.01, 0.95)
@@ -95,12 +114,22 @@ def _ties(table: Float64) -> Float64:
 
 
 def add_models(base: KeyedColumns, window: Window) -> tuple[KeyedColumns, Int64]:
-    """Return the baseline with a row for each model of the window, and these rows."""
+    """Add a row to the baseline for each model of the window that has none.
+
+    Returns:
+        Two values: the baseline; and int64[m], the row of each of the window's models.
+    """
     return add_keys(base, window.models, _NEW_MODEL)
 
 
 def learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
-    """Return the baseline with this window added; `rows` are the rows of the window's models."""
+    """Return the baseline after a window: earlier sums lose weight, and the window's counts are added.
+
+    Args:
+        base: the baseline, which has a row for each model of the window.
+        rows: int64[m], the row of each of the window's models.
+        window: the window.
+    """
     learned = {name: values * KEPT if name != KEY else values for name, values in base.items()}
     learned["all"][rows] += window.totals[:, _COLUMNS] * _UNIT
     place = dict(zip(window.models, rows.tolist(), strict=True))
@@ -111,7 +140,13 @@ def learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
 
 
 def learn_ties(groups: KeyedColumns, names: Sequence[str], table: Float64) -> KeyedColumns:
-    """Return the cohorts' votes and ties with the cells of a window added; the 1,000 largest cohorts are kept."""
+    """Return the votes and ties of cohorts after a window. Only the 1,000 cohorts with the most votes are kept.
+
+    Args:
+        groups: the cohorts before the window.
+        names: the cohort of each row of `table`.
+        table: float64[r, 5], the window's counts (`table_of`).
+    """
     grown, _ = add_keys(groups, sorted(set(names)), _NEW_GROUP)
     place = {name: i for i, name in enumerate(grown[KEY].tolist())}
     where = [place[name] for name in names]
@@ -127,12 +162,15 @@ def learn_ties(groups: KeyedColumns, names: Sequence[str], table: Float64) -> Ke
 def votes_elsewhere(
     groups: KeyedColumns, names: Sequence[str], own_votes: Float64, own_ties: Float64
 ) -> tuple[Float64, Float64]:
-    """Return the numbers of votes and ties of each key's cohort on models other than the key's, in earlier windows.
+    """Return how many votes and ties each key's cohort has in earlier windows on models other than the key's model.
 
     Args:
-        groups: the cohorts.
-        names: the cohort of each key.
-        own_votes, own_ties: the key's own votes and ties, with the same weights.
+        groups: the cohorts (`learn_ties`).
+        names: the cohort of each of k keys.
+        own_votes, own_ties: float64[k], votes and ties of the key's cohort on the key's model, with the same weights.
+
+    Returns:
+        Two arrays float64[k]: the votes and the ties; 0 for an unknown cohort.
     """
     place = {name: i for i, name in enumerate(groups[KEY].tolist())} if KEY in groups else {}
     rows = np.array([place.get(name, -1) for name in names], dtype=np.int64)

@@ -1,4 +1,7 @@
-"""Decides which keys `cohort_bias` follows. A key is a cohort, a model, and whether votes promote or demote the model.
+"""Decides which keys `cohort_bias` follows.
+
+A cohort is all new accounts, the voters of one network, or the votes under one prompt. A cell is a cohort with a model.
+A key is a cell with a verb: the votes promote or demote the model. A key has evidence of its own.
 
 A cohort of new accounts is followed from its first vote on a model. There are many networks and prompts, so a key opens
 only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later window,
@@ -33,7 +36,7 @@ def _hash(stem: str) -> int:
 
 
 def stems(cells: GroupedModelCounts, rows: Int64) -> list[str]:
-    """Return the text of the cells at `rows`, from which the keys of a cell's two verbs are made."""
+    """Return the stem of each cell in `rows`: the text before the verb, with which both keys of the cell begin."""
     return [f"{cells.group[i]}{SEPARATOR}{cells.model[i]}{SEPARATOR}" for i in rows.tolist()]
 
 
@@ -43,14 +46,16 @@ def cells_to_follow(
     """Decide which cells of a window are evidence about a key, and remember the cells with a first vote.
 
     Args:
-        cells: the stem of each cell.
+        cells: the stem of each of n cells (`stems`).
         votes: number of votes of each cell in this window, at least 1.
         columns: the keys that are followed.
-        single: the remembered cells: `hash`, ascending, and `since`, the start of the window of the vote.
-        start: start of the window.
+        single: the remembered cells, as two columns: `hash`, ascending, and `since`, the start of the window of the
+            vote.
+        start: start of the window, microseconds since 1970 UTC.
 
     Returns:
-        Whether each cell is evidence, and `single` after the window.
+        Two values: bool[n], true for cells that are evidence; and `single` after the window. If more than 20,000 cells
+            would be remembered, only the newest 15,000 are kept.
     """
     hashes = np.array([_hash(stem) for stem in cells], dtype=np.int64)
     seen = single.get("hash", np.zeros(0, dtype=np.int64))
@@ -78,7 +83,15 @@ def _contains(ascending: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Bool:
 
 
 def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
-    """Return the keys with the most evidence for their steps, at most MAX_KEYS; both keys of a cell or none of them."""
+    """Return the keys without those that have the least evidence for their number of steps, if there are too many.
+
+    At most MAX_KEYS keys are kept. Both keys of a cell are kept or none of them. Keys with an open alert are kept
+    first.
+
+    Args:
+        columns: the keys.
+        mixed: ln of the evidence of each key, in units of 2⁻²⁰ nats.
+    """
     if len(mixed) <= MAX_KEYS:
         return columns
     weight = mixed * 2.0**-20 - np.log1p(columns["steps"]) + np.where(columns["level"] > 0, 1e9, 0)

@@ -18,12 +18,15 @@ DECIDED_VOTES = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), SHIFTS - len(_W
 
 
 def log_ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:
-    """Return the log-likelihood ratio of each key for each alternative, int64[k, SHIFTS].
+    """Return the log-likelihood ratio of each key for each alternative, int64[k, SHIFTS], in units of 2⁻²⁰ nats.
+
+    A key is a cohort with a model that is promoted or demoted. The null hypothesis is the honest cohort within the
+    bounds that makes the ratio smallest.
 
     Args:
-        table: float64[k, 5], the votes of each key (`cohort_baseline`).
-        shift: by how much an honest cohort's logit may be higher.
-        least_ties, most_ties: bounds of an honest cohort's share of ties.
+        table: float64[k, 5], the votes of each key (`cohort_baseline`); for "demoted" with wins and losses exchanged.
+        shift: float64[k], number of logits by which an honest cohort's logit of a win may be above the snapshot's.
+        least_ties, most_ties: float64[k], bounds of an honest cohort's share of ties.
     """
     share, won = baseline.decided_share(table), table[:, baseline.WON, None]
     honest = expit(logit(share) + shift)

@@ -1,11 +1,11 @@
-"""Computes how far a model's share of the votes may be from its declared share while models are drawn as declared.
+"""Computes how far a model's share of the votes may lie from its declared share although models are drawn as declared.
 
 A policy declares the shares of battles, but detectors count votes. Voters complete battles with some models more often
 than with others, an operator may avoid pairs of one provider, and weights may differ between categories. So a model's
-share of the votes may lie anywhere within a factor 1 ± ε of its shares by two rules: a pair is any two models, or two
-models of different providers. ε is 0.15. It is larger where most models deviate: three times the spread of all models'
-deviations beyond the noise of sampling, at most 0.5. A few models that are drawn wrongly do not change this spread,
-which is a median.
+share of the votes may lie anywhere within a factor 1 ± ε of its declared share, computed by either of two rules: a pair
+is any two models, or two models of different providers. ε is 0.15. It is larger where most models deviate: three times
+the spread of all models' deviations beyond the noise of sampling, at most 0.5. A few models that are drawn wrongly do
+not change this spread, which is a median.
 
 If the operator publishes the battles that it shows (`battle.issued`), these battles are counted, and ε is 0.
 """
@@ -29,10 +29,11 @@ _MAD_TO_SD = 1.4826
 def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], registry: RegistryState) -> Float64:
     """Return the probability that a battle includes each model, float64[m], if pairs of one provider are avoided.
 
-    The first model is drawn by weight, and the second by weight among the models of other providers.
+    The first model is drawn by weight, and the second by weight among the models of other providers. If one provider
+    has all the weight, the probabilities in `appearance` are returned.
 
     Args:
-        appearance: model → probability by the usual rule, which gives the order of the models.
+        appearance: model → probability by the usual rule. The result has the order of this mapping.
         weights: model → declared weight.
         registry: has the provider of each model. A model without a provider is treated as a provider of its own.
     """
@@ -53,9 +54,11 @@ def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], re
 def tolerance(chosen: Sequence[int] | Float64, votes: Float64, theta: Float64) -> float:
     """Return ε, the tolerance around declared shares.
 
+    It is TOLERANCE if too few models have enough votes to estimate the spread of deviations.
+
     Args:
-        chosen: number of votes on each model, of the votes that `sampling_skew` counts.
-        votes: number of votes of each model's group.
+        chosen: number of counted votes of each model (one side of each battle is counted).
+        votes: number of counted votes of each model's group.
         theta: declared share of each model in its group.
     """
     expected = votes * theta

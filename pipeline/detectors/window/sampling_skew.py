@@ -106,7 +106,7 @@ class SamplingSkew:
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
-        Cost: three log-gamma functions per model.
+        Nothing is tested without votes or declared shares. Cost per model: gammaln twice, betaln twice, 60 clips.
         """
         declared = _declared_shares(context.registry)
         if declared is None:

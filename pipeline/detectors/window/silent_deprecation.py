@@ -88,7 +88,8 @@ class SilentDeprecation:
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
-        Cost: a few vector operations on all models.
+        Silences are not tested in a window without accepted votes, nor where the policy changes. Cost: a few vector
+        operations on all models.
         """
         policy = context.registry.policy
         declared = {m: share for m, share in (policy.appearance if policy else {}).items() if share > 0}
@@ -196,7 +197,7 @@ def battles_until(share: float, evidence: float) -> int:
 
 
 def least_battles(share: float, battles: float, models: int, alarms: float = 1.0) -> int:
-    """Return the least number of battles without the model after which a rule may raise an alert.
+    """Return the number of battles without a model before which no rule can raise an alert with so few false alarms.
 
     A rule that raises it sooner has more false alarms than `alarms`, since such runs of battles occur by chance.
 

@@ -43,7 +43,8 @@ class UnknownModel:
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
-        Cost: one set of the names of the window's models.
+        If the registry has no model, the state is returned unchanged, without signals. Cost: one set of the names of
+        the window's models.
         """
         registered = context.registry.models
         if not registered:

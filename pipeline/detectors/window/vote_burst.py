@@ -103,7 +103,7 @@ class VoteBurst:
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
 
-        Cost: a few vector operations on some hundred keys.
+        A window without accepted votes changes nothing. Cost: a few vector operations on some hundred keys.
         """
         if not window.accepted:
             return state, []

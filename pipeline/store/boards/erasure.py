@@ -1,6 +1,6 @@
 """Erases the private fields and the blinds of votes, never their leaves.
 
-Laws: after an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs, counts
+After an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs, counts
 and ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays excluded.
 The remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their label, and
 no alert names an erased vote.

@@ -1,6 +1,6 @@
 """The dated list of exclusions: which votes do not count in the defended view, and why.
 
-Laws: every entry has a reason and an author. No entry is removed; another entry undoes it. The author may be a policy
+Every entry has a reason and an author. No entry is removed; another entry undoes it. The author may be a policy
 that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the alert is from a backfill,
 `auto-voter/1` otherwise.
 """

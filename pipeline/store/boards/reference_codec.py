@@ -23,9 +23,13 @@ _CELL, _PAIR = 8, 16
 def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
     """Return a reference as bytes, in numpy's format npz without pickled objects.
 
+    The sequence number is not packed. On a board of more than 64 models, only the variances and the covariances of
+    `pairs` are packed, unless the whole covariance matrix takes no more bytes.
+
     Args:
-        reference: the reference.
-        pairs: two arrays int32[p]: positions in `theta` of the two models of each pair that met; None for all pairs.
+        reference: what a snapshot predicts about honest votes.
+        pairs: two arrays int32[p], positions in `theta` of the first and of the second model of each pair that met in a
+            battle; None to pack the whole covariance matrix.
     """
     size = len(reference.theta)
     ties = np.array([reference.tie_share, *reference.tie_prior])
@@ -48,7 +52,15 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
 
 
 def unpack_reference(sequence: int, raw: bytes) -> Reference:
-    """Return the reference that `pack_reference` packed; `sequence` is the number of its snapshot."""
+    """Return the reference that `pack_reference` packed.
+
+    For a pair whose covariance was not packed, the covariance is the smallest possible, so that the standard error of
+    the difference is the sum of the two standard errors.
+
+    Args:
+        sequence: the sequence number of the reference's snapshot.
+        raw: the packed bytes.
+    """
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         covariance = data["covariance"] if "covariance" in data else _covariance(data)

@@ -1,6 +1,7 @@
 """Counts votes by voter and model, and by voter and provider ("cells"), as the mixture over tastes needs them.
 
-The counts of votes that were folded are in the state. Those of later votes are added when they are needed.
+The counts of folded votes are in the voter's state (`state_codec`). The counts of later votes are added when they are
+needed.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ class ProviderCells:
 
 @dataclass(frozen=True)
 class CellsOfVotes:
-    """The cells of several voters, each after one of the voter's votes (a "look").
+    """The cells of several voters, each after one of the voter's votes, which is called a look.
 
     Attributes:
-        look: position of the look, ascending.
-        key: number of the model in the store, or of the provider.
+        look: the look of each cell, as a position in the list of looks, ascending.
+        key: model number (model_no) or number of the provider.
         counts: the counts of each cell.
     """
 
@@ -52,7 +53,9 @@ class CellsOfVotes:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """The counts of n votes, with two rows for each vote, one for each model; and the counts that were folded before.
+    """The counts that each of n votes adds to cells, and the counts that were folded before.
+
+    Arrays with 2n rows have two rows for each vote: model a, then model b.
 
     Attributes:
         votes: the n votes.
@@ -86,7 +89,7 @@ class CellHistory:
             targets: all models that the voters have met.
             rows: int64[2n], the position in `targets` of each row's model.
             folded: the cells of providers before these votes.
-            reference_of: returns the reference of the snapshot with this sequence number.
+            reference_of: returns the reference of a snapshot, given its sequence number.
         """
         n = len(votes.voter)
         steps, provider = np.zeros((n, 2, COUNTS), dtype=np.int64), np.full((n, 2), -1, dtype=np.int64)
@@ -110,9 +113,15 @@ class CellHistory:
         return cls(votes, targets, rows, joined, provider_rows, steps.reshape(-1, COUNTS))
 
     def folded(self, kept: Bool) -> tuple[Int64, ProviderCells]:
-        """Return the counts of the targets, and the cells of providers, after the votes that a mask selects.
+        """Return the counts after the votes that a mask selects.
 
         A provider is left out if it had no counts before and no selected vote is on one of its models.
+
+        Args:
+            kept: bool[n], the selected votes.
+
+        Returns:
+            Two values: int64[t, COUNTS], the counts of the targets; and the cells of providers.
         """
         rows = np.repeat(kept, 2)
         counts = self.targets.cells + _sum_rows(self.rows[rows], self.steps[rows], len(self.targets.voter))
@@ -123,10 +132,13 @@ class CellHistory:
         return counts, ProviderCells(self.providers.voter[met], self.providers.provider[met], after[met])
 
     def after(self, looks: Int64) -> tuple[CellsOfVotes, CellsOfVotes]:
-        """Return the cells of models and of providers of each look's voter after the look's vote.
+        """Return the cells of a voter after each of some votes (looks).
 
         Args:
             looks: int64[l], positions of votes.
+
+        Returns:
+            Two values: for each look the cells of models of the voter who cast the vote; and the cells of providers.
         """
         voter = self.votes.voter[looks]
         first = np.searchsorted(self.votes.voter, voter)

@@ -51,8 +51,12 @@ def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, Targe
 
     A history and a new voter have no components; their sums are 0 and they have no models and no providers.
 
+    Args:
+        states: the packed states; None stands for a new voter.
+
     Returns:
-        The sums over the folded votes, the models that each voter has met, and the cells of providers.
+        Three values: the sums over the folded votes of each voter; the models that the voters have met; and the cells
+            of providers.
     """
     m, size = len(states), LONG_HEAD.itemsize
     sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
@@ -77,7 +81,13 @@ _PARTS = ((_FOLDED, LONG_HEAD.itemsize, LONG_HEAD.itemsize + _FOLDED.itemsize), 
 
 
 def pack_components(folded: FoldedSums, targets: TargetModels, providers: ProviderCells) -> list[bytes]:
-    """Pack each voter's components: the bytes between the head and the pending votes."""
+    """Pack each voter's components: the bytes between the head and the pending votes of a state.
+
+    Args:
+        folded: the sums of each voter.
+        targets: the models that the voters have met, sorted by voter.
+        providers: the cells of providers, sorted by voter.
+    """
     sums = np.zeros(len(folded.met), dtype=_FOLDED)
     sums["generic"], sums["total"] = folded.generic, folded.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)

@@ -1,6 +1,6 @@
-"""Computes the exact e-value of `voter_bias` after every vote.
+"""Computes the exact e-value of `voter_bias` against the band after every vote.
 
-It is computed for the few voters whose upper bound reached a level.
+This is done for the few voters whose upper bound reached a level. A *target* is a model that a voter has met.
 """
 
 from __future__ import annotations
@@ -85,11 +85,15 @@ class EvidencePath:
     def fold(
         self, folded: FoldedSums, providers: ProviderCells, reference_of: Callable[[int], Reference]
     ) -> tuple[FoldedSums, TargetModels, ProviderCells]:
-        """Return the sums, the models and the providers of each voter after the voter's last vote.
+        """Add the votes to the sums, models and provider cells of each voter. The arguments are not changed.
 
         Args:
-            folded, providers: the sums and cells before the votes; not changed.
-            reference_of: returns the reference of the snapshot with this sequence number.
+            folded, providers: the sums and cells before the votes.
+            reference_of: returns the reference of a snapshot, given its sequence number.
+
+        Returns:
+            Three values after each voter's last vote: the sums; the models that the voters have met; and the cells of
+                providers.
         """
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
@@ -108,7 +112,7 @@ class EvidencePath:
 
         Args:
             providers: the cells before the votes; not changed.
-            reference_of: returns the reference of the snapshot with this sequence number.
+            reference_of: returns the reference of a snapshot, given its sequence number.
         """
         return CellHistory.of(self.votes, self.joined.targets, self.joined.rows, providers, reference_of)
 
@@ -116,8 +120,8 @@ class EvidencePath:
         """Return the parts of the e-value after vote i.
 
         Returns:
-            (promotes or demotes, number of the model, δ, part) of each alternative about a model; and (text, part) of
-            each alternative of GENERIC.
+            Two lists. The first has an item for each alternative about a model: (promotes or demotes, model number, δ,
+                part). The second has an item for each alternative of GENERIC: (text, part).
         """
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])
@@ -145,7 +149,7 @@ def compute_path(
         votes: n votes of m voters.
         folded: the sums of each voter before these votes; not changed.
         targets: the models that each voter met before these votes; not changed.
-        reference_of: returns the reference of the snapshot with this sequence number.
+        reference_of: returns the reference of a snapshot, given its sequence number.
     """
     joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, folded.met)
     steps, generic_steps = _steps(votes, Reference.taste_band(joined.before), reference_of)

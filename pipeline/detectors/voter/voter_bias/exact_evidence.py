@@ -1,7 +1,7 @@
 """Computes exact evidence for the few voters whose upper bound reached a level, and finds the levels reached.
 
-The votes are then added to the sums of the voters' states. Cost: a vectorised `compute_path`, then a Python loop over
-the votes of these voters.
+Votes for which the exact evidence was computed are then folded, which means added to the sums of the voter's state
+(`state_codec`). Cost: a vectorised `compute_path`, then a Python loop over the votes of these voters.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class ExactEvidence:
             prior: the packed state of all v voters, None for a new voter.
             heads: the heads of these states.
             running: the running sums of all votes of the call.
-            marked: bool[v], whether a snapshot marker precedes the voter's new votes.
+            marked: bool[v], whether a snapshot marker precedes the voter's new votes (`state_codec`).
             reference: the reference that evaluates the new votes.
-            earlier: returns the reference of an earlier snapshot, for pending votes.
+            earlier: returns the reference of an earlier snapshot, given its sequence number, for pending votes.
 
         Raises:
             ValueError: a pending vote needs the reference of an earlier snapshot, and `earlier` is None.
@@ -122,7 +122,7 @@ class ExactEvidence:
         return cls(voters, path, row, mixture, levels, emitted, bound, folded)
 
     def update(self, heads: StateHeads) -> None:
-        """Set the level, bound and number of pending entries in the heads of these voters to the values at the end."""
+        """Write the emitted level, the bound and the number of pending entries of these voters into their heads."""
         heads.emitted[self.voters, 0] = self.emitted
         heads.bound[self.voters] = self.bound
         for i, (_, _, pending) in self.folded.items():

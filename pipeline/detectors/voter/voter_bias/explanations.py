@@ -28,12 +28,12 @@ def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, 
 
     Args:
         mixture: the evidence.
-        vote: position of the vote.
+        vote: position of the vote in the call.
         random: ln of the largest ratio of clicks at random against an honest voter, in units of 2⁻²⁰ nats.
 
     Returns:
-        {"what", "share"} and, for an alternative about a model, "model" (its number in the store) and "delta". An
-        alternative about a provider names one of its models, and "what" says so.
+        {"what", "share"} for each alternative. One about a model also has "model" (its model number, model_no) and
+            "delta". An alternative about a provider names one of the provider's models, and "what" says so.
     """
     looks = np.array([vote])
     (_, models), _ = parts = mixture.parts(looks)

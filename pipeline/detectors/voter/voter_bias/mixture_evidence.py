@@ -1,8 +1,8 @@
 """Computes the part of the evidence of `voter_bias` that compares a voter with a mixture of honest tastes ("cells").
 
-It is computed only where it may reach a level: at votes where the evidence against the band reaches the first level, at
-every 32nd vote of a voter, and at every fourth vote of a voter with an alert. An upper bound is computed first, which
-is low enough for most honest voters.
+A vote after which this evidence is computed is called a look, because it may then reach a level. Looks are the votes at
+which the evidence against the band reaches the first level, every 32nd vote of a voter, and every fourth vote of a
+voter with an alert. An upper bound is computed first, which is low enough for most honest voters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ _LAST = len(LEVELS)
 
 
 def is_look(votes: int, emitted: int) -> bool:
-    """Return whether a voter is evaluated after its n-th vote, given the highest level that was emitted."""
+    """Return whether the mixture is evaluated after a vote because of the number of votes.
+
+    Args:
+        votes: number of the voter's votes, this vote included.
+        emitted: the highest level that was emitted about the voter. After the last level nothing is evaluated.
+    """
     return emitted < _LAST and votes % (LOOK_EVERY_ALERTED if emitted else LOOK_EVERY) == 0
 
 
@@ -45,9 +50,9 @@ class MixtureEvidence:
     """The evidence against a mixture of tastes over the votes of one call.
 
     Attributes:
-        path: the evidence against the band, which also has the sums of the generic alternatives.
+        path: the evidence against the band, which also has the sums of the alternatives that are not about one model.
         providers: the folded cells of providers.
-        reference_of: returns the reference of the snapshot with this sequence number.
+        reference_of: returns the reference of a snapshot, given its sequence number.
         reference: the reference of the new votes.
         looks: positions of the votes after which the evidence may be needed, ascending.
     """
@@ -66,7 +71,8 @@ class MixtureEvidence:
     def level(self, vote: int, emitted: int) -> tuple[int, float]:
         """Return the level that the evidence has after a vote, and the e-value that an alert states.
 
-        Level 1 is reached by the average of both parts, higher levels by the mixture alone.
+        Level 1 is reached by the average of both parts, higher levels by the mixture alone. If an upper bound shows
+        that no level above `emitted` is reached, the result is (0, 0.0), and the exact value is not computed.
 
         Args:
             vote: position of the vote.
@@ -87,13 +93,13 @@ class MixtureEvidence:
 
     @cached_property
     def bounds(self) -> dict[int, float]:
-        """An upper bound of the value at each of `looks`."""
+        """An upper bound of `value` at each of `looks`, by position of the vote."""
         if not len(self.looks):
             return {}
         return dict(zip(self.looks.tolist(), self._bound(self.looks).tolist(), strict=True))
 
     def value(self, vote: int) -> float:
-        """Return the e-value after a vote."""
+        """Return the e-value of the mixture after a vote, given the vote's position."""
         found = self._generic(np.array([vote]))
         for weight, cells in self.parts(np.array([vote])):
             rows, share = large_cells(cells)
@@ -111,7 +117,14 @@ class MixtureEvidence:
         return found * (1 + 1e-9)
 
     def parts(self, looks: Int64) -> tuple[tuple[float, CellsOfVotes], ...]:
-        """Return (weight, cells) of models and of providers at some votes."""
+        """Return the cells at some votes with the total weights of their alternatives.
+
+        Args:
+            looks: int64[l], positions of votes.
+
+        Returns:
+            Two pairs of a weight and cells: first the cells of models, then the cells of providers.
+        """
         models, providers = self.history.after(looks)
         return ((TARGET_WEIGHT * (1 - PROVIDER_WEIGHT), models), (TARGET_WEIGHT * PROVIDER_WEIGHT, providers))
 

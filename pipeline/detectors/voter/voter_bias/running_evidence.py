@@ -1,6 +1,7 @@
 """Computes the running sums of `voter_bias` and an upper bound on its e-value, for every vote of a call.
 
-Cost: a few vector operations per vote. The exact e-value is computed by `exact_evidence`.
+The sums start from the heads of the voters' states (`state_codec`). Cost: a few vector operations per vote. The exact
+e-value is computed by `exact_evidence`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class RunningEvidence:
     Attributes:
         voter: position of the voter among the v voters of the call.
         rows: position of the vote among all votes of the call.
-        model_a, model_b: numbers of the models in the store.
+        model_a, model_b: model numbers (model_no).
         outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
         large: bool[n], whether the number of one of the models is too large for a pending entry (`state_codec`).
         factor: the largest log-likelihood ratio of the vote over the alternatives, in units of 2⁻²⁰ nats.
@@ -96,7 +97,7 @@ class RunningEvidence:
         return near | self.large | looks_of(self.votes_so_far, emitted)
 
     def update(self, heads: StateHeads, pending: Int64, snapshot: int) -> None:
-        """Set the heads of all voters to their values after the last vote, before any vote is folded.
+        """Set the heads of all voters to their values after the last vote, before any vote is folded (`state_codec`).
 
         Args:
             heads: the heads to change, in place.

@@ -140,7 +140,7 @@ def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
     """Pack n votes as pending entries; return 5·n bytes.
 
     Args:
-        model_a, model_b: int64[n], numbers of the models in the store, at most MAX_MODEL_NUMBER.
+        model_a, model_b: int64[n], model numbers (model_no), at most MAX_MODEL_NUMBER.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
     """
     entries = np.zeros(len(outcome), dtype=_PENDING)
@@ -164,7 +164,7 @@ class PendingVotes:
 
     Attributes:
         voter: position of the voter among the m voters.
-        model_a, model_b: numbers of the models in the store.
+        model_a, model_b: model numbers (model_no).
         outcome: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
         snapshot: sequence number of the snapshot that evaluates the vote.
     """

@@ -1,4 +1,7 @@
-"""The models that each voter has voted on, as `voter_bias` needs them: their order and their ranks."""
+"""Keeps the models that each voter has voted on (targets), in the order of the first vote, and ranks them.
+
+A model gets a rank when it has RANKED_AFTER votes of the voter.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class EvaluatedVotes:
 
     Attributes:
         voter: position of the voter among the m voters.
-        model_a, model_b: numbers of the models in the store; both models are in the vote's snapshot.
+        model_a, model_b: model numbers (model_no); both models are in the vote's snapshot.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
         snapshot: sequence number of the vote's snapshot.
         votes: number of the voter's votes before this vote.
@@ -64,7 +67,7 @@ class TargetModels:
 
     Attributes:
         voter: position of the voter among the m voters.
-        model: number of the model in the store.
+        model: model number (model_no).
         rank: 1 for the first model with RANKED_AFTER votes of the voter, 2 for the second, and so on; 0 for a model
             with fewer votes.
         votes: number of the voter's votes on the model, at most 65,535.
@@ -112,12 +115,12 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
 
     Args:
         voter: int64[n], the voter of each vote, ascending.
-        model_a, model_b: int64[n], numbers of the vote's models in the store.
-        targets: the models that the voters met before these votes.
+        model_a, model_b: int64[n], model numbers (model_no) of the vote's models.
+        targets: the models that the voters met before these votes; not changed.
         met: int64[m], number of models that each voter met before these votes.
 
     Returns:
-        The joined votes; its `targets` are the updated models.
+        The joined votes; the attribute `targets` has the updated models.
     """
     who = np.repeat(voter, 2)
     model = np.stack([model_a, model_b], axis=1).ravel()
