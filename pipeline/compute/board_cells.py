@@ -1,7 +1,8 @@
 """Represents counts of votes by board as sorted arrays, which can be added and subtracted.
 
 A board has all votes, or the votes with one category, or the votes in one language. A cell of a board has the votes
-with the same models, outcome, fate and rules that may leave them out. A model is represented by the store's number.
+with the same models, outcome, fate and rules that may leave them out. A model is represented by its model number
+(model_no).
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules
     """Return the number of each vote's cell, int64[n], which contains the five arguments in its bits.
 
     Args:
-        model_a, model_b: the store's numbers of the models.
+        model_a, model_b: model numbers (model_no).
         outcome: positions in OUTCOMES.
         fate: positions in FATES.
         rules: bits of the rules that may leave the vote out.

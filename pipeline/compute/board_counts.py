@@ -49,7 +49,7 @@ def recount(
 
     Args:
         segments: all segments of a log, in order.
-        numbers: name of a model → the store's number of the model.
+        numbers: name of a model → model number (model_no).
         retracted: leaf indices of all retracted votes of the log.
 
     Raises:
@@ -74,7 +74,7 @@ def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> Segment
 
     Args:
         segment: the segment.
-        numbers: name of a model → the store's number of the model.
+        numbers: name of a model → model number (model_no).
     """
     rows = segment.read_rows()
     retracts = rows["retracts"]
@@ -89,7 +89,7 @@ def count_leaves(segment: SealedSegment, numbers: Mapping[str, int], leaves: Int
 
     Args:
         segment: the segment.
-        numbers: name of a model → the store's number of the model.
+        numbers: name of a model → model number (model_no).
         leaves: leaf indices of votes. Leaves of other segments are ignored.
 
     Returns:

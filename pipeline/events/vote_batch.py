@@ -36,7 +36,7 @@ class VoteBatch:
     """Votes as columns, all of length n, in the order of the source.
 
     Attributes:
-        partition: the store's number of each vote's partition.
+        partition: partition number (partition_no) of each vote.
         offset: offset of the vote in that partition.
         appended_at, cast_at: microseconds since 1970 UTC.
         key: uint64[n, 2], the first 128 bits of SHA-256(vote_id).

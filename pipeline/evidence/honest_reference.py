@@ -68,7 +68,7 @@ class Reference:
 
     Attributes:
         sequence: sequence number of the snapshot.
-        model_no: int64[K], the store's number of each of the K models.
+        model_no: int64[K], model number (model_no) of each of the K models.
         theta: float64[K], strengths of the models in logits, fitted on decisive votes.
         covariance: float64[K, K], covariance of `theta`.
         tie_share: t, the share of votes with the outcome `tie` or `both_bad`.
@@ -97,7 +97,7 @@ class Reference:
         """Return the position in `theta` of each model, −1 for a model that the snapshot lacks.
 
         Args:
-            numbers: int64[n], the store's numbers of the models.
+            numbers: int64[n], model numbers (model_no).
         """
         known = (numbers >= 0) & (numbers < len(self._positions))
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
@@ -106,7 +106,7 @@ class Reference:
         """Return bool[n], true for each vote whose two models are both in the snapshot.
 
         Args:
-            model_a, model_b: int64[n], the store's numbers of the models.
+            model_a, model_b: int64[n], model numbers (model_no).
         """
         return (self.index_of(model_a) >= 0) & (self.index_of(model_b) >= 0)
 
