@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.detectors import CohortBias, SamplingSkew, Traffic, TrafficGap, VoteBurst
+from pipeline.detectors import CohortBias, SamplingSkew, SilentDeprecation, Traffic, TrafficGap, VoteBurst
 from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext
 from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
@@ -87,6 +87,14 @@ def test_400_accounts_on_one_network_are_found_the_same_day() -> None:
 def test_completion_that_differs_by_model_and_category_is_no_skew(weights: float) -> None:
     spec = BoardSpec(days=4, votes_a_day=12_000, models=60, completion_sd=0.05, category_weights=weights)
     alerts = window_alerts(spec, make_board(spec).votes, detectors=[SamplingSkew(), VoteBurst()], snapshot_day=3)
+    assert len(alerts) <= 1, by_detector(alerts)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [2, 3])
+def test_models_whose_battles_are_completed_less_often_are_not_silent(seed: int) -> None:
+    spec = BoardSpec(days=30, votes_a_day=4_000, models=100, completion_sd=0.05, category_weights=0.5, seed=seed)
+    alerts = window_alerts(spec, make_board(spec).votes, detectors=[SilentDeprecation()])
     assert len(alerts) <= 1, by_detector(alerts)
 
 

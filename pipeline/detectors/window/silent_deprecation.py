@@ -1,11 +1,15 @@
 """`silent_deprecation`: detects that a model no longer appears although the policy declares that it is sampled.
 
 Formula: by the policy in force a battle includes the model with probability π. The likelihood ratio of a window with n
-battles is L = (1 − π)^−n if the model does not appear, and L = 0 if it appears. Two kinds of silence are tested:
+battles is L(π) = (1 − π)^−n if the model does not appear, and 0 if it appears. Two kinds of silence are tested:
 
-    a silence that begins in any window        Shiryaev-Roberts e-detector: M ← (M + 1) L
-    a silence that begins with the policy      E ← E L, from the first whole window of the policy on; E stays 0 after
-                                               the model has appeared once
+    a silence that begins in any window        Shiryaev-Roberts e-detector: M ← (M + 1) L(π⁻)
+    a silence that begins with the policy      E ← E L(π), from the first whole window of the policy on; E stays 0
+                                               after the model has appeared once
+
+π⁻ is a lower bound of the model's share in the votes (`sampling_bounds`): 0.85 times π by the rule for pairs that gives
+the smaller share, since voters complete battles with some models less often than with others. M has a chance of a false
+alarm with each appearance of a model, so that a small error of π adds up over months. E has one chance for each policy.
 
 The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
 never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.
@@ -23,7 +27,7 @@ the silence; the alert by the published definition is then raised after 52 days 
 False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
 the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is nearly as high as
 this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is never
-drawn is found after about 290 battles, and a model that falls silent later after about 450. By chance, N battles
+drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N battles
 contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with one false alarm a month is much faster
 (`least_battles`). The alert by the published definition has no false alarms.
 
@@ -40,15 +44,17 @@ contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with
 ...     state, signals = detector.observe(window, state, WindowContext(registry))
 ...     alarms += [(k, one.subject, one.direction) for one in signals]
 >>> alarms[0]
-(26, 'd', 'no longer sampled')
+(27, 'd', 'no longer sampled')
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pipeline.detectors.window.sampling_bounds import TOLERANCE, other_rule
 from pipeline.evidence import alert_policy, to_log_units
 from pipeline.evidence.e_detectors import LOG_ZERO, MAX_LOG_M, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
@@ -106,18 +112,28 @@ class SilentDeprecation:
         appearances[rows] = _appearances(window, names)
         share = np.zeros(len(appearances))
         share[rows] = [min(declared.get(name, 0.0), 0.999) for name in names]
+        least = np.zeros(len(share))
+        least[rows] = _least_shares(declared, names, context)
         signals = self._few_votes(columns, window, context, int(day[0])) if new_day else []
         columns["days"] = _with_day(columns["days"], appearances, int(day[0]), int(state.get("day", day)[0]))
         if context.steady and window.accepted:
-            signals += self._silences(columns, appearances, share, window, context)
+            signals += self._silences(columns, appearances, (share, least), window, context)
         return columns | {"day": day, "policy": since}, signals
 
     def _silences(
-        self, columns: KeyedColumns, appearances: Int64, share: Float64, window: Window, context: WindowContext
+        self,
+        columns: KeyedColumns,
+        appearances: Int64,
+        shares: tuple[Float64, Float64],
+        window: Window,
+        context: WindowContext,
     ) -> list[Signal]:
+        """Return the signals about silences; `shares` are the declared share of each key, and its lower bound."""
+        share, least = shares
         absent = (appearances == 0) & (share > 0)
         ratio = np.where(absent, to_log_units(-window.accepted * np.log1p(-share)), 2 * LOG_ZERO)
-        columns["log_m"] = shiryaev_roberts(columns["log_m"], ratio)
+        careful = np.where(absent, to_log_units(-window.accepted * np.log1p(-least)), 2 * LOG_ZERO)
+        columns["log_m"] = shiryaev_roberts(columns["log_m"], careful)
         columns["log_e"] = np.clip(columns["log_e"] + ratio, LOG_ZERO, MAX_LOG_M)
         columns["battles"] = np.where(absent, columns["battles"] + window.accepted, 0)
         columns["since"] = np.where(absent, columns["since"], window.end)
@@ -167,6 +183,18 @@ class SilentDeprecation:
             gone[i] = not gone[i] if gone[i] or offered else gone[i]
         columns["gone"] = gone
         return signals
+
+
+def _least_shares(declared: Mapping[str, float], names: Sequence[str], context: WindowContext) -> list[float]:
+    """Return the smallest share of each model in the votes while models are drawn by the policy in force."""
+    policy = context.registry.policy
+    if policy is None or not declared:
+        return [0.0] * len(names)
+    other = dict(zip(declared, other_rule(declared, policy.weights, context.registry).tolist(), strict=True))
+    return [
+        min(share, other[name], 0.999) * (1 - TOLERANCE) if (share := declared.get(name, 0.0)) > 0 else 0.0
+        for name in names
+    ]
 
 
 def _appearances(window: Window, names: list[str]) -> list[int]:

@@ -662,11 +662,15 @@ class SilentDeprecation:
         self.models: dict[str, SilentModel] = {}
         self.policy = Policy(1)
         self.since, self.day = -1, -1
+        self.least: dict[str, float] = {}
 
     def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         drawn = context.registry.policy.appearance if context.registry.policy else {}
         since = context.registry.policy.since if context.registry.policy else 0
         declared = {model: min(pi, 0.999) for model, pi in drawn.items() if pi > 0}
+        other = other_rule(context) if declared else {}
+        # Voters complete battles with some models less often, and pairs of one provider may be avoided.
+        self.least = {model: min(pi, other[model]) * 0.85 for model, pi in declared.items()}
         for model in [*window.models, *declared]:
             self.models.setdefault(model, SilentModel(window.start, window.start))
         if since != self.since:
@@ -690,7 +694,7 @@ class SilentDeprecation:
         for model, one in self.models.items():
             if declared.get(model) and not shown.get(model):
                 silence = -window.accepted * math.log(1 - declared[model])
-                one.log_m = roberts(one.log_m, silence)
+                one.log_m = roberts(one.log_m, -window.accepted * math.log(1 - self.least[model]))
                 one.log_e = min(one.log_e + silence, CAP)
                 one.battles += window.accepted
             else:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.detectors import VOTER, WINDOW
+from pipeline.detectors import VOTER, WINDOW, SilentDeprecation
 from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector
 from pipeline.scoring.signals import Signal
@@ -89,6 +89,20 @@ def _windows(policy: bool, seed: int) -> of_windows.SimulatedStream:
     return found[:late] + [(w, replace(c, registry=of_windows.without(c.registry, "m006"))) for w, c in found[late:]]
 
 
+def _of_silence() -> dict[str, Any]:
+    """A model that is never drawn, and one that leaves after a day."""
+    gone = [
+        WindowEffect(first=0, end=500, sampling={"m005": 0.0}),
+        WindowEffect(first=288, end=500, sampling={"m002": 0.0}),
+    ]
+    board = SimulatedBoard(days=1.7, votes=30, seed=3, models=12, providers=4, effects=gone)
+    state, signals = of_windows.run(SilentDeprecation(), [(w, board.context(i)) for i, w in enumerate(board.windows())])
+    return {
+        "signals": [_signal(one) for one in signals],
+        "state": {name: _column(v) for name, v in sorted(state.items())},
+    }
+
+
 def _of_voter(detector: VoterDetector, seed: int) -> dict[str, Any]:
     reference, truth = of_voters.board(seed=seed)
     stream = of_voters.mixed(seed, 960)
@@ -106,6 +120,7 @@ def _cases() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
                 f"{window.name} {'with' if policy else 'without'} a policy",
                 lambda w=window, p=policy, s=seed: _of_window(w, p, s),
             )
+    yield "silent_deprecation of models that leave", _of_silence
     for voter in VOTER:
         for seed in (1, 2):
             yield f"{voter.name} seed {seed}", lambda v=voter, s=seed: _of_voter(v, s)
