@@ -1,16 +1,16 @@
-"""Vote and registry events: their fields, and how bytes become columns or a reject.
+"""Defines vote and registry events, and turns bytes into columns or rejects.
 
-vote              the vote event, its canonical form and the id derived from it
-registry_events   the registry events
-battle_issued     the event that a battle was shown
+vote              defines the vote event, its canonical form and the id derived from it
+registry_events   defines the registry events
+battle_issued     defines the event that a battle was shown
 decode            decodes bytes into votes or registry events; a faulty record becomes a reject with a reason
 strict_checks     finds duplicate keys, deep nesting and hidden characters
 unread_text       reads records whose only fault is in text that is not used
-vote_batch        votes as numpy columns (VoteBatch)
-pseudonym         a voter's pseudonym and its text
-record_signature  signatures of records on a topic
+vote_batch        represents votes as numpy columns (VoteBatch)
+pseudonym         computes a voter's pseudonym and its text
+record_signature  signs and verifies records of a topic
 reject_sample     makes the sample of a rejected record that is stored
-chunk             undecoded records of one partition, as a source delivers them
+chunk             represents undecoded records of one partition, as a source delivers them
 """
 
 from pipeline.events.decode import Reject, decode_registry, decode_votes

@@ -1,4 +1,4 @@
-"""Records of one partition that are not decoded yet, as a source delivers them."""
+"""Represents records of one partition that are not decoded yet, as a source delivers them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pipeline.vocabulary.arrays import Int64
 
 
 class FileRecords(Sequence[str | None]):
-    """The origin of each record of a file, a text such as "votes.jsonl#17" that is made when it is read.
+    """The origin of each record of a file: a text such as "votes.jsonl#17", which is built on access.
 
     Attributes:
         name: name of the file.
@@ -42,7 +42,7 @@ class Chunk:
     """Records of one partition, in order.
 
     Attributes:
-        partition: the source's number of the partition.
+        partition: the partition's number in its source, for example in Kafka (not partition_no).
         offsets: int64[n], offset of each record.
         appended_at: int64[n], append time in microseconds; for a file, the time when the record was first read.
         values: n values, None for a record without a value.

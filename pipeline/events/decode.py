@@ -78,7 +78,7 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
         values: one JSON text each; None is a record without a value (a Kafka tombstone).
 
     Returns:
-        The votes, their positions in `values`, and the rejects in order of position.
+        Three lists: the votes; the position of each vote in `values`; and the rejects, in order of position.
     """
     found: list[tuple[int, bytes, Vote]] = []
     wrong: dict[int, tuple[str, str]] = {}
@@ -118,7 +118,7 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
         values: one JSON text each; None is a record without a value (a Kafka tombstone).
 
     Returns:
-        The events, their positions in `values`, and the rejects in order of position.
+        Three lists: the events; the position of each event in `values`; and the rejects, in order of position.
     """
     return _decode_events(values, registry_events.decode_event, REGISTRY_FIELDS)
 
@@ -130,7 +130,7 @@ def decode_battles(values: Sequence[bytes | None]) -> tuple[list[BattleIssued], 
         values: one JSON text each; None is a record without a value (a Kafka tombstone).
 
     Returns:
-        The events, their positions in `values`, and the rejects in order of position.
+        Three lists: the events; the position of each event in `values`; and the rejects, in order of position.
     """
     return _decode_events(values, decode_battle, BATTLE_FIELDS)
 

@@ -1,4 +1,4 @@
-"""Signatures of the records on a topic, with which a publisher proves that it sent a record.
+"""Signs and verifies records of a topic, so that a publisher can prove that it sent a record.
 
 A signature covers the topic, the other headers about the record, and the record's value, each preceded by its length.
 Therefore nobody can move a signed record to another topic or change its headers. With HMAC-SHA-256, publisher and
@@ -92,7 +92,7 @@ class RecordVerifier:
     publishers: Mapping[str, Callable[[bytes, bytes], bool]]
 
     def find_fault(self, marks: RecordMarks, value: bytes) -> tuple[str, str] | None:
-        """Return None if a record has a valid signature, else (reason, detail) of the reject.
+        """Return (reason, detail) of the reject of a record without a valid signature; None if the signature is valid.
 
         Args:
             marks: the headers of the record, signature included.

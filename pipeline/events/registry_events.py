@@ -1,4 +1,4 @@
-"""The registry events: submission, release and withdrawal of models, sampling policy, benchmark results.
+"""Defines the registry events: submission, release and withdrawal of models, sampling policy, benchmark results.
 
 The state as of a time is computed by `pipeline.registry`.
 """

@@ -1,4 +1,4 @@
-"""Makes samples of rejected records, which serve to recognise a record and say nothing about a person.
+"""Makes samples of rejected records. A sample serves to recognise a record and says nothing about a person.
 
 The sample of a JSON object has only the fields in KEPT_FIELDS. The sample of any other record is its shape: its bytes
 with letters and digits replaced.

@@ -1,6 +1,6 @@
-"""The vote event: one outcome of one battle.
+"""Defines the vote event: one outcome of one battle.
 
-Laws: a vote never changes. Its canonical record has the same bytes on every machine. A missing vote id is derived from
+A vote never changes. Its canonical record has the same bytes on every machine. A missing vote id is derived from
 these bytes, so the same file always gives the same ids.
 """
 
@@ -83,7 +83,9 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
 
 @lru_cache(maxsize=100_000)
 def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
-    """Return all categories of a vote as a sorted JSON list; None if `category` is its only one, or it has none.
+    """Return all categories of a vote as a sorted JSON list.
+
+    The result is None if the vote has no category, or none besides `category`.
 
     >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
     ('["code","maths"]', None)
@@ -123,7 +125,7 @@ def derive_vote_id(record: dict[str, object], occurrence: int) -> str:
     """Return the id of a vote that has none.
 
     Args:
-        record: the event as a dictionary.
+        record: the event as a dictionary. Fields in NOT_IN_IDS do not change the id.
         occurrence: number of identical records before this one in the same file.
 
     Returns:

@@ -1,6 +1,6 @@
-"""Votes as numpy columns.
+"""Represents votes as numpy columns.
 
-Laws: row i of every column is the same vote. Names are strings here; the store turns them into small integers. Columns
+Row i of every column is the same vote. Names are strings here; the store turns them into small integers. Columns
 contain a voter's pseudonym, never the voter id.
 """
 
@@ -88,7 +88,10 @@ class VoteBatch:
         return len(self.offset)
 
     def take(self, rows: npt.NDArray[Any]) -> VoteBatch:
-        """Return the votes at `rows` (a mask or indices), in that order."""
+        """Return the votes that `rows` selects, a mask or positions, in the order of `rows`.
+
+        A mask that selects all votes returns this batch itself.
+        """
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if len(index) == len(self) and rows.dtype == np.bool_:
             return self
@@ -115,8 +118,8 @@ def to_columns(
     Args:
         votes: n votes.
         partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
-        pseudonyms_of: function from voter ids to their pseudonyms, 0 for None. The caller caches pseudonyms, because
-            few voters cast many votes.
+        pseudonyms_of: returns the pseudonym of each voter id, 0 for None. The caller caches pseudonyms, because few
+            voters cast many votes.
         of_file: bool[n], whether the vote comes from a file; default: no vote does.
         session: int64[n], pseudonyms of the sessions; default: they are computed with `pseudonyms_of`.
     """
@@ -158,7 +161,7 @@ def hash_sessions(votes: Sequence[Vote], pseudonyms_of: Callable[[Sequence[str |
 
     Args:
         votes: n votes.
-        pseudonyms_of: function from texts to their pseudonyms, 0 for None.
+        pseudonyms_of: returns the pseudonym of each text, 0 for None.
     """
     sessions = [v.session for v in votes]
     if sessions.count(None) == len(sessions):
@@ -226,10 +229,10 @@ def _styles(votes: Sequence[Vote]) -> Int32:
 
 
 def first_occurrences(key: UInt64) -> Int64:
-    """Return for each row the first row with the same id, as int64[n].
+    """Return int64[n], for each row the first row with the same vote id.
 
     Args:
-        key: uint64[n, 2], the ids of a batch.
+        key: uint64[n, 2], the column `key` of a batch.
     """
     if not len(key):
         return np.zeros(0, dtype=np.int64)

@@ -14,8 +14,8 @@
     key.txt                 the key that signed; proves nothing by itself
     README.txt              how to check the bundle
 
-Laws: proofs and signatures cover the first five files. The manifest lists every other file with its SHA-256. A file
-that the manifest does not list is a fault, and so is a link or a device.
+The head of a log is its name, size and root hash. Proofs and signatures cover the first five files. The manifest lists
+every other file with its SHA-256. A file that the manifest does not list is a fault, and so is a link or a device.
 """
 
 from collections.abc import Iterator, Mapping
@@ -96,13 +96,13 @@ def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) 
     """Make the proofs of a bundle.
 
     Args:
-        sequence: number of the snapshot; the index of its leaf is sequence − 1.
+        sequence: sequence number of the snapshot. Its manifest is leaf `sequence` − 1 of the snapshot log.
         size: number of leaves at the checkpoint.
         previous_size: number of leaves at the previous checkpoint, 0 if there is none.
         node: reads a node of the snapshot log.
 
     Returns:
-        The proofs of inclusion and of consistency.
+        The proofs of inclusion and of consistency, and all leaf hashes.
     """
     paths = (
         inclusion_path(sequence - 1, size, node),
@@ -127,8 +127,9 @@ def assemble(
         manifest: bytes of the manifest, as in the log.
         checkpoint: the checkpoint of the snapshot log, as a signed note.
         proof: inclusion and consistency proofs of the manifest, from `build_proof`.
-        files: the segments and `listed_files`.
-        before: the previous manifest and checkpoint, None for the first snapshot.
+        files: all other files of the bundle, by path: the segments, `listed_files`, and the rest that the manifest
+            lists.
+        before: the previous manifest and the previous checkpoint, in this order; None for the first snapshot.
     """
     older = {} if before is None else {PREVIOUS: before[0], PREVIOUS_CHECKPOINT: before[1]}
     return {MANIFEST: manifest, CHECKPOINT: checkpoint, PROOF: canonical_json.dump(proof), **older, **files}
@@ -147,7 +148,10 @@ def expected_paths(manifest: Manifest) -> set[str]:
 
 
 def write_folder(folder: Path, files: BundleFiles) -> None:
-    """Write the files of a bundle into a new or empty folder."""
+    """Write the files of a bundle into a folder, which is created if it is missing.
+
+    The caller passes an empty folder.
+    """
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

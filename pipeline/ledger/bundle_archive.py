@@ -1,7 +1,7 @@
-"""Bundles as zip files with reproducible bytes.
+"""Writes and reads bundles as zip files with reproducible bytes.
 
-Laws: entries are stored without compression, sorted by path, all with the same fixed time. A zip is accepted only if
-`write` makes the same bytes from its entries, so no data can be hidden between entries.
+Entries are stored without compression, sorted by path, all with the same fixed time. A zip is accepted only if `write`
+makes the same bytes from its entries, so no data can be hidden between entries.
 """
 
 import struct
@@ -26,7 +26,12 @@ _MOST_ENTRY = 46 + 28 + 4 * size_limits.MAX_PATH
 
 
 def write(out: BinaryIO, files: BundleFiles) -> None:
-    """Write the files of a bundle as a zip to the stream `out`, which need not be seekable."""
+    """Write the files of a bundle as a zip.
+
+    Args:
+        out: receives the bytes; it need not be seekable.
+        files: the files of the bundle, by path.
+    """
     with zipfile.ZipFile(_ForwardOnly(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
         for name in sorted(files):
             packed.writestr(_entry(name), files[name])

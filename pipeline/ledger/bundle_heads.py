@@ -1,7 +1,7 @@
 """Checks the signed heads of a bundle: who signed, that the manifests are in the log, and that the log only grew.
 
-Law: a manifest is parsed only after a proof shows that its leaf hash is in the log under a signed head. Only
-`proof.json`, a small file, is parsed unsigned.
+The head of a log is its name, size and root hash; a signed head is called a checkpoint. A manifest is parsed only after
+a proof shows that its leaf hash is in the log under a signed head. Only `proof.json`, a small file, is parsed unsigned.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
 
     Args:
         files: the bundle.
-        names: paths of its files.
+        names: paths of the bundle's files.
         trusted: keys of the log, one of which must have signed the head.
         kept: an earlier checkpoint of the same log, as a signed note that the caller saved; None for no comparison.
 

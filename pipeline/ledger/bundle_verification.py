@@ -1,6 +1,6 @@
 """Checks a bundle from its files and a key alone, offline.
 
-Laws: the first fault ends the check and is named. A file is hashed before it is parsed. The order of the checks is:
+The first fault ends the check and is named. A file is hashed before it is parsed. The order of the checks is:
 signature, inclusion, manifest, growth of the logs, files, leaves, counts, ratings.
 
 If the caller gives no key, the verdict is only "consistent, signed by the key in the bundle": somebody who replaced the
@@ -52,7 +52,8 @@ class VerifiedBundle:
         sha256: SHA-256 of the manifest.
         checkpoint: the head of the snapshot log.
         signer: the key of the log.
-        key_checked: whether the caller gave the key `signer`. If not, it comes from the bundle and is not trusted.
+        key_checked: whether the caller gave the key `signer`. If false, `signer` comes from the bundle and is not
+            trusted.
         witnesses: names of the witnesses that signed the checkpoint.
     """
 
@@ -65,7 +66,7 @@ class VerifiedBundle:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The files that only the operator can state, from which intervals clustered by voter are computed."""
+        """The paths of files that the operator states and nobody can check; some intervals are computed from them."""
         return tuple(path for path in (voter_scores_file.PATH,) if path in self.manifest.files)
 
     def __str__(self) -> str:
@@ -88,7 +89,8 @@ def verify_bundle(
 
     Args:
         files: the bundle: a `BundleFolder`, a `BundleArchive`, or a mapping of paths to contents.
-        keys: the operator's keys, from a trusted source. If there are none, the key in the bundle is used.
+        keys: the operator's keys, from a trusted source. If there are none, the key in the bundle is used, and the
+            result says so (`key_checked`).
         remembered: an earlier checkpoint of the same log that the caller saved. The log must continue it.
 
     Returns:

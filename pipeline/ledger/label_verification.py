@@ -1,6 +1,6 @@
 """Checks the labels of a bundle, and that the method of its manifest leaves out the votes that the labels name.
 
-Laws: the manifest lists each file of labels of the previous manifest with the same digest. A segment that had no labels
+The manifest lists each file of labels of the previous manifest with the same digest. A segment that had no labels
 in the previous manifest has none now. Each label belongs to a vote of the log. Each rule leaves out exactly the
 published number of votes.
 """

@@ -1,11 +1,11 @@
-"""Rows of the vote log: the public leaf of a vote, and of the retraction of a vote.
+"""Defines the rows of the vote log: the public leaf of a vote, and of the retraction of a vote.
 
     {"at":"2024-08-14T12:00:00Z","commitment":"…","fate":"accepted","model_a":"…","model_b":"…","outcome":"tie",
      "type":"vote","vote":"…"}                                                       (without the line break)
     {"at":"2024-08-15T07:00:00Z","reason":"…","retracts":1234,"type":"retraction","vote":"…"}
 
-Laws: a leaf is the canonical JSON (RFC 8785) of its row. The time is rounded down to the hour. The field `commitment`
-is SHA-256(blind ‖ private fields): it binds the voter and all other private fields. The blind is 32 random bytes for
+A leaf is the canonical JSON (RFC 8785) of its row. The time is rounded down to the hour. The field `commitment` is
+SHA-256(blind ‖ private fields): it binds the voter and all other private fields. The blind is 32 random bytes for
 each vote. After the blind and the private fields are deleted, proofs of the leaf still hold, and nobody can recover the
 private fields. Until then votes are pseudonymous, not anonymous.
 
@@ -148,16 +148,23 @@ def retraction_rows(vote: list[str], at: Int64, retracts: list[int], reason: lis
 
 
 def hour_texts(times: Int64) -> pa.DictionaryArray:
-    """Return times, microseconds since 1970 UTC, rounded down to the hour, as texts in RFC 3339."""
+    """Return times as texts in RFC 3339, rounded down to the hour.
+
+    Args:
+        times: int64[n], microseconds since 1970 UTC.
+    """
     found, code = unique_codes(times // HOUR)
     texts = [f"{hour}:00:00Z" for hour in found.astype("datetime64[h]").astype(str).tolist()]
     return pa.DictionaryArray.from_arrays(pa.array(code), pa.array(texts, pa.string()))
 
 
 def unique_codes(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], Int32]:
-    """Return the distinct values in ascending order, and for each value its position among them.
+    """Find the distinct values of an array.
 
     The results are those of `np.unique`. Values in a small range are counted, which is faster than sorting.
+
+    Returns:
+        Two arrays: the distinct values, ascending; and int32[n], for each value its position among them.
 
     >>> unique_codes(np.array([7, 5, 7]))
     (array([5, 7]), array([1, 0, 1], dtype=int32))

@@ -1,6 +1,6 @@
 """Computes the bytes and hashes of leaves with Arrow, for many rows at a time.
 
-Law: the bytes of a row are those of `rfc8785.dumps`. Arrow joins whole columns of encoded texts, because a Python loop
+The bytes of a row are those of `rfc8785.dumps`. Arrow joins whole columns of encoded texts, because a Python loop
 over the rows would take longer than hashing them.
 """
 

@@ -1,6 +1,6 @@
-"""Labels of leaves: the rules that may leave a vote out, its categories and its language. Each segment has one file.
+"""Writes and reads labels of leaves: the rules that may leave a vote out, its categories and its language.
 
-The file is Parquet with the columns
+Each segment, which is the file of the leaves of one seal, has one file of labels. This file is Parquet with the columns
 
     leaf        int64, index of the leaf, ascending; only leaves with a label
     rules       int32, bits of `method_rules.RULE_BITS`
@@ -11,7 +11,7 @@ A verifier needs these files to apply a method, and to count the boards by categ
 the labels: they cannot be checked, because a leaf does not contain these fields. The votes of a segment without a file
 have no labels.
 
-Law: with the same version of Arrow, the same labels give the same bytes.
+With the same version of Arrow, the same labels give the same bytes.
 """
 
 import io
@@ -186,7 +186,9 @@ class LogLabels:
                 self._leaves.setdefault((kind, text), []).append(leaf[order[start:end]])
 
     def selects(self, board: str) -> Bool:
-        """Return a mask, bool[size], of the leaves that a board by category or language counts.
+        """Return bool[size], true for the leaves that a board by category or language counts.
+
+        All are false if no leaf has the label.
 
         Args:
             board: name of the board, such as "category/coding".

@@ -1,6 +1,6 @@
 """Defines manifests: what a snapshot claims, as canonical JSON. A manifest is a leaf of the snapshot log.
 
-Laws: a manifest contains the SHA-256 of the previous manifest, so the log has one order. It lists the SHA-256 of every
+A manifest contains the SHA-256 of the previous manifest, so the log has one order. It lists the SHA-256 of every
 file of the bundle that no proof or signature covers. Ratings and intervals are rounded to 0.01 point.
 
 Not handled: whether the claims are true (`bundle_verification`).
@@ -149,12 +149,12 @@ class VoteCoverage:
     """The rule by which late votes count, and the numbers of late and unchecked votes.
 
     Attributes:
-        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules.
-            Its late votes count in the raw view only, and a model whose votes are all ties gets its standard error by
-            the general formula.
+        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules:
+            late votes count in the raw view only, and a model whose votes are all ties gets its standard error by the
+            general formula.
         late: number of late votes in the raw view.
-        unchecked: number of votes that were read before the first snapshot, so that no detector evaluated them, and
-            that no backfill evaluated afterwards. The operator states this number; it does not follow from the log.
+        unchecked: number of votes that no detector evaluated: they were read before the first snapshot, and no backfill
+            evaluated them afterwards. The operator states this number; it does not follow from the log.
     """
 
     late_rule: str
@@ -168,10 +168,10 @@ class PublishedMethod:
 
     Attributes:
         name: name of the method.
-        rules: names in `method_rules.RULE_BITS`, in their order there.
-        left_out: rule → number of votes of the raw view that it leaves out. A vote counts under the first rule that
-            leaves it out. The labels in the bundle state which votes these are; the operator states the labels, and
-            they cannot be checked.
+        rules: names in `method_rules.RULE_BITS`, in the order of this mapping.
+        left_out: rule → number of votes of the raw view that the rule leaves out. A vote counts under the first rule
+            that leaves it out. The labels in the bundle state which votes these are; the operator states the labels,
+            and they cannot be checked.
     """
 
     name: str

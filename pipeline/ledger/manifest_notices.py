@@ -1,6 +1,6 @@
 """Checks the correction notices in manifests.
 
-Law: a manifest has every notice of the manifest before it, unchanged and in the same order, so no notice disappears.
+A manifest has every notice of the previous manifest, unchanged and in the same order, so no notice disappears.
 """
 
 from dataclasses import dataclass

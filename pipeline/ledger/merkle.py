@@ -1,6 +1,6 @@
 """Hashes Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, prefix 0x00 for leaves and 0x01 for nodes.
 
-Laws: the root depends only on the leaf hashes and their order, not on the calls that appended them. Nothing is padded,
+The root depends only on the leaf hashes and their order, not on the calls that appended them. Nothing is padded,
 so different lists of leaves have different roots.
 
 A list of n hashes is one `bytes` object of length 32·n: to make a million `bytes` objects takes longer than to compute
@@ -82,8 +82,8 @@ class Frontier:
             hashes: 32·n bytes.
 
         Returns:
-            The nodes that became complete, one entry for each level from the leaves up: the index of the first new
-            node, and the hashes of all new nodes.
+            The nodes that became complete: one pair for each level from the leaves up. A pair is the index of the first
+                new node in its level, and the hashes of all new nodes of the level as bytes.
         """
         made, first, level = [], self.size, 0
         self.size += len(hashes) // WIDTH

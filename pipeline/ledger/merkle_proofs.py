@@ -2,7 +2,7 @@
 
 An inclusion proof shows that a leaf is in a log. A consistency proof shows that a log begins with an older log.
 
-Laws: a proof with one hash too many or too few is refuted. Callers take sizes and indices from signed data or from data
+A proof with one hash too many or too few is refuted. Callers take sizes and indices from signed data or from data
 that they saved, never from the proof. The code that checks proofs is independent of the code that makes them.
 """
 
@@ -38,11 +38,14 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
 
 
 def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
-    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves; empty if old is 0 or new.
+    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves.
 
     Args:
         old, new: numbers of leaves.
         node: reads nodes of the tree.
+
+    Returns:
+        O(log new) hashes, lowest level first; empty if `old` is 0 or equals `new`.
 
     Raises:
         ValueError: `old` and `new` do not satisfy 0 ≤ old ≤ new.

@@ -1,6 +1,6 @@
 """Writes, reads and checks `intervals.json`: intervals clustered by voter, confidence sequences and sure ranks.
 
-Laws: every number follows from the public votes, from the settings in the manifest, and from the operator's statement
+Every number follows from the public votes, from the settings in the manifest, and from the operator's statement
 `voter-scores.parquet`. Ratings and ranks themselves are in the manifest, with intervals that need no statement.
 """
 
@@ -39,8 +39,8 @@ class IntervalRow:
         clustered_best, clustered_worst: the ranks that these intervals of all models allow.
         sequence_lower, sequence_upper: interval that holds at all snapshots together with probability 95%.
         sure_best, sure_worst: the ranks that remain possible by comparisons that hold at all snapshots together.
-        gap_lower, gap_upper: interval of the rating minus that of the next model, which holds at all snapshots
-            together; None for the last model.
+        gap_lower, gap_upper: interval, for all snapshots together, of the model's rating minus the rating of the model
+            in the next row; None in the last row.
     """
 
     model: str
@@ -62,7 +62,7 @@ COLUMNS = tuple(one.name for one in fields(IntervalRow))[1:]
 
 @dataclass(frozen=True, slots=True)
 class PublishedIntervals:
-    """The intervals of a snapshot.
+    """The intervals of a snapshot, as `intervals.json` states them.
 
     Attributes:
         level: coverage of the intervals, and of the sequences over all snapshots.
@@ -78,7 +78,7 @@ class PublishedIntervals:
 
 
 def interval_rows(found: VoterIntervals) -> tuple[IntervalRow, ...]:
-    """Return the rows of computed intervals."""
+    """Return the rows of computed intervals, rounded to 0.01 points."""
     seq = found.sequences
     rows = []
     for i, model in enumerate(found.models):

@@ -1,6 +1,6 @@
 """Checks that the boards in a manifest follow from the votes.
 
-Laws: counts are compared exactly, by a digest over integers. A published rating may differ from the recomputed rating
+Counts are compared exactly, by a digest over integers. A published rating may differ from the recomputed rating
 by half of its last digit, plus a small allowance for floating-point differences between machines. A rank is accepted
 if ratings within this tolerance give it.
 """
@@ -91,7 +91,11 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration, *, tie_on
 
 
 def rating_options(counts: PairCounts, settings: Configuration) -> tuple[tuple[str, float] | None, float]:
-    """Return the anchor of a view, None if it is not rated, and the least share of votes of its rated models.
+    """Return the options with which a view is rated under published settings.
+
+    Returns:
+        Two values: the anchor (a model and the points that its rating is shifted to), None if no anchor is set or its
+            model is not rated; and the least share of the votes that the rated models must have.
 
     Raises:
         RatingError: the largest component has too few of the votes.

@@ -1,8 +1,8 @@
-"""Receipts: one vote's leaf, and the proof that the leaf is in the vote log.
+"""Defines and checks receipts: one vote's leaf, and the proof that the leaf is in the vote log.
 
-Laws: the operator signed the head to which the proof leads. The receipt contains the whole leaf of the vote, so the
-voter can read what was logged. The fields `raw` and `defended` claim in which views of the snapshot the vote counts;
-the receipt alone does not prove these claims, the bundle of the snapshot does.
+The operator signed the head to which the proof leads. The receipt contains the whole leaf of the vote, so the voter can
+read what was logged. The fields `raw` and `defended` claim in which views of the snapshot the vote counts; the receipt
+alone does not prove these claims, the bundle of the snapshot does.
 """
 
 from collections.abc import Sequence

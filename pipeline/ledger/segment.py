@@ -1,7 +1,7 @@
-"""Segments: the leaves of one seal as a Parquet file, each with its hash.
+"""Writes and reads segments: the leaves of one seal as a Parquet file, each with its hash.
 
-Law: hashes for proofs are computed from the rows. The stored column `leaf_hash` only serves to name the first changed
-row of a damaged file.
+Hashes for proofs are computed from the rows. The stored column `leaf_hash` only serves to name the first changed row of
+a damaged file.
 
 Not handled: the list of segments and their digests (`manifest`).
 """
@@ -35,8 +35,7 @@ _FILE = pa.schema(
 class SegmentWriter:
     """Writes the file of a segment in several steps.
 
-    Law: with the same version of Arrow, the same rows give the same bytes, however they are split into calls of
-    `append`.
+    With the same version of Arrow, the same rows give the same bytes, however they are split into calls of `append`.
     """
 
     def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
@@ -99,7 +98,8 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
         where: its path, for messages.
 
     Returns:
-        A table of n rows with `leaf.SCHEMA`, and the stored leaf hashes, 32·n bytes. The caller compares the hashes.
+        Two values: a table of n rows with `leaf.SCHEMA`; and the stored leaf hashes, 32·n bytes. The hashes are not
+            checked; the caller compares them with the rows.
 
     Raises:
         Refuted: reason `segment`: the file is not Parquet with these columns. Reason `leaf`: a text is too long. Reason

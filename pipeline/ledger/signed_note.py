@@ -6,7 +6,7 @@
     (an empty line)
     — name base64(key id ‖ signature)
 
-Laws: signatures are verified over the original bytes, never over a parsed value. Base64 that is not the exact encoding
+Signatures are verified over the original bytes, never over a parsed value. Base64 that is not the exact encoding
 of its bytes is refused, since a decoder ignores spare bits of the last symbol. A signature by an unknown key is
 ignored, as C2SP demands, unless the caller asks for strictness. A witness signs with a time (C2SP tlog-cosignature).
 
@@ -208,11 +208,11 @@ def verify(
         strict: refuse a note that has a signature by an unknown key, instead of ignoring the signature.
 
     Returns:
-        The keys with a valid signature, in the order of the lines.
+        The known keys with a valid signature, in the order of the signature lines; empty if no known key signed.
 
     Raises:
-        Refuted: reason `signature`: a known key has an invalid signature. Reason `note`: a key has two signatures.
-            Reason `unknown_key`, only if strict: a key is not in `keys`.
+        Refuted: reason `signature`: the signature by a known key is not valid. Reason `note`: a key has two signatures.
+            Reason `unknown_key`, only if strict: a signature is by a key that is not in `keys`.
     """
     known = {(key.name, key.key_id): key for key in keys}
     good: list[VerifierKey] = []

@@ -69,11 +69,11 @@ def open_parquet(
         options: options of `pyarrow.parquet.ParquetFile`.
 
     Returns:
-        The open file, and the declared sizes of each column in each row group.
+        Two values: the open file; and the declared sizes of each column in each row group.
 
     Raises:
-        Refuted: the given reason: the file is not Parquet. Reason `limit`: it has too many rows, or is too large when
-            unpacked.
+        Refuted: the given reason: the file is not Parquet. Reason `limit`: the file has too many rows, or is too large
+            when unpacked.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data), **options)

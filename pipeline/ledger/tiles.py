@@ -1,6 +1,6 @@
-"""Tiles: the hashes of a log as immutable files (C2SP tlog-tiles).
+"""Represents the hashes of a log as immutable files, called tiles (C2SP tlog-tiles).
 
-Laws: a tile of level L contains up to 256 roots of complete subtrees of 2^(8·L) leaves. A tile never changes: a partial
+A tile of level L contains up to 256 roots of complete subtrees of 2^(8·L) leaves. A tile never changes: a partial
 tile has its width in its path. A proof in a log of n leaves reads O(log n) tiles.
 
 Not handled: storage; callers pass a function that reads a tile.
@@ -67,7 +67,10 @@ ReadTile = Callable[[Tile], bytes]
 
 
 def tile_at_size(level: int, index: int, size: int) -> Tile:
-    """Return the tile at (level, index) of a log of `size` leaves, with its width in this log."""
+    """Return the tile at a level and an index of a log of `size` leaves.
+
+    Its width is the number of hashes in this log.
+    """
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 

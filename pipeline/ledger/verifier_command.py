@@ -1,4 +1,4 @@
-"""The command `leaderboard-verify`, for readers who check a leaderboard without installing the pipeline.
+"""Implements the command `leaderboard-verify`, for readers who check a leaderboard without installing the pipeline.
 
 Exit status 0: verified. 2: usage, for example a mistyped path or key. 4: not verified; the first fault is on standard
 error. 70: an unexpected error. A bundle comes from the operator: its names and texts are printed through `visible`.
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command and return its exit status."""
+    """Run the command: print the result and return the exit status. An invalid option exits with status 2."""
     given = _parser().parse_args(arguments)
     if (given.bundle is None) == (given.receipt is None):
         _parser().error("expected a bundle, or --receipt FILE")

@@ -1,6 +1,6 @@
 """Reads the arguments of a verifier: keys, paths, and a checkpoint that the caller saved earlier.
 
-Law: a mistyped path or key is a usage error, never a finding against the operator.
+A mistyped path or key is a usage error, never a finding against the operator.
 """
 
 from collections.abc import Iterable

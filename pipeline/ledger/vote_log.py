@@ -1,9 +1,9 @@
 """Reads the vote log segment by segment, and determines its root and which leaves count in each view.
 
-Laws: the raw view counts accepted and late votes. The defended view counts the votes of the raw view, except excluded
-votes and votes that a rule of the method leaves out. Under a manifest with the earlier late rule, the defended view
-counts no late vote. A retracted vote counts in no view. Each vote id is in the log once. A retraction names its vote by
-leaf and id, and a vote is retracted at most once.
+A view says which votes a rating counts. The raw view counts accepted and late votes. The defended view counts the votes
+of the raw view, except excluded votes and votes that a rule of the method leaves out. Under a manifest with the earlier
+late rule, the defended view counts no late vote. A retracted vote counts in no view. Each vote id is in the log once. A
+retraction names its vote by leaf and id, and a vote is retracted at most once.
 """
 
 from typing import Any
@@ -70,10 +70,11 @@ class VoteLog:
             excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
             late_counts: whether late votes count in the defended view.
-            left_out: bool[leaves], the leaves that a rule of the method names; None without a method.
+            left_out: bool[n], true for the leaves that a rule of the method leaves out; None without a method.
 
         Returns:
-            bool[n] for the raw view, bool[n] for the defended view, and the number of votes of each exclusion.
+            Three values: bool[n], true for the leaves that count in the raw view; bool[n], true for those that count in
+                the defended view; and the number of excluded votes for each exclusion.
 
         Raises:
             Refuted: reason `duplicate_vote`: a vote id occurs twice. Reason `retraction` or `exclusion`: a retraction
@@ -108,7 +109,7 @@ class VoteLog:
         return int((self._whole("fate")[counted] == LATE).sum())
 
     def count_readable(self) -> int:
-        """Return the number of accepted and late votes in the log, including votes that were retracted later."""
+        """Return the number of votes with the fate accepted or late, including votes that were retracted later."""
         return int(np.isin(self._whole("fate"), (ACCEPTED, LATE)).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:

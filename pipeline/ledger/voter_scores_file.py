@@ -70,16 +70,19 @@ def _table(view: str, scores: VoterScores) -> pa.Table:
 
 
 def read(data: bytes, models: int) -> dict[str, VoterScores]:
-    """Read the file; return view → its sums.
+    """Read the file `voter-scores.parquet`.
 
     Args:
         data: the file.
         models: largest number of models of a view.
 
+    Returns:
+        View → the sums over voters of this view. A view that the file lacks is absent.
+
     Raises:
-        Refuted: reason `voter_scores`: the file is not Parquet with these columns, a number is not finite, Σ s⁴ is
-            or a variance is below 0, a view or a model is unknown, or an entry is repeated. Reason `limit`: the file
-            or the number of models of a view is too large.
+        Refuted: reason `voter_scores`: the file is not Parquet with these columns, a number is not finite, Σ s⁴ or a
+            variance is below 0, a view or a model is unknown, or an entry is repeated. Reason `limit`: the file or the
+            number of models of a view is too large.
     """
     rows = 2 * models * (models + 1) // 2
     file, _ = size_limits.open_parquet(data, PATH, "voter_scores", rows, row_bytes=32)

@@ -1,7 +1,8 @@
-"""A witness: signs a checkpoint only if it continues the checkpoint that the witness signed last (C2SP tlog-witness).
+"""Signs, as a witness, a checkpoint that continues the checkpoint signed before (C2SP tlog-witness).
 
-Laws: a witness knows one head of each log. It signs a new head only with a proof that the new head continues the known
-head. The caller stores the new state before it sends the signature. A third party should run the witness.
+A checkpoint is a signed head of a log: its name, size and root hash. A witness knows one head of each log. It signs a
+new head only with a proof that the new head continues the known head. The caller stores the new state before it sends
+the signature. A third party should run the witness.
 
 Not handled: storage and transport.
 """
@@ -49,18 +50,19 @@ def cosign(
     Args:
         known: the log with the head that the witness signed last; None if the witness does not watch the log.
         checkpoint: the signed note of the new head.
-        old_size: size of the older head in `proof`.
+        old_size: number of leaves from which the proof begins; must be the size of the known head.
         proof: the consistency proof from `old_size` leaves to the new head.
         witness: the private key of the witness.
         seconds: time of the signature, seconds since 1970 UTC.
 
     Returns:
-        The new state of the log, and the signature line.
+        Two values: the new state of the log; and the signature line.
 
     Raises:
         Refuted: the log is unknown or did not sign (reason `unknown_log`, `unsigned`), `old_size` is not the size of
-            the known head (`stale`), the head does not continue it (`rollback`, `fork`, `consistency`), or the note is
-            faulty. `HTTP_STATUS` has the status of each reason.
+            the known head (`stale`), the new head does not continue the known head (`rollback`, `fork`, `consistency`),
+            or the note is faulty. `HTTP_STATUS` has the status of each reason.
+        ValueError: `witness` is the key of a log.
     """
     if witness.kind != signed_note.COSIGNATURE:
         raise ValueError("expected the key of a witness")

@@ -1,11 +1,11 @@
-"""The request with which a log asks a witness for a signature: the body of `add-checkpoint` (C2SP tlog-witness).
+"""Writes and reads the request with which a log asks a witness for a signature (C2SP tlog-witness, `add-checkpoint`).
 
     old 7
     base64 of a hash                  (one line for each hash of the consistency proof)
     (an empty line)
     the checkpoint
 
-Law: every request has exactly one text form, with at most 63 hashes.
+Every request has exactly one text form, with at most 63 hashes.
 """
 
 import base64
