@@ -1,50 +1,50 @@
-"""Readers of public battle files and published leaderboards.
+"""Reads public battle files and published leaderboards, and writes votes in other formats.
 
 Modules:
-    battle_formats    the formats that are recognised, one module each
-    battle_format     how a format is declared
-    containers        kinds of files, compressed files, folders and globs
-    format_notes      sentences about how a file was read
-    column_names      how a user names columns and outcomes: --columns, --outcomes, --winner-is
-    battle_file       a battle file with its format, and the columns that are not read
+    battle_formats    declare the formats that are recognised, one module each
+    battle_format     defines how a format is declared
+    containers        opens files by kind: compressed files, folders and globs
+    format_notes      writes sentences about how a file was read
+    column_names      parses how a user names columns and outcomes: --columns, --outcomes, --winner-is
+    battle_file       finds the format of a battle file, and the columns that are not read
     json_pieces       reads the elements of a JSON array and the lines of a file, in pieces
-    bounded_parquet   rows of a Parquet file, in memory that its size bounds
+    bounded_parquet   reads rows of a Parquet file, in memory that its size bounds
     plain_texts       finds the columns of Parquet whose texts do not repeat
-    tables            CSV, TSV and Parquet as records
+    tables            reads CSV, TSV and Parquet as records
     cell_values       reads single values: texts, flags, counts, labels, outcomes
-    time_parsing      the times of public files → RFC 3339
-    row_mapping       a record → the fields of a vote event, as its format declares
-    line_events       lines of a log that grows → vote events
+    time_parsing      converts the times of public files to RFC 3339
+    row_mapping       maps a record to the fields of a vote event, as its format declares
+    line_events       maps lines of a log that grows to vote events
     vote_ids          gives an id to each vote that has none
-    record_text       the texts of a battle: the question and the answers
-    plain_words       text without case, width, spaces and punctuation
-    identity_table    the names of providers and families of models
+    record_text       finds the texts of a battle: the question and the answers
+    plain_words       reduces text to words without case, width, spaces and punctuation
+    identity_table    reads the names of providers and families of models
     identity_leaks    finds answers that reveal the name of a model
-    record_reader     every record of a battle file as one vote event in bytes
+    record_reader     reads every record of a battle file as one vote event in bytes
     battle_records    reads a battle file as columns, record by record
     piece_reader      reads a battle file in pieces of columns
-    column_pieces     a piece of a file: Arrow columns or decoded JSON records
-    vote_piece        votes in our own JSON Lines as a piece
-    column_values     columns of values, read as `cell_values` reads single ones
-    text_codes        codes of names, groups and voters, piece by piece
+    column_pieces     represents a piece of a file: Arrow columns or decoded JSON records
+    vote_piece        reads votes in our own JSON Lines as a piece
+    column_values     reads whole columns of values, as `cell_values` reads single ones
+    text_codes        assigns codes to names, groups and voters, piece by piece
     repeated_ids      finds votes whose id an earlier vote has
-    text_hashes       hashes of the texts of a column
-    column_buffer     a column that grows piece by piece
-    vote_collector    votes as columns of codes, collected piece by piece
-    column_mapping    pieces → columns of votes, as the format declares
+    text_hashes       hashes the texts of a column
+    column_buffer     collects the values of a column piece by piece
+    vote_collector    collects votes as columns of codes, piece by piece
+    column_mapping    maps pieces to columns of votes, as the format declares
     battle_tables     reads a battle file as columns: by column if every row is a plain vote, else record by record
     record_estimate   estimates the number of records of a file, for a progress bar
-    vote_columns      votes as Arrow columns, one for each field
+    vote_columns      represents votes as Arrow columns, one for each field
     vote_reader       reads votes with all of their fields, so that they can be written in another format
-    output_schemas    our vote event, a flat table, arena-human-preference-140k
-    vote_writer       JSON, JSON Lines, CSV, TSV and Parquet, compressed or not
+    output_schemas    defines what is written: our vote event, a flat table, arena-human-preference-140k
+    vote_writer       writes JSON, JSON Lines, CSV, TSV and Parquet, compressed or not
     record_places     finds the file and the record of a row
     row_estimate      estimates the number of rows of a file
     left_out          counts the records that are left out of a rating
-    published_boards  published leaderboards: the arena's dataset, tables of snapshots, our own exports
+    published_boards  reads published leaderboards: the arena's dataset, tables of snapshots, our own exports
 
-Laws: record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the
-decoder rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
+Record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the decoder
+rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
 """
 
 from pipeline.formats.column_names import ColumnMapping

@@ -32,9 +32,9 @@ class BattlePart:
     """One of the files of a battle file.
 
     Attributes:
-        container: the file.
+        container: the file, with how its bytes are read.
         form: the format of its records.
-        columns: its columns, in their order.
+        columns: the names of its columns, in their order.
         mixed: whether some of its first records have another format, or contain a key twice.
     """
 
@@ -45,7 +45,7 @@ class BattlePart:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The columns that are not read, in the order of the file."""
+        """The names of the columns that are not read, in the order of the file; empty for votes of this pipeline."""
         if self.form.name == OWN:
             return ()
         used = self.form.columns()
@@ -66,12 +66,15 @@ class BattleFile:
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """The files, in the order in which they are read."""
+        """The container of each file, in the order in which the files are read.
+
+        A container is the path of a file, with how its bytes are decoded.
+        """
         return tuple(part.container for part in self.parts)
 
     @property
     def form(self) -> BattleFormat:
-        """The format of the first file that has any columns."""
+        """The format of the first file that has columns; the format of the first file if none has columns."""
         return next((part.form for part in self.parts if part.columns), self.parts[0].form)
 
     @property
@@ -81,7 +84,7 @@ class BattleFile:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The columns that are not read, of all files."""
+        """The names of the columns of all files that are not read, each once."""
         return tuple(dict.fromkeys(column for part in self.parts for column in part.unread))
 
     def outcomes(self, form: BattleFormat) -> Mapping[str, str]:
@@ -93,17 +96,20 @@ class BattleFile:
 
 
 def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile:
-    """Recognise the format of a battle file, or of each of several files. No record is read yet.
+    """Recognise the format of a battle file, or of each of several files.
+
+    Only column names and the first records are read.
 
     Args:
         path: a file, a folder of shards, or a glob.
-        mapping: the user's names of columns and outcomes.
+        mapping: the user's names of columns and outcomes; None if there are none.
 
     Returns:
         The files with their formats, in the order in which they are read.
 
     Raises:
-        UnknownFormat: a file has a kind that cannot be read, or a table lacks a column that every battle needs.
+        UnknownFormat: a file has a kind that cannot be read, a table lacks a column that every battle needs, or a
+            column that the user names is missing.
     """
     mapping = mapping or ColumnMapping()
     return BattleFile(tuple(_open_part(inspect(one), mapping) for one in list_files(path)), mapping)
@@ -134,7 +140,14 @@ def _adjusted(container: Container, form: BattleFormat, mapping: ColumnMapping) 
 
 
 def recognised(columns: frozenset[str]) -> BattleFormat | None:
-    """Return the format that has these columns; None if the table must be read by the usual names of columns."""
+    """Return the first known format that has all of its columns in a table.
+
+    Args:
+        columns: the names of the table's columns. A table with the column `schema` has votes of this pipeline.
+
+    Returns:
+        The format; None if the table must be read by the usual names of columns (`table_format`).
+    """
     if "schema" in columns:
         return replace(table_format(columns - PUBLISHED), name=OWN, without_outcome=False, true_labels={})
     return first_match(FORMATS, columns)
@@ -204,12 +217,12 @@ def _require_row(container: Container, record: Mapping[str, Any]) -> None:
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:
-    """Yield each record of a JSON file as its unchanged bytes.
+    """Yield each record of a JSON file as its unchanged bytes, without empty lines.
 
     Args:
         container: the file.
-        waits: called with a description of an incomplete record at the end of the file; None if the
-            file is complete.
+        waits: called with a description of an incomplete last line of JSON Lines, which is not yielded. None if the
+            file is complete; then the last line needs no newline.
     """
     with container.open() as stream:
         if container.kind == "json array":
@@ -231,9 +244,13 @@ def decoded(raw: bytes) -> Any:
 
 
 def parsed(raw: bytes) -> tuple[Any, bool]:
-    """Decode a record from JSON; None if it is not JSON. Also return whether it is an object that contains a key twice.
+    """Decode a record from JSON.
 
     NaN, which Python and pandas write for a missing value, becomes None. Half a surrogate pair in a text is accepted.
+
+    Returns:
+        Two values: the decoded value, None if the bytes are not JSON; and whether it is an object that contains a key
+            twice.
     """
     repeats = False
 

@@ -1,6 +1,7 @@
-"""Declares a battle format: which of its columns hold the fields of a vote.
+"""Declares battle formats: which columns of a file have the fields of a vote.
 
-A declaration is data. `row_mapping` applies it to one record, `column_mapping` to a table; both give the same votes.
+A declaration is data. `row_mapping` applies it to one record, `column_mapping` to a table; both give the same votes. A
+source is the place of a value: a column, or a place inside the column's value.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,13 @@ class ValueSource:
 
 
 def at(column: str, *keys: str) -> ValueSource:
-    """Return the source of the value of a column or, with `keys`, of a value nested in it."""
+    """Return the place of a value in a record.
+
+    Args:
+        column: name of the column.
+        keys: path inside the column's value: keys of maps and positions in lists. Without keys, the place is the
+            column's whole value.
+    """
     return ValueSource(column, keys)
 
 
@@ -97,7 +104,7 @@ class BattleFormat:
 
     Attributes:
         name: name of the format for people.
-        matches: returns whether a file with these columns has this format.
+        matches: returns whether a file has this format, given the names of its columns.
         model_a, model_b: places of the models' names.
         outcome: how the outcome is read.
         spellings: word for an outcome that only this format has → our outcome.
@@ -105,14 +112,15 @@ class BattleFormat:
         times: our time field (cast_at, voter_since) → its source.
         flags: our flag (one of FLAGS) → its source.
         style: side → our style feature → its source. If the value is a map of counts, their sum is used.
-        turn: source of the number of the turn, in the conversation or session, after which the vote was cast.
+        turn: source of the number of the turn, in the conversation or session, after which the vote was cast; None if
+            the format has none.
         labels: sources of the vote's categories. Each value is a list of labels, or a map of label → true or false.
         true_labels: category → source of a value that is true if the vote is in this category.
         named_labels: NAME → source of a text TEXT; the vote is in the category "NAME:TEXT".
         without_outcome: whether a record may lack an outcome. Such a record is not a vote; it is left out and counted.
         also_read: columns that `map_record` reads in addition to the columns of the sources.
-        map_record: function from a record to its fields, for a format that sources cannot describe. The function
-            returns None for a record that is not a vote.
+        map_record: maps a record to the fields of its vote, for a format that sources cannot describe; returns None for
+            a record that is not a vote. If it is given, the sources only say which columns are read.
     """
 
     name: str
@@ -134,12 +142,14 @@ class BattleFormat:
     map_record: Callable[[Record], Fields | None] | None = None
 
     def columns(self) -> frozenset[str]:
-        """Return every column that the format reads."""
+        """Return the names of every column that the format reads."""
         sources = [*self.texts.values(), *self.times.values(), *((self.turn,) if self.turn else ())]
         return self.rating_columns(self.texts) | {source.column for source in sources} | self.also_read
 
     def rating_columns(self, texts: Iterable[str]) -> frozenset[str]:
-        """Return the columns that a rating reads.
+        """Return the names of the columns that a rating reads.
+
+        These have the models, the outcome, the labels, the flags, the style counts, and some text fields.
 
         Args:
             texts: the text fields (keys of `BattleFormat.texts`) that the rating needs.
@@ -160,11 +170,11 @@ def outcome_columns(rule: OutcomeRule) -> frozenset[str]:
 
 
 def has(*names: str) -> Callable[[frozenset[str]], bool]:
-    """Return a function that returns whether a set of columns contains all of `names`."""
+    """Return a test of a set of column names: whether the set contains all of `names`."""
     needed = frozenset(names)
     return needed.issubset
 
 
 def first_match(formats: Iterable[BattleFormat], columns: frozenset[str]) -> BattleFormat | None:
-    """Return the first format that recognises a table with these columns, None if there is none."""
+    """Return the first format whose test `matches` accepts these column names, None if there is none."""
     return next((one for one in formats if one.matches(columns)), None)

@@ -1,6 +1,6 @@
 """Reads a battle file as columns of codes, one record at a time through the decoder of events. No store is needed.
 
-Laws: the first record that is not a battle is an error with its row, or is left out and counted if the caller wants
+The first record that is not a battle is an error with its row, or is left out and counted if the caller wants
 that. A battle of a model against itself is left out and counted. Times are not used and may be missing. Of several
 records with one id, the first counts.
 """
@@ -52,19 +52,20 @@ def read_by_record(
 
     Args:
         file: the file.
-        step: called with the number of votes read since the last call.
-        waits: called with a description of an incomplete record at the end of the file; None if the
-            file is complete.
-        left_out: counts the records that are not votes; None to raise an error for the first one.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        step: called with the number of votes read since the last call; None for no calls.
+        waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
+        left_out: counts the records that are left out. A record that the decoder rejects is left out only if
+            `left_out.skip_bad` is true. None as for a new `LeftOut`.
+        check: adds fields computed from the texts of a record; None if texts need not be read.
         needed: the columns that are collected.
 
     Returns:
-        The votes as columns, without repeats and without battles of a model against itself.
+        The votes as columns, without repeats and without battles of a model against itself. `flags` has only flags that
+            any vote states.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read.
-        BadRecord: a record is not a battle. The message has its row.
+        BadRecord: a record is not a battle, and `left_out.skip_bad` is false. The message has its row.
     """
     left_out = left_out or LeftOut()
     collected = VoteCollector(FLAGS, file.mapping.proxies, needed, ids_are_checked=True)

@@ -22,16 +22,17 @@ def read_battles(
     check: RecordCheck | None = None,
     needed: NeededColumns = ALL_COLUMNS,
 ) -> BattleColumns:
-    """Read a recognised battle file.
+    """Read a recognised battle file as columns: by column if possible, else record by record.
 
     Args:
         file: the file.
-        step: called with the number of votes read since the last call.
-        waits: called with a description of an incomplete record at the end of the file; None if the
-            file is complete.
-        left_out: counts the records that are not votes.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read. If
-            the file is read by column, only the field `identity_leak` is taken from this function.
+        step: called with the number of votes read since the last call. If reading by column fails, `step` is called
+            with a negative number, and the votes are counted again.
+        waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
+        left_out: counts the records that are left out. A record that the decoder rejects is left out only if
+            `left_out.skip_bad` is true. None as for a new `LeftOut`.
+        check: adds fields computed from the texts of a record; None if texts need not be read. If the file is read by
+            column, only the field `identity_leak` is used.
         needed: the columns that are collected.
 
     Returns:
@@ -39,7 +40,7 @@ def read_battles(
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
-        BadRecord: a record is not a battle. The message has its row.
+        BadRecord: a record is not a battle, and `left_out.skip_bad` is false. The message has its row.
     """
     left_out = left_out or LeftOut()
     check = check if _has_text(file) else None
@@ -61,15 +62,20 @@ def read_by_column(
     needed: NeededColumns = ALL_COLUMNS,
     check: RecordCheck | None = None,
 ) -> BattleColumns | None:
-    """Read a battle file by column; return None if the file must be read record by record.
+    """Read a battle file by column.
 
     Args:
         file: the file.
-        step: called with the number of votes read since the last call.
-        left_out: counts the records that are not votes.
+        step: called with the number of votes read since the last call. If reading fails, it is called with minus the
+            number of all votes read.
+        left_out: counts the records that are left out. If reading fails, it has counts that the caller must clear.
         needed: the columns that are collected.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read. Only the
-            field `identity_leak` is taken from it.
+        check: adds fields computed from the texts of a record; None if texts need not be read. Only the field
+            `identity_leak` is used.
+
+    Returns:
+        The votes as columns, without repeats and without battles of a model against itself; None if the file must be
+            read record by record.
     """
     if file.mixed or not file.form.model_a.column:
         return None

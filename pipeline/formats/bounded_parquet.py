@@ -51,8 +51,13 @@ def read_headers(path: Path) -> list[str]:
 def open_bounded(path: Path, columns: Collection[str]) -> tuple[pq.ParquetFile, int]:
     """Check the unpacked sizes that a file declares for some columns, then open the file.
 
+    Args:
+        path: the file.
+        columns: names of the columns that will be read.
+
     Returns:
-        The open file, whose repeated texts are read as dictionary codes; and how many rows to read at a time.
+        Two values: the open file, which reads repeated texts as dictionary codes; and the number of rows to read at a
+            time.
 
     Raises:
         UnknownFormat: the file is not Parquet, or declares more rows or bytes than a file of its size can honestly
@@ -99,6 +104,11 @@ def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> I
 
     The Parquet reader is opened again after some row groups, because it keeps what it has read in memory until it is
     closed.
+
+    Args:
+        file: an open file, from `open_bounded`.
+        columns: names of the columns.
+        rows: largest number of rows of a batch.
     """
     groups: list[int] = []
     pending = 0

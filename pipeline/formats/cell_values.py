@@ -38,7 +38,7 @@ _NOT_A_NUMBER = re.compile(r"\bnan\b")
 
 
 def value_at(record: Record, source: ValueSource) -> Any:
-    """Return the value at a source, None if there is none."""
+    """Return the value of a record at a place, None if there is none."""
     value = record.get(source.column)
     for key in source.keys:
         value = entry(value, key)
@@ -81,7 +81,7 @@ def is_absent(value: Any) -> bool:
 
 
 def text_value(value: Any) -> str | None:
-    """Return a value as text, None if it is absent."""
+    """Return a value as text of at most MAX_TEXT characters, None if it is absent. A whole number has no decimals."""
     if is_absent(value):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -90,7 +90,10 @@ def text_value(value: Any) -> str | None:
 
 
 def truth_value(value: Any) -> bool | None:
-    """Return a value as True or False; None if it is neither."""
+    """Return whether a value means true: True, False, or None if it means neither.
+
+    Words such as "yes", "t" and "0.0" are understood, without regard to case.
+    """
     if isinstance(value, bool):
         return value
     text = (text_value(value) or "").strip().lower()
@@ -98,7 +101,10 @@ def truth_value(value: Any) -> bool | None:
 
 
 def outcome_word(value: Any) -> str | None:
-    """Return the word for an outcome in one spelling: 1, 1.0 and "1" give one word, and so do true and "True"."""
+    """Return the word for an outcome in one spelling, None if the value is absent.
+
+    1, 1.0 and "1" give one word, and so do true and "True".
+    """
     if is_absent(value):
         return None
     if isinstance(value, bool):
@@ -123,7 +129,7 @@ def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
 
     Args:
         word: the word.
-        outcomes: word → our outcome, from the format and the user. It takes precedence over OUTCOME_SPELLINGS. Words
+        outcomes: word → our outcome, from the format and the user. They take precedence over OUTCOME_SPELLINGS. Words
             are first compared exactly, then without case.
     """
     if word in outcomes:
@@ -143,7 +149,11 @@ def whole_value(value: Any) -> Any:
 
 
 def count_value(value: Any) -> Any:
-    """Return a count, or the sum of a map of counts, as a number; None if absent; any other value unchanged."""
+    """Return a count as a number.
+
+    A map of counts gives their sum, an absent value None. Any other value is returned unchanged, and the decoder
+    rejects it.
+    """
     value = structured(value)
     if isinstance(value, Mapping):
         parts = [whole_value(part) for part in value.values() if not is_absent(part)]
@@ -159,7 +169,10 @@ def turn_value(value: Any) -> int | None:
 
 
 def label_values(value: Any) -> list[str]:
-    """Return the labels in a list, or the labels that are true in a map. Nested maps are searched in the same way."""
+    """Return the labels in a list, or the labels that are true in a map; none for any other value but a text.
+
+    Nested maps are searched in the same way. A text is one label.
+    """
     value = structured(value)
     if isinstance(value, Mapping):
         return [label for key, chosen in value.items() for label in _labels_of(key, chosen)]

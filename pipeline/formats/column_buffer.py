@@ -1,4 +1,4 @@
-"""A column of numbers that grows piece by piece, and takes little more memory than its values."""
+"""Collects the values of a column piece by piece, in little more memory than the values take."""
 
 from mmap import mmap
 from typing import Any
@@ -18,7 +18,12 @@ class ColumnBuffer:
     """
 
     def __init__(self, kind: npt.DTypeLike, width: int = 0) -> None:
-        """Collect values of a numpy type; `width` numbers a row, 0 for one."""
+        """Create an empty column.
+
+        Args:
+            kind: numpy type of the values.
+            width: how many values a row has; 0 for rows that are single values.
+        """
         self._kind = np.dtype(kind)
         self._shape: tuple[int, ...] = (width,) if width else ()
         self._blocks: list[npt.NDArray[Any]] = []
@@ -29,7 +34,7 @@ class ColumnBuffer:
         return self._size
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        """Add the given rows."""
+        """Add rows at the end."""
         if self._kind == np.int16 and values.max(initial=0) > _MOST_SMALL:
             self._kind = np.dtype(np.int32)
             self._blocks[-1:] = [block.astype(self._kind) for block in self._blocks[-1:]]
@@ -42,7 +47,7 @@ class ColumnBuffer:
             self._size, values = self._size + taken, values[taken:]
 
     def fill(self, rows: int, value: int) -> None:
-        """Add `rows` rows that all have this value."""
+        """Add `rows` rows, all with the value `value`."""
         self.append(np.broadcast_to(self._kind.type(value), (rows, *self._shape)))
 
     def _new_block(self) -> npt.NDArray[Any]:

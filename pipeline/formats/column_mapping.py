@@ -1,7 +1,7 @@
 """Maps pieces of a battle file to columns of codes, 100 times as fast as `row_mapping` maps records.
 
-Law: the result equals the result of mapping record by record. Where this is not certain, `Undecided` is raised, and the
-caller maps the file record by record.
+A piece is some rows of the file as columns. The result equals the result of mapping record by record. Where this is not
+certain, `Undecided` is raised, and the caller maps the file record by record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,13 +63,13 @@ class ColumnMapper:
         Args:
             form: the format of the file.
             outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
-            left_out: counts the records that are no votes.
-            proxies: addresses that name nobody.
+            left_out: counts the records that are not votes.
+            proxies: addresses that identify no voter.
             needed: the columns that are collected.
             check: decides from the texts of a record whether they leak an identity; None to leave texts unread.
 
         Raises:
-            Undecided: a format whose records need a function of their own.
+            Undecided: the format has a function of its own that maps records (`BattleFormat.map_record`).
         """
         if form.map_record is not None:
             raise Undecided
@@ -81,6 +81,8 @@ class ColumnMapper:
 
     def add(self, piece: Piece) -> int:
         """Map a piece, and add its votes.
+
+        Records without an outcome and battles of a model against itself are left out and counted.
 
         Returns:
             The number of votes in the piece.

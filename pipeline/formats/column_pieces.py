@@ -1,4 +1,4 @@
-"""A piece of a battle file as columns, made from an Arrow batch or from decoded JSON records."""
+"""Represents a piece of a battle file: some rows as columns, from an Arrow batch or from decoded JSON records."""
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
@@ -24,12 +24,19 @@ class Piece(Protocol):
     def values(self, source: ValueSource) -> pa.Array:
         """Return the values at a source, one for each row; null for a row without a value.
 
+        Args:
+            source: a column, or a place inside the column's values.
+
         Raises:
             Undecided: the values have several types, or a value does not have the keys of the source.
         """
 
     def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        """Return the rows as records with some of these columns, for checks of texts."""
+        """Return the rows as records, for checks of texts.
+
+        Args:
+            columns: the columns that the records have, as far as the table has them.
+        """
 
 
 class ArrowPiece:
@@ -43,7 +50,7 @@ class ArrowPiece:
         return int(self._batch.num_rows)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return a column, or a field that is nested in a column."""
+        """Return the values of a column, or of a field nested in it; nulls if the table lacks it."""
         if source.column not in self._batch.schema.names:
             return pa.nulls(len(self))
         array = self._batch.column(source.column)
@@ -68,11 +75,11 @@ class RowPiece:
     """Rows as decoded JSON records."""
 
     def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str]) -> None:
-        """Take records.
+        """Take decoded records.
 
         Args:
             rows: objects with an attribute for each column.
-            attributes: column → the name of its attribute.
+            attributes: name of a column → name of its attribute.
         """
         self._rows, self._attributes = rows, attributes
 
@@ -81,7 +88,7 @@ class RowPiece:
         return len(self._rows)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return the values of a column, or values that are nested in the column's values."""
+        """Return the values of a column, or values nested in them; nulls if the records lack the column."""
         name = self._attributes.get(source.column)
         if name is None:
             return pa.nulls(len(self))

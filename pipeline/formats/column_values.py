@@ -19,7 +19,7 @@ def distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[Any]]:
     """Find the distinct values of a column.
 
     Returns:
-        The distinct values, and int64[n]: the position of each row's value among them, −1 for null.
+        Two values: the distinct values; and int64[n], the position of each row's value among them, −1 for null.
 
     Raises:
         Undecided: the column contains lists, maps or times.
@@ -36,11 +36,11 @@ def distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[Any]]:
 
 
 def looked_up(array: pa.Array, read: Callable[[Any], int]) -> Int8:
-    """Return int8[n], the result of `read` for each row's value.
+    """Return int8[n], the result of `read` for the value of each row.
 
     Args:
         array: a column of n values.
-        read: function of a value, called once for each distinct value; called with None for null.
+        read: returns the number for a value. It is called once for each distinct value, and once with None for null.
     """
     values, positions = distinct(array)
     table = np.array([*(read(value) for value in values), read(None)], dtype=np.int8)
@@ -78,7 +78,9 @@ def text_column(array: pa.Array) -> pa.DictionaryArray:
 
 
 def count_column(array: pa.Array) -> Int64:
-    """Return int64[n], the count of each row; for a map of counts, their sum; −1 for a row without a count.
+    """Return int64[n], the count in each row; −1 for a row without a count.
+
+    A row with a map of counts has their sum.
 
     Raises:
         Undecided: a value is not a count.
@@ -107,11 +109,11 @@ def count_column(array: pa.Array) -> Int64:
 
 
 def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
-    """Return int64[n]: bit k of a row's number is set if the row has the label whose bit is k.
+    """Return the labels of each row as bits, int64[n]: bit k is set if the row has the label with bit number k.
 
     Args:
         array: a column with the labels of each row.
-        bits: label → its bit. New labels are added to it.
+        bits: label → number of its bit. New labels are added.
 
     Raises:
         Undecided: there are more than 63 labels.
@@ -128,7 +130,10 @@ def named_label_column(array: pa.Array, name: str, bits: dict[str, int]) -> Int6
     Args:
         array: a column of texts.
         name: NAME, the first part of the labels.
-        bits: label → its bit. New labels are added to it.
+        bits: label → number of its bit. New labels are added.
+
+    Raises:
+        Undecided: there are more than 63 labels.
     """
     texts, positions = distinct(text_column(array))
     codes = [0 if text in (None, "") else _bit(f"{name}:{text}", bits) for text in texts]
@@ -137,12 +142,15 @@ def named_label_column(array: pa.Array, name: str, bits: dict[str, int]) -> Int6
 
 
 def true_label_column(values: Int8, label: str, bits: dict[str, int]) -> Int64:
-    """Return int64[n]: the bit of a label is set in each row whose value is 1.
+    """Return int64[n]: the bit of one label is set in each row whose value is 1.
 
     Args:
         values: int8[n].
         label: the label.
-        bits: label → its bit. A new label is added to it.
+        bits: label → number of its bit. A new label is added if any value is 1.
+
+    Raises:
+        Undecided: there are more than 63 labels.
     """
     if not (values == 1).any():
         return np.zeros(len(values), dtype=np.int64)
@@ -170,7 +178,7 @@ def _bit(label: str, bits: dict[str, int]) -> int:
 
 
 def flag_column(array: pa.Array, truth: Callable[[Any], bool | None]) -> Int8:
-    """Return int8[n]: 1 for true, 0 for false, −1 for a value that is neither.
+    """Return int8[n]: 1 for true, 0 for false, −1 for a value that means neither.
 
     Args:
         array: a column of n values.

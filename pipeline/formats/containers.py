@@ -1,8 +1,8 @@
 """Opens battle files: one file or many, compressed or not, each by its kind.
 
-The content of a file decides its kind if the content is clear, since JSON Lines are often named .json, and a
-spreadsheet may write semicolons or UTF-16. If the content has another kind than the suffix names, `Container.note` says
-so.
+A container is a file with how its bytes are read: kind, compression, encoding. The content of a file decides its kind
+if the content is clear, since JSON Lines are often named .json, and a spreadsheet may write semicolons or UTF-16. If
+the content has another kind than the suffix names, `Container.note` says so.
 """
 
 from __future__ import annotations
@@ -116,6 +116,9 @@ class Container:
 def list_files(path: Path) -> list[Path]:
     """Return the files that a path names, sorted: the file itself, the shards in a folder, or the matches of a glob.
 
+    Files in a folder whose name begins with a dot or an underscore are not shards. A path that does not exist and is
+    not a glob is returned as it is.
+
     Raises:
         UnknownFormat: the folder or the glob contains no file of a known kind.
     """
@@ -141,7 +144,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def inspect(path: Path) -> Container:
-    """Find out the kind of a file, its compression, and the encoding of its text.
+    """Find out the kind of a file, its compression, and the encoding of its text, from its name and its first bytes.
 
     Raises:
         UnknownFormat: the suffix has no reader, the file is an archive, or JSON is neither an array nor JSON Lines.

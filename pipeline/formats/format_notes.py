@@ -11,8 +11,7 @@ from pipeline.formats.battle_formats.table import TABLE
 def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
     """Return sentences about how a file was read.
 
-    They are about its formats, files whose content has another kind than the suffix names, and columns that are not
-    read.
+    They name its formats, files whose content has another kind than the suffix names, and columns that are not read.
 
     Args:
         file: the file.

@@ -58,7 +58,7 @@ def _joined(parts: Sequence[str]) -> list[str]:
 
 
 class IdentityLeaks:
-    """Decides whether the answers of a battle leak an identity."""
+    """Decides whether the answers of a battle leak an identity, by the names and words of a table."""
 
     def __init__(self, table: IdentityTable) -> None:
         self._table = table
@@ -137,7 +137,7 @@ def _has_digit(parts: Iterable[str]) -> bool:
 
 
 class LeakCheck:
-    """Adds the field `identity_leak` to records that contain answers; it can be used as a `RecordCheck`.
+    """Adds the field `identity_leak` to records that contain answers. An object of this class is a `RecordCheck`.
 
     Attributes:
         battles: number of records with answers so far.
@@ -149,16 +149,21 @@ class LeakCheck:
         self.battles = self.leaks = 0
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
-        """Return what the answers of a record say."""
+        """Return the field `identity_leak` of a record, and count it; no field if the record has no answers.
+
+        Args:
+            record: the record with its texts.
+            fields: the fields of the vote, with the names of both models.
+        """
         text = battle_text(record)
         return self.of(text, fields)
 
     def of(self, text: BattleText, fields: Fields) -> Fields:
-        """Return the field `identity_leak`, true or false; no field if the battle has no answers.
+        """Return the field `identity_leak`, true or false, and count it; no field if the battle has no answers.
 
         Args:
             text: the texts of a battle.
-            fields: the fields of the vote on it.
+            fields: the fields of the vote on this battle, with the names of both models.
         """
         if not any(text.answers):
             return {}

@@ -1,4 +1,4 @@
-"""The table of providers and families of models, and of the words with which an answer refers to itself."""
+"""Reads the table of providers and families of models, and of the words with which an answer refers to itself."""
 
 import re
 import tomllib

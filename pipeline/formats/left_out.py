@@ -30,11 +30,12 @@ class LeftOut:
     """The records that are left out because they are not votes.
 
     Attributes:
-        skip_bad: whether records that the decoder rejects are left out; if not, the first rejected record is an error.
+        skip_bad: whether records that the decoder rejects are left out. If false, the first rejected record is an
+            error.
         counts: reason → number of records.
         first: reason → 0-based row and detail of the first such record.
-        self_battles: rows of battles of a model against itself that have flags, and their flags. A rule of a
-            method may leave such a battle out first, and then it is not counted here.
+        self_battles: rows of battles of a model against itself that have flags, and their flags. If a rule of a method
+            leaves such a battle out, it is counted under the rule and not here (`forget_self_battles`).
     """
 
     skip_bad: bool = False
@@ -76,7 +77,12 @@ class LeftOut:
             self.self_battles.append((rows, dict(flags)))
 
     def flagged_self_battles(self) -> tuple[Int64, dict[str, Int8]]:
-        """Return the rows of all battles of a model against itself that have flags, and flag → int8[n] of them."""
+        """Return the battles of a model against itself that have flags.
+
+        Returns:
+            Two values: int64[n], the rows of the battles; and flag → int8[n], the flag of each battle, −1 where a
+                battle does not state it.
+        """
         names = {name: None for _, flags in self.self_battles for name in flags}
         rows = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for rows, _ in self.self_battles)])
         unknown = [{name: np.full(len(rows), -1, dtype=np.int8) for name in names} for rows, _ in self.self_battles]
@@ -87,7 +93,7 @@ class LeftOut:
         """Subtract the battles that a rule of a method leaves out, since they are counted under the rule.
 
         Args:
-            named: bool[n], true for these battles, in the order of `flagged_self_battles`.
+            named: bool[n], true for the battles that a rule leaves out, in the order of `flagged_self_battles`.
         """
         rows, _ = self.flagged_self_battles()
         if not named.any():
@@ -99,7 +105,7 @@ class LeftOut:
             self.first[SELF_BATTLE] = (int(rest.min()), "")
 
     def document(self) -> dict[str, dict[str, int]]:
-        """Return the counts as a JSON object: reason → number of records, and row of the first one."""
+        """Return a JSON object: reason → {"records": number of records, "first": row of the first one}."""
         return {reason: {"records": count, "first": self.first[reason][0]} for reason, count in self.counts.items()}
 
     def clear(self) -> None:

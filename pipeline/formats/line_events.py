@@ -33,13 +33,21 @@ class LineEvents:
     """
 
     def __init__(self, mapping: ColumnMapping | None = None, check: RecordCheck | None = None) -> None:
-        """Take the user's names of columns and outcomes, and a check that reads the text of records."""
+        """Create a mapper of lines.
+
+        Args:
+            mapping: the user's names of columns and outcomes; None if there are none.
+            check: adds fields computed from the texts of a record; None if texts need not be read.
+        """
         self._mapping, self._check = mapping or ColumnMapping(), check
         self.id_key = self._mapping.id_key
         self._mappers: dict[frozenset[str], Callable[[Record], Fields]] = {}
 
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:
         """Return the event of a line as bytes; None if the line is not a vote.
+
+        A faulty line that may be a vote is returned unchanged; if it is too large, it is cut to a length that the
+        decoder rejects.
 
         Args:
             line: the line.
@@ -48,9 +56,10 @@ class LineEvents:
         return self._mapped(line, ids, self._check)
 
     def count(self, line: bytes, ids: VoteIds) -> None:
-        """Count a line that was already read in an earlier run, and return nothing.
+        """Count a line that was already read in an earlier run.
 
-        Derived ids count identical records, so earlier lines must be counted before later ids are derived.
+        A derived id depends on the number of identical records before it. So earlier lines must be counted before the
+        ids of later lines are derived.
         """
         self._mapped(line, ids, None)
 

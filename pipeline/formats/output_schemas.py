@@ -1,4 +1,4 @@
-"""The schemas in which votes are written: our own vote event, a flat table, and arena-human-preference-140k.
+"""Defines the schemas in which votes are written: our own vote event, a flat table, and arena-human-preference-140k.
 
 Each schema holds every field of a vote, so a file that is written in it can be read again as the same votes.
 """
@@ -52,7 +52,7 @@ class OutputSchema:
     Attributes:
         name: name of the schema on the command line.
         columns: the columns of a file.
-        build: function from a batch with VOTE_COLUMNS to a batch of the same votes with `columns`.
+        build: converts a batch with VOTE_COLUMNS to a batch of the same votes with `columns`.
         events: whether JSON records are vote events, in which an absent field has no key.
     """
 

@@ -1,4 +1,4 @@
-"""Reads battle files in pieces of columns, in bounded memory."""
+"""Reads battle files in pieces, each some rows as columns, in bounded memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pieces(file: BattleFile, texts: Collection[str], conversations: Collection[s
         conversations: columns of long texts to read too, in smaller pieces.
 
     Raises:
-        Undecided: the file must be read record by record.
+        Undecided: the file must be read record by record, for example because it cannot be parsed.
     """
     columns, rows = sorted(file.form.rating_columns(texts) | set(conversations)), _TEXT_ROWS if conversations else _ROWS
     for part in file.parts:

@@ -23,11 +23,11 @@ _MOST_GROUPS = 256
 
 
 def find_plain_columns(path: Path, chunks: Sequence[ChunkSizes], columns: Collection[str]) -> frozenset[str]:
-    """Return the names of the columns that are read as plain texts.
+    """Return the names of the columns that are read faster as plain texts; none if the file has very many row groups.
 
     Args:
         path: a Parquet file.
-        chunks: the sizes of its columns in each row group.
+        chunks: the sizes of the file's columns in each row group.
         columns: names of text columns, none of them nested.
     """
     by_column = {name: [chunk for chunk in chunks if chunk.column == name] for name in columns}

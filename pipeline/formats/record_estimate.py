@@ -13,11 +13,11 @@ _FIRST_RECORDS = 500
 
 
 def estimate_records(file: BattleFile) -> int | None:
-    """Estimate the number of records of a file.
+    """Estimate the number of records of a file, or of several files together.
 
     Returns:
-        The exact number for Parquet, an estimate for other files. None for a compressed file, since its size says
-        little about the number of records.
+        The exact number for Parquet, an estimate for other files. None if a file is compressed, since its size says
+            little about the number of records, or cannot be read.
     """
     counts = [_estimate(container) for container in file.containers]
     return None if None in counts else sum(count or 0 for count in counts)

@@ -10,9 +10,16 @@ from pipeline.formats.tables import delimited_records
 
 
 def find_record(file: BattleFile, row: int) -> tuple[str, int]:
-    """Return the name of the file that contains a row, and the 0-based number of the record in that file.
+    """Find the file that contains a row, and the record of the row in that file.
 
-    Files other than Parquet are read again up to the row.
+    Files other than Parquet are read again up to the row. A row after the end is counted in the last file.
+
+    Args:
+        file: the files that are read as one.
+        row: the 0-based row, counted over all files.
+
+    Returns:
+        Two values: the name of the file; and the 0-based number of the record in the file.
     """
     *containers, last = file.containers
     for container in containers:

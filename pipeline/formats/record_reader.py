@@ -45,12 +45,14 @@ def read_records(
 ) -> Iterator[bytes]:
     """Yield every record of a battle file as one event in bytes, in the order of the file.
 
+    Records that are not votes of the format, such as other actions in a log, are left out.
+
     Args:
         path: a file, a folder of shards, or a glob.
         mapping: the user's names of columns and outcomes; None if there are none.
         waits: called with a description of an incomplete record at the end of the file. None if the file is complete;
             then its last line needs no newline.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        check: adds fields computed from the texts of a record; None if texts need not be read.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
@@ -59,13 +61,14 @@ def read_records(
 
 
 def read_events(file: BattleFile, waits: Waits | None = None, check: RecordCheck | None = None) -> Iterator[bytes]:
-    """Yield every record of a recognised battle file as one event in bytes.
+    """Yield the records of a recognised battle file as events in bytes.
+
+    Records that are not votes of the format, such as other actions in a log, are left out.
 
     Args:
         file: the file.
-        waits: called with a description of an incomplete record at the end of the file; None if the
-            file is complete.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
+        check: adds fields computed from the texts of a record; None if texts need not be read.
     """
     records = (record for record in mapped_records(file, waits, check) if record != SKIPPED)
     return identified(records, file.mapping.id_key)
@@ -76,14 +79,13 @@ def mapped_records(
 ) -> Iterator[bytes | Fields]:
     """Yield one item for each record of a file.
 
-    The item is the fields of the vote; SKIPPED if the record is not a vote of the format; or the record's bytes if the
-    decoder must check them.
+    The item is the fields of the vote; SKIPPED if the record is not a vote of the format; or bytes that the decoder
+    must check (`map_json`).
 
     Args:
         file: the file.
-        waits: called with a description of an incomplete record at the end of the file; None if the
-            file is complete.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
+        check: adds fields computed from the texts of a record; None if texts need not be read.
     """
     for part in file.parts:
         fixed = file.mapping.columns or file.mapping.winner_is
@@ -122,13 +124,19 @@ def _rows(part: BattlePart, waits: Waits | None, texts: frozenset[str]) -> Itera
 
 
 def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | None = None) -> bytes | Fields:
-    """Return the fields of the battle in a JSON record. Our own events and records without a battle are unchanged.
+    """Map a JSON record to the fields of its vote, or return bytes that the decoder of events must check.
 
     Args:
         raw: the record.
-        read: maps a decoded record to the fields of its vote.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read. Only this
-            function reads texts that are not fields of a vote, such as a conversation.
+        read: maps a decoded record to the fields of its vote, or to SKIPPED.
+        check: adds fields computed from the texts of a record; None if texts need not be read. No other code reads
+            texts that are not fields of a vote, such as a conversation.
+
+    Returns:
+        Fields if the record could be mapped: those of the vote, with the fields of `check` under the key CHECKED; or
+            SKIPPED if the record is not a vote. Bytes in three cases. An event of this project is returned unchanged,
+            or with the fields of `check` added. A record that is not a JSON object, or whose `schema` is not a number,
+            is returned unchanged. Mapped fields that no event can contain are returned as JSON.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)
@@ -169,10 +177,12 @@ def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
 
 
 def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") -> Iterator[bytes]:
-    """Yield each record as the bytes of an event. A vote without an id gets a derived id; bytes are unchanged.
+    """Yield each record as the bytes of an event. A vote without an id gets a derived id.
+
+    Records that are bytes are unchanged, but cut to a length that the decoder rejects if they are too large.
 
     Args:
-        records: the records.
+        records: the records: fields of votes, or bytes.
         id_key: key from which vote ids are computed for logs that identify a vote by its conversation.
     """
     ids = VoteIds(id_key)

@@ -30,7 +30,7 @@ class BattleText:
 
     Attributes:
         prompt: the first question; "" without one.
-        answers: the texts of both sides' answers.
+        answers: two tuples: the texts of the answers of model a, and of model b.
     """
 
     prompt: str
@@ -42,7 +42,11 @@ class BattleText:
 
 
 def battle_text(record: Record) -> BattleText:
-    """Return the texts of a battle; empty texts if the record has none."""
+    """Return the texts of a battle; empty texts if the record has none.
+
+    Args:
+        record: a record of any known format: FastChat's log, conversations, or columns of prompts and answers.
+    """
     states = structured(record.get("states"))
     if isinstance(states, list) and len(states) == 2:
         turns = [list(_state_turns(state)) for state in states]

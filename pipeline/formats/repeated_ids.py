@@ -1,4 +1,4 @@
-"""Finds the votes whose id an earlier vote has. Two hashes of each id are stored instead of the id, 12 bytes in all.
+"""Finds the votes whose id an earlier vote has. Two hashes of each id are stored instead of the id, 12 bytes together.
 
 Every vote has an id, so the ids as texts would take most of the memory while a file is read.
 """
@@ -21,7 +21,11 @@ class RepeatedIds:
     """Collects the ids of votes, piece by piece."""
 
     def __init__(self, *, checked: bool = False) -> None:
-        """Collect ids; `checked` says that the decoder has accepted them."""
+        """Create an empty collection.
+
+        Args:
+            checked: whether the decoder of events has accepted the ids.
+        """
         self._checked = checked
         self._first, self._second = ColumnBuffer(np.uint64), ColumnBuffer(np.uint32)
         self._known = ColumnBuffer(np.bool_)
@@ -49,7 +53,10 @@ class RepeatedIds:
         self._second.append(hashes[1] >> HALF)
 
     def identity(self) -> Int64 | None:
-        """Return int64[N], equal numbers for votes with equal ids, −1 for votes without one; None if no id repeats."""
+        """Return int64[N], equal numbers for votes with equal ids, −1 for votes without an id; None if no id repeats.
+
+        The collection is empty afterwards.
+        """
         known, first, second = self._known.finish(), self._first.finish(), self._second.finish()
         if not _has_repeats(first, known):
             return None

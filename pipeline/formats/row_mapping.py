@@ -48,8 +48,9 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
         outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
 
     Returns:
-        A function from a record to its fields, in which an absent field is missing or None. The function returns
-        SKIPPED for a record that is not a vote.
+        A function that maps a record to the fields of its vote, in which an absent field is missing or None. It returns
+            SKIPPED for a record that is not a vote. The key WITHOUT_OUTCOME is true in the fields of a record that has
+            no outcome, if the format permits this.
     """
     read_outcome = outcome_reader(form.outcome, outcomes)
 

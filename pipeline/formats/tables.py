@@ -21,7 +21,7 @@ csv.field_size_limit(64 * 1024 * 1024)
 
 
 def headers(container: Container) -> list[str]:
-    """Return the names of a table's columns.
+    """Return the names of a table's columns, without empty names.
 
     Raises:
         UnknownFormat: the file is not a table.
@@ -35,12 +35,11 @@ def headers(container: Container) -> list[str]:
 
 
 def delimited_records(container: Container, waits: Callable[[str], None] | None) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV or TSV file, without rows in which all cells are empty.
+    """Yield the rows of a CSV or TSV file as header → cell, without rows in which all cells are empty.
 
     Args:
         container: the file.
-        waits: called with a description of an incomplete row at the end of the file; None if the
-            file is complete.
+        waits: called with a description of an incomplete row at the end of the file; None if the file is complete.
 
     Raises:
         UnknownFormat: a line is not valid CSV.

@@ -76,7 +76,10 @@ class TextCodes:
         self._codes: dict[str, int] = {}
 
     def add(self, column: pa.DictionaryArray) -> Int32:
-        """Return int32[n], the code of each row's text, −1 for null and for an empty text."""
+        """Return int32[n], the code of each row's text, −1 for null and for an empty text.
+
+        New texts get the next codes.
+        """
         positions = row_positions(column)
         used = _used(positions, len(column.dictionary))
         codes = [
@@ -90,8 +93,8 @@ class TextCodes:
         """Sort the texts.
 
         Returns:
-            The sorted texts, and int32: for each code the position of its text among them. The code −1 keeps position
-            −1.
+            Two values: the texts, sorted; and int32, for each code the position of its text among the sorted texts. The
+                last entry, which numpy reads for the code −1, is −1.
         """
         labels = tuple(sorted(self._codes))
         table = np.full(len(labels) + 1, -1, dtype=np.int32)
@@ -106,7 +109,7 @@ class VoterCodes:
     """
 
     def __init__(self, proxies: Sequence[Network] = ()) -> None:
-        """Collect voters; `proxies` are addresses that name nobody."""
+        """Create an empty collection; `proxies` are addresses that identify no voter."""
         self._proxies = proxies
         self._names: list[pa.StringArray] = []
         self._hashes, self._code_of = np.zeros(0, np.uint64), np.zeros(0, np.int32)
@@ -151,7 +154,12 @@ class VoterCodes:
         return pa.concat_arrays([pa.nulls(0, pa.string()), *self._names])
 
     def finish(self) -> tuple[pa.StringArray, Int32]:
-        """Return the sorted ids of the voters, and int32[N]: each vote's position among them, −1 for no voter."""
+        """Return the voters of all votes. The collection is empty afterwards.
+
+        Returns:
+            Two values: the ids of the voters, sorted, each in its standard spelling; and int32[N], each vote's position
+                among them, −1 for a vote whose id identifies no voter.
+        """
         self._hashes, self._code_of, self._second = (
             np.zeros(0, np.uint64),
             np.zeros(0, np.int32),

@@ -41,10 +41,11 @@ ALL_COLUMNS = NeededColumns()
 
 
 class VoteCollector:
-    """Collects the votes of a file.
+    """Collects the votes of a file as columns.
 
     Attributes:
-        bits: category → its bit in the column of categories. The caller of `add` must add new categories first.
+        bits: category → number of its bit in the column of categories. The caller of `add` must add new categories
+            first.
         more_categories: the categories that have no bit, because all MAX_CATEGORIES bits were taken.
     """
 
@@ -56,11 +57,11 @@ class VoteCollector:
         *,
         ids_are_checked: bool = False,
     ) -> None:
-        """Collect votes with these flags.
+        """Create an empty collection.
 
         Args:
-            flags: names of the flags.
-            proxies: addresses that name nobody.
+            flags: names of the flags that each call of `add` gives.
+            proxies: addresses that identify no voter.
             needed: the columns that are collected.
             ids_are_checked: whether the decoder has accepted the ids.
         """

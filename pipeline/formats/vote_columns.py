@@ -1,4 +1,4 @@
-"""Votes as Arrow columns, one for each field of our own vote event. Every file is written with this order of columns.
+"""Represents votes as Arrow columns, one for each field of our own vote event, in the order of every written file.
 
 A vote without a time has a null in `cast_at`: such a vote can be rated, and the time stays absent when it is written.
 """
@@ -50,11 +50,11 @@ VOTE_COLUMNS = pa.schema(
 def to_columns(votes: Sequence[Vote], untimed: Container[int], code: Sequence[bool | None]) -> pa.RecordBatch:
     """Return votes as a batch with the columns of VOTE_COLUMNS.
 
-    Ids of voters and sessions are written in one spelling. Ids that mean "nobody" become null.
+    Ids of voters and sessions are written in one spelling. Ids that identify nobody become null.
 
     Args:
         votes: decoded votes.
-        untimed: rows whose `cast_at` stands for an absent time.
+        untimed: positions of the votes that have no time; their `cast_at` is a placeholder and becomes null.
         code: for each vote, whether it is about code; None if the file does not say.
     """
     columns: dict[str, list[Any]] = {

@@ -1,6 +1,6 @@
 """Gives an id to each record that is mapped from a file and has none, and encodes the record as an event.
 
-Laws: a missing id is derived from the content of the record and from the number of identical records before it in the
+A missing id is derived from the content of the record and from the number of identical records before it in the
 same log. So the same log always gives the same ids, and identical records are different votes. Fields that text checks
 add do not change an id. Nobody can find a conversation from an id: if a log identifies a vote by its conversation, the
 id is a keyed hash.
@@ -51,7 +51,10 @@ class ReadEvent(bytes):
 
 
 def recognised_bytes(event: bytes) -> bytes:
-    """Return the bytes of an event by which the file is recognised when it is read again."""
+    """Return the bytes of an event by which its file is recognised when it is read again.
+
+    For a `ReadEvent` these are the bytes without a hash that a text check added; for other events the event itself.
+    """
     return (event.recognised or event) if isinstance(event, ReadEvent) else event
 
 
@@ -66,8 +69,9 @@ class VoteIds:
         """Begin a log.
 
         Args:
-            key: key of the ids that are hashes of conversations. If it is empty, these ids are derived from contents
-                too. None to use the names of the conversations as ids.
+            key: key of the ids that are hashes of conversations, for logs that identify a vote by its conversation. If
+                the key is empty, these ids are derived from the content of the record, as other ids are. If it is None,
+                the names of the conversations are the ids.
         """
         self._key = key
         self._seen: Counter[str] = Counter()
@@ -75,10 +79,10 @@ class VoteIds:
         self.derived = 0
 
     def encode(self, fields: Fields) -> bytes:
-        """Return a record as the bytes of an event, with an id.
+        """Return a record as the bytes of an event, with an id and with the fields that text checks added.
 
-        If a record is larger than an event may be, its texts are shortened to save memory. The decoder still rejects
-        it.
+        A missing id is derived, which counts the record. If a record is larger than an event may be, its texts are
+        shortened to save memory; the decoder still rejects it.
         """
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         conversation = str(fields.get(CONVERSATION) or "")
@@ -95,15 +99,18 @@ class VoteIds:
         return raw
 
     def recent(self) -> dict[str, int]:
-        """Return the numbers of identical records, by content, for the records that were encoded last."""
+        """Return the entries of `occurrences` for the records whose ids were derived last."""
         return {key: self._seen[key] for key in self._recent}
 
     def occurrences(self) -> dict[str, int]:
-        """Return the numbers of identical records so far, by content, for all records whose ids were derived."""
+        """Return, for all records whose ids were derived: key of the content → number of identical records so far."""
         return dict(self._seen)
 
     def merge(self, occurrences: Mapping[str, int]) -> None:
-        """Add numbers of identical records that another `VoteIds` counted. For each content, the larger holds."""
+        """Take over numbers of identical records that another `VoteIds` counted.
+
+        For each content the larger number is kept.
+        """
         for key, count in occurrences.items():
             self._seen[key] = max(self._seen[key], count)
             self._recent.append(key)
@@ -125,7 +132,14 @@ class VoteIds:
 
 
 def with_added(event: Fields, added: Fields) -> bytes:
-    """Return the bytes of an event, extended by fields of text checks that the event does not have already."""
+    """Return the bytes of an event, extended by the fields that text checks added and that the event lacks.
+
+    If `prompt_hash` is among these fields, the result is a `ReadEvent` that also has the bytes without it.
+
+    Args:
+        event: the fields of the event.
+        added: the fields that text checks added.
+    """
     raw = encode_event({**added, **event})
     if "prompt_hash" not in added or "prompt_hash" in event:
         return raw
@@ -135,12 +149,19 @@ def with_added(event: Fields, added: Fields) -> bytes:
 
 
 def hash_conversation(name: str) -> str:
-    """Return a hash that distinguishes the votes of one file while the file is rated. The hash is never stored."""
+    """Return SHA-256 of the name of a conversation, in hexadecimal digits, as the id of a vote while its file is rated.
+
+    The hash is never stored.
+    """
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def with_checked(fields: Fields) -> Fields:
-    """Return the fields of a record, extended by fields of text checks that the record does not state itself."""
+    """Return the fields of a record, with the fields that text checks added as ordinary fields.
+
+    Text checks put their fields under the key CHECKED, which the result lacks. A field that the record states itself
+    stays. Without fields of text checks, `fields` is returned unchanged.
+    """
     added = _checked(fields)
     stated = {name: value for name, value in fields.items() if name != CHECKED}
     return {**stated, **{name: value for name, value in added.items() if stated.get(name) is None}} if added else fields

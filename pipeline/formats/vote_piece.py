@@ -1,4 +1,4 @@
-"""Reads a block of votes in our own JSON Lines as one piece. It is decoded together if every line is a valid vote."""
+"""Reads a block of votes in our own JSON Lines as one piece, if every line is a valid vote."""
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
@@ -21,7 +21,7 @@ class VotePiece:
     """Decoded votes of our own JSON Lines, as a piece of a battle file."""
 
     def __init__(self, votes: Sequence[Vote]) -> None:
-        """Take votes."""
+        """Take decoded votes."""
         self._votes = votes
 
     def __len__(self) -> int:
@@ -29,7 +29,7 @@ class VotePiece:
         return len(self._votes)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return a field of the votes, or a style count."""
+        """Return a field of the votes, or a style count; nulls for a column that votes do not have."""
         if source.column not in VOTE_FIELDS:
             return pa.nulls(len(self))
         values = list(map(attrgetter(source.column), self._votes))

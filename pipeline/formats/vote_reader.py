@@ -1,6 +1,6 @@
 """Reads every vote of a battle file with all of its fields, so that the votes can be written in another format.
 
-Laws: the votes have the same order and ids as when `work` or `publish` reads the file. Records that `rate` leaves out
+The votes have the same order and ids as when `work` or `publish` reads the file. Records that `rate` leaves out
 are left out and counted under the same reason, except battles of a model against itself, which are returned. The first
 record that is not a vote is an error with its row, or is left out and counted if the caller wants that.
 """
@@ -55,11 +55,11 @@ class VoteReader:
     Attributes:
         file: the file.
         left_out: counts the records that are not votes.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        check: adds fields computed from the texts of a record; None if texts need not be read.
         self_battles: number of battles of a model against itself so far. They are returned as votes, but no rating
             counts them.
-        bad_times: counts values that are not times. With `left_out.skip_bad` a vote with such a value is read without a
-            time, since a rating needs none. Otherwise the first such value is an error.
+        bad_times: counts values that are not times. With `left_out.skip_bad` a vote with such a value is read without
+            the time, since a rating needs none. Otherwise the first such value is an error.
         unknown: keys in our own events that are not fields of a vote, in the order in which they were found.
     """
 
@@ -81,7 +81,7 @@ class VoteReader:
 
         Raises:
             UnknownFormat: the file cannot be parsed.
-            BadRecord: a record is not a vote.
+            BadRecord: a record is not a vote, and `left_out.skip_bad` is false.
         """
         places: list[_Place] = []
         events = identified(self._records(places), self.file.mapping.id_key)

@@ -1,6 +1,6 @@
 """Writes votes as JSON Lines, a JSON array, CSV, TSV or Parquet, compressed or not, batch by batch.
 
-Law: a file that was written is read again as the same values. Texts are never changed. Cells of CSV are in quotes; a
+A file that was written is read again as the same values. Texts are never changed. Cells of CSV are in quotes; a
 cell that begins with =, +, - or @ stays as it is, although a spreadsheet may read it as a formula.
 """
 
@@ -28,7 +28,13 @@ Write = Callable[[pa.RecordBatch], None]
 
 
 def output_kind(path: Path) -> tuple[Kind, str]:
-    """Return the kind of file that a name asks for, and its codec: "gzip", "zstd", or "" for none.
+    """Return the kind of file that a name asks for, and its codec.
+
+    Args:
+        path: the name, such as votes.jsonl.gz.
+
+    Returns:
+        Two values: the kind; and "gzip", "zstd", or "" for no compression.
 
     Raises:
         UnknownFormat: the suffix of the name has no writer.
@@ -45,7 +51,7 @@ def output_kind(path: Path) -> tuple[Kind, str]:
 
 @contextmanager
 def open_writer(path: Path, kind: Kind, codec: str, schema: pa.Schema, *, events: bool = False) -> Iterator[Write]:
-    """Yield a function that writes a batch; the file is complete when the context ends without an error.
+    """Yield a function that writes a batch of votes; the file is complete when the `with` block ends without an error.
 
     Args:
         path: the file, which is created or emptied.

@@ -1,4 +1,4 @@
-"""The battle formats that are recognised. Each has a module, which declares its columns.
+"""Declares the battle formats that are recognised, one module for each format.
 
 fastchat_log        FastChat's raw log of conversations and votes
 preference_140k     arena-human-preference-140k

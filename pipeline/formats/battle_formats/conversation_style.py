@@ -1,4 +1,7 @@
-"""Reads style counts of the arena's preference sets: the column `conv_metadata` has the counts for both sides."""
+"""Declares the sources of style counts in the arena's preference sets.
+
+The column `conv_metadata` has the counts for both sides.
+"""
 
 from collections.abc import Mapping
 

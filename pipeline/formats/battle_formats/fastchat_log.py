@@ -1,8 +1,8 @@
-"""FastChat's raw log: one JSON object for each action of a user; four types of action are votes.
+"""Maps FastChat's raw log: one JSON object for each action of a user; four types of action are votes.
 
-A vote is anonymous if the names that the user saw were "" or "Model A"; otherwise they must be the names of the models.
-The true name of a model is in the model's state. A person may vote once for each turn of a conversation. A vote is
-identified by the name of the first model's conversation and the turn.
+A vote is anonymous if the names that the user saw were "", "Model A" or "Model B"; otherwise they must be the names of
+the models. The true name of a model is in the model's state. A person may vote once for each turn of a conversation. A
+vote is identified by the name of the first model's conversation and the turn.
 """
 
 import re
@@ -20,7 +20,10 @@ _HIDDEN = frozenset({"", "Model A", "Model B"})
 
 
 def map_record(record: Record) -> Fields | None:
-    """Return the fields of the vote that an action of a user is; None if the action is not a vote."""
+    """Return the fields of a vote, given the record of a user's action; None if the action is not a vote.
+
+    If the names that the user saw are not those of the models, the field `winner` is a text that the decoder rejects.
+    """
     winner = _OUTCOMES.get(str(record.get("type")))
     if winner is None:
         return None

@@ -1,4 +1,7 @@
-"""llmfao's comparisons by crowd workers. No column is the vote's id: `id` names the pair of answers, so it repeats."""
+"""Declares llmfao's comparisons by crowd workers.
+
+No column is the vote's id: `id` names the pair of answers, so it repeats.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 

@@ -1,4 +1,7 @@
-"""MT-bench human judgments. No column is the vote's id: `question_id` names the question, so it repeats."""
+"""Declares MT-bench human judgments.
+
+No column is the vote's id: `question_id` names the question, so it repeats.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 

@@ -1,7 +1,7 @@
-"""arena-human-preference-100k: FastChat battles with style counts, tags, and a hash of the voter.
+"""Declares arena-human-preference-100k: FastChat battles with style counts, tags, and a hash of the voter.
 
 The publisher's removal of duplicates leaves out votes on frequent prompts, except votes in a sample. The flag
-`deduplicated` is true for the votes that it leaves out.
+`deduplicated` is true for the votes that this removal leaves out.
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has

@@ -1,4 +1,7 @@
-"""arena-human-preference-140k. An evaluation session belongs to one person, so its id is read as the voter's id."""
+"""Declares arena-human-preference-140k.
+
+An evaluation session belongs to one person, so its id is read as the voter's id.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has
 from pipeline.formats.battle_formats.conversation_style import CATEGORY_TAGS, CONV_METADATA

@@ -1,4 +1,4 @@
-"""arena-human-preference-140k as this pipeline writes it, with additional columns so that no field of a vote is lost.
+"""Declares arena-human-preference-140k as this project writes it, with more columns so that no field of a vote is lost.
 
 The additional columns have the names of our fields. `categories` has all labels of a vote, `category_tag` only the
 labels of the published set.

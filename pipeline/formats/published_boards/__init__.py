@@ -1,22 +1,22 @@
-"""Published leaderboards: tables with one row for each board, day and model.
+"""Reads published leaderboards: tables with one row for each board, day and model.
 
 Three kinds are read: the arena's dataset (a folder for each board, a file for each split), tables such as those of
 fboulnois, and our own exports (boards as JSON, histories, bundles). Files are CSV, TSV, JSON, JSON Lines or Parquet,
 compressed or not.
 
 Modules:
-    read_boards      files → boards, oldest first
-    published_board  a board on one day; a conflict between two rows
-    board_files      the files, and the board that a file's place names
-    board_documents  our own exports as rows
-    board_pieces     a file in pieces of columns
-    board_columns    the names of columns, and cells by column
-    board_cells      single cells: names, days, numbers, votes, margins
-    board_table      the rows of all files as codes and numbers
-    rename_file      names that are one model, as a person states them
-    board_merging    repeated rows, conflicts, earlier snapshots of a day
+    read_boards      reads files as boards, oldest first
+    published_board  represents a board on one day, and a conflict between two rows
+    board_files      finds the files, and the board that a file's place names
+    board_documents  reads our own exports as rows
+    board_pieces     reads a file in pieces of columns
+    board_columns    finds the columns by name, and reads cells by column
+    board_cells      reads single cells: names, days, numbers, votes, margins
+    board_table      collects the rows of all files as codes and numbers
+    rename_file      reads which names are one model, as a person states it
+    board_merging    merges repeated rows, conflicts, earlier snapshots of a day
 
-Laws: the first row that cannot be read is an error with its 0-based row, unless the caller asks to leave such rows out.
+The first row that cannot be read is an error with its 0-based row, unless the caller asks to leave such rows out.
 If a row has no style rank, interval, organisation or licence, the value is missing and never zero. Names stay as
 published, so two spellings of an organisation are two organisations. The same rows give the same boards from every kind
 of file.

@@ -27,7 +27,11 @@ def is_missing(cell: Any) -> bool:
 
 
 def text_cell(cell: Any) -> str:
-    """Return a cell as text without spaces around it, "" if it is missing; raise ValueError if it is not a text."""
+    """Return a cell as text without spaces around it, "" if the cell is missing.
+
+    Raises:
+        ValueError: the cell is a list, a map or bytes, or the text is too long.
+    """
     if is_missing(cell):
         return ""
     if isinstance(cell, list | dict | bytes):
@@ -79,7 +83,15 @@ def votes_cell(cell: Any) -> float:
 
 
 def margins_cell(cell: Any) -> tuple[float, float]:
-    """Return the distances of the score from the lower and from the upper bound, in points; NaN if they are missing."""
+    """Return the distances of the score from both bounds of its interval, from a cell such as "+5/-4".
+
+    Returns:
+        Two numbers in points: the distance from the lower bound, and the distance from the upper bound; NaN if the cell
+            is missing.
+
+    Raises:
+        ValueError: the cell has another form.
+    """
     text = text_cell(cell)
     if not text:
         return nan, nan
@@ -90,7 +102,11 @@ def margins_cell(cell: Any) -> tuple[float, float]:
 
 
 def time_cell(cell: Any) -> float:
-    """Return the time in a cell as seconds since 1970 UTC, midnight for a day; raise ValueError if it is neither."""
+    """Return the time in a cell as seconds since 1970 UTC; a day gives midnight.
+
+    Raises:
+        ValueError: the cell is neither a time nor a day, or its year is not from 2000 to 2099.
+    """
     time = _time(cell)
     if time is None:
         raise ValueError("a day as YYYY-MM-DD")

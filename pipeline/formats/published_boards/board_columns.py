@@ -1,4 +1,7 @@
-"""Reads pieces of a published table as columns. Each distinct cell is read once, by the functions of `board_cells`."""
+"""Finds the columns of a published table by name, and reads pieces of the table as columns.
+
+Each distinct cell is read once, by the functions of `board_cells`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -59,13 +62,13 @@ _REQUIRED = frozenset({"score", "votes"})
 
 @dataclass(frozen=True, slots=True)
 class BoardPiece:
-    """Some rows of a table.
+    """Some rows of a table, as columns.
 
     Attributes:
         numbers: field → float64[n], NaN where missing. The margins of an interval are the fields "margin_lower" and
             "margin_upper".
-        texts: field → (distinct texts, int64[n] positions among them).
-        bad: field → bool[n], true for the rows whose cell cannot be read.
+        texts: field → a pair: the distinct texts; and int64[n], the position of each row's text among them.
+        bad: field → bool[n], true for the rows whose cell cannot be read. Such a cell is NaN or "" in the columns.
     """
 
     numbers: dict[str, Float64]
@@ -97,7 +100,7 @@ def read_piece(cells: Mapping[str, Cells]) -> BoardPiece:
         cells: our field → its cells, one for each row.
 
     Returns:
-        The columns, and the cells that cannot be read.
+        The columns, with marks for the cells that cannot be read. Fields that are not in `cells` are absent.
     """
     piece = BoardPiece({}, {}, {})
     for field, read in _READERS.items():

@@ -43,7 +43,10 @@ def decode_json(data: bytes) -> Any:
 
 
 def document_rows(document: object) -> Rows | None:
-    """Return the rows of a JSON document that this project exported; None for any other document."""
+    """Return the rows of a JSON document that this project exported; None for any other document.
+
+    Plain values of the document, such as its view, are added to each row.
+    """
     if not isinstance(document, dict):
         return None
     if isinstance(document.get("views"), dict) and "at" in document:
@@ -64,7 +67,7 @@ def bundle_rows(path: Path) -> dict[str, Rows]:
     """Return the rows in the manifests of a bundle: name of the manifest's file → its rows.
 
     Args:
-        path: a folder or a zip.
+        path: the folder or the zip of a bundle.
 
     Raises:
         UnknownFormat: the file is not a zip, or a manifest cannot be read as one.

@@ -39,10 +39,10 @@ class BoardFile:
 
     Attributes:
         name: name for messages: the path of the file relative to the path that the caller gave.
-        subset: the board that its path names; "" if the path names none.
-        folders: the board that its folders alone name, without the name of the file.
-        alone: whether it is the only file. If so, its path names a board only by the names of the arena's dataset.
-        day: the day in its name as YYYY-MM-DD; "" if the name has none.
+        subset: the board that the file's path names; "" if the path names none.
+        folders: the board that the folders of the path name, without the name of the file; "" if they name none.
+        alone: whether this is the only file. If so, its path names a board only by the names of the arena's dataset.
+        day: the day in the file's name as YYYY-MM-DD; "" if the name has none.
         container: the file; None for a bundle.
         rows: the rows of a bundle; None for other files.
     """
@@ -57,7 +57,10 @@ class BoardFile:
 
 
 def find_board_files(paths: Sequence[Path]) -> list[BoardFile]:
-    """Return the files that paths name: files, folders with everything in them, globs, and bundles.
+    """Return the files that some paths name.
+
+    Args:
+        paths: files, folders with everything in them, globs, and bundles.
 
     Raises:
         UnknownFormat: a folder contains no file of a known kind, or a bundle cannot be read.

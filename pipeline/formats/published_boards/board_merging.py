@@ -47,10 +47,10 @@ class MergedRows:
 
 
 def merge_rows(columns: BoardColumns) -> MergedRows:
-    """Merge rows that are about the same model, board and day.
+    """Merge rows that are about the same model, board and day, by the rules of this module.
 
     Returns:
-        The merged rows, and numbers and examples of what was merged.
+        The merged rows, and numbers and examples of the rows that were dropped or that contradict each other.
     """
     columns, earlier = _last_of_day(columns)
     order, starts = _groups(columns)

@@ -37,7 +37,7 @@ class OpenBoardFile:
         columns: our field → the header of its column.
         unread: headers of the columns that are not read.
         constants: our field → a value that holds for every row, from the path of the file.
-        pieces: returns an iterator over pieces: our field → its cells, and the number of rows.
+        pieces: returns an iterator over pieces. A piece is a pair: our field → its cells; and the number of rows.
     """
 
     columns: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Gathers the rows of published boards from all files as columns of codes and numbers."""
+"""Collects the rows of published boards from all files as columns of codes and numbers."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -56,7 +56,10 @@ class BoardTable:
     _parts: list[tuple[dict[str, Int32], dict[str, Float64], Int64]] = field(default_factory=list)
 
     def add(self, file: BoardFile, opened: OpenBoardFile) -> int:
-        """Add the rows of a file; return the number of rows added.
+        """Add the rows of a file.
+
+        Returns:
+            The number of rows that were added, without rows that were left out.
 
         Raises:
             BadRecord: a row cannot be read and `skip_bad` is false. The message has the 0-based row.
@@ -74,7 +77,7 @@ class BoardTable:
         return kept
 
     def columns(self) -> BoardColumns:
-        """Return all rows, in the order in which they were added."""
+        """Return all rows, in the order in which they were added. The table has no rows afterwards."""
         codes = {name: _joined([part[0][name] for part in self._parts], np.int32) for name in (*TEXTS, "file")}
         numbers = {name: _joined([part[1][name] for part in self._parts], np.float64) for name in NUMBERS}
         row = _joined([part[2] for part in self._parts], np.int64)

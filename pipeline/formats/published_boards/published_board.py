@@ -1,4 +1,4 @@
-"""A published leaderboard on one day, and conflicts between its rows."""
+"""Represents a published leaderboard on one day, and conflicts between its rows."""
 
 from dataclasses import dataclass
 from datetime import date

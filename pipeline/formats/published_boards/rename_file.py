@@ -14,14 +14,17 @@ _GUARDED = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 
 def read_renames(path: Path) -> dict[str, str]:
-    """Read a file of renamed models; return old name → new name.
+    """Read a file of renamed models.
 
     Args:
         path: .json with {"old name": "new name"} or a list of {"old", "new"}; any other file is CSV with the columns
             old and new. Other columns are not read.
 
+    Returns:
+        Old name → new name.
+
     Raises:
-        UnknownFormat: the file is neither such JSON nor such CSV.
+        UnknownFormat: the file is too large, or is neither such JSON nor such CSV.
         BadRecord: a row does not have two names, or an old name has two different new names.
     """
     if path.stat().st_size > _MAX_BYTES:
