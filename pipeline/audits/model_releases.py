@@ -1,16 +1,18 @@
-"""The audit `best_of_n`: estimates the gain from testing N private variants and releasing the best one.
+"""Runs the audit `best_of_n`: estimates the gain from testing N private variants and releasing the best one.
 
-best_of_n       estimates the winner's curse of a release. N is the larger of two numbers: the disclosed N, and the
-                number of the family's variants seen before the release. There is a finding if N was not disclosed, if
-                the disclosed N is below the number seen, or if N is above 10. The finding has the score with and
-                without the winner's curse (`ratings.selection_intervals`). If N was not disclosed, it has two bounds
-                instead: the score itself, and the score without the winner's curse of the variants that were seen, if
-                these are equally good.
+The score of the best of N variants is too high on average, because it was selected for its luck too: the winner's
+curse. N is the larger of two numbers: the number that the provider disclosed, and the number of the family's variants
+seen before the release. There is a finding if several variants were seen and no number was disclosed, if the disclosed
+number is below the number seen, or if N is above 10.
+
+A finding states the score with and without the winner's curse (`ratings.selection_intervals`). If N was not disclosed,
+it states two bounds instead: the score itself, and the score without the winner's curse of as many equally good
+variants as were seen.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
 
-Law: the same registry and scores give the same findings.
+Guarantee: the same registry and scores give the same findings.
 
 Blind spot: variants that were never submitted under the provider's name.
 """
@@ -39,9 +41,9 @@ class VariantScore:
     Attributes:
         rating: rating, in points.
         se: standard error of the rating, in points.
-        votes: number of votes on the model.
-        before: number of these votes that were cast before the release, and so could influence the choice of the
-            variant; None if all were.
+        votes: number of votes on the variant.
+        before: how many of these votes were cast before the release, and so could influence the choice of the variant;
+            None if all were.
     """
 
     rating: float
@@ -133,7 +135,11 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore]) -> tuple[
 
 
 def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
-    """Return findings about releases whose N was not disclosed, was disclosed below the number seen, or is above 10."""
+    """Return the findings about releases for which the number N of tested variants was hidden, understated or large.
+
+    There is a finding if N was not disclosed although several variants were seen, if the disclosed N is smaller than
+    the number of variants seen before the release, or if N is above 10. Other releases have none.
+    """
     findings = []
     for one in releases:
         severity: Severity = "critical" if one.n > TOO_MANY else "warning"

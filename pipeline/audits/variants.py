@@ -55,11 +55,11 @@ def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentVariants:
-    """The private variants that a provider had under test at the moment with most of them.
+    """The largest set of private variants that a provider had under test at the same time.
 
     Attributes:
         names: the variants, sorted by name.
-        at: the first time with this number, in microseconds since 1970 UTC.
+        at: the first time at which that many were under test, in microseconds since 1970 UTC.
     """
 
     names: tuple[str, ...]
@@ -67,7 +67,7 @@ class ConcurrentVariants:
 
     @property
     def most(self) -> int:
-        """The largest number of variants at the same time."""
+        """The number of variants in `names`."""
         return len(self.names)
 
 

@@ -114,7 +114,10 @@ def receipt(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show whether a vote was counted: the proof that it is in the log, and which views count it."""
+    """Show whether a vote was counted: the proof that it is in the log, and which views count it.
+
+    With --voter, show this for all votes of a voter, and record the export in the operators' log.
+    """
     if (vote is None) == (voter is None):
         raise Usage("expected either a vote's id or --voter ID")
     if to is not None and vote is None:

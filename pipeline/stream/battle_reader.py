@@ -1,6 +1,8 @@
-"""Reads the topic of issued battles into the store, as `registry_reader` reads the registry topic.
+"""Reads the topic of issued battles into the store.
 
-The topic is optional: while it is missing, or if an access rule hides it, sampling tests count votes.
+An issued battle is a battle that was shown to a voter, whether or not the voter voted. Detectors of sampling prefer
+issued battles to votes. The topic is read as `registry_reader` reads the registry topic, except that it is optional: a
+missing topic, or one that access rules hide, stops nobody, and those detectors count votes instead.
 """
 
 import threading
@@ -20,7 +22,7 @@ class BattleReader(RegistryReader):
     """Reads one topic of issued battles into one store."""
 
     def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
-        """Read chunks until stopped. If we may not read the topic, the reading ends, but the worker is not halted.
+        """Read chunks until stopped. If an access rule forbids reading the topic, return without calling `halt`.
 
         Args:
             stopped: an event that the caller sets to end the reading.
@@ -34,7 +36,12 @@ class BattleReader(RegistryReader):
         super().follow(stopped, end)
 
     def catch_up(self) -> int:
-        """Read up to the current end of the topic; return the number of records stored, 0 if we may not read it."""
+        """Read up to the current end of the topic.
+
+        Returns:
+            The number of records that this reader has stored in this call; 0 if an access rule forbids reading the
+            topic.
+        """
         try:
             return super().catch_up()
         except BrokerRefused:

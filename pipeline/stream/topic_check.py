@@ -1,4 +1,4 @@
-"""Checks before work begins which topics are missing, and which of them access rules forbid us to use."""
+"""Reports topics that are missing or that access rules (ACLs) close to us, before a worker begins."""
 
 from typing import Any
 
@@ -14,9 +14,11 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
-    """Return a sentence for each of the topics of registry events, alerts and rejects that a worker cannot use.
+    """Return a sentence for each optional topic of a worker that is missing or that the worker may not write to.
 
-    A sentence names the topic, what is wrong with it, and the consequence. The topic of votes is not checked.
+    These topics are those of registry events, alerts and rejects. A sentence names the topic, what is wrong with it,
+    and the consequence. A registry topic that we may not read has no sentence, because it stops the worker:
+    `RegistryReader` raises `BrokerRefused`. The topic of votes is not checked.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
@@ -38,6 +40,11 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
 
 def describe(url: str, settings: Settings) -> dict[str, Any]:
     """Return facts about a cluster for `doctor`: whether our login works, and what we may do with each topic.
+
+    Returns:
+        {"servers", "security_protocol", "healthy", "topics"}. "healthy" is True if all topics can be used. "topics" is
+        name → "read and write", "read", "write", "missing" or "closed by ACLs". If no broker answers or our login is
+        refused, "healthy" is False and "error" replaces "topics".
 
     Raises:
         Usage: `url` is not a kafka:// URL, or settings about TLS or login contradict each other.

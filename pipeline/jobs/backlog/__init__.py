@@ -1,4 +1,9 @@
-"""Evaluates votes that no snapshot preceded, and nightly the votes of the last weeks.
+"""Evaluates votes in batches after they were cast, and opens alerts about voters, models and networks.
+
+Workers evaluate a vote by the snapshot that was the newest when the vote was read. For the votes of an imported history
+there was none: these votes are a backlog. A backlog is evaluated as a whole, by comparing voters with each other. Every
+night the votes of the last weeks are evaluated in the same way. The mathematics is in `pipeline.backlog`, which reads
+and writes nothing.
 
 backfill.py       evaluates every vote that no snapshot preceded; the first refresh of a store calls it
 reevaluation.py   evaluates the votes of the last weeks again
@@ -6,6 +11,4 @@ backlog_input.py  reads the votes of a store as the columns of a backlog
 evaluation_run.py evaluates a backlog, opens alerts and records the run
 backlog_alerts.py turns findings into alerts
 alert_news.py     selects the alerts that add something to the stored ones
-
-The evaluation itself is `pipeline.backlog`, a pure function.
 """

@@ -122,11 +122,18 @@ def witness_request(url: str, old: int) -> bytes:
 
 
 def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
-    """Store the signature line of a witness with the newest head, and return {"sequence", "witness"}.
+    """Verify a witness's signature of the newest head of the snapshot log, and store it.
+
+    Args:
+        url: address of the store.
+        line: the signature line that the witness returned.
+
+    Returns:
+        {"sequence", "witness"}: number of the newest snapshot, and name of the witness.
 
     Raises:
         Usage: no snapshot is published.
-        Refuted: the line is not a valid signature of a witness that the manifest names.
+        Refuted: the line is not one valid signature of that head by a witness that the newest manifest names.
     """
     with existing_store(url) as store, store.write() as connection:
         newest = manifests.newest(connection)

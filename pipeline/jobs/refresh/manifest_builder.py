@@ -45,14 +45,15 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
-    """Write the file that lists the leaves of excluded votes.
+    """Write the ledger file that lists the leaf of each excluded vote and the exclusion that excludes it.
 
     Args:
         files: the ledger files of the store.
-        given: the votes that the refresh rates.
+        given: the input of the rating, whose `left_out` maps a leaf to the index of its exclusion.
 
     Returns:
-        {"sha256", "votes"}: the digest of the file, and the number of votes of each exclusion.
+        {"sha256", "votes"}: SHA-256 of the file in hexadecimal, and a list with the number of excluded votes for each
+        exclusion, in the order of `given.exclusions`.
     """
     leaves = np.array(sorted(given.left_out), dtype=np.int64)
     entry = np.array([given.left_out[leaf] for leaf in leaves.tolist()], dtype=np.int32)
@@ -66,7 +67,11 @@ def open_alerts(connection: Connection) -> list[list[str]]:
 
 
 def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
-    """Return [source, partition, next offset] of each partition, for the votes in the log at size `log_size`."""
+    """Return the offsets at which the votes of the log at a size end.
+
+    Returns:
+        [source, partition, next offset] of each partition, sorted. The partition has the source's number.
+    """
     known = arrow_reader.partition_sources(connection)
     return sorted([*known[part], end] for part, end in leaf_index.next_offsets(connection, log_size).items())
 

@@ -1,6 +1,8 @@
 """Signs the manifest of a candidate and appends it to the snapshot log.
 
-Laws: the manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an
+A candidate is a snapshot before its publication.
+
+Guarantees: the manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an
 unsigned or incomplete snapshot. A candidate is not published if another snapshot was published since the candidate was
 made.
 """
@@ -21,18 +23,22 @@ def sign_and_publish(
 ) -> PublishedSnapshot:
     """Sign a candidate and append it to the snapshot log.
 
+    Nothing is signed if the candidate is published already, or if another snapshot was published since the candidate
+    was made.
+
     Args:
         connection: a connection with a write transaction.
         store: the store.
         keys: the signing keys.
         candidate_id: id of the candidate.
-        now: the current time, in microseconds.
+        now: the current time, in microseconds since 1970 UTC.
 
     Returns:
-        The published snapshot, or the newest snapshot if it was published after the candidate was made.
+        The candidate as a published snapshot; the newest snapshot if another one was published since the candidate was
+        made.
 
     Raises:
-        Usage: no candidate has this id.
+        Usage: no candidate has this id, or INTEGRITY_BOARD or INTEGRITY_WITNESSES is not valid.
         MissingKey: the previous signing key must sign too and is missing.
     """
     snapshots.lock_publication(connection)
@@ -55,7 +61,10 @@ def sign_and_publish(
 
 
 def store_head(store: Store, published: PublishedSnapshot) -> None:
-    """Write the signed head of a published snapshot to a ledger file. The ledger audit compares it with the log."""
+    """Write the signed head of a published snapshot to a ledger file, unless the file exists.
+
+    The ledger audit compares the file with the log.
+    """
     with store.read() as connection:
         signed = manifests.find_by_snapshot(connection, published.snapshot_id)
     # Never overwritten: the audit searches for a head that differs from the stored one.

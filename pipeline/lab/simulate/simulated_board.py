@@ -125,7 +125,11 @@ class SimulatedBoard:
 
     @cached_property
     def registry(self) -> Registry:
-        """The registry with the models and the policies. A declared effect changes the policy at its first window."""
+        """The registry with all models of the board, their providers and the sampling policies.
+
+        At the first window of a declared effect, a new policy with the changed weights begins, and the models in its
+        `sampling` are released.
+        """
         events: list[RegistryEvent] = [
             Submitted(
                 schema=1, event_id=f"s{i}", at=_START - timedelta(days=1), model=name, visibility="public",

@@ -53,10 +53,14 @@ def record_signals(
 def open_alerts(
     connection: Connection, signals: Iterable[AlertSignal], names: Mapping[int, str], now: int
 ) -> list[str]:
-    """Open an alert for each signal; if an alert with the signal's key is already open, escalate it.
+    """Open, escalate or reopen an alert for each signal.
 
-    The id of an alert contains the source's number of the partition, because the store's number depends on the order
-    in which partitions were claimed. If the alert with this id exists and is resolved, it is reopened.
+    If an alert with the same detector, subject and direction is unresolved, it is escalated: it gets the severity,
+    level, e-value and evidence of the signal. Otherwise the signal's own alert is opened, or reopened if it exists and
+    is resolved. A snoozed alert stays snoozed, unless its severity rises from warning to critical.
+
+    The id of an alert is a hash with the source's partition number in it. The store's partition number would depend on
+    the order in which partitions were claimed.
 
     Args:
         connection: the transaction.
@@ -65,7 +69,7 @@ def open_alerts(
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        For each signal, the id of the alert that it opened, reopened or escalated.
+        For each signal, the id of the alert that was opened, reopened or escalated.
     """
     ids = []
     for signal in signals:
@@ -125,9 +129,10 @@ def change_state(
         connection: the transaction.
         alert_id: id of the alert.
         action: ack, snooze, appeal, resolve or reopen.
-        name, reason: who decides, and why.
+        name: the person who decides.
+        reason: reason of the decision. A voter's pseudonym in it is replaced by a label before it is stored.
         now: present time in microseconds since 1970 UTC.
-        until: end of a snooze, in the same unit; None for a snooze without an end.
+        until: end of a snooze, in the same unit; None for a snooze without an end. Other actions ignore it.
 
     Returns:
         The new state.

@@ -56,7 +56,7 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
 
 
 def read_alerts(connection: Connection, alert_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return some alerts in the form of `format_alert`, the earliest first."""
+    """Return the alerts with these ids in the form of `format_alert`, the earliest first. Unknown ids are left out."""
     a, found = schema.alert.c, list[dict[str, Any]]()
     for start in range(0, len(alert_ids), dialect.CHUNK):
         query = select_alerts().where(a.alert_id.in_(alert_ids[start : start + dialect.CHUNK]))
@@ -72,9 +72,10 @@ def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
 
 
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Return an alert in the form of `format_alert`, with its history and its newest votes.
+    """Return an alert in the form of `format_alert`, with its history and its 20 newest votes.
 
-    An alert about a voter also contains how the voter voted on the models that the evidence names.
+    An alert that selects votes by windows also has the number of these votes. An alert about a voter whose evidence
+    names likely explanations also has the counts of `voter_record.read_record`.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -99,9 +100,11 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
-    """Return an alert with the end of its votes in "until", also if the alert about windows is not over.
+    """Return an alert about windows with the end of its votes in the field `until`.
 
-    Its votes then go on up to the last closed window. An alert about a backlog ends with its last vote.
+    An alert that is not over has no `until`. Its votes then go on to the end of the last closed window or, for an alert
+    about a backlog (votes that were evaluated afterwards), to the end of the window in its evidence. All other alerts
+    are returned unchanged.
 
     Args:
         shown: an alert as `format_alert` returns it.
@@ -146,9 +149,13 @@ def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
 
 
 def group_members(connection: Connection, alert_id: str) -> list[str]:
-    """Return the sorted pseudonyms of the voters whose alerts name the alert of this group.
+    """Return the pseudonyms of the members of a group of voters, sorted.
 
-    A voter whose alert a person has resolved is left out, as is an erased voter.
+    A member is a voter with an unresolved alert that names the alert about the group. Erased voters are left out.
+
+    Args:
+        connection: reads the store.
+        alert_id: id of the alert about the group.
     """
     a = schema.alert.c
     rows = connection.execute(

@@ -1,7 +1,10 @@
-"""Reads alerts with the votes and voters that carry them, for the grouping into incidents.
+"""Reads alerts together with the votes and voters that they are about, for the grouping into incidents.
 
-Law: each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and once for
-all alerts about voters.
+An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
+evidence selects.
+
+Guarantee: each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and
+once for all alerts about voters.
 """
 
 from __future__ import annotations
@@ -61,7 +64,14 @@ class _Selected:
 
 
 def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, Any]]]:
-    """Return every alert with its votes, and in the form of `alert_queries.format_alert`, by id."""
+    """Return every stored alert, sorted by id, in the two forms that the grouping needs.
+
+    Returns:
+        For each alert, a pair. The first value holds the votes and voters of the alert as arrays. The second is the
+        alert as `alert_queries.format_alert` returns it. The arrays are empty if the alert is not about particular
+        votes. For an alert about a voter, they have no votes if the voter was erased or if the database role may not
+        read voters. For an alert about windows, such a role gets the votes without the voters.
+    """
     query = select_alerts().order_by(schema.alert.c.alert_id)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     shown = {row["alert_id"]: format_alert(row) for row in rows}
@@ -80,7 +90,14 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
 
 
 def voter_number(subject: str) -> int:
-    """Return the number that stands for the voter of an alert; an erased voter has a number from the label."""
+    """Return the number that stands for the voter of an alert.
+
+    Args:
+        subject: the pseudonym as 16 hexadecimal digits, or the label of an erased voter.
+
+    Returns:
+        The pseudonym as an int64. For a label, the first 64 bits of the label's SHA-256.
+    """
     if is_label(subject):
         return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big", signed=True)
     return parse_pseudonym(subject)

@@ -1,6 +1,6 @@
 """Groups the stored alerts into incidents.
 
-Law: incidents are derived: the same alerts, votes, exclusions and decisions give the same rows.
+Guarantee: incidents are derived data. The same alerts, votes, exclusions and decisions give the same rows.
 """
 
 from __future__ import annotations
@@ -32,9 +32,13 @@ _OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank")
 
 
 def regroup(connection: Connection) -> int:
-    """Group all alerts anew, unless nothing has changed since the last time, and return the number of incidents.
+    """Group all alerts anew and replace the stored incidents, unless nothing has changed since the last grouping.
 
-    A role that may not read exclusions, such as that of the monitor, leaves the figures about them as they were.
+    A database role that may not read exclusions, such as that of the monitor, keeps the figures about exclusions of the
+    last grouping.
+
+    Returns:
+        The number of incidents.
     """
     if incident_table.is_current(connection):
         return len(incident_table.read_public(connection))

@@ -1,6 +1,7 @@
-"""Keeps the incidents of the newest grouping, and the history of what people decided about incidents.
+"""Stores the incidents of the newest grouping, and the history of what people decided about incidents.
 
-Law: the rows of `incident` are derived from alerts, votes and decisions, and can be made again. The history only grows.
+Guarantees: the rows of `incident` are derived from alerts, votes and decisions, and can be made again. The history only
+grows.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class StoredIncident:
     """An incident as the store keeps it.
 
     Attributes:
-        incident_id: its id, 12 hexadecimal digits.
-        opened_at: when its first alert opened, in microseconds since 1970 UTC.
+        incident_id: id of the incident, 12 hexadecimal digits.
+        opened_at: when the incident's first alert opened, in microseconds since 1970 UTC.
         body: what the public may read.
         private: voters, networks and exact times, for operators.
     """
@@ -37,9 +38,11 @@ class StoredIncident:
 
 
 def present_inputs(connection: Connection) -> dict[str, int]:
-    """Return numbers of which one changes with each alert, decision, exclusion and snapshot.
+    """Return numbers that show whether the inputs of the grouping have changed.
 
-    What the database role may not read is missing: a worker's role may not read exclusions.
+    Returns:
+        Name of an input → number. At least one number changes with every alert, decision, exclusion and snapshot. A
+        table that the database role may not read has no number: a worker's role may not read exclusions.
     """
     columns = {
         "alert_event": schema.alert_event.c.event_no,
@@ -57,7 +60,10 @@ def present_inputs(connection: Connection) -> dict[str, int]:
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether the stored incidents were made from the present alerts and decisions, as far as this role sees."""
+    """Return whether no input of the grouping has changed since the stored incidents were made.
+
+    Only inputs that the database role may read are compared.
+    """
     return _stored_inputs(connection).items() >= present_inputs(connection).items()
 
 
@@ -67,7 +73,7 @@ def _stored_inputs(connection: Connection) -> dict[str, int]:
 
 
 def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> None:
-    """Replace all stored incidents by those of a new grouping."""
+    """Replace all stored incidents by those of a new grouping, and store the inputs of `present_inputs` with them."""
     dialect.lock_table(connection, "grouping")
     connection.execute(sa.delete(schema.incident))
     rows = [
@@ -104,10 +110,14 @@ def read_all(connection: Connection) -> list[StoredIncident]:
 
 
 def resolve_id(connection: Connection, given: str) -> str:
-    """Return the id of the incident that an id, a former id or the unique beginning of one names.
+    """Return the present id of an incident.
+
+    Args:
+        connection: reads the store.
+        given: the id, a former id, or the beginning of an id or former id that only one incident has.
 
     Raises:
-        Usage: no incident has it, or several have.
+        Usage: no incident has such an id, or several have.
     """
     known: dict[str, str] = {}
     for one in read_public(connection):
@@ -130,7 +140,17 @@ def add_event(
     now: int,
     alerts: Sequence[str] | None = None,
 ) -> None:
-    """Add what a person decided about an incident to the history; `alerts` are those that it changed."""
+    """Add a person's decision about an incident to the history.
+
+    Args:
+        connection: the transaction.
+        incident_id: id of the incident.
+        action: the decision, such as `resolve`, `split` or `merge`.
+        name: the person who decides.
+        reason: reason of the decision.
+        now: present time in microseconds since 1970 UTC.
+        alerts: ids of the alerts that the decision changed; None if it changed none.
+    """
     row = {"incident_id": incident_id, "at": now, "action": action, "name": name, "reason": reason}
     connection.execute(
         schema.incident_event.insert(), {**row, "alerts": None if alerts is None else json.dumps(alerts)}
@@ -138,7 +158,7 @@ def add_event(
 
 
 def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the history under some ids of an incident, oldest first."""
+    """Return the history of an incident, oldest entry first. `incident_ids` are its present id and its former ids."""
     e = schema.incident_event.c
     query = sa.select(e.at, e.action, e.name, e.reason).where(e.incident_id.in_(list(incident_ids)))
     rows = connection.execute(query.order_by(e.event_no)).mappings()
@@ -146,7 +166,7 @@ def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dic
 
 
 def read_decisions(connection: Connection) -> list[Decision]:
-    """Return the splits and merges, oldest first."""
+    """Return all splits and merges that people decided, oldest first."""
     e = schema.incident_event.c
     query = sa.select(e.action, e.alerts).where(e.action.in_(("split", "merge"))).order_by(e.event_no)
     found: list[Decision] = []
@@ -157,7 +177,12 @@ def read_decisions(connection: Connection) -> list[Decision]:
 
 
 def last_resolved(connection: Connection, incident_ids: Iterable[str]) -> set[str]:
-    """Return the alerts that the last `resolve` of an incident resolved, under any of its ids."""
+    """Return the ids of the alerts that the last `resolve` of an incident resolved; empty if it was never resolved.
+
+    Args:
+        connection: reads the store.
+        incident_ids: the present id of the incident and its former ids.
+    """
     e = schema.incident_event.c
     query = sa.select(e.alerts).where(e.incident_id.in_(list(incident_ids)), e.action == "resolve")
     found = connection.scalar(query.order_by(e.event_no.desc()).limit(1))
@@ -165,5 +190,9 @@ def last_resolved(connection: Connection, incident_ids: Iterable[str]) -> set[st
 
 
 def incident_of(connection: Connection, alert_id: str) -> str:
-    """Return the id of the incident of an alert, which must be stored."""
+    """Return the id of the incident that contains an alert.
+
+    Raises:
+        StopIteration: no stored incident contains the alert.
+    """
     return next(str(one["id"]) for one in read_public(connection) if alert_id in one["alert_ids"])

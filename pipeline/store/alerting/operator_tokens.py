@@ -30,7 +30,12 @@ _PREFIX = "integrity_"
 
 @dataclass(frozen=True, slots=True)
 class OperatorToken:
-    """A valid token: the name of its owner, and its scopes out of SCOPES."""
+    """A valid token.
+
+    Attributes:
+        name: owner of the token.
+        scopes: what the token permits, a selection of SCOPES.
+    """
 
     name: str
     scopes: tuple[str, ...]

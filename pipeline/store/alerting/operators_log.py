@@ -76,6 +76,7 @@ def record(
     """Append a row, in the transaction of the action that it records.
 
     Args:
+        connection: the transaction.
         operator: the operator who acts.
         action: SUBJECT.VERB, such as alert.ack, exclusion.exclude or token.add.
         target: id of what the action changes, such as an alert or a vote; "" if there is none.
@@ -84,7 +85,8 @@ def record(
         before, after: name → value of the changed values, before and after the action.
 
     Raises:
-        Usage: the name or the reason has hidden characters. Both are published, partly in signed files.
+        Usage: the operator's name or the reason has hidden characters or more than one line. Both are published, partly
+            in signed files.
     """
     for what, text in (("name", operator.name), ("reason", reason)):
         if visible(text) != text:
@@ -121,6 +123,8 @@ def record_export(connection: Connection, what: str, target: str, now: int, afte
 def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
     """Append a row about a refused request, unless the last hour already has 1,000 such rows.
 
+    The row that reaches this limit states that further refusals have no row.
+
     Args:
         connection: the transaction.
         operator: who sent the request.
@@ -135,7 +139,7 @@ def record_refusal(connection: Connection, operator: Operator, action: str, targ
 
 
 def takes_refusals(connection: Connection, now: int) -> bool:
-    """Return whether `record_refusal` would append a row. If not, a caller need not open a transaction that writes."""
+    """Return whether `record_refusal` would append a row. If it would not, the caller needs no write transaction."""
     return count_refusals(connection, now) < _MOST_REFUSED
 
 

@@ -1,8 +1,8 @@
-"""The outbox: messages that must still reach a topic.
+"""Stores the messages that must still be sent to a topic (the outbox).
 
 A message is added in the transaction of its batch, and deleted when the broker has acknowledged it.
 
-Law: every message is delivered at least once.
+Guarantee: every message is delivered at least once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str
 def read_oldest(
     connection: Connection, source_no: int, limit: int, without: Sequence[str] = ()
 ) -> list[tuple[int, str, bytes, bytes]]:
-    """Return the oldest messages of a source as (number, topic, key, value).
+    """Return the oldest messages of a source as (outbox_no, topic, key, value).
 
     Args:
         connection: reads the store.
@@ -42,5 +42,5 @@ def read_oldest(
 
 
 def delete_delivered(connection: Connection, numbers: Sequence[int]) -> None:
-    """Delete the messages with these numbers, which the broker has acknowledged."""
+    """Delete messages that the broker has acknowledged. `numbers` are their `outbox_no`."""
     connection.execute(sa.delete(schema.outbox).where(schema.outbox.c.outbox_no.in_(list(numbers))))

@@ -1,8 +1,8 @@
-"""Alerts in the form for the public, which describes the votes and never identifies the voter.
+"""Converts alerts to the form for the public, which describes the votes and never identifies the voter.
 
-Laws: a public alert about a voter names the voter by a label that is made for this alert alone. It contains no vote,
-offset or exact time of the voter. So a person who sends votes under somebody else's id learns nothing about that
-somebody's votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter
+Guarantees: a public alert about a voter names the voter by a label that is made for this alert alone. The alert
+contains no vote, offset or exact time of the voter, so a person who votes under another voter's id learns nothing about
+that voter's votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter
 is published only if it is listed as harmless. No public alert names a model under test.
 """
 
@@ -36,11 +36,11 @@ _PRIVATE_EVIDENCE = frozenset({"voter", "voters"})
 
 
 def publish_alert(shown: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
-    """Return an alert in the form for the public.
+    """Return an alert in the form for the public. The given alert is not changed.
 
     Args:
         shown: the alert, as `alert_queries` returns it.
-        hidden: models without a name for the public.
+        hidden: the models under test, whose names the public does not see.
     """
     about_voter = shown["subject"]["kind"] == "voter"
     found = _voter_alert(shown) if about_voter else dict(shown)

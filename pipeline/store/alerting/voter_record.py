@@ -56,9 +56,11 @@ def has_voter(connection: Connection, voter: int) -> bool:
 
 
 def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
-    """Return the number of `votes` in a selection, and the number of different `voters` who cast them.
+    """Count the votes of a selection.
 
-    If the database role may not read voters, `voters` is missing.
+    Returns:
+        {"votes", "voters"}: the number of counted votes, and the number of different voters who cast them. "voters" is
+        missing if the database role may not read voters.
     """
     v = schema.vote.c
     numbers = [sa.func.count().label("votes")]

@@ -24,6 +24,8 @@ _SUBJECT, _DIRECTION = "votes", "one voter has more than a fifth of the votes"
 def update_alert(connection: Connection, now: int) -> DominantVoter | None:
     """Open, update or clear the alert about a voter with more than a fifth of all votes.
 
+    Nothing happens if there is neither such a voter nor such an alert.
+
     Args:
         connection: the transaction.
         now: present time in microseconds since 1970 UTC.
@@ -47,9 +49,10 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def read_reported(connection: Connection) -> DominantVoter | None:
-    """Return the voter of the unresolved alert with figures, None if there is none. The field `voter` is 0.
+    """Return the voter that the unresolved alert describes; None if there is no unresolved alert.
 
-    Database roles that may not read voters use this function.
+    Only the numbers of votes are known: the field `voter` is 0. Database roles that may not read voters use this
+    function.
     """
     a = schema.alert.c
     query = sa.select(a.evidence).where(a.detector == DETECTOR, a.state != "resolved").limit(1)

@@ -25,8 +25,8 @@ class VoteColumns:
 
     Attributes:
         voter: pseudonym, 0 without a voter.
-        model_a, model_b: the store's numbers of the models.
-        outcome: a position in OUTCOMES.
+        model_a, model_b: model numbers of the store (model_no).
+        outcome: index into OUTCOMES.
         cast_at: microseconds since 1970 UTC.
         prompt: 64 bits of the prompt's hash, 0 without a prompt.
         category: the store's number of the category, 0 without a category.
@@ -49,7 +49,7 @@ _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
 def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteColumns:
-    """Return all accepted votes that are sealed.
+    """Return all sealed votes with the fate accepted. Late votes are left out.
 
     Args:
         connection: reads the store.
@@ -67,11 +67,15 @@ def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteCol
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
-    """Return the board of each UTC day: a view of the last snapshot that was published on the day, oldest day first.
+    """Return one board for each UTC day with a publication, oldest day first: that of the day's last snapshot.
+
+    Args:
+        connection: reads the store.
+        view: name of the view. Snapshots without this view are ignored.
 
     Returns:
-        For each day: when the snapshot was published (microseconds since 1970 UTC), and rows (model, rating, lower,
-        upper, votes).
+        For each day, a pair: when the snapshot was published (microseconds since 1970 UTC), and its rows (model,
+        rating, lower, upper, votes), sorted by model.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     last = (
@@ -125,7 +129,14 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
 
 
 def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """Return when the first snapshot with each model was published, by name of the model, microseconds since 1970."""
+    """Return model → when the first snapshot that contains the model was published, in microseconds since 1970 UTC.
+
+    A model that no published snapshot contains is left out.
+
+    Args:
+        connection: reads the store.
+        view: the view whose rows are read.
+    """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     query = (
         sa.select(r.model, sa.func.min(s.published_at))

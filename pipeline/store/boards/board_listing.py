@@ -32,7 +32,8 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 
 
 def list_row(body: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row | None:
-    """Return a row as `list_rows` returns it; None if the board does not list it, or for no row."""
+    """Return a row with the field `preliminary`, as `list_rows` does; None if the row is not listed or `row` is None.
+    """
     return None if row is None else next(iter(list_rows(body, [dict(row)])), None)
 
 
@@ -73,7 +74,7 @@ def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") 
 
 
 def method_notes(body: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each rule of the method that leaves votes out, with the number of these votes."""
+    """Return a sentence for each rule of the method that left out at least one vote, with the number of these votes."""
     stated, notes = body.get("method", {}), []
     for rule, votes in stated.get("left_out", {}).items():
         many, verb = ("vote", "is") if votes == 1 else ("votes", "are")

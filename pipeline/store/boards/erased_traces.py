@@ -22,9 +22,11 @@ _ERASED = "(erased)"
 
 
 def forget_voter(connection: Connection, voter: str, now: int) -> None:
-    """Replace the pseudonym of a voter in each alert and exclusion by the label of the alert or exclusion.
+    """Remove the pseudonym of a voter from the store's alerts, exclusions, verdicts and incidents.
 
-    The alerts are also resolved.
+    The subject of an alert and the target of an exclusion become the label. The alerts are resolved, and lose the
+    offset and the names of votes. In texts, such as reasons, "(erased)" replaces the pseudonym. All incidents are
+    deleted; the next grouping makes them again.
 
     Args:
         connection: the transaction.
@@ -56,7 +58,12 @@ def forget_voter(connection: Connection, voter: str, now: int) -> None:
 
 
 def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
-    """Remove the offsets and ids of erased votes, given as (partition, offset), from alerts about voters."""
+    """Remove the offsets and ids of erased votes from alerts about voters.
+
+    Args:
+        connection: the transaction.
+        votes: (partition_no, offset) of the votes.
+    """
     overwrite_deleted(connection)
     a, places = schema.alert.c, set(votes)
     ids = {row.vote_id for row in dialect.rows_at(connection, "vote", "vote_id", sorted(places))}

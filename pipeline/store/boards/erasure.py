@@ -1,9 +1,11 @@
 """Erases the private fields and the blinds of votes, never their leaves.
 
-After an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs, counts
-and ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays excluded.
-The remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their label, and
-no alert names an erased vote.
+A blind is a random value of a vote. It prevents that others find the private fields from the hash in the leaf.
+
+Guarantees: after an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs,
+counts and ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays
+excluded. The remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their
+label, and no alert names an erased vote.
 """
 
 from bisect import bisect_right
@@ -36,7 +38,7 @@ _LABELS = {"language": 0, "category": 0, "categories": 0}
 
 
 def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
-    """Return (partition, offset) of all stored votes of a voter, sealed or not. `voter` is the pseudonym."""
+    """Return (partition_no, offset) of all stored votes of a voter, sealed or not. `voter` is the pseudonym."""
     v = schema.vote.c
     rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
     return [(int(part), int(offset)) for part, offset in rows]
@@ -44,6 +46,9 @@ def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
 
 def erase_voter(connection: Connection, voter: int, now: int) -> int:
     """Erase all sealed votes of a voter, the voter's detector states, and the pseudonym in alerts and exclusions.
+
+    Each vote of an excluded voter is excluded by an entry of its own. If a person had excluded the voter, a new
+    exclusion of the pseudonym covers votes to come. Votes that are not sealed yet are not erased.
 
     Args:
         connection: the transaction.
@@ -102,7 +107,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
 
 
 def find_erased(connection: Connection, positions: Collection[VotePosition]) -> set[VotePosition]:
-    """Return the positions, out of the given ones, at which the vote was erased."""
+    """Return those of the given positions (partition_no, offset) at which the vote was erased."""
     by_leaf = {leaf: position for position, leaf in leaf_index.find_leaves(connection, positions).items()}
     return {
         by_leaf[leaf]

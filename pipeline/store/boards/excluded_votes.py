@@ -36,18 +36,20 @@ def find_votes(
     except_selections: Collection[VoteSelection] = (),
     fates: Sequence[int] = COUNTED,
 ) -> VotesByPosition:
-    """Find votes by voter, by id or by selection, without retracted votes.
+    """Find the votes of some voters, some ids and some selections. Retracted votes are left out.
 
     Args:
         connection: reads the store.
         log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
-        voters: pseudonyms of voters whose votes are found.
-        vote_ids, selections: ids and selections whose votes are found as well.
-        except_ids, except_selections: ids and selections whose votes are left out of the result.
+        voters: pseudonyms of the voters.
+        vote_ids: ids of further votes.
+        selections: selections of further votes.
+        except_ids: ids of votes that are left out of the result.
+        except_selections: selections of votes that are left out of the result.
         fates: only votes with these fates.
 
     Returns:
-        Position (partition, offset) of a vote → the vote.
+        Position (partition_no, offset) of a vote → the vote.
     """
     v, columns = schema.vote.c, _columns(connection)
     # Retracted votes are in no count already.
@@ -73,16 +75,16 @@ def find_votes(
 def find_excluded(
     connection: Connection, log_size: int | None, entries: Iterable[Mapping[str, str]], fates: Sequence[int] = COUNTED
 ) -> VotesByPosition:
-    """Find the votes that exclusions exclude.
+    """Find the votes that exclusions exclude. Retracted votes are left out.
 
     Args:
         connection: reads the store.
         log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
-        entries: exclusions, each with `kind` and `target`.
+        entries: exclusions, each with `kind` and `target`. Labels of erased voters select no vote.
         fates: only votes with these fates.
 
     Returns:
-        Position (partition, offset) of a vote → the vote.
+        Position (partition_no, offset) of a vote → the vote.
     """
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in voter_labels.resolve(connection, entries):
@@ -93,7 +95,7 @@ def find_excluded(
 
 
 def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:
-    """Return the votes at the given positions (partition, offset)."""
+    """Return position (partition_no, offset) → vote for the given positions. Positions without a vote are left out."""
     v, columns = schema.vote.c, _columns(connection)
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -106,7 +108,7 @@ def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> 
 
 
 def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int, int]]:
-    """Count votes by models and outcome: sorted rows (model_a, model_b, outcome, number of votes)."""
+    """Count votes by models and outcome. Returns sorted rows (model_a, model_b, outcome, number of votes)."""
     counts = Counter((row.model_a, row.model_b, row.outcome) for row in votes.values())
     return [(*cell, number) for cell, number in sorted(counts.items())]
 
@@ -114,16 +116,16 @@ def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int
 def attribute_to_entries(
     connection: Connection, votes: Mapping[VotePosition, Any], entries: Sequence[Mapping[str, str]]
 ) -> dict[VotePosition, int]:
-    """Return for each excluded vote which exclusion excludes it.
+    """Return which exclusion excludes each vote.
 
     Args:
         connection: reads the store.
-        votes: the excluded votes.
+        votes: position (partition_no, offset) → the excluded vote.
         entries: exclusions, each with `kind` and `target`.
 
     Returns:
-        The index in `entries` of the first exclusion of each vote, by (partition, offset); `len(entries)` if a vote
-        has no exclusion.
+        Position of a vote → index in `entries` of the first exclusion that excludes the vote; `len(entries)` if none
+        does.
     """
     entries = voter_labels.resolve(connection, entries)
     by_target: dict[tuple[str, str], int] = {}

@@ -1,7 +1,7 @@
-"""The effect of a decision on the next refresh: how many votes go into the defended view, and out of it.
+"""Counts the votes that a decision moves into or out of the defended view at the next refresh.
 
-The next refresh uses the exclusions in force, and first applies the policy `auto-voter/1`. The effect is the difference
-between the exclusions that it will use with the decision and without it.
+The next refresh uses the exclusions in force, and first applies the policies that exclude voters. The effect of a
+decision is the difference between the exclusions that the refresh will use with the decision and without it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ExclusionTarget = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NextRefresh:
-    """Numbers of votes that go into the defended view (`votes_in`) and out of it (`votes_out`) at the next refresh."""
+    """How many votes go into the defended view (`votes_in`) and out of it (`votes_out`) at the next refresh."""
 
     votes_in: int
     votes_out: int
@@ -48,6 +48,8 @@ def count_change(
     connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget], left_out: int = 0
 ) -> NextRefresh:
     """Count the votes that go into and out of the defended view if the exclusions change from `before` to `after`.
+
+    A vote that another exclusion still excludes is not counted.
 
     Args:
         connection: reads the store.

@@ -1,8 +1,8 @@
-"""The dated list of exclusions: which votes do not count in the defended view, and why.
+"""Keeps the dated list of exclusions: which votes do not count in the defended view, and why.
 
-Every entry has a reason and an author. No entry is removed; another entry undoes it. The author may be a policy
-that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the alert is from a backfill,
-`auto-voter/1` otherwise.
+Guarantees: every entry has a reason and an author. No entry is removed; a later entry about the same target cancels it.
+The author may be a policy that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the
+alert is from a backfill, `auto-voter/1` otherwise.
 """
 
 from collections.abc import Collection, Mapping
@@ -110,7 +110,10 @@ def parse_voter(target: str) -> int:
 
 
 def read_active(connection: Connection) -> list[ActiveExclusion]:
-    """Return the exclusions in force, sorted by kind and target. The last entry about a target decides."""
+    """Return the exclusions in force, sorted by kind and target. The last entry about a target decides.
+
+    Exclusions of erased voters are left out; their votes are excluded one by one.
+    """
     return [
         ActiveExclusion(kind, target, row["reason"], row["name"], row["label"] or target)
         for (kind, target), row in sorted(_last_entries(connection).items())
@@ -119,7 +122,11 @@ def read_active(connection: Connection) -> list[ActiveExclusion]:
 
 
 def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveExclusion]:
-    """Return the exclusions in force whose target was excluded by an entry that names this alert as its cause."""
+    """Return the exclusions in force that an alert caused, sorted by kind and target.
+
+    An exclusion is included if any entry that excluded its target names the alert as its cause, even if a later entry
+    without the alert is in force now.
+    """
     e = schema.exclusion.c
     rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
     named = {tuple(row) for row in rows}
@@ -127,7 +134,7 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 
 
 def read_targets_by_alert(connection: Connection) -> dict[str, set[str]]:
-    """Return the targets of all entries that have an alert as their cause, by its id."""
+    """Return alert id → targets of all entries that name the alert as their cause, whether in force or not."""
     e = schema.exclusion.c
     found: dict[str, set[str]] = {}
     for alert_id, target in connection.execute(sa.select(e.alert_id, e.target).where(e.alert_id.is_not(None))):
@@ -138,9 +145,9 @@ def read_targets_by_alert(connection: Connection) -> dict[str, set[str]]:
 def apply_auto_voter(connection: Connection, now: int) -> int:
     """Apply the policies `auto-voter/1` and `backfill-voter/1`; return the number of new entries.
 
-    A policy excludes a voter while there is a critical alert about the voter that is not resolved. Acknowledging,
-    snoozing or appealing an alert changes no exclusion. A policy never overrides an entry of a person, and never
-    excludes a voter with more than a fifth of all votes.
+    A policy excludes a voter while a critical alert about the voter is not resolved, and restores the voter afterwards.
+    Acknowledging, snoozing or appealing an alert changes no exclusion. A policy never overrides an entry of a person,
+    and never excludes a voter with more than a fifth of all votes.
     """
     changes = policy_changes(connection)
     for action, subject, reason, alert_id, policy in changes:

@@ -1,10 +1,10 @@
 """Hides the names of models under test from what the public reads.
 
 A model is under test while the registry calls it private and it is not released. The votes on it count, and the log,
-manifests and bundles name it. Pages, documents, exports and metrics state how many such models there are, and name
-them after their release.
+manifests and bundles name it. Pages, documents, exports and metrics state how many such models there are, and name them
+after their release.
 
-Text for the public has PLACEHOLDER in place of each name of a model under test.
+Guarantee: text for the public has PLACEHOLDER in place of each name of a model under test.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class HiddenModels:
 
     @classmethod
     def of_body(cls, body: Mapping[str, Any]) -> HiddenModels:
-        """Return the models that were under test when a snapshot was made, as its body states them."""
+        """Return the models that the body of a snapshot states as under test when the snapshot was made."""
         names = frozenset(body.get("method", {}).get("listing", {}).get("hidden", ()))
         return cls(names, names)
 
     def __or__(self, other: HiddenModels) -> HiddenModels:
-        """Return the models of both."""
+        """Return the hidden models of this object and of another one."""
         return HiddenModels(self.names | other.names, self.keys | other.keys)
 
     def __contains__(self, model: object) -> bool:
@@ -85,7 +85,7 @@ class HiddenModels:
     def provider_page(self, page: Mapping[str, Any]) -> dict[str, Any]:
         """Return a page of facts about a provider without facts about hidden models, and without their names.
 
-        `facts_under_test` of the result is the number of facts that are left out.
+        The result has one more field: `facts_under_test` is the number of facts that are left out.
         """
         shown = [one for one in page["facts"] if one["about"] not in self.names]
         return {**self.document({**page, "facts": shown}), "facts_under_test": len(page["facts"]) - len(shown)}
@@ -111,6 +111,7 @@ def read_hidden_models(connection: Connection, now: int) -> HiddenModels:
 
     These are the models that the newest snapshot hides, and the models that the registry has under test now. A model
     that was released is shown from the next snapshot on. Before the first snapshot, the models under test are hidden.
+    Nothing is hidden if the method of the newest snapshot lists models under test.
 
     Args:
         connection: reads the store.

@@ -1,7 +1,7 @@
-"""Answers that a refresh prepares for the API, because they take long or need columns that the API may not read.
+"""Stores answers that a refresh prepares for the API, because they take long or need columns that the API may not read.
 
-The moves from one snapshot to the next never change, so they stay stored. All other answers are about the newest
-snapshot, and the next refresh replaces them.
+Guarantee: the moves from one snapshot to the next never change, so they stay stored. All other answers are about the
+newest snapshot, and the next refresh replaces them.
 """
 
 import json
@@ -26,7 +26,12 @@ _KEPT: Kind = "moves"
 
 
 def moves_name(before: str, after: str, view: str) -> str:
-    """Return the name under which the moves of a view between two snapshots, given by their ids, are stored."""
+    """Return the name under which the moves of a view from one snapshot to another are stored.
+
+    Args:
+        before, after: ids of the two snapshots.
+        view: name of the view.
+    """
     return f"{before}..{after} {view}"
 
 

@@ -1,7 +1,7 @@
-"""Holds: candidates that are not published before a person releases them.
+"""Stores holds: candidates that are not published before a person releases them.
 
-A candidate is held if top models moved more places than the settings allow. A hold is open while its candidate can
-still be published, that is, until it is released or another snapshot is published.
+A candidate, a snapshot before its publication, is held if top models moved more places than the settings allow. A hold
+is open while its candidate can still be published: until a person releases it or another snapshot is published.
 """
 
 import json
@@ -26,8 +26,8 @@ def hold(connection: Connection, snapshot_id: str, after: int, moves: Moves, now
         connection: the transaction.
         snapshot_id: id of the candidate.
         after: sequence number of the snapshot that the candidate would follow.
-        moves: the moves that are too far: one row for each model, with `model`, its place `before` and `after`, and the
-            distance in `places`.
+        moves: one row for each model that moved too far: `model`, its ranks `before` and `after`, and the distance in
+            `places`.
         now: present time in microseconds since 1970 UTC.
     """
     row = {"snapshot_id": snapshot_id, "after": after, "at": now, "moves": json.dumps(list(moves), ensure_ascii=False)}

@@ -1,8 +1,9 @@
-"""Packs the reference of a snapshot as bytes. Their number grows with the pairs of models that met in a battle.
+"""Packs the reference of a snapshot as bytes. A reference holds the ratings with which detectors compare votes.
 
-For a board of few models, the whole covariance is stored. For a large board, the variances are stored, and the
-covariances of the pairs that met. For a pair that never met, the standard error of the difference becomes the sum of
-the two standard errors, the largest possible value. A vote on such a pair is then weaker evidence, never stronger.
+The number of bytes grows with the number of pairs of models that met in a battle. For a board of few models, the whole
+covariance is stored. For a large board, the variances are stored, and the covariances of the pairs that met. For a pair
+that never met, the standard error of the difference becomes the sum of the two standard errors, the largest possible
+value. A vote on such a pair is then weaker evidence, never stronger.
 """
 
 import io
@@ -23,13 +24,10 @@ _CELL, _PAIR = 8, 16
 def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
     """Return a reference as bytes, in numpy's format npz without pickled objects.
 
-    The sequence number is not packed. On a board of more than 64 models, only the variances and the covariances of
-    `pairs` are packed, unless the whole covariance matrix takes no more bytes.
-
     Args:
-        reference: what a snapshot predicts about honest votes.
-        pairs: two arrays int32[p], positions in `theta` of the first and of the second model of each pair that met in a
-            battle; None to pack the whole covariance matrix.
+        reference: the reference.
+        pairs: two arrays int32[p], the indices in `theta` of the first and of the second model of each pair that met.
+            None stores the covariances of all pairs.
     """
     size = len(reference.theta)
     ties = np.array([reference.tie_share, *reference.tie_prior])
@@ -52,15 +50,7 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
 
 
 def unpack_reference(sequence: int, raw: bytes) -> Reference:
-    """Return the reference that `pack_reference` packed.
-
-    For a pair whose covariance was not packed, the covariance is the smallest possible, so that the standard error of
-    the difference is the sum of the two standard errors.
-
-    Args:
-        sequence: the sequence number of the reference's snapshot.
-        raw: the packed bytes.
-    """
+    """Return the reference that `pack_reference` packed; `sequence` is the number of its snapshot."""
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         covariance = data["covariance"] if "covariance" in data else _covariance(data)

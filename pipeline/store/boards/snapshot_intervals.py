@@ -27,8 +27,8 @@ def add_intervals(
 ) -> list[dict[str, Any]]:
     """Return the rows with the columns `published_intervals.COLUMNS`, None where the snapshot has no intervals.
 
-    The interval of the gap to the next model is None if the board does not list the next model. All columns are None if
-    the ledger's folder has no such file.
+    The interval of the gap to the next model is None if the next row of the board is about another model, because a
+    model between them is not listed. All columns are None if the ledger's folder lacks the snapshot's file.
 
     Args:
         files: the files of the ledger.

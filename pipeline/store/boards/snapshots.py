@@ -1,4 +1,4 @@
-"""Snapshots of the board: candidates, and published snapshots.
+"""Stores snapshots of the board: candidates, and published snapshots.
 
 A refresh first writes a candidate, which readers do not see. To publish it, one transaction signs its manifest and
 gives it a sequence number. A manifest contains the digest of the previous manifest. The constraint UNIQUE(previous)
@@ -50,7 +50,7 @@ class PublishedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCandidate:
-    """A snapshot that is rated, and possibly published.
+    """A rated snapshot, whether it is published yet or not.
 
     Attributes:
         snapshot_id: SHA-256 of the body.
@@ -78,7 +78,7 @@ def add_candidate(
     reference: bytes,
     now: int,
 ) -> str:
-    """Write a candidate, unless there is one with the same work key; return the candidate's id.
+    """Write a candidate, unless there is one with the same work key.
 
     Args:
         connection: the transaction.
@@ -87,6 +87,9 @@ def add_candidate(
         rows: view → rows of its board.
         reference: the packed reference.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The id of the candidate with this work key, new or stored.
     """
     snapshot_id = canonical_digest(body)
     statement = dialect.insert_or_ignore(connection, schema.snapshot).values(
@@ -220,7 +223,7 @@ def count_published(connection: Connection) -> int:
 
 
 def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
-    """Return the rows of one view of a snapshot, sorted by rank."""
+    """Return the rows of one view of a snapshot, sorted by rank, rating and name; empty if it has no such view."""
     c = schema.snapshot_row.c
     query = sa.select(*(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view == view)
     rows = [dict(row) for row in connection.execute(query).mappings()]

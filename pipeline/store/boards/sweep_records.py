@@ -1,6 +1,7 @@
 """Records how many hypotheses each sweep tested, so that e-LOND can bound the share of false alerts over all sweeps.
 
-The hypotheses of one log size and registry count once. A repeated sweep starts from the same state as the first.
+Guarantee: the hypotheses of one log size and registry count once. A repeated sweep starts from the same state as the
+first.
 """
 
 import sqlalchemy as sa
@@ -15,10 +16,11 @@ _LOCK = 0x5EE9
 def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
     """Wait until no other sweep runs, then return the state of e-LOND before a sweep.
 
-    For a repeated sweep of the same log size and registry, this is the state before the first such sweep.
+    e-LOND bounds the expected share of false discoveries (FDR) over all sweeps. A repeated sweep of the same log size
+    and registry gets the state before the first such sweep.
 
     Args:
-        connection: the transaction of the sweep.
+        connection: the transaction of the sweep. It holds the lock until its end.
         log_size: number of leaves of the vote log that the sweep audits.
         event_no: number of the newest registry event.
         alpha: bound of e-LOND for the share of false discoveries.

@@ -43,7 +43,7 @@ def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
 def all_passed(connection: Connection, suite: str | None = None) -> bool | None:
     """Return whether the newest verdict of a suite passed; None if there is none.
 
-    Without `suite`, return whether the newest verdicts of all suites passed.
+    Without `suite`, return whether the newest verdict of every suite passed; None if no suite has a verdict.
     """
     found = [bool(row.success) for row in _newest(connection) if suite in (None, row.suite)]
     return all(found) if found else None
@@ -65,7 +65,7 @@ def list_warnings(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_warnings(connection: Connection) -> dict[str, int]:
-    """Return the number of warnings in the newest verdict of each suite, by name of the suite."""
+    """Return name of a suite → number of warnings in its newest verdict. A suite without warnings has 0."""
     found = Counter(row["suite"] for row in list_warnings(connection))
     return {verdict.suite: found[verdict.suite] for verdict in _newest(connection)}
 
@@ -97,8 +97,8 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
     Args:
         connection: the transaction.
         suite: name of the suite.
-        log_size: number of leaves of the vote log that was checked; for the suite `registry`, the number of its newest
-            event.
+        log_size: number of leaves of the vote log that was checked. For the suite `registry`, the number of the newest
+            registry event instead.
         success: whether a refresh may continue.
         results: the verdict as JSON (`SuiteVerdict.as_json`).
         now: present time in microseconds since 1970 UTC.
@@ -119,9 +119,15 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return the votes among the leaves [first, end) of the vote log, as columns by name.
+    """Return the votes of the segments that end in the leaves (first, end] of the vote log, as column name → values.
 
-    At most a million votes are returned. If there are more, the newest votes of each partition are returned.
+    At most a million votes are returned, shared among the partitions. Of a partition with more votes than its share,
+    the newest are returned.
+
+    Args:
+        connection: reads the store.
+        first: the log size that was checked before.
+        end: the log size up to which votes are read.
     """
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(
@@ -161,7 +167,7 @@ def newest_registry_event(connection: Connection) -> int:
 
 
 def read_registry(connection: Connection, last: int) -> dict[str, list[Any]]:
-    """Return the registry events up to the number `last`, in the order of arrival, as columns by name."""
+    """Return the registry events with numbers up to `last`, in the order of arrival, as column name → values."""
     e = schema.registry_event.c
     rows = connection.execute(
         sa.select(e.event_id, e.at, e.type, e.body).where(e.event_no <= last).order_by(e.event_no)

@@ -1,8 +1,8 @@
-"""Labels of voters: random names that alerts and exclusions show to the public instead of pseudonyms.
+"""Creates and resolves labels: random names that alerts and exclusions show to the public instead of pseudonyms.
 
-Each alert about a voter has its own label, so nobody can link two alerts about one voter or derive a label from
-an id or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name excluded voters by label;
-`resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the pseudonym from a label.
+Guarantees: each alert about a voter has its own label, so nobody can link two alerts about one voter or derive a label
+from an id or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name excluded voters by
+label; `resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the pseudonym from a label.
 """
 
 import re
@@ -33,10 +33,10 @@ def is_label(text: str) -> bool:
 
 
 def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
-    """Return the label for an exclusion of a voter.
+    """Return the label for an exclusion of a voter. It is not stored here.
 
-    It is the label of the alert that caused the exclusion, else the label of the voter's previous exclusion, else a
-    new label.
+    The label is that of the alert that caused the exclusion, else that of the voter's previous exclusion, else a new
+    one.
 
     Args:
         connection: reads the store.
@@ -54,7 +54,10 @@ def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
 
 
 def hide(connection: Connection, text: str, alert_id: str) -> str:
-    """Return a text in which the pseudonym of an alert's voter is replaced by the alert's label."""
+    """Return a text in which the alert's label replaces the pseudonym of the alert's voter.
+
+    The text is returned unchanged if no alert has this id, or if the alert is not about a voter.
+    """
     a = schema.alert.c
     query = sa.select(a.subject, a.label).where(a.alert_id == alert_id, a.label.is_not(None))
     row = connection.execute(query).one_or_none()
@@ -62,7 +65,10 @@ def hide(connection: Connection, text: str, alert_id: str) -> str:
 
 
 def without_voters(connection: Connection, text: str) -> str:
-    """Return a text, such as a reason, in which each voter's pseudonym is replaced by a label of the voter."""
+    """Return a text, such as a reason, in which labels replace the pseudonyms of voters.
+
+    Only the pseudonym of a voter with a stored vote is replaced.
+    """
     v, found = schema.vote.c, set(_PSEUDONYM.findall(text))
     for word in sorted(found):
         number = parse_pseudonym(word)
@@ -72,14 +78,17 @@ def without_voters(connection: Connection, text: str) -> str:
 
 
 def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
-    """Return the subjects of alerts for the public, by id of the alert. A voter is named by the label of the alert."""
+    """Return alert id → subject of the alert as the public sees it. Unknown ids are left out.
+
+    The subject of an alert about a voter is the label of the alert, never the pseudonym.
+    """
     a = schema.alert.c
     query = sa.select(a.alert_id, sa.func.coalesce(a.label, a.subject)).where(a.alert_id.in_(sorted(alert_ids)))
     return {str(alert_id): str(subject) for alert_id, subject in connection.execute(query)}
 
 
 def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions with the labels of voters replaced by pseudonyms. Labels of erased voters stay."""
+    """Return exclusions as dicts, with pseudonyms instead of the labels of voters. Labels of erased voters stay."""
     given, e = [dict(entry) for entry in entries], schema.exclusion.c
     labelled = [entry for entry in given if entry["kind"] == "voter" and is_label(entry["target"])]
     if labelled:
@@ -91,12 +100,15 @@ def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, 
 
 
 def pseudonyms(targets: Iterable[str]) -> list[int]:
-    """Return the pseudonyms of voters from targets of exclusions; targets that are labels are left out."""
+    """Return the pseudonyms that exclusions of voters have as targets. Targets that are labels are left out."""
     return [parse_pseudonym(target) for target in targets if not is_label(target)]
 
 
 def publish(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions of a snapshot with each pseudonym replaced by a label. Only old snapshots have pseudonyms."""
+    """Return exclusions of a snapshot as dicts, with a label instead of each pseudonym.
+
+    Only snapshots of early versions have pseudonyms.
+    """
     return [
         {**entry, "target": label_of(connection, entry["target"], None)}
         if entry["kind"] == "voter" and not is_label(entry["target"])

@@ -1,18 +1,19 @@
-"""The database of a store, its key files and its ledger files.
+"""Opens and describes the database of a store, and its key files and ledger files.
 
 store_url             parses a store's URL, and shows it without secrets
-database_copy         a whole database to a file and back
-database_facts        program, version, encoding and collation of a database
+database_copy         writes a whole database to a file and back
+database_facts        reads program, version, encoding and collation of a database
 engine                opens a store: transactions, migration, check of the voter key
-dialect               what differs between SQLite and PostgreSQL
-sort_order            an order of names that does not depend on the collation
-binary_copy           PostgreSQL's binary COPY, in and out
-csv_query             a range of rows as one CSV text
-array_parameters      arrays as one parameter of PostgreSQL
+dialect               contains what differs between SQLite and PostgreSQL
+sort_order            sorts names in an order that does not depend on the collation
+binary_copy           writes and reads rows with PostgreSQL's binary COPY
+csv_query             reads a range of rows as one CSV text
+array_parameters      passes arrays to PostgreSQL as one parameter
 connection_handover   lets only one thread at a time use a connection
 leases                lets only one process at a time do a job
-schema                the tables, by subject
-migrate               upgrades the tables of a store to this version; migrations: the steps
-key_files             the key files of a store
-ledger_files          the files of the public ledger
+schema                defines the tables, by subject
+migrate               upgrades the tables of a store to this version
+migrations            contains the steps of the upgrade
+key_files             reads and writes the key files of a store
+ledger_files          reads and writes the files of the public ledger
 """

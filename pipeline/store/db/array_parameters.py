@@ -1,4 +1,4 @@
-"""Arrays as one binary parameter of PostgreSQL.
+"""Passes arrays to PostgreSQL as one binary parameter.
 
 The driver would convert a Python list to text, element by element. For the ids of a batch this takes as long as the
 query itself. Here numpy makes the binary form (PostgreSQL source, `array_recv`): a header, then each element after its
@@ -38,7 +38,7 @@ class Blobs:
 
 @dataclass(frozen=True, slots=True)
 class Uuids:
-    """A parameter of type uuid[], from V16[n]: n elements of 16 bytes."""
+    """A parameter of type uuid[]. `values` is V16[n], 16 bytes for each element."""
 
     values: npt.NDArray[np.void]
 
@@ -72,7 +72,14 @@ class _BlobsDumper(Dumper):
 
 
 def unnest(columns: Mapping[str, Int64 | Sequence[bytes | None]]) -> tuple[str, tuple[Any, ...]]:
-    """Return a query whose rows have the values of these columns, and its parameters, one array for each column."""
+    """Return a query whose result has these columns and one row for each array index, and the query's parameters.
+
+    Args:
+        columns: name → values. All columns have the same length.
+
+    Returns:
+        The SQL text with a placeholder for each column, and one array parameter for each column.
+    """
     arrays = (BigIntegers(v) if isinstance(v, np.ndarray) else Blobs(v) for v in columns.values())
     return f"SELECT * FROM unnest({', '.join(['%s'] * len(columns))}) AS given", tuple(arrays)  # noqa: S608
 

@@ -40,7 +40,7 @@ class _Field:
 
 
 def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
-    """Insert rows into a table, with the columns and errors of `dialect.load`."""
+    """Insert rows, given as columns by name, into a table. `dialect.load` describes the columns and the errors."""
     n = len(next(iter(columns.values())))
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]

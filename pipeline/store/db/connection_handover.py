@@ -1,7 +1,9 @@
 """Lends a connection to one thread, and prevents every other thread from using it at the same time.
 
-A SQLAlchemy connection and its transaction are not thread-safe. Law: within a `with` block of `lend` or
-`lend_to_thread`, a statement of any other thread raises `ConnectionLent` before it reaches the database.
+A SQLAlchemy connection and its transaction are not thread-safe.
+
+Guarantee: within a `with` block of `lend` or `lend_to_thread`, a statement of any other thread raises `ConnectionLent`
+before it reaches the database.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +35,8 @@ class Loan:
 
 
 def guard(engine: Engine) -> None:
-    """Make every connection of an engine check before each statement that the calling thread may use it."""
+    """Make every connection of an engine check, before each statement, that the calling thread may use the connection.
+    """
     sa.event.listen(engine, "before_cursor_execute", lambda connection, *_: _check(connection))
 
 
@@ -49,7 +52,11 @@ def raw_cursor(connection: Connection, **options: Any) -> Any:
 
 @contextmanager
 def lend(connection: Connection) -> Iterator[Loan]:
-    """Within a `with` block, lend a connection to the thread that calls `Loan.accept`."""
+    """Within a `with` block, lend a connection to the thread that calls `Loan.accept`.
+
+    Raises:
+        ConnectionLent: the connection is lent already.
+    """
     info, loan = connection.info, Loan()
     if _LOAN in info:
         raise ConnectionLent("expected a connection that is free, got one that is lent already: end that loan first")
@@ -64,10 +71,11 @@ def lend(connection: Connection) -> Iterator[Loan]:
 
 @contextmanager
 def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Within a `with` block, run work that uses a connection in a new thread. The end of the block waits for the work.
+    """Within a `with` block, run `work`, which uses a connection, in a new thread. The block ends after `work` ends.
 
     Yields:
-        A function that waits for the work and gives the connection back to the caller. It raises the error of the work.
+        A function that waits for `work`, raises the error of `work` if it failed, and gives the connection back to the
+        caller.
     """
     with lend(connection) as loan:
 
@@ -90,7 +98,11 @@ def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator
 
 @contextmanager
 def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Do the work immediately in the calling thread. It takes the place of `lend_to_thread` for SQLite."""
+    """Do the work in the calling thread before the `with` block begins. SQLite uses this instead of `lend_to_thread`.
+
+    Yields:
+        A function that does nothing.
+    """
     work()
     yield lambda: None
 

@@ -14,7 +14,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
     rows, because fetching rows through a driver takes longer than all hashing of a seal.
 
     Args:
-        connection: the connection.
+        connection: connection to the database for which the query is built.
         columns: name → kind: integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer or maybe_bytes
             (hexadecimal digits). Values of the last two kinds may be NULL, which gives an empty field.
         table: name of the table.

@@ -1,7 +1,7 @@
 """Copies a whole database to a file and back: SQLite's online backup, PostgreSQL's pg_dump and pg_restore.
 
-Laws: a copy is the database as one transaction sees it, even while others write. No password is passed to a program as
-an argument.
+Guarantees: a copy is the database as one transaction sees it, even while others write. No password is passed to a
+program as an argument.
 """
 
 import os
@@ -27,9 +27,9 @@ _NOWHERE = ("sslpassword", "oauth_client_secret")
 
 
 def dump(connection: Connection, to: Path) -> None:
-    """Write a copy of the database, as the transaction of a connection sees it, to a new file.
+    """Write a copy of the database to a new file that only its owner can read.
 
-    Only the owner of the file can read it.
+    The copy is the database as the transaction of the connection sees it.
 
     Raises:
         Unavailable: pg_dump is missing or fails.
@@ -55,7 +55,7 @@ def restore(engine: Engine, copy: Path) -> None:
 
     Raises:
         Unavailable: pg_restore is missing or fails. The database is then still empty.
-        Usage: the database is not empty.
+        Usage: the database is not empty, or the store's URL has a secret that cannot be passed to pg_restore.
     """
     expect_empty(engine)
     if dialect.has_server(engine):

@@ -48,7 +48,16 @@ def has_server(database: Connection | Engine) -> bool:
 
 
 def create_engine(url: sa.URL, *, worker: bool) -> Engine:
-    """Return an SQLAlchemy engine. With `worker`, PostgreSQL limits the time that locks and idle transactions take."""
+    """Return an SQLAlchemy engine. The folder of a SQLite file is created if it is missing.
+
+    Args:
+        url: URL of the database.
+        worker: limits in PostgreSQL the time that this process waits for locks (1 s) and leaves a transaction idle (3
+            s).
+
+    Raises:
+        StoreUnavailable: the folder of the SQLite file cannot be created.
+    """
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
@@ -138,7 +147,7 @@ def may_read(connection: Connection, table: str, column: str) -> bool:
 
 
 def lock(connection: Connection, number: int) -> None:
-    """Wait for the lock with this number, and hold it until the end of the transaction."""
+    """Wait for the lock with this number, and hold it until the end of the transaction. Does nothing on SQLite."""
     execute_on_server(connection, "SELECT pg_advisory_xact_lock(:number)", {"number": number})
 
 
@@ -169,7 +178,14 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 def upsert_columns(
     connection: Connection, table: sa.Table, keys: Sequence[str], columns: Mapping[str, Int64 | Sequence[bytes | None]]
 ) -> None:
-    """Do the same as `upsert` with rows that are given as columns by name."""
+    """Insert rows, or replace stored rows that have the same values in the columns `keys`, as `upsert` does.
+
+    Args:
+        connection: the transaction.
+        table: the table.
+        keys: names of the columns of the key.
+        columns: name → values of the rows. All columns have the same length, at least 1.
+    """
     rule = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
     rows, parameters = array_parameters.unnest(columns) if has_server(connection) else _row_values(columns)
     query = f"{_insert_into(table, columns)} {rows} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rule}"
@@ -187,7 +203,12 @@ def _row_values(columns: Mapping[str, binary_copy.Values]) -> tuple[str, list[tu
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as columns by name. An int64 column with NULLs is a masked array.
+    """Insert many rows, given as columns by name; do nothing without rows.
+
+    Args:
+        connection: the transaction.
+        table: the table.
+        columns: name → values. An int64 column with NULLs is a masked array.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a row with the same key exists.
@@ -204,8 +225,8 @@ def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_c
 def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int) -> Iterator[Int64]:
     """Yield the rows of a query in blocks int64[columns, rows] of at most `block_rows` rows.
 
-    All values must be whole numbers, and none NULL. The driver is used directly, since SQLAlchemy takes 15 µs for each
-    row, twenty times as long as the numbers of the row.
+    All values must be whole numbers, and none NULL. The driver is used directly, because SQLAlchemy takes 15 µs for
+    each row, twenty times as long as the conversion of the row's numbers.
     """
     text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
     types = [column.type for column in query.selected_columns]
@@ -223,9 +244,9 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
 
 
 def lock_table(connection: Connection, table: str) -> None:
-    """Let no other transaction write to a table until this one ends.
+    """Let no other transaction write to a table until this one ends. Does nothing on SQLite.
 
-    A role that may delete rows of the table may do this; the lock of `lock` needs a right that some roles lack.
+    A role that may delete rows of the table may take this lock; `lock` needs a right that some roles lack.
     """
     if has_server(connection):
         connection.exec_driver_sql(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
@@ -234,10 +255,16 @@ def lock_table(connection: Connection, table: str) -> None:
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:
-    """Return an SQL condition that a column has one of some values, and the parameters for its placeholders.
+    """Return an SQL condition that a column has one of some values.
 
-    The values are V16[n] for keys of 16 bytes, or whole numbers; SQLite accepts at most CHUNK values. If `partition_no`
-    is given, a row must also have this number in its column `partition_no`.
+    Args:
+        connection: connection to the database for which the condition is built.
+        column: name of the column.
+        values: V16[n] for keys of 16 bytes, or whole numbers. SQLite accepts at most CHUNK values.
+        partition_no: a value that the column `partition_no` must have too; None for any.
+
+    Returns:
+        The condition with the driver's placeholders, and the parameters for them.
     """
     many: tuple[Any, ...]
     if has_server(connection):

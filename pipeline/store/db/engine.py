@@ -1,8 +1,8 @@
 """Opens a store: migrates it, checks its voter key, and opens transactions.
 
-Laws: a store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its lock at
-the beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with the voter
-key with which it was made.
+Guarantees: a store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its
+lock at the beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with
+the voter key with which it was made.
 """
 
 from __future__ import annotations
@@ -64,15 +64,17 @@ class Store:
             url: postgresql://…, sqlite:///FILE, or simply a file.
             key_folder: the folder of the key files.
             ledger_folder: the folder of the public ledger; several stores may share one.
-            voter_key: the voter key; default: the key file of the store.
+            voter_key: the voter key; default: the key file of the store. A new store without either gets a new key
+                file.
             create: whether to create a missing store; if not, a missing store is an error.
             worker: whether to limit the time that locks and idle transactions may take.
             with_key: whether to read the voter key. If not, the store must exist, and `pseudonym` raises an error.
 
         Raises:
-            StoreUnavailable: the database does not answer, or there is no store.
-            Usage: the URL is not valid.
-            MissingKey: the voter key with which the store was made is missing.
+            StoreUnavailable: the database does not answer, there is no store, or this version cannot use or upgrade its
+                tables.
+            Usage: the URL is not valid, or the SQLite file is not a database.
+            MissingKey: the voter key with which the store was made is missing, or another key was given.
         """
         parsed = parse_url(url)
         engine = dialect.create_engine(parsed, worker=worker)
@@ -121,9 +123,9 @@ class Store:
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Return whether a transaction that failed may succeed if it is run again.
+    """Return whether a failed transaction may succeed if it is run again.
 
-    It may after a lost connection, a timeout of a lock, or a conflict with another transaction.
+    This holds after a lost connection, a timeout of a lock, or a conflict with another transaction.
     """
     code = getattr(error.orig, "sqlstate", None)
     if dialect.is_read_only(error):
@@ -139,6 +141,9 @@ def explain(error: DBAPIError, store: str) -> IntegrityError:
     Args:
         error: the error of the database.
         store: the store's URL without secrets.
+
+    Returns:
+        `Usage` if the file is not a database, `StoreUnavailable` otherwise.
     """
     said = str(error.orig).strip()
     if dialect.is_read_only(error):
@@ -204,5 +209,5 @@ def _read_id(engine: Engine) -> str:
 
 
 def key_check(key: bytes) -> str:
-    """Return a hash of a voter key, by which a store recognises the key."""
+    """Return a SHA-256 of a voter key, which the store keeps to recognise the key without storing it."""
     return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()

@@ -1,7 +1,7 @@
-"""The key files of a store. Each has 32 random bytes in hexadecimal digits, and only its owner can read it.
+"""Reads and writes the key files of a store. Each has 32 random bytes in hexadecimal digits.
 
-Pseudonyms are computed with `voter.key`. Snapshots are signed with `ledger.key`. After a rotation, the previous key is
-in `ledger-before.key` until a snapshot is signed by both keys.
+Only the owner of a key file can read it. Pseudonyms are computed with `voter.key`. Snapshots are signed with
+`ledger.key`. After a rotation, the previous key is in `ledger-before.key` until a snapshot is signed by both keys.
 """
 
 import os
@@ -15,7 +15,7 @@ VOTER_KEY, LEDGER_KEY, PREVIOUS_LEDGER_KEY = "voter.key", "ledger.key", "ledger-
 
 
 def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
-    """Read a key, or return None if the folder has no such file."""
+    """Read a key, and warn if others may read the file. Return None if the folder has no such file."""
     try:
         text = (folder / name).read_text()
     except FileNotFoundError:
@@ -25,7 +25,11 @@ def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
 
 
 def create(folder: Path, name: str = VOTER_KEY) -> bytes:
-    """Create a key and return it. If two processes create it at the same time, both return the key of the first."""
+    """Create a key file and return the key. If the file exists, keep it and return its key.
+
+    The folder is created if it is missing. Of two processes that create a key at the same time, both return the same
+    key.
+    """
     draft = _draft(folder)
     try:
         os.link(draft, folder / name)
@@ -44,6 +48,7 @@ def rotate(folder: Path) -> bytes:
 
     Raises:
         FileExistsError: no snapshot was signed since the last rotation.
+        FileNotFoundError: the folder has no key that signs snapshots.
     """
     os.link(folder / LEDGER_KEY, folder / PREVIOUS_LEDGER_KEY)
     _draft(folder).replace(folder / LEDGER_KEY)

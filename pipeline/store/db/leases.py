@@ -1,4 +1,7 @@
-"""Leases, by which one process at a time does a job. When a lease has expired, another process may take over."""
+"""Gives leases: only the process that has the lease of a job does the job.
+
+When a lease has expired, another process may take over.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection

@@ -1,7 +1,10 @@
-"""The files of the public ledger: segments and bundle files by their SHA-256, hashes of the log, signed heads.
+"""Reads and writes the files of the public ledger.
 
-Laws: a file is complete or absent, because it is written under another name and then renamed. A file that a row names
-is flushed to the disk before the row is committed.
+These are segments and bundle files, named by their SHA-256; the hashes of the vote log; and the signed heads of the
+snapshot log.
+
+Guarantees: segments, bundle files and heads are complete or absent, because a file is written under another name and
+then renamed. A file that a row names is flushed to the disk before the row is committed.
 
 All hashes of a level of the log are in one file, and a tile is a range of this file. One file for each tile would be
 four thousand files for a million leaves. Hashes are computed from committed leaves only, so two writers write the same
@@ -30,13 +33,13 @@ _MAX_DRAFT_AGE = 3_600.0
 
 
 class LedgerFiles:
-    """A folder of immutable files, created with the first file."""
+    """A folder of ledger files. It is created with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Store a file; return its SHA-256.
+        """Store a file, unless a file with the same content is stored; return its SHA-256 in hexadecimal.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -70,7 +73,7 @@ class LedgerFiles:
         return self.folder / "files" / digest[:2] / digest
 
     def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
-        """Write hashes of a level of tiles.
+        """Write hashes of a level of tiles, over those that are stored at the same indices.
 
         Args:
             level: 0 for leaf hashes, 1 for roots of 256 leaves, and so on.
@@ -151,7 +154,7 @@ class LedgerFiles:
         return (self.folder / "heads" / f"{sequence:09d}").exists()
 
     def heads(self) -> dict[int, bytes]:
-        """Return all stored signed heads, by number of the snapshot."""
+        """Return number of a snapshot → its signed head, for all heads that are stored as files."""
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 
@@ -194,7 +197,7 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(self._path, error) from error
 
     def keep(self) -> str:
-        """Store the file under its SHA-256, and return this digest.
+        """Store the file under its SHA-256, and return this digest. If that file exists, the draft is not stored again.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -224,7 +227,7 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(path, error) from error
 
     def discard(self) -> None:
-        """Delete the file if it was not stored by `keep` or `rename`."""
+        """Close the draft, and delete it if it was not stored by `keep` or `rename`."""
         if self._file is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)

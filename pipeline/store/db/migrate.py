@@ -1,9 +1,9 @@
 """Upgrades the tables of a store to this version, with Alembic.
 
-Laws: a store is migrated in one transaction, on both databases. If several processes open a store at the same time, one
-migrates it and the others wait. A migration runs no other code of the pipeline. If it changes the form of data that are
-computed from votes, it only marks these data as stale, and a job computes them again. To mark window counts, it
-executes
+Guarantees: a store is migrated in one transaction, on both databases. If several processes open a store at the same
+time, one migrates it and the others wait. A migration runs no other code of the pipeline. If it changes the form of
+data that are computed from votes, it only marks these data as stale, and a job computes them again. To mark window
+counts, it executes
 
     INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
 
@@ -41,10 +41,11 @@ def exists(engine: Engine) -> bool:
 
 
 def upgrade(engine: Engine) -> None:
-    """Migrate to the newest version.
+    """Migrate a store to the newest version; create the tables in an empty database. Up-to-date tables stay unchanged.
 
     Raises:
-        StoreUnavailable: the tables are of a later version, of a version too old to upgrade, or of another program.
+        StoreUnavailable: the tables are of a later version, of a version too old to upgrade, or of another program, or
+            the database role may not change them.
     """
     with engine.connect() as connection:
         found = _version(connection)
@@ -71,7 +72,7 @@ def expect_upgradable(found: str | None, where: str) -> None:
         where: the store's URL, for messages.
 
     Raises:
-        StoreUnavailable: it can neither use nor upgrade them.
+        StoreUnavailable: this code can neither use nor upgrade the tables.
     """
     if found not in (*_UPGRADABLE, NEWEST):
         raise StoreUnavailable(f"{where}: {_refusal(str(found))}")

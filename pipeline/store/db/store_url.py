@@ -41,7 +41,13 @@ def parse_url(url: str) -> sa.URL:
 
 
 def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> str:
-    """Add parameters and a password to a PostgreSQL URL, unless it has them already; return other URLs unchanged."""
+    """Add parameters and a password to a PostgreSQL URL, unless it has them already; return other URLs unchanged.
+
+    Args:
+        url: URL of a store.
+        parameters: name of a libpq parameter → value. Empty values are not added.
+        password: the password; "" adds none.
+    """
     parsed = parse_url(url)
     more = {name: value for name, value in parameters.items() if value and name not in parsed.query}
     if parsed.get_backend_name() != "postgresql":

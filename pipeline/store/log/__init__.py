@@ -1,19 +1,22 @@
-"""The public log of votes, and the snapshot log.
+"""Stores and reads the public log of votes (the vote log), and the snapshot log.
+
+A vote that is committed to the database gets a leaf in the vote log when it is sealed. Each seal appends one segment: a
+range of leaves with one public file. The snapshot log has a leaf for each published snapshot.
 
 seals             appends committed votes to the log
 segment_builder   builds one segment: leaves, hashes, file, counts
 vote_leaves       builds the public leaves of stored votes
 leaf_index        finds the leaf of a vote and the vote of a leaf
-sealed_counts     counts of sealed votes by pair
-sealed_styles     sealed votes with style counts
+sealed_counts     stores and reads the counts of sealed votes by pair of models
+sealed_styles     stores and reads the sealed votes with style counts
 newest_votes      reads a few columns of the newest sealed votes
-sealed_labels     rules, categories and language of sealed votes
-sealed_boards     counts of sealed votes by category, language and rules
+sealed_labels     computes rules, categories and language of sealed votes
+sealed_boards     stores and reads the counts of sealed votes by category, language and rules
 frequent_prompts  decides which votes on frequent prompts are in the sample that counts
 board_recount     counts the votes of segments again from their public files
 retractions       retracts votes
-voter_sums        keeps the sums over voters from which intervals are computed
-manifests         the snapshot log
+voter_sums        stores the sums over voters from which intervals are computed
+manifests         stores the manifests of the snapshot log
 tile_cache        writes the hashes from which tiles and proofs are read
 reverification    compares the log with the stored votes
 """

@@ -1,6 +1,6 @@
 """Counts the votes of every segment again from its public files, and compares the result with the stored counts.
 
-A refresh reads only the stored counts, so they must be right. That the public files agree with the stored votes is
+A refresh reads only the stored counts, so they must be right. Whether the public files agree with the stored votes is
 checked by `reverification`.
 """
 

@@ -4,12 +4,13 @@ The most frequent 0.5% of the distinct prompts have about a tenth of all votes. 
 people try on every model. A method may count only a sample of the votes on such a prompt. Let P be the number of
 distinct prompts. The ⌊P/200⌋ prompts with the most votes are candidates. Let L be the number of votes of the prompt
 that follows them, but at least `LEAST`. A candidate with more than L votes is frequent, and its sample has L votes. In
-a log with fewer than 200 distinct prompts no prompt is frequent, since a single prompt may be much of what such a board
-measures.
+a log with fewer than 200 distinct prompts no prompt is frequent, because a single prompt may have much of the votes of
+such a log.
 
-Laws: a vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log, the
-segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
-PostgreSQL. A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts.
+Guarantees: a vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log,
+the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
+PostgreSQL. A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts. If its
+prompts are more than a quarter of all known prompts, it reads the counts of all prompts.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa
 
     Args:
         connection: a transaction with the lock of seals.
-        prompt: int64[n], hashes of the prompts of the segment's votes that count and have a prompt; none is 0.
-        vote_ids: returns the ids of the votes at given rows of `prompt`.
+        prompt: int64[n], the prompt's hash of each vote of the segment that counts and has a prompt. No value is 0.
+        vote_ids: takes indices in `prompt`, and returns the ids of these votes.
         log_size: number of leaves of the log with the segment.
 
     Returns:
-        Rows of `prompt`, int64, of the votes outside the samples.
+        int64[m], the indices in `prompt` of the votes outside the samples.
     """
     distinct, group, added = np.unique(prompt, return_inverse=True, return_counts=True)
     if not len(distinct):
@@ -73,7 +74,7 @@ def threshold(spectrum: Int64) -> int:
 
     Args:
         spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt, ascending. The second row
-            has, for each of them, how many prompts have exactly this number of votes.
+            has, for each of these numbers, how many prompts have exactly this number of votes.
 
     >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
     (40, 10)
@@ -89,12 +90,18 @@ def threshold(spectrum: Int64) -> int:
 
 
 def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
-    """Store that the votes at these positions (partition and offset, int64[n] each) are outside their samples."""
+    """Store that votes are outside the samples of their prompts.
+
+    Args:
+        connection: the transaction.
+        partition: int64[n], partition number (partition_no) of each vote.
+        offset: int64[n], offset of each vote.
+    """
     dialect.load(connection, schema.frequent_vote, {"partition_no": partition, "offset": offset})
 
 
 def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -> list[int]:
-    """Return which of these offsets of a partition have votes outside the samples of their prompts."""
+    """Return those of the given offsets of a partition at which the vote is outside the sample of its prompt."""
     found: list[int] = []
     for start in range(0, len(offsets), dialect.CHUNK):
         where, given = dialect.any_of(connection, "offset", offsets[start : start + dialect.CHUNK], partition_no)

@@ -1,8 +1,10 @@
 """Finds the leaf of a vote in the log, and the vote of a leaf.
 
 The row of a segment has the ranges of offsets whose votes are in the segment. Some offsets have no vote (duplicates,
-rejects, transaction markers), so a range also has its runs: intervals of consecutive offsets that all have a vote. Law:
-a leaf is found from ranges and runs, never by reading votes, so the time of a look-up does not grow with the log.
+rejects, transaction markers), so a range also has its runs: intervals of consecutive offsets that all have a vote.
+
+Guarantee: a leaf is found from ranges and runs, never by reading votes. A look-up reads the ranges of all segments, and
+the runs of the ranges that it needs.
 """
 
 import zlib
@@ -24,7 +26,8 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
 
     Args:
         offsets: int64[n], sorted offsets within [first, end).
-        first, end: the range.
+        first: first offset of the range.
+        end: end of the range, itself excluded.
 
     Returns:
         The packed runs, or None if every offset of the range is in `offsets`.
@@ -38,7 +41,7 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
 
 
 def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
-    """Return the index of the leaf of each vote, by (partition, offset). Positions without a leaf are left out."""
+    """Return position (partition_no, offset) of a vote → index of its leaf. Positions without a leaf are left out."""
     wanted: dict[int, list[int]] = {}
     for part, offset in set(positions):
         wanted.setdefault(part, []).append(offset)
@@ -49,7 +52,7 @@ def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VotePosition]:
-    """Return (partition, offset) of the vote of each leaf, by index of the leaf. Leaves without a vote are left out."""
+    """Return index of a leaf → position (partition_no, offset) of its vote. Leaves without a vote are left out."""
     asked = np.array(sorted(set(leaves)), dtype=np.int64)
     r = schema.segment_range.c
     known = connection.execute(
@@ -76,7 +79,11 @@ def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VoteP
 
 
 def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
-    """Return the next offset to seal at a log size of `log_size` leaves, by the store's number of the partition."""
+    """Return how far each partition is sealed in the first `log_size` leaves of the log.
+
+    Returns:
+        Partition number (partition_no) → the offset after the last sealed one. Partitions without a leaf are left out.
+    """
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, sa.func.max(r.next_offset))
@@ -93,7 +100,8 @@ def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bo
     Args:
         packed: the result of `pack_runs`.
         offsets: int64[n], sorted offsets within [first, end).
-        first, end: the range.
+        first: first offset of the range.
+        end: end of the range, itself excluded.
     """
     if packed is None:
         return len(offsets) == end - first

@@ -1,7 +1,9 @@
-"""The snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
+"""Stores the snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
 
-Laws: rows are appended in the order of their sequence numbers, by the transaction that holds the publication lock. A
-row never changes.
+A head, or checkpoint, states the size and the root hash of a log.
+
+Guarantees: rows are appended in the order of their sequence numbers, by the transaction that holds the publication
+lock. A row never changes.
 """
 
 import json
@@ -72,14 +74,14 @@ def append(connection: Connection, signed: SignedManifest, leaf: bytes) -> None:
 
 
 def leaf_hashes(connection: Connection, size: int | None = None) -> bytes:
-    """Return the leaf hashes of the first `size` manifests, by default of all, 32·n bytes."""
+    """Return the leaf hashes of the first `size` manifests as 32·n bytes. None for `size` means all manifests."""
     m = schema.manifest.c
     query = sa.select(m.leaf).order_by(m.sequence).limit(size)
     return b"".join(bytes(one) for one in connection.scalars(query))
 
 
 def find_by_sequence(connection: Connection, sequence: int) -> SignedManifest | None:
-    """Return the manifest of a sequence number, None if there is none."""
+    """Return the manifest of the snapshot with this sequence number, None if there is none."""
     m = schema.manifest.c
     row = connection.execute(sa.select(*(m[name] for name in _COLUMNS)).where(m.sequence == sequence)).one_or_none()
     return None if row is None else _signed(row)
@@ -129,7 +131,12 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 
 
 def read_cosignatures(connection: Connection, sequence: int) -> bytes:
-    """Return the signature lines of all witnesses for the checkpoint of the snapshot with this number."""
+    """Return the signature lines of all witnesses of one head, joined and sorted by witness; b"" if there are none.
+
+    Args:
+        connection: reads the store.
+        sequence: number of the snapshot at whose publication the head was signed.
+    """
     c = schema.cosignature.c
     lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(CodePointOrder(c.witness)))
     return b"".join(bytes(one) for one in lines)

@@ -29,14 +29,14 @@ _STEP = 65_536
 
 @dataclass(frozen=True)
 class NewestVotes:
-    """Votes as arrays of length n, oldest segment first, and by partition and offset within a segment.
+    """Votes as arrays of length n. They are sorted by segment, partition and offset, the oldest segment first.
 
     Attributes:
-        position: partition and offset as one number (`pack_position`).
+        position: partition_no and offset, packed into one integer (`pack_position`).
         voter: pseudonym of the voter, 0 for a vote without a voter.
-        model_a, model_b: numbers of the models in the store.
-        outcome: a position in OUTCOMES.
-        fate: the vote's fate.
+        model_a, model_b: model numbers of the store (model_no).
+        outcome: index into OUTCOMES.
+        fate: index into FATES.
         flags: bits of `vote_flags`.
     """
 
@@ -53,18 +53,20 @@ class NewestVotes:
         return NewestVotes(*(column[kept] for column in vars(self).values()))
 
     def without(self, positions: Collection[VotePosition]) -> NewestVotes:
-        """Return the votes without those at the given positions (partition, offset)."""
+        """Return the votes without those at the given positions (partition_no, offset)."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         return self.where(~np.isin(self.position, out))
 
 
 def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVotes:
-    """Return the votes of the newest segments of a log. Whole segments are read until they have at least `limit` votes.
+    """Return the votes of the newest segments of a log.
+
+    Whole segments are read until they have at least `limit` leaves, or until the log has no older segment.
 
     Args:
         connection: reads the store.
         log_size: number of leaves of the log; later votes are not read.
-        limit: number of votes after which no older segment is read.
+        limit: number of leaves after which no older segment is read.
     """
     found = [_parse(part, text) for part, text in _texts(connection, _newest_ranges(connection, log_size, limit))]
     columns = [np.concatenate([part[i] for part in found] or [np.zeros(0, np.int64)]) for i in range(len(_COLUMNS))]

@@ -1,8 +1,10 @@
 """Retracts votes. A retracted vote counts in no view from the next seal on.
 
-Laws: a retraction has a reason and a name, and is a leaf of the public log. The leaf of the vote stays. A vote is
-retracted at most once, and only after it was sealed. Exclusions are for doubtful votes. Retractions are for votes that
-should never have counted: cast by a test, published by mistake, or withdrawn by the voter.
+Exclusions are for doubtful votes. Retractions are for votes that should never have counted: cast by a test, published
+by mistake, or withdrawn by the voter.
+
+Guarantees: a retraction has a reason and a name, and is a leaf of the public log. The leaf of the vote stays. A vote is
+retracted at most once, and only after it was sealed.
 """
 
 from collections.abc import Iterable
@@ -29,13 +31,13 @@ class PendingRetraction:
     """A retraction that has no leaf yet.
 
     Attributes:
-        number: number of the retraction.
+        number: number of the retraction (retraction_no).
         vote_id: id of the retracted vote.
         retracts: index of the vote's leaf.
         reason: why the vote is retracted.
         at: time of the retraction, microseconds since 1970 UTC.
         cell: (model_a, model_b, outcome, fate) of the vote.
-        position: (partition, offset) of the vote.
+        position: (partition_no, offset) of the vote.
     """
 
     number: int
@@ -48,14 +50,18 @@ class PendingRetraction:
 
 
 def retract(connection: Connection, position: VotePosition, vote_id: str, reason: str, name: str, now: int) -> int:
-    """Retract a vote; return the index of its leaf.
+    """Retract a vote.
 
     Args:
         connection: the transaction.
-        position: (partition, offset) of the vote.
+        position: (partition_no, offset) of the vote.
         vote_id: id of the vote.
-        reason, name: why it is retracted, and by whom. The reason becomes public.
+        reason: why the vote is retracted. The reason becomes public.
+        name: the person who retracts the vote.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The index of the vote's leaf.
 
     Raises:
         Usage: reason or name is empty, the reason is too long, the vote is not in the log yet, or it was retracted
@@ -103,7 +109,7 @@ def read_pending(connection: Connection) -> list[PendingRetraction]:
 
 
 def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction], first: int) -> None:
-    """Store the leaf indices of retractions: `first` for the first retraction, and so on."""
+    """Store the leaf indices of retractions: `first` for the first retraction, `first + 1` for the next, and so on."""
     r = schema.retraction.c
     for at, one in enumerate(retractions):
         connection.execute(sa.update(schema.retraction).where(r.retraction_no == one.number).values(leaf=first + at))
@@ -114,7 +120,7 @@ RetractionRow = tuple[int, str, int, str, int]
 
 
 def build_leaves(rows: list[RetractionRow]) -> pa.Table:
-    """Return the leaves of retractions, a table with `leaf.SCHEMA`."""
+    """Return the public leaves of retractions as a table with `leaf.SCHEMA`, in the same order."""
     return leaf.retraction_rows(
         [row[1] for row in rows],
         np.array([row[4] for row in rows], dtype=np.int64),
@@ -124,7 +130,8 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
 
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
-    """Return (model_a, model_b, outcome, fate) of the votes that leaves [first, end) of the log retract."""
+    """Return (model_a, model_b, outcome, fate) of each vote that a retraction among the leaves [first, end) retracts.
+    """
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(v.model_a, v.model_b, v.outcome, v.fate)
@@ -135,16 +142,18 @@ def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[RetractionRow]:
-    """Return the retractions among the leaves [first, end) of the log."""
+    """Return the retractions among the leaves [first, end) of the log, in the order of the leaves."""
     r = schema.retraction.c
     query = sa.select(r.leaf, r.vote_id, r.retracts, r.reason, r.at).where(r.leaf >= first, r.leaf < end)
     return [tuple(row) for row in connection.execute(query.order_by(r.leaf))]
 
 
 def retracted_positions(connection: Connection, log_size: int | None) -> set[VotePosition]:
-    """Return (partition, offset) of the votes that the first `log_size` leaves retract.
+    """Return the positions (partition_no, offset) of retracted votes.
 
-    If `log_size` is None, votes with a pending retraction are included.
+    Args:
+        connection: reads the store.
+        log_size: only retractions among the first `log_size` leaves; None for all, those without a leaf included.
     """
     r = schema.retraction.c
     query = sa.select(r.partition_no, r.offset)

@@ -1,7 +1,8 @@
 """Verifies the public log against the stored votes: builds every leaf again from its vote and compares the two.
 
-Laws: the error for a vote that was changed, removed or added names its leaf, partition and offset. Of a vote whose
-private fields were erased, only the public part of the leaf is compared. No other difference is accepted.
+Guarantees: the error for a vote that was changed, removed or added names the vote's leaf, or its partition and offset.
+If the private fields of a vote were erased, only the public part of the leaf is compared. No other difference is
+accepted.
 """
 
 from __future__ import annotations
@@ -53,13 +54,14 @@ class ReverifiedLog:
 
 
 def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
-    """Compare every segment with the stored votes: its leaves, file, counts and root.
+    """Compare every segment with the stored votes: its leaves, file, counts, style counts, labels, ranges and root.
 
     Returns:
-        How many segments and leaves were compared.
+        How many segments, leaves and erased votes were compared.
 
     Raises:
-        Refuted: a leaf or a segment is wrong. The message names it.
+        Refuted: a leaf or a segment is wrong, or a vote that must be sealed has no leaf. The message names it.
+        VerificationFailed: the style counts of a segment are wrong.
         Unavailable: a file of the ledger is missing.
     """
     names, frontier = vote_leaves.LeafNames.load(connection), Frontier()

@@ -1,10 +1,11 @@
-"""Counts of sealed votes by board, pair, outcome, fate and rules. A refresh reads these counts instead of votes.
+"""Stores the counts of sealed votes by board, pair of models, outcome, fate and rules.
 
-A board here is all votes, the votes with one category, or the votes with one language.
+A refresh reads these counts instead of votes. A board is here a set of votes that are counted together: all votes, the
+votes with one category, or the votes with one language.
 
-Laws: the stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total changes
-only in a transaction with the lock of seals. The votes of a segment that was sealed before votes had labels count only
-on the board of all votes.
+Guarantees: the stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total
+changes only in a transaction with the lock of seals. The votes of a segment that was sealed before votes had labels
+count only on the board of all votes.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def read_boards(
 
     Returns:
         Board → int64[n, 6] with the columns model_a, model_b, outcome, fate, rules (bits of
-            `vocabulary.vote_flags.RULES`) and number of votes.
+        `vocabulary.vote_flags.RULES`) and number of votes. Boards without votes are left out.
     """
     s = schema.segment.c
     names = None if boards is None else [_name(label) for label in boards]
@@ -62,12 +63,14 @@ def read_boards(
 
 
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
-    """Return the counts of the votes at these positions, by board, in the form that `read_boards` returns."""
+    """Return board → counts of the votes at these positions (partition_no, offset), in the form that `read_boards`
+    returns.
+    """
     return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}
 
 
 def boards_of(connection: Connection, positions: Collection[VotePosition]) -> Boards:
-    """Return the counts of the votes at these positions, by board."""
+    """Return the counts of the votes at these positions (partition_no, offset), packed by board."""
     labelled = leaf_index.next_offsets(connection, sealed_labels.labelled_from(connection))
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -135,7 +138,12 @@ def add_segment(connection: Connection, before: int, size: int, added: Boards) -
 
 
 def counted_labels(connection: Connection, log_size: int) -> set[Label]:
-    """Return the categories and languages that are counted; `log_size` is the newest size of the log."""
+    """Return the categories and languages that have a board of their own.
+
+    Args:
+        connection: reads the store.
+        log_size: newest size of the log. It is needed only if the store has no totals by board yet.
+    """
     t = schema.sealed_total.c
     names = list(connection.scalars(sa.select(t.name).where(t.name.startswith(_PREFIX, autoescape=True))))
     if names:
@@ -171,12 +179,12 @@ def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[Boa
 
 
 def of_segment(boards: bytes | None, counts: bytes) -> Boards:
-    """Return the counts of a segment's votes by board, from its row in the store.
+    """Return the counts of a segment's votes by board.
 
     Args:
-        boards: packed counts by board; None for a segment that was sealed before votes had labels, whose votes count
-            only on the board of all votes.
-        counts: packed counts by pair; read only if `boards` is None.
+        boards: column `boards` of the segment's row, the packed counts by board. None for a segment that was sealed
+            before votes had labels; its votes count only on the board of all votes.
+        counts: column `counts` of the row, the packed counts by pair; read only if `boards` is None.
     """
     if boards is not None:
         return board_cells.unpack(bytes(boards))

@@ -1,7 +1,7 @@
-"""Counts of sealed votes by pair of models, outcome and fate. A refresh reads these counts instead of the votes.
+"""Stores the counts of sealed votes by pair of models, outcome and fate. A refresh reads these counts, not the votes.
 
-Laws: the stored total is the sum of the counts of all segments (`total_matches_segments`). It changes only under the
-lock of the seal. The time to read it does not grow with the number of votes.
+Guarantees: the stored total is the sum of the counts of all segments (`total_matches_segments`). The total changes only
+under the lock of the seal. The time to read the total does not grow with the number of votes.
 """
 
 from dataclasses import dataclass
@@ -41,9 +41,10 @@ class SealedCounts:
 
 
 def read_counts(connection: Connection, log_size: int) -> SealedCounts:
-    """Return the counts of the first `log_size` leaves: the total minus the counts of later segments.
+    """Return the counts of the first `log_size` leaves.
 
-    For the present size of the log, this reads one row.
+    For the newest size of the log, one row is read. For an older size, either the counts of the later segments are
+    subtracted from the total, or the counts of the earlier segments are added up, whichever needs fewer segments.
     """
     s = schema.segment.c
     total = _total(connection)

@@ -1,9 +1,9 @@
-"""The labels of the votes of a segment: rules that may leave a vote out, categories and language.
+"""Computes the labels of the votes of a segment: categories, language, and rules that may leave a vote out of a board.
 
-A segment has a public file of labels, beside the file of its leaves.
+A segment is a range of leaves that was sealed together. Its labels are in a public file beside the file of its leaves.
 
-Law: the file depends only on the stored votes and on the stored decisions about frequent prompts, so it can be made
-again.
+Guarantee: the file depends only on the stored votes and on the stored decisions about frequent prompts, so it can be
+made again.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class LabelledVotes:
     """The n votes of a segment with their labels, in the order of their leaves.
 
     Attributes:
-        key: int64[n], each with model_a, model_b, outcome, fate and stated rules in the bits of one number
-            (`board_cells.cell_keys`). The rule of frequent prompts is not among them yet.
+        key: int64[n], model_a, model_b, outcome, fate and stated rules of each vote, packed into the bits of one
+            integer (`board_cells.cell_keys`). The rule about frequent prompts is not included yet.
         prompt: int64[n], hash of the vote's prompt; 0 for a vote without a prompt.
         counted: bool[n], True for a vote whose fate counts.
-        vote_id: n ids of votes.
+        vote_id: ids of the n votes.
         codes: categories and languages of the votes.
     """
 
@@ -55,7 +55,8 @@ class LabelledVotes:
         """Return the rules that may leave each vote out.
 
         Args:
-            frequent: rows of the votes on frequent prompts that are outside the samples (`frequent_prompts.decide`).
+            frequent: int64[m], indices of the votes on frequent prompts that are outside the samples
+                (`frequent_prompts.decide`).
 
         Returns:
             int64[n], bits of `vocabulary.vote_flags.RULES`.
@@ -69,11 +70,11 @@ class LabelledVotes:
         return board_cells.count_boards(self.key | rules, self.codes)
 
     def file(self, first: int, rules: Int64) -> bytes | None:
-        """Return the content of the segment's public file of labels; None if no vote has a label.
+        """Return the content of the segment's public label file; None if no vote has a label.
 
         Args:
             first: index of the first leaf of the segment.
-            rules: rules of each vote, from the method `rules`.
+            rules: int64[n], rules of each vote, from the method `rules`.
         """
         codes = self.codes
         filled = np.array([bool(one) for one in codes.lists], dtype=np.bool_)
@@ -127,8 +128,8 @@ def list_terms(category: _Codes, categories: _Codes) -> Int64:
     """Return one number for the categories of each vote.
 
     Args:
-        category: number of each vote's category; 0 if the vote does not have exactly one category.
-        categories: number of each vote's list of categories; 0 for a vote without a list.
+        category: the store's number of the vote's category; 0 if the vote does not have exactly one category.
+        categories: the store's number of the vote's list of categories; 0 for a vote without a list.
 
     Returns:
         int64[n]: the number of the category, or the number of the list with a minus sign; 0 for a vote without
@@ -170,11 +171,12 @@ def _from_hex(prompts: pa.StringArray) -> Int64:
 
 
 def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
-    """Return the files of labels of the segments in the first `log_size` leaves, oldest first.
+    """Return the label files of the first `log_size` leaves of the vote log, oldest first.
+
+    A segment has at most one label file. A segment in which no vote has a label has none.
 
     Returns:
-        For each file: index of the first leaf of its segment, and SHA-256 of the file in hexadecimal. A segment
-            without labels has no file.
+        For each file, a pair: index of the first leaf of its segment, and SHA-256 of the file in hexadecimal.
     """
     s = schema.segment.c
     query = (
@@ -186,6 +188,9 @@ def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
 
 
 def labelled_from(connection: Connection) -> int:
-    """Return the index of the first leaf that was sealed by a version with labels. Earlier leaves never get labels."""
+    """Return the index of the first leaf of the segments that have labels.
+
+    Earlier leaves were sealed by a version without labels, and never get any. 0 if no segment is that old.
+    """
     s = schema.segment.c
     return int(connection.scalar(sa.select(sa.func.max(s.log_size)).where(s.boards.is_(None))) or 0)

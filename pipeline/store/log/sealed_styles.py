@@ -1,8 +1,8 @@
 """Packs and reads the sealed votes with style counts, for the view under style control.
 
-A fit under style control needs the style of every vote, not sums over votes. A segment therefore stores one compressed
-block of its counted votes that have style counts of both answers, about 25 bytes per vote. A refresh reads these blocks
-instead of the votes.
+That view corrects ratings for the length and the formatting of answers. Its fit needs the style of every vote, not sums
+over votes. A segment therefore stores one compressed block of its counted votes that have style counts of both answers,
+about 25 bytes per vote. A refresh reads these blocks instead of the votes.
 
 A block begins with a tag: "F" if it has the flags of the votes, "L" if it was sealed before votes had flags. A block
 without a tag was sealed before late votes counted; it contains accepted votes only.
@@ -47,12 +47,12 @@ _WITHOUT_FLAGS = _NAMES[:-1]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledVotes:
-    """Votes with the style counts of both answers, arrays of length n.
+    """Votes with the style counts of both answers, as arrays of length n.
 
     Attributes:
-        position: int64[n], partition and offset as one number (`pack_position`).
-        model_a, model_b: int32[n], numbers of models.
-        outcome: int32[n], a position in OUTCOMES.
+        position: int64[n], partition_no and offset, packed into one integer (`pack_position`).
+        model_a, model_b: int32[n], model numbers of the store (model_no).
+        outcome: int32[n], index into OUTCOMES.
         style: int32[n, 10], tokens, headers, lists, bold, emoji of answer a, then of answer b.
         flags: int32[n], bits of `vote_flags`.
     """
@@ -69,7 +69,7 @@ class StyledVotes:
         return len(self.position)
 
     def without(self, positions: Collection[VotePosition]) -> StyledVotes:
-        """Return the votes without those at the given positions (partition, offset)."""
+        """Return the votes without those at the given positions (partition_no, offset)."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         return self.where(~np.isin(self.position, out))
 
@@ -97,12 +97,12 @@ class StyleMoments:
 
 
 def pack_position(partition_no: int, offset: int) -> int:
-    """Return the position of a vote as one number, which sorts by partition, then by offset."""
+    """Return a position as one integer. These integers sort like (partition_no, offset)."""
     return partition_no * _OFFSETS + offset
 
 
 def pack_positions(partition_no: Int64, offset: Int64) -> Int64:
-    """Return the position of each of n votes as one number, int64[n], as `pack_position` does for one vote."""
+    """Return int64[n], the positions of n votes, packed as `pack_position` does for one vote."""
     return partition_no.astype(np.int64) * _OFFSETS + offset
 
 
@@ -135,8 +135,9 @@ def pack(blocks: list[npt.NDArray[np.void]], frequent: Int64 | None = None) -> b
     """Join and pack the blocks of a segment as bytes; return None if they have no vote.
 
     Args:
-        blocks: the blocks.
-        frequent: packed positions (`pack_position`) of the votes outside the samples of frequent prompts.
+        blocks: blocks of votes, from `build_block`.
+        frequent: int64[m], packed positions (`pack_position`) of the votes outside the samples of frequent prompts.
+            These votes get the flag FREQUENT_PROMPT. None is the same as no vote.
     """
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
     if frequent is not None and len(frequent):
@@ -150,9 +151,9 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
     """Return whether packed bytes contain exactly the votes of some blocks.
 
     Args:
-        blocks: the blocks.
-        packed: the result of `pack`. The bit of frequent prompts in its flags is not compared, because it is decided
-            only when a vote is sealed.
+        blocks: blocks of votes, from `build_block`.
+        packed: the result of `pack`. The flag FREQUENT_PROMPT is not compared, because it is decided only when a vote
+            is sealed. Flags are not compared at all if `packed` has none.
         ignored: packed positions (`pack_position`) whose votes in `packed` are not compared.
     """
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
@@ -173,7 +174,15 @@ def read_votes(connection: Connection, log_size: int) -> StyledVotes:
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Return the sums over the answers of the given models in the first `log_size` leaves, by number of the model."""
+    """Return model number (model_no) → sums over the answers of this model in the first `log_size` leaves.
+
+    A model without answers has sums of 0.
+
+    Args:
+        connection: reads the store.
+        log_size: number of leaves.
+        models: model numbers of the wanted models.
+    """
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
     s = schema.segment.c
@@ -192,7 +201,10 @@ def read_moments(connection: Connection, log_size: int, models: Collection[int])
 
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of the votes that `pack` packed, by name of the column. A block without flags gets flags 0."""
+    """Return column name → values of the votes that `pack` packed. If the block has no flags, all flags are 0.
+
+    `raw` is None for a segment without a block; the columns are then empty.
+    """
     flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
     names = _NAMES if raw is not None and raw[:1] == _WITH_FLAGS else _WITHOUT_FLAGS
     votes, start = len(flat) // sum(_DTYPE[name].itemsize for name in names), 0

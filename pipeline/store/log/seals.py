@@ -4,9 +4,9 @@ A seal appends leaves to the log (RFC 6962): first the votes at offsets [sealed_
 in the order (partition, offset), then the pending retractions. Each root covers all earlier leaves, so no vote can be
 changed, added or removed later without a change of every later root.
 
-Laws: a lock allows one seal at a time. The files of a segment are written before the row that names them. This row is
-written in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing of a
-seal or the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
+Guarantees: a lock allows one seal at a time. The files of a segment are written before the row that names them. This
+row is written in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing
+of a seal or the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
 """
 
 import logging
@@ -62,7 +62,11 @@ class SealResult:
 
 
 def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
-    """Append the committed votes and the pending retractions that are not in the log yet.
+    """Append the committed votes and the pending retractions that are not in the log yet. Without any, nothing is
+    appended.
+
+    Old drafts in the ledger's folder are deleted. Categories and languages beyond the limit of boards are not counted
+    by board; a log message names them.
 
     Args:
         connection: the transaction.
@@ -211,7 +215,9 @@ def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return the number of leaves of the log, and its root in hexadecimal digits."""
+    """Return the number of leaves of the vote log, and its root in hexadecimal digits; 0 and the empty root before a
+    seal.
+    """
     s = schema.segment.c
     row = connection.execute(sa.select(s.log_size, s.root).order_by(s.log_size.desc()).limit(1)).one_or_none()
     return (int(row.log_size), row.root) if row else (0, EMPTY_ROOT.hex())
@@ -225,7 +231,7 @@ def root_at(connection: Connection, log_size: int) -> str:
 
 
 def segment_files(connection: Connection, log_size: int) -> list[SegmentFile]:
-    """Return the files of the segments that form the first `log_size` leaves, in order."""
+    """Return the files of the segments that form the first `log_size` leaves, in the order of the leaves."""
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
     return [SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)]

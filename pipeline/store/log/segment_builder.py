@@ -36,11 +36,11 @@ class SegmentRange:
     """The offsets [first, end) of a partition in a segment.
 
     Attributes:
-        part: the store's number of the partition.
+        part: partition number of the store (partition_no).
         first: first offset of the range.
-        first_leaf: index of the leaf of the first vote.
+        first_leaf: index of the leaf of the range's first vote.
         end: the offset after the last one of the range.
-        offsets: arrays of the offsets that have a vote.
+        offsets: the offsets that have a vote, in several arrays int64.
     """
 
     part: int
@@ -72,7 +72,7 @@ class SegmentBuilder:
         ranges: the ranges of offsets in the segment.
         blinds: 32 bytes for each leaf, zeros for retractions, in several pieces.
         retractions: the retractions among the leaves.
-        growth: the new hashes of the log, one item for each step.
+        growth: the hashes that the segment adds to the log, one item for each batch of leaves.
         styled: blocks of votes with style counts (`sealed_styles.build_block`).
     """
 
@@ -111,7 +111,15 @@ class SegmentBuilder:
         self._draft.discard()
 
     def add_votes(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
-        """Append the votes of ranges of offsets until the segment is full; return the ranges that are left."""
+        """Append the votes of ranges of offsets until the segment has MAX_VOTES votes or more.
+
+        Args:
+            connection: reads the store.
+            ranges: (partition_no, first offset, end) of each range.
+
+        Returns:
+            The ranges that are left; a range that was read in part is cut.
+        """
 
         def prepare(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
             blinds = secrets.token_bytes(WIDTH * len(batch))
@@ -132,7 +140,7 @@ class SegmentBuilder:
         return []
 
     def add_retractions(self, pending: list[retractions.PendingRetraction]) -> None:
-        """Append retractions, and subtract their votes from the counts."""
+        """Append retractions as leaves, and subtract the retracted votes from the segment's counts."""
         if not pending:
             return
         self.retractions = pending

@@ -21,7 +21,8 @@ from pipeline.store.log.seals import unpack_frontier
 def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
     """Write the hashes that a committed seal added to the log.
 
-    If earlier hashes are missing, nothing is written; `catch_up` writes all of them.
+    If earlier hashes are missing in the ledger's files, the new ones are not written; `catch_up` then writes all of
+    them.
 
     Args:
         files: the files of the ledger.
@@ -49,9 +50,10 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 
 
 def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
-    """Replace missing and wrong hashes; return how many were replaced.
+    """Replace missing and wrong hashes in the ledger's files; return how many were replaced.
 
-    The hashes of the segment that contains the leaf `first`, and of all later segments, are computed and compared.
+    The hashes of the segment that contains the leaf `first`, and of all later segments, are computed from the segments'
+    files and compared with the stored hashes.
 
     Raises:
         Unavailable: a segment's file is missing, or the folder cannot be written to.

@@ -1,7 +1,11 @@
 """Builds the public leaves of stored votes, for seals and for audits that compare them.
 
-Law: the same vote, names and blind give the same leaf on both databases. The private fields are canonical JSON (RFC
-8785), which Arrow concatenates for many votes at a time:
+A leaf has the public fields of a vote, and a commitment: the SHA-256 of the private fields after 32 random bytes, the
+blind.
+
+Guarantee: the same vote, names and blind give the same leaf on both databases.
+
+The private fields are canonical JSON (RFC 8785), which Arrow concatenates for many votes at a time:
 
     {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
      "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
@@ -45,9 +49,10 @@ class LeafNames:
     """The names for which the numbers in stored votes stand.
 
     Attributes:
-        models: the store's number of a model → its name.
-        terms: the store's number of a language, category or network → its text.
-        sources: the store's number of a partition → (name of its source, the source's number of it).
+        models: model number (model_no) → name of the model.
+        terms: term number (term_no) → text of the language, category or network.
+        sources: partition number (partition_no) → (name of the partition's source, number of the partition in its
+            source).
     """
 
     models: dict[int, str]
@@ -94,7 +99,7 @@ def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafN
 
     Args:
         batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
-        part: the store's number of the partition of these votes.
+        part: partition number (partition_no) of these votes.
         blinds: the blinds, 32·n bytes.
         names: the names for the numbers in votes.
     """

@@ -1,7 +1,7 @@
 """Stores the sums over voters of each view, so that not every refresh reads all votes again.
 
-The sums are matrices over models and name no voter. They are kept in the table `sealed_total`, beside the totals of
-seals.
+Standard errors clustered by voter are computed from these sums. The sums are matrices over models and name no voter.
+They are kept in the table `sealed_total`, beside the totals of seals.
 """
 
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ _PREFIX = "voters/"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptVoterSums:
-    """The stored sums over the voters of a view, at a size of the vote log.
+    """The stored sums over the voters of a view, at a size of the vote log. K is the number of rated models.
 
     Attributes:
         log_size: number of leaves of the vote log.
         votes: number of votes in the sums.
         total: number of votes of the view between rated models, including votes that are not in the sums.
-        rules: bits of the rules of the method that left votes out.
-        models: int64[K], the store's numbers of the rated models.
-        excluded: int64[n], leaves of the excluded votes, ascending.
-        scatter: float64[K, K], sum over voters (`ratings.voter_scores`).
+        rules: bits of the method's rules by which votes were left out.
+        models: int64[K], model numbers (model_no) of the rated models.
+        excluded: int64[n], leaf indices of the excluded votes, ascending.
+        scatter: float64[K, K], sum over voters of the outer product of the voter's score (`ratings.voter_scores`).
         single: float64[K, K], the same sum over single votes.
         fourth: float64[K], sums of fourth powers.
-        theta: float64[K], the strengths with which all scores were computed.
+        theta: float64[K], the strengths of the models in logits with which all scores were computed.
     """
 
     log_size: int
@@ -50,7 +50,7 @@ _ARRAYS = ("models", "excluded", "scatter", "single", "fourth", "theta")
 
 
 def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
-    """Return the stored sums of a view; None if there are none."""
+    """Return the stored sums of a view; None if there are none, or if an earlier version stored them."""
     t = schema.sealed_total.c
     row = connection.execute(sa.select(t.log_size, t.counts).where(t.name == _PREFIX + view)).one_or_none()
     if row is None:

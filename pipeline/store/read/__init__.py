@@ -1,10 +1,10 @@
-"""Read-only queries for the API, the exporter and the proofs that readers request.
+"""Answers read-only queries for the API, the exporter and the proofs that readers request.
 
-page_queries       snapshots, a model's history, alerts and exclusions, a page at a time
-store_figures      figures of the whole store, and the check for gaps
-log_proofs         signed heads, inclusion, consistency, tiles
-vote_receipts      receipts of votes
-vote_places        which offsets an export reads, and why a vote does not count
-exported_votes     stored votes with the columns of a vote event, voters by random labels
-snapshot_bundles   everything that is needed to verify a snapshot
+page_queries       reads snapshots, a model's history, alerts and exclusions, a page at a time
+store_figures      reads figures of the whole store, and checks the ledger of offsets for gaps
+log_proofs         makes proofs: signed heads, inclusion, consistency, tiles
+vote_receipts      issues receipts of votes
+vote_places        selects the offsets that an export reads, and states why a vote does not count
+exported_votes     reads stored votes with the columns of a vote event, voters by random labels
+snapshot_bundles   collects everything that is needed to verify a snapshot
 """

@@ -1,7 +1,7 @@
 """Reads stored votes for an export, batch by batch, with the columns of a vote event.
 
-Laws: voters and sessions are named by random labels, which are different in every export. Network, age of the account
-and hash of the prompt are left out, so nothing else in an export identifies a voter.
+Guarantees: voters and sessions are named by random labels, which are different in every export. Network, age of the
+account and hash of the prompt are left out, so nothing else in an export identifies a voter.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class VoterLabels:
 
 @dataclass(frozen=True, slots=True)
 class ExportNames:
-    """The names for the numbers in stored votes. Each array has the name of number i at position i, and null for 0.
+    """The names for the numbers in stored votes. Each array has the name of number i at index i, and null at index 0.
 
     Attributes:
         models, languages, category: names of models, languages and categories.
@@ -76,7 +76,8 @@ class ExportNames:
 
     @classmethod
     def load(cls, connection: Connection, hidden: HiddenModels) -> ExportNames:
-        """Read the names of all models, languages and categories of a store."""
+        """Read the names of all models, languages and categories of a store. The names of `hidden` models are replaced.
+        """
         models = {n: hidden.text(name) if name in hidden else name for n, name in model_names(connection).items()}
         lists = dictionary.terms_of_kind(connection, "categories")
         single = dictionary.terms_of_kind(connection, "category")
@@ -98,8 +99,8 @@ class ExportedBatch:
         leaf: index of the leaf of each vote, null for a vote that is not sealed.
         fate: fate of each vote.
         left_out: why each vote does not count, null for a vote that counts.
-        undecided: whether each vote counts now, but may be removed from the sample of a frequent prompt by the next
-            seal.
+        undecided: true for a vote that counts now, but that the next seal may remove from the sample of a frequent
+            prompt.
     """
 
     votes: pa.RecordBatch

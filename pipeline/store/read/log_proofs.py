@@ -1,7 +1,7 @@
 """Makes proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
-Laws: every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof of a
-vote in a log of n leaves reads O(log n) tiles.
+Guarantees: every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof
+of a vote in a log of n leaves reads O(log n) tiles.
 """
 
 from dataclasses import dataclass
@@ -64,7 +64,9 @@ class VoteProof:
 
 
 def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
-    """Return the newest signed head of a log as a note, with the signature lines of witnesses.
+    """Return the newest signed head of a log as a note.
+
+    The head of the snapshot log has the signature lines of witnesses too; the head of the vote log has none.
 
     Raises:
         Usage: nothing is published, or `log` is not the name of a log.
@@ -122,11 +124,17 @@ def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProo
 def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tuple[Digest, ...]:
     """Prove that a log with `new` leaves continues the same log with `old` leaves.
 
+    Args:
+        store: the store.
+        old, new: the two numbers of leaves.
+        log: name of the log.
+
     Returns:
         The consistency proof, hexadecimal digests, lowest level first.
 
     Raises:
-        Usage: the sizes do not satisfy 0 ≤ old ≤ new ≤ size of the newest head.
+        Usage: the sizes do not satisfy 0 ≤ old ≤ new ≤ size of the newest head, nothing is published, or `log` is not
+            the name of a log.
     """
     with store.read() as connection:
         newest = newest_manifest(connection)
@@ -141,7 +149,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
     """Prove that a vote is in the vote log of the newest snapshot.
 
     Raises:
-        Usage: no vote has this id, or the vote is not in a published log yet.
+        Usage: no vote has this id, the vote is not in a published log yet, or nothing is published.
     """
     with store.read() as connection:
         manifest = parse_manifest(newest_manifest(connection).body)
@@ -157,7 +165,9 @@ def read_tile(store: Store, log: str, path: str) -> bytes:
         path: path of the tile as in C2SP tlog-tiles.
 
     Raises:
-        Usage: the path is not that of a tile of the log at its newest head.
+        Usage: the path is not that of a tile of the log at its newest head, nothing is published, or `log` is not the
+            name of a log.
+        Unavailable: the ledger's files lack the tile.
     """
     try:
         tile = Tile.parse(path)
@@ -212,7 +222,7 @@ def snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.Merkle
 
 
 def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
-    """Return the index of a vote's leaf in the vote log that a manifest rates.
+    """Return the index of a vote's leaf in the vote log that a manifest states.
 
     Raises:
         Usage: no vote has this id, or the vote is not in this log.
@@ -225,7 +235,7 @@ def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
 
 
 def prove_leaf(store: Store, leaf: int, manifest: Manifest) -> VoteProof:
-    """Prove that a leaf, given by its index, is in the vote log that a manifest rates."""
+    """Prove that a leaf is in the vote log that a manifest states. `leaf` is its index."""
     log = TileReader(manifest.vote_log.size, store.files.get_tile)
     path = inclusion_path(leaf, manifest.vote_log.size, log.node)
     return VoteProof(leaf, manifest.vote_log.size, _hexadecimal(path), log.reads)

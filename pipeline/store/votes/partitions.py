@@ -92,19 +92,20 @@ def register_source(connection: Connection, name: str) -> int:
 
 
 def live_sources(connection: Connection) -> list[int]:
-    """Return the store's numbers of the sources that are topics."""
+    """Return the source numbers (source_no) of the sources that are topics, ascending."""
     s = schema.source.c
     query = sa.select(s.source_no).where(s.name.not_like("file:%")).order_by(s.source_no)
     return list(connection.scalars(query))
 
 
 def is_file(source: str) -> bool:
-    """Return whether a source consists of files, by its name. In earlier versions each file was a source, `file:…`."""
+    """Return whether a source consists of files. `source` is its name; file sources have names that begin with `file:`.
+    """
     return source.startswith("file:")
 
 
 def file_partitions(connection: Connection) -> set[int]:
-    """Return the store's numbers of the partitions whose source is files."""
+    """Return the partition numbers (partition_no) of the partitions whose source is a file."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no).join(schema.source, s.source_no == p.source_no).where(s.name.like("file:%"))
     return set(connection.scalars(query))

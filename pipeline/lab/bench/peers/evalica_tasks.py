@@ -22,12 +22,20 @@ WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_b
 
 
 def ratings(table: pd.DataFrame) -> Result:
-    """Compute ratings, without intervals, from columns of text."""
+    """Compute ratings with evalica, without intervals. `table` has one battle a row, in text columns."""
     return _result(evalica.bradley_terry(**_battles(table)).scores)
 
 
 def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Compute ratings with bootstrap percentile intervals from columns of text."""
+    """Compute ratings with evalica from `rounds` bootstrap resamples.
+
+    Evalica computes percentile intervals as well, but only its scores are returned: the comparison measures the time of
+    both.
+
+    Args:
+        table: one battle a row, with the text columns model_a, model_b and winner.
+        rounds: number of resamples.
+    """
     found = evalica.bootstrap(
         method=evalica.bradley_terry,
         n_resamples=rounds,

@@ -1,4 +1,4 @@
-"""The tables as queries use them. The migrations create these tables.
+"""Defines the tables as queries use them. The migrations create these tables.
 
 Times are microseconds since 1970 UTC. A model or term (language, category, network, list of categories) is stored as a
 small integer, 0 if absent. A voter is stored as a pseudonym of 64 bits, 0 if absent. `next_offset` is always the next
@@ -7,7 +7,7 @@ offset to read.
 base.py       names of constraints, functions that define columns
 votes.py      votes, duplicates, rejects, the dictionaries, and how far each partition is read
 evidence.py   states of detectors, windows, and the snapshots in force
-alerts.py     alerts with their history, and exclusions
+alerts.py     alerts with their history, exclusions, and incidents
 ledger.py     the public ledger: the vote log and the snapshot log
 boards.py     snapshots, the verdicts that let them be published, held publications, correction notices
 registry.py   registry events and their rejects, and sweeps

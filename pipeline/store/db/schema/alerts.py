@@ -1,4 +1,4 @@
-"""Defines the tables of alerts, of their history, and of exclusions."""
+"""Defines the tables of alerts, of their history, of exclusions, and of incidents."""
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text
 

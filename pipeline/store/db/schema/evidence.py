@@ -1,4 +1,7 @@
-"""Defines the tables of detector states, windows, and snapshots in force."""
+"""Defines the tables of detector states, windows, and snapshots in force.
+
+The snapshot in force for a vote is the snapshot whose ratings detectors compare the vote with.
+"""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
 

@@ -45,10 +45,13 @@ def upgrade() -> None:
 
 
 def restamp(connection: sa.Connection) -> None:
-    """Change the revision of a store from 0002 to 0003, in the transaction of the caller.
+    """Turn a store of revision 0002 into one of revision 0003, in the transaction of the caller.
+
+    Both revisions have the same tables, apart from two tables of the hash chain of revision 0001. These two must be
+    empty and are dropped. Then all other tables are compared with those of 0003.
 
     Raises:
-        StoreUnavailable: the store has rows of the hash chain of 0001, or other tables than those of 0003.
+        StoreUnavailable: the hash chain has rows, or the tables differ from those of 0003. The caller must roll back.
     """
     where = connection.engine.url.render_as_string(hide_password=True)
     for name in ("first_segment_range", "first_segment"):
