@@ -63,9 +63,7 @@ def read_boards(
 
 
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
-    """Return board → counts of the votes at these positions (partition_no, offset), in the form that `read_boards`
-    returns.
-    """
+    """Return board → counts of the votes at these positions (partition_no, offset), as `read_boards` returns them."""
     return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}
 
 

@@ -62,8 +62,7 @@ class SealResult:
 
 
 def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
-    """Append the committed votes and the pending retractions that are not in the log yet. Without any, nothing is
-    appended.
+    """Append the committed votes and the pending retractions that are not in the log yet.
 
     Old drafts in the ledger's folder are deleted. Categories and languages beyond the limit of boards are not counted
     by board; a log message names them.
@@ -74,7 +73,8 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The size of the log after the seal, and the new hashes.
+        The size of the log after the seal, and the new hashes. If there is nothing to append, the size is unchanged and
+        there are no new hashes.
 
     Raises:
         Unavailable: the ledger's folder cannot be written to.
@@ -215,8 +215,9 @@ def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return the number of leaves of the vote log, and its root in hexadecimal digits; 0 and the empty root before a
-    seal.
+    """Return the number of leaves of the vote log, and its root in hexadecimal digits.
+
+    Before the first seal, these are 0 and the root of an empty tree.
     """
     s = schema.segment.c
     row = connection.execute(sa.select(s.log_size, s.root).order_by(s.log_size.desc()).limit(1)).one_or_none()

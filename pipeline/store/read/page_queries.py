@@ -1,9 +1,9 @@
-"""Queries of the API and its pages: snapshots, a model's history, alerts and exclusions, a page at a time.
+"""Reads what the API and its pages show: snapshots, a model's history, alerts and exclusions, a page at a time.
 
 The rows of a board are read by `store.boards.snapshots`.
 
-Laws: a page begins after the last row of the previous page (keyset, never OFFSET), so new rows do not shift the pages.
-The size of an answer does not grow with the age of the log.
+Guarantees: a page begins after the last row of the previous page (keyset, never OFFSET), so new rows do not shift the
+pages. The size of an answer does not grow with the age of the log.
 """
 
 import json
@@ -57,13 +57,14 @@ def earlier_snapshot(
 ) -> PublishedSnapshot | None:
     """Return the newest snapshot whose newest vote is at least `days` days older than the newest vote of `found`.
 
-    If there is none, the oldest snapshot is returned; None if `found` is the oldest snapshot or has no votes.
+    If no snapshot is that old, the oldest snapshot is returned. None if `found` is the oldest snapshot or has no votes.
 
     Args:
         connection: reads the store.
         found: a published snapshot.
         days: the distance in days.
-        newest_vote: function from the size of a log to the time when its newest vote was cast, in microseconds.
+        newest_vote: takes the size of a log, and returns when the newest vote of the log was cast, in microseconds
+            since 1970 UTC; None for a log without votes.
     """
     c = schema.snapshot.c
     end, oldest = newest_vote(found.log_size), connection.scalar(sa.select(sa.func.min(c.sequence)))
@@ -100,7 +101,7 @@ def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot
 
 
 def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
-    """Return the ids of published snapshots whose id or digest begins with a text; at most two ids.
+    """Return the ids of published snapshots whose id or digest begins with a text, sorted; at most two ids.
 
     Two ids are enough to see that the text is ambiguous.
     """
@@ -113,7 +114,8 @@ def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
 def newest_vote_time(connection: Connection, log_size: int) -> int | None:
     """Return the time of the newest vote among the first `log_size` leaves, microseconds since 1970 UTC.
 
-    Quarantined votes are left out, because their times are in the future. None if there is no other vote.
+    Only the last 1,000 votes of each partition are searched, because votes come nearly in order of time. Quarantined
+    votes are left out, because their times are in the future. None if there is no other vote.
     """
     v = schema.vote.c
     newest = []
@@ -168,7 +170,7 @@ def list_alerts(
     hidden: HiddenModels = ALL_SHOWN,
     **wanted: str | None,
 ) -> list[tuple[tuple[int, str], dict[str, Any]]]:
-    """Return alerts, newest first, as ((time when the alert opened, id), alert). They are sorted by time and id.
+    """Return alerts, newest first. Alerts that opened at the same time are sorted by id.
 
     Args:
         connection: reads the store.
@@ -177,6 +179,9 @@ def list_alerts(
         public: return alerts in the form for the public (`public_alerts`). A filter `subject` is then a voter's label.
         hidden: models without a name for the public. A public filter by the name of one finds nothing.
         wanted: filters `state`, `severity`, `detector`, `subject_kind` and `subject`: the value that alerts must have.
+
+    Returns:
+        For each alert, the pair ((time when the alert opened, id), alert). The time is microseconds since 1970 UTC.
     """
     a = schema.alert.c
     query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
@@ -197,7 +202,11 @@ def list_alerts(
 
 
 def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest alerts about voters whose most likely explanation names a model, in the form for the public."""
+    """Return alerts about voters whose most likely explanation names a model, newest first, in the form for the public.
+
+    Of the newest `limit` alerts that mention the model anywhere in their evidence, those with another most likely
+    explanation are left out, so fewer than `limit` may be returned.
+    """
     a = schema.alert.c
     # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
     mention = json.dumps({"model": model})[1:-1]

@@ -1,4 +1,4 @@
-"""Reads bundles of snapshots, with everything that is needed to verify a snapshot, from the ledger's files."""
+"""Reads bundles from the ledger's files. A bundle has everything that is needed to verify a snapshot."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from pipeline.store.read.log_proofs import find_manifest, parse_manifest, snapsh
 
 
 def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
-    """Return the files of a snapshot's bundle, by path. A segment is read when it is looked up.
+    """Return path → content of each file of a snapshot's bundle. A file of the ledger is read when it is looked up.
 
     Args:
         store: the store.

@@ -11,14 +11,14 @@ from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def count_fates(connection: Connection) -> dict[str, int]:
-    """Return the number of records with each fate, by fate, from the table of batches (the ledger of offsets)."""
+    """Return fate → number of records with this fate, from the table of batches (the ledger of offsets)."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
 def count_rejects(connection: Connection) -> dict[str, int]:
-    """Return the number of rejects with each reason, by reason."""
+    """Return reason → number of rejects with this reason. Reasons without a reject are left out."""
     r = schema.reject.c
     return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
 
@@ -42,7 +42,12 @@ def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
 
 
 def list_partitions(connection: Connection) -> list[dict[str, Any]]:
-    """Return a row for each partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
+    """Return one row for each partition, sorted by source and number.
+
+    Returns:
+        Rows of source, number (of the partition in the source), next_offset, sealed_offset, event_time, updated_at and
+        owner. Times are microseconds since 1970 UTC.
+    """
     p, s = schema.partition.c, schema.source.c
     query = (
         sa.select(
@@ -63,7 +68,7 @@ def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ..
 
 
 def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """Return the number of escalated critical alerts of each detector. A key of the result is a tuple (detector,)."""
+    """Return (detector,) → number of critical alerts of this detector that were escalated at least once."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))
@@ -87,7 +92,7 @@ def get_time(connection: Connection, name: str) -> int | None:
 
 
 def find_gaps(connection: Connection) -> list[str]:
-    """Check the table of batches (the ledger of offsets); return a sentence for each fault.
+    """Check the table of batches (the ledger of offsets); return a sentence for each fault, none if all is right.
 
     In every partition, each batch must begin where the batch before it ended, and the last must end at next_offset. The
     batches must count as many votes, duplicates and rejects as the tables have.

@@ -1,7 +1,7 @@
 """Finds the offsets of the votes of an export, and why a vote does not count.
 
-Law: if a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a rule of
-the method, an exclusion, a model that is not in the registry, a model under test.
+Guarantee: if a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a
+rule of the method, an exclusion, a model that is not in the registry, a model under test.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class VoteRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UncountedKeys:
-    """Votes or models that do not count, each with a reason.
+    """Keys of votes or models that do not count, each with a reason.
 
     Attributes:
-        keys: int64[n], ascending: indices of leaves, packed positions (`pack_positions`) or numbers of models.
-        reason: int32[n], for each key the position of its reason in `texts`.
+        keys: int64[n], ascending: leaf indices, packed positions (`pack_positions`) or model numbers (model_no).
+        reason: int32[n], for each key the index of its reason in `texts`.
         texts: the different reasons.
     """
 
@@ -57,14 +57,14 @@ class UncountedKeys:
 
     @classmethod
     def build(cls, reasons: Mapping[int, str]) -> UncountedKeys:
-        """Build the table from the reason of each key."""
+        """Build the table from a mapping: key → reason."""
         texts = tuple(dict.fromkeys(reasons.values()))
         number = {text: at for at, text in enumerate(texts)}
         keys = np.array(sorted(reasons), dtype=np.int64)
         return cls(keys, np.array([number[reasons[key]] for key in keys.tolist()], dtype=np.int32), texts)
 
     def find(self, keys: Int64) -> Int32:
-        """Return the position in `texts` of the reason of each key, −1 for a key that is not in the table."""
+        """Return for each key the index of its reason in `texts`, int32[n]; −1 for a key that is not in the table."""
         if not len(self.keys):
             return np.full(len(keys), -1, dtype=np.int32)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -76,15 +76,15 @@ class CountingRules:
     """The rules that decide whether a vote counts.
 
     Attributes:
-        by_leaf: whether the keys of `retracted` and `excluded` are indices of leaves; otherwise packed positions.
+        by_leaf: whether the keys of `retracted` and `excluded` are leaf indices; otherwise they are packed positions.
         retracted, excluded: votes that do not count, with reasons.
-        unregistered: numbers of models that are not in the registry, with reasons.
-        rules: the bit of each rule of the method in a vote's flags, by name of the rule.
+        unregistered: model numbers (model_no) of models that are not in the registry, with reasons.
+        rules: name of a rule of the method → its bit in a vote's flags.
         fates: fates of the votes that count.
-        frequent: the store's number of a partition → offsets, int64[n], ascending, of its votes outside the samples of
+        frequent: partition number (partition_no) → offsets, int64[n], ascending, of its votes outside the samples of
             frequent prompts, as decided when they were sealed.
-        under_test: numbers of models that the export does not name, with reasons. Votes on them count, but are not
-            exported.
+        under_test: model numbers of models that the export does not name, with reasons. Votes on them count, but are
+            not exported.
     """
 
     by_leaf: bool
@@ -128,9 +128,11 @@ class CountingRules:
 
 
 def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[int, Int64]:
-    """Return the votes in the given ranges that are outside the samples: the value of `CountingRules.frequent`.
+    """Return the value of `CountingRules.frequent` for the given ranges.
 
-    Each of them takes 8 bytes of memory, and at most about a tenth of all votes are among them.
+    Returns:
+        Partition number (partition_no) → offsets, int64[n], ascending, of the votes outside the samples of frequent
+        prompts. At most about a tenth of all votes are among them.
     """
     found: dict[int, list[Int64]] = {}
     for one in ranges:
@@ -139,19 +141,21 @@ def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[i
 
 
 def pack_positions(part: int, offsets: Int64) -> Int64:
-    """Return positions of votes as one number each, int64[n], which sorts by offset.
+    """Return int64[n], the positions of n votes of one partition, each packed into one integer that sorts by offset.
 
     Args:
-        part: the store's number of the partition of all votes.
-        offsets: int64[n].
+        part: partition number (partition_no) of all votes.
+        offsets: int64[n], offset of each vote.
     """
     return part * _OFFSETS + offsets
 
 
 def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRange]:
-    """Return the ranges of votes among the first `log_size` leaves, or in the whole log if it is None.
+    """Return the ranges of sealed votes, in the order of the log.
 
-    The ranges are in the order of the log.
+    Args:
+        connection: reads the store.
+        log_size: only votes among the first `log_size` leaves; None for all sealed votes.
     """
     r, s = schema.segment_range.c, schema.segment.c
     query = (

@@ -1,6 +1,6 @@
 """Issues receipts for voters: the proof that a vote is in the published log, and whether it counts.
 
-Law: a receipt reads O(log n) tiles and one segment.
+Guarantee: a receipt reads O(log n) tiles of a log with n leaves, one segment, and the list of excluded votes.
 """
 
 import pyarrow as pa
@@ -35,7 +35,9 @@ def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
 
 
 def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
-    """Return the receipts of all votes of a voter that are in the log of the newest snapshot. `voter` is a pseudonym.
+    """Return the receipts of all votes of a voter that are in the log of the newest snapshot, in the order of the log.
+
+    `voter` is a pseudonym.
 
     Raises:
         Usage: nothing is published.

@@ -1,6 +1,6 @@
 """Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
 
-Laws: a batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
+Guarantees: a batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
 
 Both databases return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the
 next batch while the caller works on the present batch.
@@ -66,14 +66,14 @@ def read_batches(connection: Connection, part: int, first: int, end: int) -> Gen
 def read_prepared(
     connection: Connection, ranges: Sequence[OffsetRange], prepare: Callable[[int, pa.RecordBatch], Prepared]
 ) -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
-    """Yield the votes of several ranges of offsets, batch by batch, each batch with the result of a function.
+    """Yield the votes of several ranges of offsets, batch by batch, each batch with the result of `prepare`.
 
-    One thread reads batches in advance, and a second thread calls the function.
+    One thread reads batches in advance, and a second thread calls `prepare`. Empty batches are left out.
 
     Args:
         connection: lent to the first thread until the generator is exhausted or closed.
         ranges: the ranges to read, in this order.
-        prepare: function of (the store's number of the partition, batch).
+        prepare: takes the partition number (partition_no) and a batch.
 
     Yields:
         (index of the range in `ranges`, batch, result of `prepare`)
@@ -104,14 +104,14 @@ def to_numpy(batch: pa.RecordBatch, name: str) -> Any:
 
 
 def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
-    """Return (name of the source, the source's number) of each partition, by the store's number of the partition."""
+    """Return partition number (partition_no) → (name of its source, number of the partition in the source)."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no, s.name, p.number).join(schema.source, s.source_no == p.source_no)
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}
 
 
 def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    """Read the votes at offsets [first, end) of a partition in the calling thread; at most BATCH_ROWS offsets."""
+    """Read the votes at offsets [first, end) of a partition in the calling thread, at most BATCH_ROWS offsets."""
     query = csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
     # Databases do not promise the order within an aggregate.

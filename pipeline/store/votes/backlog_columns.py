@@ -1,7 +1,8 @@
 """Reads the columns of votes that the evaluation of a backlog needs.
 
-Accepted and late votes are read, as detectors see them; quarantined votes are not. A vote with a retraction is left
-out. The rows of a range of offsets are read as one CSV text, as in `arrow_reader`, but with a third of its columns.
+A backlog is a set of votes that are evaluated together after they were cast. Accepted and late votes are read, as
+detectors see them; quarantined votes are not. A retracted vote is left out. The rows of a range of offsets are read as
+one CSV text, as in `arrow_reader`, but with a third of its columns.
 """
 
 from __future__ import annotations
@@ -31,16 +32,17 @@ _TYPES = {name: pa.int64() for name in ("offset", "voter", "cast_at", "voter_sin
 
 @dataclass(frozen=True)
 class BacklogColumns:
-    """n votes, in the order of partitions and offsets.
+    """The columns of n votes, in the order of partitions and offsets.
 
     Attributes:
-        partition, offset: the place of each vote.
+        partition: partition numbers (partition_no).
+        offset: offsets.
         voter: pseudonyms, 0 for a vote without a voter.
-        at: event times.
-        model_a, model_b: numbers of the models in the store.
-        outcome: positions in OUTCOMES.
+        at: event times, in microseconds since 1970 UTC.
+        model_a, model_b: model numbers of the store (model_no).
+        outcome: indices into OUTCOMES.
         network: the store's number of the network, 0 for none.
-        since: time at which the voter's account was made, NO_TIME if unknown.
+        since: time at which the voter's account was made, in microseconds since 1970 UTC; NO_TIME if unknown.
     """
 
     partition: Int32
@@ -54,18 +56,18 @@ class BacklogColumns:
     since: Int64
 
     def take(self, rows: Int64) -> BacklogColumns:
-        """Return the votes at `rows`."""
+        """Return the votes at the given indices, int64[m], in the order of these indices."""
         return BacklogColumns(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
 def read_columns(
     connection: Connection, ranges: Sequence[OffsetRange], progress: Callable[[int], None] = lambda _: None
 ) -> BacklogColumns:
-    """Read the accepted and late votes of some ranges of offsets.
+    """Read the accepted and late votes of some ranges of offsets, without retracted votes.
 
     Args:
         connection: reads the store.
-        ranges: (the store's number of a partition, first offset, end) of each range.
+        ranges: (partition_no, first offset, end) of each range.
         progress: called with the number of votes of each block that was read.
     """
     blocks = [_empty()]

@@ -1,8 +1,11 @@
 """Records evaluations of backlogs: which votes each run evaluated, how, and the state of e-LOND before and after.
 
-Laws: a vote counts as evaluated if it names a voter and a complete run of the kind `backfill` covers its offset; the
-ranges of a partition begin at its first offset or where an earlier range ends. The hypotheses of all runs are one
-sequence of e-LOND. Runs of one kind over the same ranges are one family of it.
+A backlog is a set of votes that are evaluated together after they were cast. e-LOND bounds the share of false
+discoveries over all runs.
+
+Guarantees: a vote counts as evaluated if it names a voter and a complete run of the kind `backfill` covers its offset.
+The ranges of a partition begin at its first offset or where an earlier range ends. The hypotheses of all runs are one
+sequence of e-LOND. Runs of one kind over the same ranges are one family of this sequence.
 """
 
 from __future__ import annotations
@@ -34,13 +37,13 @@ class BacklogRun:
 
     Attributes:
         kind: `backfill` of votes that no snapshot preceded, or `reevaluate` of the last weeks.
-        form: `nested` if the nested form was computed for every fold.
-        fold_key: identifies the key of the folds.
-        rounds, nested_rounds: numbers of rounds; 0 nested rounds if that form was not computed.
+        form: `nested` if the nested form was computed for every fold, else `iterated`.
+        fold_key: id of the secret key that assigns voters to folds.
+        rounds, nested_rounds: numbers of rounds of the two forms; 0 nested rounds if that form was not computed.
         votes, voters: numbers of evaluated votes and voters.
         ranges: the ranges of offsets that were read. Their votes count as evaluated if the run is complete.
         summary: what was found, and the mark COMPLETE, as JSON types.
-        start, end: the states of e-LOND before and after.
+        start, end: the states of e-LOND before and after the run.
     """
 
     kind: RunKind
@@ -62,7 +65,10 @@ def lock_runs(connection: Connection) -> None:
 
 
 def newest_state(connection: Connection, alpha: float) -> ELond:
-    """Return the state of e-LOND after the newest run; `alpha` bounds the share of false discoveries."""
+    """Return the state of e-LOND after the newest run, the initial state if there is no run.
+
+    `alpha` is e-LOND's bound of the share of false discoveries.
+    """
     r = schema.backlog_run.c
     found = connection.execute(sa.select(r.submitted, r.rejected).order_by(r.run_no.desc()).limit(1)).one_or_none()
     submitted, rejected = found or (0, 0)
@@ -72,8 +78,8 @@ def newest_state(connection: Connection, alpha: float) -> ELond:
 def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
     """Return the state of e-LOND before a run of a kind over some ranges of offsets.
 
-    For a repeated run over the same ranges, this is the state before the first such run, since tests of the same votes
-    are one family.
+    If the newest run of this kind that tested anything had the same ranges, this is the state before that run, because
+    tests of the same votes are one family. Otherwise it is the state after the newest run.
     """
     return repeated_state(connection, kind, ranges, alpha) or newest_state(connection, alpha)
 
@@ -93,7 +99,7 @@ def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[Offse
 
 
 def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
-    """Store a run and its ranges; return its number.
+    """Store a run and its ranges; return the number of the run (run_no).
 
     Args:
         connection: the transaction.
@@ -125,7 +131,9 @@ def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
 
 
 def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict[int, int]:
-    """Return the store's number of a partition → the offset before which its votes are evaluated by `backfill`.
+    """Return partition number (partition_no) → the offset before which the partition's votes are evaluated.
+
+    Only complete runs of the kind `backfill` count. Partitions without such a run are left out.
 
     Args:
         connection: reads the store.
@@ -138,7 +146,8 @@ def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict
 
 
 def evaluated_without_voter(connection: Connection) -> int:
-    """Return how many of the votes in the ranges of the newest complete `backfill` name no voter."""
+    """Return how many votes in the ranges of the newest complete `backfill` name no voter; 0 if there is no such run.
+    """
     complete = _complete_backfills(connection)
     return max(complete.items())[1] if complete else 0
 

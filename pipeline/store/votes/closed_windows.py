@@ -1,7 +1,10 @@
-"""Stores closed windows: their votes, the time up to which windows are closed, and partitions that were left out.
+"""Stores closed windows: their numbers of votes, the time up to which windows are closed, and partitions left out.
 
-Law: a window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next monitor
-therefore finds all of these changes or none.
+A window is five minutes of event time. It is closed when no more votes are expected for it. A partition that sends
+nothing is left out, so that other partitions need not wait for it.
+
+Guarantee: a window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next
+monitor therefore finds all of these changes or none.
 """
 
 from collections.abc import Iterable
@@ -37,7 +40,12 @@ def closed_until(connection: Connection) -> int | None:
 def leave_out(connection: Connection, partitions: Iterable[int], first: int, end: int) -> None:
     """Store that the windows that start in [first, end) were closed without waiting for these partitions.
 
-    A range that continues a stored range of the same partition is merged with it.
+    A range that continues a stored range of the same partition extends that range.
+
+    Args:
+        connection: the transaction.
+        partitions: partition numbers (partition_no).
+        first, end: microseconds since 1970 UTC.
     """
     c = schema.left_out.c
     for part in sorted(partitions):

@@ -1,4 +1,4 @@
-"""The dictionary of names: gives each name a small integer, the same for every worker.
+"""Gives each name (model, language, category, network) a small integer, the same for every worker.
 
 Numbers are assigned in a separate transaction before the batch that uses them. So two workers that find a new name at
 the same time get the same number, and neither waits for the other's batch.
@@ -29,7 +29,7 @@ class NameDictionary:
         }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
-        """Return the number of each name of a kind, int32[n]. New names get numbers."""
+        """Return the number of each name of a kind, int32[n]. New names get numbers, in a transaction of their own."""
         found = self.known_numbers(kind, names)
         if found is not None:
             return found
@@ -38,9 +38,9 @@ class NameDictionary:
         return _read(known, names)
 
     def known_numbers(self, kind: str, names: Sequence[str | None]) -> Int32 | None:
-        """Return the number of each name of a kind, int32[n]; None if the number of a name is not in memory.
+        """Return the number of each name of a kind, int32[n]; None if the number of any name is not in memory.
 
-        Each name is read only once, since the names of a batch are not yet in the caches of the processor.
+        No database is read.
         """
         try:
             return _read(self._known[kind], names)
@@ -48,7 +48,8 @@ class NameDictionary:
             return None
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
-        """Return the names of a kind that have no number yet, out of `names`."""
+        """Return those of `names`, all of one kind, that have no number in the store yet. None of them gets a number.
+        """
         known = self._known[kind]
         missing = names - known.keys()
         if missing:
@@ -91,20 +92,20 @@ def _read(known: Mapping[str | None, int], names: Sequence[str | None]) -> Int32
 
 
 def model_names(connection: Connection) -> dict[int, str]:
-    """Return the names of all models, by the store's number of the model."""
+    """Return model number (model_no) → name of the model, for all models."""
     rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
     return {int(number): name for number, name in rows}
 
 
 def terms_of_kind(connection: Connection, kind: str) -> dict[int, str]:
-    """Return the texts of all terms of one kind, by number of the term."""
+    """Return term number (term_no) → text of the term, for all terms of one kind."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.kind == kind))
     return {int(number): text for number, text in rows}
 
 
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """Return the texts of the terms with the given numbers, by number."""
+    """Return term number (term_no) → text of the term, for the given numbers. Unknown numbers are left out."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
     return {int(number): text for number, text in rows}

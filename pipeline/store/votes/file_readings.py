@@ -1,9 +1,9 @@
-"""Readings of files: which records of which file were read, and at which offsets.
+"""Records readings of files: which records of which file were read, and at which offsets.
 
 All files of a store form one partition. A reading is one pass over the new records of a file, in the order of time, at
 consecutive offsets. The store also keeps which record of the file is at each offset, so that messages can name it.
 
-Law: at most the last reading of a partition is unfinished.
+Guarantee: at most the last reading of a partition is unfinished.
 """
 
 from bisect import bisect_right
@@ -60,7 +60,10 @@ def read_readings(connection: Connection, partition_no: int) -> list[FileReading
 def begin(
     connection: Connection, partition_no: int, next_offset: int, readings: Iterable[FileReading]
 ) -> list[FileReading]:
-    """Store readings before their first batch. An interrupted reading that is not among them is marked as abandoned.
+    """Store readings before their first batch.
+
+    An unfinished reading of the partition that is not among `readings` is marked as abandoned: it ends at
+    `next_offset`, and its digest becomes empty.
 
     Args:
         connection: the transaction.
@@ -100,7 +103,7 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
         partition_no: the store's number of the partition.
         first: first offset of the batch.
         reading_no: the store's number of the reading.
-        records: int64[n], numbers of the records at the offsets from `first` on.
+        records: int64[n], the record number in the file for each of the offsets first, first + 1, ….
     """
     steps = np.diff(records, prepend=0)  # mostly 1, which compresses to nothing
     row = {
@@ -113,7 +116,7 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
 
 
 def name_places(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, str]:
-    """Return the file and record at each (partition, offset), such as "votes.jsonl#17".
+    """Return position (partition_no, offset) → file and record at this position, such as "votes.jsonl#17".
 
     Positions that belong to no file are left out.
     """

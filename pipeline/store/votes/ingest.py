@@ -29,12 +29,12 @@ _RARE = ("flags", "turn", "session", "categories")
 
 
 def vote_keys(votes: VoteBatch) -> VoteKeys:
-    """Return the keys of votes, V16[n], as the store has them."""
+    """Return V16[n], the key of each vote as the store has it: the first 128 bits of SHA-256(vote_id)."""
     return np.ascontiguousarray(votes.key.astype(">u8")).view("V16").ravel()
 
 
 def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosition]:
-    """Return (partition, offset) of stored votes, by key. Keys without a stored vote are left out."""
+    """Return key → position (partition_no, offset) of the stored vote. Keys without a stored vote are left out."""
     known: dict[bytes, VotePosition] = {}
     key = dialect.key_bytes(connection, "key")
     for start in range(0, len(keys), dialect.CHUNK):
@@ -45,13 +45,13 @@ def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosit
 
 
 def find_by_vote_id(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
-    """Return (partition, offset) of the stored votes with these ids."""
+    """Return the positions (partition_no, offset) of the stored votes with these ids. Unknown ids are ignored."""
     keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
     return set(find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
 
 
 def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
-    """Return (partition, offset) of the vote with this id.
+    """Return the position (partition_no, offset) of the vote with this id.
 
     Raises:
         Usage: no stored vote has this id.
@@ -141,12 +141,12 @@ def _styles(votes: VoteBatch) -> list[bytes | None]:
 def write_duplicates(
     connection: Connection, votes: VoteBatch, firsts: Sequence[VotePosition], same: Sequence[bool]
 ) -> None:
-    """Store duplicates.
+    """Store duplicates: where they are, and which vote was the first with the same id.
 
     Args:
         connection: the transaction.
         votes: the duplicates.
-        firsts: for each duplicate, (partition, offset) of the first vote with its id.
+        firsts: for each duplicate, position (partition_no, offset) of the first vote with its id.
         same: for each duplicate, whether its body equals that of the first vote.
     """
     dialect.load(
@@ -174,8 +174,11 @@ def write_rejects(
 
     Args:
         connection: the transaction.
-        rejects: the rejects; `position` is an index into the arrays.
-        partition, offset, appended_at, origins: of all records of the batch.
+        rejects: the rejects; `position` is an index into the following arrays.
+        partition: int64[n], partition number (partition_no) of each record of the batch.
+        offset: int64[n], offset of each record.
+        appended_at: int64[n], append time of each record, in microseconds since 1970 UTC.
+        origins: origin that each record states, None without one.
     """
     rows = [
         {

@@ -1,7 +1,9 @@
-"""Stores the counts of issued battles of each window, and the position on the topic of battles.
+"""Stores how many battles were issued in each window, and the next offset to read on the topic of battles.
 
-Law: the counts, the keys of the counted battles and the position change in one transaction, so no battle of a window is
-counted twice, and none is skipped.
+An issued battle is a battle that the operator showed to a voter, whether or not the voter voted.
+
+Guarantee: the counts, the keys of the counted battles and the next offset change in one transaction, so no battle of a
+window is counted twice, and none is skipped.
 """
 
 import json
@@ -33,15 +35,18 @@ def append_chunk(
 ) -> list[dict[str, Any]] | None:
     """Count the battles of a chunk in the caller's transaction, and store its rejects and the next offset.
 
+    A battle that was counted in its window before is not counted again.
+
     Args:
         connection: the transaction.
         source: name of the topic.
         chunk: records of the topic.
-        decoded: positions in the chunk of the records that are battles, and the rejects.
+        decoded: two sequences. The first has the indices in the chunk of the records that are battles, the second the
+            rejects.
 
     Returns:
         The rejects of this chunk, in the form of `list_rejects`. None if another reader has already stored these
-            offsets; then nothing is written.
+        offsets; then nothing is written.
     """
     if not registry_events.move_position(connection, _position_name(source), chunk):
         return None

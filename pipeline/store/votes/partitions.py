@@ -1,9 +1,9 @@
-"""Partitions of the sources: the owner of each partition, and how far it is read.
+"""Records the owner of each partition of the sources, and how far the partition is read.
 
-Laws: the database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is the
-first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each of
-its partitions to the table of batches, which is called the ledger of offsets. The row is added in the transaction that
-writes the votes of the batch.
+Guarantees: the database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is
+the first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for
+each of its partitions to the table of batches, which is called the ledger of offsets. The row is added in the
+transaction that writes the votes of the batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,10 +22,10 @@ class PartitionClaim:
 
     Attributes:
         partition_no: the store's number of the partition.
-        number: the source's number of the partition.
+        number: number of the partition in its source.
         next_offset: the next offset to read.
         epoch: number of this claim. A batch of a former owner has a lower epoch and fails.
-        event_time: the largest event time so far, None before the first vote.
+        event_time: the largest event time so far, in microseconds since 1970 UTC; None before the first vote.
         state_offset: the stored voter states include the votes before this offset.
         fresh: whether the partition was never claimed before.
     """
@@ -85,7 +85,7 @@ class PartitionProgress:
 
 
 def register_source(connection: Connection, name: str) -> int:
-    """Return the store's number of a source. A new source gets a number."""
+    """Return the source number (source_no) of a source. A new source is added."""
     connection.execute(dialect.insert_or_ignore(connection, schema.source, "name"), {"name": name})
     number = connection.scalar(sa.select(schema.source.c.source_no).where(schema.source.c.name == name))
     return int(number)  # type: ignore[arg-type]  # the row was just put there
@@ -114,14 +114,14 @@ def file_partitions(connection: Connection) -> set[int]:
 def end_frozen_transactions(connection: Connection, source_no: int, numbers: Iterable[int]) -> None:
     """End transactions that have locked one of these partitions for more than 3 s; their batches are rolled back.
 
-    No timeout of PostgreSQL ends the transaction of a worker that is frozen within a COPY, because timeouts take effect
-    at the client's next message. The next owner of the partition would therefore wait forever. Nothing is lost: the
-    caller becomes the owner, and the frozen batch could not commit anyway.
+    Does nothing on SQLite. No timeout of PostgreSQL ends the transaction of a worker that is frozen within a COPY,
+    because timeouts take effect at the client's next message. The next owner of the partition would therefore wait
+    forever. Nothing is lost: the caller becomes the owner, and the frozen batch could not commit anyway.
 
     Args:
         connection: the transaction that will claim the partitions.
         source_no: the store's number of the source.
-        numbers: the source's numbers of the partitions.
+        numbers: numbers of the partitions in the source.
     """
     dialect.execute_on_server(
         connection,
@@ -205,14 +205,14 @@ def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> N
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
-    """Return the next offset to read of each partition of a source, by the source's number of the partition."""
+    """Return number of a partition in its source → next offset to read, for each partition of a source."""
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}
 
 
 def all_next_offsets(connection: Connection) -> dict[int, int]:
-    """Return the next offset to read of every partition, by the store's number of the partition."""
+    """Return partition number (partition_no) → next offset to read, for every partition."""
     p = schema.partition.c
     rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
     return {int(part): int(offset) for part, offset in rows}
@@ -226,12 +226,14 @@ def newest_event_time(connection: Connection) -> int:
 def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int]]:
     """Return the range of offsets of each partition from its first vote that was cast at `since` or later.
 
+    Votes within a range may be older than `since`, because votes are not in order of time.
+
     Args:
         connection: reads the store.
         since: the time, in microseconds since 1970 UTC.
 
     Returns:
-        (the store's number of the partition, offset of that vote, next offset) of each partition with such a vote.
+        (partition_no, offset of that vote, next offset) of each partition with such a vote.
     """
     v, found = schema.vote.c, []
     for part, end in all_next_offsets(connection).items():
@@ -243,7 +245,7 @@ def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int
 
 
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Return (offset, append time) of the last vote of each partition, by the store's number of the partition.
+    """Return partition number (partition_no) → (offset, append time) of the partition's last vote.
 
     Partitions without a vote are left out.
     """

@@ -1,7 +1,8 @@
 """Stores registry events from files and from the registry topic in the order of arrival, and rejected records.
 
-Law: every event is stored, even if it contradicts others. Contradictions are found by reading all events, and an event
-that arrives later may resolve one (`pipeline.registry`).
+Guarantee: every valid event is stored, even if it contradicts others. Contradictions are found by reading all events,
+and an event that arrives later may resolve one (`pipeline.registry`). Only an event whose id another event has is
+rejected.
 """
 
 import hashlib
@@ -30,7 +31,10 @@ _CONTRADICTIONS = "registry"
 
 
 def load_file(store: Store, path: Path) -> int:
-    """Store the registry events of a file (JSON Lines); return how many of them are new.
+    """Store the registry events of a file (JSON Lines). Events whose id is stored already are ignored.
+
+    Returns:
+        The number of new events.
 
     Raises:
         BadRecord: a line is not a valid event. The message names the line, and nothing of the file is stored.
@@ -63,11 +67,13 @@ def append_chunk(
         connection: the transaction.
         source: name of the topic.
         chunk: records of the topic.
-        decoded: positions in the chunk of the records that are events, and the rejects.
+        decoded: two sequences. The first has the indices in the chunk of the records that are events, the second the
+            rejects.
 
     Returns:
-        The rejects of this chunk and the new contradictions, in the form of `list_rejects`. None if another reader has
-            already stored these offsets; then nothing is written.
+        The rejects of this chunk and the new contradictions, in the form of `list_rejects`. An event whose id another
+        event has is among the rejects. None if another reader has already stored these offsets; then nothing is
+        written.
     """
     if not move_position(connection, _position_name(source), chunk):
         return None
@@ -85,7 +91,8 @@ def append_chunk(
 
 
 def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
-    """Move a stored position to the end of a chunk; return False if another reader has moved it already."""
+    """Move a stored position to the end of a chunk; return False if another reader has moved it past the chunk's start.
+    """
     table = schema.position
     connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})
     moved = connection.execute(
@@ -149,7 +156,11 @@ def _event_row(event: events.RegistryEvent, raw: bytes) -> dict[str, Any]:
 
 
 def read_since(connection: Connection, event_no: int) -> tuple[list[events.RegistryEvent], int]:
-    """Return the events that arrived after the event with this number, in order, and the number of the last of them."""
+    """Return the registry events that arrived after the event with the number `event_no`.
+
+    Returns:
+        The events in the order of arrival, and the number of the last of them; `event_no` if there is none.
+    """
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
     return [events.decode_event(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no

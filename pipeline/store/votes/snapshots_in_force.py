@@ -1,6 +1,6 @@
-"""Stores which snapshot evaluates the votes of a partition, and from which offset.
+"""Records which snapshot evaluates the votes of a partition, and from which offset: the snapshot in force.
 
-Laws: a replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
+Guarantees: a replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,8 @@ def newest_sequence(connection: Connection, partition_no: int) -> int:
 
 
 def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
-    """Return (first offset, number of the snapshot) for each snapshot that was put in force, in order of offsets."""
+    """Return (first offset, number of the snapshot) for each snapshot in force in a partition, in the order of offsets.
+    """
     f = schema.in_force.c
     rows = connection.execute(
         sa.select(f.from_offset, f.sequence).where(f.partition_no == partition_no).order_by(f.from_offset)
@@ -40,7 +41,7 @@ def split_range(given: Sequence[tuple[int, int]], first: int, end: int) -> Itera
 
     Args:
         given: the result of `periods`.
-        first, end: the range of offsets.
+        first, end: the range of offsets [first, end).
 
     Yields:
         (number of the snapshot, first offset, end offset). Offsets before the first period are left out.

@@ -1,8 +1,9 @@
-"""The mark with which a migration states that window counts are stale and must be computed again.
+"""Reads and clears the mark with which a migration states that window counts are stale and must be computed again.
 
-`store.db.migrate` describes the mark, `jobs.rebuild_windows` computes the counts. Laws: while window counts are stale,
-no process adds to them or reads them. They are deleted and computed again in one transaction, during which no worker
-commits a batch.
+`store.db.migrate` describes the mark, `jobs.rebuild_windows` computes the counts.
+
+Guarantees: while window counts are stale, no process adds to them or reads them. They are deleted and computed again in
+one transaction, during which no worker commits a batch.
 """
 
 import sqlalchemy as sa
@@ -35,7 +36,7 @@ def expect_current(connection: Connection) -> None:
 
 
 def clear(connection: Connection) -> bool:
-    """Delete window counts that a migration marked as stale, and delete the mark.
+    """Delete all window counts and the mark, if a migration marked them as stale.
 
     Workers cannot commit until the transaction ends.
 

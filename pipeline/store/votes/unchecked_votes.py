@@ -1,6 +1,8 @@
 """Counts unchecked votes: votes that were read before the first snapshot and that no `backfill` evaluated afterwards.
 
-A vote without a voter cannot be compared with others, so no backfill evaluates it: it stays unchecked.
+A backfill evaluates such votes by comparing voters with each other. A vote without a voter cannot be compared with
+others, so no backfill evaluates it: it stays unchecked.
+
 A snapshot comes into force at the beginning of a batch, and a backfill covers whole batches. The number of unchecked
 votes therefore follows from the ledger of offsets, without reading the votes.
 """
@@ -17,11 +19,14 @@ from pipeline.store.votes.partitions import all_next_offsets
 
 
 def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = None) -> list[OffsetRange]:
-    """Return the ranges of offsets whose votes no snapshot preceded, in the order of partitions.
+    """Return the ranges of offsets whose votes no snapshot preceded, sorted by partition.
 
     Args:
         connection: reads the store.
-        ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
+        ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
+
+    Returns:
+        (partition_no, 0, end) of each partition with such offsets.
     """
     f = schema.in_force.c
     query = sa.select(f.partition_no, sa.func.min(f.from_offset)).group_by(f.partition_no)
@@ -37,8 +42,11 @@ def unchecked_ranges(
 
     Args:
         connection: reads the store.
-        ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
+        ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
         form: count only backfills of this form; None for all.
+
+    Returns:
+        (partition_no, first offset, end) of each partition with such offsets.
     """
     done = evaluated_until(connection, form)
     ranges = unpreceded_ranges(connection, ends)
@@ -46,7 +54,7 @@ def unchecked_ranges(
 
 
 def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
-    """Return the number of accepted and late votes in ranges of offsets that consist of whole batches."""
+    """Return the number of accepted and late votes in ranges of offsets (partition_no, first, end) of whole batches."""
     b, total = schema.batch.c, 0
     for part, start, until in ranges:
         within = (b.partition_no == part, b.first_offset >= start, b.first_offset < until)
@@ -57,20 +65,22 @@ def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
 def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
     """Count the accepted and late votes that no snapshot preceded and no backfill evaluated.
 
+    Votes without a voter in the ranges of a backfill are included.
+
     Args:
         connection: reads the store.
-        ends: the store's number of a partition → the offset before which votes are counted; default: all votes.
+        ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
     """
     todo = count_votes(connection, unchecked_ranges(connection, ends))
     return todo + count_without_voter(connection, ends)
 
 
 def count_without_voter(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
-    """Count the votes that a backfill read but could not evaluate, since they name no voter.
+    """Count the votes that the newest complete backfill read but could not evaluate, because they name no voter.
 
     Args:
         connection: reads the store.
-        ends: as for `count_unchecked`. If they are inside the ranges of the backfill, this is an upper bound.
+        ends: as for `count_unchecked`. If an end is inside a range of the backfill, the result is an upper bound.
     """
     if not (found := evaluated_without_voter(connection)):
         return 0

@@ -1,7 +1,7 @@
-"""Selections of votes by a period of time and, optionally, by model, cohort, network and prompt.
+"""Selects votes by a period of time and, optionally, by model, cohort, network and prompt.
 
-A person excludes a selection of votes if the evidence names no single voter. A selection has one canonical text, so
-that an entry of the list of exclusions can be undone by another entry with the same text.
+A person excludes a selection of votes if the evidence names no single voter. A selection has one canonical text. An
+exclusion of a selection is undone by another entry with the same text.
 """
 
 from __future__ import annotations
@@ -138,10 +138,13 @@ def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:
 
 
 def prompt_bits(prompt: str) -> tuple[int, int]:
-    """Return the number of a prompt's hash as alerts show it, and how many of its last bits count.
+    """Parse the prompt of a selection.
+
+    Returns:
+        Two integers: the hash of the prompt, and how many of its last bits must match (32 if the text does not say).
 
     Raises:
-        Usage: the text is no such hash.
+        Usage: the text is not a hash of 8 hexadecimal digits, with or without /BITS.
     """
     digits, _, bits = prompt.partition("/")
     try:

@@ -1,6 +1,6 @@
-"""The states of voter detectors, one packed state for each voter.
+"""Stores the states of voter detectors, one packed state for each voter in each partition.
 
-Law: the stored states of a partition include the votes before its `state_offset`. The next owner of the partition
+Guarantee: the stored states of a partition include the votes before its `state_offset`. The next owner of the partition
 replays the votes from `state_offset` on.
 """
 
@@ -20,7 +20,7 @@ _ROWS = 20_000
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
-    """Return the packed states of voters, by pseudonym. Voters without a state are left out."""
+    """Return pseudonym → packed state of the voter in a partition. Voters without a state are left out."""
     found: dict[int, bytes] = {}
     for start in range(0, len(voters), dialect.CHUNK):
         where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
@@ -30,7 +30,8 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
-    """Replace packed states, given by the store's number of the partition, then by the voter's pseudonym."""
+    """Store packed states, given as partition number (partition_no) → pseudonym → state. States of other voters stay.
+    """
     for part, by_voter in sorted(states.items()):
         if by_voter:
             voters = sorted(by_voter)  # neighbours in the index

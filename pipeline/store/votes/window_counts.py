@@ -15,7 +15,10 @@ from pipeline.store.db import dialect, schema
 
 
 def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
-    """Add the counts of a batch to the stored counts. Only the owner of a partition may do this."""
+    """Add the counts of a batch to the stored counts of the same windows. Only the owner of a partition may do this.
+
+    A window keeps its list of voters only if both the stored and the added counts have one.
+    """
     by_part: dict[int, list[WindowCounts]] = {}
     for one in counted:
         by_part.setdefault(one.partition, []).append(one)
@@ -83,7 +86,7 @@ def forget_voters(connection: Connection, positions: Iterable[tuple[int, int, in
 
     Args:
         connection: the transaction.
-        positions: partition, `cast_at` and pseudonym of each erased vote.
+        positions: (partition_no, event time in microseconds, pseudonym) of each erased vote.
     """
     gone: dict[tuple[int, int], set[int]] = {}
     for part, cast_at, voter in positions:
