@@ -4,8 +4,8 @@ With PostgreSQL a thread writes the batches: psycopg releases the interpreter lo
 the caller's thread writes them: SQLite works inside this process and takes the lock again after every row, so a second
 thread would wait up to 5 ms for each row.
 
-Laws: at most one batch is being written. Batches are written in the order of submission. The error of a batch is raised
-by `wait`.
+Guarantees: at most one batch is being written. Batches are written in the order of submission. The error of a batch is
+raised by `wait`.
 """
 
 from collections.abc import Callable
@@ -36,17 +36,19 @@ class BackgroundWriter(Generic[Result]):
 
     @property
     def busy(self) -> bool:
-        """Whether a batch was submitted whose result `wait` has not returned yet."""
+        """Whether `wait` must still be called for a submitted batch."""
         return self._pending is not None
 
     def submit(self, batch: Callable[[], Result]) -> None:
-        """Start writing a batch.
+        """Start writing a batch in the writer's thread; without a thread, write it in this call.
+
+        An error of the batch is not raised here but by `wait`.
 
         Args:
             batch: writes the batch and returns the result.
 
         Raises:
-            ValueError: `wait` has not returned the result of the previous batch yet.
+            ValueError: `wait` has not been called for the previous batch yet.
         """
         if self._pending is not None:
             raise ValueError("expected the previous batch to be finished")

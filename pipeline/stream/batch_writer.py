@@ -62,8 +62,9 @@ class BatchResult:
 
     Attributes:
         tally: numbers of records by fate.
-        event_time: the store's partition number → its largest event time after the batch.
-        states: the store's partition number → pseudonym of a voter → changed states of the voter.
+        event_time: partition number (partition_no) → largest event time of the partition after the batch, in
+            microseconds since 1970 UTC; None before its first vote.
+        states: partition number → pseudonym of a voter → changed detector states of the voter.
         states_written: whether the batch also wrote all voter states that earlier batches had left unwritten.
     """
 
@@ -86,10 +87,12 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        chunks, decoded: the polled records, and the decoded ones. The end of a chunk is its partition's next offset.
-        numbers: numbers of names, from `number_batch`.
-        owned: the source's partition number → the worker's partition; not changed here.
-        references: cache of references, refreshed here.
+        connection: the transaction.
+        chunks: the polled records. The end of a chunk is the next offset of its partition.
+        decoded: the same records, decoded.
+        numbers: the store's numbers of the names in the votes, from `number_batch`.
+        owned: number of a partition in its source → the worker's partition; not changed here.
+        references: cache of references, refreshed here. A new snapshot is put in force for the partitions of the batch.
         context: the values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 
@@ -190,13 +193,16 @@ def write_voter_states(
     owned: Mapping[int, OwnedPartition],
     offsets: Mapping[int, int],
 ) -> None:
-    """Write voter states, and for each owned partition the state offset: the states include all votes before it.
+    """Write voter states, and the state offset of each owned partition.
+
+    The written states include all votes before the state offset.
 
     Args:
         connection: the transaction.
-        states: the store's partition number → pseudonym of a voter → packed state.
-        owned: the source's partition number → the worker's partition.
-        offsets: the source's partition number → its state offset. A partition that is missing gets its `next_offset`.
+        states: partition number (partition_no) → pseudonym of a voter → packed state.
+        owned: number of a partition in its source → the worker's partition.
+        offsets: number of a partition in its source → its state offset. A partition that is missing gets its
+            `next_offset`.
 
     Raises:
         Fenced: another worker claimed a partition.

@@ -1,4 +1,4 @@
-"""Decodes a polled batch and sorts its records, before the worker opens a transaction."""
+"""Decodes a polled batch into votes and rejects, before the worker opens a transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +21,9 @@ class DecodedBatch:
     Attributes:
         votes: the valid records, as votes.
         rejects: the invalid records; `position` is an index into the r records.
-        partition: the store's number of each record's partition.
-        offset, appended_at: offset and append time of each record.
+        partition: int64[r], partition number (partition_no) of each record.
+        offset: int64[r], offset of each record.
+        appended_at: int64[r], append time of each record, in microseconds since 1970 UTC.
         origins: for each record, the file and the record number from which it was published; None if unknown.
         signals: alerts about records, for example about votes whose pseudonyms were computed with another key.
     """
@@ -89,9 +90,9 @@ def decode_chunks(
     """Decode the polled records.
 
     Args:
-        chunks: polled records, one chunk for each partition.
-        partition_no: the source's partition number → the store's partition number.
-        pseudonyms: function from voter ids to pseudonyms.
+        chunks: polled records, at least one chunk, one for each partition.
+        partition_no: number of a partition in its source → partition number of the store.
+        pseudonyms: takes voter ids, and returns their pseudonyms.
         screen: checks the headers of the records; default: no checks.
 
     Returns:

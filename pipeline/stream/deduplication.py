@@ -33,9 +33,10 @@ class Deduplication:
 
     Attributes:
         is_new: bool[n], False for a duplicate.
-        rows: int64[d], rows of the duplicates.
-        originals: for each duplicate, (partition, offset) of the first vote with its id.
-        same_body: for each duplicate, whether its body equals the body of the first vote.
+        rows: int64[d], indices of the duplicates in the batch.
+        originals: for each duplicate, position (partition_no, offset) of the first vote with its id.
+        same_body: for each duplicate, whether its body equals the body of the first vote. Fields that the stored vote
+            lost by an erasure, or that an earlier version did not store, are not compared.
     """
 
     is_new: Bool
@@ -45,15 +46,12 @@ class Deduplication:
 
 
 def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any]) -> Deduplication:
-    """Find the duplicates of a batch, and compare their bodies with those of the first votes.
+    """Find the duplicates of a batch, and compare their bodies with those of the first votes. Nothing is written.
 
     Args:
         connection: a transaction, which reads the stored votes.
         votes: the n votes of the batch.
-        numbers: numbers of names, from `number_batch`.
-
-    Returns:
-        Which votes are new, and for each duplicate the first vote with its id.
+        numbers: the store's numbers of the names in the votes, from `number_batch`.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

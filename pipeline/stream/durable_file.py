@@ -7,7 +7,7 @@ from pathlib import Path
 def write_durably(path: Path, data: bytes) -> None:
     """Replace the content of a file atomically, and flush it to the disk.
 
-    The file is created if it does not exist. Only its owner can read and write it.
+    The file is created if it does not exist. Afterwards only its owner can read and write it.
 
     Args:
         path: path of the file.

@@ -79,14 +79,16 @@ class FileIntake:
         return True
 
     def begin(self, partition_no: int, next_offset: int) -> bool:
-        """Find the new records of the file, and store the readings (passes over new records) that must be done.
+        """Find the new records of the file, and store the readings that must be done.
+
+        A reading is a pass over new records of a file.
 
         Args:
             partition_no: the store's number of the partition of files.
             next_offset: next offset of this partition.
 
         Returns:
-            True; or False if the worker was asked to stop meanwhile, and nothing was stored.
+            False if the worker was asked to stop meanwhile; then nothing was stored. True otherwise.
 
         Raises:
             Usage: the votes of the log are stored already under another kind of ids.

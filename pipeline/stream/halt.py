@@ -37,8 +37,8 @@ def check_log_unchanged(
     Args:
         source: the source of the partitions.
         retry: retry policy of the store.
-        owned: the source's partition number → the worker's partition.
-        bounds: the source's partition number → first available offset, and next offset to be written.
+        owned: number of a partition in its source → the worker's partition.
+        bounds: number of a partition in its source → (first available offset, next offset to be written).
 
     Raises:
         OffsetGap: the next offset is not available, or the last vote that was read is no longer at its offset.
@@ -70,7 +70,7 @@ def open_halt_alert(
         connection: the transaction.
         error: the cause of the halt.
         source: name of the source.
-        owned: the worker's partitions. The alert states the next offset of the first one.
+        owned: the worker's partitions, by number in the source. The alert states the next offset of the first of them.
         now: present time in microseconds since 1970 UTC.
     """
     some = next(iter(owned.values()), None)

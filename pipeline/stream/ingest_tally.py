@@ -17,9 +17,14 @@ _COUNTS = ("read", *RECORD_FATES)
 class IngestTally:
     """Numbers of records by fate, of alerts, and of rejects by reason.
 
-    `read` is the number of all records. `conflicting` is the number of duplicates whose content differs from the first
-    vote with their id. `first` is reason → the origin of the first record that was rejected for it, and what is wrong
-    with that record.
+    Attributes:
+        read: number of all records.
+        accepted, duplicate, late, quarantined, rejected: number of records with each fate.
+        alerts: number of alerts that were opened or escalated.
+        conflicting: number of duplicates whose content differs from the first vote with their id.
+        reasons: reason of a rejection → number of records that were rejected for it.
+        first: reason of a rejection → (origin of the first record that was rejected for it, what is wrong with that
+            record). The origin is None if unknown.
     """
 
     read: int = 0
@@ -34,7 +39,7 @@ class IngestTally:
     first: dict[str, tuple[str | None, str]] = field(default_factory=dict)
 
     def add(self, other: IngestTally) -> None:
-        """Add another tally to this one."""
+        """Add the numbers of another tally to this one. For each reason, the first record of both tallies is kept."""
         for name in (*_COUNTS, "alerts", "conflicting"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.reasons.items():

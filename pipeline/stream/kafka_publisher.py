@@ -86,15 +86,15 @@ class RecordProducer:
         return len(self._waiting)
 
     def send(self, record: PreparedRecord, name: str, row: int) -> bool:
-        """Send a record. If too many records are not acknowledged yet, wait for the oldest of them first.
+        """Send a record. If too many records are not acknowledged yet, wait for the oldest of them.
 
         Args:
             record: the record.
-            name: name of the file that contains it.
-            row: its number in the file.
+            name: name of the file that contains the record.
+            row: record number in the file.
 
         Returns:
-            Whether the call waited, so that more records are acknowledged than before.
+            Whether the call waited for acknowledgements.
 
         Raises:
             BrokerUnavailable: a delivery failed. The message names the file and the record.
@@ -122,7 +122,7 @@ class RecordProducer:
                 ends.
 
         Returns:
-            Whether all records are acknowledged.
+            False if `give_up` ended the wait, True if all records are acknowledged.
         """
         started = time.monotonic()
         while True:
@@ -170,7 +170,8 @@ def publish(
 ) -> dict[str, int]:
     """Publish one file.
 
-    Invalid records are sent too (but see `rejects`): the worker rejects them and stores where they came from.
+    Invalid records are sent too, unless `rejects` leaves them out: the worker rejects them and stores where they came
+    from.
 
     Args:
         path: the file.
@@ -184,10 +185,12 @@ def publish(
         security: options for TLS and SASL, from `client_security`.
         waits: called with a description of an incomplete record at the end of the file.
         check: function that adds fields computed from the texts of a record; None if texts need not be read.
-        rejects: counts the records that the preparer marks as invalid; with `skip_bad` these are not sent.
+        rejects: counts the records that the preparer marks as invalid. With `skip_bad` these are not sent. None neither
+            counts them nor leaves them out.
 
     Returns:
-        Numbers of acknowledged records: "votes" and "registry".
+        Numbers of sent records, all acknowledged: "votes" and "registry". Invalid records that were sent count as
+        votes.
 
     Raises:
         BrokerUnavailable: a delivery failed. The message names the file and the record.

@@ -1,8 +1,9 @@
 """Decides whether a worker is healthy: it stores batches, or it has proof that nothing is left to store.
 
-For a worker with partitions, the proof is the broker's report that each of them ends at our next offset. Our own
-position proves nothing while the broker does not answer. A worker without a partition is healthy if the store contains
-everything or if other workers make progress. Otherwise the consumer group is stuck, which no other check would show.
+For a worker with partitions, the proof is the broker's report that each of its partitions ends at the worker's next
+offset. The worker's own position proves nothing while the broker does not answer. A worker without a partition is
+healthy if the store contains everything or if other workers make progress. Otherwise the consumer group is stuck, which
+no other check would show.
 """
 
 import time
@@ -44,7 +45,10 @@ class Liveness:
         self._stored: Mapping[int, int] | None = None
 
     def healthy(self, problem: str = "") -> tuple[bool, str]:
-        """Return whether the last progress is recent enough, and a sentence for /healthz that ends with `problem`."""
+        """Return whether the last progress is recent enough, and a sentence for /healthz.
+
+        `problem` is added to the sentence unless it is "".
+        """
         silent = time.monotonic() - self._last
         return silent < self._seconds, f"last progress {silent:.0f} s ago" + (f"; {problem}" if problem else "")
 
@@ -55,7 +59,10 @@ class Liveness:
         self._show_lag(owned, self._source.known_ends())
 
     def idle(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """After an empty poll, check whether everything is stored. The check is made at most every few seconds."""
+        """After an empty poll, check whether everything is stored; if so, record progress.
+
+        The check is made at most every few seconds. While the broker does not answer, nothing is recorded.
+        """
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + min(self._seconds / 4, _CHECK_SECONDS)

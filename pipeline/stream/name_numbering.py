@@ -1,4 +1,4 @@
-"""Replaces the names in a batch of votes by the numbers of the store's dictionary."""
+"""Replaces the names in a batch of votes by the integers of the store's dictionary."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,17 +25,20 @@ def number_batch(
 ) -> tuple[DecodedBatch, Mapping[str, Int32]]:
     """Apply the quota for new model names to a batch, then number its names.
 
+    The quota is applied only if the number of a model name is not in memory. New names get numbers in the store.
+
     Args:
         store: the store with the dictionary, the registry and the counts.
         names: the dictionary of names.
         quota: largest number of new model names of a partition in an hour of append time.
         chunks: the polled records.
         decoded: the same records, decoded.
-        owned: the source's partition number → the worker's partition.
+        owned: number of a partition in its source → the worker's partition.
 
     Returns:
-        The batch, in which votes beyond the quota are rejects, and the numbers of its names. For each column (model_a,
-        …, network, categories) they are int32[n], the number of each vote's name.
+        Two values. The first is the batch, in which votes beyond the quota are rejects. The second is column name
+        (model_a, model_b, language, category, network, categories) → int32[n], the number of each vote's name in this
+        column.
     """
     models = {column: names.known_numbers("model", getattr(decoded.votes, column)) for column in _MODELS}
     known = {column: numbers for column, numbers in models.items() if numbers is not None}

@@ -2,7 +2,8 @@
 
 Names stay in the store's dictionary forever, so an attacker could fill it with votes on invented names. A name that is
 in the dictionary or in the registry is not new. New names are counted in the order of the offsets. The count of a
-partition and the names that were admitted are stored in one transaction, so a batch that is written again finds both.
+partition and the names that were admitted are stored in one transaction. A batch that is written again therefore finds
+both the count and the names.
 
 Not handled: languages, categories and networks.
 """
@@ -41,13 +42,15 @@ def apply_name_quota(
 ) -> DecodedBatch:
     """Return the batch with votes on new model names beyond the quota turned into rejects.
 
+    A batch without such votes is returned unchanged. The admitted names get numbers in the store.
+
     Args:
         store: the store with the dictionary, the registry and the counts.
         names: the dictionary of names.
         quota: largest number of new model names of a partition in an hour of append time.
         chunks: the polled records.
         decoded: the same records, decoded.
-        partition_no: the source's partition number → the store's partition number.
+        partition_no: number of a partition in its source → partition number of the store.
     """
     votes = decoded.votes
     fresh = names.find_new("model", {*votes.model_a, *votes.model_b})

@@ -5,7 +5,8 @@ characters, in any language. A hash and a signature of each recent prompt are re
 signatures are computed with a secret key, so nobody can find a prompt by hashing a list of candidates. Signatures are
 stored in a file, so that the next run finds the same copies.
 
-Law: a prompt that was hashed before `flush` gets the same hash again after a crash.
+Guarantee: a prompt that was hashed before `flush` gets the same hash again after a crash, as long as it is among the
+remembered prompts.
 """
 
 import fcntl
@@ -61,7 +62,7 @@ class NearPrompts:
     """
 
     def __init__(self, key: bytes, folder: Path | None = None, limit: int = LIMIT, *, read_only: bool = False) -> None:
-        """Load the prompts that earlier runs with the same key and folder remembered.
+        """Load the prompts that earlier runs with the same key and folder remembered. Lock the file of signatures.
 
         Args:
             key: secret key of the hashes, which are HMAC-SHA-256; if empty, the hashes are SHA-256 without a key.
@@ -89,7 +90,8 @@ class NearPrompts:
     def hash(self, prompt: str) -> str:
         """Return the hash of a prompt as 64 hexadecimal digits.
 
-        If the prompt is a near copy of remembered prompts, the hash of the oldest of these is returned.
+        If the prompt is a near copy of remembered prompts, the hash of the oldest of these is returned. Otherwise the
+        prompt is remembered. Short prompts have no near copies and are not remembered.
         """
         text = plain_prompt(prompt)
         digest = self._digest(text.encode("utf-8", "surrogatepass"))
@@ -104,7 +106,11 @@ class NearPrompts:
         return digest.hex()
 
     def flush(self) -> None:
-        """Append the prompts that are new since the last flush to the file of signatures, and flush it to the disk."""
+        """Append the prompts that are new since the last flush to the file of signatures, and wait until it is on the
+        disk.
+
+        Nothing is written if there is no folder, or if the file is read-only for this process or locked by another one.
+        """
         if self._new and self._path is not None and self._file is None and not self.shared:
             self._open(self._path)
         if self._file is None or not self._new:

@@ -1,6 +1,7 @@
 """Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet.
 
-Messages for a topic that is missing, or to which we may not write, stay in the outbox. Other messages are sent.
+Messages for a topic that is missing, or to which access rules forbid us to write, stay in the outbox. Other messages
+are sent.
 """
 
 import logging
@@ -48,11 +49,15 @@ class OutboxSender:
 
     @property
     def problem(self) -> str:
-        """A text that names the topics whose messages wait in the outbox, and why; "" if there are none."""
+        """A text that names the topics to which the last try failed, and why; "" if there are none."""
         return "; ".join(f"{why}: messages wait in the outbox" for _, why in self._closed.values())
 
     def deliver(self) -> None:
-        """Send the messages in the outbox. While the broker does not answer, the messages stay there."""
+        """Send the messages in the outbox, and delete those that were acknowledged.
+
+        While the broker does not answer, the messages stay in the outbox. For a few seconds after a failure, and
+        without new messages, nothing is done.
+        """
         if self._send is None or time.monotonic() < self._paused_until:
             return
         if time.monotonic() >= self._next_check:

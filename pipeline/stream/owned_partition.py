@@ -1,4 +1,4 @@
-"""The partitions that a worker owns. The worker claims them in the store, and each batch moves their next offset."""
+"""Claims the partitions of a worker in the store, and describes each of them. Each batch moves its next offset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ class OwnedPartition:
     Attributes:
         claim: the state of the partition when it was claimed.
         next_offset: the next offset to store.
-        event_time: the largest event time of the partition so far, None before the first vote.
-        snapshot: sequence number of the snapshot in force.
+        event_time: the largest event time of the partition so far, in microseconds since 1970 UTC; None before the
+            first vote.
+        snapshot: sequence number of the snapshot in force, with which the next votes are compared; 0 if there is none.
     """
 
     claim: partitions.PartitionClaim
@@ -33,12 +34,12 @@ def claim_partitions(
     Args:
         connection: the transaction.
         source_no: the store's number of the source.
-        bounds: the source's partition number → first available offset, and next offset to be written.
+        bounds: number of a partition in its source → (first available offset, next offset to be written).
         owner: the name of the worker, for display.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The source's partition number → the owned partition.
+        Number of a partition in its source → the owned partition.
 
     Raises:
         StoreUnavailable: a migration marked the window counts as stale.

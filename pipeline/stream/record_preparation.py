@@ -31,9 +31,10 @@ class PreparedRecord:
     """A record in the form in which it is sent.
 
     Attributes:
-        is_vote: False for a registry event.
+        is_vote: False for a registry event. An invalid record counts as a vote.
         value: bytes of the record.
-        key: decides the partition: the pseudonym of the voter, or the id of the vote if it has no voter.
+        key: decides the partition. For a vote it is the pseudonym of the voter, or the id of the vote without a voter;
+            for an invalid record it is the SHA-256 of the record.
         event_id: the event's id in its CloudEvents header.
         marks: (name, value) of each header that this project defines.
     """

@@ -36,8 +36,8 @@ class MarkedVotes(NamedTuple):
     """The result of decoding n records into v votes.
 
     Attributes:
-        votes: the votes.
-        positions: position of each vote among the records.
+        votes: the v votes.
+        positions: for each vote, the index of its record.
         rejects: the rejected records, in order of position.
         voter: int64[v], pseudonym of each vote's voter, 0 for a vote without a voter.
         session: int64[v], pseudonym of each vote's session, 0 for a vote without a session.
@@ -77,11 +77,14 @@ class RecordScreen:
     def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
         """Find voter keys that the headers name for the first time and that are not the store's key.
 
+        A key is reported once; later calls leave it out.
+
         Args:
             marks: headers of records.
 
         Returns:
-            For each key, the position of the first record that names it, and the id of the key.
+            For each key, the index in `marks` of the first record that names it, and the id of the key. Sorted by
+            index.
         """
         found = {mark[0] for mark in marks if mark[0] is not None} - self._known_keys - {self.own_key.encode()}
         self._known_keys |= found
@@ -118,10 +121,10 @@ def decode_marked(
         values: the records, None for a record without a value.
         marks: signature and other headers of each record; None if no record has such headers.
         verifier: checks the signatures; None if records need no signature.
-        decode: `decode_votes` or `decode_registry`.
+        decode: function that decodes records, such as `decode_votes` or `decode_registry`.
 
     Returns:
-        The events, their positions in `values`, and all rejects in order of position.
+        Three lists: the events, for each event its index in `values`, and all rejects in order of position.
     """
     refused: dict[int, Reject] = {}
     if verifier is not None:
@@ -149,11 +152,13 @@ def decode_marked_votes(
 ) -> MarkedVotes:
     """Decode records into votes, and determine the pseudonyms of their voters and sessions.
 
+    A record whose header states that it has pseudonyms, but which has another text in their place, becomes a reject.
+
     Args:
         values: the records, None for a record without a value.
         marks: signature and other headers of each record; None if no record has such headers.
         verifier: checks the signatures; None if records need no signature.
-        pseudonyms: function from voter ids or sessions to pseudonyms, 0 for nobody.
+        pseudonyms: takes voter ids or sessions, and returns their pseudonyms, 0 for nobody.
 
     Returns:
         The votes with the pseudonyms, and the rejects.

@@ -1,4 +1,7 @@
-"""Keeps the references of snapshots in memory: of the newest snapshot, and of earlier ones that were used recently."""
+"""Keeps the references of snapshots in memory: that of the newest snapshot, and earlier ones that were used recently.
+
+The reference of a snapshot holds the ratings with which detectors compare votes.
+"""
 
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection
@@ -14,8 +17,8 @@ class ReferenceCache:
     """The reference of the newest published snapshot, and up to 24 references of earlier snapshots.
 
     Attributes:
-        sequence: number of the newest snapshot, 0 before the first.
-        reference: reference of the newest snapshot, None if there is none.
+        sequence: number of the newest snapshot at the last `refresh`, 0 if there was none.
+        reference: reference of this snapshot, None if there is none.
     """
 
     def __init__(self) -> None:

@@ -1,12 +1,14 @@
 """Reads the registry topic into the store, in a thread of the worker process.
 
-Every worker reads the topic. Events, rejects and the store's position on the topic are written in one transaction, and
-only if the position has not moved meanwhile. Each event is therefore stored once, even with several readers. A record
-that is not an event is stored as a reject with its reason. An event that contradicts earlier events is stored, has no
-effect, and counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are published
-on the topic of rejects through the worker's outbox.
+The registry is the list of events about models: submission, release, renaming, retraction and so on. Every worker reads
+the topic. Events, rejects and the store's next offset of the topic are written in one transaction, and only if the next
+offset has not moved meanwhile. Each event is therefore stored once, even with several readers. A record that is not an
+event is stored as a reject with its reason. An event that contradicts earlier events is stored, has no effect, and
+counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are published on the topic
+of rejects through the worker's outbox.
 
-Law: the position never moves past an event that is not stored. Not handled: a registry topic with several partitions.
+Guarantee: the next offset never moves past an event that is not stored. Not handled: a registry topic with several
+partitions.
 """
 
 import threading
@@ -72,11 +74,17 @@ class RegistryReader:
         return self._opened
 
     def catch_up(self) -> int:
-        """Read up to the current end of the topic; return the number of records stored.
+        """Read up to the current end of the topic.
+
+        Returns:
+            The number of records that this reader has stored in this call; records that another reader stored do not
+            count.
 
         Raises:
             OffsetGap: records were deleted before they were read.
-            BrokerUnavailable: the broker does not answer.
+            BrokerUnavailable: the broker does not answer, or the topic is missing.
+            BrokerRefused: an access rule forbids us to read the topic.
+            StoreUnavailable: the database stayed unavailable.
         """
         end, before = self._topic.end(), self.read
         while self._position() < end:
@@ -86,14 +94,18 @@ class RegistryReader:
         return self.read - before
 
     def read_chunk(self, seconds: float) -> int:
-        """Read one chunk and store it. Wait at most `seconds` for its first record.
+        """Read one chunk and store it, unless another reader has stored it meanwhile.
+
+        Args:
+            seconds: longest wait for the first record.
 
         Returns:
             The number of records that were read.
 
         Raises:
             OffsetGap: records were deleted before they were read.
-            BrokerUnavailable: the broker does not answer.
+            BrokerUnavailable: the broker does not answer, or the topic is missing.
+            BrokerRefused: an access rule forbids us to read the topic.
             StoreUnavailable: the database stayed unavailable.
         """
         chunk = self._topic.poll(self._position(), _LIMIT, seconds)
@@ -159,8 +171,9 @@ def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Call
 
     Args:
         reader: reader of the registry topic.
-        until_end: True reads the existing events before the block and nothing after that; a missing topic counts as
-            empty. False reads the topic in a thread during the block.
+        until_end: True reads the existing events before the block and nothing after that; if the topic is missing or
+            the broker does not answer, the block begins all the same. False reads the topic in a thread during the
+            block.
         halt: called to stop the worker if the thread fails.
 
     Raises:

@@ -28,6 +28,8 @@ class RejectLimit:
     def check(self, read: int, rejects: Sequence[Reject]) -> None:
         """Count a batch, and check the limits.
 
+        Rejects for a missing or wrong signature are not counted: anybody could stop the worker with them.
+
         Args:
             read: number of records in the batch.
             rejects: the rejects among them, in order of position.

@@ -2,7 +2,7 @@
 
 `is_transient` in store/db/engine.py decides which errors are transient. The failed transaction was rolled back, so the
 whole transaction is run again. The wait before a retry doubles from 0.1 s to 5 s. After a minute of waits in total, the
-database counts as down. The time inside transactions does not count, so a long transaction is retried too.
+database counts as unavailable. The time inside transactions does not count, so a long transaction is retried too.
 """
 
 import logging

@@ -1,6 +1,7 @@
 """Checks the text of a battle when it is published: whether an answer reveals its model, and the hash of the prompt.
 
-The text is neither stored nor sent. The sent record gets only the flag `identity_leak` and the field `prompt_hash`.
+The text is neither stored nor sent. The sent record gets only the flag `identity_leak` (an answer reveals its model)
+and the field `prompt_hash`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,7 @@ class TextChecks:
         self._leaks = LeakCheck(IdentityLeaks(load_identities(registered_names(registry) if registry else ())))
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
-        """Return the fields that the text adds to a record.
+        """Return the fields that the text adds to a record, and count the record.
 
         Args:
             record: the source record, with the text.
@@ -50,7 +51,7 @@ class TextChecks:
 
         Returns:
             `identity_leak` if the record has answers; `prompt_hash` if the record has a prompt and `fields` has no
-                `prompt_hash`.
+            `prompt_hash`.
         """
         text = battle_text(record)
         found = self._leaks.of(text, fields)
@@ -62,15 +63,16 @@ class TextChecks:
 
 
 def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield the name of each model in a registry file, with the names of its provider and family.
+    """Yield (name of a model, names of its provider and family) for each model in a registry file.
 
-    Former names and code names of a model are yielded as well.
+    Former names and code names of a model are yielded as well. A provider or family that the file does not state is
+    left out.
 
     Args:
         path: a file of registry events, JSON Lines.
 
     Raises:
-        BadRecord: a line is not a registry event. The message has the number of the line.
+        BadRecord: a line is not a registry event. The message has the line number.
     """
     names: dict[str, tuple[str, ...]] = {}
     with path.open("rb") as lines:
@@ -97,8 +99,9 @@ def open_text_reading(
 
     Args:
         folder: folder in which signatures of prompts are stored between runs.
-        key: secret key of the signatures.
-        registry: file with registry events, whose model names count as identity leaks; None for none.
+        key: secret key of the hashes and signatures.
+        registry: a file of registry events; the names in it are looked for in answers. None looks only for the names
+            that are known without a file.
         read_only: whether to leave the folder unchanged.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The functions with which a command checks the texts of records, opened when they are first needed.
+"""Builds the functions with which a command checks the texts of records.
 
 The checks (`text_checks`) import scipy, which takes a second. A delayed reading opens them when the first text is read.
 """
@@ -32,7 +32,7 @@ class TextReading:
 
 
 def delayed_text_reading(open_reading: Callable[[], TextReading]) -> TextReading:
-    """Return a text reading that is opened when the first record with text is read."""
+    """Return a text reading that calls `open_reading` when the first record is checked. If none is, it does nothing."""
     opened: list[TextReading] = []
 
     def current() -> TextReading:

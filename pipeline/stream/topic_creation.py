@@ -21,20 +21,20 @@ MAX_MESSAGE = 16 * 1024 * 1024
 def create_topics(
     bootstrap: str, settings: Settings, topic: str, partitions: int, security: Security = PLAINTEXT
 ) -> list[str]:
-    """Create the topics of the project that do not exist.
+    """Create the topics of the project that do not exist. Existing topics are not changed.
 
-    In all topics the broker sets the append times. Votes and registry events are never deleted.
+    In a created topic the broker sets the append times. Votes, registry events and issued battles are never deleted.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        settings: names the topics of registry events, alerts and rejects.
+        settings: names the topics of registry events, issued battles, alerts and rejects.
         topic: the topic of votes.
         partitions: number of partitions of `topic`, if it is created.
         security: options for TLS and SASL, from `client_security`.
 
     Returns:
-        One sentence for each of the other topics with a problem. Either an access rule hides the topic, or it is
-        missing and an access rule forbids us to create it.
+        One sentence for each topic with a problem, apart from `topic`. Either an access rule hides the topic, or the
+        topic is missing and an access rule forbids us to create it.
 
     Raises:
         BrokerUnavailable: no broker answers.

@@ -1,4 +1,4 @@
-"""Makes messages for the topics of alerts and rejects. A message is (topic, key, value), and its value is JSON."""
+"""Builds messages for the topics of alerts and rejects. A message is (topic, key, value), and its value is JSON."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ def alert_message(topic: str, alert_id: str, subject: str, raised: AlertSignal, 
         alert_id: id of the alert.
         subject: subject of the alert. A voter is named by the voter's label in this alert, not by the pseudonym.
         raised: the signal that opened or escalated the alert.
-        partition: the source's number of the alert's partition, NO_PARTITION for an alert about a window.
+        partition: number of the alert's partition in its source, NO_PARTITION for an alert about a window.
     """
     value = {
         "schema": 1, "id": alert_id, "detector": raised.detector, "severity": raised.severity,
@@ -36,8 +36,9 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
     Args:
         topic: the topic of rejects.
         reject: the reject.
-        partition, offset: place of the record; `partition` is the source's number.
-        origin: file and record number that the record was published from, None if unknown.
+        partition: number of the record's partition in its source.
+        offset: offset of the record.
+        origin: file and record number from which the record was published, None if unknown.
     """
     value = {
         "schema": 1, "partition": partition, "offset": offset, "reason": reject.reason, "detail": reject.detail,
@@ -47,9 +48,12 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
 
 
 def rejected_event_message(topic: str, reject: Mapping[str, Any]) -> Message:
-    """Return the message about a rejected record of the registry topic.
+    """Return the message about a rejected record of the registry topic or of the topic of issued battles.
 
-    Such a record is not a registry event, or it contradicts earlier events.
+    Args:
+        topic: the topic of rejects.
+        reject: the reject, in the form of `registry_events.list_rejects`. It may be an event that contradicts earlier
+            events.
     """
     return topic, str(reject["origin"] or reject["offset"]).encode(), _json({"schema": 1, **reject})
 

@@ -1,11 +1,12 @@
 """Keeps voter states in memory, and delays their writes.
 
-A voter's state can be computed from stored votes, so it is not written with every batch. States are written every 20
-batches or 5 seconds, together with the state offset: the written states include all votes before this offset. The next
-owner of a partition replays the votes from the state offset on (`replay_states`). The replay opens no alerts, because
-the former owner opened them.
+A voter state is what the voter detectors know about a voter after the voter's last vote. It can be computed from stored
+votes, so it is not written with every batch. States are written every 20 batches or 5 seconds, together with the state
+offset: the written states include all votes before this offset. The next owner of a partition replays the votes from
+the state offset on (`replay_states`). The replay opens no alerts, because the former owner opened them.
 
-Laws: an unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their owner.
+Guarantees: an unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their
+owner.
 
 The store has one packed state per voter: for each detector a tag byte, a length and the detector's state. A new
 detector finds no state for any voter. The state of a removed detector is dropped at the voter's next vote.
@@ -55,12 +56,15 @@ class VoterStateCache:
         self._batches, self._since = 0, time.monotonic()
 
     def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
-        """Return the states of voters, from memory or else from the store; None for a voter without a state.
+        """Return the states of voters from memory or, if they are not there, from the store.
 
         Args:
             connection: reads the store.
             part: the store's number of the partition.
             voters: pseudonyms.
+
+        Returns:
+            For each voter, the state of every detector; None for a voter without a state.
         """
         unwritten, young, old = (half.get(part, {}) for half in (self._unwritten, self._young, self._old))
         found = [unwritten.get(v) or young.get(v) or old.get(v) for v in voters]
@@ -73,7 +77,11 @@ class VoterStateCache:
         return found
 
     def put(self, states: Mapping[int, Mapping[int, DetectorStates]]) -> None:
-        """Add the states that a committed batch changed, as unwritten states."""
+        """Add the states that a committed batch changed, as unwritten states.
+
+        Args:
+            states: partition number (partition_no) → pseudonym → the voter's detector states.
+        """
         for part, group in states.items():
             self._unwritten.setdefault(part, {}).update(group)
         self._batches += 1
@@ -85,11 +93,11 @@ class VoterStateCache:
         return self._batches >= _BATCHES or full or waited >= _SECONDS
 
     def unwritten(self, batch: Mapping[int, Mapping[int, DetectorStates]] | None = None) -> dict[int, dict[int, bytes]]:
-        """Return the unwritten states, packed for the store, by partition number, then by pseudonym.
+        """Return partition number (partition_no) → pseudonym → unwritten state, packed for the store.
 
         Args:
-            batch: states changed by a batch that is not committed yet. They replace the cached states of these voters;
-                None for no batch.
+            batch: states changed by a batch that is not committed yet, in the same order of keys. They replace the
+                cached states of these voters; None for no batch.
         """
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
@@ -120,7 +128,7 @@ def replay_states(
 ) -> None:
     """Bring the voter states of a partition up to date, by evaluating its votes in [first, end) without alerts.
 
-    Each vote is evaluated by the snapshot that was in force at its offset.
+    Each vote is evaluated by the snapshot that was in force at its offset. Nothing is written to the store.
 
     Args:
         connection: reads the store.
@@ -129,7 +137,7 @@ def replay_states(
         first: the state offset: stored states include the votes before it.
         end: the next offset of the partition.
         detectors: the voter detectors.
-        reference: function from the sequence number of a snapshot to its reference.
+        reference: takes the sequence number of a snapshot, and returns its reference.
     """
 
     def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:

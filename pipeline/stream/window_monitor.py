@@ -1,7 +1,8 @@
-"""The monitor: merges the windows of all partitions, closes them in order, and runs the window detectors over them.
+"""Merges the windows of all partitions, closes them in order, and runs the window detectors over them: the monitor.
 
-A window is closed when the merged watermark has passed its end. The merged watermark is the smallest watermark of the
-partitions, with these rules:
+A window is five minutes of event time. It is closed when the merged watermark has passed its end. The watermark of a
+partition is the event time up to which its votes are assumed to be complete. The merged watermark is the smallest
+watermark of the partitions, with these rules:
 
 1. Finished files do not count. If all sources are finished files, the watermark is their newest event time, without
    lateness, because no more votes come.
@@ -11,8 +12,8 @@ partitions, with these rules:
    votes.
 4. `--close` closes every window, regardless of the watermark, for a log that has ended.
 
-A lease in the store lets one monitor work at a time. Position, detector states, alerts and closed windows are written
-in one transaction, so a monitor that dies neither skips nor repeats a window.
+A lease in the store lets one monitor work at a time. The end of the closed windows, detector states, alerts and closed
+windows are written in one transaction, so a monitor that dies neither skips nor repeats a window.
 
 Not handled: votes of an idle partition that arrive after their windows were closed. Such votes count, but no detector
 evaluates them.
@@ -73,7 +74,7 @@ class MergedWatermark:
 
     Attributes:
         at: microseconds since 1970 UTC, None before the first vote.
-        idle: the store's numbers of idle partitions that were left out although they are behind the watermark.
+        idle: partition numbers (partition_no) of idle partitions that are behind the watermark and were left out.
     """
 
     at: int | None
@@ -145,14 +146,18 @@ class Monitor:
         self._stopping = True
 
     def run(self, *, until_end: bool = False, close: bool = False) -> int:
-        """Close windows until `stop` is called.
+        """Close windows until `stop` is called. Snoozes that have ended are ended, and new alerts grouped into
+        incidents.
+
+        While another monitor holds the lease, wait for it.
 
         Args:
             until_end: return as soon as there is no window to close.
             close: whether to close all windows, also those that end after the watermark.
 
         Returns:
-            The number of windows with votes that were closed.
+            The number of windows with votes that were closed. A transaction that closed only windows without votes
+            counts as 1.
 
         Raises:
             StoreUnavailable: a migration has marked the window counts as stale.

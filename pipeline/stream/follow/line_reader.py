@@ -17,10 +17,10 @@ class LineBlock:
     """Consecutive lines of a log.
 
     Attributes:
-        lines: the lines that are not blank, without line ends. A line of more than MAX_RECORD bytes is cut to
-            MAX_BYTES + 1 bytes. It is rejected later, because a record has at most MAX_BYTES bytes.
+        lines: the lines that are not blank, without line ends. A line of more than MAX_RECORD bytes is cut to MAX_BYTES
+            + 1 bytes. It is rejected later, because a record has at most MAX_BYTES bytes.
         digest: digest of the log from its beginning to the end of the last line.
-        ends: the ends of the last LINE_ENDS lines, blank ones included.
+        ends: positions of the ends of the last LINE_ENDS lines, blank ones included.
     """
 
     lines: list[bytes]

@@ -1,7 +1,8 @@
-"""Derives vote ids for the lines of logs that have none.
+"""Derives vote ids for the lines of logs that state no vote ids.
 
-Logs that had the same name one after another form a lineage, and share the counts of identical records. Identical
-records therefore stay different votes even across a rotation, and reading a log again gives the same ids.
+Logs that had the same name one after another form a lineage. An id is derived from the record and from the number of
+identical records before it in the lineage. Identical records therefore stay different votes even across a rotation, and
+reading a log again gives the same ids.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class LineageIds:
         self._counted: set[tuple[int, int]] = set()
 
     def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
-        """Return the ids of the lineage of a log.
+        """Return the object that derives the vote ids of the lineage of a log.
 
         Args:
             log: the log that is read next.

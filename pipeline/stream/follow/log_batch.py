@@ -14,7 +14,7 @@ class LogBatch:
 
     Attributes:
         name: path of the log below the followed folder.
-        rows: for each event, the number of its record in the log.
+        rows: for each event, the record number in the log.
         events: the events as JSON.
     """
 

@@ -47,9 +47,10 @@ class LogFiles:
         return cls(path, pattern or DEFAULT_PATTERN)
 
     def paths(self) -> Mapping[str, Path]:
-        """Return the paths of all files in the folder and its subfolders, or in the folder of the log, by name.
+        """Return name → path of all files that exist now, hidden files excepted.
 
-        Files that are not named like a log are listed too, because a rotation may give a log any name.
+        For a followed folder, these are the files in the folder and its subfolders; for a followed log, those in its
+        folder. Files that are not named like a log are listed too, because a rotation may give a log any name.
         """
         if self.path.is_dir():
             found = [one for one in self.path.rglob("*") if one.is_file() and not one.name.startswith(".")]

@@ -26,7 +26,7 @@ class FollowTally:
     Attributes:
         votes, registry: numbers of votes and of registry events that the broker has confirmed.
         files: number of logs that are followed.
-        behind: number of bytes of logs that were not published yet.
+        behind: number of bytes of logs that are not published yet.
     """
 
     votes: int = 0
@@ -81,7 +81,8 @@ class LogFollower:
             report: called with sentences about the progress.
             pace: the periods of the follower.
             metrics: the metrics to update.
-            before_send: called before votes are sent, to store what a follower needs that sends them again.
+            before_send: called before each batch is sent. It stores what is needed to send the same votes again after a
+                crash.
         """
         self._start, self._connect, self._preparer = start, connect, preparer
         self._report, self._pace, self._metrics, self._before_send = report, pace, metrics, before_send
@@ -103,12 +104,14 @@ class LogFollower:
     def run(self, *, until_end: bool = False) -> FollowTally:
         """Follow the logs until `stop` is called; return what was done.
 
+        While the broker does not answer, the follower tries again every few seconds.
+
         Args:
             until_end: return when everything is sent that the logs contain now.
 
         Raises:
             BrokerRefused: an access rule forbids us to write to a topic.
-            BrokerUnavailable: the broker does not answer; only with `until_end`, otherwise the follower tries again.
+            BrokerUnavailable: the broker does not answer; raised only with `until_end`.
         """
         while not self._stopping.is_set():
             try:

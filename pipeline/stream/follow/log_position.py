@@ -1,4 +1,4 @@
-"""The position up to which a log was read, as it is stored in the state file."""
+"""Describes the position up to which a log was read, in the form in which the state file stores it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LINE_ENDS = 300
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
-    """An earlier position of a log. It serves to recognise a copy that was made before the log was read further.
+    """An earlier position of a log, by which a copy that was made at this position is recognised.
 
     Attributes:
         offset: number of bytes before the position.
@@ -32,7 +32,7 @@ class EarlierPosition(msgspec.Struct, frozen=True):
 
 
 class LineEnd(msgspec.Struct, frozen=True, array_like=True):
-    """The end of a line that was read, by which a copy is recognised that ends there.
+    """The end of a line that was read. A copy of the log that ends there is recognised by it.
 
     Attributes:
         offset: number of bytes up to the end of the line.
@@ -44,7 +44,7 @@ class LineEnd(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, digest: PrefixDigest) -> "LineEnd":
-        """Return the end of the line up to which a digest goes."""
+        """Return the end of the last line that a digest includes."""
         return cls(digest.size, digest.hexdigest()[:16])
 
 
@@ -57,14 +57,15 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         offset: number of bytes whose votes the broker has confirmed, always whole lines.
         records: number of lines before the offset that are not blank.
         digest: `PrefixDigest` of the bytes before the offset, in hexadecimal digits.
-        chain: `chain` of this digest, in hexadecimal digits.
+        chain: attribute `chain` of this `PrefixDigest`, in hexadecimal digits.
         head: SHA-256 of the first HEAD bytes, or of the bytes before the offset if they are fewer.
         derived: number of records before the offset whose vote ids were derived.
         lineage: first name of the log. Logs that had the same name one after another have the same lineage.
-        recent: numbers of occurrences of the last records whose ids were derived, in all logs of the lineage.
+        recent: key of a record → how often it occurred in all logs of the lineage, for the last records whose ids were
+            derived.
         checkpoints: earlier positions, oldest first.
         ends: the ends of the last LINE_ENDS lines before the offset.
-        size, mtime: size and time of the file when it was read. While both are the same, nothing is new.
+        size, mtime: size and modification time of the file when it was read. While both are the same, nothing is new.
         gone: whether the file was deleted or truncated. Its position is kept so that a copy is recognised.
     """
 

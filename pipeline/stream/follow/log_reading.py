@@ -14,9 +14,9 @@ class LogTruncated(Exception):
 def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tuple[list[bytes], LogPosition]]:
     """Yield the lines after a position of a log, block by block, each with the position after the block.
 
-    After a block was read, the beginning of the file is compared with all bytes before the new position. If they are
-    equal, the block is yielded: all bytes are then of one log, because a truncated log does not get its old content
-    again.
+    After a block was read, the beginning of the file is compared with what was read before. If it is unchanged, the
+    block is yielded: all bytes are then of one log, because a truncated log does not get its old content again. A
+    compressed file is not compared.
 
     Args:
         log: the position.
@@ -24,7 +24,7 @@ def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tupl
         complete: True if the log does not grow any more.
 
     Raises:
-        LogTruncated: the file does not begin with the bytes before the position (any more).
+        LogTruncated: the file does not begin with the bytes before the position, or does not any more.
     """
     prefix = log.prefix(file)
     if log.offset and prefix.hexdigest() != log.digest:

@@ -28,7 +28,10 @@ class Continuation:
     chain: str
 
     def moved_to(self, name: str, device: int, inode: int) -> LogPosition:
-        """Return the known log's position with the name and identity of this file, which is then read from there on."""
+        """Return the position at which the reading of this file begins.
+
+        It is the matching position of the known log, with the name and identity of this file.
+        """
         return msgspec.structs.replace(
             self.log,
             name=name,

@@ -1,4 +1,4 @@
-"""Finds new events in a set of logs, and stores how far the logs were published.
+"""Reads new events from a set of logs, and stores how far the logs were published.
 
 A poll reads the known logs first, then new files. A new file that begins like a known log is most likely a copy that a
 rotation is making, so it is read only after it has stopped growing.
@@ -44,11 +44,11 @@ class LogTracker:
         """Create a tracker that begins at the stored positions.
 
         Args:
-            scan: function that returns the paths of the files that exist now, by name.
+            scan: returns name → path of the files that exist now.
             lines: maps lines to events.
             positions: stores how far each log was read.
-            is_log: returns whether a file is a log by its name. Another file is read only if it is a known log that
-                was renamed, or goes on where a known log ended.
+            is_log: returns whether a file is a log by its name. Another file is read only if it is a known log that was
+                renamed, or if it begins with the content of a log that is gone.
         """
         self._is_log = is_log
         self._others: dict[Key, tuple[int, int, int]] = {}
@@ -68,7 +68,8 @@ class LogTracker:
     def poll(self) -> Iterator[LogBatch]:
         """Yield the new events, batch by batch.
 
-        A batch counts as published when the caller requests the next batch or reaches the end of the iterator.
+        A batch counts as published, and its position is stored, when the caller requests the next batch or reaches the
+        end of the iterator.
         """
         found = self._found()
         self._paths = {key: path for key, (_, path, _) in found.items()}

@@ -13,13 +13,14 @@ Key = tuple[int, int]
 
 
 class OpenLogs:
-    """Open files by (device, inode). Above 100 files, the file that was not used for the longest time is closed."""
+    """Holds open files by (device, inode). Above 100 files, the file that was not used for the longest time is closed.
+    """
 
     def __init__(self) -> None:
         self._files: OrderedDict[Key, LogFile] = OrderedDict()
 
     def get(self, key: Key, path: Path) -> LogFile:
-        """Return a file, and open it by its path first if it is not open.
+        """Return a file. If it is not open, open it by its path first.
 
         Args:
             key: (device, inode) of the file.
@@ -45,11 +46,15 @@ class OpenLogs:
 
     @contextmanager
     def lent(self, key: Key, path: Path | None) -> Iterator[LogFile | None]:
-        """Lend a file for a moment, without closing another one for it.
+        """Lend a file for a `with` block, without closing another one for it.
 
         Args:
             key: (device, inode) of the file.
-            path: path of the file, which is opened if it is not open; None lends only a file that is open.
+            path: path of the file. If the file is not open, it is opened for the block. None lends only a file that is
+                open.
+
+        Yields:
+            The file; None if it is not open and `path` is None.
 
         Raises:
             OSError: the file cannot be opened, or another file has this path now.

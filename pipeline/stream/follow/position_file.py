@@ -1,4 +1,7 @@
-"""The state file of a follower, with the positions of its logs. One process at a time writes it, atomically."""
+"""Reads and writes the state file of a follower, with the positions of its logs.
+
+One process at a time has the file. It is written atomically.
+"""
 
 import fcntl
 import os
@@ -26,12 +29,12 @@ class PositionFile:
     """The state file of a follower, locked for this process."""
 
     def __init__(self, path: Path, follows: str, to: str) -> None:
-        """Lock the file, which need not exist yet.
+        """Lock the file, which need not exist yet. Its folder is created.
 
         Args:
             path: the state file.
-            follows: the followed log or folder, as text for messages.
-            to: the topic to which the votes are sent, as text for messages.
+            follows: the followed log or folder, as text. It is stored in the file.
+            to: the topic to which the votes are sent, as text. It is stored in the file.
 
         Raises:
             Unavailable: another process has the file.

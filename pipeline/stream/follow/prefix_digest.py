@@ -1,4 +1,4 @@
-"""A digest of the first bytes of a growing file, to which more bytes can be added after a restart.
+"""Computes a digest of the first bytes of a growing file, to which more bytes can be added after a restart.
 
 The file is hashed in blocks of 64 KiB, each together with the hash of the blocks before it. The state is therefore one
 hash: after a restart, only the last, incomplete block is read again.

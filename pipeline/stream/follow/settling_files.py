@@ -26,11 +26,12 @@ class SettlingFiles:
         return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
 
     def is_waited_for(self, key: Key) -> bool:
-        """Return whether the follower still waits for a file to stop growing; it gives up after 60 polls."""
+        """Return whether a file was polled fewer than 60 times. After that the follower does not wait for it any more.
+        """
         return self._seen.get(key, (0, 0, 0))[2] < _MOST_POLLS
 
     def forget(self, key: Key) -> None:
-        """Remove a file that was deleted."""
+        """Remove a file from the remembered files. Does nothing if it is not remembered."""
         self._seen.pop(key, None)
 
     def keys(self) -> list[Key]:

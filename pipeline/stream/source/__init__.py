@@ -1,16 +1,16 @@
-"""Sources of events. A new source is one class here that implements `event_source.Source`.
+"""Reads events from sources. A new source is one class here that implements `event_source.Source`.
 
-event_source.py          the protocol and its laws
-file_source.py           a battle file, in the order of time
-file_scan.py             the records of a file, their digest and times
+event_source.py          defines the protocol and its rules
+file_source.py           reads a battle file, in the order of time
+file_scan.py             reads the records of a file, their digest and times
 record_sorter.py         sorts records by time in bounded memory
-kafka_url.py             kafka://… → servers and topic
-kafka_security.py        settings → the client's options for TLS and SASL
+kafka_url.py             parses kafka://… into servers and topic
+kafka_security.py        turns settings into the client's options for TLS and SASL
 kafka_connection.py      connects a client, and says why it cannot
-kafka_topics.py          which topics exist, and whether we may read and write them
-kafka_client.py          kafka-python's consumer with safe defaults, records → Chunk
-kafka_source.py          the votes topic, read as a member of a consumer group
-kafka_registry_topic.py  the registry topic, read without a group
+kafka_topics.py          finds which topics exist, and whether we may read and write them
+kafka_client.py          creates Kafka clients with safe options, and turns records into a Chunk
+kafka_source.py          reads the votes topic as a member of a consumer group
+kafka_registry_topic.py  reads the registry topic without a group
 """
 
 from pipeline.stream.source.event_source import Source

@@ -1,6 +1,6 @@
-"""The protocol of a source of events.
+"""Defines the protocol of a source of events.
 
-Laws (tests/integration/test_sources.py checks them for every source):
+Rules that every source keeps (checked by tests/integration/test_sources.py):
 
 1. A partition is a sequence of records with growing offsets. Reading from an offset gives the same records every time.
 2. An offset is always the *next* one to read. Offsets may have gaps, so the offset after n is not always n + 1.
@@ -8,6 +8,8 @@ Laws (tests/integration/test_sources.py checks them for every source):
    the worker drops a batch that was polled before.
 4. Nothing is read from a partition before `seek`.
 5. The source does not store how far it was read; the store does.
+
+Partitions are given by their number in the source.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from pipeline.events.chunk import Chunk
 
 
 class Source(Protocol):
-    """A source of events; the module docstring has its laws."""
+    """A source of events. Implementations keep the rules in the docstring of this module."""
 
     @property
     def name(self) -> str:
@@ -34,13 +36,13 @@ class Source(Protocol):
         ...
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return (first available offset, next offset to be written) of each given partition, by partition."""
+        """Return partition → (first available offset, next offset to be written), for each of the given partitions."""
         ...
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return the next offset to be written, by partition, as far as earlier fetches have shown it.
+        """Return partition → the offset after the last record in the log, as the last fetch of the partition showed it.
 
-        No request is made.
+        No request is made. Partitions of which nothing was fetched yet are left out.
         """
         ...
 
@@ -57,11 +59,11 @@ class Source(Protocol):
         ...
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Make `poll` continue at these offsets, the next offset to read by partition."""
+        """Make `poll` continue at the given offsets: partition → next offset to read."""
         ...
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Return up to `limit` records, one chunk per partition. Wait at most `seconds` for the first record."""
+        """Return up to `limit` records, one chunk per partition; an empty list if none arrives within `seconds`."""
         ...
 
     def heartbeat(self) -> None:
@@ -72,11 +74,11 @@ class Source(Protocol):
         ...
 
     def positions(self) -> Mapping[int, int]:
-        """Return the next offset to read, by partition. A gap at the end of the log is skipped."""
+        """Return partition → next offset to read. If the log ends with offsets without records, they are skipped."""
         ...
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Report the next offset to store, by partition. Only displays of lag use it."""
+        """Report how far each partition is stored: partition → next offset to store. Only displays of lag use this."""
         ...
 
     def close(self) -> None:
@@ -89,7 +91,7 @@ def find_offset_gap(source: str, partition: int, wanted: int, first: int, end: i
 
     Args:
         source: name of the source.
-        partition: the source's number of the partition.
+        partition: number of the partition in the source.
         wanted: the next offset to read.
         first: the first available offset.
         end: the next offset to be written.

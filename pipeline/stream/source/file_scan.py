@@ -1,4 +1,4 @@
-"""Reads the records of a file from its beginning: the digest of all records so far, and the times of records.
+"""Reads the records of a file from its beginning, and computes a digest of all records so far.
 
 The digest is computed from the records, not from the bytes of the file. So it is the same in every format. If records
 are appended to a file, the digest of the earlier records stays the same.
@@ -38,7 +38,10 @@ class FileScan:
         self.conversations: list[str] = []
 
     def take(self, limit: int) -> list[bytes]:
-        """Return the next records: at most `limit`, and at most 5,000; an empty list at the end of the file."""
+        """Return the next records: at most `limit`, and at most 5,000; an empty list at the end of the file.
+
+        The records are added to the digest.
+        """
         step = list(islice(self._records, min(_STEP, limit)))
         bare = list(map(recognised_bytes, step))
         self._lengths.update(np.fromiter(map(len, bare), dtype="<i8", count=len(bare)).tobytes())
@@ -50,7 +53,7 @@ class FileScan:
         return step
 
     def digest(self) -> bytes:
-        """Return a SHA-256 digest of the records taken so far and of their lengths."""
+        """Return the SHA-256 digest (32 bytes) of the records taken so far and of their lengths."""
         return hashlib.sha256(self._lengths.digest() + self._bytes.digest()).digest()
 
 

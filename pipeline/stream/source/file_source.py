@@ -1,4 +1,4 @@
-"""A battle file as a source. All files of a store form one source with one partition, and are read one after another.
+"""Reads a battle file as a source. All files of a store form one source with one partition, and are read in turn.
 
 A *reading* is the pass over the new records of a file. It sorts them by time and gives them new offsets, which follow
 those of the previous reading. An interrupted reading continues with the same records at the same offsets.
@@ -50,8 +50,8 @@ class FileSource:
         path: the file.
         notes: sentences about how the file is read; empty before `prepare`.
         waits: description of an incomplete record at the end of the file; "" if there is none.
-        changed: number of records that an earlier reading took from a file of this name, if the beginning of this file
-            differs from them; else 0.
+        changed: 0, unless the beginning of the file differs from what an earlier reading took from a file of this name.
+            It is then the number of records that the earlier reading took.
         conversations: texts by which the log identifies some of its votes, if vote ids are hashes of these texts;
             complete after `prepare`.
     """
@@ -93,10 +93,11 @@ class FileSource:
             known: the readings of all files that are in the store.
             next_offset: next offset of the partition. If the end of a reading is after this offset, the reading was
                 interrupted.
-            keep: called after every few thousand records.
+            keep: called after every few thousand records. An error that it raises ends the call.
 
         Returns:
-            The readings that must be done: interrupted readings of this file, then a reading of its new records.
+            The readings that must be done: interrupted readings of this file, then a reading of its new records, if
+            any.
         """
         self.close()
         self.waits = ""
@@ -159,7 +160,7 @@ class FileSource:
         return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
 
     def number(self, readings: Sequence[FileReading]) -> None:
-        """Replace the readings that `prepare` returned by the same readings with the store's numbers."""
+        """Take over readings with numbers. They must be the readings that `prepare` returned, in the same order."""
         for part, reading in zip(self._parts or [], readings, strict=True):
             part.reading = reading
 
@@ -202,7 +203,10 @@ class FileSource:
                     yield part, block
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:  # noqa: ARG002  # a file never waits
-        """Return up to `limit` next records as one chunk in a list; an empty list at the end of the file."""
+        """Return up to `limit` next records as one chunk in a list; an empty list at the end of the file.
+
+        A chunk has records of one reading only.
+        """
         if self._blocks is None:
             return []
         taken: list[RecordBlock] = []
@@ -237,7 +241,7 @@ class FileSource:
         """Do nothing: no display shows a file's lag."""
 
     def close(self) -> None:
-        """Delete the temporary files."""
+        """Delete the temporary files, and forget the result of `prepare`."""
         for part in self._parts or []:
             part.sorter.close()
         self._parts, self._blocks, self._open = None, None, None

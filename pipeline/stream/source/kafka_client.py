@@ -98,7 +98,7 @@ def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> st
 
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:
-    """Return the polled records of one partition, at least one, as a chunk."""
+    """Return the polled records of one partition as a chunk. `records` has at least one record."""
     headers = [dict(r.headers) if r.headers else _NONE for r in records]
     marks = [_marks(found) for found in headers]
     return Chunk(

@@ -169,9 +169,8 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """Return the error to raise for a failed connection.
-
-    It is BrokerRefused if the brokers refuse us, else BrokerUnavailable.
+    """Return the error to raise for a failed connection: BrokerRefused if the brokers refuse us, else
+    BrokerUnavailable.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
@@ -189,11 +188,15 @@ def explained(bootstrap: str, error: BaseException, security: Security) -> Broke
 
 
 def broker_error(where: str, error: BaseException) -> Unavailable:
-    """Return the error to raise for a failed request: BrokerRefused for a refusal by an access rule.
+    """Return the error to raise for a failed request.
 
     Args:
         where: the request and the broker, for the message.
         error: the error of the library.
+
+    Returns:
+        BrokerRefused for a refusal by an access rule or a login, MissingCodec if the package for a compression is
+        missing, else BrokerUnavailable.
     """
     if isinstance(error, GroupAuthorizationFailedError):
         return BrokerRefused(f"{where}: no ACL lets us join consumer group {_named(error)} (READ on the group)")

@@ -1,8 +1,8 @@
-"""The registry topic of Kafka: one partition, read from any offset, without a consumer group.
+"""Reads the registry topic of Kafka: one partition, from any offset, without a consumer group.
 
-Every worker may read the topic. The store keeps the position (`store.votes.registry_events`).
+Every worker may read the topic. The store keeps the next offset (`store.votes.registry_events`).
 
-Laws: an offset is always the next one to read. No record is skipped.
+Guarantees: an offset is always the next one to read. No record is skipped.
 """
 
 import time
@@ -50,7 +50,9 @@ class RegistryTopic:
 
     @property
     def next_offset(self) -> int:
-        """The next offset that the client reads. A gap at the end of the log is skipped."""
+        """The offset up to which the last `poll` has read. If the log ends with offsets without records, they are
+        skipped.
+        """
         return self._empty_range[1]
 
     def end(self) -> int:
@@ -66,7 +68,9 @@ class RegistryTopic:
 
         Raises:
             OffsetGap: the topic does not have this offset.
-            BrokerUnavailable: the broker refuses the request.
+            BrokerRefused: an access rule forbids us to read the topic.
+            BrokerUnavailable: the broker refuses the request for another reason. If it does not answer, None is
+                returned.
         """
         if not self._empty_range[0] <= offset <= self._empty_range[1]:
             self._consumer.seek(self._partition, offset)

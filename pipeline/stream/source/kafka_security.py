@@ -1,8 +1,8 @@
 """Turns settings into kafka-python's options for TLS and SASL, which every client gets.
 
-Laws: a setting that would have no effect is an error, so that nobody connects without TLS by mistake. If a certificate
-or key file cannot be used, an error names it before any connection is made. Passwords never appear in logs, not even
-when the client logs its options.
+Guarantees: a setting that would have no effect is an error, so that nobody connects without TLS by mistake. If a
+certificate or key file cannot be used, an error names it before any connection is made. Passwords never appear in logs,
+not even when the client logs its options.
 """
 
 import importlib
@@ -62,7 +62,8 @@ def client_security(settings: Settings) -> Security:
     """Return the options for TLS and SASL that every Kafka client of this process gets.
 
     Raises:
-        Usage: the settings contradict each other, or a certificate or key file cannot be used.
+        Usage: the settings contradict each other, a setting that SASL needs is missing, or a certificate or key file
+            cannot be used.
     """
     given = {name: getattr(settings, f"kafka_{name}") for name in (*_TLS, *_OAUTH, *_LOGIN, "sasl_mechanism")}
     protocol = settings.kafka_security_protocol

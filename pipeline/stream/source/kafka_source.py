@@ -1,4 +1,4 @@
-"""A Kafka topic as a source, read with kafka-python.
+"""Reads a Kafka topic as a source, with kafka-python.
 
 The client calls rebalance listeners in its IO thread, where a blocking call raises an error. The listeners therefore
 only count rebalances, and the worker's loop reacts to the count.
@@ -116,7 +116,7 @@ class KafkaSource:
         self._consumer.topics()
 
     def generation(self) -> int:
-        """Return the number of rebalances so far."""
+        """Return a number that grows with every rebalance."""
         return self._rebalances.generation
 
     def assigned_partitions(self) -> list[int]:
@@ -135,7 +135,7 @@ class KafkaSource:
             raise broker_error(f"{self.name}: the broker did not return its partitions", error) from error
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Request (first available offset, next offset to be written) of each given partition from the broker.
+        """Return partition → (first available offset, next offset to be written), as the broker answers now.
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -157,7 +157,12 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return the next offset to be written, by partition, as far as fetches since `seek` have shown."""
+        """Return partition → the offset after the last record in the log, as the last fetch of the partition since
+        `seek` showed it.
+
+        No request is made. Left out are partitions that are no longer assigned, and partitions of which nothing was
+        fetched.
+        """
         assigned = self.assigned_partitions()
         known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
@@ -165,8 +170,8 @@ class KafkaSource:
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
         """Return the partitions whose log was truncated before a record that was read, and written to again.
 
-        Each record is fetched again and its append time compared. A separate client fetches, so that the group's
-        position does not move.
+        Each record is fetched again and its append time compared. A separate client fetches, so that the next offset of
+        the consumer group does not move.
 
         Args:
             read: partition → (offset of a record that was read, its append time in microseconds).
@@ -214,12 +219,14 @@ class KafkaSource:
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
         """Return up to `limit` records of the partitions that `seek` named, one chunk per partition.
 
-        Wait at most `seconds` for the first record. While the broker does not answer, the list is empty, and the client
-        reconnects by itself, twice a second.
+        Wait at most `seconds` for the first record. The list is empty while the broker does not answer; the client then
+        reconnects by itself, twice a second. It is also empty if partitions were newly assigned and `seek` was not
+        called yet.
 
         Raises:
             OffsetGap: a partition does not have its next offset.
-            BrokerUnavailable: the broker refuses the client permanently.
+            BrokerRefused: an access rule forbids us to read the topic.
+            BrokerUnavailable: the broker refuses the request for another reason.
         """
         pending, self._heartbeat_error = self._heartbeat_error, None
         try:
@@ -268,7 +275,9 @@ class KafkaSource:
             self._subscribe()
 
     def heartbeat(self) -> None:
-        """Stay in the consumer group without reading: poll while every partition is paused."""
+        """Stay in the consumer group without reading: poll while every partition is paused. The next `poll` raises an
+        error of this call.
+        """
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)
         try:
@@ -279,7 +288,7 @@ class KafkaSource:
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
-        """Return the next offset to read of the partitions that `seek` named, by partition."""
+        """Return partition → next offset to read, for the partitions that `seek` named."""
         return {
             number: self._consumer.position(TopicPartition(self._topic, number), timeout_ms=1000)
             for number in self._sought

@@ -33,14 +33,15 @@ class Access(Flag):
 
 
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
-    """Return our access to each topic, by name of the topic.
+    """Return topic → our access to it.
 
     Args:
         admin: an administration client.
         topics: names of the topics.
 
     Raises:
-        kafka.errors.KafkaError: the broker does not answer, or reports any other error for a topic.
+        kafka.errors.KafkaError: the broker does not answer, or reports an error for a topic other than that it is
+            missing or hidden.
     """
     if not topics:
         return {}

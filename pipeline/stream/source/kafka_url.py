@@ -1,6 +1,6 @@
 """Parses kafka://HOST:PORT,HOST:PORT…/TOPIC, the address of a Kafka cluster. The login is in settings, not in the URL.
 
-Law: no part of a URL is ignored. An unknown part is an error, whose message never contains a password.
+Guarantee: no part of a URL is ignored. An unknown part is an error, whose message never contains a password.
 """
 
 import re
@@ -21,7 +21,10 @@ def is_kafka_url(text: str) -> bool:
 
 
 def parse_kafka_url(url: str) -> tuple[str, str]:
-    """Return the servers of a Kafka URL as HOST:PORT,HOST:PORT, and its topic, "" if it names none.
+    """Parse a Kafka URL.
+
+    Returns:
+        The servers as HOST:PORT,HOST:PORT (a missing port becomes 9092), and the topic; "" if the URL names no topic.
 
     Raises:
         Usage: the text is not a Kafka URL, or has a login, parameters or an invalid topic.

@@ -3,8 +3,8 @@
 Records are collected into pieces of about 64 MB. A full piece is sorted and written to a temporary folder. Reading
 merges the pieces block by block. If all records fit into one piece, they stay in memory.
 
-Laws: the order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece while
-records are added, and one block of each piece while they are read.
+Guarantees: the order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece
+while records are added, and one block of each piece while they are read.
 """
 
 import errno
@@ -26,12 +26,12 @@ _SCHEMA = pa.schema([("at", pa.int64()), ("number", pa.int64()), ("value", pa.la
 
 @dataclass(frozen=True, slots=True)
 class RecordBlock:
-    """Consecutive records of a sorted sequence.
+    """n consecutive records of a sorted sequence.
 
     Attributes:
-        at: int64[n], time of each record in microseconds.
-        number: int64[n], number of each record in the file.
-        values: n records.
+        at: int64[n], time of each record in microseconds since 1970 UTC.
+        number: int64[n], record number in the file.
+        values: the n records as bytes.
     """
 
     at: Int64
@@ -39,7 +39,7 @@ class RecordBlock:
     values: list[bytes]
 
     def take(self, rows: Int64) -> "RecordBlock":
-        """Return the records at these positions, in this order."""
+        """Return the records at the given indices, in the order of these indices."""
         return RecordBlock(self.at[rows], self.number[rows], [self.values[row] for row in rows.tolist()])
 
     def split(self, row: int) -> tuple["RecordBlock", "RecordBlock"]:
@@ -69,12 +69,12 @@ class RecordSorter:
         """Add consecutive records of the file.
 
         Args:
-            first: number of the first of these records in the file.
+            first: record number in the file of the first of them.
             values: n records.
-            at: int64[n], time of each record in microseconds.
+            at: int64[n], time of each record in microseconds since 1970 UTC.
 
         Raises:
-            Unavailable: the temporary folder is full.
+            Unavailable: the disk of the temporary folder is full.
         """
         self._open.append(RecordBlock(at, np.arange(first, first + len(values), dtype=np.int64), list(values)))
         self._open_bytes += sum(map(len, values)) + 100 * len(values)
@@ -83,7 +83,11 @@ class RecordSorter:
             self._write_piece()
 
     def read(self, first: int = 0) -> Iterator[RecordBlock]:
-        """Yield the records in order of time, as blocks; the first `first` records of this order are left out."""
+        """Yield the records in order of time, in blocks. The first `first` records of this order are left out.
+
+        Raises:
+            Unavailable: the disk of the temporary folder is full.
+        """
         if self._pieces and self._open:
             self._write_piece()
         blocks = _merge([self._blocks(path) for path in self._pieces]) if self._pieces else iter([self._sorted()])
@@ -95,7 +99,7 @@ class RecordSorter:
             first = 0
 
     def close(self) -> None:
-        """Delete the temporary folder."""
+        """Delete the temporary folder, and forget all records."""
         self._open, self._pieces = [], []
         if self._folder is not None:
             self._folder.cleanup()
