@@ -1,7 +1,7 @@
 """The parameters of requests: limits, cursors, ids, formats.
 
-Laws: a cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most MAX_ROWS
-rows. Text with control characters is refused, since PostgreSQL cannot store NUL.
+Guarantees: a cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most
+MAX_ROWS rows. Text with control characters is refused, since PostgreSQL cannot store NUL.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Builds responses with rows as JSON, CSV or Parquet.
 
-Law: an apostrophe is put before a CSV value that a spreadsheet would execute as a formula.
+Guarantee: an apostrophe is put before a CSV value that a spreadsheet would execute as a formula.
 """
 
 import csv

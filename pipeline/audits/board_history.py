@@ -1,4 +1,4 @@
-"""The audit `score_retraction` on published snapshots: finds vote counts that fell and names that were removed.
+"""Runs the audit `score_retraction` on published snapshots: finds vote counts that fell and names that were removed.
 
 Voters cannot withdraw votes. So if a cumulative vote count is lower in a later snapshot or a name is missing, scores
 were recomputed, cleaned, renamed or withdrawn. On a published text board, counts fell in 73 of 87 transitions between
@@ -80,8 +80,8 @@ class VoteShares:
 
     Attributes:
         day: day of the snapshot.
-        total: the sum of the models' vote counts.
-        organizations: organisation → share of `total`.
+        total: the sum of the models' vote counts, twice the number of votes.
+        organizations: organisation → share of `total`, from 0 to 1.
         licenses: licence as published → share of `total`.
         groups: licence group → share of `total`.
         hhi: concentration over organisations, the sum of the squared shares.
@@ -179,11 +179,7 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
 
 
 def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
-    """Compare the ranks with and without style control in one snapshot.
-
-    Returns:
-        The differences; models that lack either rank are not compared.
-    """
+    """Compare the ranks with and without style control in one snapshot. Models that lack either rank are left out."""
     rows = np.flatnonzero(np.isfinite(snapshot.rank) & np.isfinite(snapshot.style_rank))
     shift = np.abs(snapshot.style_rank[rows] - snapshot.rank[rows])
     order = sorted(range(len(rows)), key=lambda k: (-shift[k], snapshot.rank[rows[k]]))

@@ -1,4 +1,4 @@
-"""The audits `benchmark_claim`, `perturbation_gap` and `arena_gap`: compare claimed scores with measured scores.
+"""Runs the audits `benchmark_claim`, `perturbation_gap` and `arena_gap`: compare claimed scores with measured scores.
 
 benchmark_claim    tests a claimed share p of n questions against a measured share q of m questions with
                    z = (p − q)/√(p(1−p)/n + q(1−q)/m). Published examples: GSM8K 92.1% claimed and 78.8% measured
@@ -12,7 +12,7 @@ arena_gap          compares a model's gain on arena-like benchmarks with its gai
                    benchmark, and 66.5, 64.4 and 65.9% on another (Singh et al. 2025, "The Leaderboard Illusion",
                    section 4).
 
-Laws: scores are shares in [0, 1]. A test uses the two-sided p-value and fires only if the gap has the suspected
+Guarantees: scores are shares in [0, 1]. A test uses the two-sided p-value and fires only if the gap has the suspected
 direction.
 
 Blind spot: a different prompt, harness or number of shots can explain a gap as well as a false claim can. Two results
@@ -39,7 +39,11 @@ from pipeline.errors import BadCounts
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A benchmark score: the share of n questions that a model answered correctly.
+    """A benchmark score.
+
+    Attributes:
+        share: share of the questions that a model answered correctly, from 0 to 1.
+        n: number of questions.
 
     Raises:
         BadCounts: the share is not in [0, 1], or n is below 1.
@@ -54,7 +58,7 @@ class Score:
 
     @property
     def variance(self) -> float:
-        """Variance of the share. For a share of 0 or 1, half an answer is added or taken away, so it is never 0."""
+        """Variance of the share. It is never 0: the share is taken to be at least half an answer from 0 and from 1."""
         inside = min(max(self.share, 0.5 / self.n), 1 - 0.5 / self.n)
         return inside * (1 - inside) / self.n
 
@@ -67,7 +71,7 @@ class ScoreTest:
         model: the model.
         benchmark: name of the benchmark.
         gap: the difference of the scores as shares, positive in the suspected direction.
-        expected: the expected value of `gap` if nothing is wrong.
+        expected: the expected value of `gap` under the null hypothesis.
         z: (gap − expected) divided by its standard error.
         p_value: two-sided p-value of z.
     """
@@ -136,7 +140,7 @@ def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str,
         test: the test from `benchmark_claim`.
         claimed, measured: the two scores that were compared.
         source: where the score was claimed.
-        evaluator: who measured `measured`.
+        evaluator: who measured the score `measured`.
     """
     if not test.fires:
         return None
@@ -219,6 +223,8 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
 
 def arena_finding(test: ScoreTest, base: str, other: str) -> Finding:
     """Return the finding that a model gained more on arena-like prompts than on other prompts.
+
+    It is not checked here that the test fires.
 
     Args:
         test: the test from `arena_gap`.

@@ -37,9 +37,9 @@ class SharedModels:
     """The k models that two snapshots have in common, without names that a snapshot lists twice.
 
     Attributes:
-        models: names of the models.
-        before: int64[k], row of each model in the earlier snapshot.
-        after: int64[k], row of each model in the later snapshot.
+        models: names of the k models.
+        before: int64[k], index of each model in the columns of the earlier snapshot.
+        after: int64[k], index of each model in the columns of the later snapshot.
     """
 
     models: tuple[str, ...]
@@ -86,7 +86,7 @@ class CommonMovement:
 
 
 def rows_by_name(board: PublishedBoard) -> dict[str, int]:
-    """Return name of a model → its row in a snapshot, without names that the snapshot lists twice."""
+    """Return name of a model → its index in a snapshot's columns, without names that the snapshot lists twice."""
     times = Counter(board.models)
     return {model: row for row, model in enumerate(board.models) if times[model] == 1}
 

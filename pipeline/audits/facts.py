@@ -5,7 +5,7 @@ interval of the probability that a model of the group is drawn. A battle has 0, 
 average, so the variance of this number is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score
 without the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 
-Laws: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
+Guarantees: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
 reason.
 
 Blind spot: variants that were never submitted under the provider's name.
@@ -123,7 +123,8 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
 def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
     """Return facts about each release of a provider.
 
-    They are the disclosed and the seen number of variants, and the score with and without the winner's curse.
+    They are the disclosed number of variants, the number that was seen, and the score with and without the winner's
+    curse (the luck in the score of the best of several variants).
 
     Args:
         provider: name of the provider.
@@ -163,8 +164,8 @@ def removal_facts(
         provider: name of the provider.
         state: the registry.
         removed: model → description of its removal without a notice (`retraction.unannounced_removals`).
-        falls: model → description of its vote count that fell or its name that was missing from a later snapshot.
-        sources: short names of the data sources.
+        falls: model → description of a vote count that fell, or of the model's absence from a later snapshot.
+        sources: names of the data sources.
     """
     mine = {m.name: m for m in _models(provider, state)}
     noticed = [name for name, m in mine.items() if m.deprecated_at is not None and m.notice_given]

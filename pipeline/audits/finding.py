@@ -1,9 +1,9 @@
-"""The result of an audit: a finding about one subject.
+"""Defines the result of an audit: a finding about one subject.
 
-The e-value of a test with p-value p is e = 1/(2√p), whose expectation is at most 1 if nothing is wrong (Vovk & Wang
-2021, "E-values: calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2). With e-values, e-LOND
-can combine the findings of many days. A finding that states an observed fact instead of a test has neither a p-value
-nor an e-value.
+The null hypothesis of a finding's test is that nothing is wrong with its subject. The e-value of a test with p-value p
+is e = 1/(2√p), whose expectation under the null hypothesis is at most 1 (Vovk & Wang 2021, "E-values: calibration,
+combination and applications", Annals of Statistics 49(3), κ = 1/2). With e-values, e-LOND can combine the findings of
+many days. A finding that states an observed fact instead of a test has neither a p-value nor an e-value.
 
 >>> round(p_to_e_value(1e-4), 6)
 50.0
@@ -36,7 +36,7 @@ class Finding:
         direction: what is wrong, in a few words. Audit, subject and direction identify a finding over several sweeps.
         severity: how much the finding matters if it is true.
         what: one sentence with the figures.
-        p_value: p-value of this test alone; None if the finding states an observed fact and no test.
+        p_value: p-value of this test alone; None if the finding states an observed fact instead of a test.
         evidence: name → figure.
         tests: number of tests in the same run of the audit, by which the e-value is divided.
     """
@@ -53,9 +53,9 @@ class Finding:
 
     @property
     def e_value(self) -> float | None:
-        """The e-value of the test divided by `tests`; None if the finding states an observed fact and no test.
+        """The e-value against the null hypothesis that nothing is wrong, divided by `tests`; None without a test.
 
-        Because of the division, the sum over all tests of the audit is an e-value.
+        Because of the division, the sum over all tests of the audit is an e-value too.
         """
         return None if self.p_value is None else p_to_e_value(self.p_value) / self.tests
 

@@ -111,7 +111,11 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
-    """Return the finding that a board is split into components or that few votes connect two sides, if there is one."""
+    """Return the finding that a board is split into components, or that few votes connect two sides; else nothing.
+
+    Raises:
+        BadCounts, NotConverged: there are fewer than two models or no votes, or the fit does not converge.
+    """
     try:
         health = graph_health(counts)
     except Disconnected as error:

@@ -1,19 +1,21 @@
-"""The audit `lockstep`: finds groups of voters who cast the same votes at the same time.
+"""Runs the audit `lockstep`: finds groups of voters who cast the same votes at the same time.
 
 In this audit a cell is a combination of pair of models, outcome, ten-minute bucket and prompt. The probability π_c of
 cell c is the product of three shares of all votes: the share of the pair with the outcome, of the bucket, and of the
-prompt. (The cell's own share of votes is not used, since a group would make its own cells likely.) An independent voter
-with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u and v.
-The score of the two voters is
+prompt. (The cell's own share of votes is not used, because a group would make its own cells likely.) An independent
+voter with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u
+and v. The score of the two voters is
+
     s(u, v) = Σ over shared cells of ln(1 / (n π_c)).
+
 They are linked if s ≥ ln(V²/2 / α), where V is the number of voters. Then the expected number of false links on a board
-is at most about α. Cells with more than 50 votes are skipped, since many people use a popular prompt at a busy hour.
+is at most about α. Cells with more than 50 votes are skipped, because many people use a popular prompt at a busy hour.
 
 Linked voters form a group. Groups are ranked by the density of FRAUDAR (Hooi et al. 2016, KDD). The density is the
 weighted number of votes in cells that at least two of the group's voters share, divided by the number of voters and
 cells. A vote in a cell with x votes has the weight 1/log(x + 5). Voters who lower the density are removed first.
 
-Law: a group is evidence for a person to review and never a reason for automatic removal.
+Guarantee: a group is evidence for a person to review and never a reason for automatic removal.
 
 Blind spot: friends who test the same prompt together look like a group.
 """
@@ -44,7 +46,7 @@ class LockstepGroup:
     """A group of voters who cast the same votes at the same time.
 
     Attributes:
-        voters: numbers of the voters, ascending.
+        voters: the voters, given by the integers that `lockstep` was called with, ascending.
         cells: number of cells that at least two of the voters share.
         density: density of the group as in FRAUDAR.
         score: largest score s of two voters of the group, in nats.
@@ -62,11 +64,12 @@ def lockstep(
     """Find groups of voters in n votes, the densest group first.
 
     Args:
-        voter: n numbers, the voter of each vote. Votes with −1 (no voter) are left out.
-        pair: n numbers, the pair of models of each vote. The pairs (a, b) and (b, a) must have one number.
-        outcome: n numbers, the outcome of each vote, for the models in the order of the pair's number.
-        at: n times of votes, in microseconds.
-        prompt: n numbers, the prompt of each vote. Votes without a prompt must share one number.
+        voter: int[n], an integer for the voter of each vote. Votes with −1 (no voter) are left out.
+        pair: int[n], an integer for the pair of models of each vote. The pairs (a, b) and (b, a) must have the same
+            one.
+        outcome: int[n], the outcome of each vote, seen from a fixed side of the pair.
+        at: int[n], time of each vote in microseconds since 1970 UTC.
+        prompt: int[n], an integer for the prompt of each vote. Votes without a prompt must share one.
     """
     who, *rest = (np.asarray(column, dtype=np.int64) for column in (voter, pair, outcome, at, prompt))
     known = who != -1
@@ -102,12 +105,12 @@ def lockstep(
 def lockstep_findings(
     groups: tuple[LockstepGroup, ...], voters: int, label: Callable[[int], str]
 ) -> tuple[Finding, ...]:
-    """Return a finding for each group. The subject of a finding is the group's first voter.
+    """Return a finding for each group. The subject of a finding is the group's first voter by label.
 
     Args:
         groups: the groups from `lockstep`.
         voters: number of voters on the board.
-        label: returns the name of the voter with this number.
+        label: takes the integer of a voter, and returns the voter's name.
     """
     findings = []
     for group in groups:

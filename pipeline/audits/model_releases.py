@@ -53,7 +53,7 @@ class VariantScore:
 
     @property
     def kept(self) -> float:
-        """Share of the votes that were cast before the release, from 0 to 1."""
+        """Share of the votes that were cast before the release, from 0 to 1; 1 without votes or if `before` is None."""
         if self.before is None or self.votes <= 0:
             return 1.0
         return min(1.0, self.before / self.votes)
@@ -124,7 +124,7 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore]) -> tuple[
 
     Args:
         state: the registry.
-        scores: variant → its score while it was under test.
+        scores: variant → its score in the newest snapshot. A variant without a score has no figures about scores.
 
     Raises:
         BadCounts: a standard error is not above 0.

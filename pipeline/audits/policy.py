@@ -11,8 +11,8 @@ public_removal           every removal has a public notice; a model without vote
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 6.
 
-Laws: a rule that cannot be evaluated is neither passed nor failed. The rules about retractions, private variants and
-removals are evaluated over the whole registry: what was wrong in the past still fails after it ended.
+Guarantees: a rule that cannot be evaluated is neither passed nor failed. The rules about retractions, private variants
+and removals are evaluated over the whole registry: what was wrong in the past still fails after it ended.
 
 Blind spot: whether a notice is true.
 """
@@ -68,7 +68,7 @@ class PolicyFacts:
 
     Attributes:
         retractions: the findings of the audit `score_retraction`.
-        most_tested: provider → its private variants at the moment with most of them under test.
+        most_tested: provider → the largest set of private variants that it had under test at the same time.
         retired: licence group → number of retired models.
         listed: licence group → number of models that were ever public, retired models included.
         unfair: the findings about sampling (`sampling_findings`); None if no sampling policy is declared.
@@ -86,7 +86,9 @@ class PolicyFacts:
 
 
 def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Check a policy file and return its rules, each with all parameters. Missing parameters get the shipped values.
+    """Check a policy file and return rule → parameter → value. Missing parameters get the values of the shipped policy.
+
+    A rule that the file does not name is left out.
 
     Raises:
         BadCounts: a rule or parameter is unknown, or a value is not a number of at least 0.

@@ -28,9 +28,9 @@ class MonthlyRepeats:
     """Repeated prompts in one month.
 
     Attributes:
-        month: number of the month.
+        month: the integer of the month, as given to `prompt_duplication`.
         votes: number of votes with a prompt.
-        within: share of these votes whose prompt an earlier vote of this month has.
+        within: share of these votes that repeat the prompt of another vote of this month.
         across: share of these votes whose prompt was used in the month before; None if that month has no votes.
     """
 
@@ -41,11 +41,11 @@ class MonthlyRepeats:
 
 
 def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[MonthlyRepeats, ...]:
-    """Compute the shares of repeated prompts for each month, in order of time.
+    """Compute the shares of repeated prompts for each month, in order of time. Months without a prompt are left out.
 
     Args:
-        month: int[n], number of each vote's month. Consecutive months must have consecutive numbers.
-        prompt: int[n], number of each vote's prompt. Votes with −1 (no prompt) are skipped.
+        month: int[n], an integer for each vote's month. Consecutive months must have consecutive integers.
+        prompt: int[n], an integer for each vote's prompt. Votes with −1 (no prompt) are skipped.
     """
     when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
     when, asked = when[asked != -1], asked[asked != -1]

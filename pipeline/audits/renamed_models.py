@@ -68,7 +68,9 @@ class RenameSuggestion:
 
 
 def suggest_renames(snapshots: Sequence[PublishedBoard]) -> tuple[RenameSuggestion, ...]:
-    """Suggest renamed models of one board.
+    """Suggest renamed models of one board, oldest rename first.
+
+    If more than 200 names disappear or appear between two snapshots, none of them is suggested.
 
     Args:
         snapshots: the snapshots of the board, oldest first.

@@ -1,4 +1,4 @@
-"""The audit `score_retraction`: finds published scores that were withdrawn.
+"""Runs the audit `score_retraction`: finds published scores that were withdrawn.
 
 Every finding states an observed fact, without a p-value:
 
@@ -28,12 +28,16 @@ AUDIT = "score_retraction"
 def withdrawn_scores(
     events: Sequence[RegistryEvent], scored_at: Mapping[str, int], tested_at: Mapping[str, int] | None = None
 ) -> tuple[Finding, ...]:
-    """Return findings about scored models that were retracted, or were deprecated or renamed without a public notice.
+    """Return the findings about scores that registry events withdrew.
+
+    A finding is about a model that was retracted after it was scored, or that was deprecated or renamed after it was
+    scored without a public notice, or about a private variant that was withdrawn after it was tested.
 
     Args:
         events: all events of the registry.
         scored_at: model → time of its first public rating, in microseconds since 1970 UTC.
-        tested_at: model → time of its first vote. A private variant with a vote has a score, published or not.
+        tested_at: model → time of its first vote, in the same unit. A private variant with a vote has a score,
+            published or not. None finds no withdrawn private variants.
     """
     registry, tested = Registry(events), tested_at or {}
     # Also later releases: the score of a variant that was released in the end is published.
@@ -121,7 +125,7 @@ def _over(model: RegisteredModel) -> bool:
 
 
 def fall_finding(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
-    """Return the finding about a vote count that fell between two snapshots.
+    """Return the finding about a vote count that fell between two snapshots, or about a model that the later one lacks.
 
     Args:
         model: name of the model.

@@ -68,11 +68,11 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
         tasks: task → its pair counts. All counts must have the same `models`.
 
     Returns:
-        Both orders of the models, and the pairs of models whose order differs.
+        The order of the models in both ratings, and the pairs of models whose order differs.
 
     Raises:
         BadCounts: there is no task, or the counts have different `models`.
-        Disconnected, NotConverged: a board has no finite estimate, or its fit does not converge.
+        Disconnected, NotConverged: the ratings have no finite estimate, or the fit does not converge.
     """
     parts = list(tasks.values())
     if not parts or any(part.models != parts[0].models for part in parts):
@@ -89,7 +89,10 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
 
 
 def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
-    """Return a finding if the order of two models depends on the mix of tasks more than chance explains."""
+    """Return one finding about the pairs of models whose order depends on the mix of tasks more than chance explains.
+
+    There is none if no pair's z is above 2.576, the two-sided 1% point of a standard normal.
+    """
     sure = [pair for pair in found.reordered if pair.z > _SURE]
     if not sure:
         return ()

@@ -1,4 +1,4 @@
-"""The audit `top_churn`: compares how often the first place changed with the number that chance allows.
+"""Runs the audit `top_churn`: compares how often the first place changed with the number that chance allows.
 
 Formula: let a score have standard error e, and n votes in one snapshot and n' in the next. By chance the score moves
 with variance v = e² (1 − n/n'). The reason is that the later estimate contains the earlier votes, and increments of a
@@ -60,12 +60,12 @@ class LeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class TopChurn:
-    """All changes of the first place on one board, and their test.
+    """All changes of the first place on one board, and the test of their number.
 
     Attributes:
         changes: the changes, oldest first.
         by_chance: upper bound of the number of changes expected by chance, without changes to a newcomer.
-        p_value: probability of at least as many such changes by chance.
+        p_value: probability of at least as many such changes by chance, the null hypothesis; 1 without a change.
     """
 
     changes: tuple[LeaderChange, ...]
@@ -103,7 +103,7 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
 
 
 def top_churn_findings(found: TopChurn) -> tuple[Finding, ...]:
-    """Return a finding if the first place changed more often than chance allows."""
+    """Return one finding if the first place changed more often than chance allows, else nothing."""
     if found.p_value >= ALPHA:
         return ()
     soon = sum(change.within_week for change in found.changes)

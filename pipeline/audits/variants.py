@@ -1,4 +1,4 @@
-"""The audit `variant_churn`: counts private variants of a provider that are under test at the same time.
+"""Runs the audit `variant_churn`: counts private variants of a provider that are under test at the same time.
 
 A provider's private variants are counted at the moment with most of them under test since the registry began. More than
 3 are a warning; more than 10 are critical (the limit of one public policy for "provisional" models). The finding
@@ -7,8 +7,8 @@ remains after the tests have ended.
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
 
-Laws: the same registry gives the same findings. A variant counts as under test from its submission to its release,
-retraction or deprecation.
+Guarantees: the same registry gives the same findings. A variant counts as under test from its submission to its
+release, retraction or deprecation.
 
 Blind spot: variants that were never submitted under the provider's name.
 """

@@ -1,4 +1,4 @@
-"""The audit `version_mismatch`: tests whether the released model is the model that was tested.
+"""Runs the audit `version_mismatch`: tests whether the released model is the model that was tested.
 
 Four things are compared:
     rating   z = (tested − released − curse)/√(s₁² + s₂²), with the standard errors s₁ and s₂ and the winner's curse of
@@ -79,12 +79,18 @@ def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tupl
 
 
 def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float = 0.0) -> tuple[Finding, ...]:
-    """Compare the released model with the tested model and return the findings.
+    """Compare the released model with the tested model.
+
+    What is not known for both models is not compared.
 
     Args:
         tested: the model as it was tested.
         released: the model as it was released.
         curse: winner's curse in the rating of the tested model, in points (`ratings.winners_curse`).
+
+    Returns:
+        The findings about differences that chance does not explain; about another checkpoint first, then about ratings,
+        then about style.
     """
     return (*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released))
 

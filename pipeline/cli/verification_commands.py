@@ -1,6 +1,6 @@
 """The commands verify, bundle and receipt: checks that a reader can make without trusting the operator.
 
-Law: `verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
+Guarantee: `verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
 """
 
 from pathlib import Path

@@ -29,13 +29,12 @@ _MASK_BITS = 62
 
 @dataclass(frozen=True, slots=True)
 class SegmentBoards:
-    """The vote counts of one segment of the vote log, by board.
+    """The counts of a segment.
 
     Attributes:
         first: index of the segment's first leaf.
-        boards: counts of the segment's votes for each board (category, language or rules).
-        retracted: int64[r], leaf indices of votes that retractions in this segment retract. These votes may be in
-            earlier segments.
+        boards: counts of the segment's votes by board.
+        retracted: int64[r], leaf indices of the votes that the retractions in the segment take back.
     """
 
     first: int

@@ -1,13 +1,15 @@
-"""Jobs that the DAGs, the command line and the API share. A job returns data; the caller turns the data into text.
+"""Contains the jobs that the DAGs, the command line and the API share.
 
-dag_api.py          the functions that a DAG may import
+A job returns data; the caller turns the data into text.
+
+dag_api.py          lists the functions that a DAG may import
 refresh/            seals, checks, rates and publishes: from committed votes to a signed snapshot
 backlog/            evaluates votes that no snapshot preceded, and nightly those of the last weeks
-custody/            verification, audit, witnesses, retraction, erasure, key rotation
-audits/             the audits of a sweep, and the page of a provider
+custody/            verifies and audits the ledger; witnesses, retraction, erasure, key rotation
+audits/             runs the audits of a sweep, and builds the page of a provider
 restoration.py      restores a backup of a store
-moderation.py       decisions of people about alerts and votes
-incident_decisions.py  decisions of people about a whole incident
+moderation.py       applies decisions of people about alerts and votes
+incident_decisions.py  applies decisions of people about a whole incident
 correction_notices.py  adds notices of people to published snapshots
 detector_replay.py  runs one detector over all stored votes or windows
 rebuild_windows.py  rebuilds the window counts that a migration marked stale

@@ -11,10 +11,10 @@ from pipeline.store.boards import notices, snapshots
 
 
 def add_notice(connection: Connection, snapshot: str, text: str, operator: Operator) -> dict[str, Any]:
-    """Add a correction notice to a published snapshot, and return the notice.
+    """Add a correction notice to a published snapshot, record it in the operators' log, and return the notice.
 
     Args:
-        connection: a connection to the store.
+        connection: a write transaction.
         snapshot: id or digest of the snapshot, or the beginning of either.
         text: one line of text.
         operator: who adds the notice.

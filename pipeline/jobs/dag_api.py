@@ -1,6 +1,6 @@
-"""The functions that a DAG may import from this project.
+"""Lists the functions that a DAG may import from this project.
 
-A DAG file imports this module inside its tasks, since the scheduler reads the file every 30 s and imports take long.
+A DAG file imports this module inside its tasks, because the scheduler reads the file every 30 s and imports take long.
 """
 
 from pipeline import settings
@@ -35,6 +35,6 @@ __all__ = [
 def store_url() -> str:
     """Return the address of the store from the settings.
 
-    Each task must call this function instead of passing the address through XCom, since it may contain a password.
+    Each task must call this function instead of passing the address through XCom, because it may contain a password.
     """
     return settings.load().store

@@ -1,7 +1,8 @@
 """Runs one detector over all stored data, to test the detector before it is switched on or after it was changed.
 
 A window detector reads all closed windows. A voter detector reads all stored votes; each vote is evaluated by the
-snapshot that was in force for it. The detector starts without state. Nothing is written unless the caller asks for it.
+snapshot that was in force for it, and votes without such a snapshot are left out. The detector starts without state.
+Nothing is written unless the caller asks for it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -53,11 +54,12 @@ def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, 
     Args:
         url: address of the store.
         name: name of the detector.
-        write: whether to open the alerts that the detector raises.
+        write: whether to open and clear alerts by the signals of the detector, and to record this in the operators'
+            log.
 
     Returns:
-        The signals of the detector in order of time, each with detector, subject, direction, severity, e_value, level,
-            at and evidence. The severity is `cleared` if an alert ends.
+        The signals of the detector in order of time, each with detector, subject, direction, severity, e_value, at and
+        evidence. The severity is `cleared` if an alert ends; other signals also have a level.
 
     Raises:
         Usage: no detector has this name.

@@ -1,7 +1,7 @@
-"""Decisions of people about a whole incident: its state, its exclusions, splits, merges and notes.
+"""Applies decisions of people about a whole incident: its state, its exclusions, splits, merges and notes.
 
-Laws: `restore` undoes what `exclude` did, and nothing else: what the policy auto-voter/1 leaves out stays left out
-until the incident is resolved. `split` and `merge` undo each other. Each decision is one entry of the incident's
+Guarantees: `restore` undoes what `exclude` did, and nothing else: what the policy auto-voter/1 leaves out stays left
+out until the incident is resolved. `split` and `merge` undo each other. Each decision is one entry of the incident's
 history and at least one row of the operators' log.
 """
 
@@ -30,14 +30,17 @@ Cause = tuple[ExclusionTarget, str | None]
 
 
 def find_incident(connection: Connection, given: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an incident with its history and alerts, in the public form, and its form for operators.
+    """Return an incident in two forms.
 
     Args:
         connection: a connection to the store.
-        given: an id, a former id, or the unique beginning of one.
+        given: the id, a former id, or the beginning of an id or former id that only one incident has.
+
+    Returns:
+        The public form with the history, and the additional facts for operators.
 
     Raises:
-        Usage: no incident or several have it.
+        Usage: no incident has such an id, or several have.
     """
     incident_id = incident_table.resolve_id(connection, given)
     (found,) = (one for one in incident_table.read_all(connection) if one.incident_id == incident_id)
@@ -48,13 +51,25 @@ def find_incident(connection: Connection, given: str) -> tuple[dict[str, Any], d
 def change_state(
     connection: Connection, given: str, action: str, operator: Operator, reason: str, hours: float | None = None
 ) -> dict[str, Any]:
-    """Acknowledge, snooze, appeal, resolve or reopen all alerts of an incident.
+    """Acknowledge, snooze, appeal, resolve or reopen all alerts of an incident, and group all alerts anew.
 
     Alerts that have the state already, and resolved ones, stay as they are. `reopen` is about the alerts that the last
     `resolve` of the incident resolved.
 
+    Args:
+        connection: a write transaction.
+        given: id of the incident, as for `find_incident`.
+        action: one of STATE_ACTIONS.
+        operator: the person who decides.
+        reason: reason of the decision.
+        hours: duration of a snooze; None to snooze until the next action of a person.
+
     Returns:
-        {"incident", "state", "alerts": number changed, "next_refresh", "done"}, as `moderation.change_alert_state`.
+        {"incident", "state", "alerts", "next_refresh", "done"}. "alerts" is the number of alerts that were changed; the
+        other keys are as in `moderation.change_alert_state`.
+
+    Raises:
+        Usage: no alert can be changed by the action, there is no such incident, or `hours` is out of range.
     """
     incident, _ = find_incident(connection, given)
     changed = _changeable(connection, incident, action)
@@ -79,11 +94,11 @@ def change_state(
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
     """Return what `exclude` or `restore` of an incident would change, each with the alert that is its cause.
 
-    `exclude` is about the accounts that its alerts name, or, if they name none, about the votes of the first alert
-    whose votes are not left out. `restore` is about what people excluded because of its alerts.
+    `exclude` is about the accounts that the incident's alerts name. If they name none, it is about the votes of the
+    first alert whose votes are not left out. `restore` is about what people excluded because of the incident's alerts.
 
     Raises:
-        Usage: there is nothing to exclude or restore.
+        Usage: there is nothing to exclude or restore, or there is no such incident.
     """
     incident, _ = find_incident(connection, given)
     if action == "restore":
@@ -105,13 +120,14 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
 def change_exclusions(
     connection: Connection, given: str, action: str, operator: Operator, reason: str
 ) -> dict[str, Any]:
-    """Exclude or restore the votes of an incident by one decision.
+    """Exclude or restore the votes of an incident by one decision, and group all alerts anew.
 
     Returns:
-        {"incident", "action", "targets": number, "next_refresh", "done"}.
+        {"incident", "action", "targets", "next_refresh", "done"}. "targets" is the number of accounts and selections of
+        votes that were changed.
 
     Raises:
-        Usage: there is nothing to change, or the reason is missing.
+        Usage: there is nothing to change, the reason is missing, or there is no such incident.
     """
     targets = exclusion_targets(connection, given, action)
     incident_id = incident_table.resolve_id(connection, given)
@@ -129,7 +145,11 @@ def change_exclusions(
 
 
 def split(connection: Connection, given: str, alerts: Sequence[str], operator: Operator, reason: str) -> dict[str, Any]:
-    """Make some alerts of an incident an incident of their own.
+    """Make some alerts of an incident an incident of their own, and group all alerts anew.
+
+    Returns:
+        {"incident", "rest", "done"}: the id of the incident of these alerts, the id of the incident of the other
+        alerts, and a sentence.
 
     Raises:
         Usage: an alert is not of the incident, or none or all of its alerts are given.
@@ -152,10 +172,14 @@ def split(connection: Connection, given: str, alerts: Sequence[str], operator: O
 
 
 def merge(connection: Connection, given: str, other: str, operator: Operator, reason: str) -> dict[str, Any]:
-    """Make two incidents one.
+    """Make two incidents one, and group all alerts anew.
+
+    Returns:
+        {"incident", "done"}: the former id of the first incident, by which the merged incident is found, and a
+        sentence.
 
     Raises:
-        Usage: both names are of the same incident.
+        Usage: both names are of the same incident, or there is no such incident.
     """
     (one, _), (two, _) = find_incident(connection, given), find_incident(connection, other)
     if one["id"] == two["id"]:

@@ -1,7 +1,7 @@
 """Carries out decisions of people about alerts and votes. The CLI and the API use this module.
 
-Laws: a decision and its row in the operators' log are written in one transaction. The result states how many votes the
-next refresh will count more or fewer because of the decision. A target that does not exist raises an error.
+Guarantees: a decision and its row in the operators' log are written in one transaction. The result states how many
+votes the next refresh will count more or fewer because of the decision. A target that does not exist raises an error.
 """
 
 from collections.abc import Sequence
@@ -40,17 +40,16 @@ def change_alert_state(
     """Acknowledge, snooze, appeal, resolve or reopen an alert.
 
     Args:
-        connection: a connection to the store.
+        connection: a write transaction.
         alert_id: id of the alert.
         action: one of ALERT_SCOPES.
-        operator: who decides.
-        reason: why.
+        operator: the person who decides.
+        reason: reason of the decision.
         hours: duration of a snooze; None to snooze until the next action of a person.
 
     Returns:
         {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" is the number of votes that
-            the next refresh will count again, "votes_out" the number that it will no longer count. "done" is a
-            sentence.
+        the next refresh will count again, "votes_out" the number that it will no longer count. "done" is a sentence.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -117,16 +116,17 @@ def change_exclusion(
     """Exclude votes from the defended view, or restore excluded votes.
 
     Args:
-        connection: a connection to the store.
+        connection: a write transaction.
         action: `exclude` or `restore`.
-        target: the id of an alert, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
-        operator: who decides.
-        reason: why.
+        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. An alert stands for the
+            votes that it is about; with `restore`, for everything that was excluded because of it.
+        operator: the person who decides.
+        reason: reason of the decision.
 
     Returns:
         {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" is
-            the number of votes that the next refresh will count again, "votes_out" the number that it will no longer
-            count. "done" is a sentence.
+        the number of votes that the next refresh will count again, "votes_out" the number that it will no longer count.
+        "done" is a sentence.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -190,7 +190,7 @@ def change_exclusions(
 
 
 def preview_exclusions(connection: Connection, action: str, targets: Sequence[ExclusionTarget]) -> NextRefresh:
-    """Return what `change_exclusions` would change at the next refresh, without changing anything."""
+    """Return how many votes `change_exclusions` would move at the next refresh. Nothing is changed."""
     expected = expected_exclusions(connection)
     after = expected | set(targets) if action == "exclude" else expected - set(targets)
     return exclusion_effect.count_change(connection, expected, frozenset(after), _left_out(connection))

@@ -2,12 +2,12 @@
 
 `integrity migrate` runs this job after the migrations, with the database role that owns the tables. Workers, the
 monitor and `replay` raise an error if the windows are stale (`store.votes.stale_windows`). These processes cannot
-rebuild the windows, since their database roles may not delete rows, and only one of many processes that start together
-should count all votes.
+rebuild the windows, because their database roles may not delete rows, and only one of many processes that start
+together should count all votes.
 
-Laws: the rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals what the workers
-counted: the votes before each partition's next offset, each evaluated by the snapshot in force for it. A late vote
-counts in the window that contains the newest event time of the votes stored before it.
+Guarantees: the rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals what the
+workers counted: the votes before each partition's next offset, each evaluated by the snapshot in force for it. A late
+vote counts in the window that contains the newest event time of the votes stored before it.
 """
 
 import hashlib

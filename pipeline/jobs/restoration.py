@@ -1,6 +1,6 @@
 """Restores a backup as a new store, and verifies the store.
 
-Laws: nothing is written before every file of the backup has been checked and the target is known to be empty. The
+Guarantees: nothing is written before every file of the backup has been checked and the target is known to be empty. The
 database is written last, so an interrupted restore leaves no store that looks complete.
 """
 
@@ -34,14 +34,15 @@ def restore(url: str, source: Path) -> dict[str, Any]:
         source: the backup, a folder or a tar file.
 
     Returns:
-        {"store", "made_at", "snapshots", "last_snapshot", "offsets", "verified"}. "offsets" are the offsets at which
-        the workers will continue. "verified" is the result of `verify_ledger`.
+        {"store", "made_at", "snapshots", "last_snapshot", "offsets", "verified"}. "offsets" lists for each partition
+        the offset at which workers will continue. "verified" is the result of `verify_ledger`.
 
     Raises:
-        Usage: there is no backup at `source`, it was made from the other kind of database, or the store exists already.
+        Usage: there is no backup at `source`, it was made from the other kind of database, the store exists already, or
+            the key folder is not empty.
         Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
             backup.
-        MissingKey: the voter key is neither in the backup nor in the settings of the target.
+        MissingKey: the voter key is neither in the backup nor in the settings of the target, or another key is there.
         StoreUnavailable: this version of the code cannot read tables of the backup's version.
         VerificationFailed: the restored ledger does not follow from the restored votes.
     """

@@ -40,7 +40,7 @@ class WriteContext:
     """The values that are the same for every batch of a worker.
 
     Attributes:
-        source_no: the store's number of the source.
+        source_no: the source number (source_no).
         names: the dictionary of names.
         detectors: the voter detectors to run.
         lateness: microseconds by which a watermark trails the event time.
@@ -87,12 +87,10 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        connection: the transaction.
-        chunks: the polled records. The end of a chunk is the next offset of its partition.
-        decoded: the same records, decoded.
+        chunks, decoded: the polled records, and the decoded ones. The end of a chunk is its partition's next offset.
         numbers: the store's numbers of the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
-        references: cache of references, refreshed here. A new snapshot is put in force for the partitions of the batch.
+        references: refreshed here. A new snapshot is put in force for the batch's partitions.
         context: the values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 

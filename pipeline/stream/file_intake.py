@@ -84,7 +84,7 @@ class FileIntake:
         A reading is a pass over new records of a file.
 
         Args:
-            partition_no: the store's number of the partition of files.
+            partition_no: partition number (partition_no) of the partition of files.
             next_offset: next offset of this partition.
 
         Returns:

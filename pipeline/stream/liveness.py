@@ -32,7 +32,7 @@ class Liveness:
 
         Args:
             source: the source that the worker reads.
-            source_no: the store's number of the source.
+            source_no: the source number (source_no).
             retry: retry policy of the store.
             seconds: time without progress after which the worker is unhealthy.
             metrics: metrics for the last progress and the lag.

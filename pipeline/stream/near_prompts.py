@@ -106,8 +106,7 @@ class NearPrompts:
         return digest.hex()
 
     def flush(self) -> None:
-        """Append the prompts that are new since the last flush to the file of signatures, and wait until it is on the
-        disk.
+        """Append the prompts that are new since the last flush to the file of signatures, and sync the file.
 
         Nothing is written if there is no folder, or if the file is read-only for this process or locked by another one.
         """

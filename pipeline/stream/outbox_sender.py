@@ -36,7 +36,7 @@ class OutboxSender:
 
         Args:
             send: delivers messages; None without a broker, then nothing is sent.
-            source_no: the store's number of the source.
+            source_no: the source number (source_no).
             retry: retry policy of the store.
         """
         self._send, self._source_no, self._retry = send, source_no, retry

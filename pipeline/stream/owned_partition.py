@@ -33,7 +33,7 @@ def claim_partitions(
 
     Args:
         connection: the transaction.
-        source_no: the store's number of the source.
+        source_no: the source number (source_no).
         bounds: number of a partition in its source → (first available offset, next offset to be written).
         owner: the name of the worker, for display.
         now: present time in microseconds since 1970 UTC.

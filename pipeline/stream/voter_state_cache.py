@@ -60,7 +60,7 @@ class VoterStateCache:
 
         Args:
             connection: reads the store.
-            part: the store's number of the partition.
+            part: the partition number of the store (partition_no).
             voters: pseudonyms.
 
         Returns:
@@ -133,7 +133,7 @@ def replay_states(
     Args:
         connection: reads the store.
         states: the cache, which receives the new states.
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         first: the state offset: stored states include the votes before it.
         end: the next offset of the partition.
         detectors: the voter detectors.

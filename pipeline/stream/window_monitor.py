@@ -146,8 +146,7 @@ class Monitor:
         self._stopping = True
 
     def run(self, *, until_end: bool = False, close: bool = False) -> int:
-        """Close windows until `stop` is called. Snoozes that have ended are ended, and new alerts grouped into
-        incidents.
+        """Close windows until `stop` is called, end snoozes that are over, and group new alerts into incidents.
 
         While another monitor holds the lease, wait for it.
 

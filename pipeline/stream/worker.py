@@ -2,8 +2,8 @@
 
 Guarantees: every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is
 dropped, never written. SIGTERM ends the process after the current batch. A worker is healthy while it stores batches or
-has proof that nothing is left to store (`liveness`). At most two batches are in memory, one being written and one
-waiting, so a slow store slows the reading.
+has proof that nothing is left to store (`liveness`). At most two batches are in memory, so a slow store slows the
+reading.
 """
 
 import time
@@ -56,9 +56,7 @@ class Worker:
     """Reads one source into one store.
 
     Attributes:
-        source: the source to read.
-        store: the store for the votes.
-        settings: the settings of this process.
+        source, store, settings: the source to read, the store for the votes, and the settings of this process.
         detectors: the voter detectors to run.
         owner: the name of the worker, for display.
         metrics: counters of this worker.
@@ -115,17 +113,14 @@ class Worker:
     def run(self, *, until_end: bool = False) -> IngestTally:
         """Read and store votes until `stop` is called; return the tally of all batches.
 
-        A halt because of an offset gap or too many rejects also opens the alert `worker_halted`.
-
         Args:
             until_end: return when all records that the source had at the start are stored.
 
         Raises:
-            OffsetGap: votes were deleted or replaced before they were read.
-            TooManyRejects: too many records are not votes.
+            OffsetGap: votes were deleted or replaced before they were read. The alert `worker_halted` is opened.
+            TooManyRejects: too many records are not votes. The alert `worker_halted` is opened.
             StoreUnavailable: the database stayed unavailable, or a migration marked the window counts as stale.
             BrokerRefused: the broker forbids us to read the votes or to join the consumer group.
-            BrokerUnavailable: with `until_end`, the broker does not answer at the start.
         """
         ends = self._current_ends() if until_end else None
         try:

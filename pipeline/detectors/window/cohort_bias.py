@@ -4,8 +4,8 @@ An attacker with many accounts and a few votes from each is not visible in a sin
 cohort, which here means all new accounts, all voters of one network, or all votes under one prompt.
 
 Formula: in a window a cohort has n votes on a model, of which d are decided and W won. The null hypothesis is the least
-favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean probability that the model wins if
-the battle is decided, after its logit is raised by b. Three kinds of alternatives are tested:
+favourable honest cohort, whose logits lie b above the snapshot's. Let p̄⁺ be the mean probability that the model wins
+if the battle is decided, after its logit is raised by b. Three kinds of alternatives are tested:
 
     wins of decided      L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^d                for δ ∈ {0.4, 0.8, 1.6, 3}
     wins of all votes    L_δ = e^(δW) / (1 + p⁺(e^δ − 1))^n                for δ ∈ {0.4, 0.8, 1.6, 3}

@@ -31,22 +31,24 @@ class AuditInput:
     Attributes:
         events: events of the registry, in the order of arrival.
         registry: the registry that these events make up.
-        votes: the accepted votes in the log; a model is a position in `models`.
+        votes: the accepted votes in the log; a model is an index in `models`. Votes between two names of one model are
+            left out.
         models: keys of the models, sorted. The key of a renamed model is its first name.
-        categories: number of a category → its text.
+        categories: term number (term_no) of a category → its text.
         published: number of published snapshots.
         vote_decreases: each decrease of a model's vote count between two successive snapshots. An entry is (model,
-            sequence number of the earlier snapshot, of the later snapshot, votes before, votes after). The votes after
-            are None if the later snapshot lacks the model.
-        first_published: model name → time of the first snapshot with this name, in microseconds.
+            sequence number of the earlier snapshot, sequence number of the later snapshot, votes before, votes after).
+            The votes after are None if the later snapshot lacks the model.
+        first_published: model name → time of the first snapshot with this name, in microseconds since 1970 UTC.
         board: view → model → row of the newest snapshot; empty before the first snapshot.
         snapshot: the newest snapshot; None before the first.
         boards: the defended view of the last snapshot of each day, oldest first.
         style: model → style feature → its statistics, for models that were tested and later released under another
             name.
         log_size: number of leaves of the vote log.
-        log_digest: digest of the vote log.
-        at: time of the newest vote or registry event, in microseconds. The registry is evaluated at this time.
+        log_digest: root of the vote log in hexadecimal digits.
+        at: time of the newest vote or registry event, in microseconds since 1970 UTC. The registry is evaluated at this
+            time.
     """
 
     events: tuple[RegistryEvent, ...]
@@ -83,7 +85,7 @@ class AuditInput:
 
     @cached_property
     def appearances(self) -> DailyAppearances:
-        """The number of battles with each model on each day, and the share that the sampling policy declares."""
+        """How many battles each model had on each day with votes, and the share that the sampling policy declares."""
         first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
         days = first + np.flatnonzero(np.bincount(self.days - first))
         place = np.searchsorted(days, self.days)
@@ -102,7 +104,11 @@ class AuditInput:
 
     @cached_property
     def sampling_ledger(self) -> SamplingLedger:
-        """Actual and declared appearances of each model, provider and licence group."""
+        """Actual and declared appearances of each model, provider and licence group.
+
+        Raises:
+            BadCounts: there are no battles.
+        """
         known = {name: self.state.models.get(name) for name in self.models}
         providers = {name: m.provider for name, m in known.items() if m and m.provider}
         licenses = {name: shares.license_group(m.license) for name, m in known.items() if m}
@@ -110,7 +116,7 @@ class AuditInput:
 
     @cached_property
     def scores(self) -> dict[str, VariantScore]:
-        """Model → its rating in the defended view of the newest snapshot."""
+        """Model → its rating in the defended view of the newest snapshot; without models whose interval has width 0."""
         rated = {model: row for model, row in self.board.get("defended", {}).items() if row["upper"] > row["lower"]}
         se = {model: (row["upper"] - row["lower"]) / (2 * Z_95) for model, row in rated.items()}
         before = self._before_release
@@ -134,7 +140,7 @@ class AuditInput:
 
     @cached_property
     def first_rated_at(self) -> dict[str, int]:
-        """Model → time of its first published rating, in microseconds."""
+        """Model → time of its first published rating, in microseconds since 1970 UTC; without models that have none."""
         first: dict[str, int] = {}
         for name, at in self.first_published.items():
             key = self.state.first_name(name)
@@ -143,14 +149,14 @@ class AuditInput:
 
     @cached_property
     def first_vote_at(self) -> dict[str, int]:
-        """Model → time of its first accepted vote, in microseconds; without models that have none."""
+        """Model → time of its first accepted vote, in microseconds since 1970 UTC; without models that have none."""
         first = np.full(len(self.models), np.iinfo(np.int64).max)
         for side in (self.votes.model_a, self.votes.model_b):
             np.minimum.at(first, side, self.votes.cast_at)
         return {name: int(at) for name, at in zip(self.models, first, strict=True) if at < np.iinfo(np.int64).max}
 
     def recent_votes(self, days: int) -> dict[str, int]:
-        """Return model → number of its votes in the `days` days before the newest vote."""
+        """Return model → number of its votes in the `days` days before the newest vote; 0 for a model without any."""
         recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
         both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
         return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))

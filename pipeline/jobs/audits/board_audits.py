@@ -43,7 +43,8 @@ def run_audits(given: AuditInput, only: Collection[str] | None = None) -> tuple[
         only: names of the audits to run; None for all.
 
     Returns:
-        The findings of all audits, and name of the audit → its report.
+        Two values: the findings of all audits, and name of an audit → its report. If an audit could not run, for
+        example because there are too few votes, its report is {"not looked at": reason}.
     """
     findings: list[Finding] = []
     reports: dict[str, Any] = {}
@@ -150,10 +151,11 @@ def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
         path: a file with published snapshots of the other board; the newest is used.
 
     Returns:
-        The fields of `BoardAgreement`, or the reason why the boards cannot be compared.
+        The fields of `BoardAgreement`, or {"not looked at": reason} if the boards cannot be compared.
 
     Raises:
         Usage: the file does not exist.
+        BadInput: the file cannot be read.
     """
     if not path.is_file():
         raise Usage(f"expected another board's snapshots, got no file {path}")

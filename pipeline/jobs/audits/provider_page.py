@@ -31,8 +31,8 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
 
     Returns:
         {"provider", "as_of", "sources", "facts", "findings"}. A fact has the fields of `audits.facts.ProviderFact`,
-            where "fact" is its name. The findings are the findings of a sweep about the provider or its models.
-            A public page also has "facts_under_test".
+        with "fact" instead of "name". The findings are those findings of the audits in PROVIDER_AUDITS that are about
+        the provider or its models. A public page also has "facts_under_test".
 
     Raises:
         Usage: the registry has no such provider; the message lists the known providers.
@@ -49,7 +49,10 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
 
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return name of a provider → its page, for all providers. The store is read once and the audits run once."""
+    """Return name of a provider → page with all facts about the provider; empty if the registry names no provider.
+
+    The store is read once and the audits run once. Models under test are named.
+    """
     events, _ = registry_events.read_since(connection, 0)
     if not any(getattr(event, "provider", None) for event in events):
         return {}  # a store without providers need not be read

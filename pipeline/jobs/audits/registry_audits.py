@@ -15,10 +15,11 @@ Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 
 
 def audit_variant_churn(given: AuditInput) -> Audited:
-    """Find providers with many private variants, and report the names of each provider that are likely one model.
+    """Find providers with many private variants under test at the same time.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"under_test", "families"}. "families" is provider → groups of names
+        that are likely one model.
     """
     under_test = variants.variants_under_test(given.state)
     return variants.variant_churn(given.state), {"under_test": under_test, "families": _families(given)}
@@ -36,6 +37,8 @@ def _families(given: AuditInput) -> dict[str, list[list[str]]]:
 
 def audit_best_of_n(given: AuditInput) -> Audited:
     """Report each release with its number of variants tested, and its score with and without the winner's curse.
+
+    The winner's curse is the luck in the score of the best of several variants.
 
     Returns:
         The findings, and the report of the audit.
@@ -63,10 +66,13 @@ def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
 
 
 def audit_versions(given: AuditInput) -> Audited:
-    """Compare each released model with the model that was tested.
+    """Compare each released model with the variant that was tested: digests, ratings and style of the answers.
+
+    The digests are those of the models' checkpoints. If a variant was released under its own name, only they are
+    compared.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"releases", "tests"}, the numbers of releases and of comparisons.
     """
     found: list[Finding] = []
     tests = 0
@@ -95,7 +101,7 @@ def audit_claims(given: AuditInput) -> Audited:
     """Compare claimed benchmark scores with the scores that evaluators measured.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"checked", "tests"}, both the number of comparisons.
     """
     found, checked = [], checked_claims(given)
     for one in checked:
@@ -106,7 +112,10 @@ def audit_claims(given: AuditInput) -> Audited:
 
 
 def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
-    """Return each pair of a claimed benchmark score and a measured score of the same model and benchmark."""
+    """Return each pair of a claimed benchmark score and a measured score of the same model and benchmark.
+
+    Scores on reworded benchmarks are left out. A claim without a measured score has no pair.
+    """
     key, found = given.state.first_name, []
     results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
     for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
@@ -119,6 +128,8 @@ def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
 
 def audit_perturbations(given: AuditInput) -> Audited:
     """Compare each model's loss on a reworded benchmark with the losses of the other models.
+
+    Benchmarks with results of fewer than three models are left out.
 
     Returns:
         The findings, and the report of the audit.

@@ -1,4 +1,4 @@
-"""The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
+"""Runs a sweep: all audits of a store, the rules of the policy, and the alerts that follow.
 
 A finding states an observed fact, or it is the result of a statistical test. A finding of a fact always opens an alert.
 A finding of a test opens an alert if e-LOND selects it as a discovery; the setting `false_share` bounds the share of
@@ -49,8 +49,9 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
             the file in the settings, if any.
 
     Returns:
-        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. If an audit could not run, its report
-            has the reason. The field "discovery" of a finding is None if the finding states a fact instead of a test.
+        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. "audits" is name of an audit → its
+        report. If an audit could not run, its report has the reason. A finding has the field "discovery": whether
+        e-LOND selected it, or None if it states a fact instead of a test.
 
     Raises:
         Usage: the policy is not valid, or the other board's file does not exist.
@@ -132,6 +133,8 @@ def policy_facts(
 def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[str, str]:
     """Return model → how it was removed, for each model that was removed without a public notice.
 
+    If the store has votes of fewer days than the rule names, no model counts as removed for a lack of votes.
+
     Args:
         given: the input of the audits.
         rule: the parameters of the rule `public_removal`.
@@ -160,7 +163,7 @@ def discoveries(
         reports: name of an audit → its report, which has the number of its tests.
 
     Returns:
-        The state of e-LOND after the sweep, and for each finding whether it is a discovery; None for a finding that
+        Two values: the state of e-LOND after the sweep; and for each finding whether it is a discovery, or None if it
         states a fact instead of a test.
     """
     discovered: dict[int, bool | None] = dict.fromkeys(range(len(findings)))

@@ -1,7 +1,7 @@
 """Selects those alerts of an evaluation that add something to the stored alerts.
 
-Laws: an alert that a person has resolved is not opened again by the same votes. The alert about a member of a group
-names the stored alert about the group. No alert names a voter who was erased.
+Guarantees: an alert that a person has resolved is not opened again by the same votes. The alert about a member of a
+group names the stored alert about the group. No alert names a voter who was erased.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.vocabulary.time import HOUR, parse_rfc3339
 
 
 def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
-    """Return the signals without those about voters who have no vote any more: they were erased meanwhile."""
+    """Return the signals without those about voters who have no vote any more, because they were erased meanwhile."""
     return [
         one
         for one in signals
@@ -33,8 +33,9 @@ def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[A
 def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
     """Return the signals that add something to the stored alerts, and to the signals before them.
 
-    A signal is left out if a person resolved its alert, or if its alert is open with the same level, severity and
-    group. The group of a member's signal becomes the id under which the alert about the group is stored.
+    A signal is left out if a person resolved its alert for the same votes, or if its alert is open with the same group
+    and at least the same level and severity. The alert of a signal has the same detector, subject and direction. The
+    group of a member's signal becomes the id under which the alert about the group is stored.
     """
     found: list[AlertSignal] = []
     stored_as: dict[str, str] = {}

@@ -32,7 +32,10 @@ def no_progress(_what: str, _done: int) -> None:
 def backfill(
     url: str, *, strict: bool = False, check: bool = False, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Evaluate every vote that no snapshot preceded and that no run evaluated.
+    """Evaluate every vote that no snapshot preceded, if any of these votes was not evaluated by an earlier run.
+
+    The votes that an earlier run evaluated are evaluated again, for comparison. The alerts that add something to the
+    stored ones are opened.
 
     Args:
         url: address of the store.
@@ -43,8 +46,9 @@ def backfill(
 
     Returns:
         {"kind", "form", "rounds", "nested_rounds", "votes", "voters", "votes_without_voter", "voters_not_comparable",
-        "complete", "found", "critical", "findings", "alerts", "unchecked", "written"}. `findings` lists the alerts,
-        `alerts` the ids of those that were opened or escalated, `unchecked` the votes that are still not evaluated. If
+        "complete", "found", "critical", "findings", "alerts", "unchecked", "written"}. `findings` lists what was found,
+        `alerts` the ids of the alerts that were opened or escalated, `unchecked` is the number of votes that are still
+        not evaluated. `written` is False with `check`, and if another process evaluated the same votes meanwhile. If
         there is nothing to evaluate, `votes` is 0 and there is no finding; `votes_without_voter` then counts those of
         earlier backfills.
     """
@@ -53,9 +57,10 @@ def backfill(
 
 
 def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress = no_progress) -> dict[str, Any] | None:
-    """Evaluate the sealed votes if the store has no snapshot yet and these votes are not evaluated.
+    """Evaluate the sealed votes if the store has no snapshot yet and some of these votes are not evaluated.
 
-    With the setting `backfill` at "strict" the nested form is computed if the iterated form finds a voter to exclude.
+    With the setting `backfill` at "strict", the nested form is computed if the iterated form finds a voter to exclude.
+    With "off", nothing is done.
 
     Args:
         url: address of the store.

@@ -1,8 +1,8 @@
-"""Turns the findings of a backlog into alerts.
+"""Turns the findings of a backlog into alerts. A backlog is a set of votes that are evaluated together afterwards.
 
-A value of the nested form is proved, so it may be critical, and the policy `backfill-voter/1` excludes the voter. All
-other findings are warnings: they propose to a person what to exclude. Alerts about models are public, so their times
-are whole hours around the votes.
+The e-value of a finding in the nested form bounds the probability of a false alarm, so such a finding may be critical,
+and the policy `backfill-voter/1` excludes the voter. All other findings are warnings: they propose to a person what to
+exclude. Alerts about models are public, so their times are whole hours around the votes.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class BacklogAlerts:
     """Turns the findings of one evaluation into alerts.
 
     Attributes:
-        given: the votes.
-        findings: what was found in them.
+        given: the votes that were evaluated.
+        findings: what was found in these votes.
     """
 
     given: BacklogInput
@@ -53,7 +53,10 @@ class BacklogAlerts:
         ]
 
     def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
-        """Return the signals that result from tests of groups and weeks, which count in e-LOND."""
+        """Return those of the signals that count as discoveries in e-LOND: results of tests of groups and of weeks.
+
+        A group that was found through voters who were found alone does not count, and neither do signals about voters.
+        """
         known = {self.given.model_name(one.model) for one in self.findings.pools if one.accomplices}
         return [
             one for one in signals
@@ -157,7 +160,7 @@ class BacklogAlerts:
 
 
 def whole_hours(period: tuple[int, int]) -> tuple[int, int]:
-    """Return the whole hours around a period, in microseconds since 1970 UTC.
+    """Return the period from whole hour to whole hour that contains a period, in microseconds since 1970 UTC.
 
     >>> whole_hours((HOUR + 1, 2 * HOUR + 1)) == (HOUR, 3 * HOUR)
     True

@@ -1,4 +1,4 @@
-"""Reads the votes of a store as the columns of a backlog."""
+"""Reads the votes of a store as the columns of a backlog: a set of votes that are evaluated together afterwards."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS)
 
 @dataclass(frozen=True)
 class BacklogInput:
-    """The votes of some ranges of offsets.
+    """The votes of some ranges of offsets. In `votes`, voters and models are numbered from 0 to v − 1 and m − 1.
 
     Attributes:
-        ranges: the ranges.
-        columns: all votes of the ranges.
-        votes: the votes with a voter, sorted by voter and time; `votes.row` are rows of `columns`.
-        models: the store's number of each model of `votes`.
-        names: the store's number of a model → its name.
-        networks: the store's number of a network → its name.
-        suspects: bool[v], voters that are excluded or that a streaming detector flagged. They count in no reference.
-            Voters that an earlier evaluation flagged are evaluated like all others, so that a repeated run finds the
-            same.
+        ranges: (partition_no, first offset, end) of each range.
+        columns: all accepted and late votes of the ranges.
+        votes: the votes with a voter, sorted by voter and time; `votes.row` has their indices in `columns`.
+        models: int64[m], model number of the store (model_no) for each model of `votes`.
+        names: model number (model_no) → name of the model.
+        networks: term number (term_no) of a network → its name.
+        suspects: bool[v], True for a voter who is excluded or whom a streaming detector flagged. Suspects are not used
+            to fit the behaviour of honest voters. Voters whom only an earlier evaluation flagged are not suspects, so
+            that a repeated run finds the same.
     """
 
     ranges: Sequence[OffsetRange]
@@ -78,16 +78,23 @@ class BacklogInput:
         return cls(ranges, columns, votes, models.astype(np.int64), model_names(connection), networks, suspects)
 
     def model_name(self, model: int) -> str:
-        """Return the name of a model of `votes`."""
+        """Return the name of a model, given by its index in `models`."""
         return self.names[int(self.models[model])]
 
     def last_vote(self, voter: int) -> tuple[int, int, int]:
-        """Return (the store's number of the partition, offset, event time) of a voter's last vote."""
+        """Return (partition_no, offset, event time) of a voter's last vote. `voter` is an index in `votes.names`."""
         row = int(self.votes.row[self.votes.starts[voter + 1] - 1])
         return int(self.columns.partition[row]), int(self.columns.offset[row]), int(self.columns.at[row])
 
     def period(self, voters: Int64 | None = None) -> tuple[int, int]:
-        """Return the time of the first vote and the end of the last vote's microsecond, of some voters or of all."""
+        """Return the time of the first vote and the time after the last vote, in microseconds since 1970 UTC.
+
+        Args:
+            voters: only votes of these voters, given as indices in `votes.names`; None for all votes.
+
+        Returns:
+            (first, end); (0, 1) without votes.
+        """
         at = self.votes.at if voters is None else self.votes.at[np.isin(self.votes.voter, voters)]
         return (int(at.min()), int(at.max()) + 1) if len(at) else (0, 1)
 

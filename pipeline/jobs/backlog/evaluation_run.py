@@ -1,8 +1,8 @@
 """Evaluates a backlog, opens alerts about what was found, and records the run.
 
-Laws: alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks and
-weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run
-that could test nothing is no family, and runs over the same votes are one.
+Guarantees: alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks
+and weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run
+that could test nothing adds no family. Repeated runs over the same votes are one family together.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class EvaluationRun:
     Attributes:
         kind: `backfill` of votes that no snapshot preceded, or `reevaluate` of the last weeks.
         given: the votes.
-        key: the secret key of the folds.
+        key: the secret key that assigns voters to folds.
         nested: when the nested form is computed (`BacklogEvaluation`).
         share: the tolerated share of false discoveries over all runs.
         progress: called after each pass over some of the votes.
@@ -50,7 +50,14 @@ class EvaluationRun:
     progress: Callable[[], None]
 
     def evaluate(self, start: ELond) -> tuple[BacklogFindings, BacklogAlerts]:
-        """Evaluate the votes; `start` is the state of e-LOND before the run."""
+        """Evaluate the votes. Nothing is written.
+
+        Args:
+            start: the state of e-LOND before the run; its level is shared by the three kinds of tests.
+
+        Returns:
+            The findings, and the object that turns them into alerts.
+        """
         findings = BacklogEvaluation(
             self.given.votes,
             self.key,
@@ -65,12 +72,15 @@ class EvaluationRun:
     def record(
         self, connection: Connection, findings: BacklogFindings, alerts: BacklogAlerts, start: ELond
     ) -> dict[str, Any]:
-        """Open the alerts and record the run; return the report.
+        """Open the alerts that add something to the stored ones, and record the run.
 
         Args:
             connection: a write transaction.
             findings, alerts: the results of `evaluate`.
             start: the state of e-LOND with which the votes were evaluated.
+
+        Returns:
+            The report of `report`, and "alerts": the ids of the alerts that were opened or escalated.
         """
         signals = alert_news.without_erased(connection, alerts.signals())
         news = alert_news.find_news(connection, signals)
@@ -107,7 +117,7 @@ class EvaluationRun:
         return ELond(start.alpha, newest.submitted + 1, newest.rejected + discoveries)
 
     def report(self, findings: BacklogFindings, signals: list[AlertSignal]) -> dict[str, Any]:
-        """Return what was evaluated and found, as JSON types; `signals` are the alerts."""
+        """Return what was evaluated and found, as JSON types. `signals` are the alerts of the findings."""
         votes = self.given.votes
         missing = int((~findings.evaluated).sum())
         return {

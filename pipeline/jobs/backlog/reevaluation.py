@@ -1,8 +1,8 @@
 """Evaluates the votes of the last weeks again, to find what no single vote shows, such as many accounts with few votes.
 
-As in a backfill, voters are compared with other voters, not with snapshots. Runs overlap, and each night is one family
-of e-LOND, so that the share of false discoveries over all nights is bounded. Before that, a backfill evaluates votes
-that no snapshot preceded.
+As in a backfill, voters are compared with other voters, not with snapshots. The weeks of successive runs overlap. Each
+night is one family of e-LOND, so that the share of false discoveries over all nights is bounded. First, a backfill
+evaluates the votes that no snapshot preceded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pipeline.vocabulary.time import DAY
 def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
     """Evaluate the votes of the last weeks (setting `nightly_weeks`) by comparing voters with each other.
 
-    A repeated run on the same votes changes nothing.
+    If some votes that no snapshot preceded are not evaluated yet, a backfill runs first. A repeated run on the same
+    votes opens no further alert and adds no family to e-LOND.
 
     Args:
         url: address of the store.
@@ -29,7 +30,7 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
 
     Returns:
         A report like that of `backfill`, with two more keys. "level" is the level of e-LOND at which this run tested;
-        "backfill" is the report of the backfill before it, or None.
+        "backfill" is the report of the backfill that ran first, or None.
     """
     options = configuration.load()
     with existing_store(url) as store:

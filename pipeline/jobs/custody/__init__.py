@@ -1,11 +1,11 @@
-"""Jobs that protect the public ledger: verification, audit, backup, witnesses, and actions of operators.
+"""Protects the public ledger: verification, audit, backup, witnesses, and actions of operators.
 
 ledger_verification.py  recomputes everything that is published from the votes
-ledger_audit.py         the daily audit, which opens alerts
+ledger_audit.py         runs the daily audit, which opens alerts
 operator_actions.py     retracts a vote, erases a voter, rotates the signing key
 erasure_remains.py      finds the data that an erasure leaves in Kafka and in the database file
 backup.py               writes a backup: the database, the ledger's files, the keys
-backup_files.py         a backup as a folder or a tar, with the digests of its files
+backup_files.py         writes and reads a backup as a folder or a tar, with the digests of its files
 vote_export.py          exports the votes that count, without anything about a person
-witnessing.py           the actions of a witness, and the board's requests to witnesses
+witnessing.py           runs the actions of a witness, and the board's requests to witnesses
 """

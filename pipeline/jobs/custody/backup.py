@@ -1,8 +1,8 @@
-"""Writes a backup of a store: the database, the files of the ledger that it names, and the keys.
+"""Writes a backup of a store: the database, the files of the ledger, and the keys.
 
 The database is copied first, as one transaction sees it. The files of the ledger are copied afterwards. This order is
-safe, since each file is written before the row that names it, and files never change. The backup leaves out the hashes
-of the log, which a restore computes again, and signed heads that are newer than the copy of the database.
+safe, because each file is written before the database row that names it, and files never change. The backup leaves out
+the hashes of the log, which a restore computes again, and signed heads that are newer than the copy of the database.
 """
 
 from contextlib import closing
@@ -32,15 +32,16 @@ def back_up(url: str, to: Path, *, with_keys: bool = True) -> dict[str, Any]:
     Args:
         url: address of the store.
         to: the backup to create: a tar file if the name ends in .tar, otherwise a folder.
-        with_keys: whether to include the store's secret keys.
+        with_keys: whether to include the store's key files. Keys that are set in the environment are not included.
 
     Returns:
-        {"backup", "made_at", "votes", "log_size", "snapshots", "last_snapshot", "files", "bytes", "keys"}
+        {"backup", "made_at", "votes", "log_size", "snapshots", "last_snapshot", "files", "bytes", "keys"}. "votes" is
+        the number of all records that were read; "keys" lists the names of the key files.
 
     Raises:
         Usage: `to` exists already.
-        Unavailable: PostgreSQL's pg_dump is missing or fails, or a file of the ledger is missing.
-        Refuted: a file of the ledger was changed.
+        Unavailable: PostgreSQL's pg_dump is missing or fails.
+        Refuted: a file of the ledger was changed or is missing.
     """
     with existing_store(url, with_key=False) as store:
         database_copy.expect_programs(store.engine, "pg_dump")

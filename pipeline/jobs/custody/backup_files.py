@@ -1,8 +1,8 @@
 """Writes and reads the files of a backup, which is a folder or a tar file with a list of digests.
 
-Laws: the list `backup.json` is written last, so a backup without this file is not complete. Only files in the list are
-read, and only names of a few fixed forms are allowed, so no name leads outside the target of a restore. All files are
-readable by their owner only.
+Guarantees: the list `backup.json` is written last, so a backup without this file is not complete. Only files in the
+list are read, and only names of a few fixed forms are allowed, so no name leads outside the target of a restore. All
+files are readable by their owner only.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ _BLOCK, _LARGEST_DOCUMENT = 1 << 20, 1 << 28
 
 
 class BackupWriter:
-    """Writes a backup file by file. The backup is complete after `finish`."""
+    """Writes a backup file by file. The backup is complete after `finish`.
+
+    Attributes:
+        listed: name of a file in the backup → {"sha256", "bytes"}, for the files that were added.
+    """
 
     def __init__(self, to: Path) -> None:
         """Create an empty backup: a tar if the name ends in .tar, else a folder.
@@ -117,7 +121,12 @@ class BackupWriter:
 
 
 class BackupReader:
-    """Reads the files of a backup. The list `backup.json` has been read; `check` compares every file with this list."""
+    """Reads the files of a backup. The list `backup.json` has been read; `check` compares every file with this list.
+
+    Attributes:
+        facts: the content of `backup.json`.
+        listed: name of a file in the backup → {"sha256", "bytes"}, from the list.
+    """
 
     def __init__(self, source: Path, tar: tarfile.TarFile | None) -> None:
         self._source, self._tar = source, tar
@@ -140,7 +149,11 @@ class BackupReader:
                 raise Refuted("digest", f"{self._source}: {name}", f"expected {_shown(one)}, got {_shown(found)}")
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file of the backup."""
+        """Return the content of a file of the backup. The digest is not compared.
+
+        Raises:
+            Refuted: the backup has no such file.
+        """
         return b"".join(self._blocks(name))
 
     @contextmanager

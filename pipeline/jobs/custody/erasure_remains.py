@@ -13,15 +13,17 @@ from pipeline.store.votes.ingest import VotePosition
 
 
 def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) -> list[dict[str, Any]]:
-    """Return where Kafka still has the records of these votes.
+    """Return which partitions of topics contained the records of these votes.
+
+    The broker is not asked: Kafka may have deleted some of the records.
 
     Args:
         connection: a connection to the store.
-        positions: partition and offset of each vote.
+        positions: (partition_no, offset) of each vote.
 
     Returns:
-        For each partition of a topic: {"source", "partition", "records", "last_offset"}, with the number of records
-            and the offset of the last one.
+        For each partition of a topic: {"source", "partition", "records", "last_offset"}. "partition" is the number in
+        the source, "records" the number of these votes, "last_offset" the offset of the last of them.
     """
     sources = arrow_reader.partition_sources(connection)
     found = []
@@ -40,7 +42,7 @@ def rewrite_database(store: Store) -> bool:
     Does nothing with PostgreSQL, where autovacuum removes old rows.
 
     Returns:
-        False if the file could not be rewritten, since another process uses it; otherwise True.
+        False if the file could not be rewritten, because another process uses it; otherwise True.
     """
     if has_server(store.engine):
         return True

@@ -1,4 +1,4 @@
-"""The daily audit of the public ledger: recomputes everything that is published, and checks all signed heads.
+"""Runs the daily audit of the public ledger: recomputes everything that is published, and checks all signed heads.
 
 Five checks are made:
     votes       recomputes every leaf, count, root and published figure from the rows of the store
@@ -7,9 +7,9 @@ Five checks are made:
     offsets     checks that every offset of every partition has a fate, and that every sealed offset is in a segment
     tiles       checks the stored hashes from which proofs are made
 
-Laws: every check runs, even if another fails. A failed check opens a critical alert that only a person can resolve:
-even if a later audit passes, the log was wrong once. Damaged tiles are reported and rebuilt, since they can be computed
-from the log.
+Guarantees: every check runs, even if another fails. A failed check opens a critical alert that only a person can
+resolve: even if a later audit passes, the log was wrong once. Damaged tiles are reported and rebuilt, because they can
+be computed from the log; they are no failure.
 """
 
 from collections.abc import Callable
@@ -53,11 +53,12 @@ class AuditPart:
 
 
 def audit_ledger(url: str) -> dict[str, Any]:
-    """Audit the ledger; open a critical alert for each check that fails.
+    """Audit the ledger; open a critical alert for each check that fails. If none fails, store the time of the audit.
 
     Returns:
         {"passed", "parts": [{"name", "passed", "what", "where"}], "alerts"}. "passed" states whether all checks passed.
-        "parts" has the result of each check (see `AuditPart`), "alerts" the ids of the alerts that were opened.
+        "parts" has the result of each check (see `AuditPart`), "alerts" the ids of the alerts that were opened or
+        escalated.
 
     Raises:
         StoreUnavailable: the store does not answer.

@@ -1,7 +1,7 @@
 """Recomputes everything that is published from the stored votes, and compares it with the ledger.
 
-Laws: the log is compared with the votes, the manifests with the log, and the boards with both. The error names the
-first difference. Unlike `ledger.bundle_verification`, which needs no store, this module also checks the rows of the
+Guarantees: the log is compared with the votes, the manifests with the log, and the boards with both. The error names
+the first difference. Unlike `ledger.bundle_verification`, which needs no store, this module also checks the rows of the
 store.
 """
 
@@ -44,10 +44,13 @@ def verify_ledger(url: str) -> dict[str, Any]:
     """Recompute everything that is published from the stored votes, and compare it with the ledger.
 
     Returns:
-        {"segments", "votes", "snapshots", "erased"}: how many of each were checked. "erased" counts erased votes.
+        {"segments", "votes", "snapshots", "erased"}: how many of each were checked. "votes" is the number of leaves,
+        "erased" the number of erased votes.
 
     Raises:
-        VerificationFailed: the ledger differs from the votes. The message names the first difference.
+        VerificationFailed: the ledger differs from the votes. The message names the first difference. Its subclass
+            Refuted also names the place.
+        Unavailable: a file of the ledger is missing.
     """
     with existing_store(url) as store, store.read() as connection:
         checked = reverification.reverify_log(connection, store.files)

@@ -1,4 +1,4 @@
-"""Actions of operators on the ledger: retracting a vote, erasing a voter, rotating the signing key."""
+"""Runs actions of operators on the ledger: retracting a vote, erasing a voter, rotating the signing key."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from pipeline.store.votes import backlog_runs, ingest
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
-    """Retract a vote. From the next seal on, the vote counts in no view.
+    """Retract a vote, and record it in the operators' log. From the next seal on, the vote counts in no view.
 
     Args:
         url: address of the store.
         vote_id: id of the vote.
-        reason: why the vote is retracted.
-        name: who retracts the vote.
+        reason: why the vote is retracted. Pseudonyms in it are replaced by labels.
+        name: the person who retracts the vote.
 
     Returns:
         {"vote", "leaf"}: the id of the vote, and the index of its leaf in the vote log.
@@ -86,8 +86,8 @@ def rotate_key(url: str, name: str | None = None, reason: str = "") -> dict[str,
 
     Args:
         url: address of the store.
-        name: who rotates the key; None for the login of this process.
-        reason: why.
+        name: the person who rotates the key; None for the login of this process.
+        reason: why the key is rotated.
 
     Returns:
         {"key", "after"}: the new public key, and the sequence number of the last snapshot that only the old key signed.

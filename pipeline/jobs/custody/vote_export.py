@@ -1,8 +1,8 @@
 """Exports the votes of a store in the schema of arena-human-preference-140k, without data about persons.
 
-Laws: an export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the votes
-that a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do not
-count are in batches of their own. An export is recorded in the operators' log before it begins.
+Guarantees: an export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the
+votes that a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do
+not count are in batches of their own. An export is recorded in the operators' log before it begins.
 """
 
 from __future__ import annotations
@@ -114,12 +114,14 @@ class VoteExport:
         return sum(one.offsets[2] - one.offsets[1] for one in self.ranges)
 
     def batches(self) -> Generator[tuple[pa.RecordBatch, pa.RecordBatch], None, None]:
-        """Yield pairs of batches with EXPORT_COLUMNS, each for one range of offsets.
+        """Yield pairs of batches with EXPORT_COLUMNS.
 
-        The first batch of a pair has the votes that count, the second batch those that do not count.
+        Yields:
+            Two batches. The first has those votes of a range of offsets that count, the second those that do not count.
 
         Raises:
-            VerificationFailed: the number of exported votes differs from the number that the snapshot states.
+            VerificationFailed: after the last batch, the number of exported votes differs from the number that the
+                snapshot states. It is not compared if `until` is set.
         """
         read = read_exported_votes(
             self._connection, self.ranges, self.rules, self._options.until,

@@ -1,7 +1,11 @@
-"""Actions of a witness on its own machine, and actions of the board: requests to witnesses, storing cosignatures.
+"""Runs the actions of a witness on its own machine, and the actions of the board towards witnesses.
 
-Laws: a witness writes the new head to disk before it returns the signature. A witness signs one head at a time, under a
-lock on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest names.
+A witness is an independent party that signs the head of the snapshot log if it continues the head that the witness
+signed before. Its signature is a cosignature: the board stores it beside its own.
+
+Guarantees: a witness writes the new head to disk before it returns the signature. A witness signs one head at a time,
+under a lock on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest
+names.
 """
 
 import fcntl
@@ -59,6 +63,7 @@ def watch_log(folder: Path, key: str) -> str:
 
     Raises:
         Usage: `key` is not the key of a log, or the log is already watched.
+        MissingKey: the folder has no witness.
     """
     parsed = verifier_input.read_keys([key], "KEY")[0]
     with _locked(folder) as logs:
@@ -76,7 +81,7 @@ def watched_logs(folder: Path) -> dict[str, Any]:
 
 
 def sign_head(folder: Path, request: bytes) -> bytes:
-    """Sign the head in a request if it continues the head that the witness signed last.
+    """Sign the head in a request if it continues the head that the witness signed last, and store it as the last one.
 
     Args:
         folder: folder of the witness.
@@ -87,6 +92,7 @@ def sign_head(folder: Path, request: bytes) -> bytes:
 
     Raises:
         Refuted: the request is not valid, or its head does not continue the last signed head.
+        MissingKey: the folder has no witness.
     """
     given = load_request(request)
     with _locked(folder) as logs:

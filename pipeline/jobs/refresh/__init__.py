@@ -1,11 +1,12 @@
-"""The refresh: turns committed votes into a signed snapshot in short steps, each of which may be repeated.
+"""Runs the refresh: turns committed votes into a signed snapshot in short steps, each of which may be repeated.
 
-The same log, exclusions and settings give the same snapshot, however often and by which processes the steps are run.
+The same log, exclusions and settings give the same snapshot, however often and by which processes the steps are run. A
+candidate is a snapshot before its publication.
 
-seal.py                the first step: appends committed votes to the vote log
-quality_gate.py        the second step: evaluates expectations on new votes, on the registry and on the candidate
-rate.py                the third step: rates the log at a size and stores the boards as a candidate
-publish.py             the last step: signs a candidate and publishes it as a snapshot
+seal.py                runs the first step: appends committed votes to the vote log
+quality_gate.py        runs the second step: evaluates expectations on new votes, the registry and the candidate
+rate.py                runs the third step: rates the log at a size and stores the boards as a candidate
+publish.py             runs the last step: signs a candidate and publishes it as a snapshot
 publication_hold.py    holds a candidate that moves the top too far, until a person releases it
 refresh_board.py       runs all steps in a row
 dry_run.py             computes what a refresh would publish, without publishing
@@ -16,11 +17,11 @@ label_boards.py        rates the boards by category and language
 board_rows.py          rates a view and builds its published rows
 board_intervals.py     computes intervals clustered by voter, and confidence sequences
 style_view.py          rates the view under style control
-baseline_reference.py  estimates the reference by which a snapshot evaluates new votes
+baseline_reference.py  estimates the reference with which detectors compare new votes
 manifest_builder.py    builds the manifest of a snapshot
 share_alert.py         opens an alert if a board leaves out many votes
 snapshot_signing.py    signs a candidate's manifest and publishes it
-signing_keys.py        the signing keys, and how a new key follows an old one
+signing_keys.py        reads the signing keys, and decides how a new key follows an old one
 prepare_answers.py     stores answers that a request could not compute
 diff_steps.py          rates the votes after each step from one snapshot to the next
 board_diff.py          computes why ranks changed between two snapshots

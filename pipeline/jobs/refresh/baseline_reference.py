@@ -1,8 +1,10 @@
 """Estimates the reference of a snapshot: how honest voters vote, from the votes of voters who are not flagged.
 
-Only the newest three votes of a voter on a model count. Otherwise a voter with many votes on one model would determine
-what counts as honest, and an attacker's votes would look honest. The covariance is clustered by voter. The newest votes
-are read one by one, up to `NEWEST_VOTES`. If a model cannot be rated with three votes of each voter, more votes count.
+Detectors compare new votes with the reference: it has the models' ratings among these votes with their covariance, the
+share of ties, and how much voters differ in taste. Only the newest three votes of a voter on a model count. Otherwise a
+voter with many votes on one model would determine what counts as honest, and an attacker's votes would look honest. The
+covariance is clustered by voter. The newest votes are read one by one, up to `NEWEST_VOTES`. If a model cannot be rated
+with three votes of each voter, more votes of each voter count.
 """
 
 from __future__ import annotations
@@ -53,7 +55,11 @@ class BaselineReference:
 
 
 def read_baseline_votes(connection: Connection, log_size: int, given: RatingInput, method: Method) -> NewestVotes:
-    """Return the newest votes from which the reference is estimated: counted votes of voters who are not flagged."""
+    """Return the newest votes from which the reference is estimated.
+
+    Left out are votes that do not count, retracted votes, votes of flagged or excluded voters, and votes on models that
+    are not in the registry.
+    """
     votes = newest_votes.read_newest(connection, log_size, NEWEST_VOTES)
     counted = np.isin(votes.fate, COUNTED) & (votes.flags & rule_mask(method.rules) == 0)
     waiting = [given.model_no[name] for name in given.waiting["defended"]]
@@ -70,10 +76,11 @@ def estimate_baseline_reference(
         votes: the votes, from `read_baseline_votes`.
         model_no: name of a model → its number in the store.
         registry: the registry, which has the providers.
-        method: the method of the snapshot. Votes that it leaves out are no evidence.
+        method: the method of the snapshot. Detectors skip the votes that it leaves out.
 
     Returns:
-        The reference as bytes, and the fields that the snapshot states about it.
+        The reference as bytes, and the fields that the snapshot states about it. The bytes are empty if the votes do
+        not suffice to rate models.
     """
     found = _first_cap(votes, model_no)
     if found is None:

@@ -5,8 +5,8 @@ step applies the settings of the newer snapshot. The second applies its method, 
 and the fourth its new votes. For each model, the result also has the new battles, the score that the older board
 expected in them, and the models that the model passed.
 
-Laws: the same two snapshots always give the same result. The changes of the steps sum to the whole change except for
-rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
+Guarantees: the same two snapshots always give the same result. The changes of the steps sum to the whole change except
+for rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,8 @@ class NewBattles:
         wins: number of new battles that the model won.
         losses: number of new battles that the model lost.
         score: (wins + half of the ties) / new battles; None without new battles.
-        expected: the score that the old board predicts against models that it rates; None without such battles.
+        expected: mean score that the old board predicts in the new battles against models that the old board rates;
+            None without such battles.
     """
 
     votes: int
@@ -132,7 +133,7 @@ def compare_snapshots(
         before: the older snapshot.
         after: the newer snapshot.
         view: a view, or the name of a board by category or language.
-        inputs: the votes after each step, if they are already known from another view; None to read them here.
+        inputs: the votes after each step, if they were read before for another view; None to read them here.
 
     Returns:
         The moves of all models, with their causes.
@@ -165,10 +166,10 @@ def compare_snapshots(
 
 
 def list_moves(found: BoardDiff) -> BoardDiff:
-    """Return a comparison with the rows that the boards of both snapshots list, as readers see them.
+    """Return a comparison with the rows that the boards list, as readers see them, without names of models under test.
 
-    A model that only one of the boards lists is new on the board, or no longer on it. A model that none lists has no
-    move.
+    If only one of the two boards lists a model, the model counts as new on the board, or as no longer on it. A model
+    that neither board lists has no move.
     """
     pairs = {
         move.model: tuple(
@@ -205,8 +206,8 @@ def snapshot_differences(
     """Compare the exclusions and the settings of two snapshots.
 
     Returns:
-        The exclusions that were added, the exclusions that were undone, and name → values before and after of each
-            setting that differs.
+        Three values: the exclusions that only `after` has, the exclusions that only `before` has, and name of a setting
+        → (value before, value after) for each setting that differs.
     """
     old, new = ({_key(e): e for e in one.body["exclusions"]} for one in (before, after))
     added = tuple(e for key, e in new.items() if key not in old)

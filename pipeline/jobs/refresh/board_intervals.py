@@ -1,11 +1,11 @@
 """Computes confidence sequences, and intervals that are valid although the votes of one voter depend on each other.
 
-They need the sums over voters (`ratings.voter_scores`). These sums are computed from all votes while the log is small,
-when it has grown by a twentieth, when the set of rated models or the rules of the method have changed, and when an
-exclusion was undone. Otherwise the stored sums are updated: they are scaled up with the number of votes, and votes that
-were excluded since are subtracted. Their scores are computed with the strengths that the stored sums were computed
-with: what is left is then the sum over the other voters, whatever the excluded votes did to the strengths. The time of
-a refresh therefore depends on the number of new votes only.
+Both need sums over voters (`ratings.voter_scores`). These sums are computed from all votes while the log is small, when
+it has grown by a twentieth, when the set of rated models or the rules of the method have changed, and when an exclusion
+was undone. Otherwise the stored sums are updated: they are scaled up with the number of votes, and votes that were
+excluded since are subtracted. The scores of the excluded votes are computed with the strengths with which the stored
+sums were computed, so that the remaining sum is that over the other voters. The time of a refresh therefore depends on
+the number of new votes only.
 
 The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
 """
@@ -51,18 +51,21 @@ ReadVotes = Callable[[], NewestVotes]
 def state_intervals(
     connection: Connection, files: LedgerFiles, given: RatingInput, options: Settings, method: Method, log_size: int
 ) -> dict[str, Any]:
-    """Compute the intervals of the raw and the defended view, and write their files.
+    """Compute the intervals of the raw and the defended view, and write them and the sums over voters as ledger files.
+
+    The sums are also stored in the database, if they were computed from all votes of a log that is not small.
 
     Args:
         connection: a connection with a write transaction.
         files: the ledger's files.
-        given: the votes of the refresh.
+        given: the input of the rating.
         options: the settings.
         method: the method of the store's boards.
         log_size: number of leaves of the vote log.
 
     Returns:
-        {"sha256", "scores_sha256"}: the digests of the two files, for the body of the snapshot.
+        {"sha256", "scores_sha256"}: SHA-256 of the file of intervals and of the file of sums, for the body of the
+        snapshot.
     """
 
     @cache

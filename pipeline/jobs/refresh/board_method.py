@@ -1,4 +1,7 @@
-"""Reads the method of a snapshot from the settings or from the snapshot's body, and writes it into the body."""
+"""Reads the method of a snapshot from the settings or from the snapshot's body, and writes it into the body.
+
+A method states which votes a board leaves out, which models it lists, and how many votes a board needs.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +28,7 @@ def method_of(options: Settings) -> Method:
 
 
 def models_under_test(connection: Connection) -> tuple[str, ...]:
-    """Return the names of the private models in the registry that are not released yet, sorted."""
+    """Return all names of the private models in the registry that are not released yet, sorted."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     return tuple(sorted(hidden_models.all_names(state, hidden_models.models_under_test(state))))
 

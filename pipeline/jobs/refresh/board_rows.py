@@ -37,7 +37,12 @@ def rate_view(
 
 
 def rating_options(counts: PairCounts, options: Settings) -> tuple[tuple[str, float] | None, float]:
-    """Return the anchor of a view, None if it is not rated, and the least share of votes of its rated models."""
+    """Return the two options with which a view is rated.
+
+    Returns:
+        The anchor (model, points), None if the settings name none or its model is not rated; and the least share of the
+        votes that the rated models must have.
+    """
     return _anchor(counts, options), min(options.least_share, PUBLISHED_SHARE)
 
 
@@ -51,7 +56,7 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
 
 
 def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
-    """Convert a board to the rows of a snapshot, sorted by model name."""
+    """Return a board as the rows of a snapshot, sorted by model name."""
     rows = [
         {"model": model} | {name: getattr(shown, name)[i].item() for name in _COLUMNS}
         for i, model in enumerate(shown.models)

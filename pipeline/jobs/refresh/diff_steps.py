@@ -33,7 +33,7 @@ Points = dict[str, float | None]
 
 
 def changed_rules(before: PublishedSnapshot, after: PublishedSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the rules that only the newer snapshot's method has, and those that only the older snapshot's has."""
+    """Return the rules that only the newer snapshot's method has, and those that only the older one's method has."""
     old, new = (stated_method(one.body).rules for one in (before, after))
     return tuple(rule for rule in new if rule not in old), tuple(rule for rule in old if rule not in new)
 
@@ -44,8 +44,8 @@ class StepInputs:
 
     Attributes:
         before: the votes of the older snapshot.
-        methods: rule that changed → the votes of `before` after the change of this rule and of the rules listed
-            earlier.
+        methods: rule that changed → the votes of `before` after the change of this rule and of the rules before it in
+            this mapping.
         exclusions: the votes of the older log, with the method and the exclusions of the newer snapshot.
         after: the votes of the newer snapshot.
     """
@@ -64,7 +64,7 @@ class StepInputs:
         after: PublishedSnapshot,
         names: Collection[str],
     ) -> "StepInputs":
-        """Read the votes of each step. All views of two snapshots have the same input.
+        """Read the votes of each step. The result serves for all views and boards in `names`.
 
         Args:
             connection: a connection to the store.
@@ -72,9 +72,6 @@ class StepInputs:
             before: the older snapshot.
             after: the newer snapshot.
             names: views, and names of boards by category or language, that are compared.
-
-        Returns:
-            The votes that are counted after each step.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, *(Label(*name.split("/", 1)) for name in names if "/" in name)]
@@ -120,7 +117,8 @@ def attribute_points(
         new: model → its row in the newer snapshot.
 
     Returns:
-        Model → change by step and change by rule, in points; and why some changes are None ("" if none are).
+        Two values. The first is model → (step → change, rule → change), in points. The second says why some changes are
+        None; "" if none are.
     """
     options = [_options(one) for one in (before, after)]
     rating = _StepRatings({model: row["rating"] for model, row in old.items()}, view, options[1])

@@ -1,4 +1,4 @@
-"""Computes what a refresh would publish, without writing anything.
+"""Computes what a refresh would publish, without publishing or storing anything.
 
 All steps run in one transaction that is rolled back, and files are written to a temporary folder. Meanwhile no other
 process can write to a SQLite store, and no other refresh can seal votes in PostgreSQL.
@@ -27,14 +27,16 @@ Parts = dict[str, quality_gate.Columns | quality_gate.Rows]
 
 
 def dry_run(url: str) -> dict[str, Any]:
-    """Compute what a refresh would publish now.
+    """Compute what a refresh would publish now. No backfill is run.
 
     Returns:
         A dictionary with these keys:
 
-        would_publish, why_not   whether a snapshot would be published, and the reason if not
+        dry_run                  True
+        would_publish, why_not   whether a snapshot would be published, and the reasons if not
         after                    sequence number of the newest snapshot
-        log_size, votes_counted, votes_excluded, unrated   as in the body of a snapshot
+        log_size, votes_counted, votes_excluded, unrated, method   as in the body of a snapshot
+        boards                   names of the boards by category and language
         moves                    model, rank before, rank after and places of each move in the defended view
         held                     the moves for which the candidate would be held
         gate                     {"success", "critical", "warnings"} of the quality gate

@@ -1,7 +1,7 @@
-"""Rates the boards by category and language of a candidate.
+"""Rates the boards by category and language of a candidate. A label is a category or a language.
 
-Laws: a board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and the
-views are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
+Guarantees: a board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and
+the views are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
 """
 
 from dataclasses import dataclass, field
@@ -34,7 +34,10 @@ class LabelBoards:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def stated(self) -> dict[str, Any]:
-        """Return the fields about these boards for the body of a snapshot; no fields if no vote has a label."""
+        """Return the fields about these boards for the body of a snapshot; {} if there are no boards and no reasons.
+
+        At most 200 of the boards that were left out are named, all are counted.
+        """
         if not self.summaries and not self.left_out:
             return {}
         named = dict(sorted(self.left_out.items())[:_NAMED])
@@ -45,7 +48,7 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
     """Rate the boards by category and language.
 
     Args:
-        given: the votes of the refresh.
+        given: the input of the rating.
         method: the method, which states how many votes a board needs.
         options: the settings.
 
@@ -68,7 +71,7 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
 
 
 def board_counts(given: RatingInput, name: str) -> PairCounts:
-    """Return the pair counts from which the board `name` is rated: without unregistered models and empty models."""
+    """Return the pair counts of a board by category or language, without unregistered or empty models."""
     return given.boards[name].without_empty_models().without_models(given.waiting[name])
 
 

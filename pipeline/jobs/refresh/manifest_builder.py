@@ -1,6 +1,8 @@
 """Builds the manifest of a snapshot from its candidate, the previous manifest and the settings.
 
-Law: every file that a manifest names is on disk before the manifest is built.
+The manifest is the signed document that names every file and figure of a snapshot.
+
+Guarantee: every file that a manifest names is on disk before the manifest is built.
 """
 
 from collections.abc import Mapping
@@ -84,7 +86,7 @@ def build_manifest(
     previous: PreviousManifest | None,
     now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
-    """Build the manifest of a candidate.
+    """Build the manifest of a candidate, and write those bundle files that the ledger does not have yet.
 
     Args:
         connection: a connection to the store.
@@ -92,7 +94,7 @@ def build_manifest(
         keys: the signing keys.
         candidate: the candidate.
         previous: the fields of the newest manifest that the new manifest needs; None before the first snapshot.
-        now: the current time, in microseconds.
+        now: the current time, in microseconds since 1970 UTC.
 
     Returns:
         The manifest, and the signers that must sign it.

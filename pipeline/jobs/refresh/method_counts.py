@@ -1,7 +1,7 @@
 """Counts votes by the rules of a method, and by category and language.
 
-Law: the counts are sums over stored counts by flags, and no single vote is read. So a refresh with a changed method
-takes no longer than any other refresh.
+A rule leaves out votes by their flags. Guarantee: the counts are sums over stored counts by flags, and no single vote
+is read. So a refresh with a changed method takes no longer than any other refresh.
 """
 
 from collections.abc import Collection, Mapping
@@ -41,7 +41,7 @@ def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -
 
 
 def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
-    """Return rule → number of votes that it leaves out, for rows from `left_out_rows`.
+    """Return rule → number of votes that the rule leaves out. `rows` are from `left_out_rows`.
 
     A vote that several rules leave out is counted under the first of them.
     """
@@ -73,7 +73,8 @@ def labels_by_size(
         fates: fates of the votes that count.
 
     Returns:
-        Label with enough votes → its rows that count; and name of a board with too few votes → number of its votes.
+        Two mappings: label with enough votes → its rows that count; and name of a board with too few votes → number of
+        its votes. Labels without votes that count are in neither.
     """
     large, small = {}, {}
     for label in sorted(counts.keys() - {ALL}, key=board_name):

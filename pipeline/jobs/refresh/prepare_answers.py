@@ -38,7 +38,7 @@ class StoredMoves(msgspec.Struct):
     Attributes:
         moves: the moves of the models.
         votes: number of new votes that the view counts.
-        untold: the `missing_points_reason` of the `BoardDiff`.
+        untold: why some points of the moves are None (`missing_points_reason` of the `BoardDiff`).
     """
 
     moves: tuple[ModelMove, ...]
@@ -47,7 +47,11 @@ class StoredMoves(msgspec.Struct):
 
 
 def prepare_answers(store: Store) -> None:
-    """Store the provider pages and comparisons for the newest snapshot, unless they are already stored."""
+    """Store the provider pages and comparisons for the newest snapshot.
+
+    Nothing is done if there is no snapshot, or if these answers were stored with the present registry. A comparison
+    that fails is left out and logged.
+    """
     with store.read() as connection:
         newest = snapshots.latest(connection)
         _, event_no = registry_events.read_since(connection, 0)

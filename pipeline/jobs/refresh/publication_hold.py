@@ -33,7 +33,8 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 
     Returns:
         {"model", "before", "after", "places"} of each such model, longest move first. "before" and "after" are ranks,
-            None if the board lacks the model. "places" is positive for a move up and negative for a move down.
+        None if the board lacks the model. "places" is positive for a move up and negative for a move down. For a board
+        that lacks the model, the rank after its last one counts.
     """
     old, new = ({row["model"]: int(row["rank"]) for row in rows} for rows in (before, after))
     found = []
@@ -46,7 +47,7 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 
 
 def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
-    """Return the moves for which a candidate must be held according to the settings.
+    """Return the moves for which a candidate must be held according to the settings; none if it need not be held.
 
     Args:
         connection: a connection to the store.
@@ -65,6 +66,8 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 
 def expect_no_hold(store: Store, candidate_id: str) -> None:
     """Raise `PublicationHeld` if a candidate moves the top too far and nobody has released it.
+
+    A candidate that is published already, or that another snapshot has overtaken, is never held.
 
     Raises:
         PublicationHeld: the candidate is held. The hold is stored before the error is raised.
@@ -91,13 +94,16 @@ def expect_no_hold(store: Store, candidate_id: str) -> None:
 
 
 def release(url: str, candidate: str, name: str | None, reason: str) -> str:
-    """Release a held candidate, so that it can be published, and return its id.
+    """Release a held candidate, so that it can be published, and record this in the operators' log.
 
     Args:
         url: address of the store.
         candidate: id of the candidate, or the beginning of the id.
-        name: who releases the candidate; None for the login of this process.
-        reason: why.
+        name: the person who releases the candidate; None for the login of this process.
+        reason: reason of the release.
+
+    Returns:
+        The whole id of the candidate.
 
     Raises:
         Usage: the reason is missing, or no candidate with this id is held.

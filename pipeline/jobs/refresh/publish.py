@@ -1,4 +1,4 @@
-"""The last step of a refresh: signs a candidate and makes it the newest snapshot."""
+"""Runs the last step of a refresh: signs a candidate and makes it the newest snapshot."""
 
 from typing import Any
 
@@ -13,10 +13,12 @@ from pipeline.store.read import store_figures
 def publish(url: str, candidate: str) -> dict[str, Any]:
     """Sign a candidate and publish it as the newest snapshot. From then on, its reference evaluates new votes.
 
-    The candidate is not published if another snapshot was published after the candidate was made.
+    The candidate is not published if another snapshot was published after the candidate was made, or if it is published
+    already. Afterwards a rotation of the signing key is ended, and the answers for the API are prepared.
 
     Returns:
-        The newest snapshot, in the form that `integrity refresh --json` prints.
+        The snapshot that was published; otherwise the newest snapshot, or the candidate's own if it was published
+        before. It has the form that `integrity refresh --json` prints.
 
     Raises:
         PublicationHeld: the candidate moves the top of the board too far, and nobody has released it.

@@ -1,9 +1,9 @@
-"""The quality gate of a refresh: evaluates three suites of expectations, and stores their verdicts.
+"""Evaluates the quality gate of a refresh, three suites of expectations, and stores their verdicts.
 
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events
     snapshot   evaluated before publishing, on the rows of each view of a candidate, and on the rows of all its boards
-               by category and language together; of these only the expectations of severity `critical`
+               by category and language together; on the latter only the expectations of severity `critical`
 
 A failed expectation of severity `critical` stops the refresh. A failed expectation of severity `warning` does not;
 `verdicts.list_warnings` lists them.
@@ -43,7 +43,7 @@ def check(url: str, log_size: int) -> str:
         log_size: size of the vote log up to which votes are evaluated.
 
     Returns:
-        The id of the verdict on the votes.
+        The id of the verdict on the votes. If there are no new votes, this is the last passed verdict.
 
     Raises:
         BadCounts: the log is empty. No verdict is stored, so that a new board raises no alert.
@@ -62,10 +62,11 @@ def check(url: str, log_size: int) -> str:
 
 
 def check_snapshot(url: str, candidate: str) -> str | None:
-    """Evaluate the suite `snapshot` on the views of a candidate.
+    """Evaluate the suite `snapshot` on the views of a candidate, and on its boards by category and language.
 
     Returns:
-        The id of the verdict; None if the candidate is already published and the last verdict did not fail.
+        The id of the verdict; None if nothing was evaluated, because the candidate is already published and the last
+        verdict did not fail.
 
     Raises:
         QualityGate: a critical expectation failed. The verdict is stored.
@@ -114,7 +115,8 @@ def evaluate(suite: str, parts: Mapping[str, Columns | Rows]) -> SuiteVerdict:
 
     Args:
         suite: name of the suite.
-        parts: name → data; the suite is evaluated on each of them, for example on each view of a candidate.
+        parts: name → data; the suite is evaluated on each of them, for example on each view of a candidate. On the part
+            BOARDS, only the expectations of severity `critical` are evaluated.
 
     Returns:
         One verdict over all parts.

@@ -1,4 +1,4 @@
-"""The third step of a refresh: rates the vote log at a size, and stores the boards as a candidate."""
+"""Runs the third step of a refresh: rates the vote log at a size, and stores the boards as a candidate."""
 
 from collections import Counter
 from importlib.metadata import version
@@ -30,12 +30,10 @@ from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 
 
 def rate(url: str, log_size: int) -> str:
-    """Rate the views of the log at a size, and store them as a candidate.
+    """Rate the views of the log at a size, and store them as a candidate: a snapshot before its publication.
 
-    A backfill evaluates the votes before the first snapshot of a store.
-
-    The views are the raw view, the defended view, the view `style` if votes have style counts, and the boards by
-    category and language.
+    Before the first snapshot of a store, a backfill evaluates the votes first. The views are the raw view, the defended
+    view, the view `style` if votes have style counts, and the boards by category and language.
 
     Args:
         url: address of the store.
@@ -58,12 +56,10 @@ def rate_evaluated(url: str, log_size: int) -> str:
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Rate the views of the log at a size within the caller's transaction, and return the id of the candidate.
+    """Do what `rate` does within the caller's write transaction, without a backfill; return the same id.
 
-    Args:
-        connection, store: a connection with a write transaction, and its store.
-        log_size: number of leaves of the vote log to rate.
-        options: the settings.
+    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. `options` are
+    the settings.
     """
     voter_share.update_alert(connection, now())
     if options.auto_voter:

@@ -41,25 +41,25 @@ class RatingInput:
     """The votes that a refresh rates.
 
     Attributes:
-        model_no: name of a model → its number in the store.
+        model_no: name of a model → its number in the store (model_no).
         views: `raw`, the counts of accepted and late votes; and `defended`, the same without the votes that the method
             leaves out, and without excluded votes.
-        suspects: partition and offset of the excluded votes and of the votes of flagged voters, who have an unresolved
-            alert. The reference is estimated without them.
+        suspects: positions (partition_no, offset) of the excluded votes and of the votes of flagged voters, who have an
+            unresolved alert. The reference is estimated without them.
         late: number of late votes.
         excluded: number of excluded votes.
         flagged: number of votes of flagged voters.
         exclusions: {"kind", "target", "reason", "name"} of each exclusion; a voter is named by a public label.
         styled: the votes of the style view.
-        left_out: leaf of each excluded vote → position of its exclusion in `exclusions`.
+        left_out: leaf index of each excluded vote → index of its exclusion in `exclusions`.
         waiting: name of a view or board → name of an unregistered model → number of its votes. They count in no view.
         unregistered: number of all votes on unregistered models.
-        by_rule: rule of the method → number of votes that it leaves out. A vote that several rules leave out is counted
-            under the first.
+        by_rule: rule of the method → number of votes that the rule leaves out. A vote that several rules leave out is
+            counted under the first.
         boards: "category/LABEL" or "language/LABEL" → counts of the defended votes with that label, for boards with
             enough votes. Votes on unregistered models are included.
         small_boards: name of a board with too few votes → number of its votes.
-        excluded_rows: leaf of each excluded vote → its row (`excluded_votes.VotesByPosition`).
+        excluded_rows: leaf index of each excluded vote → its row (`excluded_votes.VotesByPosition`).
     """
 
     model_no: dict[str, int]
@@ -79,7 +79,10 @@ class RatingInput:
     excluded_rows: dict[int, Any] = field(default_factory=dict)
 
     def board(self, name: str) -> PairCounts:
-        """Return the pair counts of a board by category or language; no votes if there are too few for a board."""
+        """Return the pair counts of a board by category or language, without unregistered models.
+
+        If the label has too few votes for a board, the counts are empty.
+        """
         found = self.boards.get(name)
         if found is None:
             return self.views["raw"].without_models(self.views["raw"].models)
@@ -102,7 +105,8 @@ def read_rating_input(
         connection: a connection to the store.
         log_size: number of leaves of the vote log.
         listed: the exclusions; None for the current exclusions.
-        left_out: partition and offset of each vote that these exclusions exclude; None to find them here.
+        left_out: position (partition_no, offset) → vote, for the votes that these exclusions exclude; None to find them
+            here.
         fates: fates of the votes that the defended view counts (`counted_fates`).
         unregistered: models whose votes do not count; None for those that are not in the registry now.
         method: the method, whose rules are applied to the defended view before the exclusions.
@@ -216,7 +220,7 @@ def _boards(
 
 
 def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
-    """Return the votes that no rule of the method leaves out."""
+    """Return the votes without those that a rule of the method leaves out."""
     mask = rule_mask(method.rules)
     return {place: row for place, row in votes.items() if not row.flags & mask} if mask else votes
 

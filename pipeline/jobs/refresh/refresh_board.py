@@ -21,17 +21,17 @@ _TRIES = 3
 def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
     """Run all steps of a refresh: seal, check, rate, check the candidate, publish.
 
-    The first refresh of a store evaluates the votes, which no snapshot preceded, before it rates them.
+    The first refresh of a store evaluates the votes before it rates them (backfill), because no snapshot preceded them.
+    If another refresh published a different snapshot meanwhile, the steps are repeated, at most three times in total.
 
     Args:
         url: address of the store.
-        progress: called while such votes are read and evaluated.
-
-    The steps are repeated if another refresh published a different snapshot meanwhile.
+        progress: called while a backfill reads and evaluates votes.
 
     Returns:
         The newest snapshot as `publish` returns it. `warnings` has the warnings of the newest verdicts, `labels` the
-            number of categories and languages that are counted, and `backfill` what a backfill found, if there was one.
+        number of categories and languages that are counted, `voter_share` a sentence about a dominant voter, if there
+        is one, and `backfill` what a backfill found, if there was one.
     """
     backfilled: dict[str, Any] | None = None
     for _ in range(_TRIES):
@@ -53,11 +53,11 @@ def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dic
     Args:
         url: address of the store.
         candidate: id of the candidate, or the beginning of the id.
-        name: who releases the candidate; None for the login of this process.
-        reason: why.
+        name: the person who releases the candidate; None for the login of this process.
+        reason: reason of the release.
 
     Returns:
-        The newest snapshot, with the key `warnings` for the warnings of the newest verdicts.
+        The newest snapshot, in the form that `refresh_board` returns.
 
     Raises:
         Usage: the reason is missing, or no candidate with this id is held.

@@ -1,11 +1,17 @@
-"""The first step of a refresh: appends committed votes to the vote log."""
+"""Runs the first step of a refresh: appends committed votes to the vote log."""
 
 from pipeline.open_store import existing_store, now
 from pipeline.store.log import seals, tile_cache
 
 
 def seal(url: str) -> int:
-    """Append the committed votes to the vote log as one segment, and return the size of the log."""
+    """Append the committed votes and the pending retractions to the vote log, and write the hashes of the log.
+
+    Missing hashes of earlier segments are written too.
+
+    Returns:
+        The size of the log, which is unchanged if there is nothing to append.
+    """
     with existing_store(url) as store:
         with store.write() as connection:
             sealed = seals.seal(connection, store.files, now())

@@ -17,7 +17,13 @@ _SHOWN = 20
 
 
 def record_share(connection: Connection, snapshot: PublishedSnapshot, now: int) -> None:
-    """Open or clear the alert `rated_share` after a snapshot was published; `now` is the time in microseconds."""
+    """Open, update or clear the alert `rated_share` after a snapshot was published.
+
+    Args:
+        connection: a write transaction.
+        snapshot: the published snapshot. The view with the smallest share of rated votes counts.
+        now: present time in microseconds since 1970 UTC.
+    """
     least = float(snapshot.body["settings"]["least_share"])
     views = {view: shown for view, shown in snapshot.body["views"].items() if "rated_share" in shown}
     view = min(views, key=lambda name: float(views[name]["rated_share"]))

@@ -1,6 +1,6 @@
-"""The keys that sign a board's checkpoints, and the rotation from one key to the next.
+"""Reads the keys that sign a board's checkpoints, and decides how a new key follows an old one (rotation).
 
-Laws: the public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous
+Guarantees: the public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous
 snapshot, or by a new key and that key together. A store whose key is missing publishes nothing: if a new key alone
 signed, readers could not distinguish it from a forger's key.
 """
@@ -60,7 +60,10 @@ def load_signing_keys(store: Store) -> SigningKeys:
 
 
 def end_rotation(store: Store, keys: SigningKeys) -> None:
-    """Delete the file of the previous key. Call this after both keys have signed a snapshot."""
+    """Delete the file of the previous key, if there was one. Call this after both keys have signed a snapshot.
+
+    Keys from the settings are not changed.
+    """
     if keys.previous is not None and not configuration.load().ledger_key:
         key_files.delete_previous(store.key_folder)
 
@@ -92,12 +95,16 @@ def key_chain(before: tuple[str, ...], keys: SigningKeys, origin: str) -> tuple[
     """Return the public keys that the next manifest names, and the signers that must sign it.
 
     Args:
-        before: the public keys that the previous manifest names.
+        before: the public keys that the previous manifest names; empty before the first manifest.
         keys: the signing keys.
         origin: name of the log.
 
+    Returns:
+        Two values: the public keys, oldest first, and the signers. There are two signers if the current key is new.
+
     Raises:
-        MissingKey: the current key is new, and the previous key, which must sign too, is missing.
+        MissingKey: the current key is new, and the previous key, which must sign too, is missing. Or the current key is
+            an older key of the board.
     """
     signer, older = keys.signer(origin), None if keys.previous is None else Signer(origin, keys.previous)
     mine = str(signer.verifier)

@@ -1,8 +1,8 @@
-"""The view `style`: the defended votes under style control.
+"""Rates the view `style`: the defended votes under style control, which corrects for length and formatting of answers.
 
-Laws: the view is published if votes have style counts and the fit converges. Otherwise the snapshot has the reason, and
-the other two views are published without it. The fit needs every vote with style counts, not only the new votes; 2
-million votes take about a second.
+Guarantees: the view is published if votes have style counts and the fit converges. Otherwise the snapshot has the
+reason, and the other two views are published without it. The fit needs every vote with style counts, not only the new
+votes; 2 million votes take about a second.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class StyleView:
     Attributes:
         board: the board, rounded as it is published; None if there is none.
         coefficients: {"feature", "coefficient", "lower", "upper"} of each style feature, in logits per standard
-            deviation.
-        votes: number of votes that were fitted.
+            deviation of the feature; empty without a board.
+        votes: number of votes with style counts.
         reason: why there is no board; empty if there is one.
     """
 
@@ -55,12 +55,12 @@ def rate_style_view(
 
     Args:
         votes: the votes of the view: those with style counts that are not excluded.
-        numbers: number of a model in the store → its name.
+        numbers: model number (model_no) → name of the model.
         options: the settings.
         tie_only: whether to widen the standard errors of models that only tied.
 
     Returns:
-        The board with the coefficients, or the reason why there is no board.
+        The board with the coefficients, or the reason why there is no board. An error of the rating becomes a reason.
     """
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")

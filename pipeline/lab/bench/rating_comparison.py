@@ -1,7 +1,7 @@
 """Runs every rating task with every engine, each in its own process, and computes the ratios.
 
-Laws: all engines read the same table from one file. One process runs at a time. Each peer is measured with its fastest
-setting. A ratio compares warm calls with warm calls, and first calls with first calls.
+Guarantees: all engines read the same table from one file. One process runs at a time. Each peer is measured with its
+fastest setting. A ratio compares warm calls with warm calls, and first calls with first calls.
 
 A hundred bootstrap rounds of a peer take minutes. So a peer runs only n rounds, and the time of 100 rounds is
 extrapolated, which the result states: T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), with the measured times T(2) and

@@ -1,6 +1,7 @@
 """Writes the tables of votes that every rating engine rates.
 
-Law: the same seed gives the same rows. Each table is written once in a run, and all engines read the same Parquet file.
+Guarantee: the same seed gives the same rows. Each table is written once in a run, and all engines read the same Parquet
+file.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Writes votes as canonical JSON lines, several times faster than through the vote class.
 
-Law: each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left out.
+Guarantee: each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left
+out.
 """
 
 from collections.abc import Iterator, Sequence

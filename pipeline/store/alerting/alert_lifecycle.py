@@ -1,7 +1,7 @@
 """Opens, escalates and clears alerts, and changes their states.
 
-Law: the history of an alert only grows. Every change of state, and every escalation (more evidence for an open alert),
-adds a dated entry with a name and a reason.
+Guarantee: the history of an alert only grows. Every change of state, and every escalation (more evidence for an open
+alert), adds a dated entry with a name and a reason.
 """
 
 import json
@@ -35,7 +35,7 @@ def record_signals(
     Args:
         connection: the transaction.
         signals: the signals, in the order of emission.
-        names: the store's number of a model → its name; replaces numbers in the evidence.
+        names: model number (model_no) → name of the model; replaces numbers in the evidence.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
@@ -65,7 +65,7 @@ def open_alerts(
     Args:
         connection: the transaction.
         signals: the signals, in the order of emission.
-        names: the store's number of a model → its name; replaces numbers in the evidence.
+        names: model number (model_no) → name of the model; replaces numbers in the evidence.
         now: present time in microseconds since 1970 UTC.
 
     Returns:

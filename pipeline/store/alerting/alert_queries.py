@@ -168,7 +168,7 @@ def group_members(connection: Connection, alert_id: str) -> list[str]:
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:
-    """Return the source's number of a partition. A number that is not in the store is returned unchanged."""
+    """Return number of a partition in its source. A number that is not in the store is returned unchanged."""
     p = schema.partition.c
     found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
     return partition_no if found is None else int(found)
@@ -180,7 +180,7 @@ def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, s
     Args:
         connection: reads the store.
         evidence: a value of JSON types, with the store's numbers of models and partitions.
-        names: the store's number of a model → its name.
+        names: model number (model_no) → name of the model.
     """
     if isinstance(evidence, Mapping):
         return {key: _format_value(connection, key, value, names) for key, value in evidence.items()}

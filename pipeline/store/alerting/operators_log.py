@@ -1,8 +1,8 @@
 """The operators' log: one row for every decision, login, failed login, change of a token, export and erasure.
 
-Laws: a row is written in the transaction of the action that it records, so that neither exists without the other. Rows
-are never changed or deleted, which the database enforces. The operator's name comes from the token or the operating
-system's login, never from the body of a request.
+Guarantees: a row is written in the transaction of the action that it records, so that neither exists without the other.
+Rows are never changed or deleted, which the database enforces. The operator's name comes from the token or the
+operating system's login, never from the body of a request.
 """
 
 import json

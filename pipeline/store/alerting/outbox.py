@@ -27,7 +27,7 @@ def read_oldest(
 
     Args:
         connection: reads the store.
-        source_no: the store's number of the source.
+        source_no: the source number (source_no).
         limit: largest number of messages.
         without: topics whose messages are left out.
     """

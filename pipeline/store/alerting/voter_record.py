@@ -21,7 +21,7 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
     Args:
         connection: reads the store.
         subject: the voter's pseudonym, 16 hexadecimal digits.
-        partition_no: the store's number of the voter's partition.
+        partition_no: partition number (partition_no) of the voter's partition.
         evidence: evidence of the alert, with models by name.
 
     Returns:

@@ -29,7 +29,7 @@ class VoteColumns:
         outcome: index into OUTCOMES.
         cast_at: microseconds since 1970 UTC.
         prompt: 64 bits of the prompt's hash, 0 without a prompt.
-        category: the store's number of the category, 0 without a category.
+        category: term number (term_no) of the category, 0 without a category.
     """
 
     voter: Int64

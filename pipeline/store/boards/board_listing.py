@@ -32,8 +32,7 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 
 
 def list_row(body: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row | None:
-    """Return a row with the field `preliminary`, as `list_rows` does; None if the row is not listed or `row` is None.
-    """
+    """Return a row with the field `preliminary`, as `list_rows` does; None for no row, or for an unlisted one."""
     return None if row is None else next(iter(list_rows(body, [dict(row)])), None)
 
 

@@ -35,8 +35,7 @@ class Loan:
 
 
 def guard(engine: Engine) -> None:
-    """Make every connection of an engine check, before each statement, that the calling thread may use the connection.
-    """
+    """Make every connection of an engine check, before each statement, that the calling thread may use it."""
     sa.event.listen(engine, "before_cursor_execute", lambda connection, *_: _check(connection))
 
 

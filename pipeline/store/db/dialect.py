@@ -178,14 +178,7 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 def upsert_columns(
     connection: Connection, table: sa.Table, keys: Sequence[str], columns: Mapping[str, Int64 | Sequence[bytes | None]]
 ) -> None:
-    """Insert rows, or replace stored rows that have the same values in the columns `keys`, as `upsert` does.
-
-    Args:
-        connection: the transaction.
-        table: the table.
-        keys: names of the columns of the key.
-        columns: name → values of the rows. All columns have the same length, at least 1.
-    """
+    """Do the same as `upsert` with rows that are given as columns by name, all of the same length, at least 1."""
     rule = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
     rows, parameters = array_parameters.unnest(columns) if has_server(connection) else _row_values(columns)
     query = f"{_insert_into(table, columns)} {rows} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rule}"
@@ -203,12 +196,9 @@ def _row_values(columns: Mapping[str, binary_copy.Values]) -> tuple[str, list[tu
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as columns by name; do nothing without rows.
+    """Insert many rows, given as columns by name. Without rows, nothing is done.
 
-    Args:
-        connection: the transaction.
-        table: the table.
-        columns: name → values. An int64 column with NULLs is a masked array.
+    An int64 column with NULLs is a masked array.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a row with the same key exists.

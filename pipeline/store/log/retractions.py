@@ -130,8 +130,7 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
 
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
-    """Return (model_a, model_b, outcome, fate) of each vote that a retraction among the leaves [first, end) retracts.
-    """
+    """Return (model_a, model_b, outcome, fate) of each vote that is retracted by one of the leaves [first, end)."""
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(v.model_a, v.model_b, v.outcome, v.fate)

@@ -63,7 +63,7 @@ def read_boards(
 
 
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
-    """Return board → counts of the votes at these positions (partition_no, offset), as `read_boards` returns them."""
+    """Return board → counts of the votes at these positions (partition_no, offset), as `read_boards` does."""
     return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}
 
 

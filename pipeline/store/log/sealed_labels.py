@@ -128,8 +128,8 @@ def list_terms(category: _Codes, categories: _Codes) -> Int64:
     """Return one number for the categories of each vote.
 
     Args:
-        category: the store's number of the vote's category; 0 if the vote does not have exactly one category.
-        categories: the store's number of the vote's list of categories; 0 for a vote without a list.
+        category: term number (term_no) of the vote's category; 0 if the vote does not have exactly one category.
+        categories: term number (term_no) of the vote's list of categories; 0 for a vote without a list.
 
     Returns:
         int64[n]: the number of the category, or the number of the list with a minus sign; 0 for a vote without

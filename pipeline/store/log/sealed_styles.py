@@ -115,7 +115,7 @@ def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) 
     """Return the counted votes of a batch that have style counts of both answers, as a structured array.
 
     Args:
-        partition_no: the store's number of the batch's partition.
+        partition_no: partition number (partition_no) of the batch.
         batch: votes with the columns of `arrow_reader.VOTE_SCHEMA`.
         late: whether late votes are included.
     """

@@ -76,7 +76,9 @@ class ExportNames:
 
     @classmethod
     def load(cls, connection: Connection, hidden: HiddenModels) -> ExportNames:
-        """Read the names of all models, languages and categories of a store. The names of `hidden` models are replaced.
+        """Read the names of all models, languages and categories of a store.
+
+        The name of a hidden model is replaced by a text that is the same for all hidden models.
         """
         models = {n: hidden.text(name) if name in hidden else name for n, name in model_names(connection).items()}
         lists = dictionary.terms_of_kind(connection, "categories")

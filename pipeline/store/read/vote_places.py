@@ -33,7 +33,7 @@ class VoteRange:
     """A range of offsets whose votes have consecutive leaves.
 
     Attributes:
-        offsets: (the store's number of the partition, first offset, end).
+        offsets: (the partition number (partition_no), first offset, end).
         first_leaf: index of the leaf of the first vote, NO_LEAF if the offsets are not sealed.
     """
 
@@ -100,7 +100,7 @@ class CountingRules:
         """Return why each vote does not count, null for a vote that counts.
 
         Args:
-            part: the store's number of the partition of the votes.
+            part: partition number (partition_no) of the votes.
             batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
             leaves: int64[n], index of the leaf of each vote, or NO_LEAF.
         """

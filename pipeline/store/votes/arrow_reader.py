@@ -24,7 +24,7 @@ from pipeline.store.db.csv_query import csv_query
 
 Prepared = TypeVar("Prepared")
 OffsetRange = tuple[int, int, int]
-"""(the store's number of a partition, first offset, end)"""
+"""(partition number (partition_no), first offset, end)"""
 
 BATCH_ROWS = 32_768
 """Number of offsets in a batch, and therefore its largest number of votes."""

@@ -41,7 +41,7 @@ class BacklogColumns:
         at: event times, in microseconds since 1970 UTC.
         model_a, model_b: model numbers of the store (model_no).
         outcome: indices into OUTCOMES.
-        network: the store's number of the network, 0 for none.
+        network: term number (term_no) of the network, 0 for none.
         since: time at which the voter's account was made, in microseconds since 1970 UTC; NO_TIME if unknown.
     """
 

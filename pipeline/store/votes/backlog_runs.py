@@ -146,8 +146,7 @@ def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict
 
 
 def evaluated_without_voter(connection: Connection) -> int:
-    """Return how many votes in the ranges of the newest complete `backfill` name no voter; 0 if there is no such run.
-    """
+    """Return how many votes in the ranges of the newest complete `backfill` name no voter; 0 without such a run."""
     complete = _complete_backfills(connection)
     return max(complete.items())[1] if complete else 0
 

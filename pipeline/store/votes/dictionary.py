@@ -48,8 +48,7 @@ class NameDictionary:
             return None
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
-        """Return those of `names`, all of one kind, that have no number in the store yet. None of them gets a number.
-        """
+        """Return those of `names`, all of one kind, that have no number in the store yet. No number is assigned."""
         known = self._known[kind]
         missing = names - known.keys()
         if missing:

@@ -25,7 +25,7 @@ class FileReading:
     """One pass over the new records of a file: records [skipped, records) of the file.
 
     Attributes:
-        number: the store's number of the reading, 0 before it is stored.
+        number: the reading number (reading_no), 0 before it is stored.
         name: name of the file.
         skipped: number of records at the beginning of the file that earlier readings took.
         records: number of records from the beginning of the file to the end of this reading.
@@ -67,7 +67,7 @@ def begin(
 
     Args:
         connection: the transaction.
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         next_offset: next offset of the partition.
         readings: the readings to be done: interrupted or new.
 
@@ -100,9 +100,9 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
 
     Args:
         connection: the transaction.
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         first: first offset of the batch.
-        reading_no: the store's number of the reading.
+        reading_no: the reading number (reading_no).
         records: int64[n], the record number in the file for each of the offsets first, first + 1, ….
     """
     steps = np.diff(records, prepend=0)  # mostly 1, which compresses to nothing

@@ -16,7 +16,7 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import NO_TIME
 
 VotePosition = tuple[int, int]
-"""(the store's number of a partition, offset) of a vote"""
+"""(partition number (partition_no), offset) of a vote"""
 
 VoteKeys = npt.NDArray[np.void]
 """V16[n]: the first 128 bits of SHA-256(vote_id)."""

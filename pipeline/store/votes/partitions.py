@@ -21,7 +21,7 @@ class PartitionClaim:
     """A partition that this worker owns now.
 
     Attributes:
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         number: number of the partition in its source.
         next_offset: the next offset to read.
         epoch: number of this claim. A batch of a former owner has a lower epoch and fails.
@@ -44,7 +44,7 @@ class BatchProgress:
     """What a batch read of one partition: a row of the ledger of offsets.
 
     Attributes:
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         epoch: epoch of the partition's owner.
         first_offset, next_offset: the offsets [first_offset, next_offset) that were read.
         event_time: the largest event time of the partition after the batch, None before the first vote.
@@ -70,7 +70,7 @@ class PartitionProgress:
     """How far a partition was read, for the merged watermark.
 
     Attributes:
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         event_time: the largest event time of its votes.
         updated_at: time of its last batch. All times are microseconds since 1970 UTC.
         live: whether the source is a topic, which has no end, and not a file.
@@ -99,8 +99,7 @@ def live_sources(connection: Connection) -> list[int]:
 
 
 def is_file(source: str) -> bool:
-    """Return whether a source consists of files. `source` is its name; file sources have names that begin with `file:`.
-    """
+    """Return whether a source consists of files, which its name shows: it begins with `file:`."""
     return source.startswith("file:")
 
 
@@ -120,7 +119,7 @@ def end_frozen_transactions(connection: Connection, source_no: int, numbers: Ite
 
     Args:
         connection: the transaction that will claim the partitions.
-        source_no: the store's number of the source.
+        source_no: the source number (source_no).
         numbers: numbers of the partitions in the source.
     """
     dialect.execute_on_server(
@@ -138,8 +137,8 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
 
     Args:
         connection: the transaction.
-        source_no: the store's number of the source.
-        number: the source's number of the partition.
+        source_no: the source number (source_no).
+        number: number of the partition in its source.
         first: the offset to begin at if the partition was never claimed before.
         owner: name of the new owner, for display.
         now: present time in microseconds since 1970 UTC.

@@ -91,7 +91,10 @@ def append_chunk(
 
 
 def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
-    """Move a stored position to the end of a chunk; return False if another reader has moved it past the chunk's start.
+    """Move a stored position to the end of a chunk.
+
+    Returns:
+        False if another reader has moved the position past the start of the chunk; it is then not changed.
     """
     table = schema.position
     connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})

@@ -27,8 +27,7 @@ def newest_sequence(connection: Connection, partition_no: int) -> int:
 
 
 def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
-    """Return (first offset, number of the snapshot) for each snapshot in force in a partition, in the order of offsets.
-    """
+    """Return (first offset, number of the snapshot) for each snapshot in force in a partition, sorted by offset."""
     f = schema.in_force.c
     rows = connection.execute(
         sa.select(f.from_offset, f.sequence).where(f.partition_no == partition_no).order_by(f.from_offset)

@@ -30,7 +30,9 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
-    """Store packed states, given as partition number (partition_no) → pseudonym → state. States of other voters stay.
+    """Store packed states, given as partition number (partition_no) → pseudonym → state.
+
+    The states of other voters stay.
     """
     for part, by_voter in sorted(states.items()):
         if by_voter:
@@ -48,7 +50,7 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
     Args:
         connection: the transaction.
-        partition_no: the store's number of the partition.
+        partition_no: the partition number of the store (partition_no).
         epoch: number of the worker's claim of the partition.
         offset: the new state offset.
 

@@ -13,8 +13,7 @@ Key = tuple[int, int]
 
 
 class OpenLogs:
-    """Holds open files by (device, inode). Above 100 files, the file that was not used for the longest time is closed.
-    """
+    """Holds open files by (device, inode). Above 100 files, the least recently used file is closed."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[Key, LogFile] = OrderedDict()

@@ -26,8 +26,7 @@ class SettlingFiles:
         return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
 
     def is_waited_for(self, key: Key) -> bool:
-        """Return whether a file was polled fewer than 60 times. After that the follower does not wait for it any more.
-        """
+        """Return whether a file was polled fewer than 60 times. After 60 polls the follower no longer waits for it."""
         return self._seen.get(key, (0, 0, 0))[2] < _MOST_POLLS
 
     def forget(self, key: Key) -> None:

@@ -169,13 +169,15 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """Return the error to raise for a failed connection: BrokerRefused if the brokers refuse us, else
-    BrokerUnavailable.
+    """Return the error to raise for a failed connection.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
         error: the error of the library.
         security: options of the client.
+
+    Returns:
+        BrokerRefused if the brokers refuse us, else BrokerUnavailable.
     """
     if why := _refusal(error, security):
         return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")

@@ -50,8 +50,9 @@ class RegistryTopic:
 
     @property
     def next_offset(self) -> int:
-        """The offset up to which the last `poll` has read. If the log ends with offsets without records, they are
-        skipped.
+        """The offset up to which the last `poll` has read.
+
+        If the log ends with offsets without records, they are skipped.
         """
         return self._empty_range[1]
 

@@ -157,12 +157,7 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return partition → the offset after the last record in the log, as the last fetch of the partition since
-        `seek` showed it.
-
-        No request is made. Left out are partitions that are no longer assigned, and partitions of which nothing was
-        fetched.
-        """
+        """Return partition → end of the log (the next offset to be written), as fetches since `seek` have shown it."""
         assigned = self.assigned_partitions()
         known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
@@ -219,14 +214,12 @@ class KafkaSource:
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
         """Return up to `limit` records of the partitions that `seek` named, one chunk per partition.
 
-        Wait at most `seconds` for the first record. The list is empty while the broker does not answer; the client then
-        reconnects by itself, twice a second. It is also empty if partitions were newly assigned and `seek` was not
-        called yet.
+        Wait at most `seconds` for the first record. While the broker does not answer, the list is empty, and the client
+        reconnects by itself, twice a second.
 
         Raises:
             OffsetGap: a partition does not have its next offset.
-            BrokerRefused: an access rule forbids us to read the topic.
-            BrokerUnavailable: the broker refuses the request for another reason.
+            BrokerUnavailable: the broker refuses the client permanently; BrokerRefused if an access rule is the cause.
         """
         pending, self._heartbeat_error = self._heartbeat_error, None
         try:
@@ -275,9 +268,7 @@ class KafkaSource:
             self._subscribe()
 
     def heartbeat(self) -> None:
-        """Stay in the consumer group without reading: poll while every partition is paused. The next `poll` raises an
-        error of this call.
-        """
+        """Stay in the consumer group without reading: poll while every partition is paused."""
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)
         try:
