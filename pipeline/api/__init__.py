@@ -1,6 +1,6 @@
 """The HTTP API below /api/v1, and the web pages. `app.create_app` creates the application with both.
 
-Guarantees: the address of a snapshot contains its digest, and the snapshot never changes, so responses about it are
+The address of a snapshot contains its digest, and the snapshot never changes, so responses about it are
 immutable and computed once. An error is a problem document (RFC 9457), or a page if the client is a browser. A change
 needs a token, a name and a reason. No client delays another. Pages work without JavaScript and load nothing from other
 hosts.

@@ -1,6 +1,6 @@
 """Creates the application: routes, error handlers, middleware.
 
-Guarantees: every response has the security headers. Scripts of any web site may read the API, but cannot change
+Every response has the security headers. Scripts of any web site may read the API, but cannot change
 anything through it. Pages load nothing from other hosts. Costly requests run in a thread pool of their own.
 """
 

@@ -1,6 +1,6 @@
 """Draws charts on the server, with Vega-Lite, as SVG.
 
-Guarantees: the same rows give the same bytes. An SVG contains no script, and pages show it in <img>, where browsers do
+The same rows give the same bytes. An SVG contains no script, and pages show it in <img>, where browsers do
 not run scripts.
 """
 

@@ -1,6 +1,6 @@
 """Finds the client of a request, and limits how many requests of a kind each client may send.
 
-Guarantee: memory is bounded, however many different addresses send requests.
+Memory is bounded, however many different addresses send requests.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """Turns every exception into a problem document (RFC 9457), or into a page if the client is a browser.
 
-Guarantees: a mistake of the client has a 4xx status and names the field. A store that does not answer gives status 503.
+A mistake of the client has a 4xx status and names the field. A store that does not answer gives status 503.
 A response does not show internals such as a stack trace. A redirect leads to a path of this site only.
 """
 

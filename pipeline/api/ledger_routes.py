@@ -1,6 +1,6 @@
 """Routes about the public ledger: signed heads, proofs, receipts, tiles, bundles.
 
-Guarantees: a response contains the bytes of the ledger unchanged. A vote is shown only to a client that names its id,
+A response contains the bytes of the ledger unchanged. A vote is shown only to a client that names its id,
 so nobody can list the votes of a voter.
 """
 

@@ -1,6 +1,6 @@
 """Routes with which operators decide about alerts, votes and snapshots, and read their log. All of them need a token.
 
-Guarantee: each decision is recorded in the operators' log with the name of the token's owner and the reason.
+Each decision is recorded in the operators' log with the name of the token's owner and the reason.
 """
 
 from typing import Literal

@@ -1,6 +1,6 @@
 """The parameters of requests: limits, cursors, ids, formats.
 
-Guarantees: a cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most
+A cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most
 MAX_ROWS rows. Text with control characters is refused, since PostgreSQL cannot store NUL.
 """
 

@@ -1,6 +1,6 @@
 """Builds responses with rows as JSON, CSV or Parquet.
 
-Guarantee: an apostrophe is put before a CSV value that a spreadsheet would execute as a formula.
+An apostrophe is put before a CSV value that a spreadsheet would execute as a formula.
 """
 
 import csv

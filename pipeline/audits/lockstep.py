@@ -15,7 +15,7 @@ Linked voters form a group. Groups are ranked by the density of FRAUDAR (Hooi et
 weighted number of votes in cells that at least two of the group's voters share, divided by the number of voters and
 cells. A vote in a cell with x votes has the weight 1/log(x + 5). Voters who lower the density are removed first.
 
-Guarantee: a group is evidence for a person to review and never a reason for automatic removal.
+A group is evidence for a person to review and never a reason for automatic removal.
 
 Blind spot: friends who test the same prompt together look like a group.
 """

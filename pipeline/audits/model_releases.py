@@ -12,7 +12,7 @@ variants as were seen.
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
 
-Guarantee: the same registry and scores give the same findings.
+The same registry and scores give the same findings.
 
 Blind spot: variants that were never submitted under the provider's name.
 """

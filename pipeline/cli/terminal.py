@@ -1,6 +1,6 @@
 """The gate to the terminal: everything that a command prints passes through this module.
 
-Guarantees: text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as
+Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as
 escapes. A line break inside a text is printed as an escape too, so text from votes or people cannot begin a new line.
 Styles are set by `styled`, never inside a text. A test forbids other ways to print.
 """

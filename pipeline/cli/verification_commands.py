@@ -1,6 +1,6 @@
 """The commands verify, bundle and receipt: checks that a reader can make without trusting the operator.
 
-Guarantee: `verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
+`verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
 """
 
 from pathlib import Path

@@ -13,7 +13,7 @@
     supervisor        the configuration of supervisord, and commands to it
     process_registry  ends every process of a stack
 
-Laws:
+Rules that every server keeps:
 
 1. A server listens on the loopback interface only, and writes all its files to its own directory.
 2. `start` returns when the server answers a client. If it does not answer in time, `start` raises `Unavailable` with

@@ -5,6 +5,6 @@
     campaigns       explains alerts that are about the same votes by one campaign, the strongest first
     grouping        groups alerts into incidents, with the splits and merges that people decided
 
-Guarantees: the same alerts and decisions give the same incidents, in any order and in any batches. Every alert belongs
+The same alerts and decisions give the same incidents, in any order and in any batches. Every alert belongs
 to exactly one incident. Nothing here reads a store or a clock.
 """

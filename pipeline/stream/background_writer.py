@@ -4,7 +4,7 @@ With PostgreSQL a thread writes the batches: psycopg releases the interpreter lo
 the caller's thread writes them: SQLite works inside this process and takes the lock again after every row, so a second
 thread would wait up to 5 ms for each row.
 
-Guarantees: at most one batch is being written. Batches are written in the order of submission. The error of a batch is
+At most one batch is being written. Batches are written in the order of submission. The error of a batch is
 raised by `wait`.
 """
 

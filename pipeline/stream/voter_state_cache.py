@@ -5,7 +5,7 @@ votes, so it is not written with every batch. States are written every 20 batche
 offset: the written states include all votes before this offset. The next owner of a partition replays the votes from
 the state offset on (`replay_states`). The replay opens no alerts, because the former owner opened them.
 
-Guarantees: an unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their
+An unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their
 owner.
 
 The store has one packed state per voter: for each detector a tag byte, a length and the detector's state. A new

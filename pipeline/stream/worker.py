@@ -1,6 +1,6 @@
 """Runs a worker: claims partitions, writes batches, stops cleanly.
 
-Guarantees: every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is
+Every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is
 dropped, never written. SIGTERM ends the process after the current batch. A worker is healthy while it stores batches or
 has proof that nothing is left to store (`liveness`). At most two batches are in memory, so a slow store slows the
 reading.

@@ -1,6 +1,6 @@
 """The web pages, which are rendered on the server and work without JavaScript.
 
-Guarantees: text from votes, registry or people is escaped. A page shows only data that the API also returns, and links
+Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links
 to that address. Every figure in a picture is also on the page as text.
 
     page_templates.py      renders templates, and formats figures

@@ -1,6 +1,6 @@
 """The HTTP server below the application: uvicorn with limits.
 
-Guarantees: memory and connections are bounded, whatever clients send. A client that sends or reads too slowly is
+Memory and connections are bounded, whatever clients send. A client that sends or reads too slowly is
 disconnected. A new connection may replace an idle connection, so idle clients cannot keep others out. Every response
 has the security headers.
 

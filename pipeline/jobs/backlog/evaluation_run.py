@@ -1,6 +1,6 @@
 """Evaluates a backlog, opens alerts about what was found, and records the run.
 
-Guarantees: alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks
+Alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks
 and weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run
 that could test nothing adds no family. Repeated runs over the same votes are one family together.
 """

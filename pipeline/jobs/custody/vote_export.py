@@ -1,6 +1,6 @@
 """Exports the votes of a store in the schema of arena-human-preference-140k, without data about persons.
 
-Guarantees: an export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the
+An export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the
 votes that a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do
 not count are in batches of their own. An export is recorded in the operators' log before it begins.
 """

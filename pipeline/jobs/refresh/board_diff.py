@@ -5,7 +5,7 @@ step applies the settings of the newer snapshot. The second applies its method, 
 and the fourth its new votes. For each model, the result also has the new battles, the score that the older board
 expected in them, and the models that the model passed.
 
-Guarantees: the same two snapshots always give the same result. The changes of the steps sum to the whole change except
+The same two snapshots always give the same result. The changes of the steps sum to the whole change except
 for rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
 """
 

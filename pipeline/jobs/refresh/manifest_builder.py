@@ -2,7 +2,7 @@
 
 The manifest is the signed document that names every file and figure of a snapshot.
 
-Guarantee: every file that a manifest names is on disk before the manifest is built.
+Every file that a manifest names is on disk before the manifest is built.
 """
 
 from collections.abc import Mapping

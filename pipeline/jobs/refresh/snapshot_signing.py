@@ -2,7 +2,7 @@
 
 A candidate is a snapshot before its publication.
 
-Guarantees: the manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an
+The manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an
 unsigned or incomplete snapshot. A candidate is not published if another snapshot was published since the candidate was
 made.
 """

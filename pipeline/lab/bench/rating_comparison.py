@@ -1,6 +1,6 @@
 """Runs every rating task with every engine, each in its own process, and computes the ratios.
 
-Guarantees: all engines read the same table from one file. One process runs at a time. Each peer is measured with its
+All engines read the same table from one file. One process runs at a time. Each peer is measured with its
 fastest setting. A ratio compares warm calls with warm calls, and first calls with first calls.
 
 A hundred bootstrap rounds of a peer take minutes. So a peer runs only n rounds, and the time of 100 rounds is

@@ -9,6 +9,6 @@
     baselines            detection rules that others have published
     baseline_comparison  compares `voter_bias` with the baselines at equal false-alarm rates
 
-Guarantees: the same seed gives the same table. A scenario without an attack must raise no alert. The table shows
+The same seed gives the same table. A scenario without an attack must raise no alert. The table shows
 requirements that are missed.
 """

@@ -9,7 +9,7 @@ S15   a first rank that depends on two votes, and the first rank of the real boa
 S17   a variant tuned for chat is tested (rank 2, rank 5 under style control), and another model (rank 32) is released
 
 Source: Singh et al. 2025, "The Leaderboard Illusion"; Huang et al. 2025, "Dropping just a handful of preferences can
-change top LLM rankings" (S15). Guarantee: the same seed gives the same table.
+change top LLM rankings" (S15). The same seed gives the same table.
 """
 
 from collections.abc import Callable

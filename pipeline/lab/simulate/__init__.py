@@ -16,7 +16,7 @@
     simulated_board    windows of votes, for window detectors
     simulated_voters   votes sorted by voter, for voter detectors
 
-Guarantees: the same parameters and seeds give the same bytes with the same version of numpy. (NEP 19 allows releases of
+The same parameters and seeds give the same bytes with the same version of numpy. (NEP 19 allows releases of
 numpy to change the numbers of `Generator`.) Attacks do not change honest votes. Every line is a canonical, valid vote.
 
 Not handled: sessions (the votes of a voter do not cluster in time), answers and their style, private variants, and

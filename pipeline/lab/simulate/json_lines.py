@@ -1,6 +1,6 @@
 """Writes votes as canonical JSON lines, several times faster than through the vote class.
 
-Guarantee: each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left
+Each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left
 out.
 """
 

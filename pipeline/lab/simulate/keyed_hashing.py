@@ -7,7 +7,7 @@ a table.
 The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators",
 OOPSLA).
 
-Guarantee: if all keys except the last are fixed, the hash is a bijection of the last key, so ids do not collide.
+If all keys except the last are fixed, the hash is a bijection of the last key, so ids do not collide.
 """
 
 import numpy as np

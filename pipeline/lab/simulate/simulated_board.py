@@ -8,7 +8,7 @@ of the hour share. Pairs are sampled by the policy in force. Outcomes follow the
 differ in popularity. The strengths in the snapshot in force are *estimated*: they have the error of 2,000 votes per
 model. A `WindowEffect` changes a range of windows.
 
-Guarantee: the same parameters give the same windows. Without effects every vote is honest.
+The same parameters give the same windows. Without effects every vote is honest.
 """
 
 from collections.abc import Iterator, Sequence

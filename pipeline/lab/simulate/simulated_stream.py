@@ -1,6 +1,6 @@
 """Simulated votes as columns, in order of time.
 
-Guarantees: element i of every column belongs to the same vote. cast_at never decreases. The id of a voter is computed
+Element i of every column belongs to the same vote. cast_at never decreases. The id of a voter is computed
 from seed and code only, so a voter has the same id in all parts of a stream.
 """
 

@@ -4,7 +4,7 @@ The snapshot in force is *estimated* from earlier honest votes. Honest voters ha
 the distributions of `pipeline.lab.simulate.honest_spec`. Votes are created in the form that voter detectors read,
 hundreds of thousands per second. `simulate_stream` creates complete vote events instead.
 
-Guarantee: the same seed gives the same voters.
+The same seed gives the same voters.
 """
 
 from dataclasses import dataclass

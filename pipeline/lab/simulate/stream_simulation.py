@@ -1,6 +1,6 @@
 """Simulates an honest stream with attacks, and lists the attackers.
 
-Guarantees: honest votes do not depend on the attacks. No attacker is also an honest voter.
+Honest votes do not depend on the attacks. No attacker is also an honest voter.
 """
 
 import difflib

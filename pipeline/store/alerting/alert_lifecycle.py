@@ -1,6 +1,6 @@
 """Opens, escalates and clears alerts, and changes their states.
 
-Guarantee: the history of an alert only grows. Every change of state, and every escalation (more evidence for an open
+The history of an alert only grows. Every change of state, and every escalation (more evidence for an open
 alert), adds a dated entry with a name and a reason.
 """
 

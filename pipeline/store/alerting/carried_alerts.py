@@ -3,7 +3,7 @@
 An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
 evidence selects.
 
-Guarantee: each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and
+Each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and
 once for all alerts about voters.
 """
 

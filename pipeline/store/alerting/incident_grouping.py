@@ -1,6 +1,6 @@
 """Groups the stored alerts into incidents.
 
-Guarantee: incidents are derived data. The same alerts, votes, exclusions and decisions give the same rows.
+Incidents are derived data. The same alerts, votes, exclusions and decisions give the same rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The operators' log: one row for every decision, login, failed login, change of a token, export and erasure.
 
-Guarantees: a row is written in the transaction of the action that it records, so that neither exists without the other.
+A row is written in the transaction of the action that it records, so that neither exists without the other.
 Rows are never changed or deleted, which the database enforces. The operator's name comes from the token or the
 operating system's login, never from the body of a request.
 """

@@ -2,7 +2,7 @@
 
 A message is added in the transaction of its batch, and deleted when the broker has acknowledged it.
 
-Guarantee: every message is delivered at least once.
+Every message is delivered at least once.
 """
 
 from collections.abc import Iterable, Sequence

@@ -2,7 +2,7 @@
 
 A blind is a random value of a vote. It prevents that others find the private fields from the hash in the leaf.
 
-Guarantees: after an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs,
+After an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs,
 counts and ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays
 excluded. The remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their
 label, and no alert names an erased vote.

@@ -1,6 +1,6 @@
 """Keeps the dated list of exclusions: which votes do not count in the defended view, and why.
 
-Guarantees: every entry has a reason and an author. No entry is removed; a later entry about the same target cancels it.
+Every entry has a reason and an author. No entry is removed; a later entry about the same target cancels it.
 The author may be a policy that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the
 alert is from a backfill, `auto-voter/1` otherwise.
 """

@@ -4,7 +4,7 @@ A model is under test while the registry calls it private and it is not released
 manifests and bundles name it. Pages, documents, exports and metrics state how many such models there are, and name them
 after their release.
 
-Guarantee: text for the public has PLACEHOLDER in place of each name of a model under test.
+Text for the public has PLACEHOLDER in place of each name of a model under test.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stores correction notices: dated notes of a named person on a published snapshot.
 
-Guarantees: a notice is never changed or deleted, which the database enforces. Every manifest contains all notices that
+A notice is never changed or deleted, which the database enforces. Every manifest contains all notices that
 were added before its candidate was rated.
 """
 

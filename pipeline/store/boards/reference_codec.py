@@ -24,10 +24,13 @@ _CELL, _PAIR = 8, 16
 def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
     """Return a reference as bytes, in numpy's format npz without pickled objects.
 
+    The sequence number is not packed. On a board of more than 64 models, only the variances and the covariances of
+    `pairs` are packed, unless the whole covariance matrix takes no more bytes.
+
     Args:
-        reference: the reference.
-        pairs: two arrays int32[p], the indices in `theta` of the first and of the second model of each pair that met.
-            None stores the covariances of all pairs.
+        reference: what a snapshot predicts about honest votes.
+        pairs: two arrays int32[p], the indices in `theta` of the first and of the second model of each pair that met in
+            a battle; None to pack the whole covariance matrix.
     """
     size = len(reference.theta)
     ties = np.array([reference.tie_share, *reference.tie_prior])

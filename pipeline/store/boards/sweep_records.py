@@ -1,6 +1,6 @@
 """Records how many hypotheses each sweep tested, so that e-LOND can bound the share of false alerts over all sweeps.
 
-Guarantee: the hypotheses of one log size and registry count once. A repeated sweep starts from the same state as the
+The hypotheses of one log size and registry count once. A repeated sweep starts from the same state as the
 first.
 """
 

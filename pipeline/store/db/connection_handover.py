@@ -2,7 +2,7 @@
 
 A SQLAlchemy connection and its transaction are not thread-safe.
 
-Guarantee: within a `with` block of `lend` or `lend_to_thread`, a statement of any other thread raises `ConnectionLent`
+Within a `with` block of `lend` or `lend_to_thread`, a statement of any other thread raises `ConnectionLent`
 before it reaches the database.
 """
 

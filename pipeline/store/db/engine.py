@@ -1,6 +1,6 @@
 """Opens a store: migrates it, checks its voter key, and opens transactions.
 
-Guarantees: a store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its
+A store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its
 lock at the beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with
 the voter key with which it was made.
 """

@@ -7,7 +7,7 @@ that follows them, but at least `LEAST`. A candidate with more than L votes is f
 a log with fewer than 200 distinct prompts no prompt is frequent, because a single prompt may have much of the votes of
 such a log.
 
-Guarantees: a vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log,
+A vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log,
 the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
 PostgreSQL. A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts. If its
 prompts are more than a quarter of all known prompts, it reads the counts of all prompts.

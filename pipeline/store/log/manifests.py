@@ -2,7 +2,7 @@
 
 A head, or checkpoint, states the size and the root hash of a log.
 
-Guarantees: rows are appended in the order of their sequence numbers, by the transaction that holds the publication
+Rows are appended in the order of their sequence numbers, by the transaction that holds the publication
 lock. A row never changes.
 """
 

@@ -1,6 +1,6 @@
 """Verifies the public log against the stored votes: builds every leaf again from its vote and compares the two.
 
-Guarantees: the error for a vote that was changed, removed or added names the vote's leaf, or its partition and offset.
+The error for a vote that was changed, removed or added names the vote's leaf, or its partition and offset.
 If the private fields of a vote were erased, only the public part of the leaf is compared. No other difference is
 accepted.
 """

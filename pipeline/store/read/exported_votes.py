@@ -1,6 +1,6 @@
 """Reads stored votes for an export, batch by batch, with the columns of a vote event.
 
-Guarantees: voters and sessions are named by random labels, which are different in every export. Network, age of the
+Voters and sessions are named by random labels, which are different in every export. Network, age of the
 account and hash of the prompt are left out, so nothing else in an export identifies a voter.
 """
 

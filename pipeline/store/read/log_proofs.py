@@ -1,6 +1,6 @@
 """Makes proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
-Guarantees: every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof
+Every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof
 of a vote in a log of n leaves reads O(log n) tiles.
 """
 

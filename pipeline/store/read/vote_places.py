@@ -1,6 +1,6 @@
 """Finds the offsets of the votes of an export, and why a vote does not count.
 
-Guarantee: if a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a
+If a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a
 rule of the method, an exclusion, a model that is not in the registry, a model under test.
 """
 
@@ -33,7 +33,7 @@ class VoteRange:
     """A range of offsets whose votes have consecutive leaves.
 
     Attributes:
-        offsets: (the partition number (partition_no), first offset, end).
+        offsets: (partition_no, first offset, end).
         first_leaf: index of the leaf of the first vote, NO_LEAF if the offsets are not sealed.
     """
 

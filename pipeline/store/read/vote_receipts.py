@@ -1,6 +1,6 @@
 """Issues receipts for voters: the proof that a vote is in the published log, and whether it counts.
 
-Guarantee: a receipt reads O(log n) tiles of a log with n leaves, one segment, and the list of excluded votes.
+A receipt reads O(log n) tiles of a log with n leaves, one segment, and the list of excluded votes.
 """
 
 import pyarrow as pa

@@ -1,6 +1,6 @@
 """Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
 
-Guarantees: a batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
+A batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
 
 Both databases return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the
 next batch while the caller works on the present batch.
@@ -24,7 +24,7 @@ from pipeline.store.db.csv_query import csv_query
 
 Prepared = TypeVar("Prepared")
 OffsetRange = tuple[int, int, int]
-"""(partition number (partition_no), first offset, end)"""
+"""(partition_no, first offset, end)"""
 
 BATCH_ROWS = 32_768
 """Number of offsets in a batch, and therefore its largest number of votes."""

@@ -3,7 +3,7 @@
 All files of a store form one partition. A reading is one pass over the new records of a file, in the order of time, at
 consecutive offsets. The store also keeps which record of the file is at each offset, so that messages can name it.
 
-Guarantee: at most the last reading of a partition is unfinished.
+At most the last reading of a partition is unfinished.
 """
 
 from bisect import bisect_right

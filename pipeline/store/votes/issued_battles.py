@@ -2,7 +2,7 @@
 
 An issued battle is a battle that the operator showed to a voter, whether or not the voter voted.
 
-Guarantee: the counts, the keys of the counted battles and the next offset change in one transaction, so no battle of a
+The counts, the keys of the counted battles and the next offset change in one transaction, so no battle of a
 window is counted twice, and none is skipped.
 """
 

@@ -1,6 +1,6 @@
 """Stores registry events from files and from the registry topic in the order of arrival, and rejected records.
 
-Guarantee: every valid event is stored, even if it contradicts others. Contradictions are found by reading all events,
+Every valid event is stored, even if it contradicts others. Contradictions are found by reading all events,
 and an event that arrives later may resolve one (`pipeline.registry`). Only an event whose id another event has is
 rejected.
 """

@@ -1,6 +1,6 @@
 """Records which snapshot evaluates the votes of a partition, and from which offset: the snapshot in force.
 
-Guarantees: a replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
+A replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,7 +2,7 @@
 
 `store.db.migrate` describes the mark, `jobs.rebuild_windows` computes the counts.
 
-Guarantees: while window counts are stale, no process adds to them or reads them. They are deleted and computed again in
+While window counts are stale, no process adds to them or reads them. They are deleted and computed again in
 one transaction, during which no worker commits a batch.
 """
 

@@ -1,6 +1,6 @@
 """Stores the states of voter detectors, one packed state for each voter in each partition.
 
-Guarantee: the stored states of a partition include the votes before its `state_offset`. The next owner of the partition
+The stored states of a partition include the votes before its `state_offset`. The next owner of the partition
 replays the votes from `state_offset` on.
 """
 

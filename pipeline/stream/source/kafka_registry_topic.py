@@ -2,7 +2,7 @@
 
 Every worker may read the topic. The store keeps the next offset (`store.votes.registry_events`).
 
-Guarantees: an offset is always the next one to read. No record is skipped.
+An offset is always the next one to read. No record is skipped.
 """
 
 import time

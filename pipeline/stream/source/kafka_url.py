@@ -1,6 +1,6 @@
 """Parses kafka://HOST:PORT,HOST:PORT…/TOPIC, the address of a Kafka cluster. The login is in settings, not in the URL.
 
-Guarantee: no part of a URL is ignored. An unknown part is an error, whose message never contains a password.
+No part of a URL is ignored. An unknown part is an error, whose message never contains a password.
 """
 
 import re

@@ -3,7 +3,7 @@
 Records are collected into pieces of about 64 MB. A full piece is sorted and written to a temporary folder. Reading
 merges the pieces block by block. If all records fit into one piece, they stay in memory.
 
-Guarantees: the order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece
+The order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece
 while records are added, and one block of each piece while they are read.
 """
 
