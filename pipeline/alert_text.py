@@ -129,6 +129,12 @@ def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
             f"How unlikely: the e-value is {format_e_value(alert['e_value'])}; among all such findings of all runs at "
             "most the share INTEGRITY_NIGHTLY_SHARE is false."
         )
+    elif "hits" in evidence:
+        lines.append(
+            f"How unlikely: the e-value is {format_e_value(alert['e_value'])} against honest voters whose habits "
+            "differ as much as those of the other voters of this board. That they differ no more is assumed, so a "
+            "machine never excludes for it; inspect the votes."
+        )
     lines.append(f"Compared with: other voters' votes; {evidence['afterwards']}.")
     period = evidence.get("period") or evidence.get("window")
     if period is not None:

@@ -14,8 +14,12 @@ voter_rounds      evaluates all folds in rounds without the excluded voters; the
 explanations      names the alternatives that explain a voter's votes
 pooled_voters     pools voters with few votes each, and names the members of a group
 pool_rounds       finds the models that pooled voters promote or demote, one after another
-pooled_groups     pools the voters of one network or another group
+cohorts           divides votes into cohorts: networks, account ages, prompts, sessions
+cohort_cells      evaluates the votes of single voters within one cohort
+pooled_groups     pools the voters of one cohort
 model_periods     compares each model in four weeks with its other weeks
+voter_habits      finds voters with a habit in the style they prefer, or in "both bad"
+habit_nulls       ratios of counts against honest voters who differ in how often they do something
 
 The evaluation is a pure function: the same votes, key and options give the same findings.
 """

@@ -1,19 +1,20 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. No store is needed.
 
-The five steps find single voters, their accomplices, pooled voters, groups of voters, and models by period. A voter
-whom one step finds counts in no reference of the later steps, so that an attack is reported once.
+The six steps find single voters, their accomplices, pooled voters, cohorts, models by period, and habits of single
+voters. A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
+from pipeline.backlog.cohorts import Cohorts
 from pipeline.backlog.explanations import explain_voters
 from pipeline.backlog.folds import FOLDS, fold_of, hash_voters
 from pipeline.backlog.model_periods import ModelPeriods, PeriodFinding
@@ -21,6 +22,7 @@ from pipeline.backlog.pool_rounds import ALPHA, KnownTarget, PooledFinding, Vote
 from pipeline.backlog.pooled_groups import GroupFinding, GroupPools
 from pipeline.backlog.pooled_voters import SIDES
 from pipeline.backlog.reference_fitter import ReferenceFitter
+from pipeline.backlog.voter_habits import HabitColumns, HabitFinding, VoterHabits
 from pipeline.backlog.voter_rounds import Progress, VoterFolds, VoterRounds, no_progress
 from pipeline.backlog.voter_values import VoterEvaluator
 from pipeline.scoring.signals import ALPHA as VOTER_ALPHA
@@ -68,9 +70,11 @@ class BacklogFindings:
         evaluated: bool[v], false for voters whose votes could not be compared with those of others.
         voters: single voters with enough evidence, the strongest first.
         pools: models that a group of voters promotes or demotes.
-        groups: name of a kind of groups, such as `network` → the groups that promote or demote a model.
+        groups: kind of cohorts, such as `network` → the cohorts that promote or demote a model.
         periods: models whose results in four weeks differ from all other weeks.
-        unusual: bool[v], true for voters that any finding names, and for voters that were excluded on the way.
+        unusual: bool[v], true for voters that a finding about models names, and for voters that were excluded on the
+            way.
+        habits: voters with a habit in what they prefer, whom no other finding names.
     """
 
     rounds: int
@@ -81,6 +85,7 @@ class BacklogFindings:
     groups: dict[str, list[GroupFinding]]
     periods: list[PeriodFinding]
     unusual: Bool
+    habits: list[HabitFinding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,23 +97,25 @@ class BacklogEvaluation:
         key: the secret key of the folds, so that nobody can choose a fold.
         nested: when the nested form (`voter_rounds`) is computed: never, only if a value of the rounds reaches
             CRITICAL, or always.
-        groups: name of a kind of groups → int64[v], the group of each voter, 0 for none.
+        cohorts: the kinds of cohorts that are tested, in this order.
         suspects: bool[v], voters that count in no reference, for example because they are already excluded; None for no
             voters.
         alpha: for each kind of pooled tests, the tolerated probability of a false finding.
         progress: called after each pass over some of the votes.
+        habits: what the votes say about habits; None if habits are not evaluated.
     """
 
     votes: BacklogVotes
     key: bytes
     nested: Nested = "never"
-    groups: Mapping[str, Int64] = field(default_factory=dict)
+    cohorts: Sequence[Cohorts] = ()
     suspects: Bool | None = None
     alpha: float = ALPHA
     progress: Progress = no_progress
+    habits: HabitColumns | None = None
 
     def run(self) -> BacklogFindings:
-        """Evaluate the votes in all five steps, and return the findings."""
+        """Evaluate the votes in all six steps, and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
         evaluator, fold = VoterEvaluator(votes, cells), fold_of(hashes)
@@ -126,13 +133,18 @@ class BacklogEvaluation:
         pools += pooling.find(excluded, self.alpha)[0]
         excluded = _with(excluded, [one.members for one in pools])
         groups = {}
-        for name, group in self.groups.items():
-            groups[name] = GroupPools(evaluator, group, self.key, self.progress).find(excluded, self.alpha)
-            excluded = _with(excluded, [one.members for one in groups[name]])
+        for one in self.cohorts:
+            groups[one.kind] = GroupPools(evaluator, one, self.key, self.progress).find(excluded, self.alpha)
+            excluded = _with(excluded, [found.members for found in groups[one.kind]])
         periods = ModelPeriods(evaluator, self.progress).find(excluded, self.alpha)
         rounds = nested.rounds if nested is not None else 0
         unusual = _with(excluded, [np.array([one.voter for one in voters], dtype=np.int64)])
-        return BacklogFindings(first.rounds, rounds, first.evaluated, voters, pools, groups, periods, unusual)
+        habits = []
+        if self.habits is not None:
+            references = fitter.fit_without([[k] for k in range(FOLDS)], unusual)
+            habits = VoterHabits(votes, self.habits, fold).find(references, unusual)
+            self.progress()
+        return BacklogFindings(first.rounds, rounds, first.evaluated, voters, pools, groups, periods, unusual, habits)
 
     def _voters(
         self, evaluator: VoterEvaluator, fold: Any, first: VoterRounds, nested: VoterRounds | None

@@ -1,47 +1,46 @@
-"""Pools the evidence of the voters of one group: a network, or the accounts of one age.
+"""Pools the evidence of the voters of one cohort: a network, the accounts of one age, a prompt, or a session.
 
-The voters of a group are evaluated by a reference that was fitted without the fold of the group, so that a group's own
-votes cannot make the group look honest. The group with the strongest evidence is reported. Its members are excluded,
-and the other voters are evaluated again, until no group is found.
+The voters of a cohort are evaluated by a reference that was fitted without the fold of the cohort, so that a cohort's
+own votes cannot make the cohort look honest. The cohort with the strongest evidence is reported. Its members are
+excluded, and the other voters are evaluated again, until no cohort is found.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from pipeline.backlog.cohort_cells import CohortCells, CohortVotes, PairNumbers, cells_of_pair, log_products
+from pipeline.backlog.cohorts import LEAST_VOTERS, Cohorts
 from pipeline.backlog.folds import FOLDS, fold_of, hash_voters
 from pipeline.backlog.pool_rounds import ALPHA, MEMBER
-from pipeline.backlog.pooled_voters import SIDES, PooledCells, find_members, log_products
+from pipeline.backlog.pooled_voters import SIDES, find_members
 from pipeline.backlog.reference_fitter import ReferenceFitter
 from pipeline.backlog.voter_rounds import Progress, no_progress
 from pipeline.backlog.voter_values import VoterEvaluator
-from pipeline.evidence.cells import WEIGHTS
-from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
-SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
-"""The shares ε of biased voters in a group: a group may consist of nobody else."""
-
-LEAST_VOTERS = 5
-"""Groups with fewer voters on a model are not tested: single voters have evidence of their own."""
-
-_MOST_FOUND = 20
+_MOST_ROUNDS = 20
+# So few cohorts have a fold each.
+_FEW = 10
 
 
 @dataclass(frozen=True)
 class GroupFinding:
-    """A group whose voters promote or demote a model.
+    """A cohort whose voters promote or demote a model.
 
     Attributes:
-        group: number of the group.
+        group: number of the cohort.
         model: number of the model.
         direction: one of SIDES.
         log_e: ln of the e-value.
-        voters: number of the group's voters with enough votes on the model.
+        voters: number of the cohort's voters on the model.
         members: int64[k], positions of the voters who promote or demote the model, ascending.
-        tests: number of pairs of a group and a model that were tested.
+        likelihood: float64[k], the probabilities that these voters promote or demote the model.
+        tests: number of pairs of a cohort and a model that were tested.
     """
 
     group: int
@@ -50,86 +49,121 @@ class GroupFinding:
     log_e: float
     voters: int
     members: Int64
+    likelihood: Float64
     tests: int
+
+    def joined(self, more: GroupFinding) -> GroupFinding:
+        """Return this finding with the members of another one about the same cohort and model."""
+        members = np.concatenate([self.members, more.members])
+        order = np.argsort(members)
+        likelihood = np.concatenate([self.likelihood, more.likelihood])
+        return replace(self, members=members[order], likelihood=likelihood[order])
 
 
 @dataclass(frozen=True)
 class GroupPools:
-    """Pools voters by groups.
+    """Pools voters by cohorts.
 
     Attributes:
         evaluator: has the votes and their cells.
-        group: int64[v], the group of each voter; 0 for none.
+        cohorts: the cohorts of the votes.
         key: the key of the folds.
         progress: called after each pass over the voters.
     """
 
     evaluator: VoterEvaluator
-    group: Int64
+    cohorts: Cohorts
     key: bytes
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[GroupFinding]:
-        """Find groups in rounds: the strongest in each round, until no e-value is above (number of tests)/α.
+        """Find cohorts in rounds: the strongest in each round, until no e-value is above (number of tests)/α.
 
-        At most 20 groups are found. The search also ends after a group without members that can be named.
+        A cohort that is found again on a model, without its members, is one finding with more members. There are at
+        most 20 rounds.
 
         Args:
-            excluded: bool[v], voters who count neither in references nor in groups.
+            excluded: bool[v], voters who count neither in references nor in cohorts.
             alpha: the tolerated probability of a false finding.
 
         Returns:
-            The findings, in the order in which they were found. None if no voter has a group.
+            The findings, in the order in which they were found. None if no vote is in a cohort.
         """
-        if not self.group.any():
+        if not self.cohorts.group.any():
             return []
-        votes, cells = self.evaluator.votes, self.evaluator.cells
-        fold = fold_of(hash_voters(self.group, self.key))
-        fitter = ReferenceFitter(votes, cells, fold[votes.voter], FOLDS)
-        found: list[GroupFinding] = []
-        while len(found) < _MOST_FOUND:
-            one = self._strongest(fitter, fold, excluded, alpha)
+        found: dict[tuple[int, int], GroupFinding] = {}
+        left_out = np.zeros(len(self.evaluator.votes.voter), dtype=np.bool_)
+        closed: set[tuple[int, int]] = set()
+        for _ in range(_MOST_ROUNDS):
+            one = self._strongest(excluded, left_out, closed, alpha)
             self.progress()
             if one is None:
                 break
-            found.append(one)
-            if not len(one.members):
-                break
-            excluded = excluded.copy()
-            excluded[one.members] = True
-        return found
+            pair = one.group, one.model
+            found[pair] = found[pair].joined(one) if pair in found else one
+            if len(one.members):
+                excluded = excluded.copy()
+                excluded[one.members] = True
+            else:  # Nobody more can be named: these votes count in no reference of the others.
+                votes = self.evaluator.votes
+                on_model = (votes.model_a == one.model) | (votes.model_b == one.model)
+                left_out = left_out | (on_model & (self.cohorts.group == one.group))
+                closed.add(pair)
+        return list(found.values())
 
-    def _strongest(self, fitter: ReferenceFitter, fold: Int8, excluded: Bool, alpha: float) -> GroupFinding | None:
-        references = fitter.fit_without([[k] for k in range(FOLDS)], excluded)
+    def _strongest(
+        self, excluded: Bool, left_out: Bool, closed: set[tuple[int, int]], alpha: float
+    ) -> GroupFinding | None:
+        """Return the strongest finding above the threshold, besides closed pairs of a cohort and a model."""
+        own, votes = self._votes, self.evaluator.votes
+        folds = int(self._fold_of_part.max(initial=0)) + 1
+        # Votes in no cohort are of a fold that no reference leaves out.
+        fitter = ReferenceFitter(votes, self.evaluator.cells, self._fold_of_vote, folds + 1, left_out)
+        counted = ~excluded[own.owner]
+        pair_of = PairNumbers.of(own, counted, LEAST_VOTERS)
         parts = [
-            PooledCells.of(self.evaluator, reference, (fold == k) & ~excluded & (self.group > 0))
-            for k, reference in enumerate(references)
+            CohortCells.of(own, reference, counted & (self._fold_of_part == k), self.cohorts.raised)
+            for k, reference in enumerate(fitter.fit_without([[k] for k in range(folds)], excluded))
             if reference is not None
         ]
-        if not parts:
+        if not parts or not len(pair_of.code):
             return None
-        pooled, models = PooledCells.join(parts), self.evaluator.votes.models
-        code, place = np.unique(self.group[pooled.voter] * models + pooled.model, return_inverse=True)
-        voters = np.bincount(place.ravel(), minlength=len(code))
-        tested = np.flatnonzero(voters >= LEAST_VOTERS)
-        if not len(tested):
-            return None
-        logs = self._by_side(pooled, place.ravel(), len(code))[tested]
+        logs = log_products(parts, pair_of)
         whole = np.logaddexp.reduce(logs, axis=1)
+        for group, model in closed:
+            whole[pair_of.code == group * votes.models + model] = -np.inf
         best = int(whole.argmax())
-        if whole[best] <= math.log(len(tested) / alpha):
+        if whole[best] <= math.log(len(whole) / alpha):
             return None
-        group, model = divmod(int(code[tested[best]]), models)
+        group, model = divmod(int(pair_of.code[best]), votes.models)
         side = int(logs[best].argmax())
-        mine = np.flatnonzero(place.ravel() == tested[best])
-        some = PooledCells(pooled.voter[mine], pooled.model[mine], pooled.log_e[mine])
+        some = cells_of_pair(parts, pair_of, best)
         posterior = find_members(some, side, np.zeros(len(excluded), dtype=np.int64))
-        members = np.sort(some.voter[posterior >= MEMBER])
-        log_e, count = float(whole[best]), int(voters[tested[best]])
-        return GroupFinding(group, model, SIDES[side], log_e, count, members, len(tested))
+        order = np.argsort(some.voter)
+        named = order[posterior[order] >= MEMBER]
+        return GroupFinding(
+            group, model, SIDES[side], float(whole[best]), int(pair_of.voters[best]), some.voter[named],
+            posterior[named], len(whole),
+        )  # fmt: skip
 
-    @staticmethod
-    def _by_side(pooled: PooledCells, place: Int64, groups: int) -> Float64:
-        """Return ln E of each group and side, float64[groups, 2]."""
-        logs = log_products(pooled.log_e, place, groups, SHARES) + np.log(WEIGHTS.ravel())
-        return np.asarray(np.logaddexp.reduce(logs.reshape(groups, len(SIDES), -1), axis=2))
+    @cached_property
+    def _votes(self) -> CohortVotes:
+        return CohortVotes.of(self.evaluator.votes, self.cohorts.group)
+
+    @cached_property
+    def _fold_of_part(self) -> Int64:
+        """int64[p], the fold of each part: of few cohorts, each is a fold; of many, a hash decides."""
+        numbers, place = np.unique(self._votes.group, return_inverse=True)
+        if len(numbers) <= _FEW:
+            return place.ravel().astype(np.int64)
+        return fold_of(hash_voters(numbers, self.key), FOLDS).astype(np.int64)[place.ravel()]
+
+    @cached_property
+    def _fold_of_vote(self) -> Int64:
+        """int64[n], the fold of each vote's cohort; the number after the last fold for votes in no cohort."""
+        own = self._votes
+        numbers, first = np.unique(own.group, return_index=True)
+        folds = self._fold_of_part[first]
+        group = self.cohorts.group
+        place = np.searchsorted(numbers, group).clip(max=max(len(numbers) - 1, 0))
+        return np.where(group > 0, folds[place], int(self._fold_of_part.max(initial=0)) + 1)

@@ -119,19 +119,30 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         return found
 
-    for part in partitions.read_progress(connection):
-        states: dict[int, DetectorStates] = {}
-        for votes, in_force in _votes(connection, part.partition_no, reference):
+    known: dict[int, dict[int, DetectorStates]] = {}
+    for part in _oldest_first(connection):
+        states = known.setdefault(part, {})
+        before = [states, *(known[one] for one in voter_states.carrying_partitions(connection, part) if one in known)]
+        for votes, in_force in _votes(connection, part, reference):
 
             def prior(
-                _: int, voters: Sequence[int], states: dict[int, DetectorStates] = states
+                _: int, voters: Sequence[int], before: Sequence[dict[int, DetectorStates]] = before
             ) -> list[DetectorStates | None]:
-                return [states.get(voter) for voter in voters]
+                return [next((found[voter] for found in before if voter in found), None) for voter in voters]
 
-            observed = run_detectors_on_partition(part.partition_no, votes, prior, in_force, [detector], reference)
-            states.update(observed.states[part.partition_no])
+            observed = run_detectors_on_partition(part, votes, prior, in_force, [detector], reference)
+            states.update(observed.states[part])
             signals += observed.alerts
     return [*sorted(signals, key=lambda one: (one.at, one.partition, one.offset))]
+
+
+def _oldest_first(connection: Connection) -> list[int]:
+    """Return the partitions in the order in which a voter's evidence goes on from one to another."""
+    began = {
+        part.partition_no: voter_states.began_at(connection, part.partition_no)
+        for part in partitions.read_progress(connection)
+    }
+    return [part for _, part in sorted((at, part) for part, at in began.items() if at is not None)]
 
 
 def _votes(

@@ -49,6 +49,7 @@ class VoterStateCache:
         self._young: ByVoter = {}
         self._old: ByVoter = {}
         self._young_count = 0
+        self._carrying: dict[int, list[int]] = {}
         self._reset_unwritten()
 
     def _reset_unwritten(self) -> None:
@@ -57,6 +58,8 @@ class VoterStateCache:
 
     def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
         """Return the states of voters from memory or, if they are not there, from the store.
+
+        The state of a voter who is new to the partition is read from the partition where the voter was before.
 
         Args:
             connection: reads the store.
@@ -71,10 +74,18 @@ class VoterStateCache:
         missing = [v for v, parts in zip(voters, found, strict=True) if parts is None]
         if missing:
             stored = voter_states.read(connection, part, missing)
+            new = [voter for voter in missing if voter not in stored]
+            if new and (others := self._carrying_partitions(connection, part)):
+                stored |= voter_states.read_carried(connection, others, new)
             for row, voter in enumerate(voters) if stored else ():
                 if found[row] is None and voter in stored:
                     found[row] = unpack_parts(stored[voter], self._tags)
         return found
+
+    def _carrying_partitions(self, connection: Connection, part: int) -> list[int]:
+        if part not in self._carrying:
+            self._carrying[part] = voter_states.carrying_partitions(connection, part)
+        return self._carrying[part]
 
     def put(self, states: Mapping[int, Mapping[int, DetectorStates]]) -> None:
         """Add the states that a committed batch changed, as unwritten states.

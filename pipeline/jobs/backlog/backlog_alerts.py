@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.backlog import BacklogFindings, VoterFinding
+from pipeline.backlog.cohorts import AGE, AGE_NAMES, NETWORK, PROMPT
 from pipeline.backlog.model_periods import PeriodFinding
 from pipeline.backlog.pool_rounds import PooledFinding
 from pipeline.backlog.pooled_groups import GroupFinding
+from pipeline.backlog.voter_habits import HabitFinding
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal
 from pipeline.store.alerting.alert_queries import POOLED_VOTERS as POOL
+from pipeline.store.alerting.alert_queries import VOTER_HABIT as HABIT
 from pipeline.store.boards.exclusion_list import BACKFILL_VOTER_DETECTOR as VOTER
 from pipeline.vocabulary.time import HOUR, format_rfc3339
 
-NETWORK, PERIOD = "pooled_network", "model_period"
-NETWORKS = "network"
-"""The kind of groups in `BacklogFindings.groups` whose numbers are networks of the store."""
+PERIOD = "model_period"
 
 # ln of the largest e-value that is stored: a float64 holds it.
 _MOST = 700.0
@@ -48,8 +49,14 @@ class BacklogAlerts:
         return [
             *(self._voter(one) for one in self.findings.voters),
             *(signal for one in self.findings.pools for signal in self._pool(one)),
-            *(self._network(one) for one in self.findings.groups.get(NETWORKS, [])),
+            *(
+                signal
+                for kind, found in self.findings.groups.items()
+                for one in found
+                for signal in self._cohort(kind, one)
+            ),
             *(self._period(one) for one in self.findings.periods),
+            *(self._habit(one) for one in self.findings.habits),
         ]
 
     def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
@@ -104,8 +111,11 @@ class BacklogAlerts:
         )
         evidence = {"what": what, "members": len(one.members), "period": [format_rfc3339(time) for time in first_end]}
         about = self._about_model(POOL, one.model, _PASSIVE[one.direction], one.log_e, first_end, evidence)
-        group = about.alert_id
-        members = [
+        return [about, *self._members(one, about.alert_id, model)]
+
+    def _members(self, one: PooledFinding | GroupFinding, group: str, model: str) -> list[AlertSignal]:
+        """Return an alert about each member of a group, which names the alert about the group."""
+        return [
             self._about_voter(
                 POOL, voter, one.direction, "warning", min(math.exp(min(one.log_e, _MOST)), 1e300),
                 {
@@ -116,18 +126,45 @@ class BacklogAlerts:
             )
             for voter, likelihood in zip(one.members.tolist(), one.likelihood.tolist(), strict=True)
         ]  # fmt: skip
-        return [about, *members]
 
-    def _network(self, one: GroupFinding) -> AlertSignal:
-        name = self.given.networks.get(one.group, str(one.group))
+    def _cohort(self, kind: str, one: GroupFinding) -> list[AlertSignal]:
+        """Return the alert about a model and a cohort, and about each member where no filter could select the votes."""
         at = whole_hours(self.given.period(one.members if len(one.members) else None))
-        what = (
-            f"{one.voters:,} voters of network {name} with few votes each, taken together, {_verb(one.direction)} it; "
-            f"{len(one.members):,} of them take part"
+        evidence: dict[str, Any] = {"tests": one.tests}
+        if kind == NETWORK:
+            name = evidence["network"] = self.given.networks.get(one.group, str(one.group))
+            who, by = f"voters of network {name}", f"by network {name}"
+        elif kind == PROMPT:
+            name = evidence["prompt"] = f"{self.given.prompt_of(one.group):08x}"
+            who, by = f"voters under prompt {name}", f"under prompt {name}"
+        elif kind == AGE:
+            who, by = f"voters, {AGE_NAMES[one.group - 1]},", f"by {AGE_NAMES[one.group - 1]}"
+        else:
+            who, by = "voters in one session", "in one session"
+        evidence["what"] = (
+            f"{one.voters:,} {who} with few votes each, taken together, {_verb(one.direction)} it; "
+            f"{len(one.members):,} of them can be named"
         )
-        evidence = {"what": what, "network": name, "window": list(at), "tests": one.tests}
-        direction = f"{_PASSIVE[one.direction]} by network {name}"
-        return self._about_model(NETWORK, one.model, direction, one.log_e, at, evidence)
+        # A window means that the cohort's votes can be selected by a filter.
+        if kind in (NETWORK, PROMPT):
+            evidence["window"] = list(at)
+        else:
+            evidence |= {"period": [format_rfc3339(time) for time in at], "members": len(one.members)}
+        direction = f"{_PASSIVE[one.direction]} {by}"
+        about = self._about_model(f"pooled_{kind}", one.model, direction, one.log_e, at, evidence)
+        if "window" in evidence:
+            return [about]
+        return [about, *self._members(one, about.alert_id, self.given.model_name(one.model))]
+
+    def _habit(self, one: HabitFinding) -> AlertSignal:
+        """Return the warning about a voter's habit; it is never critical, since honest habits are assumed."""
+        share = f"{one.hits:,} of {one.votes:,} votes that could show it, where {one.expected:.0f} are expected"
+        what = f"{one.habit}: {share}; honest habits of this kind differ less"
+        evidence = {
+            "what": what, "votes": one.votes, "hits": one.hits, "expected": round(one.expected, 1), "proved": False,
+            "afterwards": self.afterwards(),
+        }  # fmt: skip
+        return self._about_voter(HABIT, one.voter, one.habit, "warning", min(one.e_value, 1e300), evidence)
 
     def _period(self, one: PeriodFinding) -> AlertSignal:
         more = "more" if one.direction == "promotes" else "less"

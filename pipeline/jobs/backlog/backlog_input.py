@@ -8,15 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from pipeline.backlog import BacklogVotes
-from pipeline.store.alerting.alert_queries import POOLED_VOTERS
+from pipeline.backlog import BacklogVotes, cohorts
+from pipeline.backlog.cohorts import Cohorts
+from pipeline.backlog.voter_habits import HabitColumns
+from pipeline.store.alerting.alert_queries import POOLED_VOTERS, VOTER_HABIT
 from pipeline.store.boards import exclusion_list
 from pipeline.store.votes.arrow_reader import OffsetRange
 from pipeline.store.votes.backlog_columns import BacklogColumns, read_columns
 from pipeline.store.votes.dictionary import model_names, terms_of_kind
 from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
-FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS)
+FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS, VOTER_HABIT)
 """The detectors of alerts about voters that evaluations of backlogs open."""
 
 
@@ -98,6 +101,29 @@ class BacklogInput:
         at = self.votes.at if voters is None else self.votes.at[np.isin(self.votes.voter, voters)]
         return (int(at.min()), int(at.max()) + 1) if len(at) else (0, 1)
 
-    def network_of_voters(self) -> Int64:
-        """Return int64[v], the network of each voter's first vote; 0 for none."""
-        return self.votes.network[self.votes.starts[:-1]].astype(np.int64)
+    def cohorts(self) -> list[Cohorts]:
+        """Return the cohorts that are tested, each kind once. The numbers of networks are those of the store."""
+        votes, rows = self.votes, self.votes.row
+        prompt, session = (_positive(column[rows]) for column in (self.columns.prompt, self.columns.session))
+        return [
+            cohorts.by_first_vote(cohorts.NETWORK, votes, votes.network.astype(np.int64)),
+            cohorts.by_age(votes, self.columns.since[rows]),
+            cohorts.by_label(cohorts.PROMPT, votes, prompt),
+            cohorts.by_label(cohorts.SESSION, votes, session),
+        ]
+
+    def habits(self) -> HabitColumns:
+        """Return what the votes say about habits."""
+        rows = self.votes.row
+        return HabitColumns(self.columns.style[rows], self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
+
+    def prompt_of(self, number: int) -> int:
+        """Return 32 bits of the hash of a prompt, as alerts show it, given its number as a cohort."""
+        labels = np.unique(self.columns.prompt[self.votes.row])
+        return int(labels[number - 1]) & 0xFFFFFFFF
+
+
+def _positive(label: Int64) -> Int64:
+    """Return a positive number for each label that is not 0; 0 stays 0."""
+    place = np.unique(label, return_inverse=True)[1]
+    return np.where(label == 0, 0, place.ravel() + 1).astype(np.int64)

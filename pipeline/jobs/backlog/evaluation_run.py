@@ -1,6 +1,6 @@
 """Evaluates a backlog, opens alerts about what was found, and records the run.
 
-Alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, networks
+Alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, cohorts
 and weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run
 that could test nothing adds no family. Repeated runs over the same votes are one family together.
 """
@@ -17,7 +17,7 @@ from pipeline.backlog import BacklogEvaluation, BacklogFindings, fold_key_id
 from pipeline.backlog.evaluation import Nested
 from pipeline.evidence.multiple_testing import ELond
 from pipeline.jobs.backlog import alert_news
-from pipeline.jobs.backlog.backlog_alerts import NETWORKS, BacklogAlerts
+from pipeline.jobs.backlog.backlog_alerts import BacklogAlerts
 from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.open_store import now
 from pipeline.scoring.signals import AlertSignal
@@ -25,8 +25,8 @@ from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.votes import backlog_runs
 from pipeline.store.votes.backlog_runs import BacklogRun, RunKind
 
-# Pooled voters, networks, weeks: each gets the same share of the level of a family.
-_KINDS = 3
+# Pooled voters, weeks, and four kinds of cohorts: each gets the same share of the level of a family.
+_KINDS = 6
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ class EvaluationRun:
             self.given.votes,
             self.key,
             self.nested,
-            {NETWORKS: self.given.network_of_voters()},
+            self.given.cohorts(),
             self.given.suspects,
             min(start.level / _KINDS, 1.0),
             self.progress,
+            self.given.habits(),
         ).run()
         return findings, BacklogAlerts(self.given, findings)
 

@@ -24,6 +24,9 @@ from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 POOLED_VOTERS = "pooled_voters"
 """The detector of alerts about a model that a group of voters promotes or demotes, and about the group's members."""
 
+VOTER_HABIT = "voter_habit"
+"""The detector of alerts about a voter with a habit in the style of the answers that it prefers, or in "both bad"."""
+
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
 # Not caused by particular votes: models are not drawn as declared, or votes do not come.

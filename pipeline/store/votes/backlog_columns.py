@@ -26,8 +26,12 @@ from pipeline.vocabulary.time import NO_TIME
 _COLUMNS = {
     "offset": "integer", "voter": "integer", "cast_at": "integer", "model_a": "integer", "model_b": "integer",
     "outcome": "integer", "network": "integer", "voter_since": "maybe_integer", "fate": "integer",
+    "prompt": "integer", "session": "integer", "style": "maybe_bytes",
 }  # fmt: skip
-_TYPES = {name: pa.int64() for name in ("offset", "voter", "cast_at", "voter_since")}
+_TYPES = {name: pa.int64() for name in ("offset", "voter", "cast_at", "voter_since", "prompt", "session")}
+_TYPES["style"] = pa.string()
+STYLE_FEATURES = 5
+"""Tokens, headers, lists, bold, emoji: how many features of a style are compared."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class BacklogColumns:
         outcome: indices into OUTCOMES.
         network: term number (term_no) of the network, 0 for none.
         since: time at which the voter's account was made, in microseconds since 1970 UTC; NO_TIME if unknown.
+        prompt: hashes of the prompts, 0 for a vote without a prompt.
+        session: keyed hashes of the sessions, 0 for a vote without a session.
+        style: int8[n, STYLE_FEATURES], for each feature 1 if answer a has more of it, −1 if b has more, 0 if both have
+            as much, or if the vote does not state it.
     """
 
     partition: Int32
@@ -54,6 +62,9 @@ class BacklogColumns:
     outcome: Int8
     network: Int32
     since: Int64
+    prompt: Int64
+    session: Int64
+    style: Int8
 
     def take(self, rows: Int64) -> BacklogColumns:
         """Return the votes at the given indices, int64[m], in the order of these indices."""
@@ -109,16 +120,31 @@ def _parse(data: bytes, part: int, retracted: Int64) -> BacklogColumns:
         convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
     ).combine_chunks()
     since = table["voter_since"].fill_null(NO_TIME).to_numpy()
-    column = {name: table[name].to_numpy() for name in _COLUMNS if name != "voter_since"}
+    style = _compare_styles(table["style"].chunk(0))
+    column = {name: table[name].to_numpy() for name in _COLUMNS if name not in ("voter_since", "style")}
     rows = np.flatnonzero((column["fate"] != QUARANTINED) & ~np.isin(column["offset"], retracted))
     rows = rows[np.argsort(column["offset"][rows], kind="stable")]
     return BacklogColumns(
         np.full(len(rows), part, dtype=np.int32), column["offset"][rows], column["voter"][rows],
         column["cast_at"][rows], column["model_a"][rows], column["model_b"][rows],
-        column["outcome"][rows].astype(np.int8), column["network"][rows], since[rows],
+        column["outcome"][rows].astype(np.int8), column["network"][rows], since[rows], column["prompt"][rows],
+        column["session"][rows], style[rows],
     )  # fmt: skip
+
+
+def _compare_styles(texts: pa.StringArray) -> Int8:
+    """Return which answer has more of each feature, from the hexadecimal digits of a column; NULL for no style."""
+    found = np.zeros((len(texts), STYLE_FEATURES), dtype=np.int8)
+    rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+    if len(rows):
+        digits = "".join(texts.drop_null().to_pylist())
+        counts = np.frombuffer(bytes.fromhex(digits), dtype="<i4").reshape(len(rows), 2, STYLE_FEATURES)
+        known = (counts >= 0).all(axis=1)
+        found[rows] = np.where(known, np.sign(counts[:, 0] - counts[:, 1]), 0)
+    return found
 
 
 def _empty() -> BacklogColumns:
     long, short = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
-    return BacklogColumns(short, long, long, long, short, short, np.zeros(0, dtype=np.int8), short, long)
+    outcome, style = np.zeros(0, dtype=np.int8), np.zeros((0, STYLE_FEATURES), dtype=np.int8)
+    return BacklogColumns(short, long, long, long, short, short, outcome, short, long, long, long, style)

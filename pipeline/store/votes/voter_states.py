@@ -1,7 +1,8 @@
 """Stores the states of voter detectors, one packed state for each voter in each partition.
 
 The stored states of a partition include the votes before its `state_offset`. The next owner of the partition
-replays the votes from `state_offset` on.
+replays the votes from `state_offset` on. A voter who votes in a partition for the first time goes on with the state that other partitions
+have of this voter (`carrying_partitions`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pipeline.store.db import dialect, schema
 from pipeline.store.votes import partitions
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import QUARANTINED
+from pipeline.vocabulary.time import HOUR
 
 _ROWS = 20_000
 
@@ -26,6 +28,43 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
         where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
         query = f"SELECT voter, state FROM voter_state WHERE {where}"  # noqa: S608
         found.update((voter, bytes(state)) for voter, state in connection.exec_driver_sql(query, parameters))
+    return found
+
+
+def carrying_partitions(connection: Connection, partition_no: int) -> list[int]:
+    """Return the other partitions that may have states of voters who vote in a partition now, the youngest first.
+
+    These are the partitions of other sources, such as the file of an imported history; and of its own source, if not
+    all of its partitions began within an hour: then partitions were added, and voters' keys led to other ones since.
+    A source whose partitions began together keeps each voter in one of them.
+    """
+    p = schema.partition.c
+    sources = {int(row[0]): int(row[1]) for row in connection.execute(sa.select(p.partition_no, p.source_no))}
+    if len(sources) < 2 or partition_no not in sources:  # two
+        return []
+    began = {part: at for part in sources if (at := began_at(connection, part)) is not None}
+    own = [at for part, at in began.items() if sources[part] == sources[partition_no]]
+    was_added_to = bool(own) and (partition_no not in began or max(own) - min(own) > HOUR)
+    found = [
+        part for part in began if part != partition_no and (was_added_to or sources[part] != sources[partition_no])
+    ]
+    return sorted(found, key=lambda part: (-began[part], part))
+
+
+def read_carried(connection: Connection, parts: Sequence[int], voters: Sequence[int]) -> dict[int, bytes]:
+    """Return the packed state of voters from the first of some partitions that has one."""
+    found: dict[int, bytes] = {}
+    for part in parts:
+        left = [voter for voter in voters if voter not in found]
+        found |= read(connection, part, left) if left else {}
+    return found
+
+
+def began_at(connection: Connection, partition_no: int) -> int | None:
+    """Return the append time of the first vote of a partition; None if it has none."""
+    v = schema.vote.c
+    query = sa.select(v.appended_at).where(v.partition_no == partition_no).order_by(v.offset).limit(1)
+    found: int | None = connection.scalar(query)
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes
+from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes, cohorts
 from pipeline.backlog.backlog_votes import BacklogCells
 from pipeline.backlog.folds import hash_voters
 from pipeline.backlog.pool_rounds import VoterPools
@@ -86,8 +86,8 @@ def test_accounts_of_one_network_are_named_by_the_network() -> None:
     attack = Attack("promote", 25, 4, target=TARGET, first_day=10, days=30, abstain=True, first_network=900)
     votes = board.votes.merge(make_attack(board, attack))
     given = columns(votes)
-    groups = {"network": given.network[given.starts[:-1]].astype(np.int64)}
-    found = BacklogEvaluation(given, b"key", groups=groups, alpha=1e-9).run()
+    networks = cohorts.by_first_vote(cohorts.NETWORK, given, given.network.astype(np.int64))
+    found = BacklogEvaluation(given, b"key", cohorts=[networks], alpha=1e-9).run()
     assert [(one.group, one.model) for one in found.groups["network"]] == [(901, TARGET)]
     assert set(found.groups["network"][0].members.tolist()) <= attackers(given, votes)
 

@@ -93,15 +93,25 @@ def mixed(seed: int, n: int = 240) -> Stream:
     return replace(mixed_up, offset=offset)
 
 
-def call(detector: VoterDetector, stream: Stream, states: dict[int, bytes], reference: Reference) -> list[AlertSignal]:
-    """One call with one chunk of a stream; the states are brought up to date, as a store would."""
+def call(
+    detector: VoterDetector,
+    stream: Stream,
+    states: dict[int, bytes],
+    reference: Reference,
+    partition: int = 5,
+    first: int = 0,
+) -> list[AlertSignal]:
+    """One call with one chunk of a stream; the states are brought up to date, as a store would.
+
+    The chunk is read from a partition, or a file, whose first offset is offset `first` of the stream.
+    """
     here, voter = np.unique(stream.voter, return_inverse=True)
     order = np.argsort(voter, kind="stable")
     votes = VoterVotes(
         voter[order],
         stream.names[here],
-        5,
-        stream.offset[order],
+        partition,
+        stream.offset[order] - first,
         stream.offset[order] * TICK,
         stream.a[order],
         stream.b[order],
@@ -157,6 +167,35 @@ def test_one_call_with_hundreds_of_votes_of_a_voter_equals_many_calls(detector: 
     stream = replace(stream, outcome=outcome)
     states, raised = run(detector, stream, reference)
     assert run(detector, stream, reference, range(37, len(stream), 37)) == (states, raised)
+
+
+def without_place(one: AlertSignal) -> AlertSignal:
+    return replace(one, partition=0, offset=0)
+
+
+@every_detector
+@given(seed=st.integers(0, 50), moves=st.lists(st.integers(0, 240), min_size=8, max_size=8))
+@settings(max_examples=15, deadline=None)
+def test_evidence_moves_with_the_voter_over_partitions_and_files(
+    detector: VoterDetector, seed: int, moves: list[int]
+) -> None:
+    """Each voter goes on in another partition after so many votes of the stream; its offsets begin at 0 again."""
+    reference, _ = board()
+    stream = mixed(seed)
+    later = np.arange(len(stream)) >= np.array(moves)[stream.voter]
+    states: dict[int, bytes] = {}
+    raised = []
+    for partition, rows in ((5, ~later), (9, later)):
+        if rows.any():
+            part = stream.take(rows)
+            raised += call(detector, part, states, reference, partition, int(part.offset[0]))
+    whole, alerts = run(detector, stream, reference)
+    assert states == whole
+
+    def key(one: AlertSignal) -> tuple[int, str, str]:
+        return one.at, one.subject, one.direction
+
+    assert sorted(map(without_place, raised), key=key) == sorted(map(without_place, alerts), key=key)
 
 
 @every_detector

@@ -1,0 +1,208 @@
+"""Evaluates the votes of single voters on single models within one cohort, so that they can be multiplied.
+
+A cell has the votes of one voter in one cohort on one model. From LEAST_VOTES votes on, its ratios are those of
+`pipeline.evidence.cells` (`PooledCells`). A cell with fewer votes counts with its decided battles alone: its ratios are
+tabulated, since there may be millions of such cells. The evidence of a cohort for one alternative is the mean over ε in
+SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
+from pipeline.backlog.cell_sums import count_rows
+from pipeline.backlog.pooled_voters import LEAST_VOTES, MOST_VOTES, SIDES, PooledCells
+from pipeline.backlog.voter_values import log_cells
+from pipeline.evidence import Reference
+from pipeline.evidence.cells import KINDS, WEIGHTS, CellCounts
+from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
+from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+
+SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
+"""The shares ε of biased voters in a cohort: a cohort may consist of nobody else."""
+
+_LEVELS = 256
+# ln of the largest ratio of one cell, so that the products stay finite.
+_MAX_LOG = 30.0
+# The kinds of alternatives before "rare losses".
+_DECIDED_KINDS = 2
+
+
+@dataclass(frozen=True)
+class CohortVotes:
+    """The votes that are in cohorts; a voter who voted in several cohorts counts as one part in each.
+
+    Attributes:
+        votes: these votes; `votes.voter` is the part of each vote.
+        cells: their cells: one part's votes on one model.
+        owner: int64[p], the voter of each part.
+        group: int64[p], the cohort of each part.
+    """
+
+    votes: BacklogVotes
+    cells: BacklogCells
+    owner: Int64
+    group: Int64
+
+    @classmethod
+    def of(cls, votes: BacklogVotes, group: Int64) -> CohortVotes:
+        """Return the votes in cohorts, given the cohort of each vote, 0 for none."""
+        rows = np.flatnonzero(group > 0)
+        numbers, place = np.unique(group[rows], return_inverse=True)
+        code = votes.voter[rows].astype(np.int64) * max(len(numbers), 1) + place.ravel()
+        order = np.argsort(code, kind="stable")
+        parts, part = np.unique(code[order], return_inverse=True)
+        rows = rows[order]
+        own = BacklogVotes(
+            votes.models, parts, votes.row[rows], part.ravel().astype(np.int32), votes.model_a[rows],
+            votes.model_b[rows], votes.outcome[rows], votes.at[rows], votes.network[rows],
+        )  # fmt: skip
+        owner, number = np.divmod(parts, max(len(numbers), 1))
+        return cls(own, BacklogCells.of(own), owner, numbers[number] if len(parts) else parts)
+
+
+@dataclass(frozen=True)
+class SmallCells:
+    """The ratios of c cells with fewer than LEAST_VOTES votes, by the number of an entry in a table.
+
+    Attributes:
+        cell: int64[c], positions in `CohortVotes.cells`.
+        entry: int64[2, c], the entry of each cell if its voter promotes the model, and if it demotes it.
+        table: float64[t, 3], ln of the ratio for each size of a bias.
+    """
+
+    cell: Int64
+    entry: Int64
+    table: Float64
+
+    @classmethod
+    def of(cls, cell: Int64, counts: CellCounts, taste: float) -> SmallCells:
+        """Return the cells with a decided battle. The chances in `counts` are already raised."""
+        decided = counts.wins + counts.losses
+        kept = decided > 0
+        cell, counts, decided = cell[kept], counts.take(kept), decided[kept]
+        table = np.zeros((LEAST_VOTES, LEAST_VOTES, _LEVELS, len(DELTAS)))
+        chances = chances_by_taste(np.arange(1, _LEVELS + 1) / _LEVELS, taste)
+        for n in range(1, LEAST_VOTES):
+            for count in range(n + 1):
+                table[n, count] = win_ratios(np.full(_LEVELS, float(count)), np.full(_LEVELS, float(n)), chances)
+        entries = []
+        for hits, high in ((counts.wins, counts.high), (counts.losses, counts.against)):
+            level = np.ceil(high * (CHANCE_UNIT * _LEVELS) / np.maximum(decided, 1)).astype(np.int64)
+            entries.append((decided * LEAST_VOTES + hits) * _LEVELS + level.clip(1, _LEVELS) - 1)
+        return cls(cell, np.stack(entries), table.reshape(-1, len(DELTAS)))
+
+
+@dataclass(frozen=True)
+class CohortCells:
+    """The evaluated cells of the cohorts of one fold.
+
+    Attributes:
+        large: cells with LEAST_VOTES votes or more; `large.voter` are parts.
+        small: the cells with fewer votes.
+    """
+
+    large: PooledCells
+    small: SmallCells
+
+    @classmethod
+    def of(cls, cohorts: CohortVotes, reference: Reference, parts: Bool, raised: float) -> CohortCells:
+        """Evaluate the cells of some parts.
+
+        Args:
+            cohorts: the votes in cohorts.
+            reference: a reference that was fitted without the votes of these cohorts.
+            parts: bool[p], the parts.
+            raised: number of logits by which the honest chances are raised.
+        """
+        cells = cohorts.cells
+        rows = np.flatnonzero(parts[cells.voter[cells.cell]] & (cells.place < MOST_VOTES))
+        found, counts = count_rows(cohorts.votes, cells, rows, reference, raised)
+        many = counts.votes >= LEAST_VOTES
+        logs = np.minimum(log_cells(counts.take(many), reference, reference.taste.sd), _MAX_LOG)
+        place = found[many]
+        large = PooledCells(cells.voter[place].astype(np.int64), cells.model[place].astype(np.int64), logs)
+        return cls(large, SmallCells.of(found[~many], counts.take(~many), reference.taste.sd))
+
+
+def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> PooledCells:
+    """Return all cells of one pair of a cohort and a model, those with few votes too; `voter` are voters."""
+    cohorts, found = pair_of.cohorts, []
+    for part in parts:
+        large = np.flatnonzero(pair_of(part.large.voter, part.large.model) == pair)
+        found.append(PooledCells(part.large.voter[large], part.large.model[large], part.large.log_e[large]))
+        few = np.flatnonzero(pair_of.of_cells(part.small.cell) == pair)
+        cell = part.small.cell[few]
+        logs = np.zeros((len(few), *WEIGHTS.shape))
+        logs[:, :, :_DECIDED_KINDS] = part.small.table[part.small.entry[:, few]].swapaxes(0, 1)[:, :, None]
+        voter, model = cohorts.cells.voter[cell].astype(np.int64), cohorts.cells.model[cell].astype(np.int64)
+        found.append(PooledCells(voter, model, logs.reshape(len(few), WEIGHTS.size)))
+    joined = PooledCells.join(found)
+    return PooledCells(cohorts.owner[joined.voter], joined.model, joined.log_e)
+
+
+def log_products(parts: list[CohortCells], pair_of: PairNumbers) -> Float64:
+    """Return ln of the evidence of each pair of a cohort and a model, by side: float64[pairs, 2].
+
+    Args:
+        parts: the evaluated cells of all folds.
+        pair_of: numbers the pairs that are tested.
+    """
+    pairs = len(pair_of.code)
+    shape = (len(SIDES), len(KINDS), len(DELTAS))
+    found = np.zeros((pairs, *shape, len(SHARES)))
+    for part in parts:
+        place = pair_of(part.large.voter, part.large.model)
+        gains = np.expm1(part.large.log_e).reshape(-1, *shape)
+        cell = pair_of.of_cells(part.small.cell)
+        for verb, delta in np.ndindex(len(SIDES), len(DELTAS)):
+            gain = np.expm1(part.small.table[:, delta])
+            for column, share in enumerate(SHARES):
+                few = np.bincount(cell, np.log1p(share * gain)[part.small.entry[verb]], pairs + 1)[:pairs]
+                for kind in range(len(KINDS)):
+                    one = np.bincount(place, np.log1p(share * gains[:, verb, kind, delta]), pairs + 1)[:pairs]
+                    # Rare losses show in no single decided battle: such cells are no evidence of them.
+                    found[:, verb, kind, delta, column] += one + few * (kind < _DECIDED_KINDS)
+    log_e = np.logaddexp.reduce(found, axis=-1) - np.log(len(SHARES)) + np.log(WEIGHTS)
+    return np.asarray(np.logaddexp.reduce(log_e.reshape(pairs, len(SIDES), -1), axis=2))
+
+
+@dataclass(frozen=True)
+class PairNumbers:
+    """The pairs of a cohort and a model that are tested. The number of a pair is its position in `code`.
+
+    Attributes:
+        cohorts: the votes in cohorts.
+        code: int64[pairs], group × models + model, ascending.
+        voters: int64[pairs], the number of voters of the cohort with votes on the model.
+    """
+
+    cohorts: CohortVotes
+    code: Int64
+    voters: Int64
+
+    @classmethod
+    def of(cls, cohorts: CohortVotes, parts: Bool, least: int) -> PairNumbers:
+        """Number the pairs with at least so many voters among some parts."""
+        cells = cohorts.cells
+        mine = parts[cells.voter]
+        whole = cohorts.group[cells.voter[mine]] * cohorts.votes.models + cells.model[mine]
+        code, voters = np.unique(whole, return_counts=True)
+        tested = voters >= least
+        return cls(cohorts, code[tested], voters[tested])
+
+    def __call__(self, part: Int64, model: Int64) -> Int64:
+        """Return the number of each pair, given parts and models; `len(code)` for untested pairs."""
+        whole = self.cohorts.group[part] * self.cohorts.votes.models + model
+        place = np.searchsorted(self.code, whole)
+        known = np.append(self.code, -1)[place] == whole
+        return np.where(known, place, len(self.code))
+
+    def of_cells(self, cell: Int64) -> Int64:
+        """Return the number of each cell's pair."""
+        cells = self.cohorts.cells
+        return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))

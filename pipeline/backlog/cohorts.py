@@ -1,0 +1,90 @@
+"""Divides the votes of a backlog into cohorts whose votes are evaluated together: one network, age, prompt or session.
+
+Each kind of cohort states by how many logits an honest cohort's chances of a win may be above those of all voters. Such
+a difference is common to the voters of the cohort, so the taste of single voters does not explain it. Accounts of
+different ages agree best; people under one prompt compare other answers than all others do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backlog.backlog_votes import BacklogVotes
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import DAY, HOUR, NO_TIME
+
+NETWORK, AGE, PROMPT, SESSION = "network", "age", "prompt", "session"
+"""The kinds of cohorts."""
+
+RAISED = {NETWORK: 0.3, AGE: 0.2, PROMPT: 1.0, SESSION: 0.3}
+"""Kind of cohorts → number of logits by which the honest chances are raised."""
+
+LEAST_VOTERS = 5
+"""Cohorts with fewer voters on a model are not tested: single voters have evidence of their own."""
+
+AGES = (HOUR, DAY, 7 * DAY, 30 * DAY, 180 * DAY, 720 * DAY)
+"""The ends of the strata of account ages, in microseconds. A stratum contains its end; the last one has no end."""
+
+AGE_NAMES = (
+    "accounts of unknown age",
+    "accounts up to an hour old",
+    "accounts from an hour to a day old",
+    "accounts from a day to a week old",
+    "accounts from a week to 30 days old",
+    "accounts from 30 to 180 days old",
+    "accounts from 180 to 720 days old",
+    "accounts more than 720 days old",
+)
+"""The names of the strata of account ages; the number of a stratum is its position here plus 1."""
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """One division of the n votes of a backlog into cohorts.
+
+    Attributes:
+        kind: NETWORK, AGE, PROMPT or SESSION.
+        group: int64[n], number of each vote's cohort, from 1; 0 for a vote in no cohort.
+    """
+
+    kind: str
+    group: Int64
+
+    @property
+    def raised(self) -> float:
+        """Number of logits by which the honest chances are raised."""
+        return RAISED[self.kind]
+
+
+def by_first_vote(kind: str, votes: BacklogVotes, group: Int64) -> Cohorts:
+    """Return cohorts in which all votes of a voter are in the cohort of the voter's first vote."""
+    return Cohorts(kind, group[votes.starts[:-1]][votes.voter].astype(np.int64))
+
+
+def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
+    """Return the strata of account ages at the voter's first vote.
+
+    Args:
+        votes: the votes.
+        since: int64[n], the time at which the account of each vote's voter was made; NO_TIME if unknown.
+    """
+    age = np.maximum(votes.at - np.where(since == NO_TIME, votes.at, since), 0)
+    stratum = np.searchsorted(np.array(AGES), age, side="left") + 2
+    return by_first_vote(AGE, votes, np.where(since == NO_TIME, 1, stratum))
+
+
+def by_label(kind: str, votes: BacklogVotes, label: Int64) -> Cohorts:
+    """Return the cohorts of votes with one label, such as a prompt. A label of fewer than LEAST_VOTERS voters is none.
+
+    Args:
+        kind: the kind of the cohorts.
+        votes: the votes.
+        label: int64[n], the label of each vote; 0 for none. Labels keep their numbers, so they must be positive.
+    """
+    found, place = np.unique(label, return_inverse=True)
+    pairs = np.unique(place.ravel().astype(np.int64) * len(votes.names) + votes.voter)
+    voters = np.bincount(pairs // max(len(votes.names), 1), minlength=len(found))
+    kept = (voters >= LEAST_VOTERS) & (found != 0)
+    return Cohorts(kind, np.where(kept[place.ravel()], label, 0).astype(np.int64))

@@ -1,0 +1,104 @@
+"""Evaluates how often voters do something, against honest voters who differ in how often they do it.
+
+An honest voter has the habit in vote i with the chance σ(x_i + b). x_i is the logit that other voters' votes give, and
+b the voter's own readiness. b has a normal distribution with the standard deviation s, which is estimated from other
+voters (`habit_spread`) and is at least LEAST_SPREAD. A share of WIDE_SHARE of the honest voters is assumed to differ
+WIDE times as much, since real habits have longer tails. With H votes of n that show the habit, mean chance p, and
+L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the ratio is
+
+    mean of L(b) for b in BIASED / mean of L(b) over honest voters
+
+c makes the mean chance of honest voters p. The expectation of the ratio is 1 for equal chances x_i. If they differ, H
+varies less (Hoeffding 1956, "On the distribution of the number of successes in independent trials"). That real voters
+are no more extreme than the mixture is assumed, not proved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, logit, logsumexp, xlogy
+
+from pipeline.vocabulary.arrays import Float64, Int64
+
+LEAST_SPREAD = 0.4
+"""The smallest spread s of habits that is assumed, in logits."""
+
+WIDE_SHARE, WIDE = 0.1, 1.5
+"""The share of honest voters whose habits spread more than those of the others, and how many times as much."""
+
+BIASED = (1.5, 6.0)
+"""The readiness of voters with a habit, in logits above that of others."""
+
+_MOST_SPREAD = 2.5
+_READINESS = np.arange(-9.0, 9.01, 0.1)
+_LEAST = 1e-9
+# (1 + 0.346 s²)⁻¹ᐟ² is how much a mean over normal logits is nearer to ½.
+_SHRINK = 0.346
+_GRID = np.arange(0.0, _MOST_SPREAD + 0.01, 0.05)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_GROUPS = 10
+
+
+def habit_spread(voter: Int64, hit: Float64, chance: Float64) -> float:
+    """Estimate the spread of a habit between voters, plus its standard error, by the method of moments.
+
+    The products of the residuals of two votes of one voter have the mean of the variance of the voter's chances.
+
+    Args:
+        voter: int64[n], ascending.
+        hit: float64[n], 1 for a vote with the habit, else 0.
+        chance: float64[n], chances without the habit of the voter.
+    """
+    residual, weight = hit - chance, chance * (1 - chance)
+    size = int(voter[-1]) + 1 if len(voter) else 0
+    top, bottom = (np.bincount(voter, x, size) ** 2 - np.bincount(voter, x**2, size) for x in (residual, weight))
+    if not bottom.sum() > 0:
+        return LEAST_SPREAD
+    group = (np.arange(size) * 0x9E3779B1 >> 7) % _GROUPS
+    tops, bottoms = (np.bincount(group, x, _GROUPS) for x in (top, bottom))
+    square = tops.sum() / bottoms.sum()
+    without = (tops.sum() - tops) / np.maximum(bottoms.sum() - bottoms, 1e-9)
+    error = np.sqrt((_GROUPS - 1) / _GROUPS * ((without - without.mean()) ** 2).sum())
+    return max(_invert(float(square + error), float(chance.mean())), LEAST_SPREAD)
+
+
+def log_ratios(hits: Int64, votes: Int64, chance: Float64, spread: float) -> Float64:
+    """Return ln of the ratio of each voter, float64[v]; −∞ if fewer votes than expected show the habit.
+
+    Args:
+        hits, votes: int64[v], H and n.
+        chance: float64[v], p.
+        spread: s.
+    """
+    variance = spread**2 * (1 + (WIDE**2 - 1) * WIDE_SHARE)
+    middle = logit(np.clip(chance, _LEAST, 1 - _LEAST)) * np.sqrt(1 + _SHRINK * variance)
+    x = middle[:, None] + _READINESS
+    likelihood = hits[:, None] * x - votes[:, None] * np.logaddexp(0, x)
+    honest = (1 - WIDE_SHARE) * _density(spread) + WIDE_SHARE * _density(WIDE * spread)
+    first, end = np.searchsorted(_READINESS, BIASED).tolist()
+    above = logsumexp(likelihood[:, first:end], axis=1) - np.log(end - first)
+    below = logsumexp(likelihood + np.log(honest), axis=1)
+    return np.where(hits > votes * chance, above - below, -np.inf)
+
+
+def upper_logs(hits: Int64, votes: Int64, chance: Float64) -> Float64:
+    """Return an upper bound of ln of the ratios of each voter, float64[v]: n KL(H/n, p), 0 if H/n is below p."""
+    share, p = hits / np.maximum(votes, 1), np.clip(chance, 1e-9, 1 - 1e-9)
+    found = xlogy(hits, share / p) + xlogy(votes - hits, (1 - share) / (1 - p))
+    return np.where(share > p, found, 0.0)
+
+
+def _invert(square: float, p: float) -> float:
+    """Return the spread s for which Var σ(x + s z)/(p(1 − p))² is `square`, if the mean chance is p."""
+    shift = logit(np.clip(p, 1e-3, 1 - 1e-3)) * np.sqrt(1 + _SHRINK * _GRID**2)
+    chances = expit(shift[:, None] + _GRID[:, None] * _NODES)
+    mean = chances @ _WEIGHTS
+    variance = (chances**2) @ _WEIGHTS - mean**2
+    return float(np.interp(square, np.maximum.accumulate(variance / (mean * (1 - mean)) ** 2), _GRID))
+
+
+def _density(spread: float) -> Float64:
+    """Return the probabilities of the values in `_READINESS` for a normal distribution."""
+    density = np.exp(-((_READINESS / spread) ** 2) / 2)
+    return np.asarray(np.maximum(density / density.sum(), 1e-300))

@@ -1,0 +1,223 @@
+"""Finds voters with a habit that honest habits do not explain: in what style they prefer, or in "both bad".
+
+Style: of the decided votes on two answers that differ in one feature (length, headers, lists, bold, emoji), how often
+does the voter prefer the answer with more, or with less, of it? The expected chance is that of the two models, shifted
+by the preference of all other voters. "Both bad": how often does the voter press it, given how often others press it
+for the two models? Never pressing it is an honest habit, and no evidence.
+
+A voter's e-value is the average over both habits; that of style over features and directions with the weights below.
+All chances come from voters of other folds. `habit_nulls` has the ratios. These values are warnings only: that honest
+habits are no more extreme than assumed is measured, not proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from pipeline.backlog import habit_nulls
+from pipeline.backlog.backlog_votes import TIED, BacklogVotes
+from pipeline.evidence import Reference
+from pipeline.evidence.honest_reference import CHANCE_UNIT
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
+
+FEATURES = ("longer answers", "answers with more headers", "answers with more lists", "answers with more bold text",
+            "answers with more emoji")  # fmt: skip
+_LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lists", "answers with less bold text",
+         "answers with fewer emoji")  # fmt: skip
+BOTH_BAD = "both answers are bad"
+
+LEAST_VOTES = 15
+"""Fewer votes that could show a habit are no evidence."""
+
+FOUND_AT = 100.0
+"""The e-value from which a voter is reported."""
+
+_FEATURE_WEIGHTS = (0.4, 0.1, 0.2, 0.1, 0.2)
+_SIDE_WEIGHTS = (0.7, 0.3)
+# The habits of a voter with many votes count no more than this in the estimates about all voters.
+_CAP = 12
+_STEPS = 8
+_RIDGE = 1.0
+# ln of the smallest upper bound for which the ratios are computed.
+_NEAR = np.log(2.0)
+_MAX_LOG = 600.0
+
+
+@dataclass(frozen=True)
+class HabitColumns:
+    """What the n votes of a backlog say about habits.
+
+    Attributes:
+        style: int8[n, 5], for each feature 1 if answer a has more of it, −1 if b has more, 0 if equal or unknown.
+        both_bad: bool[n], whether the voter pressed "both are bad".
+    """
+
+    style: Int8
+    both_bad: Bool
+
+
+@dataclass(frozen=True)
+class HabitFinding:
+    """A voter with a habit.
+
+    Attributes:
+        voter: position of the voter in the backlog.
+        habit: the habit that explains the votes best, as a part of a sentence.
+        e_value: the e-value.
+        votes, hits: number of votes that could show the habit, and that showed it.
+        expected: number of such votes of a voter without a habit.
+    """
+
+    voter: int
+    habit: str
+    e_value: float
+    votes: int
+    hits: int
+    expected: float
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The evidence of voters for one habit."""
+
+    habit: str
+    weight: float
+    voter: Int64
+    votes: Int64
+    hits: Int64
+    expected: Float64
+    e_value: Float64
+
+
+@dataclass(frozen=True)
+class VoterHabits:
+    """Evaluates the habits of voters.
+
+    Attributes:
+        votes: the votes of the backlog.
+        columns: what they say about habits.
+        fold: the fold of each voter.
+    """
+
+    votes: BacklogVotes
+    columns: HabitColumns
+    fold: Int8
+
+    def find(self, references: Sequence[Reference | None], excluded: Bool) -> list[HabitFinding]:
+        """Return the voters with an e-value of FOUND_AT or more, the strongest first.
+
+        Args:
+            references: the reference of each fold, fitted on the other folds.
+            excluded: bool[v], voters who count neither in the estimates nor in the findings.
+        """
+        tested = [
+            one
+            for k, reference in enumerate(references)
+            if reference is not None
+            for one in self._tested(reference, (self.fold == k) & ~excluded, (self.fold != k) & ~excluded)
+        ]
+        total = np.zeros(len(self.votes.names))
+        best: dict[int, tuple[float, HabitFinding]] = {}
+        for one in tested:
+            total[one.voter] += one.weight * one.e_value
+        for one in tested:
+            for i in np.flatnonzero(total[one.voter] >= FOUND_AT).tolist():
+                v, part = int(one.voter[i]), one.weight * float(one.e_value[i])
+                if part > best.get(v, (0.0, None))[0]:
+                    e, votes, hits = float(total[v]), int(one.votes[i]), int(one.hits[i])
+                    best[v] = part, HabitFinding(v, one.habit, e, votes, hits, float(one.expected[i]))
+        return sorted((found for _, found in best.values()), key=lambda found: (-found.e_value, found.voter))
+
+    def _tested(self, reference: Reference, own: Bool, others: Bool) -> Iterator[_Tested]:
+        votes = self.votes
+        i, j = (reference.index_of(model.astype(np.int64)) for model in (votes.model_a, votes.model_b))
+        rated = (i >= 0) & (j >= 0)
+        known, mine = rated & others[votes.voter] & (votes.votes_before < _CAP), rated & own[votes.voter]
+        yield from self._both_bad(i, j, len(reference.theta), known, mine)
+        for feature, weight in enumerate(_FEATURE_WEIGHTS):
+            shows = (self.columns.style[:, feature] != 0) & (votes.outcome != TIED)
+            if (shows & known).any() and (shows & mine).any():
+                yield from self._style(feature, weight / 2, reference, (i, j), shows & known, shows & mine)
+
+    def _style(
+        self, feature: int, weight: float, reference: Reference, models: tuple[Int64, Int64], known: Bool, mine: Bool
+    ) -> Iterator[_Tested]:
+        votes, theta = self.votes, reference.theta
+        more_a = self.columns.style[:, feature] > 0
+        hit = (votes.outcome == 0) == more_a
+        first, other = np.where(more_a, models[0], models[1]), np.where(more_a, models[1], models[0])
+        rows = np.flatnonzero(known)
+        plain, told = theta[first[rows]] - theta[other[rows]], hit[rows].astype(float)
+        shift, error = _shift(plain, told)
+        spread = habit_nulls.habit_spread(votes.voter[rows].astype(np.int64), told, expit(plain + shift))
+        rows = np.flatnonzero(mine)
+        first, other, hit = first[rows], other[rows], hit[rows]
+        for names, told, high, moved, side in (
+            (FEATURES, hit, reference.high_chances[first, other], shift, _SIDE_WEIGHTS[0]),
+            (_LESS, ~hit, reference.high_chances[other, first], -shift, _SIDE_WEIGHTS[1]),
+        ):
+            chance = expit(logit(np.clip(high * CHANCE_UNIT, 1e-9, 1 - 1e-9)) + moved + 2 * error)
+            yield _test(f"prefers {names[feature]}", weight * side, votes.voter[rows], told, chance, spread)
+
+    def _both_bad(self, i: Int64, j: Int64, size: int, known: Bool, mine: Bool) -> Iterator[_Tested]:
+        pressed, voter = self.columns.both_bad, self.votes.voter
+        rows = np.flatnonzero(known)
+        if not pressed[rows].any() or pressed[rows].all() or not mine.any():
+            return
+        logits = _pair_logits(i[rows], j[rows], pressed[rows], size)
+        told = pressed[rows].astype(float)
+        spread = habit_nulls.habit_spread(voter[rows].astype(np.int64), told, expit(logits[i[rows], j[rows]]))
+        rows = np.flatnonzero(mine)
+        chance = expit(logits[i[rows], j[rows]])
+        yield _test(f"says too often that {BOTH_BAD}", 0.5, voter[rows], pressed[rows], chance, spread)
+
+
+def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float64, spread: float) -> _Tested:
+    """Evaluate the votes of voters, which are sorted by voter, for one habit."""
+    numbers, first = np.unique(voter, return_index=True)
+    count = np.diff(np.append(first, len(voter)))
+    hits, expected = (np.add.reduceat(x, first) for x in (hit.astype(np.int64), chance))
+    upper = habit_nulls.upper_logs(hits, count, expected / count)
+    near = (count >= LEAST_VOTES) & (upper > _NEAR)
+    numbers, count, hits, expected = numbers[near], count[near], hits[near], expected[near]
+    e = np.exp(np.minimum(habit_nulls.log_ratios(hits, count, expected / count, spread), _MAX_LOG))
+    return _Tested(habit, weight, numbers.astype(np.int64), count, hits, expected, e)
+
+
+def _shift(logits: Float64, hit: Float64) -> tuple[float, float]:
+    """Return the shift of all logits that fits the votes best, and its standard error."""
+    shift, weight = 0.0, 1.0
+    for _ in range(_STEPS):
+        p = expit(logits + shift)
+        weight = float((p * (1 - p)).sum()) + _RIDGE
+        shift += float(np.clip((float((hit - p).sum()) - _RIDGE * shift) / weight, -1, 1))
+    return shift, weight**-0.5
+
+
+def _pair_logits(i: Int64, j: Int64, hit: Bool, size: int) -> Float64:
+    """Return the logit of the chance of "both bad" for each pair of models: a constant plus one number for each model.
+
+    A ridge draws the numbers of models with few votes towards 0. There are `size` models.
+    """
+    code = np.minimum(i, j) * size + np.maximum(i, j)
+    votes, hits = (np.bincount(code, x, size * size).reshape(size, size) for x in (np.ones(len(code)), hit))
+    at = np.nonzero(votes)
+    n, k = votes[at], hits[at]
+    share = k.sum() / n.sum()
+    theta, constant = np.zeros(size), float(logit(np.clip(share, 1e-6, 1 - 1e-6)))
+    for _ in range(_STEPS):
+        p = expit(constant + theta[at[0]] + theta[at[1]])
+        residual, weight = k - n * p, n * p * (1 - p)
+        constant += float(np.clip(residual.sum() / max(weight.sum(), 1e-9), -1, 1))
+        residual = k - n * expit(constant + theta[at[0]] + theta[at[1]])
+        slope = sum(np.bincount(side, residual, size) for side in at) - _RIDGE * theta
+        curve = np.zeros((size, size))
+        for left in at:
+            for right in at:
+                np.add.at(curve, (left, right), weight)
+        theta = theta + np.clip(np.linalg.solve(curve + _RIDGE * np.eye(size), slope), -1, 1)
+    return constant + theta[:, None] + theta[None, :]
