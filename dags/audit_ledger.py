@@ -11,8 +11,8 @@ it rebuilds.
 
 Prometheus alerts when no audit has passed for 36 hours (deploy/runbooks/audit-stale.md).
 
-If the audit fails, stop publishing first, since a signature on a wrong log cannot be taken back. Clearing the task is
-always safe. Backfilling has no use, since a run always audits the current log.
+If the audit fails, stop publishing first, because a signature on a wrong log cannot be taken back. Clearing the task is
+always safe. Backfilling has no use, because a run always audits the current log.
 """
 
 from __future__ import annotations

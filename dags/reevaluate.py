@@ -9,9 +9,9 @@ opens an alert. A failed run has changed nothing, and the next run evaluates the
 | reevaluate | memory: half a gigabyte for a million votes   | fewer weeks: INTEGRITY_NIGHTLY_WEEKS | a week   |
 
 `INTEGRITY_NIGHTLY_WEEKS` is the number of weeks, `INTEGRITY_NIGHTLY_SHARE` the tolerated share of false findings over
-all nights. Clearing the task is always safe, since the same votes give the same findings, and an open alert is not
-opened twice. A run is skipped while the store has no vote. A backfill of this DAG has no use, since a run always reads
-the newest weeks. Votes that no snapshot preceded are evaluated by the same task, as `integrity backfill` does.
+all nights. Clearing the task is always safe, because the same votes give the same findings, and an open alert is not
+opened twice. A run is skipped while the store has no vote. A backfill of this DAG has no use, because a run always
+reads the newest weeks. Votes that no snapshot preceded are evaluated by the same task, as `integrity backfill` does.
 """
 
 from __future__ import annotations

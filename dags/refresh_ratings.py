@@ -12,9 +12,9 @@ and workers keep reading votes. A repeated run continues where the failed run en
 | publish        | the signing key or the disk is missing       | `integrity doctor`              | 3 hours     |
 | publish        | the top moves too far, a person must release | deploy/runbooks/publication-held.md | 3 hours |
 
-A run is skipped while the log is empty, since there is nothing to check or rate before the first vote.
-One failed run may be ignored, since the next run includes its votes. After three hours the alert RatingRefreshStale
-fires (deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling has no use, since a run
+A run is skipped while the log is empty, because there is nothing to check or rate before the first vote.
+One failed run may be ignored, because the next run includes its votes. After three hours the alert RatingRefreshStale
+fires (deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling has no use, because a run
 always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`

@@ -11,8 +11,9 @@ everything.
 
 `INTEGRITY_POLICY` names another policy file. `INTEGRITY_SECOND_BOARD` names a file with snapshots of another board to
 compare with. The log of the task names an invalid file.
-A run is skipped while the log is empty. Clearing a task is always safe, since the same votes and registry give the same
-findings, and an open alert is not opened twice. Backfilling has no use, since a run always audits the current log.
+A run is skipped while the log is empty. Clearing a task is always safe, because the same votes and registry give the
+same findings, and an open alert is not opened twice. Backfilling has no use, because a run always audits the current
+log.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def sweep_integrity() -> None:
 
     @task
     def seal() -> int:
-        """Append committed votes to the vote log, since audits read sealed votes only."""
+        """Append committed votes to the vote log, because audits read sealed votes only."""
         from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
         log_size = dag_api.seal(dag_api.store_url())

@@ -1,4 +1,4 @@
-"""The routes of the API about alerts and exclusions."""
+"""Defines the routes of the API about alerts and exclusions."""
 
 from typing import Annotated, Any, Literal
 

@@ -26,11 +26,18 @@ class BundleFiles:
         self._lock = threading.Lock()
 
     def get(self, snapshot: str) -> Path:
-        """Return the path of a snapshot's bundle. The bundle is written again if a witness has signed meanwhile.
+        """Return the path of the file with a snapshot's bundle, which a cache hit returns at once.
+
+        The bundle is written if the cache does not have it, and again if the signed head of the snapshot log has
+        changed since, for example by the signature of a witness. While another bundle is written, the call waits up to
+        30 s.
+
+        Args:
+            snapshot: digest of the snapshot.
 
         Raises:
             Usage: there is no such snapshot.
-            Problem: status 503, if another bundle is being written.
+            Problem: status 503, if another bundle is still being written after 30 s.
         """
         head = log_proofs.read_checkpoint(self._store)
         cached = self._files.get(snapshot)

@@ -1,4 +1,4 @@
-"""Headers that tell clients, and the module `response_cache`, how long they may cache a response."""
+"""Defines headers that tell clients, and the module `response_cache`, how long they may cache a response."""
 
 IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
 """For responses whose address contains a digest: they never change."""

@@ -1,4 +1,4 @@
-"""The change token: a value that changes whenever the store changes, so that the response cache sees the change."""
+"""Reads the change token: a value that changes with every change of the store, so that the response cache sees it."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ class ChangeToken:
         self._reading: asyncio.Task[Any] | None = None
 
     async def current(self) -> Any:
-        """Return the token. It is read from the store if the last read is more than `PERIOD` seconds ago."""
+        """Return the token. It is read again if the last read is over `PERIOD` seconds ago or `expire` was called."""
         if self._clock() < self._due:
             return self._token
         if self._reading is None:

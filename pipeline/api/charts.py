@@ -33,6 +33,9 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
         defended: the history in the view `defended`, with the fields of `HistoryPointDocument`.
         raw: the history in the view `raw`, with the same fields.
         width: width of the chart in pixels.
+
+    Returns:
+        The bytes of the SVG file.
     """
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
@@ -59,6 +62,9 @@ def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
     Args:
         rows: the model's history, with the fields of `HistoryPointDocument`.
         width: width of the chart in pixels.
+
+    Returns:
+        The bytes of the SVG file.
     """
     values = [_point(row, "defended") for row in rows]
     layers = [

@@ -15,7 +15,12 @@ _CLIENTS = 20_000
 
 
 def client_of(address: str) -> str:
-    """Return the client that an address belongs to: the IPv4 address itself, or the /64 network of an IPv6 address."""
+    """Return the client to which an address belongs, as text.
+
+    Returns:
+        The IPv4 address itself, also if it is written as an IPv6 address; the /64 network of any other IPv6 address. A
+        text that is no address is returned unchanged.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # a Unix socket, or a test

@@ -41,7 +41,7 @@ class CostlyWork:
         self._taken = 0
 
     async def run(self, request: Request, work: Callable[[], Result], *, limited: bool = True) -> Result:
-        """Run `work` in a thread of the pool and return its result.
+        """Run `work` in a thread of the pool and return its result. Errors of `work` are raised unchanged.
 
         Args:
             request: the request.
@@ -65,7 +65,10 @@ class CostlyWork:
 
 
 def requesting_client(request: Request) -> str:
-    """Return the client that sent a request: its IPv4 address or IPv6 network, also behind a trusted proxy."""
+    """Return the client that sent a request: its IPv4 address or IPv6 network, even behind a trusted proxy.
+
+    The result is "" if the connection has no address.
+    """
     return client_of(request.client.host) if request.client else ""
 
 

@@ -1,4 +1,4 @@
-"""The route of the API about moves between two snapshots."""
+"""Defines the route of the API about moves between two snapshots."""
 
 from typing import Any
 
@@ -52,7 +52,10 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 def find_diff(
     reader: StoreReader, connection: Connection, first: str, second: str, view: str, board: str | None = None
 ) -> BoardDiff:
-    """Return the comparison of two snapshots: the stored comparison if there is one, otherwise a new one.
+    """Return the comparison of two snapshots, as readers see it.
+
+    The comparison that a refresh has stored is used if there is one; otherwise the snapshots are compared now. Rows
+    that the method does not list, and names of models under test, are left out.
 
     Args:
         reader: reads the store.
@@ -63,7 +66,8 @@ def find_diff(
         board: "category/LABEL" or "language/LABEL" for the board of that label; None for the view.
 
     Raises:
-        Problem: status 404 if there is no such snapshot, or a snapshot does not have this view or board.
+        Problem: status 404 if there is no such snapshot, or a snapshot does not have this view or board. Status 422 if
+            a view other than defended is requested for the board of a label.
         Usage: the second snapshot is not newer than the first.
     """
     before, after = (reader.snapshot(connection, one) for one in (first, second))

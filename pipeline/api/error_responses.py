@@ -1,7 +1,7 @@
-"""Turns every exception into a problem document (RFC 9457), or into a page if the client is a browser.
+"""Converts every exception to a problem document (RFC 9457), or to a page if the client is a browser.
 
-A mistake of the client has a 4xx status and names the field. A store that does not answer gives status 503.
-A response does not show internals such as a stack trace. A redirect leads to a path of this site only.
+A mistake of the client has a 4xx status, and the response names the field. A store that does not answer gives status
+503. A response does not show internals such as a stack trace. A redirect leads to a path of this site only.
 """
 
 import logging
@@ -42,7 +42,12 @@ class Problem(Exception):
 
 
 def not_found(expected: str, got: str) -> Problem:
-    """Return a problem with status 404, whose detail states what was `expected` and what was found (`got`)."""
+    """Return a problem with status 404.
+
+    Args:
+        expected: what was expected.
+        got: what was found. The message has its first 200 characters.
+    """
     return Problem(404, f"expected {expected}, got {got[:200]!r}")
 
 

@@ -1,7 +1,7 @@
-"""Routes about the public ledger: signed heads, proofs, receipts, tiles, bundles.
+"""Defines the routes of the API about the public ledger: signed heads, proofs, receipts, tiles, bundles.
 
-A response contains the bytes of the ledger unchanged. A vote is shown only to a client that names its id,
-so nobody can list the votes of a voter.
+A response contains the bytes of the ledger unchanged. A vote is shown only to a client that names its id, so nobody can
+list the votes of a voter.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""ASGI middleware that limits the size of request bodies and adds headers to every response."""
+"""Limits the size of request bodies and adds headers to every response, as ASGI middleware."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; refuse it as soon as its body exceeds the limit."""
+        """Pass a request on to the application, and refuse it with status 413 as soon as its body exceeds the limit."""
         received = 0
 
         async def counting_receive() -> Message:

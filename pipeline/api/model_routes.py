@@ -1,4 +1,4 @@
-"""The routes of the API about models and providers."""
+"""Defines the routes of the API about models and providers."""
 
 from typing import Any
 

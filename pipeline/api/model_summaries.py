@@ -53,7 +53,7 @@ class ModelList:
 
 
 def list_models(reader: StoreReader, connection: Connection) -> ModelList:
-    """Return every model that a vote or the registry names, without names of models under test."""
+    """Return every model that a vote or the registry names. Models under test are counted, but not named."""
     state = _registry_state(connection)
     newest, hidden = snapshots.latest(connection), reader.hidden(connection)
     voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}

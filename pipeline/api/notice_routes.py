@@ -1,4 +1,4 @@
-"""The routes of the API about correction notices."""
+"""Defines the routes of the API about correction notices."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response

@@ -1,4 +1,4 @@
-"""Makes descriptions of responses for OpenAPI that FastAPI cannot derive from a route."""
+"""Describes responses for OpenAPI that FastAPI cannot derive from a route."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
-"""Routes with which operators decide about alerts, votes and snapshots, and read their log. All of them need a token.
+"""Defines the routes with which operators decide about alerts, votes and snapshots, and read their log.
 
-Each decision is recorded in the operators' log with the name of the token's owner and the reason.
+All of them need a token. Each decision is recorded in the operators' log with the name of the token's owner and the
+reason.
 """
 
 from typing import Literal

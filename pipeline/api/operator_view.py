@@ -1,4 +1,4 @@
-"""Decides whether a response may contain pseudonyms of voters. The token must be allowed to decide about voters."""
+"""Decides whether a response may contain pseudonyms of voters: only for a token that may decide about voters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,12 @@ _DECIDING = frozenset({"alerts", "exclusions"})
 def operator_dependency(reader: StoreReader) -> Any:
     """Return a FastAPI dependency. Its value is True if the request has a token that may decide about voters.
 
-    The operators' log records a use of the token, at most once an hour for each operator and address.
+    The value is False for a request without a token, and for a valid token without the scope. The operators' log
+    records a use of the token, at most once an hour for each operator and address.
 
     Raises:
-        Problem: status 401, if the token is unknown, expired or revoked.
+        Problem: status 401, if the token is unknown, expired or revoked; status 429, if the client has sent too many
+            invalid tokens. The dependency raises it at the request.
     """
 
     # The header is read here: a security scheme would describe the routes as closed to everybody else.

@@ -1,7 +1,7 @@
-"""The parameters of requests: limits, cursors, ids, formats.
+"""Reads the parameters of requests: limits, cursors, ids, formats.
 
-A cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most
-MAX_ROWS rows. Text with control characters is refused, since PostgreSQL cannot store NUL.
+A cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most MAX_ROWS rows. Text
+with control characters is refused, because PostgreSQL cannot store NUL.
 """
 
 import base64
@@ -90,10 +90,10 @@ def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
 
     Args:
         cursor: the cursor; None for the first page.
-        kinds: the types of the values in the key.
+        kinds: the type of each value in the key, in order.
 
     Returns:
-        The key of the last row of the previous page; None for the first page.
+        The values of the key of the previous page's last row; None for the first page.
 
     Raises:
         Problem: status 422, if the text is not a cursor with values of these types.

@@ -75,7 +75,7 @@ class CachedResponse:
 
     @property
     def size(self) -> int:
-        """The memory that the response takes, in bytes."""
+        """An estimate of the memory that the response takes, in bytes."""
         return len(self.body) + len(self.packed or b"") + 1_000
 
 

@@ -1,4 +1,4 @@
-"""The security headers that every response has, whether the application or the HTTP server writes the response."""
+"""Defines the security headers of every response, whether the application or the HTTP server writes the response."""
 
 Header = tuple[bytes, bytes]
 

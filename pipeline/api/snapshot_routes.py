@@ -1,4 +1,4 @@
-"""The routes of the API about snapshots and boards."""
+"""Defines the routes of the API about snapshots and boards."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode

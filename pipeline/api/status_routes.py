@@ -1,4 +1,4 @@
-"""The route of the API about the progress of the pipeline."""
+"""Defines the route of the API about the progress of the pipeline."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response

@@ -63,17 +63,17 @@ class StoreReader:
     def rows(
         self, connection: Connection, snapshot: PublishedSnapshot, view: str, board: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of a view or board that the method lists, best model first.
+        """Return the rows of a view or board that the snapshot's method lists, best model first.
 
         Args:
             connection: a connection to the store.
             snapshot: the snapshot.
             view: raw, defended or style.
-            board: "category/LABEL" or "language/LABEL" for the board of that label, which has the view defended only;
-                None for the board of all votes.
+            board: "category/LABEL" or "language/LABEL" for the board of that label, which exists only for the view
+                defended; None for the board of all votes.
 
         Raises:
-            Problem: status 404 with the reason, if the snapshot has no such view or board. Status 422, if another view
+            Problem: status 404 with the reason, if the snapshot has no such view or board. Status 422, if a view other
                 than defended is requested for the board of a label.
         """
         if board is not None:
@@ -84,7 +84,14 @@ class StoreReader:
         return self.listed_rows(connection, snapshot, board or view)
 
     def listed_rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """Return the rows of a view or board that the method lists, with intervals; none for an unknown view."""
+        """Return the rows that the snapshot's method lists, best model first, with their intervals.
+
+        Args:
+            connection: a connection to the store.
+            snapshot: the snapshot.
+            view: name of a view, or "category/LABEL" or "language/LABEL". The list is empty if the snapshot does not
+                have it.
+        """
         found = board_listing.list_rows(snapshot.body, snapshots.read_rows(connection, snapshot.snapshot_id, view))
         return snapshot_intervals.add_intervals(self.store.files, snapshot.body, view, found)
 
@@ -108,13 +115,17 @@ class StoreReader:
         attrgetter("_data_until"), lambda _self, _connection, log_size: log_size, attrgetter("_data_until_lock")
     )
     def data_until(self, connection: Connection, log_size: int) -> int | None:
-        """Return the time of the newest vote in the vote log at a size, in microseconds; None if there is no vote.
+        """Return the time of the newest vote among the first `log_size` leaves of the vote log.
 
-        The result is cached, since the log at a given size never changes.
+        Only the last 1,000 votes of each partition are searched. The result is cached, because the log at a given size
+        never changes.
+
+        Returns:
+            Microseconds since 1970 UTC; None if no vote has a usable time.
         """
         return page_queries.newest_vote_time(connection, log_size)
 
     def data_until_text(self, connection: Connection, log_size: int) -> str | None:
-        """Return the time of the newest vote in the vote log at a size, in RFC 3339; None if there is no vote."""
+        """Return the same time as `data_until` in RFC 3339; None if there is none."""
         at = self.data_until(connection, log_size)
         return None if at is None else format_rfc3339(at)

@@ -75,7 +75,7 @@ def table_response(
 
 
 def file_name(board: str) -> str:
-    """Return a board's name as a part of a file's name: letters, digits and hyphens."""
+    """Return a board's name as a part of a file's name: letters, digits and hyphens; "board" if none are left."""
     return re.sub(r"[^A-Za-z0-9]+", "-", board).strip("-") or "board"
 
 

@@ -1,45 +1,45 @@
-"""The command line `integrity`: one module for each group of commands.
+"""Defines the command line `integrity`: one module for each group of commands.
 
 `integrity --help` lists the commands. `make up` (`pipeline/devstack`) starts the servers for tests and a local stack.
 
-    main.py                   entry point: runs a command; errors become an exit status and a message
-    app.py                    the Typer application, the shared options, JSON output
-    terminal.py               the gate to the terminal: no markup, no hidden characters
-    lazy_group.py             which module defines which command; loads only that module
-    commands.py               the application with all commands loaded
-    publish_command.py        publish: battle files and growing logs to Kafka
-    follow_logs.py            the part of publish that follows logs
+    main.py                   runs a command; turns errors into an exit status and a message (entry point)
+    app.py                    defines the Typer application, the shared options and JSON output
+    terminal.py               prints everything to the terminal: no markup, no hidden characters
+    lazy_group.py             loads only the module that defines a command
+    commands.py               loads all commands
+    publish_command.py        publish: sends battle files and growing logs to Kafka
+    follow_logs.py            follows growing logs for publish
     battle_input.py           reads a battle file for a command, and notes how it was read
-    ingest_notes.py           sentences about the votes that were read
-    stream_options.py         the options of publish and work, the kafka:// URL
+    ingest_notes.py           builds sentences about the votes that were read
+    stream_options.py         defines the options that publish and work share
     worker_commands.py        work, monitor: read votes, close windows
-    board_commands.py         refresh, leaderboard, diff
-    alert_commands.py         alerts, replay: alerts, exclusions, what one detector would raise
-    incident_commands.py      incidents: one campaign of votes is one incident
-    verification_commands.py  verify, bundle, receipt: checks that readers make
-    ledger_commands.py        audit, retract, erase, rotate-key: actions of the operator
+    board_commands.py         refresh, leaderboard, diff: publish, show and compare boards
+    alert_commands.py         alerts, replay: show and decide alerts and exclusions; what one detector would raise
+    incident_commands.py      incidents: shows and decides incidents, which are campaigns of votes
+    verification_commands.py  verify, bundle, receipt: make checks for readers
+    ledger_commands.py        audit, retract, erase, rotate-key: run actions of the operator
     witness_commands.py       the group witness: init, watch, logs, sign, ask, keep
-    store_commands.py         migrate, doctor, rejects, pseudonym
-    backup_commands.py        backup, restore
-    server_commands.py        serve (API and pages), exporter (metrics)
-    token_commands.py         tokens: who may decide over HTTP
-    operators_command.py      operators log
-    notice_commands.py        notice add, notice list
-    rate_command.py           rate: ratings of a battle file, without a store
+    store_commands.py         migrate, doctor, rejects, pseudonym: prepare and describe a store
+    backup_commands.py        backup, restore: write and restore a backup
+    server_commands.py        serve, exporter: serve the API with its pages, and metrics
+    token_commands.py         tokens: lists, adds and revokes tokens of operators
+    operators_command.py      operators log: lists the operators' log
+    notice_commands.py        notice add, notice list: correction notices
+    rate_command.py           rate: rates a battle file, without a store
     convert_command.py        convert: writes a battle file in another format
     export_command.py         export: writes the votes of a store that count as a public data set
     output_file.py            writes an output file, which is complete or absent
-    history_command.py        history: published snapshots of another board, without a store
+    history_command.py        history: audits published snapshots of another board, without a store
     history_text.py           prints the results of history for people
-    history_document.py       the results of history for each board, and their JSON document
+    history_document.py       builds the JSON document of history
     backfill_command.py       backfill: evaluates votes that no snapshot preceded
-    backfill_text.py          what backfill and refresh print about such an evaluation
+    backfill_text.py          builds what backfill and refresh print about such an evaluation
     sweep_command.py          sweep: runs the audits and evaluates the policy
-    provider_command.py       provider: the facts about one provider
-    demo_command.py           demo: the whole pipeline on real pair counts
-    redteam_command.py        redteam: known attacks against the detectors
+    provider_command.py       provider: shows the facts about one provider
+    demo_command.py           demo: runs the whole pipeline on real pair counts
+    redteam_command.py        redteam: runs known attacks against the detectors
     bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
                               bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py,
                               bench_formats.py
-    terminal_tables.py        tables for boards and alerts
+    terminal_tables.py        builds tables for boards and alerts
 """

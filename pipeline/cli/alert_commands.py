@@ -1,4 +1,4 @@
-"""The commands alerts and replay: list alerts, decide about alerts, and show the alerts that a detector would raise."""
+"""Runs the commands alerts and replay: list alerts, record decisions, and show which alerts a detector would raise."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The parts that all commands share: the Typer application, common options, and printing."""
+"""Defines the parts that all commands share: the Typer application, common options, and printing."""
 
 from typing import Annotated, Any
 

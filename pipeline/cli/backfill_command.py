@@ -1,4 +1,4 @@
-"""The command backfill: evaluates votes that no snapshot preceded."""
+"""Runs the command backfill: evaluates votes that no snapshot preceded."""
 
 from typing import Annotated
 
@@ -27,7 +27,8 @@ def backfill(
 ) -> None:
     """Evaluate every vote that no snapshot preceded, by comparing voters with other voters.
 
-    Findings open alerts. With --check, exit 1 if there is a finding, or a vote that cannot be evaluated.
+    With --nightly, evaluate the votes of the last weeks instead. Findings open alerts. With --check, write nothing, and
+    exit 1 if there is a finding, or a vote that cannot be evaluated.
     """
     if nightly and (strict or check):
         raise Usage(f"expected --nightly alone, got it with {'--strict' if strict else '--check'}")

@@ -50,7 +50,7 @@ class BattleInput:
     Attributes:
         battles: the votes that count.
         notes: the notes, as sentences for people.
-        document: the notes, as data for `--json`.
+        document: the same facts, as data for `--json`.
     """
 
     battles: BattleColumns

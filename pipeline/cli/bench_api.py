@@ -1,4 +1,7 @@
-"""The command bench api: speed of mixed reads while a worker runs, compared with an empty route of the same process."""
+"""Runs the command bench api: measures the speed of the HTTP API.
+
+The benchmark sends mixed reads to the API while a worker runs. The comparison is an empty route of the same process.
+"""
 
 import asyncio
 from contextlib import ExitStack

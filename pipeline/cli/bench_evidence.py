@@ -1,4 +1,7 @@
-"""The command bench evidence: false-alarm rates and detection delays of the detectors, compared with targets."""
+"""Runs the command bench evidence: measures false-alarm rates and detection delays of the detectors.
+
+The results are compared with targets.
+"""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,7 @@
-"""The command bench formats: speed of reading battle files, compared with a bare reader that does the least work."""
+"""Runs the command bench formats: measures the speed of reading battle files.
+
+The comparison is a bare reader that does the least possible work.
+"""
 
 from dataclasses import asdict
 from pathlib import Path

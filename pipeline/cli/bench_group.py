@@ -1,4 +1,4 @@
-"""The group of `integrity bench` commands; each benchmark module adds its command."""
+"""Defines the group of `integrity bench` commands; each benchmark module adds its command."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

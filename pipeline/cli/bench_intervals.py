@@ -1,4 +1,7 @@
-"""The command bench intervals: coverage of clustered intervals and of confidence sequences, by simulation."""
+"""Runs the command bench intervals: measures the coverage of confidence intervals and sequences by simulation.
+
+The intervals are clustered by voter.
+"""
 
 from dataclasses import asdict
 from typing import Annotated

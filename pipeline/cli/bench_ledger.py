@@ -1,4 +1,7 @@
-"""The command bench ledger: speed of sealing, verifying and refreshing, compared with the least work for each."""
+"""Runs the command bench ledger: measures the speed of sealing, verifying and refreshing.
+
+Each is compared with the least work that the task requires.
+"""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -17,7 +20,10 @@ def ledger(
     postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure sealing, verifying a bundle, refreshing a long log and proving a vote, as ratios within one run."""
+    """Measure sealing, verifying a bundle, refreshing a long log and proving a vote.
+
+    Each is compared with the least work for it in the same run, as a ratio.
+    """
     with temporary_databases(postgresql) as (folder, create_database):
         found = ledger_costs.measure(create_database, folder, votes, err.print)
     ratios = found.ratios

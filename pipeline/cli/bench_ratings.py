@@ -1,4 +1,4 @@
-"""The command bench ratings: the rating engine compared with arena-rank and evalica, as ratios within one run."""
+"""Runs the command bench ratings: compares the rating engine with arena-rank and evalica, as ratios within one run."""
 
 import os
 import tempfile

@@ -1,4 +1,7 @@
-"""The command bench selection: the winner's curse with and without correction, and the coverage of the intervals."""
+"""Runs the command bench selection: measures the winner's curse with and without the correction, by simulation.
+
+The benchmark also measures the coverage of the corrected intervals.
+"""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -1,6 +1,7 @@
-"""The command bench stream: throughput of the worker. Results are ratios within one run, since machines differ.
+"""Runs the command bench stream: measures the throughput of the worker.
 
-The command starts its own Kafka and PostgreSQL and publishes one stream. Three comparisons are made:
+Results are ratios within one run, because absolute times differ between machines. The command starts its own Kafka and
+PostgreSQL and publishes one stream. Three comparisons are made:
 
 - The worker, as `integrity work` runs it, with a loop that only polls and decodes the same topic.
 - The worker from a file into SQLite, with a plain `executemany` of the same rows.

@@ -1,4 +1,7 @@
-"""The command bench sweep: time and memory of the audits, compared with one read and one fit of the same votes."""
+"""Runs the command bench sweep: measures time and memory of the audits.
+
+The comparison is one read and one fit of the same votes.
+"""
 
 from dataclasses import asdict
 from typing import Annotated

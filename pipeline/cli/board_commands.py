@@ -1,4 +1,4 @@
-"""The commands refresh, leaderboard and diff: publish a board, show a board, compare two boards."""
+"""Runs the commands refresh, leaderboard and diff: publish a board, show a board, compare two boards."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""The application with all commands loaded, for tests and documentation."""
+"""Loads all commands into the application, for tests and documentation."""
 
 from pipeline.cli.lazy_group import app, load
 

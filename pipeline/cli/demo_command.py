@@ -1,4 +1,4 @@
-"""The command demo: runs the whole pipeline in one process, on real pair counts, without Kafka or PostgreSQL.
+"""Runs the command demo: runs the whole pipeline in one process, on real pair counts, without Kafka or PostgreSQL.
 
 1. A worker reads honest votes, and a refresh rates them.
 2. More votes follow, some of them from attackers. The worker evaluates every vote against the first board, the monitor

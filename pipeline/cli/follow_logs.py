@@ -31,8 +31,8 @@ class FollowPlan:
 
     Attributes:
         files: the log, or the logs of a folder.
-        state: folder of the state file; "" for the default.
-        store: address of the store. The default folder of the state file is next to the store.
+        state: folder of the state file; "" for the default, a folder next to the store.
+        store: address of the store.
         pace: the intervals, in seconds, between polls and between heartbeats.
         until_end: whether to stop when everything is sent that the logs have now.
         metrics_port: port for metrics; None to serve no metrics.
@@ -91,6 +91,9 @@ def follow_logs(
 
     Returns:
         The counts that `publish --json` prints.
+
+    Raises:
+        Unavailable: another process follows the same logs.
     """
     files = plan.files
     follows = str(files.path.resolve())

@@ -1,4 +1,4 @@
-"""The results of the command history for each board, and the JSON document with all results."""
+"""Holds the results of the command history for each board, and builds the JSON document with all results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ class AuditedBoard:
         history: changes of vote counts, names, shares and the first place.
         method: changes of the board's method, and moves of single models.
         renames: pairs of names that may be one model.
-        conflicts: pairs of rows that contradict each other.
+        conflicts: pairs of rows about one model and day that contradict each other.
     """
 
     history: BoardHistory

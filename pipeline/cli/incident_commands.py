@@ -1,4 +1,4 @@
-"""The command incidents: lists incidents, shows one, and carries out decisions about one."""
+"""Runs the command incidents: lists incidents, shows one, and carries out decisions about one."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,10 @@ def incidents(
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if an incident is open; notes do not count.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List incidents by urgency, show one, or decide about one: one campaign of votes is one incident."""
+    """List incidents by urgency, show one, or decide about one. An incident is one campaign of votes.
+
+    All alerts are grouped anew first, if something has changed.
+    """
     for option, value, known in (("--severity", severity, _SEVERITIES), ("--state", state, ALERT_STATES)):
         if value is not None and value not in known:
             raise Usage(f"{option}: expected one of {', '.join(known)}, got {value!r}")

@@ -29,7 +29,7 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
 
     Args:
         reasons: reason → number of records.
-        first: reason → file and number of the first such record (None if not known), and what is wrong with it.
+        first: reason → (file and record number of the first such record, None if not known; what is wrong with it).
     """
     notes = []
     for reason, count in sorted(reasons.items()):

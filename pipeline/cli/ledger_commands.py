@@ -1,4 +1,4 @@
-"""The commands audit, retract, erase and rotate-key, for the operator of a ledger."""
+"""Runs the commands audit, retract, erase and rotate-key, which are for the operator of a ledger."""
 
 from typing import Annotated
 
@@ -56,7 +56,10 @@ def erase(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase who cast a vote. The vote still counts, and all proofs stay valid. This cannot be undone."""
+    """Erase who cast a vote, or all votes of a voter. The votes still count, and all proofs stay valid.
+
+    This cannot be undone.
+    """
     if (vote is None) == (voter is None):
         raise Usage("expected either a vote's id or --voter ID")
     result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter, name=name, reason=reason)

@@ -1,4 +1,4 @@
-"""The commands notice add and notice list: correction notices on published snapshots."""
+"""Runs the commands notice add and notice list, which add and list correction notices on published snapshots."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The command operators log: lists the operators' log."""
+"""Runs the command operators log: lists the operators' log."""
 
 import os
 from pathlib import Path

@@ -26,7 +26,7 @@ def require_new(path: Path, force: bool) -> None:
         force: whether an existing file may be replaced.
 
     Raises:
-        Usage: the file exists and `force` is false, or its folder does not exist.
+        Usage: the file exists and `force` is false, its folder does not exist, or the name is that of a folder.
     """
     if path.is_dir() or not path.name:
         raise Usage(f"expected the name of a file to write, got the folder {path}")

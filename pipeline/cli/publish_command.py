@@ -1,4 +1,4 @@
-"""The command publish: sends battle files and growing logs to Kafka."""
+"""Runs the command publish: sends battle files and growing logs to Kafka."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -82,7 +82,7 @@ def publish(
 ) -> None:
     """Publish battle files to Kafka, or follow logs. Pseudonyms replace voter ids; every delivery is confirmed.
 
-    With INTEGRITY_PUBLISH_KEY every record is signed.
+    Missing topics are created. With INTEGRITY_PUBLISH_KEY every record is signed.
     """
     options = settings.load()
     signer = parse_signer(options.publish_key)

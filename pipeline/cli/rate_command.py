@@ -1,4 +1,4 @@
-"""The command rate: rates a battle file without a store."""
+"""Runs the command rate: rates a battle file without a store."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence

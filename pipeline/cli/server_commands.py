@@ -1,4 +1,4 @@
-"""The commands serve and exporter: HTTP servers of the API with its pages, and of the store's metrics."""
+"""Runs the commands serve and exporter, which start HTTP servers: for the API with its pages, and for metrics."""
 
 import signal
 import socket
@@ -47,7 +47,7 @@ def serve_store(store: Store, host: str, port: int, metrics: ApiMetrics | None =
         metrics: counters of the API; None for new counters.
 
     Raises:
-        Unavailable: another program uses the port.
+        Unavailable: the port cannot be used, for example because another program uses it.
         Usage: the certificate or its key cannot be used.
     """
     # uvicorn and the API are slow to import, and no other command needs them.

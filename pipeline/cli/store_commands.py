@@ -1,4 +1,7 @@
-"""The commands migrate, pseudonym, rejects and doctor: tables, pseudonyms, rejected records and health of a store."""
+"""Runs the commands migrate, pseudonym, rejects and doctor.
+
+The commands create a store's tables, compute pseudonyms, list rejected records and check the health of a store.
+"""
 
 import platform
 from collections.abc import Mapping

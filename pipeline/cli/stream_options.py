@@ -1,4 +1,4 @@
-"""The parts that the commands publish and work share: options about columns, the topic, and a progress bar."""
+"""Defines the parts that the commands publish and work share: options about columns, the topic, and a progress bar."""
 
 from typing import Annotated
 

@@ -1,8 +1,8 @@
-"""The gate to the terminal: everything that a command prints passes through this module.
+"""Prints everything that a command prints: the gate to the terminal.
 
-Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as
-escapes. A line break inside a text is printed as an escape too, so text from votes or people cannot begin a new line.
-Styles are set by `styled`, never inside a text. A test forbids other ways to print.
+Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as escapes. A line
+break inside a text is printed as an escape too, so text from votes or people cannot begin a new line. Styles are set by
+`styled`, never inside a text. A test forbids other ways to print.
 """
 
 import logging

@@ -98,8 +98,8 @@ def comparison_table(
     """Build a table with the raw and defended ratings of each model side by side, and the change of rank.
 
     Args:
-        raw: rows of the raw view.
-        defended: rows of the defended view.
+        raw: rows of the raw view, which has all models of the defended view.
+        defended: rows of the defended view, in the order of the table.
         most: largest number of rows.
         width: width of the terminal in characters; a narrow table has fewer columns.
     """

@@ -1,4 +1,4 @@
-"""The commands verify, bundle and receipt: checks that a reader can make without trusting the operator.
+"""Runs the commands verify, bundle and receipt, which let a reader check results without trusting the operator.
 
 `verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
 """

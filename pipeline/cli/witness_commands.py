@@ -1,4 +1,4 @@
-"""The commands of the group witness: `ask` and `keep` are for the board, all others are for the witness."""
+"""Runs the commands of the group `witness`: `ask` and `keep` are for the board, all others are for the witness."""
 
 import sys
 from pathlib import Path

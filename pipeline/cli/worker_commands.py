@@ -1,4 +1,4 @@
-"""The commands work and monitor: read votes from Kafka or files, and close windows."""
+"""Runs the commands work and monitor: read votes from Kafka or files, and close windows."""
 
 import os
 import signal

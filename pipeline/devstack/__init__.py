@@ -1,25 +1,25 @@
 """Runs real servers as child processes for tests and benchmarks, and the local stack of `make up`.
 
-    process           LocalServer: starts, stops, pauses and kills one server
-    kafka, postgres   Kafka and PostgreSQL
-    secured_kafka     Kafka with TLS, logins and ACLs
-    certificates      a certificate authority for tests
-    monitoring        Prometheus and Alertmanager
-    airflow           Airflow's three processes
-    service           one process of the stack under the supervisor
-    services          every service of the stack
-    stack             `make up`, `make status`, `make down`
-    stack_state       ports and secrets of the stack
-    supervisor        the configuration of supervisord, and commands to it
+    process           starts, stops, pauses and kills one server (LocalServer)
+    kafka, postgres   run Kafka and PostgreSQL
+    secured_kafka     runs Kafka with TLS, logins and ACLs
+    certificates      issues certificates for tests, as a certificate authority
+    monitoring        runs Prometheus and Alertmanager
+    airflow           runs Airflow's three processes
+    service           describes one process of the stack under the supervisor
+    services          defines every service of the stack
+    stack             carries out `make up`, `make status` and `make down`
+    stack_state       keeps the ports and secrets of the stack
+    supervisor        configures supervisord and sends commands to it
     process_registry  ends every process of a stack
 
 Rules that every server keeps:
 
 1. A server listens on the loopback interface only, and writes all its files to its own directory.
-2. `start` returns when the server answers a client. If it does not answer in time, `start` raises `Unavailable` with
-   the last lines of the log.
+2. `start` returns when the server answers a client. If the server does not answer in time, `start` kills the server and
+raises `Unavailable` with the last lines of the log.
 3. Signals are sent only to processes that were started here, by their process id. The servers end when the process that
-   started them exits, unless that process is killed.
+started them exits, unless that process is killed.
 4. The port of a server stays the same over stop, kill and restart, so that clients find the server again.
 
 Not handled: more than one broker. The stack uses neither TLS nor passwords, and trusts every process that can connect

@@ -1,4 +1,4 @@
-"""The command behind `make up`, `make status` and `make down`.
+"""Runs the commands behind `make up`, `make status` and `make down`.
 
     python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS]
     python -m pipeline.devstack status [--directory D]

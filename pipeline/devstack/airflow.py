@@ -46,7 +46,7 @@ class AirflowServices:
     task_environment: Mapping[str, str]
 
     def check(self) -> None:
-        """Raise `Unavailable` if Airflow is not installed."""
+        """Raise `Unavailable` if Airflow is not installed. Nothing is started."""
         if util.find_spec("airflow") is None:
             raise Unavailable("expected the extra `airflow`, got none: run `make setup`")
 

@@ -1,4 +1,4 @@
-"""A certificate authority (CA) for test servers, which writes its certificates as PEM files."""
+"""Issues certificates for test servers, as a certificate authority (CA) that writes PEM files."""
 
 import datetime as dt
 import ipaddress

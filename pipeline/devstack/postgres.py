@@ -111,7 +111,7 @@ class PostgresServer(LocalServer):
             return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, and close the connections to it."""
+        """Drop a database, and close the connections to it. A database that does not exist is ignored."""
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def restart(self, mode: Mode = "fast") -> None:

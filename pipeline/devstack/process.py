@@ -102,10 +102,11 @@ class LocalServer(ABC):
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Start the server, and return when it answers a client.
+        """Start the server, and return it when it answers a client. A server that runs already is left as it is.
 
         Raises:
-            Unavailable: a program is missing, the server ended, or it did not answer in time.
+            Unavailable: a program is missing, the server ended, or it did not answer within `start_seconds` and was
+                killed.
         """
         if self.pid is not None:
             return self
@@ -142,6 +143,8 @@ class LocalServer(ABC):
     def stop(self, how: signal.Signals | None = None) -> None:
         """Send the server a signal to end, and kill it if it has not ended after `stop_seconds`.
 
+        A paused server is resumed first. Nothing is done if the server does not run.
+
         Args:
             how: the signal; None for `stop_signal`.
         """
@@ -156,7 +159,7 @@ class LocalServer(ABC):
         atexit.unregister(self._kill_at_exit)
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL, so that connections break and buffers are not written."""
+        """Kill the server and its child processes with SIGKILL: connections break and buffers are not written."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
@@ -179,7 +182,7 @@ class LocalServer(ABC):
         self.start()
 
     def log_tail(self, lines: int = 20) -> str:
-        """Return the last `lines` lines of the server's output, as one text."""
+        """Return the last `lines` lines of the server's output as one text, or "(no log)" without a log file."""
         if not self.log.exists():
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

@@ -1,9 +1,9 @@
-"""Finds and ends all processes of a stack: a session leader and the processes that belong to it.
+"""Finds and ends all processes of a stack: a session leader and the processes that belong to the leader.
 
-A process belongs to the leader if it is in the leader's session or descends from the leader; both are needed, since
-each child process of PostgreSQL has its own session. Process ids are reused, so the boot of the machine and the start
-time of the leader are compared too. The id of a session is safe: the kernel does not reuse it while the session has
-processes.
+A process belongs to the leader if the process is in the leader's session or descends from the leader. Both are needed,
+because each child process of PostgreSQL has its own session. Process ids are reused, so the boot of the machine and the
+start time of the leader are compared too. The id of a session is safe: the kernel does not reuse the id while the
+session has processes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ class SessionLeader:
 
     @classmethod
     def from_pid(cls, pid: int) -> SessionLeader:
-        """Return the session leader that is the running process with this id."""
+        """Return the session leader that is the running process with this id.
+
+        Raises:
+            psutil.NoSuchProcess: no process has this id.
+        """
         return cls(pid, _boot(), _start_time(psutil.Process(pid)))
 
     @classmethod

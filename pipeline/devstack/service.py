@@ -1,4 +1,4 @@
-"""A service of the local stack: one process under the supervisor."""
+"""Describes a service of the local stack: one process under the supervisor."""
 
 from __future__ import annotations
 

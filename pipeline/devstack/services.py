@@ -1,4 +1,4 @@
-"""The services of the local stack, in the order in which they start."""
+"""Defines the services of the local stack, in the order in which they start."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The local stack for one machine and its user: `make up`, `make status` and `make down`.
+"""Starts, describes and ends the local stack for one machine and its user: `make up`, `make status` and `make down`.
 
 Kafka, PostgreSQL, two workers, the monitor, the exporter, the API with its pages, Airflow, Prometheus and Alertmanager
 run under a supervisor (supervisor.py states which processes are restarted). All files are in one state directory.

@@ -1,4 +1,4 @@
-"""The ports and secrets of a local stack, which are chosen at the first `make up` and kept in a file.
+"""Keeps the ports and secrets of a local stack in a file. They are chosen at the first `make up`.
 
 Only the owner can read the file. Without its voter key the store cannot be opened again.
 """
@@ -116,7 +116,7 @@ def _new_state() -> dict[str, Any]:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return name → a free port, for a second stack on the machine. No default port is used."""
+    """Return name → a free port for each name, for a second stack on the machine. No default port is used."""
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = _free_port("", ports.values())

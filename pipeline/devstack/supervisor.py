@@ -5,9 +5,10 @@ longer pause each time. Then supervisord gives up (state FATAL), which `status`,
 report.
 
 A worker that ended on purpose is not restarted, even if it ended within 5 s (`Service.restart`). Otherwise a worker
-that stops at too many rejects would be restarted and reject the whole topic. A worker that crashed is always restarted.
+that stops because of too many rejected records would be restarted and reject the whole topic. A worker that crashed is
+always restarted.
 
-supervisord leads a session, to which its processes belong. If processes are left after supervisord has ended, they are
+supervisord leads a session, to which its processes belong. Processes that are left after supervisord has ended are
 found by session and descent (`process_registry`), never by name.
 """
 

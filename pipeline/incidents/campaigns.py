@@ -33,12 +33,12 @@ class Campaign(AlertSpan):
 
     Attributes:
         claim: the claim of the strongest group of alerts.
-        alerts: the alerts, by time.
-        votes, core, voters: the distinct numbers in these fields of `CarriedAlert`, over the alerts with the claim,
+        alerts: the alerts, by time. They include alerts with other claims that the campaign explains.
+        votes, core, voters: the distinct integers in these fields of `CarriedAlert`, over the alerts with the claim,
             ascending.
         excess: how many more votes `core` has than expected.
         by_voters: whether a detector named single voters of the campaign.
-        strength: sum of the strengths of the alerts with the claim.
+        strength: sum of ln(e-value) over the alerts with the claim.
     """
 
     claim: Claim

@@ -17,21 +17,22 @@ NONE: Int64 = np.zeros(0, dtype=np.int64)
 class CarriedAlert:
     """An alert with the votes and the voters that it is about.
 
+    A vote is given by an integer that stands for its position, a voter by the pseudonym.
+
     Attributes:
         alert_id: the id of the alert.
         claim: what the alert states.
-        voter: number of the voter if the alert is about a single voter, else 0.
+        voter: the voter if the alert is about a single voter, else 0.
         strength: ln of the e-value; 0 for an alert without an e-value.
         is_critical: whether its severity is critical.
         opened_at: when the alert opened, in microseconds since 1970 UTC.
         begun_at, last_at: when the first and the last of its votes were cast; for an alert without known votes, when
             the alert opened and when its evidence ended.
-        votes: int64[n], numbers of the votes that the alert is about, until its end, ascending. For an alert about a
-            model, these are the votes for or against the model; for a crowd, all votes of the crowd. Empty if they are
-            not known.
+        votes: int64[n], the votes that the alert is about, until its end, ascending. For an alert about a model, these
+            are the votes for or against the model; for a crowd, all votes of the crowd. Empty if they are not known.
         core: int64[m], the part of `votes` up to the moment of the strongest evidence, ascending.
-        voters: int64[k], numbers of the voters who cast `votes`, ascending, without 0.
-        excess: how many more votes `core` has than expected; None if none were expected.
+        voters: int64[k], the voters who cast `votes`, ascending, without 0.
+        excess: how many more votes `core` has than expected; None if the evidence states no expectation.
     """
 
     alert_id: str
@@ -63,7 +64,7 @@ def incident_id(first: CarriedAlert) -> str:
 
 
 def common(one: Int64, other: Int64) -> int:
-    """Return how many numbers two ascending arrays of distinct numbers have in common."""
+    """Return how many integers two ascending arrays of distinct integers have in common."""
     if len(one) > len(other):
         one, other = other, one
     if not len(one):
@@ -73,12 +74,15 @@ def common(one: Int64, other: Int64) -> int:
 
 
 def union(parts: list[Int64]) -> Int64:
-    """Return the distinct numbers of several arrays, ascending."""
+    """Return the distinct integers of several arrays, ascending."""
     return np.unique(np.concatenate([NONE, *parts]))
 
 
 class AlertSpan:
-    """The time of several alerts, of which `alerts` is the tuple by time. All times are microseconds since 1970 UTC."""
+    """Several alerts in the order of time (`alerts`), and when they began and ended.
+
+    All times are microseconds since 1970 UTC.
+    """
 
     __slots__ = ()
     alerts: tuple[CarriedAlert, ...]
@@ -90,10 +94,10 @@ class AlertSpan:
 
     @property
     def begun_at(self) -> int:
-        """When the first vote was cast that one of the alerts is about."""
+        """When the first of the votes that the alerts are about was cast."""
         return min(one.begun_at for one in self.alerts)
 
     @property
     def last_at(self) -> int:
-        """When the last such vote was cast, or the evidence of the last alert ended."""
+        """When the last of the votes that the alerts are about was cast, or the evidence of the last alert ended."""
         return max(one.last_at for one in self.alerts)

@@ -34,7 +34,8 @@ class Incident(AlertSpan):
 
     Attributes:
         incident_id: the id of the incident, computed from its earliest alert.
-        claims: the claim of its strongest campaign, then the claims of campaigns that a person merged with it.
+        claims: the claim of the incident's strongest campaign, then the claims of campaigns that a person merged with
+            it.
         alerts: the alerts of the incident, by time.
         former_ids: the ids that the incident may have had before, computed from its other alerts.
     """
@@ -46,7 +47,7 @@ class Incident(AlertSpan):
 
     @property
     def voters(self) -> frozenset[int]:
-        """Numbers of the voters that alerts of the incident are about."""
+        """The voters (pseudonyms as integers) that alerts of the incident name."""
         return frozenset(one.voter for one in self.alerts if one.voter)
 
     @property
@@ -56,19 +57,19 @@ class Incident(AlertSpan):
 
     @property
     def is_note(self) -> bool:
-        """Whether the incident is only about one voter's habit, without a proved error rate. Nobody needs to act."""
+        """Whether the incident is only about a habit of at most one voter, and not critical. Nobody needs to act."""
         return self.claims[0].kind == HABIT and len(self.voters) <= 1 and not self.is_critical
 
 
 def group_alerts(alerts: Iterable[CarriedAlert], decisions: Sequence[Decision] = ()) -> list[Incident]:
     """Return the incidents of a set of alerts, the earliest first.
 
+    A split takes alerts out of their incidents and makes them one incident. A merge joins two incidents. A later merge
+    undoes a split, and a later split undoes a merge.
+
     Args:
         alerts: all alerts, in any order.
         decisions: what people decided, oldest first. A decision about alerts that are not given has no effect.
-
-    A split takes alerts out of their incidents and makes them one incident. A merge joins two incidents. A later merge
-    undoes a split, and a later split undoes a merge.
     """
     campaigns = find_campaigns(alerts)
     known = {one.alert_id: one for campaign in campaigns for one in campaign.alerts}

@@ -1,7 +1,9 @@
 """Defines every Prometheus metric of the project, each with a comment.
 
-process_metrics  metrics of a worker, of a follower of logs and of an API server, in the memory of their process
-store_status     metrics of the store as of a scrape, for the exporter
+process_metrics  keeps metrics of a worker, of a follower of logs and of an API server in the memory of their process
+store_status     exports metrics of the store as of a scrape
+
+Rules for all metrics:
 
 1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
 2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,

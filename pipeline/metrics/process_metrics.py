@@ -1,4 +1,4 @@
-"""Metrics that a process keeps in its memory: a worker, a follower of logs, an API server."""
+"""Keeps the metrics of a process in its memory: a worker, a follower of logs, an API server."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -66,7 +66,7 @@ class WorkerMetrics:
             self.votes.labels(fate)
 
     def revoked(self, source: str, partition: int) -> None:
-        """Remove the lag of a partition that another worker owns now; its last value would otherwise stay visible."""
+        """Remove the lag of a partition that the worker no longer owns; its last value would otherwise stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
 
 

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF009 - _gauge() and _counter() are dataclasses.field()
-"""Metrics of the store as of a scrape. Each field of `StoreStatus` is a metric, which `StoreCollector` exports."""
+"""Exports the metrics of the store as of a scrape. Each field of `StoreStatus` is a metric."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -138,7 +138,7 @@ class StoreCollector(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric that has a value."""
+        """Yield every metric that has a value, or only the version and a store_up of 0 if the store cannot be read."""
         status = self._status()
         # The value is always 1; the label has the version.
         build = GaugeMetricFamily("integrity_build_info", "Version of the exporter.", labels=("version",))

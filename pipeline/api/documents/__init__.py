@@ -1,16 +1,16 @@
-"""Pydantic models that describe the responses in OpenAPI.
+"""Defines Pydantic models that describe the responses in OpenAPI.
 
-The routes do not use these models to write responses, since `table_responses.json_response` is faster; a test checks
+The routes do not use these models to write responses, because `table_responses.json_response` is faster; a test checks
 that the responses have the fields of these models. Times are RFC 3339 in UTC. Ratings are in points, rounded to 0.01.
 Intervals have 95% coverage.
 
-    base.py              the base class, and the problem document of an error
-    board_documents.py   snapshots, their boards, the status of the pipeline
-    alert_documents.py   alerts and exclusions
-    model_documents.py   models and providers, and a model's history
-    diff_documents.py    moves between two snapshots
-    ledger_documents.py  keys, proofs and receipts of the public ledger
-    notice_documents.py  correction notices
-    action_documents.py  requests of operators, and the responses
+    base.py                the base class, and the problem document of an error
+    board_documents.py     snapshots, their boards, the status of the pipeline
+    alert_documents.py     alerts and exclusions
+    model_documents.py     models and providers, and a model's history
+    diff_documents.py      moves between two snapshots
+    ledger_documents.py    keys, proofs and receipts of the public ledger
+    notice_documents.py    correction notices
+    action_documents.py    requests of operators, and the responses
     operator_documents.py  the operators' log
 """

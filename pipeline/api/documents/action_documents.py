@@ -1,4 +1,4 @@
-"""Pydantic models of the requests with which operators decide something, and of the responses."""
+"""Defines Pydantic models of the requests with which operators decide something, and of the responses."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Pydantic models of responses about alerts and exclusions."""
+"""Defines Pydantic models of responses about alerts and exclusions."""
 
 from typing import Any, Literal
 

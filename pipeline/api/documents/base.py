@@ -1,4 +1,4 @@
-"""The base class of the Pydantic models of requests and responses, and the model of an error response."""
+"""Defines the base class of the Pydantic models of requests and responses, and the model of an error response."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pydantic models of responses about snapshots, their boards, and the status of the pipeline."""
+"""Defines Pydantic models of responses about snapshots, their boards, and the status of the pipeline."""
 
 from typing import Any
 

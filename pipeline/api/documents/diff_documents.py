@@ -1,4 +1,4 @@
-"""Pydantic models of the response about moves of models between two snapshots."""
+"""Defines Pydantic models of the response about moves of models between two snapshots."""
 
 from typing import Any
 

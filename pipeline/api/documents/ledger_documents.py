@@ -1,4 +1,4 @@
-"""Pydantic models of responses with keys, proofs and receipts of the public ledger."""
+"""Defines Pydantic models of responses with keys, proofs and receipts of the public ledger."""
 
 from pydantic import Field
 

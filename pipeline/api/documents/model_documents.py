@@ -1,4 +1,4 @@
-"""Pydantic models of responses about models, their history over snapshots, and providers."""
+"""Defines Pydantic models of responses about models, their history over snapshots, and providers."""
 
 from typing import Any
 

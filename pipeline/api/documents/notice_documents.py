@@ -1,4 +1,4 @@
-"""Pydantic models of responses about correction notices."""
+"""Defines Pydantic models of responses about correction notices."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Pydantic models of responses about the operators' log."""
+"""Defines Pydantic models of responses about the operators' log."""
 
 from typing import Any
 

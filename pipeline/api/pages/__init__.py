@@ -1,14 +1,14 @@
-"""The web pages, which are rendered on the server and work without JavaScript.
+"""Renders the web pages on the server. They work without JavaScript.
 
-Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links
-to that address. Every figure in a picture is also on the page as text.
+Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links to that
+address. Every figure in a picture is also on the page as text.
 
     page_templates.py      renders templates, and formats figures
-    board_pages.py         the board, snapshots, moves between snapshots
-    model_pages.py         models and providers
-    alert_pages.py         alerts and exclusions
-    verification_pages.py  how to verify, receipts
-    site_pages.py          the list of API addresses, charts, static files
+    board_pages.py         serves the board, snapshots, moves between snapshots
+    model_pages.py         serves models and providers
+    alert_pages.py         serves alerts and exclusions
+    verification_pages.py  serves the page on how to verify, and receipts
+    site_pages.py          serves the list of API addresses, charts, static files
 """
 
 from fastapi import APIRouter, Depends, FastAPI

@@ -1,4 +1,4 @@
-"""The web pages about alerts and exclusions."""
+"""Defines the web pages about alerts and exclusions."""
 
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""The web pages about the board, snapshots, and moves between snapshots."""
+"""Defines the web pages about the board, snapshots, and moves between snapshots."""
 
 from collections.abc import Mapping
 from functools import partial

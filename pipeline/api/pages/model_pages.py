@@ -1,4 +1,4 @@
-"""The web pages about models and providers."""
+"""Defines the web pages about models and providers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The web pages about verification: how to verify a snapshot, and the receipt of a vote."""
+"""Defines the web pages about verification: how to verify a snapshot, and the receipt of a vote."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response

@@ -1,11 +1,11 @@
-"""The HTTP server below the application: uvicorn with limits.
+"""Runs the HTTP server below the application: uvicorn with limits.
 
-Memory and connections are bounded, whatever clients send. A client that sends or reads too slowly is
-disconnected. A new connection may replace an idle connection, so idle clients cannot keep others out. Every response
-has the security headers.
+Memory and connections are bounded, whatever clients send. A client that sends or reads too slowly is disconnected. A
+new connection may replace an idle connection, so idle clients cannot keep others out. Every response has the security
+headers.
 
-    http_limits.py   the limits
-    connections.py   the table of open connections, which limits clients and closes slow connections
-    protocol.py      one connection: uvicorn's protocol with the limits
+    http_limits.py   declares the limits
+    connections.py   keeps the table of open connections, limits clients and closes slow connections
+    protocol.py      handles one connection: uvicorn's protocol with the limits
     http_server.py   starts and stops the server, with or without TLS
 """

@@ -1,4 +1,4 @@
-"""The table of open connections, which limits the connections of each client and closes slow connections."""
+"""Keeps the table of open connections, which limits the connections of each client and closes slow connections."""
 
 from collections import defaultdict
 from typing import Protocol
@@ -14,7 +14,7 @@ class ServedConnection(Protocol):
     address: str
 
     def give_up_place(self) -> None:
-        """Close the connection immediately, since another connection takes its place in the table."""
+        """Close the connection immediately, because another connection takes its place in the table."""
 
     def sweep(self, now: float) -> None:
         """Close the connection if its client has sent or read too slowly; `now` is the time in seconds."""
@@ -29,7 +29,7 @@ class ConnectionTable:
 
     Args:
         limits: the limits of the server.
-        trusted: trusted proxies. They have no limit by client, since their connections serve many clients.
+        trusted: trusted proxies. They have no limit by client, because their connections serve many clients.
         metrics: the number of open connections, and counters of refused connections.
     """
 
@@ -47,11 +47,13 @@ class ConnectionTable:
         return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
 
     def admit(self, connection: ServedConnection) -> bool:
-        """Add a new connection to the table, if necessary in place of a waiting connection.
+        """Add a new connection to the table, if necessary in place of a waiting connection, which is closed.
+
+        If the client has as many connections as one client may have, only a connection of the same client is replaced.
 
         Returns:
-            Whether the connection was added. False if there is no place, since all other connections are answering
-            requests.
+            Whether the connection was added. False if there is no place, because all connections that could be replaced
+            are answering requests.
         """
         address = connection.address
         client = "" if address in self._trusted else client_of(address)
@@ -88,7 +90,7 @@ class ConnectionTable:
         self.metrics.connections.set(len(self._open))
 
     def wait(self, connection: ServedConnection) -> None:
-        """Mark a connection as waiting for its client."""
+        """Mark a connection as waiting for its client. A connection that is not in the table is ignored."""
         if connection in self._open:
             self._waiting[connection] = None
 

@@ -41,7 +41,7 @@ class GuardedServer(uvicorn.Server):
         self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, and then listen at the sockets."""
+        """Start the application, then listen at the sockets. Exit with status 70 if the application does not start."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(70)  # an unexpected error; 1 is a finding

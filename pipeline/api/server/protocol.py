@@ -1,6 +1,6 @@
-"""One connection of the HTTP server: uvicorn's protocol with limits on bytes and on time.
+"""Handles one connection of the HTTP server: uvicorn's protocol with limits on bytes and on time.
 
-Not handled: WebSockets, since no route uses them.
+Not handled: WebSockets, because no route uses them.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._drained = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Add the connection to the table of connections, or close it if the table has no place."""
+        """Add the connection to the table of connections, or refuse it with status 503 if the table has no place."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._deadline = self.loop.time() + self._limits.header_seconds
@@ -146,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the limits of the request, since the request is complete."""
+        """Stop the limits of the request, because the request is complete."""
         self._deadline = _NEVER
         if self.cycle.response_complete:
             self._phase = _Phase.WAITING
@@ -164,19 +164,19 @@ class GuardedProtocol(HttpToolsProtocol):
             self._table.wait(self)
 
     def pause_writing(self) -> None:
-        """Mark the connection as waiting for its client, since the client does not read."""
+        """Mark the connection as waiting for its client, because the client does not read."""
         self._table.wait(self)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Mark the connection as answering a request, since the client has read the buffered bytes."""
+        """Mark the connection as answering a request, because the client has read the buffered bytes."""
         self._drained = True
         if self.cycle is not None and not self.cycle.response_complete:
             self._table.work(self)
         super().resume_writing()
 
     def give_up_place(self) -> None:
-        """Close the connection immediately, since another connection takes its place."""
+        """Close the connection immediately, because another connection takes its place."""
         self._refused = True
         if self._responding or self.transport.get_write_buffer_size():
             self._cut_off()

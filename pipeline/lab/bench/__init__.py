@@ -1,4 +1,4 @@
-"""Benchmarks. They report ratios of times within one run, since the speed of a machine varies from run to run.
+"""Measures speed and accuracy. Speeds are ratios of times within one run, because a machine's speed varies.
 
     stream_throughput         votes per second of the worker and of a bare client loop
     ledger_costs              sealing, verifying and refreshing relative to hashing and reading
@@ -13,15 +13,16 @@
     interval_coverage         coverage of 95% intervals, by simulation
     taste_boards              votes of voters with tastes and power-law numbers of votes
     clustered_coverage        coverage of intervals clustered by voter, by simulation
-    sequence_coverage         coverage of confidence sequences over many looks, by simulation
+    sequence_coverage         coverage of confidence sequences on growing boards, by simulation
     selection_bias            correction of the winner's curse, by simulation
     selection_coverage        coverage of the intervals of a selected variant, by simulation
-    detector_accuracy         false-alarm rates and detection delays: voter_detector_accuracy,
-                              window_detector_accuracy; accuracy_figure is a figure with its target
+    detector_accuracy         false-alarm rates and detection delays, by voter_detector_accuracy and
+                              window_detector_accuracy
+    accuracy_figure           a measured figure with its target
     backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream
 
-A peer is another package that computes ratings. The time of a rating task begins with a table of strings in memory (a
-pandas DataFrame read from Parquet) and ends with ratings; reading the file is not included. "First" is the first call
-in a process, and "warm" is the fastest later call. Peak memory is the largest resident set of the process, with table
-and interpreter.
+A peer is another package that computes ratings. A backlog is the set of votes that were cast before the first snapshot.
+The time of a rating task begins with a table of strings in memory (a pandas DataFrame read from Parquet) and ends with
+ratings; reading the file is not included. "First" is the first call in a process, and "warm" is the fastest later call.
+Peak memory is the largest resident set of the process, with table and interpreter.
 """

@@ -1,4 +1,4 @@
-"""A measured figure of a detector's accuracy with its target."""
+"""Holds a measured figure of a detector's accuracy with its target."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Load generator for the API: alternates between mixed reads and an empty route while a worker runs.
+"""Generates load for the API: sends mixed reads and requests for an empty route in turns, while a worker runs.
 
 Server, load generator and worker are three processes. The worker reads votes into the store that the server serves.
 Each connection sends its next request when the last one is answered. The empty route and the mix use the same
@@ -7,7 +7,7 @@ connections in turns, so that other load on the machine affects both.
 The mix has the addresses that browsers and programs request, weighted by frequency. One request in a hundred is for the
 receipt of a different vote, whose response is never cached. All other addresses are requested once before the
 measurement, and the duration of these requests is reported. Immutable responses are then in the cache. Other responses
-are computed again during the measurement, since the worker changes the store.
+are computed again during the measurement, because the worker changes the store.
 """
 
 import asyncio
@@ -55,7 +55,10 @@ class LoadSamples:
     seconds: float = 0.0
 
     def summarize(self) -> LoadResult:
-        """Compute the number of requests, the percentiles of the latency and the counts of statuses."""
+        """Compute the number of requests, the percentiles of the latency and the counts of statuses.
+
+        There must be at least one response.
+        """
         ordered = sorted(self.latencies)
         at = len(ordered) - 1
         return LoadResult(len(ordered), self.seconds, ordered[at // 2], ordered[round(at * 0.99)], dict(self.statuses))
@@ -93,7 +96,7 @@ class HttpConnection:
 async def run_load(
     host: str, port: int, paths: Sequence[str], turns: int, seconds: float, connections: int
 ) -> list[LoadResult]:
-    """Send requests to the empty route and to the mix, in turns.
+    """Send requests to the empty route and to the mix of paths, in turns.
 
     Args:
         host: host of the server.
@@ -104,7 +107,7 @@ async def run_load(
         connections: number of open connections.
 
     Returns:
-        The results of the empty route and of the mix.
+        Two results: of the empty route, and of the mix.
     """
     opened = [HttpConnection(host, port) for _ in range(connections)]
     await asyncio.gather(*(one.open() for one in opened))

@@ -1,8 +1,10 @@
-"""Power of the evaluation of a backlog, and its false findings: the part `backlog` of `bench evidence`.
+"""Measures the power of the evaluation of a backlog, and its false findings: the part `backlog` of `bench evidence`.
 
-Each figure is from one stream of one seed: 100,000 honest votes on 20 models, and attackers who cast 1%, 5% or 20% of
-all votes. It is the share of the attackers who are named: alone, or as members of a group. "Error" is how far the
-target's estimate is from the truth before and after they are left out. The targets are those of a prototype.
+A backlog is the set of votes that were cast before the first snapshot. Each figure comes from one simulated stream:
+100,000 honest votes on 20 models, and attackers who cast 1%, 5% or 20% of all votes. The figure "named" is the share of
+the attackers whom the evaluation names, alone or as members of a group. The figure "error" is the difference between
+the target's estimated and true strength, before and after the named voters are left out. The targets are the figures of
+a prototype.
 """
 
 from collections.abc import Iterator
@@ -35,7 +37,11 @@ _MOST_HONEST = 11
 
 
 def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure power and false findings. The scale multiplies the number of votes."""
+    """Measure power and false findings.
+
+    Args:
+        scale: the sample size as a fraction of the full size.
+    """
     honest = round(_HONEST * scale)
     yield from _small_boards(max(round(9 * scale), 1))
     honest_named = 0

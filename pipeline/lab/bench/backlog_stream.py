@@ -1,7 +1,8 @@
-"""Boards for the evaluation of backlogs: honest voters with power-law activity, and attackers among them.
+"""Simulates boards for the evaluation of backlogs: honest voters with power-law activity, and attackers among them.
 
-The stream shares nothing with `pipeline.lab.simulate`: numpy only. Voters differ in taste for each model, in sharpness
-and in their share of ties; a voter's votes lie within a week; attackers are active within two weeks of eight.
+The stream shares nothing with `pipeline.lab.simulate`: it uses numpy only. Voters differ in taste for each model, in
+how strongly the strengths decide their votes, and in their share of ties. The votes of a voter lie within a week.
+Attackers are active within two weeks of eight.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ _BEGIN, _LENGTH = 20, 14
 
 @dataclass(frozen=True)
 class BacklogStream:
-    """Votes of a board.
+    """The votes of a simulated board, with the true strengths and the attackers.
 
     Attributes:
         strengths: float64[M], true strengths in logits.
-        voter, model_a, model_b, outcome, at: the columns of the votes.
-        attackers: int64[k], the voters who attack.
+        voter: int64[n], number of the voter of each vote.
+        model_a: int64[n], number of the first model.
+        model_b: int64[n], number of the second model.
+        outcome: int64[n], outcome code.
+        at: int64[n], event time in microseconds.
+        attackers: int64[k], numbers of the voters who attack.
     """
 
     strengths: Float64
@@ -44,25 +49,26 @@ class BacklogStream:
     attackers: Int64
 
     def votes(self) -> BacklogVotes:
-        """Return the votes as a backlog; the pseudonym of voter v is v + 1."""
+        """Return the votes in the form in which a backlog is evaluated. Voter number v has the pseudonym v + 1."""
         return BacklogVotes.from_columns(MODELS, self.voter + 1, self.model_a, self.model_b, self.outcome, self.at)
 
     @property
     def target(self) -> int:
-        """The model that attacks are about."""
+        """The number of the model that attacks are about."""
         return _TARGET
 
 
 def make_stream(
     seed: int, honest: int, behaviour: str = "target", attackers: int = 0, each: int = 100
 ) -> BacklogStream:
-    """Make a board with attackers.
+    """Simulate a board with attackers.
 
     Args:
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         honest: number of votes of honest voters.
-        behaviour: "target only" (and no other battles), "target", "demote", "half strength", "losses to ties",
-            "provider" (promotes every model of one provider), "left", "omnidirectional" or "random clicks".
+        behaviour: how attackers vote: "target only" (no battles without the target), "target", "demote", "half
+            strength", "losses to ties", "provider" (promotes every model of one provider), "left", "omnidirectional" or
+            "random clicks".
         attackers: number of attackers.
         each: number of votes of each attacker.
     """

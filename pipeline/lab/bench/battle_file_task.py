@@ -1,4 +1,4 @@
-"""Reads a battle file in a separate process: once to warm up and then several times. Prints time and memory.
+"""Reads a battle file in a separate process, once to warm up and then several times, and prints time and memory.
 
     python -m pipeline.lab.bench.battle_file_task READER PATH REPEATS
 
@@ -25,7 +25,7 @@ _BLOCK = 8 * 1024 * 1024
 
 
 def ours(path: Path) -> int:
-    """Read a battle file in the way of the command rate, and return the number of votes."""
+    """Read a battle file as the command `rate` reads it, and return the number of votes."""
     found = read_by_column(open_battles(path))
     return 0 if found is None else len(found)
 
@@ -57,7 +57,10 @@ READERS: dict[str, Callable[[Path], int]] = {"ours": ours, "bare_parquet": bare_
 
 
 def main(reader: str, path: str, repeats: str) -> None:
-    """Read the file several times, and print JSON: number of votes, time and CPU time of each reading, peak memory."""
+    """Read the file once to warm up and then `repeats` times, and print one JSON document.
+
+    The document has the number of votes, time and CPU time in seconds of each reading, and the peak memory in MB.
+    """
     run, seconds, cpu, votes = READERS[reader], [], [], 0
     for _ in range(1 + int(repeats)):
         started, used = time.perf_counter(), time.process_time()

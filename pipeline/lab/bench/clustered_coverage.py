@@ -48,7 +48,7 @@ class ClusteredCoverage:
 def simulate_clustered(
     boards: int = 400, seed: int = 0, step: Callable[[], None] | None = None
 ) -> tuple[ClusteredCoverage, ...]:
-    """Simulate boards at each spread of taste, and return the coverages.
+    """Simulate boards at each spread of taste in TASTES, and return the coverage at each.
 
     Args:
         boards: number of boards for each spread.

@@ -1,4 +1,4 @@
-"""False-alarm rates and detection delays of the detectors, with their targets: the parts of `bench evidence`.
+"""Lists the measurements of false-alarm rates and detection delays of the detectors: the parts of `bench evidence`.
 
 The simulations are realistic in three ways: snapshots are estimated from earlier votes, honest voters have tastes with
 standard deviation 0.5 and different tendencies to tie, and counts of votes vary more than Poisson counts. A figure that

@@ -176,7 +176,14 @@ def _proofs(store: Store) -> tuple[int, int]:
 
 
 def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
-    """Append simulated votes to a store. The store is created if it is missing."""
+    """Append simulated votes to a store, which is created if it is missing.
+
+    Args:
+        url: address of the store.
+        options: the settings, with the voter key.
+        votes: number of votes.
+        seed: seed of the simulation.
+    """
     rng = np.random.default_rng(seed)
     store = open_store(url, voter_key=options.key, worker=True)
     number = NameDictionary(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])

@@ -1,6 +1,6 @@
 """Creates .venv-bench, the Python environment of the peers, from its own lock file.
 
-No peer is installed in the environment of this project, since one of them requires a fixed numpy and JAX.
+No peer is installed in the environment of this project, because one of them requires a fixed numpy and JAX.
 """
 
 import shutil

@@ -1,11 +1,11 @@
 """Runs every rating task with every engine, each in its own process, and computes the ratios.
 
-All engines read the same table from one file. One process runs at a time. Each peer is measured with its
-fastest setting. A ratio compares warm calls with warm calls, and first calls with first calls.
+All engines read the same table from one file. One process runs at a time. Each peer is measured with its fastest
+setting. A ratio compares warm calls with warm calls, and first calls with first calls.
 
 A hundred bootstrap rounds of a peer take minutes. So a peer runs only n rounds, and the time of 100 rounds is
 extrapolated, which the result states: T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), with the measured times T(2) and
-T(n). In this formula the start of the process counts only once. `peer_rounds=100` runs all rounds.
+T(n). In this formula the start of the process counts only once. With `peer_rounds=100` a peer runs all rounds.
 """
 
 import json
@@ -84,7 +84,7 @@ class ComparedTask:
 
     @property
     def faster(self) -> EngineRun:
-        """The figures of the peer with the least warm time."""
+        """The figures of the peer with the least warm time, among the peers that finished."""
         return min(self.peers, key=lambda run: run.warm)
 
     @property
@@ -94,12 +94,12 @@ class ComparedTask:
 
     @property
     def ratio_first(self) -> float:
-        """The peer's time of the first call divided by this project's time of the first call."""
+        """The least time of a peer's first call divided by the time of this project's first call."""
         return min(run.first for run in self.peers) / self.ours.first
 
     @property
     def ratio_cpu(self) -> float:
-        """The peer's CPU time divided by this project's; NaN if the CPU time of a peer's child processes is missing."""
+        """The least CPU time of a peer divided by this project's CPU time; NaN if the peers' times are extrapolated."""
         return min(run.cpu for run in self.peers) / self.ours.cpu
 
     @property
@@ -109,12 +109,22 @@ class ComparedTask:
 
     @property
     def passed(self) -> bool:
-        """Whether speed and memory of this project meet the targets."""
+        """Whether the ratio of warm times meets its target and this project has less peak memory than every peer."""
         return self.ratio >= BARS[self.task] and self.lean
 
 
 class RatingComparison:
-    """Runs rating tasks in child processes. The argument `python` is the interpreter of the peers' environment."""
+    """Runs rating tasks in child processes, and computes the figures of all engines.
+
+    Args:
+        python: path of the interpreter of the peers' environment.
+        repeats: number of calls of each task in a process.
+        peer_rounds: number of bootstrap rounds that a peer runs.
+        report: called with a line of text for each step.
+
+    Attributes:
+        versions: name of a peer → its version, for the peers that have run.
+    """
 
     def __init__(self, python: Path, repeats: int, peer_rounds: int, report: Callable[[str], None]) -> None:
         self._python, self._repeats, self._peer_rounds, self._report = python, repeats, peer_rounds, report

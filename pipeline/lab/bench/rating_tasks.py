@@ -1,4 +1,4 @@
-"""This project's code for each rating task, and the child process that times one task.
+"""Contains this project's code for each rating task, and runs and times one task in a child process.
 
     python -m pipeline.lab.bench.rating_tasks TASK FILE REPEATS [ROUNDS]
 
@@ -25,7 +25,12 @@ from pipeline.ratings import (
 
 
 def fit_with_intervals(table: pd.DataFrame) -> Result:
-    """Compute ratings with sandwich intervals and rank sets from columns of text."""
+    """Compute ratings with sandwich intervals and rank sets from columns of text.
+
+    Returns:
+        The names of the models, their ratings θ in logits, and an empty list. Intervals and ranks are computed, but not
+        returned.
+    """
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
     marginal_ranks(wald_intervals(fitted))
@@ -33,7 +38,15 @@ def fit_with_intervals(table: pd.DataFrame) -> Result:
 
 
 def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Compute ratings with bootstrap intervals from columns of text."""
+    """Compute ratings with bootstrap intervals from columns of text.
+
+    Args:
+        table: the votes.
+        rounds: number of bootstrap rounds.
+
+    Returns:
+        The names of the models, their ratings θ in logits, and an empty list. Intervals are computed, but not returned.
+    """
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
     bootstrap_ratings(counts, fitted, rounds).percentile_bounds()
@@ -46,6 +59,10 @@ def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
     Args:
         table: the votes.
         centred: whether to subtract the mean of each feature first, as the peers do.
+
+    Returns:
+        The names of the models, their ratings θ in logits, and the style coefficients. Intervals are computed, but not
+        returned.
     """
     models, a, b, outcome = encode_battles(table["model_a"], table["model_b"], table["winner"])
     of_a, of_b = ([table[f"{name}_{side}"].to_numpy() for name in FEATURES] for side in ("a", "b"))

@@ -75,7 +75,7 @@ class SelectionSimulation:
 def simulate_scores(
     rounds: int = 100_000, n: int = N, se: float = SE, tau: float = TAU, seed: int = 0
 ) -> SelectionSimulation:
-    """Simulate families of variants whose scores are normal.
+    """Simulate families of variants whose scores are normal. The best score of each family is selected.
 
     Args:
         rounds: number of families.
@@ -85,7 +85,7 @@ def simulate_scores(
         seed: seed of the simulation.
 
     Returns:
-        The errors of each estimator.
+        The errors of each estimator of the selected variant's quality.
     """
     rng = np.random.default_rng(seed)
     true = tau * rng.standard_normal((rounds, n))
@@ -111,7 +111,7 @@ def simulate_scores(
 def simulate_votes(
     rounds: int = 300, n: int = N, seed: int = 0, step: Callable[[], None] | None = None
 ) -> SelectionSimulation:
-    """Simulate every vote of a family of equally good variants on a board of twenty models.
+    """Simulate every vote of a family of equally good variants on a board of twenty models. The best score is selected.
 
     Args:
         rounds: number of boards.
@@ -120,7 +120,7 @@ def simulate_votes(
         step: called after each board.
 
     Returns:
-        The errors of each estimator.
+        The errors of each estimator of the selected variant's quality.
     """
     rng = np.random.default_rng(seed)
     theta = np.concatenate([_SPREAD * np.linspace(-1, 1, _MODELS), np.zeros(n)])

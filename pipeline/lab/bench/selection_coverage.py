@@ -7,8 +7,8 @@ measured for comparison. The first is the coverage of the score's own interval, 
 share of true qualities between the bounds for an undisclosed N, which are widened by the statistical error on both
 sides.
 
-The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R): 0.3 percentage points for 5,000 rounds
-and .7 for 1,000, the largest number for intervals from all scores.
+The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R): 0.3 percentage points for 5,000 rounds,
+and 0.7 for 1,000 rounds, the largest number for intervals from all scores.
 """
 
 from collections.abc import Callable

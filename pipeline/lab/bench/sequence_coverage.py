@@ -1,9 +1,9 @@
-"""Measures whether confidence sequences hold over many looks at growing boards (`taste_boards`).
+"""Measures whether confidence sequences hold over many evaluations of growing boards (`taste_boards`).
 
-All boards grow together and are looked at after each 20 votes. Many boards are computed at once. So this module
-computes covariances as `ratings.voter_intervals` does, but with two short cuts. The score of a vote is computed with
-the fit of the vote's first look, and again for all votes at a few looks. The effective number of voters is computed at
-these few looks only.
+All boards grow together and are evaluated after each 20 votes; such an evaluation is called a look. Many boards are
+computed at once. So this module computes covariances as `ratings.voter_intervals` does, but with two short cuts. The
+score of a vote is computed with the fit of the vote's first look, and again for all votes at a few looks. The effective
+number of voters is computed at these few looks only.
 
 The first look is after 400 votes, where the standard error is about 35 points.
 """
@@ -31,10 +31,11 @@ _SCORES = np.array([1.0, 0.0, 0.5])
 
 @dataclass(frozen=True, slots=True)
 class SequenceCoverage:
-    """How often intervals held at every look.
+    """How often intervals contained the truth at every look (evaluation of a growing board).
 
     Attributes:
-        boards, looks: number of boards, and of looks at each.
+        boards: number of boards.
+        looks: number of looks at each board.
         taste: standard deviation of a voter's taste for a model, in logits.
         ratings: share of ratings whose sequence held at every look.
         pairs: share of pairs of neighbours whose sequence held at every look.
@@ -65,11 +66,11 @@ class SequenceCoverage:
 def simulate_sequences(
     boards: int = 500, looks: int = 1_000, taste: float = 0.5, seed: int = 0, step: Callable[[], None] | None = None
 ) -> SequenceCoverage:
-    """Simulate growing boards, and return how often intervals held.
+    """Simulate growing boards, and return how often intervals contained the truth.
 
     Args:
         boards: number of boards.
-        looks: number of looks at each board.
+        looks: number of looks (evaluations) of each board.
         taste: standard deviation of a voter's taste for a model, in logits.
         seed: seed of the simulation.
         step: called after each look.

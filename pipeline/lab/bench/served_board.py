@@ -31,16 +31,16 @@ _RECEIPTS = 0.01
 
 
 def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path:
-    """Create a store with three snapshots, and a file with more votes for the worker.
+    """Create a store with three snapshots, and a file with further votes for the worker.
 
     Args:
-        folder: folder for the file.
+        folder: folder for the file with further votes.
         url: address of the store.
         options: the settings.
-        votes: number of votes in the file.
+        votes: number of further votes.
 
     Returns:
-        The path of the file.
+        The path of the file with further votes.
     """
     stream = simulate_stream(
         HonestSpec(votes=SNAPSHOTS * _PART + votes, voters=(SNAPSHOTS * _PART + votes) // 4, seed=7)

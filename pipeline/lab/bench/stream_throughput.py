@@ -66,7 +66,11 @@ class Throughput:
 
 
 def combine(one: Throughput, other: Throughput) -> Throughput:
-    """Add up two measurements of the same work."""
+    """Combine two measurements of the same work.
+
+    Returns:
+        A measurement with the sums of votes and seconds, the larger peak memory, and `memory_mb` of `other`.
+    """
     peak = max(one.peak_mb, other.peak_mb)
     return Throughput(one.votes + other.votes, one.seconds + other.seconds, peak, other.memory_mb)
 
@@ -89,7 +93,7 @@ class _ProgressLog:
 
 
 def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function with these arguments in a new process, and return its result."""
+    """Call a function with these arguments in a new process, and return its result. Its errors are raised here."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -119,7 +123,7 @@ def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
 
 
 def load_and_rate(url: str, before: Path, options: Settings) -> None:
-    """Read and rate the first part of a stream (the file `before`), so that a snapshot can evaluate later votes."""
+    """Read the votes of the file `before` into a store, rate them, and publish a snapshot to evaluate later votes."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         Worker(FileSource(before), store, options, VOTER, "bench").run(until_end=True)
     with configuration.override(options):

@@ -1,6 +1,6 @@
 """Measures the cost of a sweep, as a ratio to one read of the same segments with one fit.
 
-The store is synthetic: 300 models of 40 providers, and 2 million votes in sixty days by as many voters per vote as on a
+The store is synthetic: 300 models of 40 providers, and 2 million votes in sixty days, with as many voters per vote as a
 real board. It has a sampling policy, private variants, releases and claims, and half of the votes have style counts.
 The votes are sealed, rated and published as usual, but without the keys for deduplication. Two kinds of run alternate,
 each in its own process:
@@ -157,7 +157,10 @@ def _read(url: str, options: Settings) -> None:
 
 
 def time_audits(url: str, options: Settings) -> dict[str, float]:
-    """Return the time in seconds of reading the input of the audits and of each audit, longest first."""
+    """Return the time in seconds of reading the input of the audits and of each audit, longest first.
+
+    An audit that raises BadCounts is timed until then.
+    """
     found: dict[str, float] = {}
     store = open_store(url, voter_key=options.key, create=False)
     begun = time.perf_counter()
@@ -179,7 +182,9 @@ def make_store(url: str, options: Settings, votes: int, models: int, providers: 
     Args:
         url: address of the new store.
         options: the settings.
-        votes, models, providers: numbers of votes, models and providers.
+        votes: number of votes.
+        models: number of models.
+        providers: number of providers.
         seed: seed of the simulation.
     """
     rng = np.random.default_rng(seed)

@@ -20,11 +20,12 @@ _RANGE = 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TasteVotes:
-    """Votes in the order in which they were cast, arrays of length n.
+    """Votes in the order in which they were cast. All arrays are int64[n].
 
     Attributes:
         voter: number of the voter, from 0.
-        a, b: numbers of the models.
+        a: number of the first model, from 0.
+        b: number of the second model, from 0.
         outcome: 0 if a wins, 1 if b wins, 2 for a tie.
     """
 
@@ -35,7 +36,7 @@ class TasteVotes:
 
 
 def draw_votes(rng: np.random.Generator, models: int, votes: int, taste: float) -> TasteVotes:
-    """Draw the votes of a board.
+    """Draw the votes of a board, in the order in which they are cast.
 
     Args:
         rng: source of random numbers.

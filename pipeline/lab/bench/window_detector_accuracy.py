@@ -19,11 +19,11 @@ _DAY = 288
 def first_alert(
     board: SimulatedBoard, detector: WindowDetector, first: int, accept: Callable[[AlertSignal], bool]
 ) -> tuple[float, float]:
-    """Find the first alert that `accept` accepts.
+    """Find the first alert of a detector on a board that `accept` accepts, in window `first` or later.
 
     Returns:
         The number of windows from window `first` to this alert, and the number of votes from window 0 to this alert.
-            Both are infinite if there is no such alert.
+        Both are infinite if there is no such alert.
     """
     votes = 0
     for number, window, alerts in board.alerts([detector]):
@@ -43,7 +43,13 @@ def false_alarms(board: SimulatedBoard) -> dict[str, int]:
 
 
 def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Count false alarms on a board of 200 models in 30 days, with a surge of votes after an announced release."""
+    """Count false alarms on a board of 200 models in 30 days, with a surge of votes after an announced release.
+
+    Then count them on a board of 60 models without a declared sampling policy.
+
+    Args:
+        scale: the sample size as a fraction of the full size. Below 1 the surge is left out.
+    """
     surge = WindowEffect(first=15 * _DAY, end=18 * _DAY, traffic=2.5, sampling={"m007": 6.0}, declared=True)
     days = max(_MONTH * scale, 4.0)
     effects = [surge] if days == _MONTH else []

@@ -1,4 +1,4 @@
-"""Attack scenarios with parameters from the literature, on vote streams with the real pair counts.
+"""Defines attack scenarios with parameters from the literature, on vote streams with the real pair counts.
 
 The numbers S1 … S18 and the parameters come from a list of published attacks (Min et al. 2025, Huang et al. 2025, Zhao
 et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month. The votes of the days before are honest, and

@@ -1,8 +1,8 @@
-"""Baselines: rules against manipulated votes that others have published, for comparison only.
+"""Contains baselines: rules against manipulated votes that others have published, for comparison only.
 
 Each rule computes a score from a voter's first 100 votes, and flags voters whose score reaches a threshold. The rules
 use the same snapshot as the detectors. If a formula needs a first model, the model with the lower number is taken,
-since the published rules do not use the side of the screen.
+because the published rules do not use the side of the screen.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,11 @@ _CHECKPOINTS = (20, 40, 60, 80, 100)
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published rule.
+    """A published rule that flags voters.
 
     Attributes:
-        score: computes float64[voters] from votes and the reference of a snapshot; higher is more suspicious.
+        score: computes float64[voters] from votes and the reference (the ratings of a snapshot); higher is more
+            suspicious.
         bar: the threshold: voters with at least this score are flagged.
     """
 
@@ -48,11 +49,14 @@ def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floa
 
     Args:
         votes: n votes, sorted by voter.
-        reference: the reference of a snapshot.
+        reference: the ratings of a snapshot, with their covariance and the tie rates.
 
     Returns:
-        float64[n, 3] and int64[n]. The first array has the probabilities that the first model wins, that the second
-            wins, and of a tie (NaN if the snapshot lacks a model). The second has the column of the actual outcome.
+        Two arrays. "First" and "second" refer to the model numbers: the first model of a battle has the lower number.
+
+        float64[n, 3]: probability that the first model wins, that the second model wins, and of a tie; NaN if the
+        snapshot lacks one of the models.
+        int64[n]: the column (0, 1 or 2) of the actual outcome.
     """
     a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
     known, turned = (a >= 0) & (b >= 0), votes.model_a > votes.model_b
@@ -116,9 +120,10 @@ def fisher(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
-    """Compute by how many standard deviations Σ ln P(outcome) is below an honest voter's sum (Huang et al. 2025).
+    """Compute how far Σ ln P(outcome) is below an honest voter's sum, in standard deviations (Huang et al. 2025).
 
-    The honest voter's sum is taken as normal, with the exact mean and variance for the same battles.
+    The honest voter's sum is taken as normal, with the exact mean and variance for the same battles. The score is 0 for
+    a voter none of whose battles the snapshot can predict.
     """
     votes = _first(votes)
     p, outcome = outcome_probabilities(votes, reference)

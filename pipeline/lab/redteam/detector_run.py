@@ -37,13 +37,16 @@ class RaisedAlert:
     """One alert that opened or escalated.
 
     Attributes:
-        detector, subject, direction, severity: the attributes of `AlertSignal` with these names.
+        detector: name of the detector.
+        subject: the voter (code in hexadecimal), model, provider, network or board that the alert is about.
+        direction: direction of the alert, such as "biased".
+        severity: "warning" or "critical".
         at: event time of the alert, in microseconds.
         row: row of the vote that raised the alert; −1 for an alert of a window detector.
-        evidence: the attribute of `AlertSignal` with this name.
+        evidence: the figures of the alert (`AlertSignal.evidence`).
         until: event time at which a window alert was cleared; the end of the stream if it was not cleared.
-        e_value: the evidence; None for an alert without an e-value.
-        kind: kind of the subject.
+        e_value: the e-value; None for an alert without one.
+        kind: kind of the subject, such as "voter".
     """
 
     detector: str
@@ -65,7 +68,7 @@ class DetectorRun:
     Attributes:
         stream: all votes, in order of time.
         split: row of the first vote that is evaluated.
-        reference: the reference estimated from the votes before row `split`.
+        reference: the ratings estimated from the votes before row `split`, with covariance and tie rates.
         alerts: the alerts, in order of time.
         votes: the evaluated votes, sorted by voter as voter detectors need them. The name of a voter is its code.
     """
@@ -120,7 +123,10 @@ def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
 
 
 def estimate_reference(stream: SimulatedStream) -> Reference:
-    """Estimate the reference from votes in the same way as a refresh. The number of a model is its code + 1."""
+    """Estimate the reference (ratings with covariance and tie rates) from votes, as a refresh does.
+
+    The number of a model is its code + 1.
+    """
     counts = stream.pair_counts()
     rated, _ = select_rated_models(counts.decisive(), least_share=0.0)
     estimated = fit(rated)
@@ -258,5 +264,5 @@ def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
 
 
 def rank_of(theta: Float64, model: int) -> int:
-    """Return the rank of a model by `theta`; 1 is the best."""
+    """Return the rank of a model (`model` is its position in `theta`) by strength; 1 is the best."""
     return int((theta > theta[model]).sum()) + 1

@@ -26,8 +26,8 @@ class SamplingResult:
     Attributes:
         scenario: name of the scenario.
         what: description.
-        alerts: detector → numbers of windows and of votes from the first window with wrong sampling to its alert about
-            the wrong sampling.
+        alerts: detector → two numbers, counted from the first window with wrong sampling to the detector's alert about
+            the wrong sampling: the number of windows, and the number of votes.
         other: detector → number of its other alerts since that window. If some models are drawn more often, alerts
             about models that are drawn less often are expected.
         false: detector → number of its alerts in the honest third.
@@ -72,7 +72,7 @@ def _models_of(provider: int) -> tuple[str, ...]:
 
 
 def sampling_cases() -> dict[str, _Case]:
-    """Return name of a scenario → its case."""
+    """Return name of a scenario → its board: description, declared weights, what is wrong, required alerts."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     weights = np.array([float(battles[name]) for name in real_pair_rates(_MODELS).models])
     provider = np.arange(_MODELS) % _PROVIDERS

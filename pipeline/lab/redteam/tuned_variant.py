@@ -24,8 +24,8 @@ def simulate_tuned_variant(seed: int) -> tuple[ModelVersion, ModelVersion, float
     """Simulate the board.
 
     Returns:
-        The tested version and the released version, in the form that a sweep uses, and the winner's curse of 27
-            variants in points.
+        Three values: the tested version and the released version, in the form that a sweep uses, and the winner's curse
+        of 27 variants in points.
     """
     rng = np.random.default_rng(seed)
     theta = -_APART * np.arange(_MODELS) / POINTS_PER_LOGIT

@@ -1,23 +1,23 @@
 """Simulates votes with the real board's pair counts, and attacks, for the demo, the red team, benchmarks and tests.
 
-    keyed_hashing      random numbers that are computed from a key, so that voters' tastes need no table
-    pair_rates         how often each real pair meets, and how often each side wins
-    honest_spec        HonestSpec: the parameters of an honest stream
+    keyed_hashing      computes random numbers from a key, so that voters' tastes need no table
+    pair_rates         estimates how often each real pair meets, and how often each side wins
+    honest_spec        holds the parameters of an honest stream (HonestSpec)
     vote_simulator     draws battles and honest outcomes
     vote_times         draws the times of votes: hour, weekday, hourly shocks
     voter_population   draws activity, account ages, languages, networks and prompts
-    simulated_stream   SimulatedStream: votes as columns
+    simulated_stream   holds votes as columns (SimulatedStream)
     json_lines         writes votes as canonical JSON lines
-    attacks            attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
-    targeted_attacks   attacks on one model: TargetOnly, Burst
-    stream_simulation  simulate_stream: an honest stream with attacks, and the list of attackers
-    demo_scenario      simulate_demo: a first part with honest votes, and a second part with attacks
-    demo_registry      the providers of the real models, and a fictitious laboratory
-    simulated_board    windows of votes, for window detectors
-    simulated_voters   votes sorted by voter, for voter detectors
+    attacks            defines attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
+    targeted_attacks   defines attacks on one model: TargetOnly, Burst
+    stream_simulation  simulates an honest stream with attacks (simulate_stream), and lists the attackers
+    demo_scenario      simulates the demo (simulate_demo): a part with honest votes, and a part with attacks
+    demo_registry      lists the providers of the real models, and a fictitious laboratory
+    simulated_board    simulates windows of votes, for window detectors
+    simulated_voters   simulates votes sorted by voter, for voter detectors
 
-The same parameters and seeds give the same bytes with the same version of numpy. (NEP 19 allows releases of
-numpy to change the numbers of `Generator`.) Attacks do not change honest votes. Every line is a canonical, valid vote.
+The same parameters and seeds give the same bytes with the same version of numpy. (NEP 19 allows releases of numpy to
+change the numbers of `Generator`.) Attacks do not change honest votes. Every line is a canonical, valid vote.
 
 Not handled: sessions (the votes of a voter do not cluster in time), answers and their style, private variants, and
 strengths that change over time.

@@ -1,4 +1,4 @@
-"""The base class of attacks, and attacks without a target model. `stream_simulation` simulates them.
+"""Defines the base class of attacks, and attacks without a target model. `stream_simulation` simulates them.
 
 Source of careless votes: "Challenges in trustworthy human evaluation of chatbots" (Zhao, Rush & Goyal, NAACL 2025).
 

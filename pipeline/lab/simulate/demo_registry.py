@@ -1,4 +1,4 @@
-"""The demo's registry events: the providers of the real models, and a fictitious laboratory.
+"""Lists the demo's registry events: the providers of the real models, and a fictitious laboratory.
 
 Providers and licences are public facts of August 2024. The laboratory tests a dozen variants in private, and releases
 one of them without disclosing how many it tested. The audits detect such a case.

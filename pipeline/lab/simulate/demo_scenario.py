@@ -2,7 +2,7 @@
 
 The models and the rates of honest votes are real. The attacks are fictitious, and no provider named here took part in
 them. The attacks are intentionally small, with less than 3% of the votes of the second part. They still change the
-board, since models between rank 15 and 25 are only a few points apart, and few votes suffice to promote a rarely
+board, because models between rank 15 and 25 are only a few points apart, and few votes suffice to promote a rarely
 sampled model.
 """
 
@@ -75,7 +75,7 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
 
 
 def target_and_rival(board: PairRates) -> tuple[str, str]:
-    """Return the model with the fewest battles around rank 20, and the model that is one rank above it."""
+    """Return the names of two models: the one with the fewest battles around rank 20, and the one a rank above it."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     order = np.argsort(-board.theta).tolist()
     rank = min(range(len(order))[_RANKS], key=lambda at: battles[board.models[order[at]]])

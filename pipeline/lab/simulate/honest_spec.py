@@ -1,4 +1,4 @@
-"""The parameters of a simulated stream of honest votes."""
+"""Holds the parameters of a simulated stream of honest votes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

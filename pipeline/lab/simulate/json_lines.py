@@ -31,13 +31,13 @@ def encode_votes(
     voter_since: list[str],
     outcome: Int8,
 ) -> Iterator[bytes]:
-    """Yield each vote as a line of JSON.
+    """Yield each vote as a line of JSON, without a line end.
 
     Args:
         cast_at, category, language, model_a, model_b, network, voter_id, voter_since: the fields of each vote, already
             encoded as JSON strings.
         prompt_hash, vote_id: hexadecimal digits without quotes.
-        outcome: outcome codes.
+        outcome: int8[n], outcome codes (positions in OUTCOMES).
     """
     schema, winner = SCHEMA, json_strings(OUTCOMES, outcome)
     columns = (

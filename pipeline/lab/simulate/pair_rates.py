@@ -53,7 +53,7 @@ class PairRates:
     bad: Float64
 
     def pairs_of(self, model: int) -> Int64:
-        """Return the positions of the pairs that include a model."""
+        """Return the positions of the pairs that include a model; `model` is its code."""
         return np.flatnonzero((self.a == model) | (self.b == model))
 
 

@@ -1,12 +1,12 @@
-"""Simulates windows of votes, for tests and measurements of window detectors.
+"""Simulates windows of votes (five minutes each), for tests and measurements of window detectors.
 
 This module simulates counts of windows directly, thousands of windows per second. `simulate_stream` simulates single
 votes instead, with the real pair counts.
 
 Honest votes: the rate of an hour has a daily rhythm times a random factor with a gamma distribution, which the windows
-of the hour share. Pairs are sampled by the policy in force. Outcomes follow the Bradley-Terry model with ties. Networks
-differ in popularity. The strengths in the snapshot in force are *estimated*: they have the error of 2,000 votes per
-model. A `WindowEffect` changes a range of windows.
+of the hour share. Pairs are sampled by the sampling policy that the registry declares for the time. Outcomes follow the
+Bradley-Terry model with ties. Networks differ in popularity. The detectors use a snapshot whose strengths are
+*estimated*: they have the error of 2,000 votes per model. A `WindowEffect` changes a range of windows.
 
 The same parameters give the same windows. Without effects every vote is honest.
 """
@@ -110,7 +110,10 @@ class SimulatedBoard:
 
     @cached_property
     def reference(self) -> Reference:
-        """The reference of the snapshot in force. Model i of `model_names` has the number i + 1."""
+        """The ratings with which detectors evaluate votes: strengths with an error, their covariance, and tie rates.
+
+        Model i of `model_names` has the number i + 1.
+        """
         noise = np.random.default_rng([self.seed, 1]).normal(0, _SNAPSHOT_ERROR, self.models)
         covariance = np.eye(self.models) * _SNAPSHOT_ERROR**2
         return Reference(1, np.arange(self.models) + 1, self.theta + noise, covariance, TIE_SHARE, (3.2, 6.8))
@@ -120,7 +123,7 @@ class SimulatedBoard:
         return np.ones(self.models) if self.weights is None else np.array(self.weights, dtype=np.float64)
 
     def window_start(self, window: int) -> datetime:
-        """Return the time at which a window starts."""
+        """Return the time at which the window with this number starts."""
         return _START + timedelta(minutes=5 * window)
 
     @cached_property
@@ -175,9 +178,10 @@ class SimulatedBoard:
                 yield window_builder.build_window(start, parts, numbers, networks, {})
 
     def alerts(self, detectors: Sequence[WindowDetector]) -> Iterator[tuple[int, Window, list[AlertSignal]]]:
-        """Run detectors over all windows.
+        """Run detectors over all windows of the board, in order of time.
 
-        Yield for each window its number, the window, and the alerts that it raised.
+        Yields:
+            Three values for each window: its number, the window, and the alerts that it raised.
         """
         states: dict[str, WindowState] = {detector.name: {} for detector in detectors}
         for number, window in enumerate(self.windows()):

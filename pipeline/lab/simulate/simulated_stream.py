@@ -1,7 +1,7 @@
-"""Simulated votes as columns, in order of time.
+"""Holds simulated votes as columns, in order of time.
 
-Element i of every column belongs to the same vote. cast_at never decreases. The id of a voter is computed
-from seed and code only, so a voter has the same id in all parts of a stream.
+Element i of every column belongs to the same vote. cast_at never decreases. The id of a voter is computed from seed and
+code only, so a voter has the same id in all parts of a stream.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Simulates voters and their votes, for tests and measurements of voter detectors.
 
-The snapshot in force is *estimated* from earlier honest votes. Honest voters have tastes and a tendency to tie, with
-the distributions of `pipeline.lab.simulate.honest_spec`. Votes are created in the form that voter detectors read,
-hundreds of thousands per second. `simulate_stream` creates complete vote events instead.
+The snapshot with which detectors evaluate the votes is *estimated* from earlier honest votes. Honest voters have tastes
+and a tendency to tie, with the distributions of `pipeline.lab.simulate.honest_spec`. Votes are created in the form that
+voter detectors read, hundreds of thousands per second. `simulate_stream` creates complete vote events instead.
 
 The same seed gives the same voters.
 """
@@ -55,7 +55,10 @@ class SimulatedVoters:
 
     @cached_property
     def reference(self) -> Reference:
-        """The reference of the snapshot in force. The number of a model is its position in `theta`."""
+        """The ratings with which detectors evaluate votes, with covariance and tie rates, estimated from honest votes.
+
+        The number of a model is its position in `theta`.
+        """
         each = _SNAPSHOT_EACH
         votes = self.cast_votes("honest", _SNAPSHOT_VOTES * self.models // (2 * each), each, stream=1)
         names = tuple(f"{i:04d}" for i in range(self.models))

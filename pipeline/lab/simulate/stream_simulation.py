@@ -66,7 +66,12 @@ def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int 
 
 
 def list_attackers(stream: SimulatedStream, attacks: Sequence[Attack]) -> tuple[SimulatedAttacker, ...]:
-    """List the attackers of a stream, or of a part of it, in the order of their codes."""
+    """List the attackers of a stream, or of a part of it, in the order of their codes.
+
+    Args:
+        stream: the votes. Attackers without a vote in them are left out.
+        attacks: the attacks with which the stream was simulated.
+    """
     planted = stream.is_attack
     codes, first, votes = np.unique(stream.voter[planted], return_index=True, return_counts=True)
     numbers = stream.attack[planted][first].tolist()

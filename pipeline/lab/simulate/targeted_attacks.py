@@ -1,4 +1,4 @@
-"""Attacks that vote for or against one model.
+"""Defines attacks that vote for or against one model.
 
 Sources: Min et al., ICML 2025, "Improving your model ranking on Chatbot Arena by vote rigging", for votes on a target
 only; Huang et al. 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards", for the

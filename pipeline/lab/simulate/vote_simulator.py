@@ -51,7 +51,7 @@ class ShownBattles:
 
 
 class VoteSimulator:
-    """The real rates, the voters' tastes and the hourly rates, which are the same for honest votes and attacks."""
+    """Draws battles and honest outcomes with the real rates. Honest votes and attacks share tastes and hourly rates."""
 
     def __init__(self, spec: HonestSpec) -> None:
         self.spec = spec
@@ -79,7 +79,7 @@ class VoteSimulator:
         return ShownBattles(voter, pair, flipped, np.where(flipped, b, a), np.where(flipped, a, b))
 
     def draw_outcomes(self, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Draw the outcome codes of honest voters in these battles."""
+        """Draw the outcomes of honest voters in these battles: int8[N], outcome codes."""
         n, pair = len(shown.voter), shown.pair
         liking = self._wins[pair] * np.where(shown.flipped, -1, 1)
         liking += self.taste(shown.voter, shown.left) - self.taste(shown.voter, shown.right)
@@ -90,7 +90,7 @@ class VoteSimulator:
         return np.where(tied, undecided, decided).astype(np.int8)
 
     def taste(self, voter: Int64, model: Int64) -> Float64:
-        """Return the taste of each voter for the model at the same position of `model`, in logits.
+        """Return the taste of voter[i] for model[i] at position i, float64[N] in logits.
 
         The taste of a voter for a model is the same at every vote.
         """

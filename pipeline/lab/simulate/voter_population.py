@@ -105,7 +105,7 @@ def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
 
 
 def network_hashes() -> Int64:
-    """Return the hash of each network in NETWORKS. Windows count votes by these hashes."""
+    """Return the hash of each network in NETWORKS, int64 in that order. Windows count votes by these hashes."""
     return np.array([network_hash(name) for name in NETWORKS], dtype=np.int64)
 
 

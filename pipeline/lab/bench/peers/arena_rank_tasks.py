@@ -3,7 +3,8 @@
     python arena_rank_tasks.py TASK FILE REPEATS ROUNDS
 
 Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (with arena-rank's ridge), style-unpenalised (reg
-= 0). This script starts processes with spawn: arena-rank's bootstrap uses fork, which deadlocks if threads of JAX run.
+= 0). This script starts processes with spawn, because arena-rank's bootstrap uses fork, which deadlocks if threads of
+JAX run.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ POINTS = 400 / np.log(10)
 
 
 def ratings(table: pd.DataFrame, **options: Any) -> Result:
-    """Compute ratings with intervals from columns of text."""
+    """Compute ratings with intervals from columns of text.
+
+    Args:
+        table: one battle a row, with the text columns model_a, model_b and winner.
+        options: options of arena-rank's computation, such as the kind of interval.
+
+    Returns:
+        The names of the models, their ratings in logits, and an empty list (no style coefficients). The intervals are
+        computed, but not returned.
+    """
     dataset = PairDataset.from_pandas(table)
     found = BradleyTerry(len(dataset.competitors)).compute_ratings_and_cis(dataset, **options)
     jax.block_until_ready((found["rating_lower"], found["rating_upper"]))
@@ -37,8 +47,12 @@ def style(table: pd.DataFrame, reg: float) -> Result:
     """Compute ratings and style coefficients with intervals from text and style counts. All votes have equal weight.
 
     Args:
-        table: the votes.
+        table: one battle a row, with the columns model_a, model_b and winner, and the style counts of both answers.
         reg: weight of the ridge penalty; 0 for none.
+
+    Returns:
+        The names of the models, their ratings in logits, and the style coefficients. The intervals are computed, but
+        not returned.
     """
     a, b = (table[[f"{name}_{side}" for name in FEATURES]].to_numpy(dtype=np.float64) for side in ("a", "b"))
     contrast = pd.DataFrame((a - b) / (a + b + 1), columns=list(FEATURES), index=table.index)

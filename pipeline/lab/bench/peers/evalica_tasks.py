@@ -1,9 +1,9 @@
-"""Runs one task with evalica, which is given lists instead of columns, since this is its fastest way.
+"""Runs one task with evalica, which gets lists instead of columns, because lists are its fastest input.
 
     python evalica_tasks.py TASK FILE REPEATS ROUNDS
 
 Tasks: ratings (without intervals, which evalica computes by bootstrap only), and bootstrap (ROUNDS rounds with
-percentile intervals, since evalica's default method would refit once for each vote).
+percentile intervals, because evalica's default method would refit once for each vote).
 """
 
 from __future__ import annotations

@@ -15,9 +15,10 @@ Result = tuple[Sequence[str], Any, list[float]]
 
 
 def peak_mb() -> float:
-    """Return the largest resident set of this process, in MB.
+    """Return the largest resident set of this process so far, in MB.
 
-    The value is read from /proc. `ru_maxrss` is used only without /proc, since on Linux it includes the parent process.
+    The value is read from /proc. `ru_maxrss` is used only without /proc, because on Linux it includes the parent
+    process.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -27,10 +28,10 @@ def peak_mb() -> float:
 
 
 def time_calls(run: Callable[[], Result], repeats: int, version: str) -> None:
-    """Call a task several times, and print times, CPU times, peak memory and the last result as JSON.
+    """Call a task several times, and print one JSON document with times, CPU times, peak memory and the last result.
 
     Args:
-        run: the task.
+        run: the task. It returns the names of the models, their ratings in logits, and the style coefficients.
         repeats: number of calls.
         version: version of the engine; "" for this project.
     """
