@@ -26,8 +26,8 @@ IntegrityError
 │   ├── QualityGate             a critical expectation failed: nothing is published
 │   └── PublicationHeld         top models moved too many places: a person must release the candidate (candidate, moves)
 ├── Fenced                      another worker owns the partition: the batch is dropped
-└── VerificationFailed          what is stored does not follow from the votes (what, where)
-    └── Refuted                 a check of the public ledger fails (reason, where)
+└── VerificationFailed          what is stored does not follow from the votes
+    └── Refuted                 a check of the public ledger fails (reason, where, detail)
 
 Messages read "expected X, got Y". Callers read the place of a fault from the error's fields, never from its message.
 """

@@ -52,7 +52,7 @@ class SuiteVerdict:
     results: list[Row]
 
     def as_json(self) -> str:
-        """Return a JSON document with sorted keys: equal verdicts give equal text."""
+        """Return the verdict as a JSON document with sorted keys: equal verdicts give equal text."""
         return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 

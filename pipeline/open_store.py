@@ -84,7 +84,10 @@ def ledger_folder(url: str) -> Path:
 
 
 def key_folder(url: str) -> Path:
-    """Return the folder of a store's key files."""
+    """Return the folder of a store's key files, which need not exist.
+
+    For an SQLite file the folder is beside the file; for PostgreSQL it is under the user's state directory.
+    """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return Path(f"{parsed.database}.keys")

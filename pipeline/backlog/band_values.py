@@ -49,7 +49,10 @@ class RankedCells:
 
     @classmethod
     def of(cls, cells: BacklogCells) -> RankedCells:
-        """Rank the cells of each voter by the vote with which they reached RANKED_AFTER votes."""
+        """Rank the cells of each voter by the vote with which they reached RANKED_AFTER votes.
+
+        Cells with fewer votes have no rank and are left out.
+        """
         reach = np.flatnonzero(cells.place == RANKED_AFTER - 1)
         cell = cells.cell[reach].astype(np.int64)  # one row for each ranked cell, ascending
         # Of two models that get a rank by one vote, model a is first.

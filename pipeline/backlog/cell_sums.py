@@ -1,4 +1,7 @@
-"""Counts the votes of cells, and sums the chances with which an honest voter would win or tie them."""
+"""Counts the votes of cells, and sums the chances with which an honest voter would win or tie them.
+
+A cell has the votes of one voter on one model.
+"""
 
 import numpy as np
 from scipy.special import expit, logit

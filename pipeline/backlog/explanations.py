@@ -1,4 +1,7 @@
-"""Names the alternatives that explain the votes of a voter best."""
+"""Names the alternatives that explain the votes of a voter best.
+
+An alternative is one way of not being honest, such as promoting a model.
+"""
 
 from __future__ import annotations
 

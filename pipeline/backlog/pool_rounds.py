@@ -76,7 +76,9 @@ class KnownTarget:
 
 @dataclass(frozen=True)
 class VoterPools:
-    """Pools voters, each evaluated by a reference that was fitted without them.
+    """Pools voters to find the models that they promote or demote together.
+
+    Each voter is evaluated by a reference that was fitted without this voter's votes.
 
     Attributes:
         evaluator: has the votes and their cells.

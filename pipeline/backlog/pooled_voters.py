@@ -118,13 +118,15 @@ def strata_of(votes: BacklogVotes) -> Int64:
 
 
 def log_products(log_e: Float64, group: Int64, groups: int, shares: tuple[float, ...] = SHARES) -> Float64:
-    """Return ln of the mean over ε of Π_v (1 − ε + ε E_v) for each group and alternative: float64[groups, 18].
+    """Return float64[groups, 18], ln of the evidence of each group for each alternative.
+
+    The evidence is the mean over the shares ε of Π_v (1 − ε + ε E_v), where E_v is the ratio of voter v's cell.
 
     Args:
         log_e: float64[c, 18], ln of each cell's ratios.
         group: int64[c], the group of each cell.
         groups: number of groups.
-        shares: the shares ε.
+        shares: the shares ε of biased voters.
     """
     found = np.zeros((groups, log_e.shape[1]))
     for column, logs in enumerate(log_e.T):

@@ -56,11 +56,11 @@ class VoterRounds:
 
 @dataclass(frozen=True)
 class VoterFolds:
-    """Evaluates voters by folds.
+    """Evaluates the voters of each fold by references that are fitted on other folds.
 
     Attributes:
         evaluator: evaluates voters by a reference.
-        fitter: fits references without folds.
+        fitter: fits references on the votes of some of the folds.
         fold: int8[v], the fold of each voter.
         folds: number of folds.
         suspects: bool[v], voters that count in no reference from the start.

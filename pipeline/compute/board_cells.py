@@ -225,7 +225,10 @@ def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boa
 
 
 def first_difference(one: Mapping[Label, Cells], other: Mapping[Label, Cells]) -> Label | None:
-    """Return the first board whose counts in `one` and `other` differ, or None. A missing board equals an empty one."""
+    """Return the first board whose counts in `one` and `other` differ; None if none differ.
+
+    A missing board equals an empty one.
+    """
     labels = sorted(one.keys() | other.keys())
     return next((label for label in labels if not one.get(label, NOTHING).equals(other.get(label, NOTHING))), None)
 

@@ -33,7 +33,7 @@ class SegmentBoards:
 
     Attributes:
         first: index of the segment's first leaf.
-        boards: counts of the segment's votes by board.
+        boards: counts by board of the votes whose leaves are in the segment. Retractions are not subtracted.
         retracted: int64[r], leaf indices of the votes that the retractions in the segment take back.
     """
 

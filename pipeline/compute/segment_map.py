@@ -30,10 +30,10 @@ class SealedSegment:
     """The place of a segment in the vote log, and the paths of its public files.
 
     Attributes:
-        first: index of its first leaf.
-        leaves: number of its leaves.
-        rows: path of the file with its leaves.
-        labels: path of the file with the labels of its votes; None if no vote has a label.
+        first: index of the segment's first leaf.
+        leaves: number of leaves.
+        rows: path of the file with the leaves.
+        labels: path of the file with the labels of the votes; None if no vote has a label.
         labels_sha256: SHA-256 of the file of labels; "" if there is none.
     """
 

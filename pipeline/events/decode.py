@@ -1,4 +1,6 @@
-"""Decodes bytes into votes or registry events. Every record becomes an event or a reject; none raises an exception.
+"""Decodes bytes into votes, registry events or issued battles.
+
+Every record becomes an event or a reject; none raises an exception.
 
 Not handled: late and future votes (`pipeline.scoring.fate`), repeated ids (`pipeline.stream.deduplication`).
 """

@@ -84,8 +84,8 @@ class RecordVerifier:
 
     Attributes:
         topic: the topic of the records.
-        publishers: for each publisher, by name, a function of (signature, message) that returns whether the signature
-            is valid.
+        publishers: name of a publisher → the check of a signature: called with (signature, message), it returns whether
+            the signature is valid.
     """
 
     topic: str
@@ -121,7 +121,7 @@ def parse_publishers(text: str) -> dict[str, Callable[[bytes, bytes], bool]]:
         text: each key has the form that `parse_signer` reads. With `ed25519`, the digits are the public key.
 
     Returns:
-        For each publisher, by name, a function of (signature, message) that returns whether the signature is valid.
+        Name of a publisher → the check of a signature, as in `RecordVerifier.publishers`.
 
     Raises:
         Usage: a key has another form, or a name occurs twice. The message does not quote the text.

@@ -1,4 +1,4 @@
-"""Bayes factors that test whether observed counts follow the shares that a sampling policy declares.
+"""Computes Bayes factors that test whether observed counts follow the shares that a sampling policy declares.
 
 Null hypothesis: the shares are the declared shares θ. Alternative: the shares have a Dirichlet distribution around θ
 (for two shares, a beta distribution). Such a Bayes factor is an e-process: if the null hypothesis holds, the

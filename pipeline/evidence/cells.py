@@ -91,9 +91,11 @@ class CellCounts:
 class VoterCells:
     """The cells of voters, sorted by voter and key.
 
+    A cell has a voter's votes on one model, or on the models of one provider.
+
     Attributes:
         voter: int64[c], the voter of each cell.
-        key: int64[c], the position of the model in the reference, or the provider.
+        key: int64[c], the position of the cell's model in the reference, or the number of the cell's provider.
         counts: the counts of each cell.
     """
 
@@ -198,10 +200,11 @@ def average_ratios(ratios: Float64) -> Float64:
 
 
 def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
-    """Return float64[c], an upper bound of the logarithm of `cell_e_values`, in a fifth of the time.
+    """Return float64[c], an upper bound of the logarithm of each of `cell_e_values`.
 
-    The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄ x)ⁿ for the mean p̄. So the ratio of wins is at most e^(d
-    KL(W/d, p)), the ratio of the best single bias without taste. The same holds for losses.
+    The bound takes a fifth of the time of the value. The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄ x)ⁿ for the
+    mean p̄. So the ratio of wins is at most e^(d KL(W/d, p)), the ratio of the best single bias without taste. The same
+    holds for losses.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     decided_share = 1 - (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

@@ -42,9 +42,10 @@ def alternative_share(share: Array, ratio: Array) -> Float64:
 
 
 def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
-    """Return the log-likelihood ratio of x successes in n trials with the share q against the share π.
+    """Return the log-likelihood ratio of x successes in n trials, in units of 2⁻²⁰ nats.
 
-    The ratio is (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`. The result is in units of 2⁻²⁰ nats.
+    The alternative is the share q of successes, the null hypothesis the share π. The ratio is
+    (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`.
 
     Args:
         x: number of successes. All arguments broadcast.

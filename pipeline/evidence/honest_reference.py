@@ -143,7 +143,10 @@ class Reference:
 
     @cached_property
     def tie_factors(self) -> Int64:
-        """The chance of a tie of i and j divided by that of equal models: int64[K, K], in units of CHANCE_UNIT."""
+        """The chance of a tie of i and j divided by that of two equal models: int64[K, K], rounded down.
+
+        The unit is CHANCE_UNIT.
+        """
         units: Int64 = np.floor(self._least_ties / CHANCE_UNIT).astype(np.int64)
         return units
 
@@ -151,10 +154,10 @@ class Reference:
     def target_ratios(self) -> Int64:
         """Log-likelihood ratios, in decided battles of i and j, of the alternative that the logit of i is raised by δ.
 
-        The array is int64[4, K, K, 2, 3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner
-        (0: j, 1: i), and the δ in DELTAS. The same entry holds for the alternative that j is demoted by δ, which
-        changes the logit of this pair equally. The total ratio of a battle also includes the tie ratio in
-        `TARGET_TIE_RATIOS`.
+        The null hypothesis is the honest voter in the band who makes the ratio smallest. The array is int64[4, K, K, 2,
+        3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner (0: j, 1: i), and the δ in
+        DELTAS. The same entry holds for the alternative that j is demoted by δ, which changes the logit of this pair
+        equally. The total ratio of a battle also includes the tie ratio in `TARGET_TIE_RATIOS`.
         """
         difference, error = self._difference
         p = np.clip(expit(difference), _TINY, 1 - _TINY)
@@ -223,12 +226,18 @@ class Reference:
         return to_log_units(ratios)
 
     def generic_steps(self, a: Int64, b: Int64, outcome: Int64, level: Int64) -> Int64:
-        """Return the log-likelihood ratios of always left, always right and against the rating, int64[n, 3].
+        """Return the log-likelihood ratio of each vote for always left, always right and against the rating.
+
+        The null hypothesis is the honest voter in the band who makes the ratio smallest. The ratio for whether the
+        battle was a tie is included.
 
         Args:
             a, b: int64[n], positions of the two models in `theta`.
             outcome: int64[n], 0 (a wins), 1 (b wins), or 2 (tie).
             level: int64[n], the honest probability of a tie, from `tie_level`.
+
+        Returns:
+            int64[n, 3] in units of 2⁻²⁰ nats.
         """
         tied = outcome == 2
         decided = self.generic_ratios[a, b, np.where(tied, 0, outcome), :3]

@@ -81,7 +81,7 @@ class ELond:
             e_values: float64[m], the e-values of the family. An empty family does not change the state.
 
         Returns:
-            The state after the family, and bool[m], true for each hypothesis that is rejected.
+            Two values: the state after the family; and bool[m], true for each hypothesis that is rejected.
         """
         m = len(e_values)
         if not m:

@@ -50,7 +50,7 @@ class Taste:
     """How much the voters of a board differ.
 
     Attributes:
-        sd: standard deviation of voters' logits about one model.
+        sd: standard deviation over voters of their taste for one model, in logits.
         error: standard error of `sd`.
         sharpness: standard deviation of the factor by which a voter's logits differ from the board's.
         models: number of models with enough votes for an estimate; 0 if `sd` and `error` are assumed and not estimated.
@@ -63,7 +63,7 @@ class Taste:
 
     @property
     def upper(self) -> float:
-        """The taste in the null hypothesis of `cells`: `sd` + `error`."""
+        """The standard deviation of tastes in the null hypothesis of `cells`: `sd` + `error`, at most 2 logits."""
         return min(self.sd + self.error, _MAX_SD)
 
     @property
@@ -140,7 +140,7 @@ class TieHabits:
 
     @property
     def logit_sd(self) -> float:
-        """The standard deviation of the logit of a voter's share."""
+        """The standard deviation over voters of the logit of their share of ties."""
         alpha = self.concentration * self.mean
         return float(np.sqrt(polygamma(1, alpha) + polygamma(1, self.concentration - alpha)))
 

@@ -79,7 +79,7 @@ class BattleFile:
 
     @property
     def mixed(self) -> bool:
-        """Whether the records have more than one format."""
+        """Whether the first records have more than one format, or any of them contains a key twice."""
         return any(part.mixed or (part.columns and part.form != self.form) for part in self.parts)
 
     @property
@@ -238,7 +238,7 @@ def raw_records(container: Container, waits: Waits | None = None) -> Iterator[by
 
 
 def decoded(raw: bytes) -> Any:
-    """Return a record decoded from JSON; None if it is not JSON, or if an object contains a key twice."""
+    """Return a record decoded from JSON; None if it is not JSON, or is an object that contains a key twice."""
     record, repeats = parsed(raw)
     return None if repeats else record
 

@@ -162,7 +162,7 @@ class BattleFormat:
 
 
 def outcome_columns(rule: OutcomeRule) -> frozenset[str]:
-    """Return the columns that an outcome rule reads."""
+    """Return the names of the columns that an outcome rule reads."""
     if isinstance(rule, OneHotOutcome):
         return frozenset(rule.columns.values())
     named = {rule.column} | ({rule.tie} if isinstance(rule, NamedWinner) and rule.tie else set())

@@ -113,7 +113,10 @@ def _by_record(file: BattleFile) -> Callable[[Record], Fields]:
 
 
 def is_registry_event(raw: bytes) -> bool:
-    """Return whether an event is a registry event, which belongs to a topic of its own."""
+    """Return whether an event is a registry event, which belongs to a topic of its own.
+
+    Only the names of its keys are read.
+    """
     return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
 
 

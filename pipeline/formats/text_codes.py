@@ -119,8 +119,11 @@ class VoterCodes:
     def add(self, column: Texts) -> None:
         """Add the voters of the votes of a piece.
 
+        Args:
+            column: the voter's id of each vote, null or "" for none.
+
         Raises:
-            Undecided: two ids have the same hash.
+            Undecided: the hashes do not distinguish two ids.
         """
         coded = column.dictionary_encode() if pa.types.is_string(column.type) else column
         positions = row_positions(coded)

@@ -24,7 +24,9 @@ MAX_CATEGORIES = 63
 
 @dataclass(frozen=True, slots=True)
 class NeededColumns:
-    """The columns of votes that a rating needs beside models, outcome and flags. The others take no memory.
+    """The columns of votes that a rating needs beside models, outcome and flags.
+
+    Columns that are not needed take no memory.
 
     Attributes:
         voters: whether voters are needed.

@@ -162,7 +162,8 @@ class BundleFolder(BundleFiles):
     """A bundle in a folder, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `missing`: the folder does not exist.
+        Refuted: reason `missing`: the folder does not exist. Listing the files raises `not_a_file` for a link or a
+            device, and `limit` for too many files.
     """
 
     def __init__(self, folder: Path) -> None:

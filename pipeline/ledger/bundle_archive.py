@@ -144,7 +144,7 @@ def open_bundle(path: Path) -> BundleFiles:
         The files of the bundle, as a mapping of paths to contents.
 
     Raises:
-        Refuted: reason `missing`: the path does not exist. Reason `archive`: the file is not a zip of a bundle. Reason
-            `not_a_file`: the path is neither a folder nor a file.
+        Refuted: reason `missing`: the path is neither a folder nor a file. Reason `archive`: the file is not a zip that
+            `write` made. Reason `limit`: the zip has too many files, or too long a name.
     """
     return BundleArchive(path) if path.is_file() else BundleFolder(path)

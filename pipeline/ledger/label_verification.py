@@ -1,8 +1,8 @@
 """Checks the labels of a bundle, and that the method of its manifest leaves out the votes that the labels name.
 
-The manifest lists each file of labels of the previous manifest with the same digest. A segment that had no labels
-in the previous manifest has none now. Each label belongs to a vote of the log. Each rule leaves out exactly the
-published number of votes.
+Four things are checked. The manifest lists each file of labels of the previous manifest with the same digest. A segment
+that had no labels in the previous manifest has none now. Each label belongs to a vote of the log. Each rule leaves out
+exactly the published number of votes.
 """
 
 import numpy as np
@@ -62,11 +62,11 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
 
 
 def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
-    """Return a mask over all leaves: True for a vote that any rule of the manifest's method leaves out.
+    """Return bool[n], true for the leaf of each vote that any rule of the manifest's method leaves out.
 
     Args:
         manifest: the manifest with the method.
-        labels: the labels of all leaves.
+        labels: the labels of all n leaves.
     """
     mask = rule_mask(manifest.method.rules if manifest.method is not None else ())
     return np.asarray(labels.rules & mask != 0)

@@ -62,7 +62,16 @@ _DENSE_RANGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class VoteLeaf:
-    """The leaf of a vote, with exactly these fields."""
+    """The leaf of a vote, with exactly these fields.
+
+    Attributes:
+        at: the hour in which the vote was cast, RFC 3339.
+        commitment: SHA-256 of the blind and the private fields.
+        fate, outcome: by name.
+        model_a, model_b: names of the models.
+        type: "vote".
+        vote: id of the vote.
+    """
 
     at: str
     commitment: Digest

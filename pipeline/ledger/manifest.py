@@ -62,7 +62,12 @@ class ManifestExclusion:
 class BoardRow:
     """A model's row of a board.
 
-    Ratings are in points, rounded to 0.01. The interval [lower, upper] refers to the mean-zero gauge.
+    Attributes:
+        model: name of the model.
+        rating: points, rounded to 0.01.
+        lower, upper: bounds of the rating's interval, in points, when the mean of all ratings is fixed.
+        rank, rank_best, rank_worst: rank and rank range (`MarginalRanks`).
+        votes: number of votes on the model.
     """
 
     model: str
@@ -120,7 +125,12 @@ class CodeVersion:
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
-    """The id and the result of the gate's verdict; the id is "" if no checks were made."""
+    """The result of the checks before publication (quality gate).
+
+    Attributes:
+        id: id of the verdict; "" if no checks were made.
+        success: whether no critical expectation failed.
+    """
 
     id: str
     success: bool
@@ -137,7 +147,13 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """How far a partition of a source was read: the next offset to read."""
+    """How far a partition of a source was read.
+
+    Attributes:
+        source: name of the source, such as a topic.
+        partition: the partition's number in its source.
+        next_offset: the next offset to read.
+    """
 
     source: str
     partition: int
@@ -259,9 +275,9 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
         where: name of the file, for messages.
 
     Raises:
-        Refuted: reason `canonical`: the data is not canonical JSON. Reason `fields`: a field is missing or wrong.
-            Reason `schema`: the version is unknown. Reason `previous`: the field `previous` does not fit the sequence
-            number.
+        Refuted: reason `limit` or `canonical`: the data has too many values, or is not canonical JSON. Reason `fields`:
+            a field is missing or wrong. Reason `schema`: the version is unknown. Reason `previous`: the field
+            `previous` does not fit the sequence number. Reason `late_rule`: the rule of late votes is unknown.
     """
     found = canonical_json.load(Manifest, data, where)
     if found.schema != SCHEMA:

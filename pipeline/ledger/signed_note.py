@@ -96,6 +96,9 @@ class Signer:
         name: name of the signer.
         seed: 32 secret bytes.
         kind: ED25519 for a log, COSIGNATURE for a witness.
+
+    Raises:
+        ValueError: the name contains white space or "+", or the seed has another length.
     """
 
     name: str

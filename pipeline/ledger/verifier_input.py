@@ -104,7 +104,7 @@ def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
 
     Raises:
         Usage: the file does not exist or is too large.
-        Refuted: reason `canonical` or `fields`: the file is not a receipt.
+        Refuted: reason `canonical`, `fields` or `limit`: the file is not a receipt.
     """
     return receipt.load(read_file(path, option, size_limits.MAX_RECEIPT))
 

@@ -95,7 +95,10 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def expect_votes(self, leaves: Int64) -> None:
-        """Check that the given leaves are leaves of votes. A retraction has no label.
+        """Check that leaves are leaves of votes, because a retraction has no label.
+
+        Args:
+            leaves: int64, indices of the leaves.
 
         Raises:
             Refuted: reason `labels`: a leaf is not a vote. The message names the leaf.

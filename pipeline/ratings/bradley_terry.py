@@ -83,7 +83,13 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
 
 
 def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
-    """Return the weight of each vote of models i and j: 1 / max(votes of the pair, least), float64[K, K], symmetric.
+    """Return float64[K, K], symmetric: entry (i, j) is the weight of each vote between models i and j.
+
+    The weight is 1 / max(number of votes of the pair, least).
+
+    Args:
+        counts: the votes.
+        least: pairs with at most this many votes have the weight 1 / least.
 
     Raises:
         BadCounts: `least` is not a whole number of at least 1.
@@ -178,7 +184,13 @@ def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
 
 
 def score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], symmetric: the sum of the squared residuals over the votes of each pair."""
+    """Return float64[K, K], symmetric: the sum of the squared residuals over the votes of each pair.
+
+    Args:
+        decisive: float64[K, K], number of votes for i over j.
+        tied: float64[K, K], symmetric, number of votes of i and j without a winner.
+        theta: float64[K], strengths of the models in logits.
+    """
     P = win_probability(theta)
     lost = decisive * P.T**2
     result: Float64 = lost + lost.T + tied * (P - 0.5) ** 2

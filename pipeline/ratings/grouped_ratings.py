@@ -96,6 +96,8 @@ def rate_groups(
 ) -> tuple[GroupLeaderboard, ...]:
     """Rate the votes of each group separately.
 
+    If rating a group raises an error, the group has a reason instead of a board.
+
     Args:
         grouped: the counts of the groups.
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 points. In a group where

@@ -89,7 +89,7 @@ def standard_errors(covariance: Float64) -> Float64:
 
 
 def wald_quantile(level: float) -> float:
-    """Return z = Φ⁻¹((1 + level) / 2): a two-sided interval of this coverage is the estimate ± z standard errors.
+    """Return z = Φ⁻¹((1 + level) / 2): the estimate ± z standard errors has the coverage `level`.
 
     Raises:
         BadCounts: `level` is not between 0 and 1.

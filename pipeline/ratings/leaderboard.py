@@ -88,10 +88,10 @@ def compute_leaderboard(
     joint: bool = False,
     tie_only: bool = True,
 ) -> Leaderboard:
-    """Rate the models of one view and sort them by rating.
+    """Rate the models by some votes and sort them by rating.
 
     Args:
-        counts: the votes of the view.
+        counts: the votes that the board counts.
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
         level: coverage of the intervals.
         least_share: None to require that all models are in one connected component. With a number, only the models of

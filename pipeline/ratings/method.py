@@ -127,8 +127,8 @@ def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns,
     """Leave out votes by the rules of a method.
 
     Returns:
-        The votes that the method keeps, and rule → number of votes that the rule left out. A rule is missing there if
-        no vote states its flag.
+        Two values: the votes that the method keeps; and rule → number of votes that the rule left out. A rule is
+            missing from the numbers if no vote states its flag.
     """
     counts, left_out = find_counted(battles.flags, len(battles), method)
     return (battles if counts.all() else battles.select(counts)), left_out

@@ -58,7 +58,11 @@ def maximise(
 
 
 def win_probability(theta: Float64) -> Float64:
-    """Return float64[K, K], the probability that i beats j, accurate also near 0 and 1."""
+    """Return float64[K, K], the probability that model i beats model j, accurate also near 0 and 1.
+
+    Args:
+        theta: float64[K], strengths of the models in logits.
+    """
     result: Float64 = expit(theta[:, None] - theta[None, :])
     return result
 

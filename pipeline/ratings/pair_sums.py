@@ -78,8 +78,8 @@ def merge_unordered_pairs(
         size: K, the number of models.
 
     Returns:
-        The codes a < b (int32[P] each), sorted, and the votes of each pair, int64[P, 4]. Pairs without votes are left
-        out.
+        Three arrays: int32[P], the smaller code of each pair; int32[P], the larger code; and int64[P, 4], the votes of
+            each pair. They are sorted by these codes. Pairs without votes are left out.
     """
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)

@@ -51,8 +51,8 @@ class SelectionInterval:
     """The quality of a selected variant, in points.
 
     Attributes:
-        score: estimate: the observed score minus the expected D.
-        se: standard deviation of D.
+        score: the estimate: the observed score minus its expected excess over the true quality.
+        se: standard deviation of this excess.
         lower: lower bound of the interval.
         upper: upper bound of the interval.
     """
@@ -64,7 +64,7 @@ class SelectionInterval:
 
 
 def best_of_n_interval(score: float, n: int, se: float, *, kept: float = 1.0, level: float = 0.95) -> SelectionInterval:
-    """Return estimate and interval of the quality of the best of N variants, if only its own score is known.
+    """Return estimate and interval of the quality of the best of N variants, if only the score of the best is known.
 
     Args:
         score: the score of the selected variant, in points.
@@ -91,16 +91,22 @@ def best_of_n_interval(score: float, n: int, se: float, *, kept: float = 1.0, le
 
 
 def undisclosed_bounds(score: float, seen: int, se: float, *, kept: float = 1.0) -> tuple[float, float]:
-    """Return the bounds of the quality of a variant whose N is not disclosed, in points, without statistical error.
+    """Return bounds of the quality of a variant whose number of tested variants is not disclosed.
 
-    The lower bound is the score minus the winner's curse of `seen` equally good variants. The upper bound is the score:
-    no winner's curse at all.
+    Statistical error is not included.
 
     Args:
         score: the score of the variant, in points.
         seen: number of variants that were seen; the true N is at least this number.
         se: standard error of `score`, in points.
         kept: share of the votes behind `score` that were cast before the selection, above 0.
+
+    Returns:
+        Two numbers in points: the score minus the winner's curse of `seen` equally good variants; and the score, which
+            is right if there is no winner's curse at all.
+
+    Raises:
+        BadCounts: `seen` is below 1, or the standard error is negative or infinite.
     """
     require_tries(seen)
     require_spread("se", se)

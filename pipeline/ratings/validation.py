@@ -113,7 +113,14 @@ def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] |
 
 
 def whole_numbers(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
-    """Return the values as a one-dimensional array of the same type; raise `BadCounts` unless all are whole numbers."""
+    """Return the values as a one-dimensional array; raise `BadCounts` unless all are whole numbers.
+
+    The type of the values stays; no values give int64[0].
+
+    Args:
+        values: integers, or floats without fractions.
+        what: name of the values, for the message.
+    """
     array = np.asarray(values)
     if array.ndim != 1:
         raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")

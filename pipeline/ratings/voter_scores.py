@@ -33,7 +33,7 @@ _BLOCK = 1_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoterScores:
-    """Sums over the scores of voters.
+    """Sums over the scores of voters. The score s of a voter is what the voter's votes add to the gradient of a fit.
 
     Attributes:
         models: names of the K models.

@@ -39,7 +39,11 @@ def strong_components(W: Float64) -> list[Int64]:
 
 
 def is_strongly_connected(W: Float64) -> bool:
-    """Return whether the win digraph is one strongly connected component."""
+    """Return whether the win digraph is one strongly connected component; false without models.
+
+    Args:
+        W: float64[K, K], wins of i over j, with half a win for each side of a tie.
+    """
     beats = W > 0
     return len(W) > 0 and _reaches_all(beats) and _reaches_all(beats.T)
 

@@ -85,7 +85,7 @@ def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> l
 
 
 def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
-    """Return the voters of one window, added up over several parts."""
+    """Return the voters of one window, added up over several parts, such as partitions."""
     if len(parts) == 1:
         return parts[0]
     bits = max((part.bits for part in parts), default=0)

@@ -56,7 +56,7 @@ class DetectorResults:
     """What the voter detectors return for a batch.
 
     Attributes:
-        states: partition → pseudonym of a voter → the voter's new states.
+        states: partition number (partition_no) → pseudonym of a voter → the voter's new states.
         alerts: the alerts that open or escalate.
     """
 

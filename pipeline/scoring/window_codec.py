@@ -1,6 +1,6 @@
 """Packs the counts and the voters of a window as bytes in the format of zlib.
 
-ISA-L compresses them in a third of zlib's time. With zlib, this took a twentieth of the whole time per vote.
+ISA-L compresses them in a third of zlib's time. With zlib, compression took a twentieth of the whole time per vote.
 """
 
 import zlib

@@ -1,13 +1,14 @@
-"""Detectors about models, providers, networks and the board, which process window after window. The monitor runs them.
+"""Detects what concerns models, providers, networks and the board, window after window.
 
-vote_burst           a model, provider or network gets more votes than its share
-traffic              the board gets more votes than usual (`traffic`) or fewer (`traffic_gap`)
-cohort_bias          new accounts, a network or the votes under one prompt favour a model
-cohort_keys          the cohorts and models that `cohort_bias` follows
-cohort_baseline      what `cohort_bias` expects of honest cohorts
-cohort_ratios        the alternatives of `cohort_bias` and their likelihood ratios
-sampling_skew        models are not sampled as the policy declares
-sampling_bounds      how far a share of votes may be from its declared share
-silent_deprecation   a declared model stopped appearing
-unknown_model        votes on a model that is not in the registry
+The monitor runs these detectors.
+vote_burst           finds a model, provider or network with more votes than its share
+traffic              finds more votes on the board than usual (`traffic`) or fewer (`traffic_gap`)
+cohort_bias          finds new accounts, a network or votes under one prompt that favour a model
+cohort_keys          decides which cohorts and models `cohort_bias` follows
+cohort_baseline      computes what `cohort_bias` expects of honest cohorts
+cohort_ratios        computes the likelihood ratios of `cohort_bias`
+sampling_skew        finds models that are not sampled as the policy declares
+sampling_bounds      computes how far a share of votes may be from its declared share
+silent_deprecation   finds a declared model that stopped appearing
+unknown_model        finds votes on a model that is not in the registry
 """

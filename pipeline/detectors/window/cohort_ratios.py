@@ -1,4 +1,7 @@
-"""Computes likelihood ratios for `cohort_bias`: too many wins of decided or of all votes, or too few losses."""
+"""Computes likelihood ratios for `cohort_bias`: too many wins of decided or of all votes, or too few losses.
+
+The votes are those of a cohort (new accounts, a network, or a prompt) on one model.
+"""
 
 import numpy as np
 from scipy.special import expit, logit

@@ -121,11 +121,11 @@ def read_piece(cells: Mapping[str, Cells]) -> BoardPiece:
 
 
 def fault(cell: Any, field: str) -> str:
-    """Return a text that says what was expected instead of a cell that cannot be read.
+    """Return what was expected in place of a cell that cannot be read, as text.
 
     Args:
         cell: the cell.
-        field: our field of its column.
+        field: our field of the cell's column.
     """
     try:
         _READERS[field](cell)

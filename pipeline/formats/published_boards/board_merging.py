@@ -31,11 +31,11 @@ class MergedRows:
 
     Attributes:
         columns: the rows, sorted by board and day, then in the order of the files.
-        repeated: number of rows that repeat another one.
-        conflicting: number of rows of a later file that contradict an earlier file.
-        earlier_of_day: number of rows of snapshots that are not the last of their day.
+        repeated: number of rows that were dropped because they repeat another row.
+        conflicting: number of rows that were dropped because they contradict a row of an earlier file.
+        earlier_of_day: number of rows that were dropped because the same day has a later snapshot.
         conflicts: the first `MAX_CONFLICTS` conflicts, including conflicts within one file.
-        within_file: number of rows that differ from a row of the same file about the same model.
+        within_file: number of rows that differ from a row of the same file about the same model. They are kept.
     """
 
     columns: BoardColumns

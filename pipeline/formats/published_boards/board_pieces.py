@@ -50,10 +50,11 @@ def open_board_file(file: BoardFile) -> OpenBoardFile:
     """Find the column of each of our fields in a file.
 
     Returns:
-        The file with its columns; its rows are not read yet.
+        The file with its columns. Its rows come from `OpenBoardFile.pieces`.
 
     Raises:
         UnknownFormat: the file lacks a column for a required field, or cannot be parsed.
+        BadRecord: one of the first JSON records is not an object.
     """
     container = file.container
     if container is None:

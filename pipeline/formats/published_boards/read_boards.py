@@ -23,8 +23,8 @@ class ReadFile:
 
     Attributes:
         name: name of the file.
-        rows: number of rows that were read.
-        unread: columns that were not read.
+        rows: number of rows that were read, without rows that were left out.
+        unread: names of the columns that were not read.
         note: a sentence for people if the content has another kind than the suffix names; else "".
     """
 

@@ -10,13 +10,13 @@ The *band* compares each vote with the least favourable honest voter in a band (
 The 60% for alternatives about a model are divided over the models that have a rank. A model gets the next rank when it
 has four of the voter's votes. The model of rank r has the share 1/(r(r+1)), of which ⅔ is for "promotes" and ⅓ for
 "demotes", each with three sizes δ. Low ranks weigh most, since an attacker's target is among the first models that get
-a rank. The weights sum to at most
-1. They depend on which battles the voter voted on, but not on the outcomes. So E is an e-process: P(E ever reaches 1/α)
-≤ α (Ville 1939) for every voter in the band who does not choose battles by earlier outcomes. A voter is in the band if
-two conditions hold for every model m. First, the logit of a win of m in decided battles differs from the board's by at
-most η plus two standard errors of the pair. Second, the voter ties on m at least as often as on other models. η is
-twice the board's taste plus its error, between 0.1 and 0.6, and grows from the 31st vote on a model. For "always left"
-and "always right" η is 0.5, and for "against the rating" 0.71. Every alternative compares ties with the voter's own.
+a rank. The sum of the weights is at most one. They depend on which battles the voter voted on, but not on the outcomes.
+So E is an e-process: P(E ever reaches 1/α) ≤ α (Ville 1939) for every voter in the band who does not choose battles by
+earlier outcomes. A voter is in the band if two conditions hold for every model m. First, the logit of a win of m in
+decided battles differs from the board's by at most η plus two standard errors of the pair. Second, the voter ties on m
+at least as often as on other models. η is twice the board's taste plus the standard error of this taste, between 0.1
+and 0.6, and grows from the 31st vote on a model. For "always left" and "always right" η is 0.5, and for "against the
+rating" 0.71. Every alternative compares ties with the voter's own share of ties.
 
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter whose
 taste is drawn from the distribution that was estimated for the board. Nine tenths of its 60% are for alternatives about
@@ -116,9 +116,9 @@ class VoterBias:
         reference: Reference,
         earlier: EarlierReference | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Return the voters' states after their new votes, and the alerts.
+        """Return the voters' states after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
 
-        `VoterDetector.observe` describes the arguments.
+        Votes on a model that the snapshot lacks are ignored.
         """
         prior = upgrade_states(prior)
         heads = StateHeads.unpack(prior)

@@ -42,7 +42,19 @@ _MAX_LOG = 600.0
 
 @dataclass(frozen=True)
 class EvidencePath:
-    """The evidence after each of n votes. Arrays with 2n rows have two rows for each vote: model a, then model b."""
+    """The evidence against the band after each of n votes.
+
+    Arrays with 2n rows have two rows for each vote: model a, then model b.
+
+    Attributes:
+        voter: int64[n], position of the vote's voter, ascending.
+        joined: the votes joined with the models that their voters have met.
+        sums: int64[2n, 6], sums of log-ratios about the row's model after the vote, in units of 2⁻²⁰ nats.
+        generic: int64[n, 3], sums of log-ratios of the alternatives GENERIC, in the same unit.
+        about: int64[n], the part of the e-value from alternatives about models, in units of 2⁻²⁴.
+        e: int64[n], the e-value, in units of 2⁻²⁴.
+        votes: the votes.
+    """
 
     voter: Int64
     joined: JoinedVotes

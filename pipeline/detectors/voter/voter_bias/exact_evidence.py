@@ -43,12 +43,13 @@ class ExactEvidence:
         path: the evidence after each of n votes, which are the voters' pending votes and their new votes.
         row: int64[n], the position of each vote in `RunningEvidence`, −1 for a pending vote.
         mixture: the evidence of these voters against a mixture of tastes.
-        levels: for each level that is newly reached, the position in `path` of the vote that reached it, the level, and
-            the e-value that an alert states.
+        levels: one tuple for each level that is newly reached: the position in `path` of the vote that reached the
+            level, the level, and the e-value that an alert states.
         emitted: the highest emitted level of each voter after the last vote.
         bound: the upper bound of ln e of each voter after the last vote, in units of 2⁻²⁰ nats.
-        folded: position of a voter in the call → (packed components, number of models met, number of pending entries
-            that remain after folding).
+        folded: position of a voter in the call → a tuple: the packed components, the number of models that the voter
+            has met, and the number of pending entries that remain after folding. Only voters with folded votes are
+            included.
     """
 
     voters: Int64

@@ -41,7 +41,12 @@ def is_look(votes: int, emitted: int) -> bool:
 
 
 def looks_of(votes: Int64, emitted: Int64) -> Bool:
-    """Return `is_look` for arrays of n votes, bool[n]."""
+    """Return bool[n], the result of `is_look` for each of n votes.
+
+    Args:
+        votes: int64[n], number of the voter's votes, the vote included.
+        emitted: int64[n], the highest level that was emitted about the voter.
+    """
     return np.asarray((votes % np.where(emitted > 0, LOOK_EVERY_ALERTED, LOOK_EVERY) == 0) & (emitted < _LAST))
 
 
@@ -133,6 +138,10 @@ class MixtureEvidence:
 
 
 def large_cells(cells: CellsOfVotes) -> tuple[Int64, Float64]:
-    """Return the positions of the cells with enough votes for evidence, and the weights of these cells."""
+    """Find the cells with enough votes for evidence.
+
+    Returns:
+        Two arrays: the positions of these cells, ascending; and their weights (`cell_weights`).
+    """
     rows = np.flatnonzero(cells.counts.votes >= _LEAST_VOTES)
     return rows, cell_weights(cells.look, cells.counts.votes)[rows]
