@@ -144,11 +144,11 @@ class BrokerUnavailable(Unavailable):
 
 
 class BrokerRefused(BrokerUnavailable):
-    """Kafka refuses our certificate, our login, or (by an access rule) our request. Waiting does not help."""
+    """Kafka refuses this client's certificate, login, or (by an access rule) request. Waiting does not help."""
 
 
 class TopicUnavailable(BrokerUnavailable):
-    """A topic that we write to is missing, or an access rule forbids us to write to it.
+    """A topic that the pipeline writes to is missing, or an access rule forbids writing to it.
 
     Attributes:
         topic: name of the topic.
@@ -164,7 +164,7 @@ class MissingCodec(Unavailable):
 
 
 class MissingKey(Unavailable):
-    """The store exists, but the voter key, from which its pseudonyms are computed, is missing."""
+    """The store exists, but the voter key, from which pseudonyms are computed, is missing."""
 
 
 class Halted(IntegrityError):

@@ -94,8 +94,8 @@ def check_parts(suite: str, frames: Mapping[str, pd.DataFrame], critical_only: C
         critical_only: names of frames on which only critical expectations are evaluated.
 
     Returns:
-        One verdict over all frames. The name of a frame precedes each of its failures, and is in each of its rows of
-            `results` under the key `part`.
+        One verdict over all frames. The name of a frame precedes each failure of this frame, and is in each row of
+            `results` about this frame under the key `part`.
 
     Raises:
         Usage: no suite has this name.

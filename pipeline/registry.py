@@ -6,8 +6,8 @@ arrival. The first name of a model stays its key. An event that contradicts the 
 listed with the reason.
 
 Contradictions: a release whose model, or whose public model (`as`), was never submitted; a retraction after the
-release; a submission of a model that another provider owns; a new name that another model has. An event may arrive
-before an event of an earlier time on which it depends.
+release; a submission of a model that another provider owns; a new name that another model has. An event that depends on
+an earlier event may arrive before the earlier event.
 
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """

@@ -1,10 +1,10 @@
 """Computes the e-value of each voter against bands of honest taste, after the voter's last vote.
 
 The null hypothesis is an honest voter whose logit of each win lies within a band around the logit of the reference. The
-e-value is computed against the voter in the band who makes it smallest. The alternatives and weights are those of the
-detector `voter_bias`: the voter promotes or demotes a model, or always chooses one side, or votes against the rating.
-`voter_bias` computes a value after each vote; here only the value after the last vote is needed, so sums over cells
-replace the computation vote by vote. A cell has the votes of one voter on one model.
+e-value is computed against the voter in the band who makes the e-value smallest. The alternatives and weights are those
+of the detector `voter_bias`: the voter promotes or demotes a model, or always chooses one side, or votes against the
+rating. `voter_bias` computes a value after each vote; here only the value after the last vote is needed, so sums over
+cells replace the computation vote by vote. A cell has the votes of one voter on one model.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ _ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
 
 @dataclass(frozen=True)
 class RankedCells:
-    """The cells with at least RANKED_AFTER votes, their ranks, and their rows.
+    """The cells with at least RANKED_AFTER votes, their ranks, and their rows. None of this depends on a reference.
 
-    None of these arrays depends on a reference.
     A cell has the votes of one voter on one model. Only ranked cells are evidence about their model.
 
     Attributes:
@@ -37,7 +36,7 @@ class RankedCells:
         rank: rank of each of these cells: 1 for the voter's first cell that reached RANKED_AFTER votes, 2 for the
             second, and so on.
         rows: positions of the rows of these cells in `BacklogCells`, ascending.
-        start: the position in `rows` of the first row of each ranked cell.
+        start: for each ranked cell, the position in `rows` of the cell's first row.
         band: the band of each row (`Reference.taste_band`).
     """
 
@@ -139,8 +138,8 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
     Args:
         votes: the votes of all v voters.
         rows: positions of the votes that count. Other voters have the sum 0.
-        reference: a reference that was fitted without the voters of these rows. Votes on a model that it lacks do not
-            count.
+        reference: a reference that was fitted without the voters of these rows. Votes on a model without a rating in it
+            do not count.
     """
     sums = np.zeros((len(votes.names), 3))
     for low in range(0, len(rows), _CHUNK):

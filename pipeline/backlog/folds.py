@@ -31,7 +31,12 @@ def hash_voters(names: Int64, key: bytes) -> UInt64:
 
 
 def fold_of(hashes: UInt64, folds: int = FOLDS) -> Int8:
-    """Return int8[v], the fold of each voter, from 0 to `folds` − 1."""
+    """Return int8[v], the fold of each voter, from 0 to `folds` − 1.
+
+    Args:
+        hashes: uint64[v], from `hash_voters`.
+        folds: number of folds.
+    """
     return np.asarray((hashes >> np.uint64(32)) % np.uint64(folds)).astype(np.int8)
 
 

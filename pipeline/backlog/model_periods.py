@@ -1,6 +1,6 @@
 """Compares each model in each period of four weeks with the model in all other periods.
 
-If a model wins more than in the other periods, it was promoted by an attack, or the model itself was changed. This test
+If a model wins more than in the other periods, an attack promoted the model, or the model itself was changed. This test
 cannot distinguish the two. It is the only test that finds attacks by accounts with one vote each. The votes of a period
 are evaluated by a reference that was fitted on the votes of all other periods. Only the first CAP votes of a voter on a
 model in a period count, and the taste of the voters is integrated out.

@@ -1,8 +1,9 @@
 """Finds the models that groups of pooled voters promote or demote, one after another, the strongest first.
 
 Voters are pooled if each has too few votes to be found alone. While the votes of one attack count in the reference, the
-opponents of its target seem to be attacked too. So each round reports only the strongest model. The members of its
-group are excluded, and the other voters are evaluated again, until no model is found.
+opponents of the attacked model seem to be attacked too. So each round reports only the strongest model. The members of
+the group that promotes or demotes this model are excluded, and the other voters are evaluated again, until no model is
+found.
 """
 
 from __future__ import annotations

@@ -191,7 +191,13 @@ def _by_text(kind: str, texts: Sequence[str], text: Int64, cell: Int64, cells: I
 
 
 def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
-    """Add `added` to `boards` in place; with `sign` −1, subtract it."""
+    """Add counts to the counts of boards in place, or subtract them.
+
+    Args:
+        boards: label → counts; changed in place.
+        added: label → counts to add. A label that `boards` lacks is added.
+        sign: 1 to add, −1 to subtract.
+    """
     for label, cells in added.items():
         boards[label] = boards.get(label, NOTHING).plus(cells, sign)
 

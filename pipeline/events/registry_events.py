@@ -13,7 +13,14 @@ Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
-    """The base class of registry events, with the fields that every event has."""
+    """The base class of registry events.
+
+    Attributes:
+        schema: major version of the event's format, SCHEMA.
+        event_id: unique name of the event. If an event with the same id is stored, an identical event is ignored and
+            a different event is rejected.
+        at: when the event takes effect.
+    """
 
     schema: int
     event_id: Name
@@ -21,7 +28,16 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_f
 
 
 class Submitted(Event, frozen=True, tag="model.submitted", kw_only=True):
-    """A provider submits a model for testing."""
+    """A provider submits a model for testing.
+
+    Attributes:
+        model: name of the model.
+        provider: name of the provider, who owns the model from now on.
+        visibility: whether the model is tested in private or is public.
+        license: whether the license of the model is open or proprietary.
+        family: name of the model's family; None if not stated.
+        checkpoint_digest: digest of the weights of the model; None if not stated.
+    """
 
     model: Name
     provider: Name
@@ -32,7 +48,14 @@ class Submitted(Event, frozen=True, tag="model.submitted", kw_only=True):
 
 
 class Released(Event, frozen=True, tag="model.released", kw_only=True):
-    """A model is released to the public. `as_` names the public model, if that is another registered model."""
+    """A model is released to the public.
+
+    Attributes:
+        model: name of the model that was tested.
+        as_: name of the public model, if that is another registered model; else None. In JSON the key is `as`.
+        variants_tested: number of variants that the provider says it tested before the release; None if not stated.
+        checkpoint_digest: digest of the released weights; None if not stated.
+    """
 
     model: Name
     as_: Name | None = msgspec.field(default=None, name="as")
@@ -41,9 +64,15 @@ class Released(Event, frozen=True, tag="model.released", kw_only=True):
 
 
 class Renamed(Event, frozen=True, tag="model.renamed", kw_only=True):
-    """A model gets a new name, `to`. From the time `at` on, votes on `to` count for `model`.
+    """A model gets a new name. From the time `at` on, votes on the new name count for the model.
 
     The store and the boards go on using the model's first name as its key.
+
+    Attributes:
+        model: a name that the model has had so far.
+        to: the new name.
+        reason: why the model is renamed; None if not stated.
+        notice_url: address of a public notice; None if there is none.
     """
 
     model: Name
@@ -53,7 +82,13 @@ class Renamed(Event, frozen=True, tag="model.renamed", kw_only=True):
 
 
 class Deprecated(Event, frozen=True, tag="model.deprecated", kw_only=True):
-    """A model is no longer sampled."""
+    """A model is no longer sampled.
+
+    Attributes:
+        model: name of the model.
+        reason: why the model is no longer sampled.
+        notice_url: address of a public notice; None if there is none.
+    """
 
     model: Name
     reason: str
@@ -61,23 +96,39 @@ class Deprecated(Event, frozen=True, tag="model.deprecated", kw_only=True):
 
 
 class Retracted(Event, frozen=True, tag="model.retracted", kw_only=True):
-    """A model is withdrawn before its release."""
+    """A model is withdrawn before its release.
+
+    Attributes:
+        model: name of the model.
+        reason: why the model is withdrawn.
+    """
 
     model: Name
     reason: str
 
 
 class SamplingPolicy(Event, frozen=True, tag="sampling.policy", kw_only=True):
-    """A sampling policy: a weight for each model.
+    """A sampling policy, which says how the two models of a battle are drawn.
 
-    The first model of a battle is drawn in proportion to weight, the second in the same way among the other models.
+    The first model is drawn in proportion to weight, the second in the same way among the other models.
+
+    Attributes:
+        weights: name of a model → its weight. The policy is in force from `at` until the next policy.
     """
 
     weights: dict[Name, Weight]
 
 
 class BenchmarkClaim(Event, frozen=True, tag="benchmark.claim", kw_only=True):
-    """A benchmark score that a provider claims."""
+    """A benchmark score that a provider claims.
+
+    Attributes:
+        model: name of the model.
+        benchmark: name of the benchmark.
+        score: the claimed score.
+        source: where the claim was published.
+        n: number of questions in the benchmark; None if not stated.
+    """
 
     model: Name
     benchmark: Name
@@ -87,7 +138,18 @@ class BenchmarkClaim(Event, frozen=True, tag="benchmark.claim", kw_only=True):
 
 
 class BenchmarkResult(Event, frozen=True, tag="benchmark.result", kw_only=True):
-    """A benchmark score measured by a third party. `arena_like` means that the prompts resemble the board's prompts."""
+    """A benchmark score measured by a third party.
+
+    Attributes:
+        model: name of the model.
+        benchmark: name of the benchmark.
+        score: the measured score.
+        n: number of questions in the benchmark.
+        evaluator: name of the third party.
+        perturbed: whether the questions are reworded; None counts as false.
+        paired_with: for a reworded benchmark, name of the original; None if it has the same name.
+        arena_like: whether the questions resemble the board's prompts; None if not stated.
+    """
 
     model: Name
     benchmark: Name

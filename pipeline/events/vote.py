@@ -34,7 +34,15 @@ Labels = Annotated[tuple[Name, ...], msgspec.Meta(max_length=63)]
 
 
 class Style(msgspec.Struct, frozen=True, gc=False):
-    """Style of one answer: counts of tokens, Markdown headers, list items, bold runs and emoji."""
+    """Style of one answer, as counts of its parts.
+
+    Attributes:
+        tokens: number of tokens.
+        headers: number of Markdown headers.
+        lists: number of list items.
+        bold: number of bold runs.
+        emoji: number of emoji.
+    """
 
     tokens: Count = 0
     headers: Count = 0
@@ -46,8 +54,27 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is a time in RFC 3339 with an offset, from 2000 to 2099. Unknown keys and their content are ignored. If a
-    flag (`anonymous`, `refusal`, `deduplicated`, `identity_leak`) is absent, it is not known.
+    Unknown keys and their content are ignored. An optional field that is absent is not known.
+
+    Attributes:
+        schema: major version of the event's format, SCHEMA. Every record must state it.
+        vote_id: unique name of the vote.
+        cast_at: when the vote was cast: a time in RFC 3339 with an offset, from 2000 to 2099.
+        model_a, model_b: names of the two models.
+        winner: the outcome.
+        voter_id: name of the voter. An empty text names nobody, as other placeholders do (`vocabulary.voter_identity`).
+        language: language of the battle.
+        category, categories: all categories of the vote are `category` and those in `categories`.
+        prompt_hash: hash of the prompt, by which equal prompts are recognised.
+        network: name of the network from which the vote came.
+        voter_since: when the voter's account was created, as `cast_at`.
+        style_a, style_b: style of the answers of the two models.
+        anonymous: false if the vote was cast with the names of the models in view.
+        refusal: whether a model refused to answer.
+        deduplicated: whether the publisher's deduplication of prompts left the vote out.
+        identity_leak: whether the conversation tells which model answers.
+        turn: which turn of its session the vote is about, from 1.
+        session: name of the session, which can identify a person as much as `voter_id` does.
     """
 
     # Has no default, because defaults are omitted and every record must state its schema.
@@ -57,7 +84,6 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     model_a: Name
     model_b: Name
     winner: Outcome
-    # An empty text names nobody, as other placeholders do (`vocabulary.voter_identity`).
     voter_id: VoterId | None = None
     language: Name | None = None
     category: Name | None = None
@@ -66,18 +92,12 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     voter_since: Time | None = None
     style_a: Style | None = None
     style_b: Style | None = None
-    # False: cast with the names of the models in view.
     anonymous: bool | None = None
-    # A model refused to answer.
     refusal: bool | None = None
-    # Left out by the publisher's deduplication of prompts.
     deduplicated: bool | None = None
-    # The conversation tells which model answers.
     identity_leak: bool | None = None
     turn: Turn | None = None
-    # Names a person as much as a voter's id does.
     session: VoterId | None = None
-    # With `category`, the categories of the vote.
     categories: Labels | None = None
 
 

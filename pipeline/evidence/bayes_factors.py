@@ -2,7 +2,7 @@
 
 Null hypothesis: the shares are the declared shares θ. Alternative: the shares have a Dirichlet distribution around θ
 (for two shares, a beta distribution). Such a Bayes factor is an e-process: if the null hypothesis holds, the
-probability that it ever reaches 1/α is at most α.
+probability that the factor ever reaches 1/α is at most α.
 
 The only state is the counts. When a policy ends, its factor no longer changes, and it multiplies the factor of the next
 policy.

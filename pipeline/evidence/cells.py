@@ -3,8 +3,9 @@
 A cell has a voter's votes on one model, or on the models of one provider. An honest voter likes some models more than
 the board does, and this shows more clearly the more votes a cell has. Evidence vote by vote (`honest_reference`)
 therefore needs a wide band of logits that count as honest. Evidence from cells needs no band: the null hypothesis is
-that the voter is honest and that the voter's tastes are drawn from a normal distribution. Its standard deviation was
-estimated for the board (`taste`). `taste_nulls` has the ratios, and the proof that their expectation is at most 1.
+that the voter is honest and that the voter's tastes are drawn from a normal distribution. The standard deviation of
+this distribution was estimated for the board (`taste`). `taste_nulls` has the ratios, and the proof that their
+expectation is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
 and three kinds. The bias shows in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses

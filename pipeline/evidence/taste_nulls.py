@@ -13,10 +13,10 @@ Ratios of W wins in d decided battles, for each size δ of a bias in `DELTAS`:
 Given z, the expectation of the numerator is at most the denominator's term, since Π(1 + p_i x) ≤ (1 + p x)^d for
 chances p_i with mean p. So the expectation of the ratio is at most 1, for every d.
 
-The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. It is
-made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid. The first ratio
-below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor of battles between unequal
-models. The second tests whether X losses in n votes are too few:
+The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. This
+distribution is made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid.
+The first ratio below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor of battles
+between unequal models. The second tests whether X losses in n votes are too few:
 
     E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
 

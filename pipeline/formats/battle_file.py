@@ -249,8 +249,8 @@ def parsed(raw: bytes) -> tuple[Any, bool]:
     NaN, which Python and pandas write for a missing value, becomes None. Half a surrogate pair in a text is accepted.
 
     Returns:
-        Two values: the decoded value, None if the bytes are not JSON; and whether it is an object that contains a key
-            twice.
+        Two values: the decoded value, None if the bytes are not JSON; and whether the value is an object that contains
+            a key twice.
     """
     repeats = False
 

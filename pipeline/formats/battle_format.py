@@ -91,7 +91,7 @@ class Flag:
 
     Attributes:
         source: place of the value.
-        unless: place of a value that, if true, makes the flag false.
+        unless: place of a value that, if true, makes the flag false whatever `source` says; None if there is none.
     """
 
     source: ValueSource

@@ -96,7 +96,7 @@ class RowPiece:
         return _array([_nested(value, source.keys) for value in values] if source.keys else values)
 
     def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        """Return the records with these columns."""
+        """Return the rows as records, with the given columns as far as the objects have them."""
         names = {column: name for column, name in self._attributes.items() if column in columns}
         return [{column: getattr(row, name) for column, name in names.items()} for row in self._rows]
 

@@ -47,8 +47,8 @@ class LeftOut:
         """Count one record that is left out.
 
         Args:
-            reason: why it is left out.
-            row: its 0-based row in the file.
+            reason: why the record is left out.
+            row: 0-based row of the record in the file.
             detail: explanation of the reason.
         """
         self.counts[reason] = self.counts.get(reason, 0) + 1
@@ -58,8 +58,8 @@ class LeftOut:
         """Count several records that are left out for one reason.
 
         Args:
-            reason: why they are left out.
-            rows: int64[n], their 0-based rows, ascending.
+            reason: why the records are left out.
+            rows: int64[n], 0-based rows of the records, ascending.
         """
         if len(rows):
             self.counts[reason] = self.counts.get(reason, 0) + len(rows)

@@ -137,9 +137,10 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
 
     Returns:
         Fields if the record could be mapped: those of the vote, with the fields of `check` under the key CHECKED; or
-            SKIPPED if the record is not a vote. Bytes in three cases. An event of this project is returned unchanged,
-            or with the fields of `check` added. A record that is not a JSON object, or whose `schema` is not a number,
-            is returned unchanged. Mapped fields that no event can contain are returned as JSON.
+            SKIPPED if the record is not a vote. A record whose `schema` is a whole number already has the fields of a
+            vote and is not mapped. Bytes in three cases. An event of this project is returned unchanged, or with the
+            fields of `check` added. A record that is not a JSON object, or whose `schema` is not a whole number, is
+            returned unchanged. Mapped fields that no event can contain are returned as JSON.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)

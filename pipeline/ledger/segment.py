@@ -145,7 +145,9 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 
 def first_wrong_row(hashes: bytes, found: bytes) -> int:
-    """Return the first row whose stored hash differs from the computed hash, 0 if no row differs.
+    """Return the first row whose stored hash differs from the computed hash.
+
+    The result is also 0 if no row differs, so the caller must compare the hashes first.
 
     Args:
         hashes: stored hashes, 32·n bytes.

@@ -130,7 +130,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """A signature line of a note, not yet verified."""
+    """A signature line of a note: name and id of its key, and the signature, which is not yet verified."""
 
     name: str
     key_id: bytes

@@ -2,8 +2,10 @@
 
 A view says which votes a rating counts. The raw view counts accepted and late votes. The defended view counts the votes
 of the raw view, except excluded votes and votes that a rule of the method leaves out. Under a manifest with the earlier
-late rule, the defended view counts no late vote. A retracted vote counts in no view. Each vote id is in the log once. A
-retraction names its vote by leaf and id, and a vote is retracted at most once.
+late rule, the defended view counts no late vote. A retracted vote counts in no view.
+
+`VoteLog.counted` refuses a log in which a vote id occurs twice, a retraction does not name its vote by leaf and id, or
+a vote is retracted twice.
 """
 
 from typing import Any

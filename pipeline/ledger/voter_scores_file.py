@@ -50,7 +50,11 @@ def _with_diagonal(upper: Float64) -> Float64:
 
 
 def write(views: Mapping[str, VoterScores]) -> bytes:
-    """Return the content of the file with the sums of each view."""
+    """Return the content of the file with the sums of each view.
+
+    Args:
+        views: name of a view → its sums over voters.
+    """
     sink = io.BytesIO()
     tables = [_table(view, scores) for view, scores in views.items()]
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), sink, compression="zstd")

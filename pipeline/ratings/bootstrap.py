@@ -184,7 +184,14 @@ class _Cells:
         return votes, failed
 
     def chord_newton(self, votes: Float64) -> tuple[Float64, list[int]]:
-        """Fit R rounds at once with the information of the fit; return θ and the rows that did not converge."""
+        """Fit R draws of votes at once. Every step uses the information of the fit, not that of the draw.
+
+        Args:
+            votes: float64[R, 3P], one row for each draw, as `draw` returns them.
+
+        Returns:
+            Two values: float64[R, K], θ of each draw; and the rows that did not converge.
+        """
         won, lost, tied = (votes[:, k * len(self._a) : (k + 1) * len(self._a)] for k in range(3))
         score, met = (won + tied / 2) * self._weight, (won + lost + tied) * self._weight
         theta = np.tile(self._theta, (len(votes), 1))
@@ -201,7 +208,11 @@ class _Cells:
         return theta, moving.tolist()
 
     def full_newton(self, votes: Float64) -> Float64:
-        """Fit one round by full Newton and return θ, float64[K]."""
+        """Fit one draw of votes by full Newton and return θ, float64[K].
+
+        Args:
+            votes: float64[3P], the votes of one draw, as `draw` returns them.
+        """
         won, lost, tied = votes.reshape(3, -1)
         shape = (self._size, self._size)
         decisive, ties = np.zeros(shape), np.zeros(shape)

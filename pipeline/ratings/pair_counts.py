@@ -172,7 +172,7 @@ class PairCounts:
         return _canonical(self.models, self.a[rows], self.b[rows], self.table()[rows])
 
     def decisive(self) -> PairCounts:
-        """Return the counts of the decisive votes."""
+        """Return the counts of the decisive votes. All models stay; pairs without a decisive vote are dropped."""
         none = np.zeros_like(self.ties)
         clear = replace(self, ties=none, both_bad=none)
         return _canonical(clear.models, clear.a, clear.b, clear.table())

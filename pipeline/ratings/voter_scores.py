@@ -4,8 +4,8 @@ The score of a voter v is s_v = Σ over the voter's votes of (y − p)(e_a − e
 and e_a the unit vector of model a. B = Σ s_v s_vᵀ is the middle of the covariance clustered by voter
 (`clustered_sandwich`). `effective` is the number of voters on which a model's variance depends: ν = 3 (Σ s²)² / Σ s⁴,
 the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946, Biometrics Bulletin 2). A few
-voters with many votes make ν small. The interval of a rating then is ± t_ν √(1 + 1/ν) · SE. It covers 94 to 96% on
-simulated boards with power-law voters, and 92.5 to 95% without ν.
+voters with many votes make ν small. The interval of a rating is ± t_ν √(1 + 1/ν) · SE. On simulated boards with
+power-law voters 94 to 96% of these intervals contain the true rating, and 92.5 to 95% of the intervals without ν.
 
 B can be updated for a log that has grown a little, because the difference of B and the sum over single votes grows in
 proportion to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.

@@ -61,7 +61,13 @@ class AlertSignal:
 
 @dataclass(frozen=True, slots=True)
 class ClearedSignal:
-    """The signal that an alert ends, because its evidence stayed low or because its statement is no longer true."""
+    """The signal that an alert ends, because its evidence stayed low or because its statement is no longer true.
+
+    Attributes:
+        detector, subject, direction: the key of the alert.
+        at: event time at which the alert ends, in microseconds since 1970 UTC.
+        reason: why the alert ends.
+    """
 
     detector: str
     subject: str

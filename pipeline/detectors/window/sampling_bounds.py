@@ -3,7 +3,7 @@
 A policy declares the shares of battles, but detectors count votes. Voters complete battles with some models more often
 than with others, an operator may avoid pairs of one provider, and weights may differ between categories. So a model's
 share of the votes may lie anywhere within a factor 1 ± ε of its declared share, computed by either of two rules: a pair
-is any two models, or two models of different providers. ε is 0.15. It is larger where most models deviate: three times
+is any two models, or two models of different providers. ε is 0.15. Where most models deviate, ε is larger: three times
 the spread of all models' deviations beyond the noise of sampling, at most 0.5. A few models that are drawn wrongly do
 not change this spread, which is a median.
 

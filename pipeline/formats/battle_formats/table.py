@@ -1,4 +1,4 @@
-"""Reads any other table by the usual names of columns, and any format with columns that the user names."""
+"""Declares the format of any other table by the usual names of columns, and puts the user's columns into a format."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -10,7 +10,8 @@ The *band* compares each vote with the least favourable honest voter in a band (
 The 60% for alternatives about a model are divided over the models that have a rank. A model gets the next rank when it
 has four of the voter's votes. The model of rank r has the share 1/(r(r+1)), of which ⅔ is for "promotes" and ⅓ for
 "demotes", each with three sizes δ. Low ranks weigh most, since an attacker's target is among the first models that get
-a rank. The sum of the weights is at most one. They depend on which battles the voter voted on, but not on the outcomes.
+a rank. The sum of the weights is at most one. The weights depend on which battles the voter voted on, but not on
+outcomes.
 So E is an e-process: P(E ever reaches 1/α) ≤ α (Ville 1939) for every voter in the band who does not choose battles by
 earlier outcomes. A voter is in the band if two conditions hold for every model m. First, the logit of a win of m in
 decided battles differs from the board's by at most η plus two standard errors of the pair. Second, the voter ties on m
@@ -19,10 +20,10 @@ and 0.6, and grows from the 31st vote on a model. For "always left" and "always 
 rating" 0.71. Every alternative compares ties with the voter's own share of ties.
 
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter whose
-taste is drawn from the distribution that was estimated for the board. Nine tenths of its 60% are for alternatives about
-one model, one tenth for alternatives about all models of one provider. It also finds a voter who votes "tie" in place
-of losses. It needs no band. So a voter with many votes raises no alert in a crowd with strong tastes, and an attacker
-at half strength is found among experts.
+taste is drawn from the distribution that was estimated for the board. In the mixture, nine tenths of the 60% are for
+alternatives about one model, one tenth for alternatives about all models of one provider. The mixture also finds a
+voter who votes "tie" in place of losses. The mixture needs no band. So a voter with many votes raises no alert in a
+crowd with strong tastes, and an attacker at half strength is found among experts.
 
 A warning opens when the average of both parts reaches 1/α = 100. An alert is critical, and a machine excludes the
 voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated where the

@@ -2,7 +2,8 @@
 
 A vote after which this evidence is computed is called a look, because it may then reach a level. Looks are the votes at
 which the evidence against the band reaches the first level, every 32nd vote of a voter, and every fourth vote of a
-voter with an alert. An upper bound is computed first, which is low enough for most honest voters.
+voter with an alert. At a look an upper bound is computed first. For most honest voters the bound is below the level, so
+the evidence itself is not computed.
 """
 
 from __future__ import annotations
