@@ -120,7 +120,7 @@ class Collinear(BadFeature):
 
 
 class Separated(BadFeature):
-    """No vote contradicts the feature's effect, so the likelihood has no maximum (Albert & Anderson 1984)."""
+    """No vote contradicts the effect of a style feature, so the likelihood has no maximum (Albert & Anderson 1984)."""
 
 
 class Usage(IntegrityError):

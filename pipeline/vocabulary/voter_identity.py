@@ -66,7 +66,12 @@ def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
 
 
 def find_voter(voter_id: str | None, proxies: Sequence[Network] = ()) -> str | None:
-    """Return the standard spelling of a voter's id; None without an id, or if the id identifies nobody."""
+    """Return the standard spelling of a voter's id; None without an id, or if the id identifies nobody.
+
+    Args:
+        voter_id: the id that the vote states.
+        proxies: addresses and networks of configured proxies; an id with such an address identifies nobody.
+    """
     if voter_id is None or names_nobody(voter_id, proxies):
         return None
     return spell_voter(voter_id)
