@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +13,13 @@ from pipeline.cli.ingest_notes import repeat_notes
 from pipeline.errors import Disconnected
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, open_battles
-from pipeline.formats.battle_tables import read_battles
+from pipeline.formats.battle_tables import has_text, read_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.formats.record_places import describe_record
+from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_estimate import estimate_rows
 from pipeline.formats.vote_collector import ALL_COLUMNS, NeededColumns
@@ -26,6 +27,7 @@ from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions
 from pipeline.ratings.method import SENTENCES, Method, find_counted
+from pipeline.ratings.prompt_samples import outside_samples
 from pipeline.settings.method_file import SHIPPED, load_method
 
 MethodOption = Annotated[
@@ -88,9 +90,10 @@ def read_input(
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
     with readable_path(path) as source:
         file = open_battles(source, mapping)
-        check = shipped_leak_check() if "identity_leak" in rules.rules else None
+        check = _text_check(rules) if has_text(file) else None
         with progress(estimate_rows(file)) as step:
-            read = read_battles(file, step, None, left_out, check, _needed_columns(needs))
+            read = read_battles(file, step, None, left_out, check, _needed_columns(needs, rules))
+    read = _with_frequent_prompts(read)
     repeated, conflicting, more_categories = read.repeated, read.conflicting, read.more_categories
     counted, by_rule = find_counted(read.flags, len(read), rules)
     if needs is not None:
@@ -103,7 +106,6 @@ def read_input(
     notes = format_notes(file, also_read)
     notes += left_out_notes(left_out, file)
     notes += _method_notes(rules.name, by_rule, against_itself)
-    notes += _frequent_prompt_notes(file, rules)
     notes += apart
     notes += repeat_notes(repeated, conflicting)
     notes += _category_notes(more_categories)
@@ -123,11 +125,30 @@ def _needs_voters(needs: RatingOptions) -> bool:
     return needs.by_voter or needs.influence > 0
 
 
-def _needed_columns(needs: RatingOptions | None) -> NeededColumns:
+def _needed_columns(needs: RatingOptions | None, rules: Method) -> NeededColumns:
     """Return the columns that are collected while the file is read."""
+    prompts = "frequent_prompt" in rules.rules
     if needs is None:
-        return ALL_COLUMNS
-    return NeededColumns(_needs_voters(needs), needs.style, frozenset(filter(None, [needs.group])))
+        return replace(ALL_COLUMNS, prompts=prompts)
+    return NeededColumns(_needs_voters(needs), needs.style, frozenset(filter(None, [needs.group])), prompts)
+
+
+def _text_check(rules: Method) -> RecordCheck | None:
+    """Return the check of texts that the rules of a method need, or None."""
+    if "frequent_prompt" not in rules.rules:
+        return shipped_leak_check() if "identity_leak" in rules.rules else None
+    from pipeline.stream.near_prompts import NearPrompts  # noqa: PLC0415  # SciPy is slow to import
+    from pipeline.stream.text_checks import TextChecks  # noqa: PLC0415
+
+    return TextChecks(NearPrompts(b""))
+
+
+def _with_frequent_prompts(read: BattleColumns) -> BattleColumns:
+    """Flag the votes outside the samples of frequent prompts, and forget the prompts."""
+    if read.prompt is None:
+        return read
+    flag = np.where(read.prompt == 0, -1, outside_samples(read.prompt)).astype(np.int8)
+    return replace(read, flags={**read.flags, "frequent_prompt": flag}, prompt=None)
 
 
 def _method_notes(method: str, by_rule: dict[str, int], against_itself: int) -> list[str]:
@@ -140,17 +161,6 @@ def _method_notes(method: str, by_rule: dict[str, int], against_itself: int) -> 
     if against_itself:
         notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
     return notes
-
-
-def _frequent_prompt_notes(file: BattleFile, rules: Method) -> list[str]:
-    """Return that a rule of the method is not applied, if the file has prompts to which it could apply."""
-    columns = {column for part in file.parts for column in part.columns}
-    if "frequent_prompt" not in rules.rules or columns.isdisjoint({*TEXT_COLUMNS, "prompt_hash"}):
-        return []
-    return [
-        "the rule frequent_prompt is not applied to a file: it is decided when votes are sealed (`integrity work` and "
-        "then `integrity refresh`)"
-    ]
 
 
 def _category_notes(more: int) -> list[str]:

@@ -26,7 +26,7 @@ from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
-from pipeline.formats.vote_collector import ALL_COLUMNS, MAX_CATEGORIES, TEXTS, NeededColumns, VoteCollector
+from pipeline.formats.vote_collector import ALL_COLUMNS, MAX_CATEGORIES, NeededColumns, VoteCollector
 from pipeline.formats.vote_ids import hash_conversation, with_checked
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import BattleColumns
@@ -71,7 +71,7 @@ def read_by_record(
     collected = VoteCollector(FLAGS, file.mapping.proxies, needed, ids_are_checked=True)
     for chunk, rows in _chunks(file, waits, left_out, check):
         votes, kept = _decoded(file, chunk, rows, left_out)
-        _collect(collected, votes, [chunk[i] for i in kept])
+        _collect(collected, votes, [chunk[i] for i in kept], needed.texts)
         if step is not None:
             step(len(votes))
     found = collected.finish()
@@ -79,9 +79,11 @@ def read_by_record(
     return replace(found, flags=stated, more_categories=len(collected.more_categories))
 
 
-def _collect(collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields]) -> None:
-    """Add votes and the records that they come from."""
-    columns = {field: list(map(attrgetter(field), votes)) for field in (*_NAMES, *TEXTS)}
+def _collect(
+    collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields], fields: Sequence[str]
+) -> None:
+    """Add votes and the records that they come from; `fields` are the text fields that are needed."""
+    columns = {field: list(map(attrgetter(field), votes)) for field in (*_NAMES, *fields)}
     columns["vote_id"] = [None if one == _NO_ID else one for one in columns["vote_id"]]
     flags = {flag: list(map(_flag, map(attrgetter(flag), votes))) for flag in FLAGS if flag != CODE}
     flags[CODE] = list(map(_code, records))

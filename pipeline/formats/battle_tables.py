@@ -10,7 +10,7 @@ from pipeline.formats.left_out import LeftOut
 from pipeline.formats.piece_reader import pieces
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
-from pipeline.formats.vote_collector import ALL_COLUMNS, TEXTS, NeededColumns
+from pipeline.formats.vote_collector import ALL_COLUMNS, NeededColumns
 from pipeline.ratings.battle_columns import BattleColumns
 
 
@@ -32,7 +32,7 @@ def read_battles(
         left_out: counts the records that are left out. A record that the decoder rejects is left out only if
             `left_out.skip_bad` is true. None as for a new `LeftOut`.
         check: adds fields computed from the texts of a record; None if texts need not be read. If the file is read by
-            column, only the field `identity_leak` is used.
+            column, only the fields `identity_leak` and `prompt_hash` are used.
         needed: the columns that are collected.
 
     Returns:
@@ -43,7 +43,7 @@ def read_battles(
         BadRecord: a record is not a battle, and `left_out.skip_bad` is false. The message has its row.
     """
     left_out = left_out or LeftOut()
-    check = check if _has_text(file) else None
+    check = check if has_text(file) else None
     found = read_by_column(file, step, left_out, needed, check)
     if found is not None:
         return found
@@ -51,7 +51,8 @@ def read_battles(
     return read_by_record(file, step, waits, left_out, check, needed)
 
 
-def _has_text(file: BattleFile) -> bool:
+def has_text(file: BattleFile) -> bool:
+    """Return whether a file has columns with the texts of battles."""
     return any(not TEXT_COLUMNS.isdisjoint(part.columns) for part in file.parts)
 
 
@@ -70,8 +71,8 @@ def read_by_column(
             number of all votes read.
         left_out: counts the records that are left out. If reading fails, it has counts that the caller must clear.
         needed: the columns that are collected.
-        check: adds fields computed from the texts of a record; None if texts need not be read. Only the field
-            `identity_leak` is used.
+        check: adds fields computed from the texts of a record; None if texts need not be read. Only the fields
+            `identity_leak` and `prompt_hash` are used.
 
     Returns:
         The votes as columns, without repeats and without battles of a model against itself; None if the file must be
@@ -85,7 +86,7 @@ def read_by_column(
     try:
         outcomes, proxies = file.outcomes(file.form), file.mapping.proxies
         mapper = ColumnMapper(file.form, outcomes, left_out or LeftOut(), proxies, needed, check)
-        for piece in pieces(file, TEXTS, TEXT_COLUMNS if check else ()):
+        for piece in pieces(file, needed.texts, TEXT_COLUMNS if check else ()):
             added = mapper.add(piece)
             done += added
             if step is not None:

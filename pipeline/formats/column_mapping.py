@@ -33,7 +33,7 @@ from pipeline.formats.left_out import NO_OUTCOME, LeftOut
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.text_codes import Texts, TextSequence
-from pipeline.formats.vote_collector import ALL_COLUMNS, TEXTS, NeededColumns, VoteCollector
+from pipeline.formats.vote_collector import ALL_COLUMNS, PROMPT, NeededColumns, VoteCollector
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
@@ -66,7 +66,8 @@ class ColumnMapper:
             left_out: counts the records that are not votes.
             proxies: addresses that identify no voter.
             needed: the columns that are collected.
-            check: decides from the texts of a record whether they leak an identity; None to leave texts unread.
+            check: computes fields from the texts of a record; None to leave texts unread. Only `identity_leak` and, if
+                prompts are needed, `prompt_hash` are taken from it.
 
         Raises:
             Undecided: the format has a function of its own that maps records (`BattleFormat.map_record`).
@@ -75,7 +76,7 @@ class ColumnMapper:
             raise Undecided
         self._form, self._outcomes, self._left_out = form, outcomes, left_out
         self._row = 0
-        self._check = check
+        self._check, self._needed = check, needed
         more = () if check is None or _LEAK in form.flags else (_LEAK,)
         self._votes = VoteCollector((*form.flags, *more), proxies, needed)
 
@@ -102,10 +103,13 @@ class ColumnMapper:
             self._left_out.add_rows(NO_OUTCOME, self._row + np.flatnonzero(outcome == _NONE))
             own = np.flatnonzero((outcome != _NONE) & against_itself)
             self._left_out.add_self_battles(self._row + own, {name: flag[own] for name, flag in flags.items()})
+        texts = {name: text_array(piece.values(form.texts[name])) for name in self._needed.texts if name in form.texts}
         if self._check is not None:
-            flags[_LEAK] = self._leaks(piece, names, flags.get(_LEAK), self._check)
+            flags[_LEAK], prompts = self._checked(piece, names, flags.get(_LEAK), self._check)
+            if self._needed.prompts:
+                stated = texts.get(PROMPT)
+                texts[PROMPT] = prompts if stated is None else _first_texts(stated, prompts)
         self._row += len(piece)
-        texts = {name: text_array(piece.values(form.texts[name])) for name in TEXTS if name in form.texts}
         if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
             raise Undecided  # a battle of a model against itself may have another fault
         self._votes.add(
@@ -131,15 +135,23 @@ class ColumnMapper:
             return replace(found, flags={name: flag for name, flag in found.flags.items() if name != _LEAK})
         return found
 
-    def _leaks(self, piece: Piece, names: Sequence[Texts], stated: Int8 | None, check: RecordCheck) -> Int8:
-        """Return what votes state of identity leaks, else what their texts show; −1 for a vote without texts."""
+    def _checked(
+        self, piece: Piece, names: Sequence[Texts], stated: Int8 | None, check: RecordCheck
+    ) -> tuple[Int8, pa.StringArray]:
+        """Return what the texts of a piece show.
+
+        Returns:
+            What votes state of identity leaks, else what their texts show, −1 for a vote without texts; and the hashes
+            of prompts, null without a prompt.
+        """
         models = zip(*(column.to_pylist() for column in names), strict=True)
         found = [
-            check(record, {"model_a": model_a, "model_b": model_b}).get(_LEAK, -1)
+            check(record, {"model_a": model_a, "model_b": model_b})
             for record, (model_a, model_b) in zip(piece.records(TEXT_COLUMNS), models, strict=True)
         ]
-        shown = np.array(found, dtype=np.int8)
-        return shown if stated is None else np.where(stated >= 0, stated, shown)
+        shown = np.array([one.get(_LEAK, -1) for one in found], dtype=np.int8)
+        leaks = shown if stated is None else np.where(stated >= 0, stated, shown)
+        return leaks, pa.array([one.get(PROMPT) for one in found], pa.string())
 
     def _style_of(self, piece: Piece, rows: Bool) -> tuple[Int32, Int32] | None:
         style = self._form.style
@@ -230,6 +242,12 @@ def _texts_of(columns: list[Texts], rows: Bool) -> tuple[str, ...]:
     """Return the texts of the columns in these rows."""
     found = (text for column in columns for text in column.filter(pa.array(rows)).unique().to_pylist())
     return tuple(text for text in found if text)
+
+
+def _first_texts(stated: Texts, otherwise: pa.StringArray) -> pa.StringArray:
+    """Return the stated texts, and a text of the other column where none is stated."""
+    texts = stated.cast(pa.string())
+    return pc.if_else(pc.equal(pc.fill_null(texts, ""), ""), otherwise, texts)
 
 
 def _has_long_list(labels: Sequence[str], bits: Int64) -> bool:

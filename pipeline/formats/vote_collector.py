@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.formats.column_buffer import ColumnBuffer
 from pipeline.formats.column_pieces import Undecided
 from pipeline.formats.column_values import text_column
 from pipeline.formats.repeated_ids import RepeatedIds
 from pipeline.formats.text_codes import TextCodes, Texts, TextSequence, VoterCodes
+from pipeline.formats.text_hashes import hash_texts
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_group, no_style
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
@@ -18,6 +20,9 @@ from pipeline.vocabulary.voter_identity import Network
 
 TEXTS = ("vote_id", "voter_id", *GROUPS)
 """The fields of text that a rating needs beside the names of the models."""
+
+PROMPT = "prompt_hash"
+"""The field of text that only a rule about frequent prompts needs."""
 
 MAX_CATEGORIES = 63
 
@@ -32,11 +37,18 @@ class NeededColumns:
         voters: whether voters are needed.
         style: whether style counts are needed.
         groups: the names in GROUPS that are needed.
+        prompts: whether the hashes of prompts are needed.
     """
 
     voters: bool = True
     style: bool = True
     groups: frozenset[str] = frozenset(GROUPS)
+    prompts: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text fields of a vote that are read."""
+        return (*TEXTS, PROMPT) if self.prompts else TEXTS
 
 
 ALL_COLUMNS = NeededColumns()
@@ -75,7 +87,7 @@ class VoteCollector:
         self._groups = {name: (TextCodes(), ColumnBuffer(np.int16)) for name in GROUPS}
         self._flags = {name: ColumnBuffer(np.int8) for name in flags}
         self._style = ColumnBuffer(np.int32, len(STYLE_FEATURES)), ColumnBuffer(np.int32, len(STYLE_FEATURES))
-        self._labels = ColumnBuffer(np.int64)
+        self._labels, self._prompts = ColumnBuffer(np.int64), ColumnBuffer(np.int64)
 
     # Many parameters: the columns of a piece.
     def add(
@@ -92,7 +104,7 @@ class VoteCollector:
         Args:
             names: two columns of n names, of models a and b.
             outcome: int8[n], positions in `OUTCOMES`.
-            texts: field (one of TEXTS) → its column of n texts.
+            texts: field (one of `NeededColumns.texts`) → its column of n texts.
             flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
             style: two arrays int32[n, 5] of style counts, for both answers; None if no vote has any.
             labels: int64[n], bit k is set if a vote has the category k; None if no vote has any.
@@ -119,6 +131,9 @@ class VoteCollector:
         for buffer, counts in zip(self._style, (self._needed.style and style) or (), strict=False):
             _fill(buffer, before, -1)
             buffer.append(counts)
+        if PROMPT in texts:
+            _fill(self._prompts, before, 0)
+            self._prompts.append(_text_numbers(text_column(texts[PROMPT])))
         if labels is not None:
             _fill(self._labels, before, 0)
             self._labels.append(labels)
@@ -156,8 +171,16 @@ class VoteCollector:
             groups=groups,
             flags={name: values.finish() for name, values in self._flags.items()},
             categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
+            prompt=self._finish_prompts(votes),
         )
         return columns if identity is None else columns.without_repeats(identity)
+
+    def _finish_prompts(self, votes: int) -> Int64 | None:
+        """Return int64[N], a number for the prompt of each vote, 0 for none; None if no vote has a prompt."""
+        if not len(self._prompts):
+            return None
+        _fill(self._prompts, votes, 0)
+        return self._prompts.finish()
 
     def _finish_voters(self, *, needed: bool) -> tuple[pa.StringArray, Sequence[str], Int64]:
         """Return the ids of voters, the sorted voters, and int64[N]: each vote's position among them, −1 for none."""
@@ -173,6 +196,14 @@ def _group(coded: TextCodes, codes: ColumnBuffer, votes: int) -> tuple[tuple[str
         return no_group(votes)
     _fill(codes, votes, -1)
     return labels, codes.finish(table=table)
+
+
+def _text_numbers(column: pa.DictionaryArray) -> Int64:
+    """Return int64[n], equal numbers for equal texts; 0 for an empty text and for none."""
+    texts = column.dictionary.cast(pa.string())
+    numbers = np.append(hash_texts(texts)[0].view(np.int64), 0)
+    numbers[:-1][pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0).to_numpy(zero_copy_only=False)] = 0
+    return np.asarray(numbers[pc.fill_null(column.indices, len(texts)).to_numpy(zero_copy_only=False)])
 
 
 def _style(buffer: ColumnBuffer, votes: int) -> Int32:

@@ -10,6 +10,7 @@ Modules:
     bradley_terry       fits ratings by exact maximum likelihood, with pair weights and a sandwich covariance
     tie_only_models     computes standard errors of models that only tied
     clustered_sandwich  computes a covariance clustered by voter
+    prompt_samples      decides which votes on frequent prompts are outside the samples that count
     voter_scores        sums the scores of voters, and updates the sums for a log that has grown
     voter_intervals     computes a board's intervals clustered by voter, with confidence sequences
     confidence_sequences computes intervals that hold at all snapshots of a board together, and sure ranks

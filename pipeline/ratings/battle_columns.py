@@ -36,6 +36,8 @@ class BattleColumns:
         flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
         categories: a pair. The first is the labels. The second is int64[N]: bit k of a vote's number is set if the vote
             has label k. Both are empty if no vote has a label.
+        prompt: int64[N], equal numbers for votes on equal prompts, 0 for a vote without a prompt; None if prompts were
+            not collected.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
         more_categories: number of labels without a bit in `categories`, because all 63 bits were taken.
@@ -51,6 +53,7 @@ class BattleColumns:
     style: tuple[Int32, Int32]
     flags: Mapping[str, Int8] = field(default_factory=dict)
     categories: tuple[tuple[str, ...], Int64] = ((), np.zeros(0, dtype=np.int64))
+    prompt: Int64 | None = None
     repeated: int = 0
     conflicting: int = 0
     more_categories: int = 0
@@ -117,6 +120,7 @@ class BattleColumns:
             style=(_select(self.style[0], rows), _select(self.style[1], rows)),
             flags={name: values[rows] for name, values in self.flags.items()},
             categories=(labels, bits[rows] if labels else bits),
+            prompt=None if self.prompt is None else self.prompt[rows],
         )
 
     def select_counts(self, rows: Bool) -> PairCounts:
@@ -152,6 +156,7 @@ class BattleColumns:
             style=self.style if style else (no_style(votes), no_style(votes)),
             flags={},
             categories=self.categories if group == "category" else ((), np.zeros(0, dtype=np.int64)),
+            prompt=None,
         )
 
 

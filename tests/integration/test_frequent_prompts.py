@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline.jobs.custody import operator_actions
+from pipeline.ratings.prompt_samples import LEAST
 from pipeline.store.db import schema
 from pipeline.store.log import frequent_prompts, sealed_boards
-from pipeline.store.log.frequent_prompts import LEAST
 from pipeline.vocabulary.packing import unpack_integers
 from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 from tests.integration.board_of_votes import OPTIONS, Board, event, using

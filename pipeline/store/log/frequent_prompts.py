@@ -1,11 +1,6 @@
 """Decides, when votes are sealed, which votes on frequent prompts are in the sample that counts.
 
-The most frequent 0.5% of the distinct prompts have about a tenth of all votes. They are greetings and riddles that
-people try on every model. A method may count only a sample of the votes on such a prompt. Let P be the number of
-distinct prompts. The ⌊P/200⌋ prompts with the most votes are candidates. Let L be the number of votes of the prompt
-that follows them, but at least `LEAST`. A candidate with more than L votes is frequent, and its sample has L votes. In
-a log with fewer than 200 distinct prompts no prompt is frequent, because a single prompt may have much of the votes of
-such a log.
+`pipeline.ratings.prompt_samples` defines which prompts are frequent, and how many votes the sample of each has.
 
 A vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log,
 the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
@@ -24,16 +19,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.ledger import leaf_encoding
 from pipeline.ledger.merkle import WIDTH
+from pipeline.ratings.prompt_samples import threshold
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
-LEAST = 10
-"""A prompt with at most this many votes is never frequent."""
-
 _TOTAL = "prompts"
-# Of so many distinct prompts one may be frequent.
-_PER_FREQUENT = 200
 # For more than a quarter of the known prompts, reading the whole table is faster than looking up each prompt.
 _MOST_SEARCHED = 4
 _BLOCK = 50_000
@@ -67,26 +58,6 @@ def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa
     _write(connection, distinct, votes, after, kept + np.minimum(left, added))
     _write_spectrum(connection, spectrum, log_size)
     return outside
-
-
-def threshold(spectrum: Int64) -> int:
-    """Return the largest number of votes that a prompt may have without being frequent.
-
-    Args:
-        spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt, ascending. The second row
-            has, for each of these numbers, how many prompts have exactly this number of votes.
-
-    >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
-    (40, 10)
-    >>> threshold(np.array([[1, 700], [198, 1]])), threshold(np.array([[1, 700], [199, 1]]))
-    (700, 10)
-    """
-    votes, prompts = spectrum
-    if not len(votes):
-        return LEAST
-    known = int(prompts.sum())
-    place = known - 1 - known // _PER_FREQUENT
-    return max(LEAST, int(votes[np.searchsorted(np.cumsum(prompts), place, side="right")]))
 
 
 def mark(connection: Connection, partition: Int64, offset: Int64) -> None:

@@ -199,7 +199,7 @@ def test_a_vote_on_an_answer_that_tells_its_model_is_left_out(tmp_path: Path, su
     else:
         pq.write_table(pa.Table.from_pylist(rows), path)
     found = document(path)
-    assert (found["votes"], found["method"]["left_out"]) == (17, {"identity_leak": 3})
+    assert (found["votes"], found["method"]["left_out"]) == (17, {"identity_leak": 3, "frequent_prompt": 0})
     assert any(note.startswith("3 votes on a conversation that gives a model's identity") for note in found["notes"])
     assert document(path, "--method", "none")["votes"] == 20
 
@@ -325,13 +325,44 @@ def _columns_of(found: dict) -> list[tuple]:
     return [(row["model"], row["rating"], row["votes"]) for row in found["rows"]]
 
 
-def test_a_rating_names_texts_as_read_and_the_rule_that_a_file_cannot_have(tmp_path: Path) -> None:
+def _on_prompts(kind: str, greetings: int) -> list[dict]:
+    """Return votes on 400 different prompts, and some more on one of them, by hash or by text."""
+    asked = [f"how many legs have {n} ants and {n} bees?" for n in range(400)]
+    asked += ["How many legs have 7 ants, and 7 bees"] * greetings
+    rows = []
+    for n, text in enumerate(asked):
+        vote = {"model_a": "ab"[n % 2], "model_b": "ba"[n % 2], "winner": ("model_a", "tie", "model_b")[n % 3]}
+        if kind == "hash":
+            rows.append({**vote, "prompt_hash": f"{7 if n >= 400 else n:064x}"})
+        else:
+            said = [{"role": "user", "content": text}, {"role": "assistant", "content": "Six each."}]
+            rows.append({**vote, "conversation_a": said, "conversation_b": said})
+    return rows
+
+
+@pytest.mark.parametrize("kind", ["hash", "text"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_votes_on_a_frequent_prompt_beyond_its_sample_are_left_out(tmp_path: Path, suffix: str, kind: str) -> None:
+    path = tmp_path / f"battles{suffix}"
+    rows = _on_prompts(kind, greetings=60)
+    if suffix == ".jsonl":
+        _battles(path, rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    found = document(path)
+    assert (found["votes"], found["method"]["left_out"]["frequent_prompt"]) == (410 - 1, 51)
+    assert any(note.startswith("51 votes on a frequent prompt") for note in found["notes"])
+    assert document(path, "--method", "none")["votes"] == 460
+    mine = tmp_path / "mine.toml"
+    mine.write_text('name = "mine"\n[rules]\nidentity_leak = true\n')
+    assert document(path, "--method", str(mine))["votes"] == 460
+
+
+def test_a_rating_names_texts_as_read(tmp_path: Path) -> None:
     vote = {"model_a": "a", "model_b": "b", "response_a": "yes", "response_b": "no", "prompt": "Why?", "spare": 1}
     rows = [{**vote, "vote_id": f"v{n}", "winner": ("model_a", "model_b")[n % 2]} for n in range(4)]
     found = document(_battles(tmp_path / "votes.jsonl", rows))
     assert found["unread_columns"] == ["spare"]
     assert "columns that were not read: spare" in found["notes"]
-    assert any("the rule frequent_prompt is not applied to a file" in note for note in found["notes"])
     unread = document(_battles(tmp_path / "votes.jsonl", rows), "--method", "none")
     assert unread["unread_columns"] == ["response_a", "response_b", "prompt", "spare"]
-    assert not any("frequent_prompt" in note for note in unread["notes"])

@@ -1,0 +1,64 @@
+"""Decides which votes on frequent prompts are outside the samples that count.
+
+The most frequent 0.5% of the distinct prompts have about a tenth of all votes. They are greetings and riddles that
+people try on every model. A method may count only a sample of the votes on such a prompt. Let P be the number of
+distinct prompts. The ⌊P/200⌋ prompts with the most votes are candidates. Let L be the number of votes of the prompt
+that follows them, but at least `LEAST`. A candidate with more than L votes is frequent, and its sample has L votes.
+Among fewer than 200 distinct prompts no prompt is frequent, since a single prompt may be much of what such a board
+measures.
+"""
+
+import numpy as np
+
+from ..vocabulary.arrays import Bool, Int64
+
+LEAST = 10
+"""A prompt with at most this many votes is never frequent."""
+
+PER_FREQUENT = 200
+"""Of so many distinct prompts at most one is frequent."""
+
+
+def threshold(spectrum: Int64) -> int:
+    """Return the largest number of votes that a prompt may have without being frequent.
+
+    Args:
+        spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt, ascending. The second row
+            has, for each of them, how many prompts have exactly this number of votes.
+
+    >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
+    (40, 10)
+    >>> threshold(np.array([[1, 700], [198, 1]])), threshold(np.array([[1, 700], [199, 1]]))
+    (700, 10)
+    """
+    votes, prompts = spectrum
+    if not len(votes):
+        return LEAST
+    known = int(prompts.sum())
+    place = known - 1 - known // PER_FREQUENT
+    return max(LEAST, int(votes[np.searchsorted(np.cumsum(prompts), place, side="right")]))
+
+
+def outside_samples(prompt: Int64) -> Bool:
+    """Return bool[n], true for the votes that are outside the sample of their prompt.
+
+    The sample of a frequent prompt consists of the first votes on it.
+
+    Args:
+        prompt: int64[n], a number for the prompt of each vote, 0 for a vote without a prompt.
+
+    >>> votes = np.array([*range(1, 300), *[7] * 15, 0])
+    >>> np.flatnonzero(outside_samples(votes)).tolist()
+    [308, 309, 310, 311, 312, 313]
+    """
+    known = np.flatnonzero(prompt)
+    _, group, votes = np.unique(prompt[known], return_inverse=True, return_counts=True)
+    group = group.ravel()
+    most = threshold(np.stack(np.unique(votes, return_counts=True)).astype(np.int64))
+    rows = np.flatnonzero((votes > most)[group])
+    rows = rows[np.argsort(group[rows], kind="stable")]
+    ordered = group[rows]
+    start = np.searchsorted(ordered, ordered)
+    outside = np.zeros(len(prompt), dtype=np.bool_)
+    outside[known[rows[np.arange(len(rows)) - start >= most]]] = True
+    return outside
