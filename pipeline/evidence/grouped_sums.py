@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.vocabulary.arrays import Bool, Int64
 
@@ -33,6 +34,15 @@ def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
     before = total[first] - values[first]
     lengths = np.diff(np.append(first, len(group)))
     return np.asarray(total - np.repeat(before, lengths, axis=0) + prior[group])
+
+
+def number_groups(keys: Int64) -> Int64:
+    """Return int64[n], a number from 0 for each key; equal keys have equal numbers, in the order of the first ones.
+
+    Hashing is several times as fast as sorting by `numpy.unique`.
+    """
+    codes = pa.array(keys).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return np.asarray(codes, dtype=np.int64)
 
 
 def count_before(group: Int64) -> Int64:

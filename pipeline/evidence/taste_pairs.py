@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from pipeline.evidence.grouped_sums import count_before
+from pipeline.evidence.grouped_sums import count_before, number_groups
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 CAP = 4
@@ -47,7 +47,7 @@ class CellRows:
         if not len(both):
             return 0.0
         one = both[np.unique(self.vote[both], return_index=True)[1]]
-        who = np.unique(self.voter, return_inverse=True)[1].ravel()
+        who = number_groups(self.voter)
         u, w = self.residual * self.logit, self.weight * self.logit**2
         # All pairs, minus the pairs that share a model; the pairs that share both were taken away twice.
         parts = [(one, who, 1), (both, self.cell, -1), (one, self.pair, 1)]
@@ -60,7 +60,7 @@ class CellRows:
 
 def _by_voter(rows: Int64, group: Int64, values: Float64, who: Int64) -> Float64:
     """Return Σ over a voter's groups of (Σx)² − Σx², for each voter; a group belongs to one voter."""
-    inside = np.unique(group[rows], return_inverse=True)[1].ravel()
+    inside = number_groups(group[rows])
     owner = np.zeros(int(inside.max()) + 1, dtype=np.int64)
     owner[inside] = who[rows]
     sums = np.bincount(inside, weights=values[rows]) ** 2 - np.bincount(inside, weights=values[rows] ** 2)
@@ -81,7 +81,7 @@ def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, diffe
     model = np.stack([model_a[decided], model_b[decided]], axis=1).ravel().astype(np.int64)
     logit = np.stack([difference[decided], -difference[decided]], axis=1).ravel()
     won = np.stack([outcome[decided] == 0, outcome[decided] == 1], axis=1).ravel()
-    number = np.unique(who, return_inverse=True)[1].ravel()
+    number = number_groups(who)
     width = int(model.max(initial=0)) + 1
     code = number * width + model
     rows = np.flatnonzero(count_before(code) < CAP)
@@ -89,7 +89,7 @@ def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, diffe
     low, high = np.minimum(model_a, model_b)[decided], np.maximum(model_a, model_b)[decided]
     pair = (number * width + np.repeat(low, 2)) * width + np.repeat(high, 2)
     return CellRows(
-        np.unique(code[rows], return_inverse=True)[1].ravel(),
+        number_groups(code[rows]),
         who[rows],
         model[rows],
         decided[rows // 2],

@@ -16,6 +16,8 @@ from .encoding import CodedColumn
 _CELLS = len(OUTCOMES)
 # Up to this many cells a dense table (128 MB, 2,048 models) is faster than sorting the votes.
 _DENSE_CELLS = 2**24
+# A dense table of sums may have so many rows for each row that is added.
+_DENSE_ROWS_PER_ROW = 16
 # Votes from which a second thread saves more time than it costs.
 _VOTES_FOR_THREADS = 200_000
 
@@ -83,17 +85,37 @@ def merge_unordered_pairs(
     """
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
-    pairs, row = np.unique(keys, return_inverse=True)
-    summed = np.zeros((len(pairs), _CELLS), dtype=np.int64)
-    np.add.at(summed, row, mirrored)
+    pairs, summed = sum_rows(keys, mirrored, size * size)
     used = summed.any(axis=1)
     low, high = np.divmod(pairs[used], max(size, 1))
     return low.astype(np.int32), high.astype(np.int32), summed[used]
 
 
+def sum_rows(keys: Int64, table: Int64, size: int) -> tuple[Int64, Int64]:
+    """Add up the rows of a table that have the same key.
+
+    Args:
+        keys: int64[rows], each from 0 to size − 1.
+        table: int64[rows, c]; the sum of the absolute values of a column must be below 2^53.
+        size: number of possible keys.
+
+    Returns:
+        The distinct keys, ascending, int64[P]; and the sums, int64[P, c].
+    """
+    if size > _DENSE_ROWS_PER_ROW * len(keys):
+        distinct, row = np.unique(keys, return_inverse=True)
+        summed = np.zeros((len(distinct), table.shape[1]), dtype=np.int64)
+        np.add.at(summed, row.ravel(), table)
+        return distinct, summed
+    # Sums of floats are exact below 2^53.
+    columns = [np.bincount(keys, weights=column, minlength=size) for column in table.T]
+    distinct = np.flatnonzero(np.bincount(keys, minlength=size))
+    return distinct, np.stack([column[distinct] for column in columns], axis=1).astype(np.int64)
+
+
 def add_to_matrix(size: int, *entries: tuple[Int32, Int32, Int64]) -> Float64:
     """Return float64[size, size], the sum of entries; each entry is three arrays: rows, columns and numbers to add."""
-    matrix = np.zeros((size, size))
+    cells = np.zeros(size * size)
     for row, column, votes in entries:
-        np.add.at(matrix, (row, column), votes)
-    return matrix
+        cells += np.bincount(row.astype(np.int64) * size + column, weights=votes, minlength=size * size)
+    return cells.reshape(size, size)

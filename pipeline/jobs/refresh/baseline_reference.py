@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import NotConverged, RatingError
 from pipeline.evidence import Reference
-from pipeline.evidence.grouped_sums import count_before
+from pipeline.evidence.grouped_sums import count_before, number_groups
 from pipeline.evidence.taste import ASSUMED_CONCENTRATION, Taste, TieHabits, estimate_taste, estimate_tie_habits
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
@@ -142,7 +142,7 @@ def _state_taste(taste: Taste) -> dict[str, Any]:
 def _within_cap(votes: NewestVotes, cap: int) -> Bool:
     """Return bool[n], true for the newest `cap` votes of a voter on both models; all votes without a voter."""
     known = np.flatnonzero(votes.voter != 0)
-    who = np.unique(votes.voter[known], return_inverse=True)[1].ravel()
+    who = number_groups(votes.voter[known])
     width = int(max(votes.model_a.max(initial=0), votes.model_b.max(initial=0))) + 1
     both = np.stack([votes.model_a[known], votes.model_b[known]], axis=1)
     later = count_before((who[:, None] * width + both)[::-1].ravel()).reshape(-1, 2)[::-1]
@@ -176,8 +176,8 @@ def _clustered(estimate: Fit, kept: NewestVotes, number: Int64) -> tuple[Fit, in
     """Return the fit with its covariance clustered by voter, and the number of voters."""
     a, b = _positions(number, kept.model_a), _positions(number, kept.model_b)
     rows = np.flatnonzero((a >= 0) & (b >= 0) & (kept.outcome < 2))
-    voter = np.where(kept.voter[rows] == 0, -1, np.unique(kept.voter, return_inverse=True)[1].ravel()[rows])
-    voters = len(np.unique(voter[voter >= 0]))
+    voter = np.where(kept.voter[rows] == 0, -1, number_groups(kept.voter)[rows])
+    voters = int(np.count_nonzero(np.bincount(voter[voter >= 0])))
     if voters + int((voter < 0).sum()) < _LEAST_CLUSTERS:
         return estimate, voters
     try:
@@ -187,7 +187,7 @@ def _clustered(estimate: Fit, kept: NewestVotes, number: Int64) -> tuple[Fit, in
 
 
 def _habits(votes: NewestVotes) -> TieHabits | None:
-    who = np.unique(votes.voter[votes.voter != 0], return_inverse=True)[1].ravel()
+    who = number_groups(votes.voter[votes.voter != 0])
     ties = np.bincount(who, weights=votes.outcome[votes.voter != 0] >= 2)
     return estimate_tie_habits(np.bincount(who), ties.astype(np.int64))
 

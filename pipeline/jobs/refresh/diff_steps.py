@@ -63,6 +63,7 @@ class StepInputs:
         before: PublishedSnapshot,
         after: PublishedSnapshot,
         names: Collection[str],
+        newest: RatingInput | None = None,
     ) -> "StepInputs":
         """Read the votes of each step. The result serves for all views and boards in `names`.
 
@@ -72,6 +73,7 @@ class StepInputs:
             before: the older snapshot.
             after: the newer snapshot.
             names: views, and names of boards by category or language, that are compared.
+            newest: the votes of the newer snapshot, if they were read before for the same names; None to read them.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, *(Label(*name.split("/", 1)) for name in names if "/" in name)]
@@ -89,7 +91,7 @@ class StepInputs:
         last = list(methods.values())[-1] if methods else base
         same = _counted_by(before) == _counted_by(after)
         exclusions = last if same else counted(before.log_size, after, new)
-        return cls(base, methods, exclusions, counted(after.log_size, after, new))
+        return cls(base, methods, exclusions, newest or counted(after.log_size, after, new))
 
 
 def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
@@ -169,7 +171,7 @@ class _StepRatings:
 
 def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
     """Return whether a step changes the counts of the view."""
-    if view == "raw":
+    if view == "raw" or first is second:
         return False
     old, new = (view_counts(one, view).win_matrix() for one in (first, second))
     return first.excluded != second.excluded or not np.array_equal(old, new)

@@ -14,6 +14,7 @@ from pipeline.errors import BadInput, Usage
 from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
 from pipeline.jobs.refresh.diff_steps import StepInputs, changed_rules
+from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
@@ -97,12 +98,14 @@ def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot
         pairs[week.snapshot_id] = ("recent_moves", week)
     pairs |= {one.snapshot_id: ("moves", one) for one in last}
     found: dict[tuple[Kind, str], Any] = {}
+    ends: dict[tuple[str, ...], RatingInput] = {}
     for kind, before in pairs.values():
         inputs: StepInputs | None = None
-        names = _names_of_both(before, newest)
+        names = tuple(_names_of_both(before, newest))
         for view in names:
             try:
-                inputs = inputs or StepInputs.read(connection, files, before, newest, names)
+                inputs = inputs or StepInputs.read(connection, files, before, newest, names, ends.get(names))
+                ends[names] = inputs.after
                 diff = compare_snapshots(connection, files, before, newest, view, inputs)
             except (BadInput, Usage) as error:  # the snapshot is published; a reader who asks is told the same
                 _log.warning("moves in view %s are not stored: %s", view, error)

@@ -13,6 +13,7 @@ from pipeline.jobs.refresh.method_counts import LabelCounts
 from pipeline.open_store import now
 from pipeline.ratings import PairCounts
 from pipeline.ratings.method import ALL_VOTES, Method
+from pipeline.ratings.pair_sums import sum_rows
 from pipeline.registry import Registry
 from pipeline.store.boards import excluded_votes, exclusion_list, voter_labels
 from pipeline.store.boards.excluded_votes import VotesByPosition
@@ -201,9 +202,10 @@ class _ModelAxis:
         cells = np.array(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else np.zeros((0, 4), dtype=np.int64)
         size = len(self._labels)
         pair = self._position[cells[:, 0]] * size + self._position[cells[:, 1]]
-        found, group = np.unique(pair, return_inverse=True)
+        found, votes = sum_rows(pair * 4 + cells[:, 2], cells[:, -1:], size * size * 4)
         table = np.zeros((len(found), 4), dtype=np.int64)
-        np.add.at(table, (group.ravel(), cells[:, 2]), cells[:, -1])
+        table[np.arange(len(found)), found % 4] = votes[:, 0]
+        found //= 4
         return PairCounts.from_rows(self._labels, found // max(1, size), found % max(1, size), table)
 
 
