@@ -67,11 +67,12 @@ class CohortVotes:
 
 @dataclass(frozen=True)
 class SmallCells:
-    """The ratios of c cells with fewer than LEAST_VOTES votes, by the number of an entry in a table.
+    """The ratios of c cells with fewer than LEAST_VOTES votes. A cell has the number of its row in a table of ratios.
 
     Attributes:
         cell: int64[c], positions in `CohortVotes.cells`.
-        entry: int64[2, c], the entry of each cell if its voter promotes the model, and if it demotes it.
+        entry: int64[2, c], two rows of `table` for each cell: for a voter who promotes the model, and for one who
+            demotes it.
         table: float64[t, 3], ln of the ratio for each size of a bias.
     """
 
@@ -203,6 +204,6 @@ class PairNumbers:
         return np.where(known, place, len(self.code))
 
     def of_cells(self, cell: Int64) -> Int64:
-        """Return the number of each cell's pair."""
+        """Return the pair to which each cell belongs, as `__call__` numbers pairs."""
         cells = self.cohorts.cells
         return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))
