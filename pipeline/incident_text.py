@@ -1,8 +1,8 @@
 """Writes the text of an incident, for the command line and the pages.
 
 The text says what happened, how sure it is, what was done, and what to do. An incident groups the alerts of one
-campaign. It is a mapping as `pipeline.store.alerting.incident_grouping` writes it. The public form has no accounts,
-networks or exact times: its headline says what votes did, to the day.
+campaign. It is the body of a stored incident, or its public form (`pipeline.store.alerting.public_incidents`), which
+has no accounts, networks or exact times: its headline says what votes did, to the hour.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def explain_lines(incident: Mapping[str, Any], private: Mapping[str, Any] | None
     also = [_about(one) for one in incident["about"][1:]]
     if also:
         lines.append(f"Merged with: {', '.join(also)}.")
-    lines.append(_done(incident))
+    lines.append(f"What was done: {what_was_done(incident)}")
     return [*lines, *_what_to_do(incident)]
 
 
@@ -85,7 +85,7 @@ def _actors(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> s
         networks = len(private["networks"])
         where = f" on {count(networks, 'network')}" if networks else ""
         return f"{count(accounts, 'account')}{where}"
-    if accounts:
+    if accounts != 0:  # None: so few that the public does not read how many
         return f"{count(votes, 'vote')} that fit no honest pattern"
     return f"about {count(votes, 'vote')} more than expected"
 
@@ -98,7 +98,7 @@ def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapp
 
 def _habit(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
     how = _HABITS.get(about["name"], f"vote by a habit ({about['name']})")
-    accounts = count(incident["accounts"], "account")
+    accounts = "a few accounts" if incident["accounts"] is None else count(incident["accounts"], "account")
     if incident["accounts"] == 1:
         verb, _, rest = how.partition(" ")
         how = f"{verb}s {rest}" if verb != "always" else f"always {rest.replace('choose', 'chooses', 1)}"
@@ -122,7 +122,13 @@ def _name(about: Mapping[str, str]) -> str:
 
 def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
     if private is None:
-        return f" on {incident['begun_at'][:10]}"
+        begin, end = incident["begun_at"], incident["last_at"]
+        hour = f" in the hour from {begin[11:16]} UTC on {begin[:10]}"
+        if begin == end:
+            return hour
+        if begin[:10] == end[:10]:
+            return f" between the hours of {begin[11:16]} and {end[11:16]} UTC on {begin[:10]}"
+        return f" from {begin[:10]} {begin[11:16]} to {end[:10]} {end[11:16]} UTC, to the hour"
     first, last = private["first"], private["last"]
     if first[:10] == last[:10]:
         return f" between {first[11:16]} and {last[11:16]} UTC on {first[:10]}"
@@ -150,12 +156,27 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _done(incident: Mapping[str, Any]) -> str:
+def what_was_done(incident: Mapping[str, Any]) -> str:
+    """Return what is left out because of an incident, and by whom, as a sentence without a first capital letter."""
     by = incident["excluded_by"]
     if not by:
-        return "What was done: nothing is left out because of it."
+        return "nothing is left out because of it."
     accounts = f" from {count(incident['accounts_left_out'], 'account')}" if incident["accounts_left_out"] else ""
-    return f"What was done: {', '.join(by)} left out {count(incident['votes_left_out'], 'vote')}{accounts}."
+    return f"{', '.join(by)} left out {count(incident['votes_left_out'], 'vote')}{accounts}."
+
+
+def next_step(incident: Mapping[str, Any]) -> str:
+    """Return what an operator should do about an incident, without commands: for the pages."""
+    about = incident["about"][0]
+    if incident["state"] == "resolved":
+        return "Nothing: it is resolved."
+    if about["kind"] == "fact":
+        return "Ask the operator of the board; there are no votes to leave out."
+    if about["kind"] in ("network", "board") or about["effect"] == "more votes":
+        return "Look for an event that explains the visitors (a release, a news page). If there is one, resolve it."
+    return (
+        "Look at its accounts and its evidence. Leave their votes out, after a preview, or resolve it if it is honest."
+    )
 
 
 def _what_to_do(incident: Mapping[str, Any]) -> list[str]:

@@ -116,10 +116,12 @@ GRANT SELECT (notice_no, sequence, snapshot_id, text, name, at) ON notice TO int
 GRANT SELECT (snapshot_id, after, at, moves, released_at, released_by, released_reason)
   ON publication_hold TO integrity_read;
 GRANT SELECT (action, at) ON operator_log TO integrity_read;
+GRANT SELECT (inputs) ON grouping TO integrity_read;
+GRANT SELECT (event_no, incident_id, at, action, name, reason) ON incident_event TO integrity_read;
 -- Rows that name voters are read through views, which have the voters' labels; its search_path has them before the
 -- tables. A migration that changes these columns drops the views first (DROP SCHEMA reading CASCADE), and this makes
 -- them again.
-DROP VIEW IF EXISTS reading.alert, reading.exclusion;
+DROP VIEW IF EXISTS reading.alert, reading.exclusion, reading.incident;
 CREATE VIEW reading.alert WITH (security_barrier) AS
   SELECT alert_id, detector, severity, subject_kind,
          CASE WHEN subject_kind = 'voter' THEN coalesce(label, 'voter') ELSE subject END AS subject,
@@ -133,7 +135,10 @@ CREATE VIEW reading.exclusion WITH (security_barrier) AS
          CASE WHEN kind = 'voter' THEN coalesce(label, 'voter') ELSE target END AS target,
          reason, name, at, alert_id, label
   FROM public.exclusion;
-GRANT SELECT ON reading.alert, reading.exclusion TO integrity_read;
+-- Without the ids that would tie the alerts about one voter, and without the accounts.
+CREATE VIEW reading.incident WITH (security_barrier) AS
+  SELECT incident_id, opened_at, (body::jsonb - 'alert_ids' - 'former_ids')::text AS body FROM public.incident;
+GRANT SELECT ON reading.alert, reading.exclusion, reading.incident TO integrity_read;
 
 -- integrity_publish: besides, gives a candidate its place in the log, signs it, and notes when (in `meta`).
 GRANT UPDATE (sequence, previous, digest, published_at) ON snapshot TO integrity_publish;

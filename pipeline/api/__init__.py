@@ -30,10 +30,14 @@ hosts.
     model_routes.py        serves models, providers and history
     diff_routes.py         serves moves between two snapshots
     alert_routes.py        serves alerts and exclusions
+    incident_routes.py     serves incidents
+    incident_views.py      converts incidents to JSON, for the public and for operators
     ledger_routes.py       serves heads, proofs, receipts, tiles and bundles
     status_routes.py       serves the progress of the pipeline
     notice_routes.py       serves correction notices
     operator_routes.py     carries out decisions of operators, protected by tokens
+    page_sessions.py       keeps the sessions of operators who signed in on the page
+    page_operator.py       finds the operator of a session, and reads the forms of operators
     operator_access.py     checks tokens and scopes, and records refused requests
     charts.py              draws Vega-Lite charts as SVG
     pages/                 renders the web pages, with templates/ and static/

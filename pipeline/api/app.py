@@ -19,6 +19,7 @@ from pipeline import settings as configuration
 from pipeline.api import (
     alert_routes,
     diff_routes,
+    incident_routes,
     ledger_routes,
     model_routes,
     notice_routes,
@@ -96,7 +97,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     one_thread = anyio.CapacityLimiter(1)
     changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store, limiter=one_thread))
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
-    for plain in (snapshot_routes, notice_routes, alert_routes, status_routes):
+    for plain in (snapshot_routes, notice_routes, incident_routes, alert_routes, status_routes):
         api.include_router(plain.routes(reader))
     for mixed, work in ((model_routes, costly), (diff_routes, costly), (ledger_routes, bundling)):
         api.include_router(mixed.routes(reader, work))
@@ -104,7 +105,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     api.include_router(operator_routes.routes(reader, changes))
     app.include_router(api)
     templates = PageTemplates(options.appeals)
-    app.include_router(pages.routes(reader, templates, costly, app))
+    app.include_router(pages.routes(reader, templates, costly, changes, app))
     add_error_handlers(app, templates.problem)
 
     @app.get("/api/v1/openapi.json", include_in_schema=False)

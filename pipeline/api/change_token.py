@@ -13,7 +13,7 @@ class ChangeToken:
     """Reads the token from the store at most once in `PERIOD` seconds. Concurrent requests share one read.
 
     Args:
-        read: returns the token: numbers from the store, at least one of which grows with every change.
+        read: returns the token: numbers from the store, at least one of which changes with every change of the store.
         clock: returns the time in seconds from a monotonic clock.
     """
 

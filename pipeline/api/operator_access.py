@@ -18,7 +18,7 @@ from pipeline.api.store_reader import StoreReader
 from pipeline.open_store import now
 from pipeline.store.alerting import operator_tokens, operators_log
 from pipeline.store.alerting.operator_tokens import OperatorToken
-from pipeline.store.alerting.operators_log import Operator
+from pipeline.store.alerting.operators_log import Operator, Via
 
 _log = logging.getLogger("integrity.api")
 _BEARER = HTTPBearer(auto_error=False, description="A token made by `integrity tokens add`.")
@@ -54,13 +54,14 @@ def require_token(reader: StoreReader) -> Any:
     return Depends(check)
 
 
-def find_token(reader: StoreReader, request: Request, given: str | None) -> OperatorToken:
+def find_token(reader: StoreReader, request: Request, given: str | None, via: Via = "api") -> OperatorToken:
     """Return the token of a request if it is valid.
 
     Args:
         reader: reads the store.
         request: the request.
         given: the secret that the request sent; None if it sent none.
+        via: how it was sent, for the operators' log.
 
     Raises:
         Problem: status 401 if there is no valid token, which the operators' log records; status 429 if the client has
@@ -75,12 +76,12 @@ def find_token(reader: StoreReader, request: Request, given: str | None) -> Oper
     if found is None:
         if given is not None:
             logins.failed(request)
-        _record_refusal(reader, request, _UNKNOWN, operators_log.FAILED_LOGIN)
+        _record_refusal(reader, request, Operator(_UNKNOWN, via, client_address(request)), operators_log.FAILED_LOGIN)
         raise Problem(401, "expected a valid token, as Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
     return found
 
 
-def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scopes: str) -> Operator:
+def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scopes: str, via: Via = "api") -> Operator:
     """Check that a token has all of these scopes, and return its operator.
 
     Args:
@@ -88,16 +89,17 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
         request: the request.
         token: the valid token of the request.
         scopes: the scopes that the action needs.
+        via: how the operator acts.
 
     Raises:
         Problem: status 403, which names the missing scopes. The operators' log records it.
     """
     missing = [scope for scope in scopes if scope not in token.scopes]
     if missing:
-        _record_refusal(reader, request, token.name, operators_log.DENIED)
+        _record_refusal(reader, request, Operator(token.name, via, client_address(request)), operators_log.DENIED)
         wanted = " and ".join(f"the scope {scope}" for scope in scopes)
         raise Problem(403, f"expected a token with {wanted}, got one with {', '.join(token.scopes)}")
-    return Operator(token.name, "api", client_address(request))
+    return Operator(token.name, via, client_address(request))
 
 
 def record_login(reader: StoreReader, request: Request, token: OperatorToken) -> None:
@@ -110,8 +112,7 @@ def record_login(reader: StoreReader, request: Request, token: OperatorToken) ->
             operators_log.record(connection, operator, operators_log.LOGIN, token.name, at)
 
 
-def _record_refusal(reader: StoreReader, request: Request, name: str, action: str) -> None:
-    operator = Operator(name, "api", client_address(request))
+def _record_refusal(reader: StoreReader, request: Request, operator: Operator, action: str) -> None:
     try:
         with reader.connect() as connection:
             if not operators_log.takes_refusals(connection, now()):

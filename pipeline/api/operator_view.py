@@ -9,7 +9,8 @@ from pipeline.api.cache_policies import NO_STORE, REVALIDATE
 from pipeline.api.operator_access import find_token, record_login
 from pipeline.api.store_reader import StoreReader
 
-_DECIDING = frozenset({"alerts", "exclusions"})
+DECIDING = frozenset({"alerts", "exclusions"})
+"""Whoever may decide about voters reads their pseudonyms: the scopes of which a token needs one."""
 
 
 def operator_dependency(reader: StoreReader) -> Any:
@@ -31,7 +32,7 @@ def operator_dependency(reader: StoreReader) -> Any:
         kind, _, text = given.partition(" ")
         token = find_token(reader, request, text if kind.lower() == "bearer" else None)
         record_login(reader, request, token)
-        return bool(_DECIDING & set(token.scopes))
+        return bool(DECIDING & set(token.scopes))
 
     return Depends(check)
 

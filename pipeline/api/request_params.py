@@ -46,6 +46,9 @@ SnapshotPairParam = Annotated[
     str, Path(pattern=r"^[0-9a-f]{64}\.\.[0-9a-f]{64}$", description="OLDER..NEWER, two digests.")
 ]
 AlertParam = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="An alert's id.")]
+IncidentParam = Annotated[
+    str, Path(pattern="^[0-9a-f]{4,12}$", description="An incident's id, a former id, or the unique beginning of one.")
+]
 VoteParam = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A vote's id.")]
 ModelParam = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A model's name.")]
 ProviderParam = Annotated[

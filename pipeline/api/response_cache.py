@@ -6,8 +6,8 @@ The headers of a response decide how long the response is cached (`cache_policie
 2. With `no-cache`, the response is cached until the change token of the store changes. If it also has
    `x-cache-until: published`, only the part of the token is compared that changes with a publication.
 3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
-4. Responses to requests with an `authorization` header are not cached, since they may be for one operator. Such a
-   request gets a cached response only if that response does not vary by `authorization`.
+4. Responses to requests with an `authorization` header or the cookie of a session are not cached, since they may be for
+   one operator. Such a request gets a cached response only if that response varies by neither.
 
 Concurrent requests for one key share one computation, until it is known that the response cannot be cached. A cached
 response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to clients.
@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api.change_token import ChangeToken
+from pipeline.api.page_sessions import COOKIE_NAMES
 from pipeline.api.request_params import format_from_accept
 from pipeline.errors import IntegrityError
 
@@ -56,7 +57,7 @@ class CachedResponse:
         packed: the body compressed with gzip; None if compression saves too little.
         digest: digest of the body, from which the ETag of each encoding is made.
         token: the change token for which the response is valid; None if the response is always valid.
-        personal: whether the response varies by `authorization`, so that operators need another response.
+        personal: whether the response varies by `authorization` or `cookie`, so that operators need another response.
         published: whether only the part of the token is compared that changes with a publication.
     """
 
@@ -115,7 +116,7 @@ class ResponseCache:
         response = self._cached.get(key)
         if response is not None and not await self._valid(response):
             response = None
-        if b"authorization" in request_headers and (response is None or response.personal):
+        if _has_credentials(request_headers) and (response is None or response.personal):
             own = _without_body(send) if scope["method"] == "HEAD" else send
             await self._app({**scope, "method": "GET"}, receive, own)
             return
@@ -231,7 +232,7 @@ class _Recorder:
         digest, packed = await asyncio.to_thread(_pack, body) if len(body) > _LONG else _pack(body)
         status = self._start["status"]
         token = None if self._immutable else published if self._published else token
-        personal = vary is not None and b"authorization" in vary.lower()
+        personal = vary is not None and any(name in vary.lower() for name in (b"authorization", b"cookie"))
         return CachedResponse(status, tuple(headers), body, packed, digest, token, personal, self._published)
 
 
@@ -240,6 +241,12 @@ def _pack(body: bytes) -> tuple[bytes, bytes | None]:
     digest = blake2b(body, digest_size=16).hexdigest().encode()
     packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
     return digest, packed if packed is not None and len(packed) < 0.9 * len(body) else None
+
+
+def _has_credentials(request_headers: dict[bytes, bytes]) -> bool:
+    """Return whether a request has a token, or the cookie of a session."""
+    cookies = request_headers.get(b"cookie", b"")
+    return b"authorization" in request_headers or any(name in cookies for name in COOKIE_NAMES)
 
 
 @lru_cache(maxsize=256)
@@ -286,7 +293,7 @@ async def _send(response: CachedResponse, request_headers: dict[bytes, bytes], b
 _NOT_MODIFIED = 304
 _CACHEABLE_STATUSES = frozenset({200, 307})
 _CACHEABLE_METHODS = frozenset({"GET", "HEAD"})
-_REQUEST_HEADERS = frozenset({b"accept", b"accept-encoding", b"authorization", b"if-none-match"})
+_REQUEST_HEADERS = frozenset({b"accept", b"accept-encoding", b"authorization", b"cookie", b"if-none-match"})
 _UNTIL = b"x-cache-until"
 _REPLACED_HEADERS = frozenset({b"content-length", b"etag", b"vary", _UNTIL})
 _MAX_UNCACHEABLE = 10_000

@@ -29,6 +29,7 @@ _INTEGERS = frozenset(
     {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
      "clustered_best", "clustered_worst", "sure_best", "sure_worst",
      "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested", "late", "unchecked",
+     "alerts", "accounts", "accounts_left_out", "votes_left_out",
      *RULE_BITS}
 )  # fmt: skip
 _BOOLEANS = frozenset({"preliminary"})

@@ -57,10 +57,11 @@ class CarriedAlert:
 def incident_id(first: CarriedAlert) -> str:
     """Return the id of the incident whose earliest alert is `first`: 12 hexadecimal digits.
 
+    It is a hash of the alert's id alone. With the time in it, the public could find out an exact time by trial.
     A merge or a late alert may change the earliest alert of an incident, and with it the id. So the ids that belong to
     the other alerts of an incident are stored as redirections, and the incident is still found by its former id.
     """
-    return hashlib.sha256(f"incident|{first.opened_at}|{first.alert_id}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"incident|{first.alert_id}".encode()).hexdigest()[:12]
 
 
 def common(one: Int64, other: Int64) -> int:

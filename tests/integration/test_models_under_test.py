@@ -18,7 +18,7 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.store_status import read_store_status
 from pipeline.metrics.store_status import StoreCollector
 from pipeline.scoring.signals import AlertSignal
-from pipeline.store.alerting import alert_lifecycle
+from pipeline.store.alerting import alert_lifecycle, incident_grouping
 from pipeline.store.boards import exclusion_list
 from pipeline.store.db import schema
 from pipeline.store.votes import registry_events
@@ -86,6 +86,7 @@ def raise_alerts(board: Board) -> None:
             AlertSignal("voter_bias", "voter", voter, "biased", "critical", 5e4, 2, 1, 40, at, evidence),
         ]
         alert_lifecycle.open_alerts(connection, raised, {}, at)
+        incident_grouping.regroup(connection)
         selection = f"from=2020-01-01T00:00:00Z,to=2020-01-02T00:00:00Z,model={SECRET}"
         exclusion_list.add_entry(connection, "exclude", "votes", selection, f"bought for {SECRET}", "ann", 1)
 
@@ -128,11 +129,14 @@ def starts(client: TestClient) -> list[str]:
     api = "/api/v1"
     first, last = (row["snapshot"] for row in reversed(client.get(f"{api}/snapshots").json()["rows"]))
     diff = f"{api}/diff/{first}..{last}"
-    tables = [f"{api}/models", f"{api}/alerts", f"{api}/exclusions", f"{api}/snapshots", f"{diff}?view=raw",
-              f"{api}/snapshots/{last}/standings", f"{api}/snapshots/{last}/leaderboard?view=raw"]  # fmt: skip
+    tables = [f"{api}/models", f"{api}/alerts", f"{api}/incidents", f"{api}/exclusions", f"{api}/snapshots",
+              f"{diff}?view=raw", f"{api}/snapshots/{last}/standings",
+              f"{api}/snapshots/{last}/leaderboard?view=raw"]  # fmt: skip
     csv = [f"{table}{'&' if '?' in table else '?'}format=csv" for table in tables]
     alerts = [f"{api}/alerts/{row['id']}" for row in client.get(f"{api}/alerts").json()["rows"]]
-    more = ["/", "/changes?days=0", f"/diff/{first}..{last}", "/providers", "/alerts", "/exclusions", "/snapshots",
+    alerts += [f"{api}/incidents/{row['id']}" for row in client.get(f"{api}/incidents").json()["rows"]]
+    more = ["/", "/incidents", "/changes?days=0", f"/diff/{first}..{last}", "/providers", "/alerts",
+            "/exclusions", "/snapshots",
             "/provider?provider=Stealth", f"{api}/provider?provider=Bee", f"{api}/status", f"{api}/snapshots/{last}",
             f"{api}/model?model=a", f"{api}/history?model=b", f"{api}/notices"]  # fmt: skip
     return [*tables, *csv, *alerts, *more]

@@ -18,6 +18,7 @@ from pipeline.lab.simulate import HonestSpec, simulate_stream
 from pipeline.lab.simulate.pair_rates import real_pair_rates
 from pipeline.lab.simulate.targeted_attacks import TargetOnly
 from pipeline.open_store import open_store
+from pipeline.store.alerting import incident_grouping
 from pipeline.store.db import schema
 from tests.command import called
 from tests.integration import readable
@@ -239,10 +240,9 @@ HIDDEN: dict[str, set[str] | None] = {
     "alert": None,  # in the view reading.alert
     "blind": None,
     "detector_state": None,
-    "grouping": None,
     "issued_window": None,
-    "incident": None,  # no page shows incidents
-    "incident_event": None,
+    "incident": None,  # in the view reading.incident
+    "incident_event": {"alerts"},
     "exclusion": None,  # in the view reading.exclusion
     "lease": None,
     "operator_log": {
@@ -302,6 +302,8 @@ def test_the_reading_role_serves_every_page_without_voters_and_without_the_key(
     monkeypatch.setenv("INTEGRITY_VOTER_KEY", "5c" * 32)
     made = readable.made(board.of("migrate"), tmp_path)
     pseudonym = format_pseudonym(made.pseudonym(readable.BAD_VOTER))
+    with made.write() as connection:
+        incident_grouping.regroup(connection)
     made.close()
     board.sql("migrate", (DEPLOY / "grants.sql").read_text())
     monkeypatch.delenv("INTEGRITY_VOTER_KEY")
@@ -325,18 +327,21 @@ def addresses(client: TestClient) -> list[str]:
     rows = client.get("/api/v1/snapshots").json()["rows"]
     newest, older = rows[0]["snapshot"], rows[1]["snapshot"]
     alerts = [row["id"] for row in client.get("/api/v1/alerts").json()["rows"]]
+    incidents = [f"incidents/{row['id']}" for row in client.get("/api/v1/incidents").json()["rows"]]
     assert alerts
+    assert incidents
     api = [
         f"snapshots/{newest}", f"snapshots/{newest}/leaderboard", f"snapshots/{newest}/standings",
         f"snapshots/{newest}/notices", f"snapshots/{newest}/manifest", f"snapshots/{newest}/proof", "snapshots",
         "notices",
         f"diff/{older}..{newest}", "alerts", "exclusions", "status", "keys", "checkpoint", "receipt?vote=v0-1",
-        "model?model=alpha", "provider?provider=Beta", "history?model=alpha", "latest",
+        "model?model=alpha", "provider?provider=Beta", "history?model=alpha", "latest", "incidents", *incidents,
         *(f"alerts/{one}" for one in alerts),
     ]  # fmt: skip
     pages = [
         "", f"snapshots/{newest}", f"snapshots/{newest}/board", "snapshots", f"diff/{older}..{newest}", "changes",
-        "alerts", "exclusions", "providers", "provider?provider=Beta", "model?model=alpha", "verify", "api",
+        "alerts", "exclusions", "incidents", *incidents, "providers", "provider?provider=Beta",
+        "model?model=alpha", "verify", "api",
         *(f"alerts/{one}" for one in alerts),
     ]  # fmt: skip
     return [*(f"/api/v1/{one}" for one in api), *(f"/{one}" for one in pages)]

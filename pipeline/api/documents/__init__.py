@@ -7,6 +7,7 @@ Intervals have 95% coverage.
     base.py                the base class, and the problem document of an error
     board_documents.py     snapshots, their boards, the status of the pipeline
     alert_documents.py     alerts and exclusions
+    incident_documents.py  incidents
     model_documents.py     models and providers, and a model's history
     diff_documents.py      moves between two snapshots
     ledger_documents.py    keys, proofs and receipts of the public ledger

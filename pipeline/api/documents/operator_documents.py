@@ -13,7 +13,7 @@ class OperatorLogEntryDocument(Document):
     number: int
     at: str
     operator: str = Field(description="The token's owner, or the name that a command was given.")
-    via: str = Field(description="api or cli.")
+    via: str = Field(description="api, page or cli.")
     origin: str = Field(description="The client's address, or LOGIN@HOST of a command.")
     action: str
     target: str

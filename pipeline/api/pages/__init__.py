@@ -1,11 +1,16 @@
 """Renders the web pages on the server. They work without JavaScript.
 
 Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links to that
-address. Every figure in a picture is also on the page as text.
+address. Whoever is not signed in reads the public form, and can change nothing. Every figure in a picture is also on
+the page as text.
 
     page_templates.py      renders templates, and formats figures
     board_pages.py         serves the board, snapshots, moves between snapshots
     model_pages.py         serves models and providers
+    incident_pages.py      serves incidents, and the preview of a decision
+    incident_timeline.py   lists what happened in an incident, by time
+    incident_actions.py    carries out what operators decide in forms
+    sign_in_pages.py       signs operators in and out
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
     site_pages.py          serves the list of API addresses, charts, static files
@@ -14,8 +19,19 @@ address. Every figure in a picture is also on the page as text.
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from pipeline.api.change_token import ChangeToken
 from pipeline.api.costly_work import CostlyWork
-from pipeline.api.pages import alert_pages, board_pages, model_pages, site_pages, verification_pages
+from pipeline.api.page_sessions import PageSessions
+from pipeline.api.pages import (
+    alert_pages,
+    board_pages,
+    incident_actions,
+    incident_pages,
+    model_pages,
+    sign_in_pages,
+    site_pages,
+    verification_pages,
+)
 from pipeline.api.pages.page_templates import PageTemplates
 from pipeline.api.request_params import reject_unknown_params
 from pipeline.api.store_reader import StoreReader
@@ -23,7 +39,9 @@ from pipeline.api.store_reader import StoreReader
 __all__ = ["routes"]
 
 
-def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, app: FastAPI) -> APIRouter:
+def routes(
+    reader: StoreReader, templates: PageTemplates, costly: CostlyWork, changes: ChangeToken, app: FastAPI
+) -> APIRouter:
     """Return a router with the routes of all pages."""
     router = APIRouter(
         include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(reject_unknown_params)]
@@ -32,5 +50,9 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, ap
         router.include_router(plain.routes(reader, templates))
     for mixed in (board_pages, model_pages):
         router.include_router(mixed.routes(reader, templates, costly))
+    sessions = PageSessions()
+    router.include_router(incident_pages.routes(reader, templates, costly, sessions))
+    router.include_router(incident_actions.routes(reader, sessions, changes))
+    router.include_router(sign_in_pages.routes(reader, templates, sessions))
     router.include_router(site_pages.routes(reader, templates, costly, app))
     return router

@@ -24,6 +24,7 @@ _KINDS = ("voter", "model", "provider", "network", "board")
 _State = Annotated[Literal["", "open", "acknowledged", "snoozed", "appealed", "resolved"], Query()]
 _Severity = Annotated[Literal["", "warning", "critical"], Query()]
 _Kind = Annotated[Literal["", "voter", "model", "provider", "network", "board"], Query(alias="about")]
+_Subject = Annotated[str, Query(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
@@ -31,18 +32,26 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
     router = APIRouter()
 
     @router.get("/alerts")
-    def alerts(state: _State = "", severity: _Severity = "", kind: _Kind = "", cursor: CursorParam = None) -> Response:
+    def alerts(
+        state: _State = "",
+        severity: _Severity = "",
+        kind: _Kind = "",
+        subject: _Subject = "",
+        cursor: CursorParam = None,
+    ) -> Response:
         key = decode_cursor(cursor, str)
         wanted: dict[str, Any] = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
+        wanted["subject"] = subject or None
         with reader.connect() as connection:
             found = page_queries.list_alerts(
                 connection, PAGE_ROWS + 1, key[0] if key else None, hidden=reader.hidden(connection), **wanted
             )
-        query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("about", kind)) if v})
+        given = (("state", state), ("severity", severity), ("about", kind), ("subject", subject))
+        query = urlencode({name: value for name, value in given if value})
         return templates.page(
             "alerts", REVALIDATE, alerts=[one for _, one in found[:PAGE_ROWS]],
             next=encode_cursor(found[PAGE_ROWS - 1][0][1]) if len(found) > PAGE_ROWS else None,
-            query=query + "&" if query else "",
+            query=query + "&" if query else "", subject=subject,
             filters=[("state", state, ALERT_STATES), ("severity", severity, _SEVERITIES), ("about", kind, _KINDS)],
         )  # fmt: skip
 

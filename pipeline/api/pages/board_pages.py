@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
-from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.cache_policies import RENDERED, REVALIDATE, UNTIL_PUBLISHED
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.diff_routes import diff_document, find_diff
 from pipeline.api.error_responses import Problem
+from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
 from pipeline.api.pages.page_templates import PAGE_ROWS, IntervalScale, PageTemplates
 from pipeline.api.request_params import (
     VIEWS,
@@ -58,14 +59,17 @@ def _add_board_pages(router: APIRouter, reader: StoreReader, templates: PageTemp
                 return templates.page(
                     "label_board", UNTIL_PUBLISHED, **_label_board_values(reader, connection, newest, board)
                 )
-            return templates.page("board", UNTIL_PUBLISHED, **_board_values(reader, connection, newest, by))
+            values = _board_values(reader, connection, newest, by)
+            incidents = _open_incidents(reader, connection)
+        # It names open incidents, which come and go without a publication.
+        return templates.page("board", REVALIDATE, **values, incidents=incidents)
 
     @router.get("/snapshots/{snapshot}/board")
     def one_board(snapshot: SnapshotParam, by: ViewParam = "defended", board: BoardParam = None) -> Response:
         with reader.connect() as connection:
             found = reader.snapshot(connection, snapshot)
             if board is None:
-                name, values = "board", _board_values(reader, connection, found, by)
+                name, values = "board", {**_board_values(reader, connection, found, by), "incidents": []}
             else:
                 name, values = "label_board", _label_board_values(reader, connection, found, board)
         return templates.page(name, UNTIL_PUBLISHED, **values)  # a notice may be added to it
@@ -135,6 +139,12 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
             return templates.page("diff", RENDERED, diff=document, days=days, query=query)
 
         return await costly.run(request, compare)
+
+
+def _open_incidents(reader: StoreReader, connection: Connection) -> list[dict[str, Any]]:
+    """Return the open incidents in the public form, the most urgent first."""
+    found = list_incidents(connection, IncidentFilter(state="open"), reader.hidden(connection), operator=False)
+    return sorted(found, key=by_urgency)
 
 
 def _moves_query(view: str, board: str | None) -> str:

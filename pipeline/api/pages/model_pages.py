@@ -8,14 +8,15 @@ from fastapi.responses import Response
 from pipeline.api.cache_policies import REVALIDATE
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
+from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
 from pipeline.api.model_summaries import REGISTRY_FIELDS, ModelList, find_model, list_models, model_history
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
 from pipeline.api.request_params import VIEWS, ModelParam, ProviderParam
 from pipeline.api.store_reader import StoreReader
 from pipeline.store.read import page_queries
 
-# Alerts listed on the page of a model or provider, at most.
-_ALERTS = 20
+# Alerts of one subject listed on the page of a provider, and of those that name a model on its page, at most.
+_ALERTS, _NAMING = 20, 200
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
@@ -27,16 +28,16 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
         with reader.connect() as connection:
             found, hidden = find_model(reader, connection, model), reader.hidden(connection)
             points = model_history(reader, connection, found["model"], "defended")
-            alerts = page_queries.list_alerts(
-                connection, _ALERTS, hidden=hidden, subject_kind="model", subject=found["model"]
-            )
-            voter_alerts = hidden.document(page_queries.list_alerts_naming(connection, found["model"], _ALERTS))
+            # In any role: its own alerts, and those about voters for or against it.
+            alerts = page_queries.list_alerts(connection, _NAMING + 1, hidden=hidden, subject=found["model"])
+            incidents = list_incidents(connection, IncidentFilter(subject=found["model"]), hidden, operator=False)
         rows = [found[view] for view in VIEWS if found[view]]
         both = found["raw"] and found["defended"]
         gain = round(found["raw"]["rating"] - found["defended"]["rating"], 2) if both else 0.0
         return templates.page(
             "model", REVALIDATE, model=found, points=points, scale=IntervalScale.covering(rows) if rows else None,
-            raw_gain=gain if abs(gain) >= 0.05 else None, alerts=[one for _, one in alerts], voter_alerts=voter_alerts,
+            raw_gain=gain if abs(gain) >= 0.05 else None, alerts=[one for _, one in alerts[:_NAMING]],
+            more_alerts=len(alerts) > _NAMING, incidents=sorted(incidents, key=by_urgency),
             registry=[(name, found[name]) for name in REGISTRY_FIELDS],
         )  # fmt: skip
 

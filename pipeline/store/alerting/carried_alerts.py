@@ -156,7 +156,8 @@ def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict
     first, end = min(one.selection.first for one in windows), max(one.selection.end for one in windows)
     query = sa.select(*columns).where(v.fate.in_(COUNTED), v.cast_at >= first, v.cast_at < end)
     models, networks = _numbers(connection)
-    parts: dict[str, list[tuple[Int64, Int64, Int64]]] = {one.shown["id"]: [] for one in windows}
+    # Without a block no vote is of that time: erased or retracted votes may have been all there were.
+    parts: dict[str, list[tuple[Int64, Int64, Int64]]] = {one.shown["id"]: [(NONE, NONE, NONE)] for one in windows}
     for block in dialect.read_integers(connection, query, _BLOCK):
         vote = dict(zip((*_COLUMNS, "voter_since"), block, strict=True))
         position = pack_positions(vote["partition_no"], vote["offset"])

@@ -6,7 +6,7 @@ Incidents are derived data. The same alerts, votes, exclusions and decisions giv
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.grouping import Incident, group_alerts
-from pipeline.store.alerting import incident_table, voter_record
+from pipeline.store.alerting import incident_table, public_incidents, voter_record
 from pipeline.store.alerting.carried_alerts import read_carried
 from pipeline.store.alerting.incident_table import StoredIncident
 from pipeline.store.boards import exclusion_list, snapshots
@@ -45,13 +45,14 @@ def regroup(connection: Connection) -> int:
     carried = read_carried(connection)
     shown = {alert["id"]: alert for _, alert in carried}
     incidents = group_alerts((one for one, _ in carried), incident_table.read_decisions(connection))
+    acted = incident_table.ids_with_events(connection)
     if dialect.may_read(connection, "exclusion", "target"):
         active, ranks = exclusion_list.read_active(connection), _ranks(connection)
         by_alert = exclusion_list.read_targets_by_alert(connection)
-        rows = [_stored(connection, one, shown, active, by_alert, ranks) for one in incidents]
+        rows = [_stored(connection, one, shown, active, by_alert, ranks, acted) for one in incidents]
     else:
         before = {one["id"]: one for one in incident_table.read_public(connection)}
-        rows = [_with_figures_of(before, _stored(connection, one, shown, (), {}, {})) for one in incidents]
+        rows = [_with_figures_of(before, _stored(connection, one, shown, (), {}, {}, acted)) for one in incidents]
     incident_table.replace_all(connection, rows)
     return len(rows)
 
@@ -69,6 +70,7 @@ def _stored(
     active: Sequence[ActiveExclusion],
     by_alert: Mapping[str, set[str]],
     ranks: Mapping[str, Mapping[str, int]],
+    acted: Set[str],
 ) -> StoredIncident:
     alerts = [shown[one.alert_id] for one in incident.alerts]
     voters = sorted(_pseudonyms(incident, shown))
@@ -97,6 +99,8 @@ def _stored(
         "excluded_by": sorted({one.name for one in mine}),
         "rank": ranks.get(about.name) if about.kind == "model" else None,
         "former_ids": sorted(incident.former_ids),
+        "named": public_incidents.models_named(incident, alerts),
+        "public": public_incidents.public_part(incident, acted),
     }
     private = {
         "first": format_rfc3339(incident.begun_at),

@@ -27,7 +27,7 @@ class StoredIncident:
     Attributes:
         incident_id: id of the incident, 12 hexadecimal digits.
         opened_at: when the incident's first alert opened, in microseconds since 1970 UTC.
-        body: what the public may read.
+        body: figures without voters, networks of votes and exact times. `public_incidents` makes the public form of it.
         private: voters, networks and exact times, for operators.
     """
 
@@ -35,6 +35,10 @@ class StoredIncident:
     opened_at: int
     body: dict[str, Any]
     private: dict[str, Any]
+
+
+_FORM = 2
+"""Changes with the fields of `StoredIncident.body`, so that incidents in an earlier form are made again."""
 
 
 def present_inputs(connection: Connection) -> dict[str, int]:
@@ -56,7 +60,7 @@ def present_inputs(connection: Connection) -> dict[str, int]:
         if dialect.may_read(connection, name, column.name)
     }
     alerts = connection.execute(sa.select(sa.func.count(), sa.func.sum(schema.alert.c.level))).one()
-    return {**found, "alerts": int(alerts[0]), "levels": int(alerts[1] or 0)}
+    return {**found, "form": _FORM, "alerts": int(alerts[0]), "levels": int(alerts[1] or 0)}
 
 
 def is_current(connection: Connection) -> bool:
@@ -94,7 +98,10 @@ def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> 
 
 
 def read_public(connection: Connection) -> list[dict[str, Any]]:
-    """Return what the public may read of every incident, the newest first."""
+    """Return the body of every incident, the newest first.
+
+    For a role that only reads, a view leaves out `alert_ids` and `former_ids`, which would tie alerts about one voter.
+    """
     i = schema.incident.c
     query = sa.select(i.body).order_by(i.opened_at.desc(), i.incident_id)
     return [json.loads(body) for body in connection.scalars(query)]
@@ -163,6 +170,11 @@ def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dic
     query = sa.select(e.at, e.action, e.name, e.reason).where(e.incident_id.in_(list(incident_ids)))
     rows = connection.execute(query.order_by(e.event_no)).mappings()
     return [{**row, "at": format_rfc3339(row["at"])} for row in rows]
+
+
+def ids_with_events(connection: Connection) -> set[str]:
+    """Return the ids of incidents under which people decided something."""
+    return set(connection.scalars(sa.select(schema.incident_event.c.incident_id).distinct()))
 
 
 def read_decisions(connection: Connection) -> list[Decision]:

@@ -69,7 +69,7 @@ def create(
         raise Usage(f"expected a name without a token, got {name!r}: `integrity tokens revoke` ends the one it has")
     token = _PREFIX + secrets.token_urlsafe(32)
     row = {
-        "name": name, "scopes": " ".join(sorted(set(scopes))), "sha256": _hash(token), "made_by": by, "reason": reason,
+        "name": name, "scopes": " ".join(sorted(set(scopes))), "sha256": digest(token), "made_by": by, "reason": reason,
         "made_at": now, "expires_at": expires_at,
     }  # fmt: skip
     connection.execute(schema.token.insert(), row)
@@ -84,8 +84,13 @@ def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
         token: the token itself, as `create` returned it.
         now: present time in microseconds since 1970 UTC.
     """
+    return find_digest(connection, digest(token), now)
+
+
+def find_digest(connection: Connection, sha256: str, now: int) -> OperatorToken | None:
+    """Return the owner and the scopes of the token with this digest; None if it is unknown, revoked or expired."""
     t = schema.token.c
-    row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == _hash(token), *_valid(now))).one_or_none()
+    row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == sha256, *_valid(now))).one_or_none()
     return None if row is None else OperatorToken(row.name, tuple(row.scopes.split()))
 
 
@@ -127,5 +132,6 @@ def _valid(now: int) -> tuple[sa.ColumnElement[bool], ...]:
     return t.revoked_at.is_(None), t.expires_at > now
 
 
-def _hash(token: str) -> str:
+def digest(token: str) -> str:
+    """Return the SHA-256 of a token, hexadecimal, as the store keeps it."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -32,6 +32,7 @@ TABLE_COLUMNS = ("number", *_COLUMNS[1:])
 """The columns in which an export shows the log."""
 
 Values = Mapping[str, Any] | None
+Via = Literal["api", "page", "cli"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,12 @@ class Operator:
 
     Attributes:
         name: the owner of the token, or the person who runs a command.
-        via: how the operator reached the store: "api", or "cli" for a command.
+        via: how the operator reached the store: "api", "page" for a form of the pages, or "cli" for a command.
         origin: address of the client, or LOGIN@HOST for a command.
     """
 
     name: str
-    via: Literal["api", "cli"]
+    via: Via
     origin: str
 
 

@@ -6,13 +6,14 @@ A page begins after the last row of the previous page (keyset, never OFFSET), so
 pages. The size of an answer does not grow with the age of the log.
 """
 
-import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.store.alerting import alert_mentions
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts
 from pipeline.store.alerting.public_alerts import publish_alert
 from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
@@ -27,10 +28,11 @@ _LAST_VOTES = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
-    """Return a change token: numbers of which at least one grows when something changes that readers see.
+    """Return a change token: numbers of which at least one changes when something changes that readers see.
 
-    The numbers are, in this order: the newest snapshot, the newest entry of an alert, exclusion, registry event and
-    correction notice, the time of the newest prepared answer, and the number of signatures of witnesses.
+    The numbers are, in this order: the newest snapshot, the newest entry of an alert, an exclusion and an incident, a
+    checksum of the newest grouping of alerts, the newest registry event and correction notice, the time of the newest
+    prepared answer, and the number of signatures of witnesses. All but the checksum only grow.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [
@@ -39,17 +41,21 @@ def change_token(connection: Connection) -> tuple[int, ...]:
             schema.snapshot.c.sequence,
             schema.alert_event.c.event_no,
             schema.exclusion.c.exclusion_no,
+            schema.incident_event.c.event_no,
             schema.registry_event.c.event_no,
             schema.notice.c.notice_no,
             schema.prepared.c.prepared_at,
         )
     ]
-    return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
+    grouping = sa.select(sa.func.max(schema.grouping.c.inputs)).scalar_subquery()
+    *numbers, inputs = connection.execute(sa.select(*newest, signed, grouping)).one()
+    found = [value or 0 for value in numbers]
+    return (*found[:4], zlib.crc32((inputs or "").encode()), *found[4:])
 
 
 def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a change token without its numbers for alerts and exclusions, which change without a publication."""
-    return token[0], *token[3:]
+    """Return a change token without its numbers for alerts, exclusions and incidents, which change more often."""
+    return token[0], *token[5:]
 
 
 def earlier_snapshot(
@@ -179,6 +185,7 @@ def list_alerts(
         public: return alerts in the form for the public (`public_alerts`). A filter `subject` is then a voter's label.
         hidden: models without a name for the public. A public filter by the name of one finds nothing.
         wanted: filters `state`, `severity`, `detector`, `subject_kind` and `subject`: the value that alerts must have.
+            A `subject` without a `subject_kind` finds alerts that name it in any role, also in their evidence.
 
     Returns:
         For each alert, the pair ((time when the alert opened, id), alert). The time is microseconds since 1970 UTC.
@@ -190,7 +197,8 @@ def list_alerts(
     for name, value in wanted.items():
         if value is not None:
             column = sa.func.coalesce(a.label, a.subject) if name == "subject" and public else a[name]
-            query = query.where(column == value)
+            any_role = name == "subject" and wanted.get("subject_kind") is None
+            query = query.where(alert_mentions.names(connection, column, value) if any_role else column == value)
     if after is not None:
         # A cursor names the alert alone: the time at which it opened is that of a vote.
         at = sa.select(a.opened_at).where(a.alert_id == after).scalar_subquery()
@@ -199,25 +207,6 @@ def list_alerts(
         (row["opened_at"], row["alert_id"], format_alert(dict(row))) for row in connection.execute(query).mappings()
     ]
     return [((at, alert_id), publish_alert(one, hidden) if public else one) for at, alert_id, one in found]
-
-
-def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
-    """Return alerts about voters whose most likely explanation names a model, newest first, in the form for the public.
-
-    Of the newest `limit` alerts that mention the model anywhere in their evidence, those with another most likely
-    explanation are left out, so fewer than `limit` may be returned.
-    """
-    a = schema.alert.c
-    # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
-    mention = json.dumps({"model": model})[1:-1]
-    query = (
-        select_alerts()
-        .where(a.subject_kind == "voter", a.evidence.contains(mention, autoescape=True))
-        .order_by(a.opened_at.desc(), a.alert_id)
-        .limit(limit)
-    )
-    found = [publish_alert(format_alert(dict(row))) for row in connection.execute(query).mappings()]
-    return [one for one in found if one["evidence"].get("likeliest", [{}])[0].get("model") == model]
 
 
 def list_exclusions(

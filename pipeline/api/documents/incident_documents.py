@@ -1,0 +1,72 @@
+"""Pydantic models of responses about incidents."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from pipeline.api.documents.base import Document
+
+State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
+
+
+class ClaimDocument(Document):
+    """What an incident is about: a model, provider, habit, network, the board or a fact; what happened."""
+
+    kind: Literal["model", "provider", "habit", "network", "board", "fact"]
+    name: str = Field(description="For the public, a network has no name, and neither has a model under test.")
+    effect: str
+
+
+class RankDocument(Document):
+    """The ranks of the model that an incident is about, in the newest snapshot."""
+
+    raw: int
+    defended: int
+
+
+class IncidentDocument(BaseModel):
+    """An incident: all alerts of one campaign of votes.
+
+    With a token of the scope `alerts` or `exclusions` it also has `first` and `last` (exact times), `voters` (their
+    pseudonyms), `networks` and `former_ids`.
+    """
+
+    id: str
+    headline: str
+    confidence: str
+    severity: Literal["critical", "warning", "note"]
+    state: State
+    about: list[ClaimDocument]
+    named: list[str] = Field(description="Models and providers that it or one of its alerts names.")
+    what: str = Field(description="The statement of a fact; else empty.")
+    opened_at: str = Field(description="A whole hour, as are the other times.")
+    begun_at: str
+    last_at: str
+    e_value: float | None = Field(description="The largest of its alerts; null for a fact.")
+    alerts: int
+    alert_ids: list[str] = Field(description="For the public, without alerts about voters.")
+    detectors: dict[str, int]
+    accounts: int | None = Field(description="Null for the public if it is below five.")
+    accounts_left_out: int | None
+    votes: int
+    votes_left_out: int
+    excluded_by: list[str]
+    rank: RankDocument | None
+
+
+class IncidentListDocument(Document):
+    """A page of incidents, newest first."""
+
+    rows: list[IncidentDocument]
+    next: str | None
+    current: bool = Field(description="Whether all alerts are grouped; the monitor groups them once a minute.")
+
+
+class IncidentDetailDocument(IncidentDocument):
+    """An incident with its alerts and with what people decided about it.
+
+    With a token it also has `account_rows`: the accounts with their alerts, votes, times and exclusions.
+    """
+
+    evidence: list[dict[str, Any]] = Field(description="Its alerts, the earliest first; the address has the votes.")
+    history: list[dict[str, Any]]

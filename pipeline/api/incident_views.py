@@ -1,0 +1,198 @@
+"""Incidents as JSON, for the public and for operators.
+
+A reader without the right to see voters gets the public form (`public_incidents`), and finds no incident by what
+that form does not say.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline import incident_text
+from pipeline.alert_text import summarize
+from pipeline.api.error_responses import Problem, not_found
+from pipeline.errors import Usage
+from pipeline.store.alerting import account_records, alert_queries, incident_table, public_incidents
+from pipeline.store.boards.hidden_models import HiddenModels
+from pipeline.vocabulary.time import HOUR, format_rfc3339, parse_rfc3339
+
+_URGENCY = {"critical": 0, "warning": 1, "note": 2}
+_ALERT_FIELDS = ("id", "detector", "severity", "subject", "direction", "state", "opened_at", "e_value")
+
+SortKey = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """Which incidents a reader asks for; None for all.
+
+    Attributes:
+        state, severity: the state and the severity. Notes are listed only if their severity is asked for.
+        about: name of the model, provider or network that it is about.
+        subject: name of a model or provider that it or one of its alerts names in any role.
+        since: only incidents that went on after this time, RFC 3339. The public's times are hours.
+    """
+
+    state: str | None = None
+    severity: str | None = None
+    about: str | None = None
+    subject: str | None = None
+    since: str | None = None
+
+
+def list_incidents(
+    connection: Connection, wanted: IncidentFilter, hidden: HiddenModels, *, operator: bool
+) -> list[dict[str, Any]]:
+    """Return the chosen incidents with the fields of `IncidentDocument`, in no order.
+
+    Args:
+        connection: reads the store.
+        wanted: which incidents.
+        hidden: models without a name for the public.
+        operator: whether the reader may see voters.
+
+    Raises:
+        Problem: status 422, if `since` is no time.
+    """
+    least = _since(wanted.since, operator=operator)
+    return [one for one in _read(connection, hidden, operator=operator) if _is_wanted(one, wanted, least)]
+
+
+def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, operator: bool) -> dict[str, Any]:
+    """Return an incident with the fields of `IncidentDetailDocument`.
+
+    Args:
+        connection: reads the store.
+        given: its id, a former id, or the unique beginning of one.
+        hidden: models without a name for the public.
+        operator: whether the reader may see voters.
+
+    Raises:
+        Problem: status 404, if no incident has this id, or several have.
+    """
+    return _detail_for_operators(connection, given) if operator else _public_detail(connection, given, hidden)
+
+
+def newest_first(one: Mapping[str, Any]) -> SortKey:
+    """Return the sort key of the list of the API: by hour, the newest first, then by id."""
+    return _newest(one), one["id"]
+
+
+def by_urgency(one: Mapping[str, Any]) -> SortKey:
+    """Return the sort key of the page's list: open ones first, then by severity, facts last, then the newest."""
+    state = one["state"]
+    is_fact = one["about"][0]["kind"] == "fact"
+    return int(state == "resolved"), int(state != "open"), _URGENCY[one["severity"]], int(is_fact), *newest_first(one)
+
+
+def _newest(one: Mapping[str, Any]) -> int:
+    return -parse_rfc3339(one["opened_at"]) // HOUR
+
+
+def _since(text: str | None, *, operator: bool) -> str:
+    if text is None:
+        return ""
+    try:
+        at = parse_rfc3339(text)
+    except ValueError as error:
+        raise Problem(422, f"query since: {error}") from None
+    return format_rfc3339(at if operator else at // HOUR * HOUR)
+
+
+def _is_wanted(one: Mapping[str, Any], wanted: IncidentFilter, least: str) -> bool:
+    severity = one["severity"]
+    return (
+        (wanted.state is None or one["state"] == wanted.state)
+        and (severity != public_incidents.NOTE if wanted.severity is None else severity == wanted.severity)
+        and (wanted.about is None or any(wanted.about == claim["name"] for claim in one["about"]))
+        and (wanted.subject is None or wanted.subject in one["named"])
+        and one.get("last", one["last_at"]) >= least
+    )
+
+
+def _read(connection: Connection, hidden: HiddenModels, *, operator: bool) -> list[dict[str, Any]]:
+    if operator:
+        return [_for_operators(one.body, one.private) for one in incident_table.read_all(connection)]
+    bodies = incident_table.read_public(connection)
+    return [_public(one, hidden) for one in bodies if one["severity"] != public_incidents.NOTE]
+
+
+def _public(body: Mapping[str, Any], hidden: HiddenModels) -> dict[str, Any]:
+    return _with_text(public_incidents.publish_incident(body, hidden), None)
+
+
+def _for_operators(body: Mapping[str, Any], private: Mapping[str, Any]) -> dict[str, Any]:
+    return _with_text({**{name: value for name, value in body.items() if name != "public"}, **private}, private)
+
+
+def _with_text(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> dict[str, Any]:
+    text = {
+        "headline": incident_text.headline(incident, private),
+        "confidence": incident_text.confidence(incident["e_value"]),
+    }
+    return {"id": incident["id"], **text, **incident}
+
+
+def _public_detail(connection: Connection, given: str, hidden: HiddenModels) -> dict[str, Any]:
+    bodies = [one for one in incident_table.read_public(connection) if one["severity"] != public_incidents.NOTE]
+    body = _named(given, {name: one for one in bodies for name in (one["id"], *one["public"]["ids"])})
+    alerts = alert_queries.read_alerts(connection, body["public"]["alert_ids"])
+    events = incident_table.read_events(connection, [body["id"], *body["public"]["ids"]])
+    history = [public_incidents.publish_event(one, hidden) for one in events]
+    return {
+        **_public(body, hidden),
+        "evidence": [_alert(public_incidents.publish_evidence(one, hidden)) for one in alerts],
+        "history": [one for one in history if one is not None],
+    }
+
+
+def _detail_for_operators(connection: Connection, given: str) -> dict[str, Any]:
+    try:
+        incident_id = incident_table.resolve_id(connection, given)
+    except Usage as error:
+        raise Problem(404, str(error)) from None
+    (stored,) = (one for one in incident_table.read_all(connection) if one.incident_id == incident_id)
+    alerts = alert_queries.read_alerts(connection, stored.body["alert_ids"])
+    return {
+        **_for_operators(stored.body, stored.private),
+        "evidence": [_alert(one) for one in alerts],
+        "history": incident_table.read_events(connection, [incident_id, *stored.body["former_ids"]]),
+        "account_rows": account_records.list_accounts(connection, stored.private["voters"], alerts),
+    }
+
+
+def _named(given: str, known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the incident of an id, or of the unique beginning of one."""
+    found = {one["id"]: one for name, one in known.items() if name.startswith(given)}
+    if given in known:
+        return known[given]
+    if len(found) != 1:
+        raise (
+            not_found("the id of an incident", given)
+            if not found
+            else Problem(404, f"expected the id of an incident, got {given!r}, which begins the ids of {len(found)}")
+        )
+    return next(iter(found.values()))
+
+
+def _alert(alert: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: alert[name] for name in _ALERT_FIELDS}, "summary": summarize(alert)}
+
+
+def page_after(
+    rows: Iterable[dict[str, Any]], sort_key: Any, after: SortKey | None, limit: int
+) -> tuple[list[dict[str, Any]], SortKey | None]:
+    """Return a page of rows in the order of a key, and the key of its last row if there are more, else None.
+
+    Args:
+        rows: all rows.
+        sort_key: function from a row to its key.
+        after: the key of the last row of the page before; None for the first page.
+        limit: largest number of rows.
+    """
+    ordered = sorted(rows, key=sort_key)
+    left = [one for one in ordered if after is None or sort_key(one) > after]
+    page = left[:limit]
+    return page, sort_key(page[-1]) if len(left) > limit else None

@@ -1,0 +1,159 @@
+"""The web pages about incidents: the list, one incident, and the preview of a decision about its votes.
+
+The public and an operator who is signed in read the same pages; the operator's have the accounts and the forms.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.engine import Connection
+
+from pipeline import incident_text
+from pipeline.api.cache_policies import NO_STORE, REVALIDATE
+from pipeline.api.costly_work import CostlyWork
+from pipeline.api.incident_views import IncidentFilter, by_urgency, find_incident, list_incidents, page_after
+from pipeline.api.model_summaries import model_history
+from pipeline.api.operator_access import authorize
+from pipeline.api.page_operator import PageOperator, page_operator_dependency
+from pipeline.api.page_sessions import PageSessions
+from pipeline.api.pages.incident_timeline import build_timeline
+from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
+from pipeline.api.request_params import CursorParam, IncidentParam, decode_cursor, encode_cursor
+from pipeline.api.store_reader import StoreReader
+from pipeline.jobs import exclusion_preview, incident_decisions, moderation
+from pipeline.jobs.exclusion_preview import ExclusionPreview
+from pipeline.store.alerting import incident_table
+from pipeline.store.boards import snapshots
+from pipeline.vocabulary.alert_states import ALERT_STATES
+
+_SEVERITIES = ("critical", "warning", "note")
+# Rows of the table that says the same as the chart.
+_POINTS = 12
+# A form sends an empty text for a filter that is not set.
+_State = Annotated[Literal["", "open", "acknowledged", "snoozed", "appealed", "resolved"], Query()]
+_Severity = Annotated[Literal["", "critical", "warning", "note"], Query()]
+_Subject = Annotated[str, Query(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_URGENCY_KEY = (int, int, int, int, int, str)
+VotesAction = Literal["exclude", "restore"]
+
+
+def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, sessions: PageSessions) -> APIRouter:
+    """Return a router with the routes of the pages about incidents."""
+    router = APIRouter()
+    signed_in = page_operator_dependency(reader, sessions)
+
+    @router.get("/incidents")
+    def incidents(
+        state: _State = "",
+        severity: _Severity = "",
+        subject: _Subject = "",
+        cursor: CursorParam = None,
+        operator: PageOperator | None = signed_in,
+    ) -> Response:
+        wanted = IncidentFilter(state or None, severity or None, subject=subject or None)
+        sees = operator is not None and operator.sees_voters
+        with reader.connect() as connection:
+            found = list_incidents(connection, wanted, reader.hidden(connection), operator=sees)
+            current = incident_table.is_current(connection)
+        rows, last = page_after(found, by_urgency, decode_cursor(cursor, *_URGENCY_KEY), PAGE_ROWS)
+        query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("subject", subject)) if v})
+        severities = _SEVERITIES if sees else _SEVERITIES[:-1]
+        return templates.page(
+            "incidents", _policy(operator), incidents=rows, next=encode_cursor(*last) if last else None,
+            query=query + "&" if query else "", subject=subject, current=current,
+            **_reader_values(operator, "/incidents"),
+            filters=[("state", state, ALERT_STATES), ("severity", severity, severities)],
+        )  # fmt: skip
+
+    @router.get("/incidents/{incident}")
+    def incident(incident: IncidentParam, operator: PageOperator | None = signed_in) -> Response:
+        with reader.connect() as connection:
+            values = _incident_values(reader, connection, incident, operator)
+        return templates.page("incident", _policy(operator), **values)
+
+    @router.get("/incidents/{incident}/{action}")
+    async def preview(
+        request: Request, incident: IncidentParam, action: VotesAction, operator: PageOperator | None = signed_in
+    ) -> Response:
+        """What leaving out the votes of an incident, or counting them again, would change."""
+
+        def compute(signed: PageOperator) -> Response:
+            authorize(reader, request, signed.token, "exclusions", via="page")
+            with reader.connect() as connection:
+                found = find_incident(connection, incident, reader.hidden(connection), operator=True)
+                causes = incident_decisions.exclusion_targets(connection, found["id"], action)
+                effect = exclusion_preview.preview(connection, action, [target for target, _ in causes])
+            return templates.page(
+                "incident_preview", _policy(signed), incident=found, action=action, **_preview_values(effect),
+                **_reader_values(signed, f"/incidents/{found['id']}"),
+            )  # fmt: skip
+
+        if operator is None:
+            return RedirectResponse(f"/sign-in?next=/incidents/{incident}/{action}", 303, headers=NO_STORE)
+        return await costly.run(request, partial(compute, operator))
+
+    return router
+
+
+def _policy(operator: PageOperator | None) -> Mapping[str, str]:
+    return {**(REVALIDATE if operator is None else NO_STORE), "vary": "Cookie"}
+
+
+def _reader_values(operator: PageOperator | None, here: str) -> dict[str, Any]:
+    """Return what the bar of a page shows of its reader; `here` is the address of the page."""
+    signed = (
+        {"csrf": "", "message": ""} if operator is None else {"csrf": operator.csrf, "message": operator.take_message()}
+    )
+    return {"operator": operator, "here": here, **signed}
+
+
+def _preview_values(preview: ExclusionPreview) -> dict[str, Any]:
+    moves = [
+        {"model": one.model, "ranks": (one.before, one.after), "ratings": (one.rating_before, one.rating_after)}
+        for one in preview.moves
+    ]
+    return {"effect": preview.effect, "voters": preview.voters, "moves": moves, "without_ranks": preview.without_ranks}
+
+
+def _incident_values(
+    reader: StoreReader, connection: Connection, given: str, operator: PageOperator | None
+) -> dict[str, Any]:
+    hidden = reader.hidden(connection)
+    sees = operator is not None and operator.sees_voters
+    found = find_incident(connection, given, hidden, operator=sees)
+    about = found["about"][0]
+    charted = about["kind"] == "model" and about["name"] not in hidden
+    newest = snapshots.latest(connection)
+    return {
+        "incident": found,
+        **_reader_values(operator, f"/incidents/{found['id']}"),
+        "sees": sees,
+        "done": incident_text.what_was_done(found),
+        "advice": incident_text.next_step(found),
+        "timeline": build_timeline(found),
+        "newest": newest.snapshot_id if newest and charted else None,
+        "points": _ratings(reader, connection, about["name"]) if newest and charted else [],
+        "actions": _state_actions(found, operator),
+    }
+
+
+def _ratings(reader: StoreReader, connection: Connection, model: str) -> list[dict[str, Any]]:
+    """Return the newest ratings of a model, raw and defended, newest first: the figures of the chart as text."""
+    raw = {row["sequence"]: row for row in model_history(reader, connection, model, "raw")}
+    defended = model_history(reader, connection, model, "defended")[-_POINTS:]
+    return [{"defended": row, "raw": raw.get(row["sequence"])} for row in reversed(defended)]
+
+
+def _state_actions(incident: Mapping[str, Any], operator: PageOperator | None) -> list[str]:
+    """Return the actions that the incident's state and the operator's scopes permit."""
+    if operator is None or not operator.sees_voters:
+        return []
+    possible = ["reopen"] if incident["state"] == "resolved" else ["ack", "snooze", "resolve"]
+    if incident["state"] == "acknowledged":
+        possible.remove("ack")
+    permitted = [one for one in possible if operator.may(*moderation.ALERT_SCOPES[one])]
+    return [*permitted, *(["note"] if operator.may("alerts") else [])]

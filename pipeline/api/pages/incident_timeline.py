@@ -1,0 +1,46 @@
+"""Builds the timeline of an incident from its votes, its alerts and what people decided."""
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from pipeline.incident_text import count
+
+_HOUR = len("2026-01-02T03")
+
+
+def build_timeline(incident: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what happened, the earliest first, as {"at": time in RFC 3339, "what", "by"}.
+
+    Alerts of one detector within an hour are one entry.
+
+    Args:
+        incident: an incident with the fields of `IncidentDetailDocument`, in either form.
+    """
+    entries = [
+        {"at": incident.get("first", incident["begun_at"]), "what": "first of its votes", "by": ""},
+        *_alerts(incident),
+        *(
+            {"at": one["at"], "what": _decision(one), "by": one["name"]}
+            for one in incident["history"]
+        ),
+    ]  # fmt: skip
+    last = incident.get("last", incident["last_at"])
+    if last != entries[0]["at"]:
+        entries.append({"at": last, "what": "last of its votes until now", "by": ""})
+    return sorted(entries, key=lambda one: one["at"])
+
+
+def _alerts(incident: Mapping[str, Any]) -> list[dict[str, str]]:
+    found = []
+    ordered = sorted(incident["evidence"], key=lambda one: (one["opened_at"][:_HOUR], one["detector"]))
+    for (_, detector), some in groupby(ordered, key=lambda one: (one["opened_at"][:_HOUR], one["detector"])):
+        alerts = list(some)
+        text = f"{count(len(alerts), 'alert')} of {detector.replace('_', ' ')}"
+        what = f"{text}: {alerts[0]['summary']}" if len(alerts) == 1 else text
+        found.append({"at": min(one["opened_at"] for one in alerts), "what": what, "by": ""})
+    return found
+
+
+def _decision(entry: Mapping[str, Any]) -> str:
+    return f"{entry['action']}: {entry['reason']}" if entry["reason"] else str(entry["action"])

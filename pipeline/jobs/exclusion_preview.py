@@ -1,0 +1,106 @@
+"""Computes what a decision about exclusions would change, without changing anything: votes, voters, ranks.
+
+Both boards are rated from the votes of the newest snapshot, so that later votes do not move a rank.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.compute.board_cells import ALL
+from pipeline.errors import RatingError
+from pipeline.jobs import moderation
+from pipeline.jobs.refresh.board_method import stated_method
+from pipeline.jobs.refresh.board_rows import board_rows, rate_view
+from pipeline.jobs.refresh.rating_input import counted_fates, read_rating_input
+from pipeline.store.alerting import voter_record
+from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards.exclusion_effect import ExclusionTarget, NextRefresh
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.votes.vote_selections import VoteSelection
+
+_VIEW = "defended"
+
+
+@dataclass(frozen=True, slots=True)
+class RankMove:
+    """The rank and rating of a model before and after a decision; None where the model is not listed."""
+
+    model: str
+    before: int | None
+    after: int | None
+    rating_before: float | None
+    rating_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionPreview:
+    """What a decision would change at the next refresh.
+
+    Attributes:
+        effect: how many votes go into and out of the defended view.
+        voters: the number of voters of these votes; None if the votes are of no counted voters.
+        moves: the models whose rank changes, the best first.
+        without_ranks: why no rank could be computed; "" if they were.
+    """
+
+    effect: NextRefresh
+    voters: int | None
+    moves: tuple[RankMove, ...]
+    without_ranks: str = ""
+
+
+def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarget]) -> ExclusionPreview:
+    """Return what `moderation.change_exclusions` would change.
+
+    Args:
+        connection: reads the store, with a role that may read voters.
+        action: `exclude` or `restore`.
+        targets: what would be excluded or restored.
+    """
+    effect = moderation.preview_exclusions(connection, action, targets)
+    voters = _count_voters(connection, targets)
+    newest = snapshots.latest(connection)
+    if newest is None:
+        return ExclusionPreview(effect, voters, (), "no snapshot is published yet")
+    before = moderation.expected_exclusions(connection)
+    after = before | set(targets) if action == "exclude" else before - set(targets)
+    try:
+        old, new = (_rank(connection, newest, some) for some in (before, after))
+    except RatingError as error:
+        return ExclusionPreview(effect, voters, (), str(error))
+    return ExclusionPreview(effect, voters, _moves(old, new))
+
+
+def _count_voters(connection: Connection, targets: Sequence[ExclusionTarget]) -> int | None:
+    named = sum(kind == "voter" for kind, _ in targets)
+    if named:
+        return named
+    selections = [VoteSelection.parse(target) for kind, target in targets if kind == "votes"]
+    return max((voter_record.count_selected(connection, one).get("voters", 0) for one in selections), default=None)
+
+
+def _rank(
+    connection: Connection, newest: PublishedSnapshot, exclusions: Collection[ExclusionTarget]
+) -> dict[str, tuple[int, float]]:
+    """Return the rank and the rating of each listed model, if these were the exclusions."""
+    listed = [{"kind": kind, "target": target, "reason": "", "name": ""} for kind, target in sorted(exclusions)]
+    given = read_rating_input(
+        connection, newest.log_size, listed, None, counted_fates(newest.body), None, stated_method(newest.body), (ALL,)
+    )
+    board = rate_view(given.views[_VIEW], configuration.load(), given.waiting[_VIEW])
+    rows = board_listing.list_rows(newest.body, board_rows(board))
+    return {str(row["model"]): (int(row["rank"]), float(row["rating"])) for row in rows}
+
+
+def _moves(old: dict[str, tuple[int, float]], new: dict[str, tuple[int, float]]) -> tuple[RankMove, ...]:
+    nothing = (None, None)
+    pairs = {model: (old.get(model, nothing), new.get(model, nothing)) for model in old.keys() | new.keys()}
+    moved = [
+        RankMove(model, before[0], after[0], before[1], after[1])
+        for model, (before, after) in pairs.items()
+        if before[0] != after[0]
+    ]
+    return tuple(sorted(moved, key=lambda one: (one.after or 10**9, one.model)))

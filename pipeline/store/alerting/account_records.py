@@ -1,0 +1,66 @@
+"""Summarizes the accounts of an incident for operators: their alerts, votes, times and exclusions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.store.boards import exclusion_list
+from pipeline.store.boards.voter_labels import is_label
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.fates import COUNTED
+from pipeline.vocabulary.time import format_rfc3339
+
+
+def list_accounts(
+    connection: Connection, voters: Sequence[str], alerts: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return one row for each account, the one with the most votes first.
+
+    Args:
+        connection: reads the store, with a role that may read voters.
+        voters: pseudonyms, 16 hexadecimal digits; an erased voter is named by a label, and has no votes.
+        alerts: the alerts of the incident, as `alert_queries.read_alerts` returns them.
+
+    Returns:
+        {"voter", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}: numbers of counted
+            votes and of networks, times of the first and the last vote in RFC 3339 or None, who excludes the voter.
+    """
+    votes = _count_votes(connection, voters)
+    excluded = {one.target: one.name for one in exclusion_list.read_active(connection) if one.kind == "voter"}
+    mine: dict[str, list[Mapping[str, Any]]] = {}
+    for alert in alerts:
+        mine.setdefault(alert["subject"]["id"], []).append(alert)
+    rows = [
+        {
+            "voter": voter,
+            **votes.get(voter, {"votes": 0, "networks": 0, "first": None, "last": None}),
+            "alert_ids": [one["id"] for one in mine.get(voter, [])],
+            "detectors": sorted({one["detector"] for one in mine.get(voter, [])}),
+            "excluded_by": excluded.get(voter),
+        }
+        for voter in voters
+    ]
+    return sorted(rows, key=lambda row: (-row["votes"], row["voter"]))
+
+
+def _count_votes(connection: Connection, voters: Sequence[str]) -> dict[str, dict[str, Any]]:
+    number = {parse_pseudonym(one): one for one in voters if not is_label(one)}
+    v, values = schema.vote.c, list(number)
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(values), dialect.CHUNK):
+        query = sa.select(
+            v.voter, sa.func.count(), sa.func.count(sa.func.nullif(v.network, 0).distinct()),
+            sa.func.min(v.cast_at), sa.func.max(v.cast_at),
+        )  # fmt: skip
+        query = query.where(v.voter.in_(values[start : start + dialect.CHUNK]), v.fate.in_(COUNTED)).group_by(v.voter)
+        for voter, votes, networks, first, last in connection.execute(query):
+            found[number[int(voter)]] = {
+                "votes": int(votes),
+                "networks": int(networks),
+                "first": format_rfc3339(int(first)),
+                "last": format_rfc3339(int(last)),
+            }
+    return found

@@ -1,0 +1,125 @@
+"""Incidents in the form for the public, which says what votes did and never identifies a voter.
+
+The public form has counts and whole hours: no pseudonym, network or exact time, and no alert about a voter. An
+incident of fewer than FEWEST accounts has no number of accounts, because it could tie two alerts to one voter. Notes,
+which are about one voter, have no public form. No model under test is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from pipeline.incidents.carriers import incident_id
+from pipeline.incidents.grouping import Incident
+from pipeline.store.alerting.public_alerts import hour_of, publish_alert
+from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
+
+FEWEST = 5
+"""The smallest number of accounts that the public reads."""
+
+NOTE = "note"
+"""The severity of an incident about one voter's habit."""
+
+_NAMED = ("model", "provider")
+_NETWORK = "one network"
+# Fields of an alert in which a short name of a network could occur by chance.
+_KEPT = frozenset({"id", "detector", "severity", "state", "opened_at"})
+_FIELDS = (
+    "id", "severity", "state", "opened_at", "begun_at", "last_at", "what", "alerts", "votes",
+    "votes_left_out", "excluded_by",
+)  # fmt: skip
+
+
+def models_named(incident: Incident, alerts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the models and providers that an incident or one of its alerts names, in whatever role, sorted.
+
+    Args:
+        incident: the incident.
+        alerts: its alerts in the form of `alert_queries.format_alert`.
+    """
+    names = {claim.name for claim in incident.claims if claim.kind in _NAMED}
+    for alert in alerts:
+        if alert["subject"]["kind"] in _NAMED:
+            names.add(alert["subject"]["id"])
+        for what in (alert["evidence"], *alert["evidence"].get("likeliest", ())):
+            names |= {what[kind] for kind in _NAMED if isinstance(what.get(kind), str)}
+    return sorted(names)
+
+
+def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
+    """Return the ids that the public may read of an incident.
+
+    Args:
+        incident: the incident.
+        acted: the ids of incidents under which people decided something.
+
+    Returns:
+        {"alert_ids", "ids"}: its alerts that are not about voters, and its former ids that lead to it. A former id is
+            computed from an alert. So where an incident has few accounts, ids from alerts about voters lead nowhere,
+            except those under which somebody decided something.
+    """
+    open_to_all = [one for one in incident.alerts if not one.voter]
+    few = 0 < len(incident.voters) < FEWEST
+    former = {incident_id(one) for one in open_to_all} | acted if few else incident.former_ids
+    return {
+        "alert_ids": [one.alert_id for one in open_to_all],
+        "ids": sorted(set(incident.former_ids) & former),
+    }
+
+
+def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
+    """Return an incident in the form for the public.
+
+    Args:
+        body: the body of a stored incident that is not a note.
+        hidden: models without a name for the public.
+    """
+    few = 0 < body["accounts"] < FEWEST
+    names_hidden = any(one["name"] in hidden for one in body["about"])
+    found = {
+        **{name: body[name] for name in _FIELDS},
+        "about": [{**one, "name": _NETWORK} if one["kind"] == "network" else one for one in body["about"]],
+        "detectors": dict(sorted(body["detectors"].items())),
+        "named": sorted(set(hidden.document(body["named"]))),
+        "alert_ids": body["public"]["alert_ids"],
+        # Two digits: more would tell which alert it is from.
+        "e_value": None if body["e_value"] is None else float(f"{body['e_value']:.1e}"),
+        "accounts": None if few else body["accounts"],
+        "accounts_left_out": None if few else body["accounts_left_out"],
+        "rank": None if names_hidden else body["rank"],
+    }
+    published: dict[str, Any] = hidden.document(found)
+    return published
+
+
+def publish_evidence(alert: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
+    """Return an alert that is not about a voter as evidence of a public incident: to the hour, without networks.
+
+    Args:
+        alert: the alert in the form of `alert_queries.format_alert`.
+        hidden: models without a name for the public.
+    """
+    subject = alert["subject"]
+    network = subject["id"] if subject["kind"] == "network" else alert["evidence"].get("network")
+    found = publish_alert({**alert, "opened_at": hour_of(alert["opened_at"])}, hidden)
+    if network is None:
+        return found
+    return {key: one if key in _KEPT else _without(one, str(network)) for key, one in found.items()}
+
+
+def _without(value: Any, network: str) -> Any:
+    """Return a JSON value in which a network has no name."""
+    if isinstance(value, str):
+        return value.replace(f"network {network}", _NETWORK).replace(network, _NETWORK)
+    if isinstance(value, Mapping):
+        return {key: _without(one, network) for key, one in value.items()}
+    return [_without(one, network) for one in value] if isinstance(value, list) else value
+
+
+def publish_event(event: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any] | None:
+    """Return an entry of an incident's history for the public, to the hour; None for a note, which is for operators."""
+    if event["action"] == NOTE:
+        return None
+    published: dict[str, Any] = hidden.document({**event, "at": hour_of(event["at"])})
+    return published
