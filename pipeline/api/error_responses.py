@@ -134,7 +134,7 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 
 def _found(fault: dict[str, Any]) -> str:
-    """Return the value that was given for a parameter. Bodies are not repeated, since they may contain a token."""
+    """Return the value that was given for a parameter. Bodies are not repeated, because they may contain a token."""
     return f", got {fault['input'][:100]!r}" if fault["loc"][0] == "query" and isinstance(fault["input"], str) else ""
 
 

@@ -135,7 +135,7 @@ def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMov
 
 
 def _line(x: Float64, moved: Float64) -> Float64:
-    """Return a robust line through the moves: the median slope of pairs half a board apart, the median intercept."""
+    """Fit a robust line to the moves: the median slope of pairs half a board apart, and the median intercept."""
     order = np.argsort(x, kind="stable")
     half = len(x) // 2
     first, second = order[:half], order[-half:]
@@ -157,7 +157,12 @@ def _set_aside(residual: Float64, spread: float) -> Bool:
 
 
 def _fit(x: Float64, moved: Float64, spread: float) -> tuple[float, float, float, float, float]:
-    """Return shift at x = 0, slope, sd of the residuals, and Student's t of both."""
+    """Fit a line to the moves.
+
+    Returns:
+        Five numbers: shift at x = 0, slope, standard deviation of the residuals, and Student's t of the mean move and
+        of the slope.
+    """
     n, mean = len(x), float(x.mean())
     wide = float(((x - mean) ** 2).sum())
     slope = float(((x - mean) * moved).sum()) / wide if wide > 0 else 0.0

@@ -136,7 +136,7 @@ def _codes(*columns: Int64) -> Int64:
 
 
 def _shared(*columns: Int64) -> Int64:
-    """Return the rows whose hash over all columns equals another row's hash: all repeated rows and a few others."""
+    """Return the rows whose hash over all columns equals another row's hash: all repeated rows, and a few others."""
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column, odd in zip(columns, _ODD, strict=True):
         mixed += column.astype(np.uint64) * np.uint64(odd)
@@ -160,7 +160,11 @@ def _distinct(column: Int64) -> int:
 
 
 def _pairs(edges: Int64) -> tuple[Int64, Int64, Int64]:
-    """Return every two voters of a cell, and the cell. Edges are sorted by cell, then voter."""
+    """Return three arrays: the first voter, the second voter and the cell of every two voters with a common cell.
+
+    Args:
+        edges: (cell, voter) rows, sorted by cell, then by voter.
+    """
     found = []
     for step in range(1, _HEAVY):
         same = edges[step:, 0] == edges[:-step, 0]

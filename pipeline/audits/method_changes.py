@@ -233,7 +233,7 @@ def _count_changes(earlier: PublishedBoard, later: PublishedBoard) -> list[Metho
 
 
 def _common_factor(logs: Float64) -> tuple[int, float]:
-    """Return how many models agree on a factor, 0 if the test does not reject that there is none, and the factor."""
+    """Return how many models agree on a factor, and the factor. The number is 0 if the test finds no common factor."""
     center = float(np.median(logs))
     distance = np.abs(logs - center)
     sd = max(MAD_TO_SD * float(np.median(distance)), _LEAST_LOG)

@@ -64,7 +64,7 @@ class PolicyVerdict:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """The figures and findings that the rules are evaluated on.
+    """The figures and findings on which the policy's rules are evaluated.
 
     Attributes:
         retractions: the findings of the audit `score_retraction`.
@@ -72,7 +72,8 @@ class PolicyFacts:
         retired: licence group → number of retired models.
         listed: licence group → number of models that were ever public, retired models included.
         unfair: the findings about sampling (`sampling_findings`); None if no sampling policy is declared.
-        distance: total variation distance between the actual sampling and active sampling; None if not known.
+        distance: total variation distance between the models' actual shares of battles and their shares under active
+            sampling (module docstring); None if not known.
         removals: model → how it was removed, for each model that was removed without a public notice.
     """
 

@@ -151,7 +151,7 @@ def _cost(
     earlier: PublishedBoard, later: PublishedBoard, rows: tuple[int, int], expected: float, tolerance: float,
     growth: float,
 ) -> float | None:  # fmt: skip
-    """Return the distance of two rows, 0 for equal figures; None if they cannot be one model."""
+    """Return the distance of two rows, 0 for equal figures; None if the rows cannot belong to one model."""
     old, new = rows
     points = abs(float(later.score[new]) - expected)
     votes = (int(later.votes[new]) + 1) / (int(earlier.votes[old]) + 1)

@@ -111,7 +111,17 @@ _SURE = 2.576
 
 
 def _levelled(wins: Float64, ties: Float64) -> tuple[Float64, Float64]:
-    """Return wins and ties, float64[K, K], with equal task shares in every pair and the pair's votes unchanged."""
+    """Weight the votes so that each pair of models has every task's share of all votes.
+
+    The number of votes of a pair is kept. A task without votes of a pair is left out for that pair.
+
+    Args:
+        wins: float64[T, K, K], wins of the row's model over the column's model in each task.
+        ties: float64[T, K, K], ties in each task.
+
+    Returns:
+        Two arrays float64[K, K]: wins and ties, summed over the tasks.
+    """
     votes = wins + wins.transpose(0, 2, 1) + ties
     whole = votes.sum(axis=(1, 2)) / votes.sum()
     met = votes > 0

@@ -35,7 +35,7 @@ def release_times(state: RegistryState) -> dict[str, int]:
 
 
 def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
-    """Return the (start, end) of each private variant's test, by model. The end is None while the test lasts."""
+    """Return private variant → (start, end) of its test. The end is None while the test lasts."""
     public, result = release_times(state), {}
     for model in state.models.values():
         if model.provider and model.visibility == "private" and model.submitted_at is not None:

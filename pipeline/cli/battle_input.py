@@ -164,7 +164,7 @@ def _method_notes(method: str, by_rule: dict[str, int], against_itself: int) -> 
 
 
 def _category_notes(more: int) -> list[str]:
-    """Return what happens to the categories for which a rating has no room."""
+    """Return a note about the categories for which a rating has no room; `more` is their number."""
     if not more:
         return []
     return [
@@ -174,7 +174,7 @@ def _category_notes(more: int) -> list[str]:
 
 
 def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]) -> int:
-    """Count battles of a model against itself under the rule that leaves them out first; return how many those are."""
+    """Count battles of a model against itself under the first rule that leaves them out, and return their number."""
     rows, flags = left_out.flagged_self_battles()
     counted, named = find_counted(flags, len(rows), rules)
     for rule, count in named.items():

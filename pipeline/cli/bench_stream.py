@@ -100,7 +100,7 @@ def _published(environment: _Environment, votes: int, voters: int) -> tuple[int,
 
 
 def _bare(environment: _Environment, votes: int) -> Throughput:
-    """Return the bare loop's throughput over half of the votes; run before and after the worker, as speed drifts."""
+    """Measure the bare loop over half of the votes. It runs before and after the worker, because speed drifts."""
     err.print("bare client loop …")
     measure, batch = stream_throughput.measure_bare_loop, environment.options.batch_votes
     return in_fresh_process(measure, environment.kafka.bootstrap, votes // 2, batch)

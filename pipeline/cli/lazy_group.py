@@ -55,7 +55,7 @@ def load(words: Sequence[str] = ()) -> None:
 
 @app.callback()
 def _group() -> None:
-    """Keep command names: without a callback, Typer would drop the name if only one command is registered."""
+    """Keep the names of commands. Without a callback, Typer drops the name if only one command is registered."""
 
 
 __all__ = ["COMMAND_MODULES", "app", "load"]

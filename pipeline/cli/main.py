@@ -66,7 +66,7 @@ def _report(error: Exception) -> int:
 
 
 def _known(error: Exception) -> IntegrityError | None:
-    """Return an error that this program expects. None for a bug."""
+    """Return the error as one that this program expects; None for a bug."""
     if isinstance(error, IntegrityError):
         return error
     if isinstance(error, _UsageError):
@@ -90,7 +90,7 @@ def _is_unicode(word: str) -> bool:
 
 
 def _is_database_error(error: Exception) -> bool:
-    """Return whether a database refused a statement. Imports SQLAlchemy late, since that is slow."""
+    """Return whether a database refused a statement. SQLAlchemy is imported only here, because the import is slow."""
     library = sys.modules.get("sqlalchemy.exc")
     return library is not None and isinstance(error, library.DBAPIError)
 

@@ -17,7 +17,7 @@ app.add_typer(operators, name="operators")
 
 @operators.callback()
 def _group() -> None:
-    """Without a callback, Typer would drop the name of the only command."""
+    """Keep the name of the command. Without a callback, Typer drops the name of the only command."""
 
 
 @operators.command("log")

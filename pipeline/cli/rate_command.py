@@ -93,7 +93,7 @@ def rate(
 
 
 def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:
-    """Rate; where that is impossible, print how the file was read before the error."""
+    """Compute the ratings. If they cannot be computed, print how the file was read before the error is raised."""
     try:
         return rate_battles(read.battles, options, progress)
     except RatingError:

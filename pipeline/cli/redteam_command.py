@@ -84,7 +84,7 @@ def _run_audits(wanted: list[str], seed: int) -> list[audit_scenarios.AuditCaseR
 
 
 def _wanted(scenario: str) -> list[str]:
-    """Return the names of the chosen scenarios; all if none is given."""
+    """Return the names of the chosen scenarios; all names if none is chosen."""
     names = [*(one.name for one in SCENARIOS), *sampling_scenarios.SAMPLING_SCENARIOS, *audit_scenarios.AUDIT_CASES]
     if not scenario:
         return names

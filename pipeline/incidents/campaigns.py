@@ -144,7 +144,10 @@ def _sum(groups: Sequence[Campaign]) -> Campaign:
 
 
 def _share_in(group: Campaign, other: Campaign) -> float:
-    """Return how much of a group another one explains: the larger share of its votes beyond expectation or voters."""
+    """Return how much of `group` the group `other` explains.
+
+    The result is the larger of two shares, from 0 to 1: of its votes beyond expectation, and of its voters.
+    """
     if group.begun_at > other.last_at + GAP or other.begun_at > group.last_at + GAP:
         return 0.0
     if group.claim.is_crowd and (group.claim.kind, group.claim.name) == (other.claim.kind, other.claim.name):
@@ -156,7 +159,7 @@ def _share_in(group: Campaign, other: Campaign) -> float:
 
 
 def _absorb(strong: Campaign, weak: Campaign) -> Campaign:
-    """Return the strong campaign with its side effect. Claim, votes and voters stay those of the strong one."""
+    """Return the strong campaign with the weak one as side effect. Claim, votes and voters of the strong one stay."""
     alerts = tuple(sorted((*strong.alerts, *weak.alerts), key=lambda one: one.order))
     claim = strong.claim
     if claim.effect == MORE and weak.claim == Claim(claim.kind, claim.name, LIFTED):

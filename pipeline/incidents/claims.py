@@ -65,7 +65,7 @@ def _effect_of_period(direction: str) -> str | None:
 
 
 def _explanation(best: Mapping[str, Any]) -> Claim:
-    """Return what the best explanation of a voter's votes says."""
+    """Return the claim of the best explanation of a voter's votes."""
     effect = _VERBS.get(str(best["what"]).partition(" ")[0])
     if effect is not None:
         for kind in (MODEL, PROVIDER):

@@ -137,7 +137,7 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
 
 
 def _oldest_first(connection: Connection) -> list[int]:
-    """Return the partitions in the order in which a voter's evidence goes on from one to another."""
+    """Return the partition numbers in the order in which a voter's evidence continues from one to the next."""
     began = {
         part.partition_no: voter_states.began_at(connection, part.partition_no)
         for part in partitions.read_progress(connection)

@@ -223,7 +223,7 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
 
 
 def _causes(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
-    """Return the accounts of an incident; if it names none, the selections of votes of its alerts, the first first."""
+    """Return the accounts that an incident names; if it names none, the selections of votes of its alerts, in order."""
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     found: dict[ExclusionTarget, str | None] = {}
     for alert in alerts:

@@ -207,7 +207,7 @@ def expected_exclusions(connection: Connection) -> frozenset[ExclusionTarget]:
 
 
 def _left_out(connection: Connection) -> int:
-    """Return the bits of the rules of the newest snapshot's method: an operator's process may not have its file."""
+    """Return the rules of the newest snapshot's method as bits. They are read from the snapshot, not from a file."""
     newest = snapshots.latest(connection)
     return 0 if newest is None else rule_mask(stated_method(newest.body).rules)
 

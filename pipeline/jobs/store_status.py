@@ -66,7 +66,7 @@ def read_store_status(store: Store) -> StoreStatus:
 
 
 def _watermarks(connection: Connection) -> dict[tuple[str, ...], float]:
-    """Return the watermark of each partition; one that is read to its end counts where no other is open."""
+    """Return the watermark of each partition that is not read to its end; of all partitions if there is none."""
     lateness = configuration.load().lateness
     names = arrow_reader.partition_sources(connection)
     known = partitions.read_progress(connection)
@@ -81,7 +81,7 @@ def _watermarks(connection: Connection) -> dict[tuple[str, ...], float]:
 
 
 def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
-    """Count open alerts by detector and severity; a kind without an open alert is 0, not missing."""
+    """Return (detector, severity) → number of open alerts; 0 for a pair whose alerts are all closed."""
     total: dict[tuple[str, ...], float] = {}
     for (detector, severity, state), count in by_state.items():
         total[detector, severity] = total.get((detector, severity), 0.0) + count * (state in _OPEN)

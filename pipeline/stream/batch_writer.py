@@ -175,7 +175,7 @@ def _store_and_score(
 def _read_prior_states(
     connection: Connection, votes: VoteBatch, fates: Int8, references: ReferenceCache, context: WriteContext
 ) -> vote_processor.PriorStates:
-    """Read the states of the batch's voters before scoring, while the connection is not lent to the writing thread."""
+    """Read the states of the batch's voters before scoring, while no other thread uses the connection."""
     if references.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
     found = {
@@ -248,7 +248,7 @@ def _messages(
     decoded: DecodedBatch,
     number: Mapping[int, int],
 ) -> list[Message]:
-    """Return a message for every alert and reject of the batch; readers know only the source's partition numbers."""
+    """Return a message for every alert and reject of the batch, with the source's own partition numbers."""
     alert_messages = [
         alert_message(topics["alerts"], alert_id, subjects[alert_id], one, number[one.partition])
         for alert_id, one in zip(ids, raised, strict=True)

@@ -70,7 +70,7 @@ class PseudonymCache:
 
 
 class _PseudonymTable(dict[str | None, int]):
-    """A dictionary that computes the values of missing keys, so that one pass finds and computes all values."""
+    """A dictionary from voter ids to pseudonyms that computes the pseudonym of an id that is missing."""
 
     def __init__(self, compute: Callable[[str | None], int]) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ def _rows_of_other_keys(
 
 
 def _other_key(screen: RecordScreen, key: str, votes: VoteBatch, row: int) -> AlertSignal:
-    """Return the alert about votes whose pseudonyms another key made."""
+    """Return the alert that a record has a pseudonym that was made with another key."""
     what = "votes were published with pseudonyms of another voter key: one voter may have two pseudonyms here"
     return AlertSignal(
         detector="voter_key",

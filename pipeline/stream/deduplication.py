@@ -93,9 +93,9 @@ def _same_bodies(
 
 
 def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
-    """Return whether a stored vote differs from its repeat only in that it lost fields, or never had some.
+    """Return whether a stored vote (`original`) equals its repeat, apart from fields that only the repeat has.
 
-    An earlier version of this code did not read the later fields: it stored the same record without them. A vote whose
+    An earlier version of this code did not read the later fields and stored the same record without them. A vote whose
     file was read without Kafka lacks what `publish` adds from its text.
     """
     repeat = _without_text_fields(repeat, original)
@@ -114,9 +114,9 @@ def _without_text_fields(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> 
 
 
 def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
-    """Return whether a vote equals a stored vote apart from private fields, which an erasure removed.
+    """Return whether a vote equals a stored vote, apart from private fields that an erasure removed.
 
-    Such a repeat gives no alert, which would link the id of the vote to its voter again.
+    Such a repeat gives no alert, because an alert would link the id of the vote to its voter again.
     """
     labels = all(original[at] in (0, repeat[at]) for at in _LABELS)
     return not any(original[at] for at in _PRIVATE) and labels and repeat[_PUBLIC] == original[_PUBLIC]
@@ -154,6 +154,6 @@ def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Dedup
 
 
 def _place(partition: int, offset: int, records: Mapping[ingest.VotePosition, str]) -> dict[str, Any]:
-    """Return a position as a dictionary, with the record of the file at that position if there is one."""
+    """Return a position as a dictionary, with the file's record at that position if there is one."""
     record = records.get((partition, offset))
     return {"partition": partition, "offset": offset, **({"record": record} if record else {})}

@@ -49,7 +49,7 @@ Signature = npt.NDArray[np.uint32]
 
 
 def _run(text: str) -> int:
-    """Return the number of characters that are compared at once."""
+    """Return how many characters of a text are compared at once."""
     return _RUN if text.count(" ") * _LETTERS_A_SPACE >= len(text) else _SHORT_RUN
 
 

@@ -77,7 +77,7 @@ class OutboxSender:
         return [topic for topic, (until, _) in self._closed.items() if until > time.monotonic()]
 
     def _sent(self, messages: Sequence[Message]) -> bool:
-        """Send the messages; return False if that failed."""
+        """Send the messages. Return False if the sending failed."""
         assert self._send is not None  # noqa: S101 - `deliver` has checked it
         try:
             self._send(messages)

@@ -180,7 +180,7 @@ class Monitor:
         return closed
 
     def _group_alerts(self, at_once: bool) -> None:
-        """Group new alerts, also those of workers, into incidents: now and then, because votes are read for it."""
+        """Group new alerts into incidents. Unless `at_once`, do nothing shortly after the last grouping."""
         now = time.monotonic()
         if not at_once and now < self._group_at:
             return

@@ -156,7 +156,7 @@ class Worker:
         self._finish_batch()
 
     def _claim(self) -> None:
-        """Claim the partitions of this generation, and seek to the store's offsets."""
+        """Unless another worker reads the file: claim this generation's partitions, and seek to the store's offsets."""
         generation = self.source.generation()
         if self._files and not self._files.take_turn():
             return
@@ -173,7 +173,7 @@ class Worker:
         self._generation = generation
 
     def _replay_states(self) -> None:
-        """Bring the voter states up to the votes that a former owner stored without writing their states."""
+        """Update the voter states with the votes that a former owner stored without writing the states."""
         states = self._context.states
         states.clear()  # also drops what an interrupted try replayed
         with self.store.read() as connection:
@@ -264,7 +264,7 @@ class Worker:
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _skip_gaps(self) -> None:
-        """Move past offsets without a record at the end of a log, in the store too."""
+        """Move the next offsets, in the store too, past offsets without a record at the end of a log."""
         positions = self.source.positions()
         for number, owned in self._owned.items():
             end = positions.get(number, 0)

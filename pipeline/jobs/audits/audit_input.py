@@ -222,7 +222,10 @@ def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoar
 def _styles(
     connection: Connection, log_size: int, state: RegistryState, numbers: Mapping[int, str]
 ) -> dict[str, dict[str, StyleStatistics]]:
-    """Return mean and sd of each style feature, for both names of each model released under another name."""
+    """Return model → mean and standard deviation of each style feature.
+
+    Only models that were released under another name are included, with both names.
+    """
     linked = {
         name
         for model in state.models.values()

@@ -106,7 +106,7 @@ def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[fa
 
 
 def _about(name: str, one: Contradiction, given: AuditInput) -> bool:
-    """Return whether a rejected event is by the provider or about one of its models."""
+    """Return whether a rejected event was submitted for the provider or is about one of its models."""
     model, by = getattr(one.event, "model", None), getattr(one.event, "provider", None)
     return by == name or (model is not None and given.state.provider_of(model) == name)
 

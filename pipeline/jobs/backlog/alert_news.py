@@ -63,7 +63,7 @@ def _with_group(one: AlertSignal, stored_as: dict[str, str]) -> AlertSignal:
 
 
 def _stored(connection: Connection, key: tuple[str, str, str]) -> list[Any]:
-    """Return the alerts with a key, the latest first."""
+    """Return the stored alerts with this key, latest first."""
     a = schema.alert.c
     query = sa.select(a.alert_id, a.state, a.severity, a.level, a.offset, a.evidence)
     query = query.where(a.detector == key[0], a.subject == key[1], a.direction == key[2])

@@ -95,7 +95,7 @@ class BacklogAlerts:
         return self._about_voter(VOTER, one.voter, "biased", "critical" if strict else "warning", e, evidence)
 
     def _pool(self, one: PooledFinding) -> list[AlertSignal]:
-        """Return the alert about the model, and one about each member of the group."""
+        """Return the alert about the model, and an alert about each member of the group."""
         model, first_end = (
             self.given.model_name(one.model),
             whole_hours(self.given.period(one.members if len(one.members) else None)),
@@ -114,7 +114,7 @@ class BacklogAlerts:
         return [about, *self._members(one, about.alert_id, model)]
 
     def _members(self, one: PooledFinding | GroupFinding, group: str, model: str) -> list[AlertSignal]:
-        """Return an alert about each member of a group, which names the alert about the group."""
+        """Return an alert about each member of a group. Each alert names the alert about the group."""
         return [
             self._about_voter(
                 POOL, voter, one.direction, "warning", min(math.exp(min(one.log_e, _MOST)), 1e300),
@@ -157,7 +157,7 @@ class BacklogAlerts:
         return [about, *self._members(one, about.alert_id, self.given.model_name(one.model))]
 
     def _habit(self, one: HabitFinding) -> AlertSignal:
-        """Return the warning about a voter's habit; it is never critical, since honest habits are assumed."""
+        """Return the warning about a voter's habit. It is never critical, because habits are assumed to be honest."""
         share = f"{one.hits:,} of {one.votes:,} votes that could show it, where {one.expected:.0f} are expected"
         what = f"{one.habit}: {share}; honest habits of this kind differ less"
         evidence = {

@@ -108,7 +108,7 @@ class EvaluationRun:
         return {**report, "alerts": ids}
 
     def _end(self, connection: Connection, start: ELond, discoveries: int, tested: bool) -> ELond:
-        """Return the state of e-LOND after the run.
+        """Return the state of e-LOND (the procedure that limits false discoveries) after the run.
 
         A repeated run adds no family and no discovery, and neither does a run that could test nothing.
         """
@@ -150,7 +150,7 @@ def _as_json(one: AlertSignal) -> dict[str, Any]:
 
 
 def _proposal(one: AlertSignal) -> str | None:
-    """Return what a person may do; None where the policy does it."""
+    """Return what a person may do about an alert; None if the policy acts on it."""
     if one.severity == "critical":
         return None
     return "exclude" if one.detector != "model_period" else "inspect"

@@ -88,7 +88,7 @@ def _named_files(connection: Connection) -> set[str]:
 
 
 def _add_ledger(writer: BackupWriter, store: Store, named: set[str], snapshots: int) -> None:
-    """Add every file of the ledger: those of candidates, which only later snapshots name, belong to it too."""
+    """Add every file of the ledger, including files of candidates, which only later snapshots name."""
     for path in sorted((store.files.folder / "files").glob("*/*")):
         found = writer.add(f"ledger/files/{path.parent.name}/{path.name}", path)
         if found != path.name:
@@ -103,7 +103,7 @@ def _add_ledger(writer: BackupWriter, store: Store, named: set[str], snapshots: 
 
 
 def _add_keys(writer: BackupWriter, folder: Path) -> list[str]:
-    """Add the key files that there are; keys of the environment are none of them."""
+    """Add the key files that exist. Keys that are given by environment variables are not saved."""
     names = (key_files.VOTER_KEY, key_files.LEDGER_KEY, key_files.PREVIOUS_LEDGER_KEY)
     found = [name for name in names if (folder / name).exists()]
     for name in found:

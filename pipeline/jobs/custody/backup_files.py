@@ -243,13 +243,13 @@ class _HashedFile:
         self._file, self._hash = file, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """Read and hash."""
+        """Read at most `size` bytes (−1: all), and hash them."""
         data = self._file.read(size)
         self._hash.update(data)
         return data
 
     def digest(self) -> str:
-        """Return the SHA-256 of what was read."""
+        """Return the SHA-256 of the bytes that were read so far, in hexadecimal."""
         return self._hash.hexdigest()
 
 

@@ -127,7 +127,7 @@ def _check_heads(store: Store) -> str:
 
 
 def _check_witnessed(one: manifests.SignedManifest, lines: bytes, tree: merkle.MerkleTree, root: bytes) -> None:
-    """Check that today's log continues a head that a witness signed."""
+    """Check that today's log begins with the log whose head a witness signed."""
     where, document = f"head {one.sequence}", manifest.load(one.body)
     parsed = signed_note.parse(one.checkpoint + lines, where)
     keys = [VerifierKey.parse(text, where) for text in (*document.keys, *document.witnesses)]

@@ -113,7 +113,11 @@ def estimate_baseline_reference(
 
 
 def _first_cap(votes: NewestVotes, model_no: dict[str, int]) -> tuple[int, NewestVotes, PairCounts, Fit] | None:
-    """Return the first of `CAPS` that rates as many models as all votes do, the votes that count, counts and fit."""
+    """Find the first of `CAPS` with which as many models are rated as with all votes.
+
+    Returns:
+        Four values: the cap, the votes that count under the cap, their counts, and the fit. None if no cap does.
+    """
     every = _rated(votes, model_no)
     for cap in CAPS if every is not None else ():
         kept = votes.where(_within_cap(votes, cap))
@@ -161,7 +165,7 @@ def _count(votes: NewestVotes, model_no: dict[str, int]) -> PairCounts:
 
 
 def _codes(number: Int64) -> Int64:
-    """Return an array that gives the position of each number in `number`, −1 for a number that it lacks."""
+    """Return an array whose element i is the position of the number i in `number`; −1 if `number` lacks i."""
     code = np.full(int(number.max(initial=0)) + 1, -1, dtype=np.int64)
     code[number] = np.arange(len(number))
     return code

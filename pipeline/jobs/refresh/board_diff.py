@@ -215,7 +215,7 @@ def snapshot_differences(
 
 
 def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
-    """Return by how much each count grew: 0 where more votes were retracted than cast."""
+    """Return by how much each count grew; 0 for a count from which more votes were retracted than were cast."""
     size, table = len(after.models), after.table().copy()
     pairs, known = after.a * size + after.b, before.a * size + before.b
     both = np.isin(pairs, known)
@@ -250,7 +250,7 @@ def _battles(fresh: PairCounts, old: Mapping[str, Row]) -> dict[str, NewBattles]
 
 
 def _find_passes(old: Mapping[str, Row], new: Mapping[str, Row]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return for each model on both boards the models that it passed and those that passed it, nearest first."""
+    """Return for each model on both boards the models that it passed, and the models that passed it, nearest first."""
     both = sorted(old.keys() & new.keys(), key=lambda model: (new[model]["rank"], model))
     found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     for place, model in enumerate(both):

@@ -172,7 +172,7 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 
 def _on_axis(numbers: Int64, voter: Any, a: Any, b: Any, outcome: Any) -> VoterBattles:
-    """Return the votes between rated models, with positions in `numbers` as codes."""
+    """Return the votes between rated models. The codes of models are positions in `numbers`."""
     place = np.full(max(int(max(column.max(initial=0) for column in (a, b, numbers))), 0) + 1, -1, dtype=np.int64)
     place[numbers] = np.arange(len(numbers))
     left, right = place[a], place[b]

@@ -95,7 +95,7 @@ class StepInputs:
 
 
 def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
-    """Return what says which votes of a log a snapshot counts, besides its method."""
+    """Return what determines which votes of a log a snapshot counts, apart from the method."""
     body = snapshot.body
     return body["exclusions"], body.get("unregistered", []), counted_fates(body)
 
@@ -140,7 +140,7 @@ def attribute_points(
 
 
 def _differences(names: Sequence[str], at: Sequence[float | None]) -> Points:
-    """Return name → difference of the ratings before and after it, None if one of them is unknown."""
+    """Return name of a step → rating after the step minus rating before it; None if one of the ratings is unknown."""
     return {
         name: None if first is None or second is None else round(second - first, 2) + 0.0
         for name, first, second in zip(names, at[:-1], at[1:], strict=True)

@@ -65,9 +65,10 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 
 
 def expect_no_hold(store: Store, candidate_id: str) -> None:
-    """Raise `PublicationHeld` if a candidate moves the top too far and nobody has released it.
+    """Raise `PublicationHeld` if a candidate moves a model of the top by too many places and nobody has released it.
 
-    A candidate that is published already, or that another snapshot has overtaken, is never held.
+    A candidate is a rated snapshot that is not published yet. A candidate that is published already, or that another
+    snapshot has overtaken, is never held.
 
     Raises:
         PublicationHeld: the candidate is held. The hold is stored before the error is raised.

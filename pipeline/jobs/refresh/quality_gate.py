@@ -94,9 +94,11 @@ def _rows_of_boards(connection: Connection, candidate: str, names: Iterable[str]
 
 
 def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, int, int], Columns]) -> Outcome:
-    """Evaluate a suite on what is new since its last passed verdict; return that verdict if nothing is new.
+    """Evaluate a suite on what is new since its last passed verdict. If nothing is new, return that verdict.
 
     Args:
+        store: the store.
+        suite: name of the suite.
         size: size of the log, or number of the newest registry event.
         read: returns the columns between two sizes.
     """

@@ -118,7 +118,10 @@ def _coverage(connection: Connection, log_size: int, late: int) -> dict[str, Any
 
 
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
-    """Return the board of a view; if exclusions and the method leave nothing to rate, the error names them."""
+    """Return the board of a view.
+
+    If exclusions and the method leave nothing to rate, an error is raised that names them.
+    """
     try:
         return rate_view(given.views[view], options, given.waiting[view])
     except RatingError as error:

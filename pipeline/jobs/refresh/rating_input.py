@@ -212,7 +212,7 @@ class _ModelAxis:
 def _boards(
     counts: LabelCounts, excluded: LabelCounts, models: _ModelAxis, method: Method, fates: Sequence[int]
 ) -> tuple[dict[str, PairCounts], dict[str, int]]:
-    """Return the counts of each board by category and language, and the votes of labels that have too few."""
+    """Return name of a board → its counts, and name of a label with too few votes for a board → its number of votes."""
     large, small = method_counts.labels_by_size(counts, method, fates)
     found = {}
     for label, rows in large.items():

@@ -67,7 +67,7 @@ def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def _small_boards(runs: int) -> Iterator[AccuracyFigure]:
-    """45 accounts with six votes each on boards of 12,000 votes."""
+    """Measure 45 accounts with six votes each on boards of 12,000 votes."""
     named, members, honest, quiet = 0, [], 0, 0
     for seed in range(runs):
         stream = make_stream(2_000 + seed, 12_000, "target only", 45, 6)
@@ -96,7 +96,7 @@ def _share(stream: BacklogStream, named: set[int]) -> float:
 
 
 def _error(stream: BacklogStream, votes: BacklogVotes, left_out: set[int]) -> float:
-    """Return how far the target's strength is above the truth, beside the other models'."""
+    """Return the target's estimated strength minus its true strength, relative to the mean of the other models."""
     cells, excluded = BacklogCells.of(votes), np.zeros(len(votes.names), dtype=np.bool_)
     excluded[sorted(left_out)] = True
     fitter = ReferenceFitter(votes, cells, np.zeros(len(votes.voter), dtype=np.int64), 1, cap=None)

@@ -156,7 +156,7 @@ def _later_refresh(url: str, options: Settings, number: int) -> float:
 
 
 def _floor(folder: Path) -> tuple[float, float]:
-    """Return the seconds of hashing every leaf of a bundle, and of reading its Parquet."""
+    """Return two times in seconds: to hash every leaf of a bundle, and to read its Parquet files."""
     manifest = load_manifest((folder / bundle.MANIFEST).read_bytes())
     hashing = reading = 0.0
     for one in manifest.segments:
@@ -168,7 +168,7 @@ def _floor(folder: Path) -> tuple[float, float]:
 
 
 def _proofs(store: Store) -> tuple[int, int]:
-    """Return the maximum tiles read and hashes of the proofs of a hundred votes."""
+    """Return two maxima over the proofs of a hundred votes: the number of tiles read, and the number of hashes."""
     with store.read() as connection:
         ids = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(100_000)))
     found = [log_proofs.prove_vote(store, vote) for vote in ids[:: len(ids) // 100]]

@@ -124,7 +124,7 @@ def _critical(alpha: float) -> Float64:
 
 
 class _GrowingBoards:
-    """Boards that grow together; arrays have one row for each board."""
+    """Boards that grow together. The arrays have one row for each board."""
 
     def __init__(self, drawn: list[TasteVotes]) -> None:
         self._voter, self._a, self._b, self._outcome = (
@@ -139,7 +139,7 @@ class _GrowingBoards:
         self._end = 0
 
     def extend(self, votes: int) -> None:
-        """Add so many votes to each board, and fit the boards again."""
+        """Add this number of votes to each board, and fit the boards again."""
         for at in range(self._end, self._end + votes):
             self._count(at)
         begun, self._end = self._end, self._end + votes
@@ -175,7 +175,7 @@ class _GrowingBoards:
         self._scatter += after[:, :, None] * after[:, None, :] - before[:, :, None] * before[:, None, :]
 
     def sum_again(self) -> None:
-        """Compute the scores of all voters at the present fit, and the effective number of voters."""
+        """Compute the scores of all voters with the present fit, and the effective number of voters."""
         self._scores[:] = 0
         for row in self._row.tolist():
             voter, a, b = (column[row, : self._end] for column in (self._voter, self._a, self._b))
@@ -189,7 +189,12 @@ class _GrowingBoards:
             self._widening[row] = np.sqrt(1 + 1 / nu) * stdtrit(nu, 1 - ALPHA / 2) / Z_95
 
     def estimates(self) -> tuple[Float64, Float64, Float64]:
-        """Return ratings [boards, K], their standard errors [boards, K], and those of differences [boards, K, K]."""
+        """Return three arrays, all in logits.
+
+        Returns:
+            Ratings, float64[boards, K]; their standard errors, float64[boards, K]; standard errors of the differences
+            of two ratings, float64[boards, K, K].
+        """
         p = 1 / (1 + np.exp(self._theta[:, None, :] - self._theta[:, :, None]))
         inverse = np.linalg.inv(_laplacian(self._votes * p * (1 - p)) + 1.0)
         squares = np.where(self._votes > 0, self._squares - 2 * self._wins * p + self._votes * p**2, 0.0)

@@ -49,9 +49,10 @@ class _Case:
     """A board, and what is wrong with it after its first third.
 
     Attributes:
+        what: description.
         weights: declared sampling weights.
         wrong: subjects that an alert must be about; empty if nothing is wrong.
-        effect: (first window, end) → the effect.
+        effect: (first window, window after the last) → the change of the sampling.
     """
 
     what: str

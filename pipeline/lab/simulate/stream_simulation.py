@@ -96,7 +96,7 @@ def _check(attack: Attack, simulator: VoteSimulator) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _First:
-    """The first voter code and the first serial number of a part."""
+    """The first voter code and the first serial number of a part of the stream."""
 
     voter: int
     serial: int

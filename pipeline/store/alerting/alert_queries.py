@@ -233,7 +233,7 @@ def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count_votes(connection: Connection, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the number of votes that an alert about a window is about; empty if it is about none in particular."""
+    """Return the number of votes that an alert about windows is about; empty if it selects no particular votes."""
     try:
         return {"selected": voter_record.count_selected(connection, select_votes(shown))}
     except Usage:

@@ -134,7 +134,7 @@ def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
 
 
 def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
-    """Return which votes carry an alert about windows; None for an alert about none in particular."""
+    """Return which votes carry an alert about windows; None if the alert selects no particular votes."""
     if shown["subject"]["kind"] == "voter" or "window" not in shown["evidence"] or "until" not in shown:
         return None
     shown = with_end(shown, closed)
@@ -146,7 +146,7 @@ def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
 
 
 def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict[str, tuple[Int64, Int64, Int64]]:
-    """Return (votes, core, voters) of each alert about windows, by id of the alert."""
+    """Return id of an alert about windows → three arrays: its votes, those of the strongest part (core), its voters."""
     if not windows:
         return {}
     v = schema.vote.c
@@ -197,7 +197,7 @@ def _mask(one: _Selected, vote: Mapping[str, Int64], models: Mapping[str, int], 
 
 
 def _numbers(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the store's numbers of models and of networks, by name."""
+    """Return two dictionaries: name of a model → model number (model_no), name of a network → term number (term_no)."""
     m, t = schema.model.c, schema.term.c
     models = {row.name: int(row.model_no) for row in connection.execute(sa.select(m.name, m.model_no))}
     named = sa.select(t.text, t.term_no).where(t.kind == "network")
@@ -205,7 +205,7 @@ def _numbers(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _read_voters(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, _Own]:
-    """Return the votes of each voter with an alert, by pseudonym; the role must be allowed to read voters."""
+    """Return pseudonym → votes, for each voter with an alert. Empty if the database role may not read voters."""
     subjects = sorted({row["subject"] for row in rows if not is_label(row["subject"])})
     if not subjects or not dialect.may_read(connection, "vote", "voter"):
         return {}

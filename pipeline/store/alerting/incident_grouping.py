@@ -144,7 +144,10 @@ def _votes_of(alerts: Sequence[CarriedAlert]) -> Int64:
 
 
 def _count_votes(incident: Incident) -> int:
-    """Return the number of votes of its accounts, or beyond expectation where no account is named."""
+    """Return the number of votes of the accounts that the incident names.
+
+    If the incident names none, return the largest number of votes beyond expectation that one of its alerts states.
+    """
     named = _named(incident)
     if named:
         return len(_votes_of(named))
@@ -153,7 +156,7 @@ def _count_votes(incident: Incident) -> int:
 
 
 def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[ActiveExclusion]) -> int:
-    """Return how many votes are left out by exclusions of its voters and because of its alerts."""
+    """Return the number of votes that exclusions leave out: of voters of the incident, and because of its alerts."""
     voters = {one.target for one in mine if one.kind == "voter"}
     named = [one for one in _named(incident) if format_pseudonym(one.voter) in voters]
     selections = {one.target for one in mine if one.kind == "votes"}
@@ -174,7 +177,7 @@ def _ranks(connection: Connection) -> dict[str, dict[str, int]]:
 
 
 def _networks(connection: Connection, incident: Incident) -> list[str]:
-    """Return the networks of the votes of its accounts."""
+    """Return the networks from which the accounts of an incident voted."""
     voters = sorted(incident.voters)
     if not voters or not dialect.may_read(connection, "vote", "voter"):
         return []

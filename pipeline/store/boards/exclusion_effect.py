@@ -66,7 +66,7 @@ def count_change(
 def _count(
     connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget], left_out: int
 ) -> int:
-    """Return the votes of `changed` that no exclusion of `kept` is about, and that no rule leaves out."""
+    """Count the votes that an exclusion of `changed` covers, but no exclusion of `kept` and no rule of `left_out`."""
     if not changed:
         return 0
     as_entries = [[{"kind": kind, "target": target} for kind, target in sorted(some)] for some in (changed, kept)]

@@ -65,7 +65,7 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
 
 
 def _taste(data: Any) -> Taste:
-    """Return the stored taste; references of earlier versions have none."""
+    """Return the taste that a stored reference states, or the default for a reference of an earlier version."""
     if "taste" not in data:
         return ASSUMED_TASTE
     sd, error, sharpness, models = data["taste"].tolist()

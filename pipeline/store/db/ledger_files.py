@@ -245,7 +245,7 @@ def _read(path: Path) -> bytes:
 
 
 def _flush(folder: Path) -> None:
-    """Flush a folder: only then is the name of a new file on the disk."""
+    """Flush a folder to the disk. Only then does the name of a new file survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -108,12 +108,13 @@ def _hashes(vote_ids: pa.ChunkedArray) -> Int64:
 
 
 def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
-    """Return the spectrum after the numbers of votes of some prompts changed.
+    """Return the spectrum after the numbers of votes of some prompts have changed.
 
     Args:
-        spectrum: int64[2, n], different numbers of votes of a prompt, and how many prompts have each number.
-        before: former numbers of the prompts that were known.
-        after: new numbers of all these prompts.
+        spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt. The second row has the
+            number of prompts with each.
+        before: former numbers of votes of the changed prompts that were known.
+        after: new numbers of votes of all changed prompts.
     """
     votes = np.concatenate([spectrum[0], before, after])
     prompts = np.concatenate([spectrum[1], np.full(len(before), -1), np.ones(len(after), dtype=np.int64)])

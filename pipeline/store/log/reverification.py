@@ -196,7 +196,7 @@ def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.Re
 
 
 def _with_erased(rebuilt: bytes, stored: bytes, erased: Bool) -> bytes:
-    """Return the rebuilt commitments, replaced by the stored ones where the private fields were erased."""
+    """Return the rebuilt commitments, with the stored commitment of each vote whose private fields were erased."""
     if len(stored) != len(rebuilt):
         return rebuilt
     mixed = np.frombuffer(rebuilt, dtype=f"V{WIDTH}").copy()
@@ -250,7 +250,7 @@ def _compare_row(connection: Connection, row: Any, rebuilt: _RebuiltSegment, whe
 
 
 def _compare_labels(connection: Connection, files: LedgerFiles, row: Any, rebuilt: _RebuiltSegment, where: str) -> None:
-    """Compare the file of a segment's labels with what its votes and the decision about frequent prompts say."""
+    """Compare the segment's label file with what its votes, and the decision about frequent prompts, require."""
     if row.boards is None:
         return
     frequent, at = [np.zeros(0, dtype=np.int64)], 0

@@ -143,7 +143,12 @@ def _sum_by_cell(rows: Int64) -> Int64:
 
 
 def _tie_moments(voter: Int64, tied: Bool) -> Int64:
-    """Return Σn, Σk, Σn(n−1), Σk(k−1) over voters with n votes, of which k are ties, from each vote's voter and tie."""
+    """Return the sums Σn, Σk, Σn(n−1) and Σk(k−1) over all voters; a voter has n votes, and k of them are ties.
+
+    Args:
+        voter: the voter of each vote.
+        tied: whether each vote is a tie.
+    """
     if not len(voter):
         return np.zeros(4, dtype=np.int64)
     order = np.argsort(voter)

@@ -154,7 +154,7 @@ def _insert_segment(
 
 
 def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _Labels:
-    """Decide which votes are outside the samples of frequent prompts, and label and count the votes with that."""
+    """Decide which votes are outside the samples of frequent prompts. With that, compute labels and counts."""
     votes = builder.labelled_votes()
     asked = np.flatnonzero(votes.counted & (votes.prompt != 0))
     prompts, ids = votes.prompt[asked], votes.vote_id

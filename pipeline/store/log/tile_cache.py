@@ -75,7 +75,7 @@ def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
 
 
 def _put(files: LedgerFiles, growth: LogGrowth) -> int:
-    """Write those hashes that are missing or wrong, leaf hashes last; return how many."""
+    """Write those hashes that are missing or wrong, leaf hashes last. Return the number of hashes written."""
     changed = 0
     for level in range((len(growth.levels) - 1) // HEIGHT, -1, -1):
         first, hashes = growth.levels[level * HEIGHT]

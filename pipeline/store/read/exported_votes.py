@@ -225,5 +225,5 @@ def _styles(packed: pa.BinaryArray) -> dict[str, pa.StructArray]:
 
 
 def _by_number(texts: Mapping[int, Any], kind: pa.DataType) -> pa.Array:
-    """Return texts as an array in which each stands at its number; all other places are null."""
+    """Return an array whose element i is the text with the number i; null for numbers without a text."""
     return pa.array([texts.get(number) for number in range(max(texts, default=0) + 1)], kind)

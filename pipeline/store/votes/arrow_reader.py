@@ -120,7 +120,7 @@ def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.Re
 
 
 def _next_vote(connection: Connection, part: int, first: int, end: int) -> int | None:
-    """Return the first offset of [first, end) that has a vote, None if there is none."""
+    """Return the first offset in [first, end) that has a vote; None if there is none."""
     v = schema.vote.c
     found: int | None = connection.scalar(
         sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= first, v.offset < end)

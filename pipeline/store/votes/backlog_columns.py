@@ -95,7 +95,7 @@ def read_columns(
 
 
 def _starts(connection: Connection, part: int, first: int, end: int) -> Iterator[int]:
-    """Yield the first offsets of the blocks that may have votes: offsets may have long gaps."""
+    """Yield the first offset of each block that may have votes. Long gaps between offsets are skipped."""
     v, low = schema.vote.c, first
     while low < end:
         query = sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= low, v.offset < end)

@@ -152,7 +152,7 @@ def evaluated_without_voter(connection: Connection) -> int:
 
 
 def _complete_backfills(connection: Connection, form: RunForm | None = None) -> dict[int, int]:
-    """Return the number of each complete run of the kind `backfill` → its number of votes without a voter."""
+    """Return run number → number of votes without a voter, for each complete run of the kind `backfill`."""
     r = schema.backlog_run.c
     query = sa.select(r.run_no, r.summary).where(r.kind == "backfill")
     if form is not None:

@@ -1,8 +1,8 @@
 """Stores the states of voter detectors, one packed state for each voter in each partition.
 
 The stored states of a partition include the votes before its `state_offset`. The next owner of the partition replays
-the votes from `state_offset` on. A voter who votes in a partition for the first time goes on with the state that other
-partitions have of this voter (`carrying_partitions`).
+the votes from `state_offset` on. A voter who votes in a partition for the first time continues with the state that
+other partitions have of this voter (`carrying_partitions`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

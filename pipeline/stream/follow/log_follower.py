@@ -181,7 +181,7 @@ class LogFollower:
         self._metrics.last_progress.set_to_current_time()
 
     def _tell(self, sentence: str) -> None:
-        """Report a sentence, once between two heartbeats."""
+        """Report a sentence, at most once between two heartbeats."""
         if sentence not in self._told:
             self._told.add(sentence)
             self._report(sentence)

@@ -112,7 +112,7 @@ class LogTracker:
         return found
 
     def _read_missing(self, key: Key) -> Iterator[LogBatch]:
-        """Read the rest of a log that has no name any more, as long as it is open."""
+        """Read the rest of a log whose file has no name any more, as long as the file is open."""
         file = self._open.peek(key)
         if file is not None:
             stat = file.stat()
@@ -155,7 +155,10 @@ class LogTracker:
         yield from self._read(key, file, stat)
 
     def _is_other(self, key: Key, name: str, stat: stat_result) -> bool:
-        """Return whether a file is not named like a log and goes on where no log ended, as far as is known."""
+        """Return whether a file is no log: it does not have a log's name, and no log is gone that it could continue.
+
+        While a log is gone, a file that changed since the last scan may still be that log, and False is returned.
+        """
         if self._is_log(name):
             return False
         seen = stat.st_size, stat.st_mtime_ns, self._generation.total()
@@ -164,7 +167,7 @@ class LogTracker:
         return other
 
     def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
-        """Return whether an unknown file is read from now on; its position is remembered then."""
+        """Return whether an unknown file is to be read from now on. If so, its position is remembered."""
         held = self._held.get(key)
         if held is not None and held == (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]]):
             return False
@@ -184,7 +187,7 @@ class LogTracker:
         return True
 
     def _recognise(self, key: Key, name: str, path: Path, stat: stat_result) -> LogPosition | None:
-        """Return where an unknown file is read from, None to wait."""
+        """Return the position from which an unknown file is read; None if the decision must wait."""
         file = self._open.get(key, path)
         similar = similar_logs(file, [*self._alive.values(), *self._gone])
         if not self._is_log(name):
@@ -213,7 +216,7 @@ class LogTracker:
         return nullcontext() if log.gone else self._open.lent(log.key, self._paths.get(log.key))
 
     def _read(self, key: Key, file: LogFile, stat: stat_result, *, complete: bool = False) -> Iterator[LogBatch]:
-        """Yield the lines after a log's position, which moves behind each batch that was published."""
+        """Yield the lines after a log's position, which moves behind each batch after the batch was published."""
         try:
             ids = self._ids.of(self._alive[key], file, [*self._gone, *self._alive.values()])
         except LogTruncated:
@@ -259,7 +262,7 @@ class LogTracker:
         self._unsaved = True
 
     def _forget(self, key: Key) -> None:
-        """Make the file of a log unknown, since another file may have its inode. It keeps the lineage of the log."""
+        """Forget that a file is a log, because another file may have its inode. The lineage of the log is kept."""
         self._lineages[key] = self._alive[key].lineage
         if self._alive[key].offset:
             self._retire(key, "truncated, or replaced")

@@ -58,7 +58,7 @@ class FileScan:
 
 
 class _CastTime(msgspec.Struct):
-    """The field of a record that decides its place in the order of time."""
+    """The field of a record by which records are sorted in order of time."""
 
     cast_at: Time
 

@@ -42,7 +42,7 @@ Client = TypeVar("Client")
 
 
 class _Quiet(logging.Filter):
-    """Drops the library's log lines about a first connection, one for each of many tries: our error reports it once."""
+    """Drops the library's log lines about each try of a first connection. This project reports the failure once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ def _named(error: BaseException) -> str:
 
 
 def _is_broken_off(error: BaseException) -> bool:
-    """Return whether a broker took a connection, and ended it or said what is no Kafka."""
+    """Return whether a broker accepted a connection and then ended it, or answered with something that is not Kafka."""
     cause = _cause(error)
     broken = "socket disconnected" in str(error) or isinstance(error, KafkaProtocolError)
     return broken or isinstance(cause, ssl.SSLError | ConnectionResetError | BrokenPipeError)
@@ -234,7 +234,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _refusal(error: BaseException, security: Security) -> str | None:
-    """Return why a broker refuses us; None for errors that may pass."""
+    """Return why a broker refuses the connection; None for errors that may be temporary."""
     cause = _cause(error)
     if isinstance(cause, ssl.SSLError):
         return _tls_refusal(cause)

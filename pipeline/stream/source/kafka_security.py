@@ -31,7 +31,7 @@ _TALKATIVE = ("kafka.net.connection", "kafka.protocol.parser")
 
 
 class _Password(str):
-    """A text that is hidden when printed, since clients log their options at DEBUG."""
+    """A text that is hidden when printed, because clients log their options at DEBUG."""
 
     __slots__ = ()
 

@@ -247,7 +247,7 @@ class KafkaSource:
         return chunks
 
     def _gap(self, error: OffsetOutOfRangeError | LogTruncationError) -> OffsetGap:
-        """Return an error about the missing records: the client names at most a partition and an offset."""
+        """Return an error that describes the missing records. The client names at most a partition and an offset."""
         about = error.divergent_offsets if isinstance(error, LogTruncationError) else error.args[0]
         numbers = sorted({tp.partition for tp in about} & self._sought.keys())
         try:

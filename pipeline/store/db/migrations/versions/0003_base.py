@@ -1,4 +1,4 @@
-"""The base: every table as of 0003.
+"""Creates every table as of revision 0003, the base of all later revisions.
 
 The revisions 0001 and 0002 were used by earlier versions of the project, and revision ids are never reused. A store at
 0002 has the tables of 0003 and two more, of a hash chain, so only its revision is changed. Older stores are refused.

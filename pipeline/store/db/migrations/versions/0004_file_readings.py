@@ -1,4 +1,4 @@
-"""Readings of files: which records of each file were read, and which record is at an offset.
+"""Adds a table for readings of files: which records of each file were read, and which record is at an offset.
 
 Files that were read before this migration have no reading. If such a file is read again, all its records count as new,
 and its stored votes become duplicates.

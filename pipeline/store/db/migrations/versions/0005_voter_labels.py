@@ -1,4 +1,4 @@
-"""Labels of voters: alerts and exclusions get a random name that the public sees instead of the pseudonym.
+"""Adds labels of voters: alerts and exclusions get a random name that the public sees instead of the pseudonym.
 
 Every alert about a voter gets its own label. An exclusion of a voter gets the label of the alert that caused it. All
 exclusions of a voter without an alert get one common label.

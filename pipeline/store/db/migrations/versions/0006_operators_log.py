@@ -1,4 +1,4 @@
-"""The operators' log, held publications and correction notices.
+"""Adds tables for the operators' log, held publications and correction notices.
 
 Rows of the log and of the notices can only be appended: triggers refuse UPDATE and DELETE, and in PostgreSQL TRUNCATE.
 In SQLite a trigger also refuses INSERT OR REPLACE of an existing row, which would delete the row.

@@ -1,4 +1,4 @@
-"""A table for the answers that a refresh prepares for the API: pages of providers, and moves between snapshots.
+"""Adds a table for the answers that a refresh prepares for the API: pages of providers, and moves between snapshots.
 
 The table is empty until the next refresh.
 """

@@ -1,4 +1,4 @@
-"""New fields of votes, for methods and for boards by category, and columns for values that a seal computes from them.
+"""Adds fields of votes for methods and for boards by category, and columns for values that a seal computes from them.
 
 Votes that are stored already have none of the new fields, so they count as before. Sealed segments keep their counts
 and get no labels.

@@ -1,4 +1,4 @@
-"""The voters of each window, from which sittings are counted.
+"""Adds the voters of each window, from which sittings (runs of votes without a long pause) are counted.
 
 Windows that are stored already have no voters. They are marked as stale, so `integrity migrate` counts them again.
 """

@@ -1,4 +1,4 @@
-"""Incidents, into which alerts are grouped, and what people decided about them."""
+"""Adds tables for incidents, into which alerts are grouped, and for what people decided about them."""
 
 import sqlalchemy as sa
 from alembic import op
