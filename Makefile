@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium nginx clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium nginx slo-rules clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ mutants: setup ## how many of 200 small changes in the pure packages the unit te
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; with real services, 3 to 5 minutes
 	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)
+
+slo-rules: setup ## the alert rules about error budgets, made anew from deploy/prometheus/slo.toml
+	@$(BIN)/python -m pipeline.devstack.slo_rules
 
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
 

@@ -5,6 +5,7 @@
     secured_kafka     runs Kafka with TLS, logins and ACLs
     certificates      issues certificates for tests, as a certificate authority
     monitoring        runs Prometheus and Alertmanager
+    slo_rules         generates the alert rules about error budgets from deploy/prometheus/slo.toml
     airflow           runs Airflow's three processes
     service           describes one process of the stack under the supervisor
     services          defines every service of the stack

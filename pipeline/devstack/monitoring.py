@@ -16,6 +16,7 @@ from pipeline.devstack.service import http_get
 from pipeline.errors import Unavailable
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+_PAGE = "http://127.0.0.1:8000"
 
 
 def find_program(*names: str) -> str:
@@ -70,6 +71,7 @@ class PrometheusServer(LocalServer):
         directory: folder for the configuration, the data (of 15 days) and the log.
         targets: address in `deploy/prometheus/prometheus.yml` → local port that replaces the address.
         seconds: number of seconds between two scrapes, and between two evaluations of the rules.
+        external_url: address of the page, with which links in notifications begin.
         port: port for clients; None for a free port.
     """
 
@@ -81,11 +83,13 @@ class PrometheusServer(LocalServer):
         *,
         targets: Mapping[str, int],
         seconds: int = 15,
+        external_url: str = _PAGE,
         port: int | None = None,
     ) -> None:
         super().__init__(directory, port=port)
         self.targets = {**targets, f"{LOOPBACK}:9090": self.port}
         self.seconds = seconds
+        self.external_url = external_url
         self._configuration = self.directory / "prometheus.yml"
 
     def check(self) -> None:
@@ -104,6 +108,7 @@ class PrometheusServer(LocalServer):
         """Return the replacements in the deployed configuration."""
         addresses = {f'"{old}"': f'"{LOOPBACK}:{port}"' for old, port in self.targets.items()}
         return addresses | {
+            f'"{_PAGE}"': f'"{self.external_url}"',
             "rules/*.yml": str(DEPLOY / "prometheus" / "rules" / "*.yml"),
             "scrape_interval: 15s": f"scrape_interval: {self.seconds}s",
             "evaluation_interval: 15s": f"evaluation_interval: {self.seconds}s",

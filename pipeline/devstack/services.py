@@ -10,6 +10,7 @@ from pipeline.devstack.airflow import AirflowServices
 from pipeline.devstack.kafka import KafkaServer
 from pipeline.devstack.monitoring import AlertmanagerServer, PrometheusServer
 from pipeline.devstack.postgres import PostgresServer
+from pipeline.devstack.process import LOOPBACK
 from pipeline.devstack.service import Service, http_get
 from pipeline.devstack.stack_state import StackState
 from pipeline.errors import Unavailable
@@ -60,6 +61,7 @@ class StackServices:
                 "alertmanager:9093": ports["alertmanager"],
             },
             seconds=self.scrape,
+            external_url=f"http://{LOOPBACK}:{ports['page']}",
             port=ports["prometheus"],
         )
 

@@ -15,6 +15,7 @@ correction_notices.py  adds notices of people to published snapshots
 detector_replay.py  runs one detector over all stored votes or windows
 rebuild_windows.py  rebuilds the window counts that a migration marked stale
 store_status.py     reads the store for the metrics exporter
+incident_status.py  reads the incidents for the metrics exporter
 
 The functions of this package are loaded when they are first used, so that a command loads only what its job needs.
 """

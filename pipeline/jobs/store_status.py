@@ -3,6 +3,7 @@
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
+from pipeline.jobs.incident_status import OPEN_STATES, read_incident_figures
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
@@ -13,8 +14,6 @@ from pipeline.store.read import store_figures
 from pipeline.store.votes import arrow_reader, closed_windows, partitions, unchecked_votes
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.time import SECOND
-
-_OPEN = ("open", "acknowledged")
 
 
 def read_store_status(store: Store) -> StoreStatus:
@@ -31,14 +30,24 @@ def read_store_status(store: Store) -> StoreStatus:
         halts = store_figures.count_alerts_by(connection, "detector", "direction", "state")
         dominant = voter_share.read_reported(connection)
         gate = verdicts.all_passed(connection)
+        incidents = read_incident_figures(connection, {row["model"] for row in named["raw"]}, hidden)
         return StoreStatus(
             alerts_open=_open(by_state),
             alerts_opened=_opened(connection),
+            incidents_open=incidents.incidents_open,
+            incident_open=incidents.incident_open,
+            incident_accounts=incidents.incident_accounts,
+            incident_votes=incidents.incident_votes,
+            incident_votes_left_out=incidents.incident_votes_left_out,
+            incident_e_value=incidents.incident_e_value,
+            incident_begun=incidents.incident_begun,
+            incident_rank=incidents.incident_rank,
+            alerts_ungrouped=incidents.alerts_ungrouped,
             halts_open={
                 **{
                     (reason,): float(n)
                     for (detector, reason, state), n in halts.items()
-                    if detector == "worker_halted" and state in _OPEN
+                    if detector == "worker_halted" and state in OPEN_STATES
                 },
                 ("quality_gate",): float(gate is False),
             },
@@ -84,7 +93,7 @@ def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
     """Return (detector, severity) → number of open alerts; 0 for a pair whose alerts are all closed."""
     total: dict[tuple[str, ...], float] = {}
     for (detector, severity, state), count in by_state.items():
-        total[detector, severity] = total.get((detector, severity), 0.0) + count * (state in _OPEN)
+        total[detector, severity] = total.get((detector, severity), 0.0) + count * (state in OPEN_STATES)
     return total
 
 

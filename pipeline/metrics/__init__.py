@@ -6,8 +6,8 @@ store_status     exports metrics of the store as of a scrape
 Rules for all metrics:
 
 1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
-2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,
-   a network or a name from an unchecked event.
+2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, models on the board, and the ids of the
+   open incidents. Never a voter, a network, a model under test or a name from an unchecked event.
 3. The exporter shows the store as of the scrape. When the store cannot be read, the exporter shows only
    `integrity_exporter_store_up 0`, because stale numbers would look healthy.
 
@@ -17,9 +17,17 @@ A worker's counters are in its memory and restart at 0 with the process. The exp
 from prometheus_client import disable_created_metrics
 
 from pipeline.metrics.process_metrics import ApiMetrics, FollowMetrics, WorkerMetrics
-from pipeline.metrics.store_status import MAX_MODELS, StoreCollector, StoreStatus
+from pipeline.metrics.store_status import MAX_INCIDENTS, MAX_MODELS, StoreCollector, StoreStatus
 
-__all__ = ["MAX_MODELS", "ApiMetrics", "FollowMetrics", "StoreCollector", "StoreStatus", "WorkerMetrics"]
+__all__ = [
+    "MAX_INCIDENTS",
+    "MAX_MODELS",
+    "ApiMetrics",
+    "FollowMetrics",
+    "StoreCollector",
+    "StoreStatus",
+    "WorkerMetrics",
+]
 
 # A `_created` gauge for each counter would double the series, and no rule reads them. The client can only be switched
 # for the whole process.

@@ -13,6 +13,8 @@ from pipeline.vocabulary.visible_text import visible
 
 # A board has some hundreds of models; the cap protects against a board flooded with names.
 MAX_MODELS = 500
+# Open incidents with series of their own. A board with more of them has one fault rather than a hundred campaigns.
+MAX_INCIDENTS = 100
 
 Labelled = Mapping[tuple[str, ...], float]
 
@@ -45,6 +47,35 @@ class StoreStatus:
     # Alerts ever opened, each counted once under every severity it has reached: when a warning becomes critical,
     # `critical` rises and `warning` stays, so that no counter falls.
     alerts_opened: Labelled = _counter("integrity_alerts_opened_total", "Alerts ever opened.", "detector", "severity")
+    # Incidents in state open or acknowledged: alerts of one campaign are one incident. A `note` is one voter's habit.
+    incidents_open: Labelled = _gauge("integrity_incidents_open", "Open incidents.", "severity", "kind")
+    # 1 for each of the MAX_INCIDENTS most severe open incidents, notes excepted; the series ends when nobody needs to
+    # act any more. kind: model, provider, habit, network, board, fact. effect: lifted, lowered, more votes, or empty.
+    # target: the model or provider, the habit, or the detector of a fact; empty where the name is not public.
+    incident_open: Labelled = _gauge(
+        "integrity_incident_open", "An open incident.", "incident", "severity", "kind", "effect", "target"
+    )
+    # How many accounts its alerts name; 0 if they name none.
+    incident_accounts: Labelled = _gauge("integrity_incident_accounts", "Accounts of an open incident.", "incident")
+    # The votes of its accounts, or the number of votes beyond expectation.
+    incident_votes: Labelled = _gauge("integrity_incident_votes", "Votes of an open incident.", "incident")
+    # Its votes that exclusions leave out of the defended view.
+    incident_votes_left_out: Labelled = _gauge(
+        "integrity_incident_votes_left_out", "Excluded votes of an open incident.", "incident"
+    )
+    # The largest of its alerts; none for a recorded fact.
+    incident_e_value: Labelled = _gauge("integrity_incident_e_value", "Evidence of an open incident.", "incident")
+    # The hour of its first vote.
+    incident_begun: Labelled = _gauge(
+        "integrity_incident_begun_timestamp_seconds", "Unix time of an open incident's begin, by hour.", "incident"
+    )
+    # Where its model stands in the newest snapshot, in views raw and defended.
+    incident_rank: Labelled = _gauge("integrity_incident_rank", "Rank of an incident's model.", "incident", "view")
+    # Alerts in state open or acknowledged that the newest grouping into incidents does not have yet. The monitor groups
+    # every 10 s, so a number that stays means that no incident pages for these alerts.
+    alerts_ungrouped: Labelled = _gauge(
+        "integrity_alerts_ungrouped", "Open alerts in no incident yet.", "detector", "severity"
+    )
     # Unresolved halts: too_many_rejects, offset_gap, quality_gate.
     halts_open: Labelled = _gauge("integrity_halts_open", "Halts that wait for a person.", "reason")
     # Stored votes: accepted, late, quarantined.

@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-CRITICAL = {"alertname": "IntegrityCriticalAlertOpen", "severity": "critical", "stage": "detector", "board": "text"}
-WARNING = {"alertname": "IntegrityWarningAlertOpen", "severity": "warning", "stage": "detector", "board": "text"}
+CRITICAL = {
+    "alertname": "IntegrityIncidentOpen", "severity": "critical", "stage": "detector", "board": "text",
+    "incident": "0a1b2c3d4e5f",
+}  # fmt: skip
+WARNING = {
+    "alertname": "IntegrityWarningAlertOpen", "severity": "warning", "stage": "detector", "board": "text",
+    "detector": "traffic",
+}  # fmt: skip
 STALE = {"alertname": "VotesStale", "severity": "warning", "stage": "pipeline", "board": "text"}
 
 
@@ -52,7 +58,7 @@ def settles(port: int, expected: dict[str, tuple[str, str]], *alerts: dict[str, 
 
 def test_the_critical_go_to_the_page_and_the_others_to_the_tickets(alertmanager):
     expected = {
-        "IntegrityCriticalAlertOpen text": ("page", "active"),
+        "IntegrityIncidentOpen text": ("page", "active"),
         "IntegrityWarningAlertOpen text": ("tickets", "active"),
     }
     settles(alertmanager.port, expected, CRITICAL, WARNING)
@@ -61,9 +67,9 @@ def test_the_critical_go_to_the_page_and_the_others_to_the_tickets(alertmanager)
 def test_while_the_pipeline_stands_still_its_boards_detectors_are_silent(alertmanager):
     expected = {
         "VotesStale text": ("tickets", "active"),
-        "IntegrityCriticalAlertOpen text": ("page", "suppressed"),
+        "IntegrityIncidentOpen text": ("page", "suppressed"),
         "IntegrityWarningAlertOpen text": ("tickets", "suppressed"),
-        "IntegrityCriticalAlertOpen image": ("page", "active"),
+        "IntegrityIncidentOpen image": ("page", "active"),
     }
     settles(alertmanager.port, expected, STALE, CRITICAL, WARNING, CRITICAL | {"board": "image"})
 
@@ -77,11 +83,43 @@ def test_while_the_pipeline_stands_still_its_boards_detectors_are_silent(alertma
         ("StoreDown", "WorkerStalled"),
         ("StoreDown", "RatingRefreshNever"),
         ("QualityGateFailed", "RatingRefreshStale"),
-        ("IntegrityCriticalAlertOpen", "AuditStale"),
-        ("IntegrityCriticalAlertOpen", "AuditNever"),
+        ("IntegrityFactRecorded", "AuditStale"),
+        ("IntegrityFactRecorded", "AuditNever"),
+        ("StoreDown", "LagBudgetBurn"),
+        ("WorkerStalled", "LagBudgetBurn"),
+        ("QualityGateFailed", "FreshnessBudgetBurn"),
+        ("FreshnessBudgetBurn", "RatingRefreshStale"),
     ],
 )
 def test_a_cause_is_told_and_its_effect_is_not(alertmanager, cause, effect):
     common = {"severity": "critical", "board": "text", "stage": "worker", "detector": "audit_ledger"}
     expected = {f"{cause} text": ("page", "active"), f"{effect} text": ("page", "suppressed")}
     settles(alertmanager.port, expected, common | {"alertname": cause}, common | {"alertname": effect})
+
+
+def test_each_incident_is_a_group_and_only_the_severities_of_one_incident_inhibit_each_other(alertmanager):
+    second = CRITICAL | {"incident": "ffeeddccbbaa"}
+    ticket = CRITICAL | {"severity": "warning"}
+    other = CRITICAL | {"severity": "warning", "incident": "112233445566"}
+    asked(alertmanager.port, "alerts", [{"labels": labels} for labels in (CRITICAL, second, ticket, other)])
+    page, tickets = {"page"}, {"tickets"}
+    expected = {
+        ("0a1b2c3d4e5f", "critical"): (page, "active"),
+        ("0a1b2c3d4e5f", "warning"): (tickets, "suppressed"),
+        ("ffeeddccbbaa", "critical"): (page, "active"),
+        ("112233445566", "warning"): (tickets, "active"),
+    }
+    deadline = time.monotonic() + 20
+    while (seen := by_incident(alertmanager.port)) != expected and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert seen == expected
+    groups = [group["labels"] for group in asked(alertmanager.port, "alerts/groups")]
+    assert {"board": "text", "incident": "ffeeddccbbaa"} in groups
+    assert all(set(labels) == {"board", "incident"} for labels in groups)
+
+
+def by_incident(port: int) -> dict[tuple[str, str], tuple[set[str], str]]:
+    return {
+        (a["labels"]["incident"], a["labels"]["severity"]): ({r["name"] for r in a["receivers"]}, a["status"]["state"])
+        for a in asked(port, "alerts")
+    }

@@ -13,6 +13,7 @@ the page as text.
     sign_in_pages.py       signs operators in and out
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
+    runbook_pages.py       serves the runbooks of alert rules and incidents
     site_pages.py          serves the list of API addresses, charts, static files
 """
 
@@ -28,6 +29,7 @@ from pipeline.api.pages import (
     incident_actions,
     incident_pages,
     model_pages,
+    runbook_pages,
     sign_in_pages,
     site_pages,
     verification_pages,
@@ -54,5 +56,6 @@ def routes(
     router.include_router(incident_pages.routes(reader, templates, costly, sessions))
     router.include_router(incident_actions.routes(reader, sessions, changes))
     router.include_router(sign_in_pages.routes(reader, templates, sessions))
+    router.include_router(runbook_pages.routes(templates))
     router.include_router(site_pages.routes(reader, templates, costly, app))
     return router

@@ -107,6 +107,21 @@ def read_public(connection: Connection) -> list[dict[str, Any]]:
     return [json.loads(body) for body in connection.scalars(query)]
 
 
+def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Return how many alerts in some states opened after the newest grouping, by detector and severity.
+
+    A kind of which every alert is grouped is 0, not missing.
+    """
+    a, e = schema.alert.c, schema.alert_event.c
+    last = _stored_inputs(connection).get("alert_event", 0)
+    total = {(row[0], row[1]): 0 for row in connection.execute(sa.select(a.detector, a.severity).distinct())}
+    opened = sa.select(e.alert_id).where(e.event_no > last, e.action == "opened")
+    rows = sa.select(a.detector, a.severity, sa.func.count()).where(a.state.in_(list(states)), a.alert_id.in_(opened))
+    for detector, severity, number in connection.execute(rows.group_by(a.detector, a.severity)):
+        total[detector, severity] = int(number)
+    return total
+
+
 def read_all(connection: Connection) -> list[StoredIncident]:
     """Return every incident for operators, the newest first."""
     query = sa.select(schema.incident).order_by(schema.incident.c.opened_at.desc(), schema.incident.c.incident_id)

@@ -1,0 +1,53 @@
+"""Serves the runbooks: what the link of a page or a ticket leads to, readable on a phone."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from markdown_it import MarkdownIt
+
+from pipeline.api.cache_policies import RENDERED
+from pipeline.api.error_responses import not_found
+from pipeline.api.pages.page_templates import PageTemplates
+
+# The wheel has the runbooks inside the package (pyproject, force-include), the repository beside it.
+_PACKAGE = Path(__file__).parents[2]
+_FOLDERS = (_PACKAGE / "_runbooks", _PACKAGE.parent / "deploy" / "runbooks")
+
+
+def routes(templates: PageTemplates) -> APIRouter:
+    """Return a router with the routes of the list of runbooks and of each runbook."""
+    router = APIRouter()
+
+    @router.get("/runbooks")
+    def runbooks() -> Response:
+        titles = sorted((title, name) for name, (title, _) in _read_all().items())
+        return templates.page("runbooks", RENDERED, titles=titles)
+
+    @router.get("/runbooks/{name}")
+    def runbook(name: str) -> Response:
+        if name not in _read_all():
+            raise not_found("the name of a runbook, which /runbooks lists", name)
+        title, text = _read_all()[name]
+        return templates.page("runbook", RENDERED, title=title, text=_as_html(text))
+
+    return router
+
+
+@cache
+def _read_all() -> dict[str, tuple[str, str]]:
+    """Return title and text of each runbook, by name. They change only with the version of this program."""
+    found = {}
+    for path in next(folder for folder in _FOLDERS if folder.is_dir()).glob("*.md"):
+        title, _, text = path.read_text(encoding="utf-8").partition("\n")
+        found[path.stem] = (title.removeprefix("# "), text)
+    return found
+
+
+@cache
+def _as_html(text: str) -> str:
+    """Return a runbook as HTML, with links to other runbooks. HTML in the text is escaped."""
+    linked = re.sub(r"\]\(([\w-]+)\.md\)", r"](/runbooks/\1)", text)
+    return str(MarkdownIt("commonmark", {"html": False}).render(linked))

@@ -1,0 +1,100 @@
+"""Reads the incidents for the metrics exporter: how many are open, and the figures of each that a page quotes.
+
+Laws: a figure names no voter and no network. A model is named only if the newest board names it. At most MAX_INCIDENTS
+incidents have figures of their own, and an incident has none from the moment at which nobody needs to act on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.incidents.claims import BOARD, FACT, HABIT, MODEL, NETWORK, PROVIDER
+from pipeline.metrics import MAX_INCIDENTS
+from pipeline.store.alerting import incident_table
+from pipeline.store.boards.hidden_models import HiddenModels
+from pipeline.vocabulary.time import SECOND, parse_rfc3339
+
+OPEN_STATES = ("open", "acknowledged")
+_SEVERITIES = ("critical", "warning", "note")
+_KINDS = (MODEL, PROVIDER, HABIT, NETWORK, BOARD, FACT)
+
+Figures = dict[tuple[str, ...], float]
+
+
+@dataclass(frozen=True)
+class IncidentFigures:
+    """The figures of the incidents, each as the field of `StoreStatus` with the same name."""
+
+    incidents_open: Figures
+    incident_open: Figures
+    incident_accounts: Figures
+    incident_votes: Figures
+    incident_votes_left_out: Figures
+    incident_e_value: Figures
+    incident_begun: Figures
+    incident_rank: Figures
+    alerts_ungrouped: Figures
+
+
+def read_incident_figures(connection: Connection, models: Iterable[str], hidden: HiddenModels) -> IncidentFigures:
+    """Return the figures of the incidents of the newest grouping.
+
+    Args:
+        connection: reads the store.
+        models: the models that the newest board names for the public.
+        hidden: the models under test.
+    """
+    incidents = incident_table.read_public(connection)
+    waiting = [one for one in incidents if one["state"] in OPEN_STATES]
+    # The newest are in front. Those that page come first: beyond the limit there is only their number.
+    shown = [one for one in sorted(waiting, key=_urgency) if one["severity"] != "note"][:MAX_INCIDENTS]
+    named = frozenset(models)
+    return IncidentFigures(
+        incidents_open=_count(waiting),
+        incident_open={(one["id"], one["severity"], *_about(one, named, hidden)): 1.0 for one in shown},
+        incident_accounts=_of_each(shown, "accounts"),
+        incident_votes=_of_each(shown, "votes"),
+        incident_votes_left_out=_of_each(shown, "votes_left_out"),
+        incident_e_value=_of_each([one for one in shown if one["e_value"] is not None], "e_value"),
+        incident_begun={(one["id"],): parse_rfc3339(one["begun_at"]) / SECOND for one in shown},
+        incident_rank={
+            (one["id"], view): float(rank)
+            for one in shown
+            if _about(one, named, hidden)[2]
+            for view, rank in (one["rank"] or {}).items()
+        },
+        alerts_ungrouped={key: float(n) for key, n in incident_table.count_ungrouped(connection, OPEN_STATES).items()},
+    )
+
+
+def _urgency(one: Mapping[str, Any]) -> int:
+    return _SEVERITIES.index(one["severity"])
+
+
+def _count(waiting: Iterable[Mapping[str, Any]]) -> Figures:
+    """Count incidents by severity and kind; a kind without an open incident is 0, not missing."""
+    total: Figures = dict.fromkeys(((severity, kind) for severity in _SEVERITIES for kind in _KINDS), 0.0)
+    for one in waiting:
+        key = (one["severity"], one["about"][0]["kind"])
+        total[key] = total.get(key, 0.0) + 1
+    return total
+
+
+def _of_each(shown: Iterable[Mapping[str, Any]], name: str) -> Figures:
+    return {(one["id"],): float(one[name]) for one in shown}
+
+
+def _about(one: Mapping[str, Any], named: frozenset[str], hidden: HiddenModels) -> tuple[str, str, str]:
+    """Return kind, effect and target of an incident, from fixed words and from names that the public reads."""
+    about = one["about"][0]
+    kind, name = about["kind"], about["name"]
+    if kind == FACT:
+        return kind, "", name.partition(" ")[0]  # the detector; what follows may be anything
+    if kind == HABIT:
+        return kind, "", hidden.text(name)
+    target = {MODEL: name if name in named else "", PROVIDER: hidden.text(name)}.get(kind, "")
+    return kind, about["effect"], target
