@@ -45,6 +45,8 @@ PAGES = {
     "verify": "/verify",
     "receipt": "/receipt?vote=v1-20",
     "api": "/api",
+    "runbooks": "/runbooks",
+    "runbook": "/runbooks/offset-gap",
     "nowhere": "/no/such/page",
 }
 

@@ -243,17 +243,17 @@ def test_an_attack_is_paged_and_the_next_refresh_leaves_its_votes_out(
     stack: Stack, story: DemoScenario, honest: int
 ) -> None:
     assert stack.metric("integrity_snapshot_excluded_votes") == 0
-    assert not stack.firing("IntegrityCriticalAlertOpen")
+    assert not stack.firing("IntegrityIncidentOpen")
 
     attacked = time.monotonic()
     everything = honest + stack.publish(story.after, "after.jsonl")
-    alert = eventually(PAGED_SECONDS, "the page", lambda: stack.firing("IntegrityCriticalAlertOpen"))[0]
+    alert = eventually(PAGED_SECONDS, "the page", lambda: stack.firing("IntegrityIncidentOpen"))[0]
     seconds = time.monotonic() - attacked
     say(f"{alert['annotations']['summary']}: firing {seconds:.0f} s after the attack began to be published")
     assert seconds < PAGED_SECONDS
     assert alert["labels"] | {"severity": "critical", "stage": "detector", "board": "text"} == alert["labels"]
-    eventually(SOON, "the alert in Alertmanager", lambda: stack.paged("IntegrityCriticalAlertOpen"))
-    assert "IntegrityCriticalAlertOpen" in stack.command("status").stdout
+    eventually(SOON, "the alert in Alertmanager", lambda: stack.paged("IntegrityIncidentOpen"))
+    assert "IntegrityIncidentOpen" in stack.command("status").stdout
 
     eventually(SOON, "every vote", lambda: stack.metric("integrity_votes_total") == everything)
     eventually(
