@@ -1,4 +1,4 @@
-"""The routes of the API about incidents."""
+"""Defines the routes of the API about incidents."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,7 @@
-"""Incidents as JSON, for the public and for operators.
+"""Converts incidents to JSON, for the public and for operators.
 
-A reader without the right to see voters gets the public form (`public_incidents`), and finds no incident by what
-that form does not say.
+A reader without the right to see voters gets the public form (`public_incidents`), and finds no incident by anything
+that the public form does not contain.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,13 +26,13 @@ SortKey = tuple[int | str, ...]
 
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
-    """Which incidents a reader asks for; None for all.
+    """The incidents for which a reader asks. An attribute that is None does not restrict them.
 
     Attributes:
         state, severity: the state and the severity. Notes are listed only if their severity is asked for.
-        about: name of the model, provider or network that it is about.
-        subject: name of a model or provider that it or one of its alerts names in any role.
-        since: only incidents that went on after this time, RFC 3339. The public's times are hours.
+        about: name of the model, provider or network that the incident is about.
+        subject: name of a model or provider that the incident or one of its alerts names in any role.
+        since: only incidents that continued after this time, RFC 3339. For the public, times are rounded to hours.
     """
 
     state: str | None = None
@@ -45,7 +45,7 @@ class IncidentFilter:
 def list_incidents(
     connection: Connection, wanted: IncidentFilter, hidden: HiddenModels, *, operator: bool
 ) -> list[dict[str, Any]]:
-    """Return the chosen incidents with the fields of `IncidentDocument`, in no order.
+    """Return the chosen incidents with the fields of `IncidentDocument`. They are not sorted.
 
     Args:
         connection: reads the store.
@@ -184,13 +184,16 @@ def _alert(alert: Mapping[str, Any]) -> dict[str, Any]:
 def page_after(
     rows: Iterable[dict[str, Any]], sort_key: Any, after: SortKey | None, limit: int
 ) -> tuple[list[dict[str, Any]], SortKey | None]:
-    """Return a page of rows in the order of a key, and the key of its last row if there are more, else None.
+    """Return one page of rows, sorted by a key.
 
     Args:
         rows: all rows.
         sort_key: function from a row to its key.
         after: the key of the last row of the page before; None for the first page.
         limit: largest number of rows.
+
+    Returns:
+        Two values: the rows of the page, and the key of its last row. The key is None if no rows follow the page.
     """
     ordered = sorted(rows, key=sort_key)
     left = [one for one in ordered if after is None or sort_key(one) > after]

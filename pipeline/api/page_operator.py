@@ -29,7 +29,7 @@ CSRF = "csrf"
 
 @dataclass(frozen=True, slots=True)
 class PageOperator:
-    """The operator of a session.
+    """The operator who is signed in with a session.
 
     Attributes:
         token: the operator's token: name and scopes.
@@ -53,7 +53,7 @@ class PageOperator:
         return set(scopes) <= set(self.token.scopes)
 
     def take_message(self) -> str:
-        """Return what the last action did, once."""
+        """Return the message about the operator's last action, and remove it from the session; "" if there is none."""
         message, self.session.message = self.session.message, ""
         return message
 
@@ -105,7 +105,7 @@ FormFields = Depends(read_form)
 
 
 def expect_csrf_token(sessions: PageSessions, session_id: str | None, fields: dict[str, str]) -> None:
-    """Refuse a form without the CSRF token of the session.
+    """Refuse a form that does not have the CSRF token of the session.
 
     Raises:
         Problem: status 403.

@@ -1,8 +1,8 @@
-"""Sessions of operators who signed in on the page, in the memory of the server.
+"""Keeps the sessions of operators who signed in on the page, in the memory of the server.
 
-A session is a random id in a cookie that scripts cannot read and other sites cannot send. The token itself is in
-no cookie and is not kept: a session has its digest, and is worth as much as the token is at that moment. Every form has
-a CSRF token that is computed from the session's id and a key of this process. Memory is bounded.
+A session is a random id in a cookie that scripts cannot read and other sites cannot send. The token itself is in no
+cookie and is not kept. A session has the digest of its token, and allows what the token allows at that moment. Every
+form has a CSRF token that is computed from the session's id and a key of this process. Memory is bounded.
 """
 
 import hmac
@@ -27,7 +27,7 @@ _SESSIONS = 1_000
 
 @dataclass(slots=True)
 class PageSession:
-    """A session.
+    """The session of an operator.
 
     Attributes:
         digest: the SHA-256 of the operator's token, hexadecimal.
@@ -64,12 +64,15 @@ class PageSessions:
         return found
 
     def end(self, session_id: str) -> None:
-        """End a session."""
+        """End a session. An unknown id is ignored."""
         with self._lock:
             self._sessions.pop(session_id, None)
 
     def csrf_token(self, session_id: str) -> str:
-        """Return the CSRF token of the forms of a session, or of a form for signing in."""
+        """Return the CSRF token of the forms of a session.
+
+        For the form for signing in, `session_id` is the text of its cookie.
+        """
         return hmac.digest(self._key, session_id.encode(), "sha256").hex()
 
     def is_csrf_token(self, session_id: str, given: str) -> bool:
@@ -83,7 +86,7 @@ def session_cookie(request: Request) -> str | None:
 
 
 def set_session_cookie(request: Request, response: Response, session_id: str) -> None:
-    """Add the cookie of a session to a response, and remove that of the sign-in."""
+    """Add the cookie of a session to a response, and let the browser delete the cookie of the form for signing in."""
     _set(request, response, _SESSION, session_id, _LIFETIME)
     _delete(request, response, _SIGN_IN)
 

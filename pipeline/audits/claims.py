@@ -90,7 +90,9 @@ class ScoreTest:
 
 
 def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -> tuple[Score, Score]:
-    """Return the claimed and the measured score as shares. If either is above 1, both are taken as percentages.
+    """Return two scores as shares from 0 to 1: the claimed score and the measured score.
+
+    If either is above 1, both are taken as percentages.
 
     Args:
         claimed: the claimed score.

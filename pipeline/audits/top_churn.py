@@ -65,7 +65,8 @@ class TopChurn:
     Attributes:
         changes: the changes, oldest first.
         by_chance: upper bound of the number of changes expected by chance, without changes to a newcomer.
-        p_value: probability of at least as many such changes by chance, the null hypothesis; 1 without a change.
+        p_value: p-value of the null hypothesis that these changes happened by chance: the probability of at least as
+            many. Changes to a newcomer are not counted. 1 without a change.
     """
 
     changes: tuple[LeaderChange, ...]

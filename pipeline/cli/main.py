@@ -1,4 +1,4 @@
-"""The entry point `integrity`: runs a command and turns errors into an exit status and a message.
+"""Runs a command of `integrity`, and converts errors to an exit status and a message. This is the entry point.
 
 Exit statuses: 0: done. 1: a command that checks something has found a fault. 2: wrong usage or bad input. 3: a service
 is unavailable, or a stop limit was reached. 4: verification failed. 70: unexpected error of this program. 130:

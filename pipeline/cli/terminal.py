@@ -81,7 +81,7 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 
 def met(passed: bool | None) -> tuple[str, str]:
-    """Return "met" or "missed" with its color as a part for `styled`; an empty part if `passed` is None."""
+    """Return "met" or "missed" with its color, as a part (text, style) for `styled`; ("", "") if `passed` is None."""
     return ("", "") if passed is None else ("met", "green") if passed else ("missed", "red")
 
 

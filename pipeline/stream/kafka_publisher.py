@@ -170,8 +170,7 @@ def publish(
 ) -> dict[str, int]:
     """Publish one file.
 
-    Invalid records are sent too, unless `rejects` leaves them out: the worker rejects them and stores where they came
-    from.
+    Invalid records are sent too, unless `rejects` leaves them out: the worker rejects them and stores their origin.
 
     Args:
         path: the file.
@@ -189,8 +188,8 @@ def publish(
             counts them nor leaves them out.
 
     Returns:
-        Numbers of sent records, all acknowledged: "votes" and "registry". Invalid records that were sent count as
-        votes.
+        {"votes": number of sent votes, "registry": number of sent registry events}, all acknowledged. Invalid records
+        that were sent count as votes.
 
     Raises:
         BrokerUnavailable: a delivery failed. The message names the file and the record.

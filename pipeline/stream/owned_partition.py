@@ -31,6 +31,8 @@ def claim_partitions(
 ) -> dict[int, OwnedPartition]:
     """Claim partitions for a worker. From then on, batches of their former owners fail.
 
+    In PostgreSQL, transactions that have locked one of these partitions for more than 3 s are ended first.
+
     Args:
         connection: the transaction.
         source_no: the source number (source_no).

@@ -1,4 +1,4 @@
-"""Pydantic models of responses about incidents."""
+"""Defines Pydantic models of responses about incidents."""
 
 from typing import Any, Literal
 

@@ -1,7 +1,7 @@
-"""The forms with which operators decide about an incident on its page.
+"""Defines the forms with which operators decide about an incident on its page.
 
-Each decision needs a session, the CSRF token of the session, a reason and the scopes of all that it changes. It
-is recorded in the operators' log with the source `page`.
+Each decision needs a session, the CSRF token of the session, a reason, and the scopes of everything that the decision
+changes. The decision is recorded in the operators' log with the source `page`.
 """
 
 from typing import Any, Literal
@@ -33,7 +33,7 @@ Action = Literal["ack", "snooze", "resolve", "reopen", "note", "exclude", "resto
 
 
 def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) -> APIRouter:
-    """Return a router with the routes that the forms are sent to."""
+    """Return a router with the routes to which the forms are sent."""
     router = APIRouter()
     signed_in = page_operator_dependency(reader, sessions)
 

@@ -1,6 +1,7 @@
-"""The web pages about incidents: the list, one incident, and the preview of a decision about its votes.
+"""Defines the web pages about incidents: the list, one incident, and the preview of a decision about its votes.
 
-The public and an operator who is signed in read the same pages; the operator's have the accounts and the forms.
+The public and operators who are signed in read the same pages. For operators, the pages also have the accounts and the
+forms.
 """
 
 from collections.abc import Mapping

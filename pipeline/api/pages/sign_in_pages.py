@@ -1,6 +1,6 @@
-"""The page on which operators sign in with their token, and the form that signs them out.
+"""Defines the page on which operators sign in with their token, and the form that signs them out.
 
-The address to which a sign-in leads back is a page about incidents of this site.
+A sign-in leads back only to a page about incidents of this site.
 """
 
 import re

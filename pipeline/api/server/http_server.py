@@ -77,6 +77,9 @@ def run(
 ) -> None:
     """Serve an application at a listening socket until SIGTERM or SIGINT.
 
+    For the process, the handlers of both signals, the limit of open files and the switch interval of threads are
+    changed. If the limit of open files is too low, fewer connections are allowed.
+
     Args:
         app: an ASGI application.
         listener: the listening socket.

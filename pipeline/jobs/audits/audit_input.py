@@ -140,7 +140,7 @@ class AuditInput:
 
     @cached_property
     def first_rated_at(self) -> dict[str, int]:
-        """Model → time of its first published rating, in microseconds since 1970 UTC; without models that have none."""
+        """Model → time of the first published rating, microseconds since 1970 UTC. Models without it are left out."""
         first: dict[str, int] = {}
         for name, at in self.first_published.items():
             key = self.state.first_name(name)

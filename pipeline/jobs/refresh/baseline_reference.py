@@ -70,17 +70,17 @@ def read_baseline_votes(connection: Connection, log_size: int, given: RatingInpu
 def estimate_baseline_reference(
     votes: NewestVotes, model_no: dict[str, int], registry: RegistryState, method: Method = ALL_VOTES
 ) -> BaselineReference:
-    """Estimate the reference from the baseline votes.
+    """Estimate the reference (ratings and habits with which detectors evaluate later votes) from the baseline votes.
 
     Args:
         votes: the votes, from `read_baseline_votes`.
-        model_no: name of a model → its number in the store.
+        model_no: name of a model → model number (model_no).
         registry: the registry, which has the providers.
         method: the method of the snapshot. Detectors skip the votes that it leaves out.
 
     Returns:
-        The reference as bytes, and the fields that the snapshot states about it. The bytes are empty if the votes do
-        not suffice to rate models.
+        The reference as bytes, and the fields that the snapshot states about it. The bytes are empty and the fields
+        None if the votes do not suffice to rate models.
     """
     found = _first_cap(votes, model_no)
     if found is None:

@@ -40,8 +40,8 @@ def rating_options(counts: PairCounts, options: Settings) -> tuple[tuple[str, fl
     """Return the two options with which a view is rated.
 
     Returns:
-        The anchor (model, points), None if the settings name none or its model is not rated; and the least share of the
-        votes that the rated models must have.
+        Two values. The first is the anchor (model, points), None if the settings name none or its model is not rated.
+        The second is the least share of the votes that the rated models must have, from 0 to 1.
     """
     return _anchor(counts, options), min(options.least_share, PUBLISHED_SHARE)
 

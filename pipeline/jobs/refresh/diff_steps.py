@@ -33,7 +33,7 @@ Points = dict[str, float | None]
 
 
 def changed_rules(before: PublishedSnapshot, after: PublishedSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the rules that only the newer snapshot's method has, and those that only the older one's method has."""
+    """Return two tuples: the rules that only the newer snapshot's method has, and those that only the older's has."""
     old, new = (stated_method(one.body).rules for one in (before, after))
     return tuple(rule for rule in new if rule not in old), tuple(rule for rule in old if rule not in new)
 

@@ -92,12 +92,12 @@ def build_manifest(
         connection: a connection to the store.
         store: the store.
         keys: the signing keys.
-        candidate: the candidate.
+        candidate: the candidate (a rated snapshot that is not published yet).
         previous: the fields of the newest manifest that the new manifest needs; None before the first snapshot.
         now: the current time, in microseconds since 1970 UTC.
 
     Returns:
-        The manifest, and the signers that must sign it.
+        Two values: the manifest, and the signers that must sign it.
 
     Raises:
         Usage: INTEGRITY_BOARD or INTEGRITY_WITNESSES is not valid.

@@ -22,8 +22,8 @@ def first_alert(
     """Find the first alert of a detector on a board that `accept` accepts, in window `first` or later.
 
     Returns:
-        The number of windows from window `first` to this alert, and the number of votes from window 0 to this alert.
-        Both are infinite if there is no such alert.
+        Two numbers: of windows from window `first` to this alert, and of votes from window 0 to this alert. Both are
+        infinite if there is no such alert.
     """
     votes = 0
     for number, window, alerts in board.alerts([detector]):

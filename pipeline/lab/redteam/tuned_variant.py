@@ -1,4 +1,4 @@
-"""S17: simulates a board on which a provider tests a chat-tuned variant and releases another model.
+"""Simulates S17: a board on which a provider tests a chat-tuned variant and releases another model.
 
 Forty models are about four points apart, like the first forty models of the real board. Voters prefer long answers: one
 standard deviation of the length contrast adds a quarter of a logit, which is the published coefficient. The variant is

@@ -28,7 +28,7 @@ class SimulatedAttacker:
         voter: id of the attacker in the stream.
         kind: kind of the attack.
         target_model: the model that the attack is for or against; None for an attack without a target.
-        attack: number of the attack.
+        attack: position of the attack in the list of attacks, from 0.
         votes: number of votes that the attacker casts.
     """
 

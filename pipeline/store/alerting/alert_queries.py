@@ -171,7 +171,7 @@ def group_members(connection: Connection, alert_id: str) -> list[str]:
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:
-    """Return number of a partition in its source. A number that is not in the store is returned unchanged."""
+    """Return the number that a partition has in its source. An unknown partition number is returned unchanged."""
     p = schema.partition.c
     found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
     return partition_no if found is None else int(found)

@@ -1,4 +1,4 @@
-"""Groups the stored alerts into incidents.
+"""Groups the stored alerts into incidents. An incident has the alerts of one campaign of votes.
 
 Incidents are derived data. The same alerts, votes, exclusions and decisions give the same rows.
 """

@@ -1,9 +1,4 @@
-"""The operators' log: one row for every decision, login, failed login, change of a token, export and erasure.
-
-A row is written in the transaction of the action that it records, so that neither exists without the other.
-Rows are never changed or deleted, which the database enforces. The operator's name comes from the token or the
-operating system's login, never from the body of a request.
-"""
+"""Keeps the operators' log: one row for every decision, login, failed login, change of a token, export and erasure."""
 
 import json
 import os

@@ -215,9 +215,9 @@ def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return the number of leaves of the vote log, and its root in hexadecimal digits.
+    """Return two values: the number of leaves of the vote log, and its root hash in hexadecimal digits.
 
-    Before the first seal, these are 0 and the root of an empty tree.
+    Before the first seal, the number is 0 and the root hash is that of an empty tree.
     """
     s = schema.segment.c
     row = connection.execute(sa.select(s.log_size, s.root).order_by(s.log_size.desc()).limit(1)).one_or_none()

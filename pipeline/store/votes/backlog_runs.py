@@ -76,7 +76,7 @@ def newest_state(connection: Connection, alpha: float) -> ELond:
 
 
 def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
-    """Return the state of e-LOND before a run of a kind over some ranges of offsets.
+    """Return the state of e-LOND (which limits false discoveries) before a run over some ranges of offsets.
 
     If the newest run of this kind that tested anything had the same ranges, this is the state before that run, because
     tests of the same votes are one family. Otherwise it is the state after the newest run.
@@ -85,7 +85,7 @@ def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetR
 
 
 def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond | None:
-    """Return the state before the newest run of a kind that tested anything, if it had the same ranges; None if not."""
+    """Return the state of e-LOND before the newest run of a kind that tested anything; None if its ranges differ."""
     r, g = schema.backlog_run.c, schema.backlog_range.c
     query = sa.select(r.run_no, r.submitted_before, r.rejected_before)
     # A run that tested nothing is no family.

@@ -162,7 +162,8 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
     """Return the registry events that arrived after the event with the number `event_no`.
 
     Returns:
-        The events in the order of arrival, and the number of the last of them; `event_no` if there is none.
+        Two values: the events in the order of arrival, and the number of the last of them (`event_no` if there is
+        none).
     """
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()

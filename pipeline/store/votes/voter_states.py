@@ -52,7 +52,10 @@ def carrying_partitions(connection: Connection, partition_no: int) -> list[int]:
 
 
 def read_carried(connection: Connection, parts: Sequence[int], voters: Sequence[int]) -> dict[int, bytes]:
-    """Return the packed state of voters from the first of some partitions that has one."""
+    """Return pseudonym → packed state of the voter, from the first partition of `parts` that has a state of the voter.
+
+    Voters without a state in any of these partitions are left out.
+    """
     found: dict[int, bytes] = {}
     for part in parts:
         left = [voter for voter in voters if voter not in found]

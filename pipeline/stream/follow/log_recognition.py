@@ -62,9 +62,9 @@ def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition
 
 
 def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuation | None:
-    """Return the match of a file with a known log, None if there is none.
+    """Return which known log a file continues: the match of the beginning of the file with what was read of a log.
 
-    If several logs match, the match with the largest number of equal bytes is returned.
+    If several logs match, the match with the largest number of equal bytes is returned. None if no log matches.
     """
     points = sorted({point.offset for log in logs for point in log.points()})
     digest, found = PrefixDigest(), {}

@@ -19,7 +19,9 @@ class OpenLogs:
         self._files: OrderedDict[Key, LogFile] = OrderedDict()
 
     def get(self, key: Key, path: Path) -> LogFile:
-        """Return a file. If it is not open, open it by its path first.
+        """Return an open file. A file that is not open yet is opened by its path.
+
+        If more than 100 files are then open, the least recently used one is closed.
 
         Args:
             key: (device, inode) of the file.

@@ -24,7 +24,8 @@ def parse_kafka_url(url: str) -> tuple[str, str]:
     """Parse a Kafka URL.
 
     Returns:
-        The servers as HOST:PORT,HOST:PORT (a missing port becomes 9092), and the topic; "" if the URL names no topic.
+        Two texts: the servers as HOST:PORT,HOST:PORT (a missing port becomes 9092), and the topic ("" if the URL names
+        none).
 
     Raises:
         Usage: the text is not a Kafka URL, or has a login, parameters or an invalid topic.
