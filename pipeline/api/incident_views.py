@@ -76,12 +76,12 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
 
 
 def newest_first(one: Mapping[str, Any]) -> SortKey:
-    """Return the sort key of the list of the API: by hour, the newest first, then by id."""
+    """Return the sort key of the list of the API: newest hour first, then by id."""
     return _newest(one), one["id"]
 
 
 def by_urgency(one: Mapping[str, Any]) -> SortKey:
-    """Return the sort key of the page's list: open ones first, then by severity, facts last, then the newest."""
+    """Return the sort key of the page's list: open incidents first, then by severity, facts last, then the newest."""
     state = one["state"]
     is_fact = one["about"][0]["kind"] == "fact"
     return int(state == "resolved"), int(state != "open"), _URGENCY[one["severity"]], int(is_fact), *newest_first(one)

@@ -102,7 +102,7 @@ def sign_in_cookie(request: Request) -> str | None:
 
 
 def set_sign_in_cookie(request: Request, response: Response, value: str) -> None:
-    """Add the cookie to which the form for signing in is bound."""
+    """Add the cookie with the text from which the CSRF token of the form for signing in is computed."""
     _set(request, response, _SIGN_IN, value, _SIGN_IN_LIFETIME)
 
 

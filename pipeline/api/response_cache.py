@@ -6,8 +6,8 @@ The headers of a response decide how long the response is cached (`cache_policie
 2. With `no-cache`, the response is cached until the change token of the store changes. If it also has
    `x-cache-until: published`, only the part of the token is compared that changes with a publication.
 3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
-4. Responses to requests with an `authorization` header or the cookie of a session are not cached, since they may be for
-   one operator. Such a request gets a cached response only if that response varies by neither.
+4. Responses to requests with an `authorization` header or the cookie of a session are not cached, because they may be
+   for one operator. Such a request gets a cached response only if that response varies by neither.
 
 Concurrent requests for one key share one computation, until it is known that the response cannot be cached. A cached
 response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to clients.
@@ -140,7 +140,7 @@ class ResponseCache:
         response = None
 
         def decided() -> None:
-            """Let waiting requests continue, since the reader of a response that is not cached may be slow."""
+            """Let waiting requests continue, because the reader of a response that is not cached may be slow."""
             if not future.done():
                 del self._computing[key]
                 future.set_result(response)

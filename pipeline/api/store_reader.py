@@ -126,6 +126,6 @@ class StoreReader:
         return page_queries.newest_vote_time(connection, log_size)
 
     def data_until_text(self, connection: Connection, log_size: int) -> str | None:
-        """Return the same time as `data_until` in RFC 3339; None if there is none."""
+        """Return the time of the newest vote (`data_until`) in RFC 3339; None if there is none."""
         at = self.data_until(connection, log_size)
         return None if at is None else format_rfc3339(at)

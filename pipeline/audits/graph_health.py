@@ -10,7 +10,7 @@ the probability that i wins. The audit computes:
                    conductance along the order of the Fiedler vector. By Cheeger's inequality the conductance is small
                    exactly if the normalised λ₂ is small
 
-A cut is weak if fewer than one in eight votes of the smaller side cross it, since these few votes decide all
+A cut is weak if fewer than one in eight votes of the smaller side cross it, because these few votes decide all
 comparisons between the two sides. For comparison: a board sampled at random has a conductance of 0.5, and the weakest
 cut of a real board of 129 models has 0.27. Two halves have 0.07 to 0.11 if a pair across the cut has 1/33 of the votes
 of other pairs.

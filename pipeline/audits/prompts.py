@@ -1,4 +1,4 @@
-"""Measures repeated prompts, since models can be trained on prompts that return.
+"""Measures repeated prompts, because models can be trained on prompts that return.
 
 Two shares are computed for each month. The share within the month is 1 − distinct prompts / votes. The share across
 months is the share of the month's votes whose prompt was also used in the month before. A published board had 20%

@@ -7,8 +7,9 @@ by chance with probability Φ(−d/√(v_1 + v)), where v_1 is the variance of t
 models and transitions is an upper bound of the expected number of changes. The observed number is tested against a
 Poisson distribution with this mean.
 
-Blind spot: a new model in the first place is counted separately, since it has no earlier score. Published intervals are
-rounded to points. A board that was re-anchored or refitted with another method moves by more than its intervals allow.
+Blind spot: a new model in the first place is counted separately, because it has no earlier score. Published intervals
+are rounded to points. A board that was re-anchored or refitted with another method moves by more than its intervals
+allow.
 
 Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3: the first place changed hands between
 two providers several times within days.

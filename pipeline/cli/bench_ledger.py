@@ -22,7 +22,7 @@ def ledger(
 ) -> None:
     """Measure sealing, verifying a bundle, refreshing a long log and proving a vote.
 
-    Each is compared with the least work for it in the same run, as a ratio.
+    Each time is compared, as a ratio, with the time of the least work that the task requires, in the same run.
     """
     with temporary_databases(postgresql) as (folder, create_database):
         found = ledger_costs.measure(create_database, folder, votes, err.print)

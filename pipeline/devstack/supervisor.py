@@ -84,7 +84,7 @@ class Supervisor:
 
     Attributes:
         directory: the state directory, with the logs and the configuration. Only the owner can read the configuration,
-            since it contains the voter key.
+            because it contains the voter key.
         port: port of the supervisor's XML-RPC server on the loopback interface.
         password: password of the XML-RPC server.
     """

@@ -37,13 +37,13 @@ class RankMove:
 
 @dataclass(frozen=True, slots=True)
 class ExclusionPreview:
-    """What a decision would change at the next refresh.
+    """The changes at the next refresh that a decision would cause.
 
     Attributes:
         effect: how many votes go into and out of the defended view.
         voters: the number of voters of these votes; None if the votes are of no counted voters.
         moves: the models whose rank changes, the best first.
-        without_ranks: why no rank could be computed; "" if they were.
+        without_ranks: why no rank could be computed; "" if ranks were computed.
     """
 
     effect: NextRefresh

@@ -1,6 +1,6 @@
 """Tunes the cyclic garbage collector for a worker.
 
-A batch creates 100,000 tuples and lists. Reference counting frees nearly all of them, since they contain no cycles.
+A batch creates 100,000 tuples and lists. Reference counting frees nearly all of them, because they contain no cycles.
 With its default threshold of 700 new objects, the collector would take a third of the time of a poll.
 """
 

@@ -32,7 +32,10 @@ class TextReading:
 
 
 def delayed_text_reading(open_reading: Callable[[], TextReading]) -> TextReading:
-    """Return a text reading that calls `open_reading` when the first record is checked. If none is, it does nothing."""
+    """Return a text reading that calls `open_reading` when the first record is checked.
+
+    If no record is checked, `open_reading` is not called, and the text reading does nothing.
+    """
     opened: list[TextReading] = []
 
     def current() -> TextReading:

@@ -10,7 +10,7 @@ State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
 
 
 class ClaimDocument(Document):
-    """What an incident is about: a model, provider, habit, network, the board or a fact; what happened."""
+    """The subject of an incident (a model, provider, habit, network, the board or a fact), and what happened to it."""
 
     kind: Literal["model", "provider", "habit", "network", "board", "fact"]
     name: str = Field(description="For the public, a network has no name, and neither has a model under test.")

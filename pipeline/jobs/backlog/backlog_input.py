@@ -113,7 +113,7 @@ class BacklogInput:
         ]
 
     def habits(self) -> HabitColumns:
-        """Return what the votes say about habits."""
+        """Return, for each vote, the figures from which habits of voters are found."""
         rows = self.votes.row
         return HabitColumns(self.columns.style[rows], self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
 

@@ -208,8 +208,8 @@ def _taste(votes: NewestVotes, number: Int64, estimate: Fit) -> Taste:
 def _provider_numbers(models: tuple[str, ...], model_no: dict[str, int], registry: RegistryState) -> Int64:
     """Return a number of the provider of each model: the lowest number of the provider's models, −1 if unknown.
 
-    The number stays the same when the provider releases a model, since models are numbered in the order of their first
-    votes. So evidence about a provider goes on from snapshot to snapshot.
+    The number stays the same when the provider releases a model, because models are numbered in the order of their
+    first votes. So evidence about a provider goes on from snapshot to snapshot.
     """
     lowest: dict[str, int] = {}
     for name, number in sorted(model_no.items(), key=lambda item: item[1]):

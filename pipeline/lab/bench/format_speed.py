@@ -62,7 +62,7 @@ class FormatSpeed:
 
     @property
     def ratio_cpu(self) -> float:
-        """The same ratio computed from CPU times, which other processes affect less."""
+        """CPU time of the bare reader divided by this project's. Other processes affect it less than `ratio`."""
         return self.bare_cpu / self.cpu
 
     @property

@@ -55,7 +55,11 @@ class TargetOnly(Attack):
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the attackers' battles, of which the share `sampling` includes the target."""
+        """Draw the attackers' battles.
+
+        All battles include the target if attackers abstain otherwise. In other cases the share `sampling` of them does;
+        None gives the share of honest voters.
+        """
         holding = simulator.pair_rates.pairs_of(simulator.pair_rates.models.index(self.target))
         if self.otherwise == "abstain":
             return simulator.draw_battles(rng, voter, holding)

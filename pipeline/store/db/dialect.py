@@ -178,7 +178,10 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 def upsert_columns(
     connection: Connection, table: sa.Table, keys: Sequence[str], columns: Mapping[str, Int64 | Sequence[bytes | None]]
 ) -> None:
-    """Do the same as `upsert` with rows that are given as columns by name, all of the same length, at least 1."""
+    """Insert rows, or replace stored rows that have the same values in the columns `keys`.
+
+    The rows are given as columns by name, all of the same length, at least 1.
+    """
     rule = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
     rows, parameters = array_parameters.unnest(columns) if has_server(connection) else _row_values(columns)
     query = f"{_insert_into(table, columns)} {rows} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rule}"

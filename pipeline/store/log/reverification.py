@@ -114,7 +114,7 @@ class _RebuiltSegment:
     Attributes:
         offsets: (partition, int64[n]) of each batch.
         erased: the number of erased votes.
-        labels: what the votes say beside their outcome.
+        labels: categories, languages and rules of the votes.
         erased_positions: packed positions of the erased votes (`sealed_styles.pack_position`).
     """
 

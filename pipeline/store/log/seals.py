@@ -111,7 +111,7 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """What the labels of a segment's votes give.
+    """The counts and the file that result from the labels of a segment's votes.
 
     Attributes:
         boards: the counts of the segment's boards.

@@ -34,9 +34,10 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 def carrying_partitions(connection: Connection, partition_no: int) -> list[int]:
     """Return the other partitions that may have states of voters who vote in a partition now, the youngest first.
 
-    These are the partitions of other sources, such as the file of an imported history; and of its own source, if not
-    all of its partitions began within an hour: then partitions were added, and voters' keys led to other ones since.
-    A source whose partitions began together keeps each voter in one of them.
+    Partitions of other sources are included, such as the file of an imported history. Other partitions of the same
+    source are included only if the partitions of the source did not all begin within an hour. In that case partitions
+    were added later, and a voter's votes may since go to another partition than before. If all began together, each
+    voter stays in one partition.
     """
     p = schema.partition.c
     sources = {int(row[0]): int(row[1]) for row in connection.execute(sa.select(p.partition_no, p.source_no))}

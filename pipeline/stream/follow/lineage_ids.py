@@ -33,7 +33,10 @@ class LineMapping(Protocol):
 
 
 class LineageIds:
-    """Keeps, for each lineage, the `VoteIds` that derives its missing vote ids."""
+    """Keeps, for each lineage, the `VoteIds` that derives its missing vote ids.
+
+    A lineage is a log together with the logs that continue it, for example after a rename or a copy.
+    """
 
     def __init__(self, lines: LineMapping) -> None:
         self._lines = lines
