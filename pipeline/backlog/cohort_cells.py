@@ -20,7 +20,7 @@ from pipeline.evidence import Reference
 from pipeline.evidence.cells import KINDS, WEIGHTS, CellCounts
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
 from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
-from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
 """The shares ε of biased voters in a cohort: a cohort may consist of nobody else."""
@@ -49,10 +49,10 @@ class CohortVotes:
     group: Int64
 
     @classmethod
-    def of(cls, votes: BacklogVotes, group: Int64) -> CohortVotes:
+    def of(cls, votes: BacklogVotes, group: Int32) -> CohortVotes:
         """Return the votes in cohorts, given the cohort of each vote, 0 for none."""
         rows = np.flatnonzero(group > 0)
-        numbers, place = np.unique(group[rows], return_inverse=True)
+        numbers, place = np.unique(group[rows].astype(np.int64), return_inverse=True)
         code = votes.voter[rows].astype(np.int64) * max(len(numbers), 1) + place.ravel()
         order = np.argsort(code, kind="stable")
         parts, part = np.unique(code[order], return_inverse=True)
@@ -70,14 +70,14 @@ class SmallCells:
     """The ratios of c cells with fewer than LEAST_VOTES votes. A cell has the number of its row in a table of ratios.
 
     Attributes:
-        cell: int64[c], positions in `CohortVotes.cells`.
-        entry: int64[2, c], two rows of `table` for each cell: for a voter who promotes the model, and for one who
+        cell: int32[c], positions in `CohortVotes.cells`.
+        entry: int32[2, c], two rows of `table` for each cell: for a voter who promotes the model, and for one who
             demotes it.
         table: float64[t, 3], ln of the ratio for each size of a bias.
     """
 
-    cell: Int64
-    entry: Int64
+    cell: Int32
+    entry: Int32
     table: Float64
 
     @classmethod
@@ -95,7 +95,7 @@ class SmallCells:
         for hits, high in ((counts.wins, counts.high), (counts.losses, counts.against)):
             level = np.ceil(high * (CHANCE_UNIT * _LEVELS) / np.maximum(decided, 1)).astype(np.int64)
             entries.append((decided * LEAST_VOTES + hits) * _LEVELS + level.clip(1, _LEVELS) - 1)
-        return cls(cell, np.stack(entries), table.reshape(-1, len(DELTAS)))
+        return cls(cell.astype(np.int32), np.stack(entries).astype(np.int32), table.reshape(-1, len(DELTAS)))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class PairNumbers:
         known = np.append(self.code, -1)[place] == whole
         return np.where(known, place, len(self.code))
 
-    def of_cells(self, cell: Int64) -> Int64:
+    def of_cells(self, cell: Int32) -> Int64:
         """Return the pair to which each cell belongs, as `__call__` numbers pairs."""
         cells = self.cohorts.cells
         return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.backlog.backlog_votes import BacklogVotes
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.time import DAY, HOUR, NO_TIME
 
 NETWORK, AGE, PROMPT, SESSION = "network", "age", "prompt", "session"
@@ -46,11 +47,11 @@ class Cohorts:
 
     Attributes:
         kind: NETWORK, AGE, PROMPT or SESSION.
-        group: int64[n], number of each vote's cohort, from 1; 0 for a vote in no cohort.
+        group: int32[n], number of each vote's cohort, from 1; 0 for a vote in no cohort.
     """
 
     kind: str
-    group: Int64
+    group: Int32
 
     @property
     def raised(self) -> float:
@@ -58,9 +59,9 @@ class Cohorts:
         return RAISED[self.kind]
 
 
-def by_first_vote(kind: str, votes: BacklogVotes, group: Int64) -> Cohorts:
+def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]) -> Cohorts:
     """Return cohorts in which all votes of a voter are in the cohort of the voter's first vote."""
-    return Cohorts(kind, group[votes.starts[:-1]][votes.voter].astype(np.int64))
+    return Cohorts(kind, group[votes.starts[:-1]].astype(np.int32)[votes.voter])
 
 
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
@@ -75,16 +76,15 @@ def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
     return by_first_vote(AGE, votes, np.where(since == NO_TIME, 1, stratum))
 
 
-def by_label(kind: str, votes: BacklogVotes, label: Int64) -> Cohorts:
+def by_label(kind: str, votes: BacklogVotes, label: Int32) -> Cohorts:
     """Return the cohorts of votes with one label, such as a prompt. A label of fewer than LEAST_VOTERS voters is none.
 
     Args:
         kind: the kind of the cohorts.
         votes: the votes.
-        label: int64[n], the label of each vote; 0 for none. Labels keep their numbers, so they must be positive.
+        label: int32[n], the label of each vote, a small number; 0 for none.
     """
-    found, place = np.unique(label, return_inverse=True)
-    pairs = np.unique(place.ravel().astype(np.int64) * len(votes.names) + votes.voter)
-    voters = np.bincount(pairs // max(len(votes.names), 1), minlength=len(found))
-    kept = (voters >= LEAST_VOTERS) & (found != 0)
-    return Cohorts(kind, np.where(kept[place.ravel()], label, 0).astype(np.int64))
+    pairs = np.unique(label.astype(np.int64) * len(votes.names) + votes.voter)
+    voters = np.bincount(pairs // max(len(votes.names), 1))
+    kept = voters >= LEAST_VOTERS
+    return Cohorts(kind, np.where(kept[label], label, 0).astype(np.int32))

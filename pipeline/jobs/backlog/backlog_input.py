@@ -16,7 +16,7 @@ from pipeline.store.boards import exclusion_list
 from pipeline.store.votes.arrow_reader import OffsetRange
 from pipeline.store.votes.backlog_columns import BacklogColumns, read_columns
 from pipeline.store.votes.dictionary import model_names, terms_of_kind
-from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.arrays import Bool, Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS, VOTER_HABIT)
@@ -106,7 +106,7 @@ class BacklogInput:
         votes, rows = self.votes, self.votes.row
         prompt, session = (_positive(column[rows]) for column in (self.columns.prompt, self.columns.session))
         return [
-            cohorts.by_first_vote(cohorts.NETWORK, votes, votes.network.astype(np.int64)),
+            cohorts.by_first_vote(cohorts.NETWORK, votes, votes.network),
             cohorts.by_age(votes, self.columns.since[rows]),
             cohorts.by_label(cohorts.PROMPT, votes, prompt),
             cohorts.by_label(cohorts.SESSION, votes, session),
@@ -123,7 +123,7 @@ class BacklogInput:
         return int(labels[number - 1]) & 0xFFFFFFFF
 
 
-def _positive(label: Int64) -> Int64:
+def _positive(label: Int64) -> Int32:
     """Return a positive number for each label that is not 0; 0 stays 0."""
     place = np.unique(label, return_inverse=True)[1]
-    return np.where(label == 0, 0, place.ravel() + 1).astype(np.int64)
+    return np.where(label == 0, 0, place.ravel() + 1).astype(np.int32)

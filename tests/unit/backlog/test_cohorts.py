@@ -27,18 +27,18 @@ def backlog(votes: Votes) -> BacklogVotes:
 
 def kinds(votes: Votes, given: BacklogVotes, session: np.ndarray) -> list[cohorts.Cohorts]:
     since = np.where(votes.since == NEVER, NO_TIME, votes.since)[given.row]
-    prompts = np.unique(votes.prompt, return_inverse=True)[1][given.row] + 1
+    prompts = np.unique(votes.prompt, return_inverse=True)[1][given.row].astype(np.int32) + 1
     return [
-        cohorts.by_first_vote(cohorts.NETWORK, given, given.network.astype(np.int64)),
+        cohorts.by_first_vote(cohorts.NETWORK, given, given.network),
         cohorts.by_age(given, since),
         cohorts.by_label(cohorts.PROMPT, given, prompts),
-        cohorts.by_label(cohorts.SESSION, given, session[given.row]),
+        cohorts.by_label(cohorts.SESSION, given, session[given.row].astype(np.int32)),
     ]
 
 
 def evaluate(votes: Votes, session: np.ndarray | None = None) -> tuple[BacklogVotes, BacklogFindings]:
     given = backlog(votes)
-    sessions = votes.sitting + 1 if session is None else session
+    sessions = (votes.sitting if session is None else session) % 2**30 + 1
     return given, BacklogEvaluation(given, b"key", cohorts=kinds(votes, given, sessions), alpha=ALPHA).run()
 
 
@@ -71,7 +71,7 @@ def test_accounts_of_unknown_age_of_one_age_under_one_prompt_and_in_one_session_
         replace(prompt, prompt=np.full(len(prompt), 77)),
         session,
     )
-    shared = np.where(votes.voter // 1_000_000_000 == 9, 1, votes.sitting + 2)
+    shared = np.where(votes.voter // 1_000_000_000 == 9, 1, votes.sitting % 2**30 + 2)
     given, findings = evaluate(votes, shared)
     assert found(findings) == {
         "age": [(1, "promotes"), (3, "promotes")], "prompt": [(5, "promotes")], "session": [(8, "promotes")],

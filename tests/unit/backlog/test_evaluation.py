@@ -86,7 +86,7 @@ def test_accounts_of_one_network_are_named_by_the_network() -> None:
     attack = Attack("promote", 25, 4, target=TARGET, first_day=10, days=30, abstain=True, first_network=900)
     votes = board.votes.merge(make_attack(board, attack))
     given = columns(votes)
-    networks = cohorts.by_first_vote(cohorts.NETWORK, given, given.network.astype(np.int64))
+    networks = cohorts.by_first_vote(cohorts.NETWORK, given, given.network)
     found = BacklogEvaluation(given, b"key", cohorts=[networks], alpha=1e-9).run()
     assert [(one.group, one.model) for one in found.groups["network"]] == [(901, TARGET)]
     assert set(found.groups["network"][0].members.tolist()) <= attackers(given, votes)
