@@ -154,22 +154,36 @@ def log_products(parts: list[CohortCells], pair_of: PairNumbers) -> Float64:
         pair_of: numbers the pairs that are tested.
     """
     pairs = len(pair_of.code)
-    shape = (len(SIDES), len(KINDS), len(DELTAS))
-    found = np.zeros((pairs, *shape, len(SHARES)))
-    for part in parts:
-        place = pair_of(part.large.voter, part.large.model)
-        gains = np.expm1(part.large.log_e).reshape(-1, *shape)
-        cell = pair_of.of_cells(part.small.cell)
-        for verb, delta in np.ndindex(len(SIDES), len(DELTAS)):
-            gain = np.expm1(part.small.table[:, delta])
-            for column, share in enumerate(SHARES):
-                few = np.bincount(cell, np.log1p(share * gain)[part.small.entry[verb]], pairs + 1)[:pairs]
-                for kind in range(len(KINDS)):
-                    one = np.bincount(place, np.log1p(share * gains[:, verb, kind, delta]), pairs + 1)[:pairs]
-                    # Rare losses show in no single decided battle: such cells are no evidence of them.
-                    found[:, verb, kind, delta, column] += one + few * (kind < _DECIDED_KINDS)
-    log_e = np.logaddexp.reduce(found, axis=-1) - np.log(len(SHARES)) + np.log(WEIGHTS)
-    return np.asarray(np.logaddexp.reduce(log_e.reshape(pairs, len(SIDES), -1), axis=2))
+    places = [pair_of(part.large.voter, part.large.model) for part in parts]
+    cells = [pair_of.of_cells(part.small.cell) for part in parts]
+    logs = [part.large.log_e.reshape(-1, *WEIGHTS.shape) for part in parts]
+    total = np.full((pairs, len(SIDES)), -np.inf)
+    # One alternative after another: there may be 100,000 pairs.
+    for verb, delta in np.ndindex(len(SIDES), len(DELTAS)):
+        gains = [np.expm1(part.small.table[:, delta])[part.small.entry[verb]] for part in parts]
+        few = _products(cells, gains, pairs)
+        for kind in range(len(KINDS)):
+            large = _products(places, [np.expm1(log[:, verb, kind, delta]) for log in logs], pairs)
+            # Rare losses show in no single decided battle: cells with few votes are no evidence of them.
+            whole = large + few if kind < _DECIDED_KINDS else large
+            one = np.logaddexp.reduce(whole, axis=0) - np.log(len(SHARES)) + np.log(WEIGHTS[verb, kind, delta])
+            total[:, verb] = np.logaddexp(total[:, verb], one)
+    return total
+
+
+def _products(places: list[Int64], gains: list[Float64], pairs: int) -> Float64:
+    """Return ln Π (1 + ε gain) over the cells of each pair, for each ε in SHARES: float64[5, pairs].
+
+    Args:
+        places: for each fold, the pair of each cell; `pairs` for cells of untested pairs.
+        gains: for each fold, the ratio of each cell, minus 1.
+        pairs: number of pairs.
+    """
+    found = np.zeros((len(SHARES), pairs))
+    for place, gain in zip(places, gains, strict=True):
+        for row, share in enumerate(SHARES):
+            found[row] += np.bincount(place, np.log1p(share * gain), pairs + 1)[:pairs]
+    return found
 
 
 @dataclass(frozen=True)
