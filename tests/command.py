@@ -11,11 +11,29 @@ import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
+import typer
 
 from pipeline.cli.app import err, out
 from pipeline.cli.main import main
+
+_made: dict[typer.Typer, tuple[int, Any]] = {}
+_make = typer.main.get_command
+
+
+def made_once(app: typer.Typer) -> Any:
+    """The command of an application, which Typer makes anew at every call: that takes longer than most verbs run."""
+    size = _size(app)
+    if _made.get(app, (0, None))[0] != size:  # a verb's module is imported when the verb is called first
+        _made[app] = size, _make(app)
+    return _made[app][1]
+
+
+def _size(app: typer.Typer) -> int:
+    groups = [group.typer_instance for group in app.registered_groups if group.typer_instance is not None]
+    return len(app.registered_commands) + sum(1 + _size(group) for group in groups)
 
 
 def called(*words: str, settings: Mapping[str, str]) -> CompletedProcess[str]:

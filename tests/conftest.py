@@ -29,6 +29,8 @@ from pipeline.devstack.process import LocalServer
 from pipeline.devstack.secured_kafka import SecuredKafkaServer
 from pipeline.errors import Unavailable
 from pipeline.store.db import migrate
+from tests import order
+from tests.command import made_once
 from tests.services import WANT, give_up, services_required
 
 SERVICES = {
@@ -65,7 +67,7 @@ Server = TypeVar("Server", bound=LocalServer)
 PROPERTY = "services"
 # The expression of pyproject.toml: the stack walk and the long faults have commands of their own.
 DEFAULT_CHOICE = "not stack and not slow and not beside and not peers"
-EVERYDAY_CHOICE = f"{DEFAULT_CHOICE} and not long"
+EVERYDAY_CHOICE = "not slow and not long and not stack and not beside and not peers"  # the Makefile's
 ran: Counter[str] = Counter()
 wanting: Counter[str] = Counter()
 
@@ -206,10 +208,17 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def commands_made_once() -> Iterator[None]:
+    """Both ways to call a verb in this process share its command."""
+    with pytest.MonkeyPatch.context() as patch:
+        for where in ("typer.main.get_command", "typer.testing._get_command"):
+            patch.setattr(where, made_once)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # A file is one process's work (Makefile): the long ones first, so that none is left alone at the end. Of the unit
-    # tests only those of the red team take a minute.
-    items.sort(key=lambda item: "unit" in item.path.parts and "redteam" not in item.path.parts)
+    items.sort(key=lambda item: order.rank(item.path))
     for item in items:
         for service in {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}:
             item.add_marker(service)
