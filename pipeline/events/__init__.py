@@ -8,6 +8,7 @@ strict_checks     finds duplicate keys, deep nesting and hidden characters
 unread_text       reads records whose only fault is in text that is not used
 vote_batch        represents votes as numpy columns (VoteBatch)
 pseudonym         computes a voter's pseudonym and its text
+codenames         names voters for operators in words
 record_signature  signs and verifies records of a topic
 reject_sample     makes the sample of a rejected record that is stored
 chunk             represents undecoded records of one partition, as a source delivers them

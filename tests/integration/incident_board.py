@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import now
 from pipeline.scoring.signals import AlertSignal
@@ -114,4 +115,5 @@ def new_token(store: Store, name: str, *scopes: str) -> str:
 def secrets_of(store: Store) -> list[str]:
     """What the public must not read: pseudonyms, names of networks in incidents, exact times."""
     names = [*(f"sybil {n}" for n in range(SYBILS)), *FEW, LONER]
-    return [*(voter(store, one) for one in names), ":41.234567", ":41.2349"]
+    voters = [voter(store, one) for one in names]
+    return [*voters, *map(codename, voters), ":41.234567", ":41.2349"]

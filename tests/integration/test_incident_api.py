@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
 from pipeline.api.documents.incident_documents import IncidentDetailDocument, IncidentListDocument
+from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.incidents.carriers import CarriedAlert, incident_id
 from pipeline.incidents.claims import Claim
@@ -86,6 +87,7 @@ def test_the_public_reads_counts_and_hours_and_operators_the_accounts(
     assert told.headers["cache-control"] == "no-store"
     assert len(shown["evidence"]) == len(shown["alert_ids"]) == SYBILS + 2
     assert {one["voter"] for one in shown["account_rows"]} == {voter(store, f"sybil {n}") for n in range(SYBILS)}
+    assert all(one["codename"] == codename(one["voter"]) for one in shown["account_rows"])
     assert {(one["votes"], one["networks"]) for one in shown["account_rows"]} == {(incident_board.EACH, 1)}
     assert shown["headline"].startswith(f"{SYBILS} accounts on 1 network lifted dog")
     assert shown["networks"] == [incident_board.NETWORK]

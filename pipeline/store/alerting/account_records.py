@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.voter_labels import is_label
@@ -25,8 +26,9 @@ def list_accounts(
         alerts: the alerts of the incident, as `alert_queries.read_alerts` returns them.
 
     Returns:
-        {"voter", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}: numbers of counted
-            votes and of networks, times of the first and the last vote in RFC 3339 or None, who excludes the voter.
+        {"voter", "codename", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}: numbers of
+            counted votes and of networks, times of the first and the last vote in RFC 3339 or None, who excludes the
+            voter. The codename is for operators only, as the pseudonym is.
     """
     votes = _count_votes(connection, voters)
     excluded = {one.target: one.name for one in exclusion_list.read_active(connection) if one.kind == "voter"}
@@ -36,6 +38,7 @@ def list_accounts(
     rows = [
         {
             "voter": voter,
+            "codename": codename(voter),
             **votes.get(voter, {"votes": 0, "networks": 0, "first": None, "last": None}),
             "alert_ids": [one["id"] for one in mine.get(voter, [])],
             "detectors": sorted({one["detector"] for one in mine.get(voter, [])}),

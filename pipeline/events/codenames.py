@@ -1,0 +1,70 @@
+"""Names voters for operators: words that are easier to say and to compare than a pseudonym.
+
+A codename stands beside the pseudonym and never replaces it. It is for operators only: whoever knows it can recognise a
+voter, as with the pseudonym, so the public never reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache, lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from pipeline.events.pseudonym import parse_pseudonym
+
+if TYPE_CHECKING:
+    from coolname import RandomGenerator
+
+_WORDS = 3
+"""366 million names: two of a hundred voters have the same one with a probability of 1 in 70,000."""
+
+_one_at_a_time = Lock()
+
+
+@lru_cache(maxsize=10_000)
+def codename(voter: str) -> str:
+    """Return the codename of a voter: three English words or more, joined by hyphens.
+
+    The pseudonym alone decides the codename, so a voter has the same one everywhere, until the range of versions of the
+    library `coolname` in pyproject.toml is changed, which has the words.
+
+    Args:
+        voter: the pseudonym, 16 hexadecimal digits. Any other text, such as the label of an erased voter, is returned
+            unchanged.
+    """
+    try:
+        number = parse_pseudonym(voter)
+    except ValueError:
+        return voter
+    with _one_at_a_time:  # the generator keeps its source of random numbers
+        generator = _generator()
+        generator.random = _Draws(number & 0xFFFFFFFFFFFFFFFF)
+        return str(generator.generate_slug(_WORDS))
+
+
+class _Draws:
+    """What the library uses as a source of random numbers: here, hashes of the pseudonym and of the draw's number."""
+
+    def __init__(self, number: int) -> None:
+        self._text, self._drawn = f"{number:016x}", 0
+
+    def seed(self, a: object = None, version: int = 2) -> None:
+        """Do nothing: the pseudonym is the seed."""
+
+    def randrange(self, start: int, stop: int | None = None, step: int = 1, /) -> int:
+        """Return a number below `start`. The library gives no other argument."""
+        if stop is not None or step != 1:
+            raise NotImplementedError(f"expected one argument, got {start}, {stop}, {step}")
+        self._drawn += 1
+        digest = hashlib.sha256(f"codename|{self._text}|{self._drawn}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") % start
+
+
+@cache
+def _generator() -> RandomGenerator:
+    # Imported here: reading the words takes 50 ms, which a command without codenames need not wait for.
+    from coolname import RandomGenerator  # noqa: PLC0415
+    from coolname.data import config  # noqa: PLC0415
+
+    return RandomGenerator(config)  # type: ignore[arg-type]  # the library states the type of its own words too widely
