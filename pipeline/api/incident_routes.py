@@ -52,10 +52,10 @@ def routes(reader: StoreReader) -> APIRouter:
         cursor: CursorParam = None,
         operator: bool = is_operator,
     ) -> Response:
-        """List incidents, newest first: each has all alerts of one campaign of votes. Notes are for operators.
+        """List incidents, newest first. Each has all alerts of one campaign of votes. Notes are for operators.
 
-        `about` is the model, provider or network that it is about; `subject` a model or provider that it or one of its
-        alerts names in any role.
+        `about` is the model, provider or network that an incident is about. `subject` is a model or provider that an
+        incident or one of its alerts names in any role.
         """
         wanted, key = IncidentFilter(state, severity, about, subject, since), decode_cursor(cursor, int, str)
         with reader.connect() as connection:
@@ -67,9 +67,10 @@ def routes(reader: StoreReader) -> APIRouter:
 
     @router.get("/incidents/{incident}", response_model=IncidentDetailDocument)
     def incident(incident: IncidentParam, operator: bool = is_operator) -> Response:
-        """An incident with its alerts and with what people decided; the unique beginning of its id is enough.
+        """An incident with its alerts and with what people decided. The unique beginning of its id is enough.
 
-        Without a token it has counts and hours, and no alert about a voter. With one it has the accounts too.
+        Without a token, the response has counts and hours, and no alert about a voter. With a token, it has the
+        accounts too.
         """
         with reader.connect() as connection:
             found = find_incident(connection, incident, reader.hidden(connection), operator=operator)

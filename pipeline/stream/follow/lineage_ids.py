@@ -35,7 +35,7 @@ class LineMapping(Protocol):
 class LineageIds:
     """Keeps, for each lineage, the `VoteIds` that derives its missing vote ids.
 
-    A lineage is a log together with the logs that continue it, for example after a rename or a copy.
+    Logs that had the same name one after another are one lineage. A renamed log stays in its lineage.
     """
 
     def __init__(self, lines: LineMapping) -> None:
