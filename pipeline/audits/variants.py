@@ -45,7 +45,10 @@ def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
 
 
 def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
-    """Return provider → its private variants that are under test, both sorted by name."""
+    """Return provider → its private variants that are under test, both sorted by name.
+
+    The key "" has the variants without a provider.
+    """
     result: dict[str, list[str]] = {}
     for name, (_, end) in sorted(_tested_until(state).items()):
         if end is None:

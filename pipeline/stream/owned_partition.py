@@ -1,4 +1,4 @@
-"""Claims the partitions of a worker in the store, and describes each of them. Each batch moves its next offset."""
+"""Claims the partitions of a worker in the store, and describes each of them. Each batch moves their next offsets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
