@@ -149,8 +149,9 @@ def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: 
 def sampling_findings(book: SamplingLedger) -> tuple[Finding, ...]:
     """Return the findings about models, providers and licence groups that appeared more or less often than declared.
 
-    The p-value of a line is twice the smaller of two p-values: for all days together, and for the most extreme day.
-    The level ALPHA holds over all lines of one kind (models, providers or licence groups).
+    The null hypothesis of a line (a model, provider or group) is that battles were sampled as declared. Its p-value is
+    twice the smaller of two p-values: for all days together, and for the most extreme day. The level ALPHA holds over
+    all lines of one kind.
     """
     findings = []
     for kind, lines in (("model", book.models), ("provider", book.providers), ("board", book.licenses)):
