@@ -20,7 +20,7 @@ from pipeline.open_store import open_store
 from pipeline.scoring.signals import AlertSignal
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alert_lifecycle
+from pipeline.store.alerting import alert_lifecycle, incident_grouping
 from pipeline.store.boards import exclusion_list
 from pipeline.store.votes import registry_events
 from pipeline.stream.source import FileSource
@@ -107,3 +107,4 @@ def _excluded(store: Store) -> None:
         # What the detectors found by themselves stands beside these.
         first = alert_lifecycle.open_alerts(connection, raised, {}, at)[0]
         exclusion_list.add_entry(connection, "exclude", "voter", voter, f"alert {first}", "an operator", at, first)
+        incident_grouping.regroup(connection)

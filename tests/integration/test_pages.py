@@ -39,6 +39,8 @@ PAGES = {
     "model-hostile": "/model?model=%3Cb%3Eepsilon%3C%2Fb%3E",
     "providers": "/providers",
     "provider": "/provider?provider=Acme+%26+Sons",
+    "incidents": "/incidents",
+    "sign-in": "/sign-in",
     "alerts": "/alerts",
     "exclusions": "/exclusions",
     "snapshots": "/snapshots",
@@ -53,6 +55,7 @@ PAGES = {
 # Pages whose address has a digest or an id: the page that links to one, and how the address begins.
 LINKED = {
     "snapshot": ("/snapshots", "/snapshots/"),
+    "incident": ("/incidents", "/incidents/"),
     "alert": ("/alerts", "/alerts/"),
     "alert-voter": ("/alerts?about=voter", "/alerts/"),
 }
