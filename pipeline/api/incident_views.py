@@ -75,6 +75,15 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
     return _detail_for_operators(connection, given) if operator else _public_detail(connection, given, hidden)
 
 
+def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -> str | None:
+    """Return the id of the incident of an alert; None for the public if the alert is about a voter."""
+    for body in incident_table.read_public(connection):
+        public = [] if body["severity"] == public_incidents.NOTE else body["public"]["alert_ids"]
+        if alert_id in (body["alert_ids"] if operator else public):
+            return str(body["id"])
+    return None
+
+
 def newest_first(one: Mapping[str, Any]) -> SortKey:
     """Return the sort key of the list of the API: newest hour first, then by id."""
     return _newest(one), one["id"]

@@ -20,8 +20,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pipeline.api.app import create_app
 from pipeline.store import Store
 from pipeline.store.alerting import operators_log
+from pipeline.store.db import schema
 from tests.integration import incident_board
-from tests.integration.board_of_votes import OPTIONS, using
+from tests.integration.board_of_votes import OPTIONS, Board, using
 from tests.integration.incident_board import incidents, new_token
 from tests.integration.test_pages import RULES, SWITCHES, WIDTHS
 
@@ -106,6 +107,13 @@ def press(page: Page, role: str, name: str) -> None:
         page.keyboard.press("Enter")
 
 
+def write_token(page: Page, token: str) -> None:
+    reach(page, "input", "token")
+    page.keyboard.type(token)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
 @pytest.mark.chromium
 @pytest.mark.long
 def test_an_operator_finds_decides_and_undoes_by_keyboard_without_javascript(
@@ -125,15 +133,9 @@ def test_an_operator_finds_decides_and_undoes_by_keyboard_without_javascript(
     looked_at(page, inspector, "incident-public")
     press(page, "a", "Operators sign in")
     looked_at(page, inspector, "sign-in")
-    reach(page, "input", "token")
-    page.keyboard.type("integrity_wrong")
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
+    write_token(page, "integrity_wrong")
     assert "not valid" in page.get_by_role("alert").inner_text()
-    reach(page, "input", "token")
-    page.keyboard.type(token)
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
+    write_token(page, token)
     assert page.url.endswith(f"/incidents/{dog}")
     assert "12 accounts on 1 network lifted dog" in page.locator("h1").inner_text()
     assert page.get_by_role("region", name="Accounts").get_by_role("row").count() == incident_board.SYBILS + 1
@@ -155,6 +157,9 @@ def test_an_operator_finds_decides_and_undoes_by_keyboard_without_javascript(
     page.keyboard.type("a mistake")
     press(page, "button", "Count again")
     assert "nothing is left out" in page.locator("main").inner_text()
+    press(page, "a", "^[0-9a-f]{6}$")
+    assert page.get_by_role("region", name="Votes").get_by_role("row").count() == incident_board.EACH + 1
+    press(page, "a", f"^incident {dog}$")
     press(page, "button", "Sign out")
     assert "Operators sign in" in page.locator("main").inner_text()
     with store.read() as connection:
@@ -175,3 +180,15 @@ def test_the_page_of_a_model_names_every_incident_and_alert_about_it(store: Stor
     assert sum(f'href="/alerts/{one}"' in listed for one in own) == incident_board.SYBILS + 1
     assert sum(f'href="/alerts/{one}"' in ant for one in own) == 1
     assert "None." not in dog
+
+
+def test_a_refresh_groups_alerts_so_that_no_monitor_is_needed_to_see_them(store: Store, tmp_path: Path) -> None:
+    with store.write() as connection:
+        connection.execute(schema.incident.delete())
+        connection.execute(schema.grouping.delete())
+    with TestClient(create_app(store)) as client:
+        assert "not grouped yet" in client.get("/incidents").text
+    Board(store.url, tmp_path).refresh()
+    with TestClient(create_app(store)) as client:
+        assert "lifted dog" in client.get("/incidents").text
+        assert client.get("/api/v1/incidents").json()["current"]

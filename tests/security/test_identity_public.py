@@ -18,7 +18,7 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import now, open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import operator_tokens
+from pipeline.store.alerting import incident_grouping, incident_table, operator_tokens
 from pipeline.store.boards import exclusion_list
 from tests.command import called
 
@@ -82,10 +82,18 @@ def test_two_records_under_a_victims_id_show_nothing_of_the_victim(tmp_path: Pat
     run(settings, "work", "--source", write(tmp_path / "b.jsonl", attack))
     with opened(settings) as (store, client):
         voter = format_pseudonym(store.pseudonym(VICTIM))
+        with store.write() as connection:
+            incident_grouping.regroup(connection)
+            (incident,) = incident_table.read_all(connection)
+        assert incident.private["voters"] == [voter]
         (alert,) = client.get("/api/v1/alerts?detector=duplicate_votes").json()["rows"]
         detail = client.get(f"/api/v1/alerts/{alert['id']}")
         pages = [client.get(path).text for path in ("/alerts", f"/alerts/{alert['id']}", "/exclusions")]
         pages += [client.get(f"/api/v1/alerts?format={kind}").text for kind in ("json", "csv")]
+        about = f"incidents/{incident.incident_id}"
+        pages += [
+            client.get(path).text for path in ("/", "/incidents", f"/{about}", "/api/v1/incidents", f"/api/v1/{about}")
+        ]
         with store.write() as connection:
             expires = now() + 3_600_000_000
             token = operator_tokens.create(connection, "ann", ["alerts"], "test", "test", now(), expires)
@@ -116,10 +124,17 @@ def test_two_alerts_about_one_voter_cannot_be_linked(tmp_path: Path, settings: d
         rows = [{**battle(chance, 700 + n, VICTIM), "question_id": name} for n in range(2)]
         run(settings, "work", "--source", write(tmp_path / f"{name}.jsonl", rows))
         run(settings, "alerts", "resolve", run(settings, "alerts", "--state", "open")[0]["id"], "--reason", "seen")
-    with opened(settings) as (_, client):
+    with opened(settings) as (store, client):
         found = client.get("/api/v1/alerts").json()["rows"]
         label = found[0]["subject"]["id"]
         asked = client.get(f"/api/v1/alerts?subject={label}").json()["rows"]
+        with store.write() as connection:
+            incident_grouping.regroup(connection)
+            bodies = incident_table.read_public(connection)
+        ids = [name for one in bodies for name in (one["id"], *one["former_ids"])]
+        texts = [client.get(f"/api/v1/incidents{path}").text for path in ("", *(f"/{name}" for name in ids))]
+    assert max(one["alerts"] for one in bodies) == 2  # operators see that they belong together
+    assert not [text for text in texts for one in found if one["id"] in text]
     assert len({one["subject"]["id"] for one in found}) == len(found) == 2
     assert [one["subject"]["id"] for one in asked] == [label]
 

@@ -11,6 +11,7 @@ the page as text.
     incident_timeline.py   lists what happened in an incident, by time
     incident_actions.py    carries out what operators decide in forms
     sign_in_pages.py       signs operators in and out
+    reader_bar.py          returns what pages for the public and for operators have in common
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
     runbook_pages.py       serves the runbooks of alert rules and incidents
@@ -48,11 +49,11 @@ def routes(
     router = APIRouter(
         include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(reject_unknown_params)]
     )
-    for plain in (alert_pages, verification_pages):
-        router.include_router(plain.routes(reader, templates))
+    sessions = PageSessions()
+    router.include_router(alert_pages.routes(reader, templates, sessions))
+    router.include_router(verification_pages.routes(reader, templates))
     for mixed in (board_pages, model_pages):
         router.include_router(mixed.routes(reader, templates, costly))
-    sessions = PageSessions()
     router.include_router(incident_pages.routes(reader, templates, costly, sessions))
     router.include_router(incident_actions.routes(reader, sessions, changes))
     router.include_router(sign_in_pages.routes(reader, templates, sessions))

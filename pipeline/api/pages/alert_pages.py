@@ -9,7 +9,11 @@ from fastapi.responses import Response
 from pipeline import alert_text
 from pipeline.api.alert_routes import exclusion_document
 from pipeline.api.cache_policies import REVALIDATE
+from pipeline.api.incident_views import find_incident_of
+from pipeline.api.page_operator import PageOperator, page_operator_dependency
+from pipeline.api.page_sessions import PageSessions
 from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
+from pipeline.api.pages.reader_bar import page_policy, reader_values
 from pipeline.api.request_params import AlertParam, CursorParam, decode_cursor, encode_cursor
 from pipeline.api.store_reader import StoreReader
 from pipeline.store.alerting import alert_queries
@@ -27,9 +31,10 @@ _Kind = Annotated[Literal["", "voter", "model", "provider", "network", "board"],
 _Subject = Annotated[str, Query(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
+def routes(reader: StoreReader, templates: PageTemplates, sessions: PageSessions) -> APIRouter:
     """Return a router with the routes of the pages about alerts and exclusions."""
     router = APIRouter()
+    signed_in = page_operator_dependency(reader, sessions)
 
     @router.get("/alerts")
     def alerts(
@@ -56,16 +61,22 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
         )  # fmt: skip
 
     @router.get("/alerts/{alert}")
-    def alert(alert: AlertParam) -> Response:
+    def alert(alert: AlertParam, operator: PageOperator | None = signed_in) -> Response:
+        sees = operator is not None and operator.sees_voters
         with reader.connect() as connection:
             hidden = reader.hidden(connection)
-            found = publish_alert(alert_queries.find_alert(connection, alert), hidden)
+            whole = alert_queries.find_alert(connection, alert)
+            found = whole if sees else publish_alert(whole, hidden)
+            incident = find_incident_of(connection, alert, operator=sees)
             excluded = [
                 {"kind": one.kind, "public": hidden.text(one.public), "name": one.name}
                 for one in exclusion_list.read_active_of_alert(connection, alert)
             ]
         lines = alert_text.evidence_lines(found)
-        return templates.page("alert", REVALIDATE, alert=found, evidence_lines=lines, excluded=excluded)
+        return templates.page(
+            "alert", page_policy(operator), alert=found, evidence_lines=lines, excluded=excluded, incident=incident,
+            **reader_values(operator, f"/alerts/{alert}"),
+        )  # fmt: skip
 
     @router.get("/exclusions")
     def list_exclusions(cursor: CursorParam = None) -> Response:

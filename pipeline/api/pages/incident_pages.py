@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
 from pipeline import incident_text
-from pipeline.api.cache_policies import NO_STORE, REVALIDATE
+from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.incident_views import IncidentFilter, by_urgency, find_incident, list_incidents, page_after
 from pipeline.api.model_summaries import model_history
@@ -23,6 +23,7 @@ from pipeline.api.page_operator import PageOperator, page_operator_dependency
 from pipeline.api.page_sessions import PageSessions
 from pipeline.api.pages.incident_timeline import build_timeline
 from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
+from pipeline.api.pages.reader_bar import page_policy, reader_values
 from pipeline.api.request_params import CursorParam, IncidentParam, decode_cursor, encode_cursor
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs import exclusion_preview, incident_decisions, moderation
@@ -64,9 +65,9 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
         query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("subject", subject)) if v})
         severities = _SEVERITIES if sees else _SEVERITIES[:-1]
         return templates.page(
-            "incidents", _policy(operator), incidents=rows, next=encode_cursor(*last) if last else None,
+            "incidents", page_policy(operator), incidents=rows, next=encode_cursor(*last) if last else None,
             query=query + "&" if query else "", subject=subject, current=current,
-            **_reader_values(operator, "/incidents"),
+            **reader_values(operator, "/incidents"),
             filters=[("state", state, ALERT_STATES), ("severity", severity, severities)],
         )  # fmt: skip
 
@@ -74,7 +75,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
     def incident(incident: IncidentParam, operator: PageOperator | None = signed_in) -> Response:
         with reader.connect() as connection:
             values = _incident_values(reader, connection, incident, operator)
-        return templates.page("incident", _policy(operator), **values)
+        return templates.page("incident", page_policy(operator), **values)
 
     @router.get("/incidents/{incident}/{action}")
     async def preview(
@@ -89,8 +90,8 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
                 causes = incident_decisions.exclusion_targets(connection, found["id"], action)
                 effect = exclusion_preview.preview(connection, action, [target for target, _ in causes])
             return templates.page(
-                "incident_preview", _policy(signed), incident=found, action=action, **_preview_values(effect),
-                **_reader_values(signed, f"/incidents/{found['id']}"),
+                "incident_preview", page_policy(signed), incident=found, action=action, **_preview_values(effect),
+                **reader_values(signed, f"/incidents/{found['id']}"),
             )  # fmt: skip
 
         if operator is None:
@@ -98,18 +99,6 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
         return await costly.run(request, partial(compute, operator))
 
     return router
-
-
-def _policy(operator: PageOperator | None) -> Mapping[str, str]:
-    return {**(REVALIDATE if operator is None else NO_STORE), "vary": "Cookie"}
-
-
-def _reader_values(operator: PageOperator | None, here: str) -> dict[str, Any]:
-    """Return what the bar of a page shows of its reader; `here` is the address of the page."""
-    signed = (
-        {"csrf": "", "message": ""} if operator is None else {"csrf": operator.csrf, "message": operator.take_message()}
-    )
-    return {"operator": operator, "here": here, **signed}
 
 
 def _preview_values(preview: ExclusionPreview) -> dict[str, Any]:
@@ -131,7 +120,7 @@ def _incident_values(
     newest = snapshots.latest(connection)
     return {
         "incident": found,
-        **_reader_values(operator, f"/incidents/{found['id']}"),
+        **reader_values(operator, f"/incidents/{found['id']}"),
         "sees": sees,
         "done": incident_text.what_was_done(found),
         "advice": incident_text.next_step(found),

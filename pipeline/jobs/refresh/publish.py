@@ -6,6 +6,7 @@ from pipeline.jobs.refresh import publication_hold, share_alert, snapshot_signin
 from pipeline.jobs.refresh.prepare_answers import prepare_answers
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
 from pipeline.open_store import existing_store, now
+from pipeline.store.alerting import incident_grouping
 from pipeline.store.boards import snapshots
 from pipeline.store.read import store_figures
 
@@ -37,6 +38,8 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         snapshot_signing.store_head(store, snapshot)
         end_rotation(store, keys)
         prepare_answers(store)
+        with store.write() as connection:
+            incident_grouping.regroup(connection)  # incidents state ranks, and votes that are left out
     return {
         "snapshot": snapshot.snapshot_id,
         "sequence": snapshot.sequence,
