@@ -356,7 +356,7 @@ def test_the_page_of_the_reading_role_decides_nothing(board: Board, tmp_path: Pa
         "rate", "tokens", "add", "ada", "--scope", "exclusions", "--reason", "a test", "--name", "a tester"
     )
     body = {"action": "exclude", "kind": "vote", "target": "v1", "reason": "a test"}
-    statuses = {}
+    statuses, entered = {}, {}
     for role in ("read", "rate"):
         opened = closing(open_store(board.of(role), voter_key=bytes.fromhex("5c" * 32), create=False))
         with opened as store, TestClient(create_app(store)) as client:
@@ -364,4 +364,8 @@ def test_the_page_of_the_reading_role_decides_nothing(board: Board, tmp_path: Pa
             headers = {"Authorization": f"Bearer {made['token']}"}
             answer = client.post("/api/v1/exclusions", json=body, headers=headers)
             statuses[role] = (answer.status_code, answer.headers["content-type"])
+            form = client.get("/sign-in").text
+            fields = {"csrf": form.split('name="csrf" value="')[1][:64], "token": str(made["token"])}
+            entered[role] = client.post("/sign-in", data=fields, follow_redirects=False).status_code
+    assert entered == {"read": 403, "rate": 303}
     assert statuses == {"read": (403, "application/problem+json"), "rate": (200, "application/json")}
