@@ -8,12 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.errors import Unavailable
+from tests.services import give_up
+
 INTEGRITY = Path(sys.executable).with_name("integrity")
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("kafka_server", "postgres_server")  # skipped, or failed in CI, where they are missing
-def test_one_run_gives_every_rate_with_its_ratio_its_bar_and_its_memory() -> None:
+@pytest.mark.kafka
+@pytest.mark.postgres
+def test_one_run_gives_every_rate_with_its_ratio_its_bar_and_its_memory(tmp_path: Path) -> None:
+    for server in (KafkaServer(tmp_path), PostgresServer(tmp_path)):  # the command starts its own
+        try:
+            server.check()
+        except Unavailable as error:
+            give_up(str(error))
     done = subprocess.run(
         [INTEGRITY, "bench", "stream", "--votes", "12000", "--batch", "1000", "--file-votes", "6000", "--json"],
         capture_output=True,

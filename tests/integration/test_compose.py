@@ -87,27 +87,13 @@ def test_a_command_is_a_verb_with_options_that_it_has(name):
 
 
 @pytest.mark.long
-def test_airflows_commands_are_airflows():
+def test_airflow_knows_its_commands_and_is_told_what_the_local_one_is_told(tmp_path):
+    """Airflow's own parser and configuration say so, in one process: it takes seconds to import."""
     lines = [words(service) for service in AIRFLOW.values()]
     # A shell writes the password first.
     lines = [shlex.split(line[-1].rpartition("exec ")[2]) if line[0] == "sh" else line for line in lines]
     assert len(lines) == 4
     assert {line[0] for line in lines} == {"airflow"}
-    script = (
-        "import json, sys\nfrom airflow.cli.cli_parser import get_parser\n"
-        "for line in json.loads(sys.argv[1]): get_parser().parse_args(line)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps([line[1:] for line in lines])],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-@pytest.mark.long
-def test_airflow_is_told_what_the_local_one_is_told_and_every_option_is_one_of_its_own(tmp_path):
     local = AirflowServices(home=tmp_path, database="", port=1, password="", secret="", task_environment={})
     # The image itself says where the DAGs are.
     reported = {name for name in local.environment() if name.startswith("AIRFLOW__")} - {"AIRFLOW__CORE__DAGS_FOLDER"}
@@ -115,12 +101,14 @@ def test_airflow_is_told_what_the_local_one_is_told_and_every_option_is_one_of_i
         given = {key.removesuffix("_CMD") for key in service["environment"] if key.startswith("AIRFLOW__")}
         assert given == reported, name
     script = (
-        "import json, sys\nfrom airflow.configuration import conf\n"
+        "import json, sys\nfrom airflow.cli.cli_parser import get_parser\nfrom airflow.configuration import conf\n"
+        "lines, keys = json.loads(sys.argv[1])\n"
+        "for line in lines: get_parser().parse_args(line)\n"
         "described = conf.configuration_description\n"
-        "for section, key in json.loads(sys.argv[1]): described[section]['options'][key]"
+        "for section, key in keys: described[section]['options'][key]"
     )
-    keys = [name.lower().split("__")[1:] for name in reported]
-    done = subprocess.run([sys.executable, "-c", script, json.dumps(keys)], capture_output=True, text=True, check=False)
+    asked = json.dumps([[line[1:] for line in lines], [name.lower().split("__")[1:] for name in reported]])
+    done = subprocess.run([sys.executable, "-c", script, asked], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert SERVICES["airflow-api"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == (
         f"http://airflow-api:{shlex.split(words(SERVICES['airflow-api'])[-1])[-3]}/execution/"

@@ -38,15 +38,20 @@ def output(command: list[str], environment: dict[str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a migrated Airflow, SQLite under it, that talks to nobody."""
-    environment = os.environ | {
+    """The environment of an Airflow that talks to nobody. To read DAGs it needs no database."""
+    return os.environ | {
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
         "AIRFLOW__METRICS__STATSD_ON": "false",
     }
-    output([sys.executable, "-m", "airflow", "db", "migrate"], environment)
-    return environment
+
+
+@pytest.fixture(scope="session")
+def migrated_airflow(airflow_environment: dict[str, str]) -> dict[str, str]:
+    """The same with a migrated database, SQLite, for runs."""
+    output([sys.executable, "-m", "airflow", "db", "migrate"], airflow_environment)
+    return airflow_environment
 
 
 @pytest.fixture(scope="session")
@@ -65,12 +70,12 @@ Run = Callable[[str, Settings], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def run_dag(airflow_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run_dag(migrated_airflow: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A run of a DAG with these variables beside Airflow's: a process of its own, forked where Airflow is imported."""
     folder = tmp_path_factory.mktemp("runs")
     with subprocess.Popen(
         [sys.executable, str(SCRIPT), "serve"],
-        env=airflow_environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=migrated_airflow, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as server:  # fmt: skip
         assert server.stdin is not None
         assert server.stdout is not None
@@ -149,7 +154,7 @@ def check(store, log_size): raise QualityGate("vote_id: expect_column_values_to_
 
 
 @pytest.fixture
-def closed_gate(tmp_path: Path, airflow_environment: dict[str, str]) -> dict[str, str]:
+def closed_gate(tmp_path: Path, migrated_airflow: dict[str, str]) -> dict[str, str]:
     """An environment in which `pipeline.jobs.dag_api` is a stand-in whose check always fails."""
     root = tmp_path / "stand_in"
     package = root / "pipeline" / "jobs"
@@ -157,7 +162,7 @@ def closed_gate(tmp_path: Path, airflow_environment: dict[str, str]) -> dict[str
     for folder in (package.parent, package):
         (folder / "__init__.py").touch()
     (package / "dag_api.py").write_text(CLOSED_GATE, encoding="utf-8")
-    return airflow_environment | {"PYTHONPATH": str(root)}
+    return migrated_airflow | {"PYTHONPATH": str(root)}
 
 
 def leaderboard(settings: Settings) -> dict[str, Any]:
