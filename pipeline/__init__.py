@@ -11,6 +11,7 @@ docs/glossary.md explains each term. From the command line down, each package im
     open_store.py       opens a store with the keys and folders that the settings name
     settings/           reads every setting from the environment, .env and secret files
     incident_text.py    writes the text of an incident, for the terminal and the pages
+    incident_headline.py  writes the headline of an incident: one sentence about what happened
     alert_text.py       writes the text of an alert, for the terminal and the pages
     store/              keeps the database and the ledger's files; has every SQL statement
     expectation_suites.py  checks expectations on votes, registry and snapshots (Great Expectations)

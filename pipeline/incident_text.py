@@ -7,22 +7,15 @@ has no accounts, networks or exact times: its headline says what votes did, to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.alert_text import format_e_value
+from pipeline.incident_headline import count, headline
 
-_VERB = {"lifted": "lifted", "lowered": "lowered"}
+__all__ = ["confidence", "count", "explain_lines", "headline", "next_step", "what_was_done"]
+
 _CONFIDENCE = ((1e8, "practically certain"), (1e6, "very strong"), (1e4, "strong"), (1e2, "moderate"))
-_HABITS = {
-    "always votes for the left side": "always choose the left answer",
-    "always votes for the right side": "always choose the right answer",
-    "votes against the rating": "choose the weaker model",
-    "clicks at random": "vote no better than at random",
-    "voter_rate": "vote faster than anybody can read",
-    "duplicate_votes": "vote on the same battle again and again",
-    "voter_share": "share one id",
-}
 
 
 def confidence(e_value: float | None) -> str:
@@ -37,123 +30,43 @@ def confidence(e_value: float | None) -> str:
     return f"{word} evidence (e-value {format_e_value(e_value)})"
 
 
-def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> str:
-    """Return one sentence that says what happened.
-
-    Args:
-        incident: the public form of the incident.
-        private: the operators' form, with networks and exact times. None gives the sentence for the public.
-    """
-    about = incident["about"][0]
-    sentence = {"model": _effect, "provider": _effect, "habit": _habit, "network": _crowd, "board": _crowd}.get(
-        about["kind"], _fact
-    )(incident, about, private)
-    begin = sentence if about["kind"] == "fact" else f"{sentence[0].upper()}{sentence[1:]}"  # a name keeps its case
-    return f"{begin}{_left_out(incident)}{_standing(incident)}."
-
-
-def explain_lines(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> list[str]:
+def explain_lines(
+    incident: Mapping[str, Any],
+    private: Mapping[str, Any] | None = None,
+    local: Callable[[str], str] | None = None,
+) -> list[str]:
     """Return the whole text of an incident, one string per line.
 
     Args:
         incident: the public form of the incident.
         private: the operators' form, with networks and exact times. None gives the text for the public.
+        local: function that formats a time in RFC 3339 as local time; None to give times in UTC alone.
     """
-    first, last = ("begun_at", "last_at") if private is None else ("first", "last")
     counts = ", ".join(f"{number} {name}" for name, number in incident["detectors"].items())
     lines = [
         f"{incident['severity'].upper()}  incident {incident['id']}  {incident['state']}",
         f"What happened: {headline(incident, private)}",
         f"How sure: {confidence(incident['e_value'])}.",
-        f"When: {(private or incident)[first][:16]} to {(private or incident)[last][:16]} UTC.",
-        f"Alerts: {incident['alerts']} ({counts}).",
+        f"When: {_when(incident, private, local)}.",
     ]
     also = [_about(one) for one in incident["about"][1:]]
     if also:
         lines.append(f"Merged with: {', '.join(also)}.")
+    each = "" if private is None else f"; `integrity incidents show {incident['id']} --verbose` lists each"
+    lines.append(f"Alerts: {incident['alerts']:,} ({counts}){each}.")
     lines.append(f"What was done: {what_was_done(incident)}")
     return [*lines, *_what_to_do(incident)]
 
 
+def _when(incident: Mapping[str, Any], private: Mapping[str, Any] | None, local: Callable[[str], str] | None) -> str:
+    first, last = ("begun_at", "last_at") if private is None else ("first", "last")
+    times = [(private or incident)[name] for name in (first, last)]
+    utc = " to ".join(f"{one[:10]} {one[11:16]}" for one in times)
+    return f"{utc} UTC" if local is None else f"{utc} UTC, local {' to '.join(map(local, times))}"
+
+
 def _about(about: Mapping[str, str]) -> str:
     return " ".join(part for part in (about["kind"], about["name"], about["effect"]) if part)
-
-
-def _actors(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
-    accounts, votes = incident["accounts"], incident["votes"]
-    if accounts and private is not None:
-        networks = len(private["networks"])
-        where = f" on {count(networks, 'network')}" if networks else ""
-        return f"{count(accounts, 'account')}{where}"
-    if accounts != 0:  # None: so few that the public does not read how many
-        return f"{count(votes, 'vote')} that fit no honest pattern"
-    return f"about {count(votes, 'vote')} more than expected"
-
-
-def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
-    if about["effect"] == "more votes":
-        return _crowd(incident, about, private)
-    return f"{_actors(incident, private)} {_VERB[about['effect']]} {_name(about)}{_between(incident, private)}"
-
-
-def _habit(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
-    how = _HABITS.get(about["name"], f"vote by a habit ({about['name']})")
-    accounts = "a few accounts" if incident["accounts"] is None else count(incident["accounts"], "account")
-    if incident["accounts"] == 1:
-        verb, _, rest = how.partition(" ")
-        how = f"{verb}s {rest}" if verb != "always" else f"always {rest.replace('choose', 'chooses', 1)}"
-    return f"{accounts} {how}{_between(incident, private)} ({count(incident['votes'], 'vote')})"
-
-
-def _crowd(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
-    where = "the board" if about["kind"] == "board" else _name(about)
-    if about["kind"] == "network" and private is None:
-        where = "one network"
-    return f"more votes than usual on {where}{_between(incident, private)}; nothing is unusual in how they were cast"
-
-
-def _fact(incident: Mapping[str, Any], about: Mapping[str, str], _: Mapping[str, Any] | None) -> str:
-    return incident["what"] or f"{about['name']}: {about['effect']}"
-
-
-def _name(about: Mapping[str, str]) -> str:
-    return about["name"] if about["kind"] == "model" else f"{about['kind']} {about['name']}"
-
-
-def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
-    if private is None:
-        begin, end = incident["begun_at"], incident["last_at"]
-        hour = f" in the hour from {begin[11:16]} UTC on {begin[:10]}"
-        if begin == end:
-            return hour
-        if begin[:10] == end[:10]:
-            return f" between the hours of {begin[11:16]} and {end[11:16]} UTC on {begin[:10]}"
-        return f" from {begin[:10]} {begin[11:16]} to {end[:10]} {end[11:16]} UTC, to the hour"
-    first, last = private["first"], private["last"]
-    if first[:10] == last[:10]:
-        return f" between {first[11:16]} and {last[11:16]} UTC on {first[:10]}"
-    return f" from {first[:10]} {first[11:16]} to {last[:10]} {last[11:16]} UTC"
-
-
-def _left_out(incident: Mapping[str, Any]) -> str:
-    left_out = incident["votes_left_out"]
-    return f"; {count(left_out, 'vote')} of theirs are left out" if left_out else ""
-
-
-def _standing(incident: Mapping[str, Any]) -> str:
-    """Return a clause with the model's rank with and without the excluded votes.
-
-    Returns "" if the incident has no rank, if no votes are excluded, or if both ranks are equal.
-    """
-    rank = incident.get("rank")
-    if rank is None or not incident["votes_left_out"] or rank["raw"] == rank["defended"]:
-        return ""
-    return f"; counting all votes it stands at #{rank['raw']}, without those left out at #{rank['defended']}"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number and a noun as text: "1 vote", "2,000 votes". The plural ends in s."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def what_was_done(incident: Mapping[str, Any]) -> str:
@@ -191,7 +104,8 @@ def _what_to_do(incident: Mapping[str, Any]) -> list[str]:
             f"`integrity incidents resolve {name} --reason WHY`."
         ]
     return [
-        f"What to do: inspect its votes (`integrity incidents show {name} --verbose`). Then leave them out with "
+        f"What to do: look at its accounts and alerts (`integrity incidents show {name} --verbose`), and at the votes "
+        f"of an alert (`integrity alerts show ALERT`). Then leave them out with "
         f"`integrity incidents exclude {name} --reason WHY`, which shows a preview first, or close it with "
         f"`integrity incidents resolve {name} --reason WHY`."
     ]

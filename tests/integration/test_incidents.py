@@ -146,6 +146,37 @@ def incidents_regrouped(connection: Connection) -> dict[str, Any]:
     return {}
 
 
+def test_ranks_are_those_before_and_after_and_votes_out_of_force_are_no_part_of_them(board: Board) -> None:
+    found, begun = campaign(board), to_microseconds(START)
+    (one,) = listed(board)
+    newest = {name: one["rank"][name] for name in ("raw", "defended")}
+    assert one["rank"] == {**newest, "before": None, "after": None}
+    with board.store() as store, store.write() as connection:
+        # As if the only snapshot were from a day before the campaign.
+        connection.execute(sa.update(schema.snapshot).values(published_at=begun - DAY))
+    decide(board, incident_decisions.change_exclusions, found, "exclude", WHO, "bought")
+    assert listed(board)[0]["awaits_refresh"] is True
+    board.refresh()
+    decide(board, incidents_regrouped)
+    (one,) = listed(board)
+    assert one["awaits_refresh"] is False
+    assert (one["rank"]["raw"], one["rank"]["before"], one["rank"]["after"]) == (newest["raw"],) * 3
+    assert one["rank"]["defended"] > one["rank"]["raw"]
+
+
+def test_a_vote_that_two_exclusions_leave_out_is_counted_once(board: Board) -> None:
+    found = campaign(board)
+    first, end = (format_rfc3339(to_microseconds(START) + days * DAY) for days in (-1, 30))
+    with board.store() as store, store.write() as connection:
+        about = next(one for one in alert_queries.list_alerts(connection) if one["subject"]["id"] == "dog")
+        target = f"votes:from={first},to={end},model=dog,network=farm 0"
+        exclusion_list.add_entry(connection, "exclude", "votes", target[6:], "bought", "erin", now(), about["id"])
+    decide(board, incidents_regrouped)
+    assert listed(board)[0]["votes_left_out"] == 3 * SYBILS // 2
+    decide(board, incident_decisions.change_exclusions, found, "exclude", WHO, "bought")
+    assert listed(board)[0]["votes_left_out"] == 3 * SYBILS
+
+
 def test_what_the_policy_leaves_out_stays_until_the_incident_is_resolved(board: Board) -> None:
     raise_alerts(board, *(signal(board, n, severity="critical", e_value=2e4, level=2) for n in range(3)))
     board.refresh()

@@ -18,10 +18,12 @@ class ClaimDocument(Document):
 
 
 class RankDocument(Document):
-    """The ranks of the model that an incident is about, in the newest snapshot."""
+    """The ranks of the model that an incident is about: in the newest snapshot, and before and after the incident."""
 
     raw: int
     defended: int
+    before: int | None = Field(description="Counting all votes, in the last snapshot from before; null if unknown.")
+    after: int | None = Field(description="Counting all votes, in the first snapshot after it, else in the newest.")
 
 
 class IncidentDocument(BaseModel):
@@ -51,6 +53,7 @@ class IncidentDocument(BaseModel):
     votes: int
     votes_left_out: int
     excluded_by: list[str]
+    awaits_refresh: bool = Field(description="Whether some of it is left out only from the next refresh on.")
     rank: RankDocument | None
 
 

@@ -6,6 +6,7 @@ alert_mentions    finds alerts that name a model or provider in any role
 public_alerts     converts alerts to the form for the public
 carried_alerts    reads alerts with the votes and voters that carry them
 incident_grouping groups the stored alerts into incidents
+snapshot_ranks    reads the ranks of models before, after and without the votes of an incident
 incident_table    stores the incidents of the newest grouping, and what people decided about them
 public_incidents  converts incidents to the form for the public
 voter_share       opens and clears the alert about a voter with more than a fifth of all votes

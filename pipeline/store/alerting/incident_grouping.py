@@ -17,18 +17,22 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.grouping import Incident, group_alerts
-from pipeline.store.alerting import incident_table, public_incidents, voter_record
+from pipeline.store.alerting import incident_table, public_incidents
 from pipeline.store.alerting.carried_alerts import read_carried
 from pipeline.store.alerting.incident_table import StoredIncident
-from pipeline.store.boards import exclusion_list, snapshots
+from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
+from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.exclusion_list import ActiveExclusion
 from pipeline.store.db import dialect, schema
+from pipeline.store.log.sealed_styles import pack_positions
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.alert_states import ALERT_STATES
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import HOUR, format_rfc3339
 
-_OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank")
+_BLOCK = 200_000
+_OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank", "awaits_refresh")
 
 
 def regroup(connection: Connection) -> int:
@@ -47,12 +51,12 @@ def regroup(connection: Connection) -> int:
     incidents = group_alerts((one for one, _ in carried), incident_table.read_decisions(connection))
     acted = incident_table.ids_with_events(connection)
     if dialect.may_read(connection, "exclusion", "target"):
-        active, ranks = exclusion_list.read_active(connection), _ranks(connection)
+        active, ranks = exclusion_list.read_active(connection), SnapshotRanks(connection)
         by_alert = exclusion_list.read_targets_by_alert(connection)
         rows = [_stored(connection, one, shown, active, by_alert, ranks, acted) for one in incidents]
     else:
         before = {one["id"]: one for one in incident_table.read_public(connection)}
-        rows = [_with_figures_of(before, _stored(connection, one, shown, (), {}, {}, acted)) for one in incidents]
+        rows = [_with_figures_of(before, _stored(connection, one, shown, (), {}, None, acted)) for one in incidents]
     incident_table.replace_all(connection, rows)
     return len(rows)
 
@@ -69,13 +73,13 @@ def _stored(
     shown: Mapping[str, Mapping[str, Any]],
     active: Sequence[ActiveExclusion],
     by_alert: Mapping[str, set[str]],
-    ranks: Mapping[str, Mapping[str, int]],
+    ranks: SnapshotRanks | None,
     acted: Set[str],
 ) -> StoredIncident:
     alerts = [shown[one.alert_id] for one in incident.alerts]
     voters = sorted(_pseudonyms(incident, shown))
     mine = [one for one in active if _is_of(one, set(voters), incident, by_alert)]
-    left_out_voters = [one.target for one in mine if one.kind == "voter"]
+    left_out_voters = {one.target for one in mine if one.kind == "voter"}
     about = incident.claims[0]
     e_values = [one["e_value"] for one in alerts if one["e_value"] is not None]
     facts = [str(one["evidence"].get("what", "")) for one in alerts]
@@ -97,7 +101,10 @@ def _stored(
         "votes": _count_votes(incident),
         "votes_left_out": _count_left_out(connection, incident, mine),
         "excluded_by": sorted({one.name for one in mine}),
-        "rank": ranks.get(about.name) if about.kind == "model" else None,
+        "rank": None
+        if ranks is None or about.kind != "model"
+        else ranks.of_model(about.name, incident.begun_at // HOUR * HOUR, (incident.last_at // HOUR + 1) * HOUR),
+        "awaits_refresh": ranks is not None and ranks.await_refresh(mine),
         "former_ids": sorted(incident.former_ids),
         "named": public_incidents.models_named(incident, alerts),
         "public": public_incidents.public_part(incident, acted),
@@ -159,21 +166,18 @@ def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[A
     """Return the number of votes that exclusions leave out: of voters of the incident, and because of its alerts."""
     voters = {one.target for one in mine if one.kind == "voter"}
     named = [one for one in _named(incident) if format_pseudonym(one.voter) in voters]
-    selections = {one.target for one in mine if one.kind == "votes"}
-    selected = [voter_record.count_selected(connection, VoteSelection.parse(one))["votes"] for one in selections]
-    return len(_votes_of(named)) + sum(selected)
+    selections = sorted({one.target for one in mine if one.kind == "votes"})
+    # Joined, because a selection may have votes of an account that is left out too.
+    parts = [_votes_of(named), *(_selected(connection, VoteSelection.parse(one)) for one in selections)]
+    return len(np.unique(np.concatenate(parts)))
 
 
-def _ranks(connection: Connection) -> dict[str, dict[str, int]]:
-    """Return the ranks of each model in the newest snapshot, by view."""
-    newest = snapshots.latest(connection)
-    ranks: dict[str, dict[str, int]] = {}
-    if newest is None:
-        return ranks
-    for view in ("raw", "defended"):
-        for row in snapshots.read_rows(connection, newest.snapshot_id, view):
-            ranks.setdefault(row["model"], {})[view] = int(row["rank"])
-    return {model: found for model, found in ranks.items() if len(found) == 2}
+def _selected(connection: Connection, selection: VoteSelection) -> Int64:
+    """Return the positions of the counted votes of a selection."""
+    v = schema.vote.c
+    query = sa.select(v.partition_no, v.offset).where(v.fate.in_(COUNTED), *selection.conditions())
+    blocks = dialect.read_integers(connection, query, _BLOCK)
+    return np.concatenate([NONE, *(pack_positions(*block) for block in blocks)])
 
 
 def _networks(connection: Connection, incident: Incident) -> list[str]:

@@ -37,7 +37,7 @@ class StoredIncident:
     private: dict[str, Any]
 
 
-_FORM = 2
+_FORM = 3
 """Changes with the fields of `StoredIncident.body`, so that incidents in an earlier form are made again."""
 
 

@@ -27,7 +27,7 @@ _NETWORK = "one network"
 _KEPT = frozenset({"id", "detector", "severity", "state", "opened_at"})
 _FIELDS = (
     "id", "severity", "state", "opened_at", "begun_at", "last_at", "what", "alerts", "votes",
-    "votes_left_out", "excluded_by",
+    "votes_left_out", "excluded_by", "awaits_refresh",
 )  # fmt: skip
 
 

@@ -1,0 +1,175 @@
+"""Writes the headline of an incident: one sentence about what happened, what was left out, and the model's rank.
+
+An incident is the body of a stored incident, or its public form (`pipeline.store.alerting.public_incidents`).
+Operators read numbers of accounts and networks, and minutes. The public reads what votes did, and hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_CHANGED = ("lifted", "lowered")
+_TARGETS = ("model", "provider")
+_HABITS = {
+    "always votes for the left side": "always choose the left answer",
+    "always votes for the right side": "always choose the right answer",
+    "votes against the rating": "choose the weaker model",
+    "votes at random": "choose between the answers at random",
+    "clicks at random": "vote no better than at random",
+    "voter_rate": "vote faster than anybody can read",
+    "duplicate_votes": "vote on the same battle again and again",
+    "voter_share": "share one id",
+}
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and a noun as text: "1 vote", "2,000 votes". The plural ends in s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> str:
+    """Return one sentence that says what happened.
+
+    Args:
+        incident: the public form of the incident, or the body of a stored one.
+        private: the operators' form, with networks and exact times. None gives the sentence for the public.
+    """
+    about = incident["about"][0]
+    kinds = {"model": _effect, "provider": _effect, "habit": _habit, "network": _crowd, "board": _crowd}
+    sentence = kinds.get(about["kind"], _fact)(incident, about, private)
+    begin = sentence if about["kind"] == "fact" else f"{sentence[0].upper()}{sentence[1:]}"  # a name keeps its case
+    return f"{begin}{_unmoved(incident)}{_left_out(incident, private)}{_standing(incident)}."
+
+
+def _actors(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
+    accounts, votes = incident["accounts"], incident["votes"]
+    if accounts and private is not None:
+        networks = len(private["networks"])
+        where = f" on {count(networks, 'network')}" if networks else ""
+        return f"{count(accounts, 'account')}{where}"
+    if accounts != 0:  # None: so few that the public does not read how many
+        return f"{count(votes, 'vote')} that {'fits' if votes == 1 else 'fit'} no honest pattern"
+    return f"about {count(votes, 'vote')} more than expected"
+
+
+def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
+    if about["effect"] not in _CHANGED:
+        return _crowd(incident, about, private)
+    actors = _actors(incident, private)
+    return f"{actors} {about['effect']} {_name(about)}{_moved(incident)}{_also(incident)}{_between(incident, private)}"
+
+
+def _also(incident: Mapping[str, Any]) -> str:
+    """Return what else an incident did that a person merged: its accounts and votes are those of all parts together."""
+    others = [one for one in incident["about"][1:] if one["kind"] in _TARGETS and one["effect"] in _CHANGED]
+    texts = []
+    for effect in _CHANGED:
+        names = [_name(one) for one in others if one["effect"] == effect]
+        if names:
+            same = effect == incident["about"][0]["effect"]
+            texts.append(f"{'' if same else f'{effect} '}{', '.join(names)}")
+    return "".join(f" and {text}" for text in texts)
+
+
+def _habit(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
+    how = _HABITS.get(about["name"], f"vote by a habit ({about['name']})")
+    accounts = "a few accounts" if incident["accounts"] is None else count(incident["accounts"], "account")
+    if incident["accounts"] == 1:
+        verb, _, rest = how.partition(" ")
+        how = f"{verb}s {rest}" if verb != "always" else f"always {rest.replace('choose', 'chooses', 1)}"
+    return f"{accounts} {how}{_between(incident, private)} ({count(incident['votes'], 'vote')})"
+
+
+def _crowd(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapping[str, Any] | None) -> str:
+    where = "the board" if about["kind"] == "board" else _name(about)
+    if about["kind"] == "network" and private is None:
+        where = "one network"
+    votes = f"{incident['votes']:,} votes more than usual" if incident["votes"] > 1 else "more votes than usual"
+    return (
+        f"{votes} on {where}{_between(incident, private)}, without a sign that they lift or lower a model: perhaps an "
+        "honest surge"
+    )
+
+
+def _fact(incident: Mapping[str, Any], about: Mapping[str, str], _: Mapping[str, Any] | None) -> str:
+    return incident["what"] or f"{about['name']}: {about['effect']}"
+
+
+def _name(about: Mapping[str, str]) -> str:
+    return about["name"] if about["kind"] == "model" else f"{about['kind']} {about['name']}"
+
+
+def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
+    if private is None:
+        begin, end = incident["begun_at"], incident["last_at"]
+        hour = f" in the hour from {begin[11:16]} UTC on {begin[:10]}"
+        if begin == end:
+            return hour
+        if begin[:10] == end[:10]:
+            return f" between the hours of {begin[11:16]} and {end[11:16]} UTC on {begin[:10]}"
+        return f" from {begin[:10]} {begin[11:16]} to {end[:10]} {end[11:16]} UTC, to the hour"
+    first, last = private["first"], private["last"]
+    if first[:10] == last[:10]:
+        return f" between {first[11:16]} and {last[11:16]} UTC on {first[:10]}"
+    return f" from {first[:10]} {first[11:16]} to {last[:10]} {last[11:16]} UTC"
+
+
+def _places(incident: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the ranks of the model before and after, counting all votes; None if they are not known.
+
+    Without a snapshot from before, the rank without the votes that are left out is the rank before.
+    """
+    rank = incident.get("rank")
+    if rank is None:
+        return None
+    before, after = rank.get("before"), rank.get("after")
+    if before is not None and after is not None:
+        return before, after
+    return (rank["defended"], rank["raw"]) if _are_left_out(incident) else None
+
+
+def _are_left_out(incident: Mapping[str, Any]) -> bool:
+    """Return whether the newest snapshot was rated without votes of the incident."""
+    return bool(incident["votes_left_out"]) and not incident.get("awaits_refresh", False)
+
+
+def _is_as_stated(incident: Mapping[str, Any], before: int, after: int) -> bool:
+    return after != before and (after < before) == (incident["about"][0]["effect"] == "lifted")
+
+
+def _moved(incident: Mapping[str, Any]) -> str:
+    """Return from where to where the model moved, if it moved in the direction that the incident states."""
+    places = _places(incident)
+    return f" from #{places[0]} to #{places[1]}" if places is not None and _is_as_stated(incident, *places) else ""
+
+
+def _unmoved(incident: Mapping[str, Any]) -> str:
+    """Return a clause about a model that did not move in the direction that the incident states."""
+    places = _places(incident)
+    about = incident["about"][0]
+    if places is None or about["effect"] not in _CHANGED or _is_as_stated(incident, *places):
+        return ""
+    before, after = places
+    if before == after:
+        return f"; its rank stayed #{after}"
+    return f"; its rank still {'fell' if after > before else 'rose'} from #{before} to #{after}"
+
+
+def _left_out(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> str:
+    left_out = incident["votes_left_out"]
+    if not left_out:
+        return ""
+    theirs = f"{count(left_out, 'vote')} {'is' if left_out == 1 else 'are'}"
+    if incident["accounts"] != 0:
+        theirs = f"{left_out:,} of {'them' if private is None else 'their votes'} {'is' if left_out == 1 else 'are'}"
+    return f"; {theirs} left out{' from the next refresh on' if incident.get('awaits_refresh') else ''}"
+
+
+def _standing(incident: Mapping[str, Any]) -> str:
+    """Return a clause with the model's rank without the votes that are left out; "" if it is not known."""
+    rank = incident.get("rank")
+    if rank is None or not _are_left_out(incident):
+        return ""
+    same = " with or" if rank["raw"] == rank["defended"] else ""
+    return f";{same} without them it stands at #{rank['defended']}"

@@ -1,0 +1,96 @@
+"""The text of an incident, in plain words: accounts and minutes for operators, votes and hours for the public."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.incident_text import confidence, explain_lines, headline
+
+PRIVATE = {
+    "first": "2026-11-30T14:02:11.5Z",
+    "last": "2026-11-30T16:40:59.9Z",
+    "voters": [],
+    "networks": ["n1", "n2", "n3", "n4"],
+}
+CEDAR = {"kind": "model", "name": "cedar-2", "effect": "lifted"}
+RANK = {"raw": 6, "defended": 17, "before": 17, "after": 6}
+
+
+def incident(**more: Any) -> dict[str, Any]:
+    return {
+        "id": "0123456789ab", "severity": "critical", "state": "open", "about": [CEDAR], "what": "", "e_value": 3e6,
+        "begun_at": "2026-11-30T14:00:00Z", "last_at": "2026-11-30T16:00:00Z", "alerts": 68, "accounts": 31,
+        "accounts_left_out": 31, "votes": 2083, "votes_left_out": 2083, "excluded_by": ["auto-voter/1"], "rank": RANK,
+        "awaits_refresh": False, "detectors": {"voter_bias": 68}, **more,
+    }  # fmt: skip
+
+
+def test_operators_read_who_lifted_what_and_where_it_stands() -> None:
+    assert headline(incident(), PRIVATE) == (
+        "31 accounts on 4 networks lifted cedar-2 from #17 to #6 between 14:02 and 16:40 UTC on 2026-11-30; 2,083 of "
+        "their votes are left out; without them it stands at #17."
+    )
+
+
+def test_the_public_reads_what_votes_did_and_hours() -> None:
+    assert headline(incident()) == (
+        "2,083 votes that fit no honest pattern lifted cedar-2 from #17 to #6 between the hours of 14:00 and 16:00 UTC "
+        "on 2026-11-30; 2,083 of them are left out; without them it stands at #17."
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"votes_left_out": 0, "rank": {**RANK, "defended": 6}},
+         " from #17 to #6 between 14:02 and 16:40 UTC on 2026-11-30."),
+        # Without an earlier snapshot, the rank without the votes is where the model was lifted from.
+        ({"rank": {"raw": 6, "defended": 17, "before": None, "after": None}}, " from #17 to #6 between"),
+        ({"rank": {"raw": 6, "defended": 17, "before": None, "after": None}, "votes_left_out": 0}, "cedar-2 between"),
+        ({"awaits_refresh": True}, "2,083 of their votes are left out from the next refresh on."),
+        ({"votes_left_out": 1}, "; 1 of their votes is left out;"),
+        ({"rank": {"raw": 6, "defended": 6, "before": 6, "after": 6}},
+         "; its rank stayed #6; 2,083 of their votes are left out; with or without them it stands at #6."),
+        ({"rank": {"raw": 9, "defended": 9, "before": 6, "after": 9}, "votes_left_out": 0},
+         "2026-11-30; its rank still fell from #6 to #9."),
+        ({"rank": None}, "2026-11-30; 2,083 of their votes are left out."),
+        ({"accounts": 1, "votes": 1}, "1 account on 4 networks lifted"),
+    ],
+)  # fmt: skip
+def test_ranks_and_votes_are_stated_only_where_they_are_true(more: dict[str, Any], expected: str) -> None:
+    assert expected in headline(incident(**more), PRIVATE)
+
+
+def test_an_attack_on_a_rival_and_a_surge_read_differently() -> None:
+    attack = incident(about=[{**CEDAR, "effect": "lowered"}], rank={"raw": 9, "defended": 3, "before": 3, "after": 9})
+    surge = incident(
+        about=[{**CEDAR, "effect": "more votes"}], accounts=0, votes=412, votes_left_out=0, excluded_by=[],
+        detectors={"vote_burst": 1},
+    )  # fmt: skip
+    assert headline(attack, PRIVATE).startswith("31 accounts on 4 networks lowered cedar-2 from #3 to #9 between")
+    assert headline(surge, PRIVATE) == (
+        "412 votes more than usual on cedar-2 between 14:02 and 16:40 UTC on 2026-11-30, without a sign that they lift "
+        "or lower a model: perhaps an honest surge."
+    )
+    assert "exclude" in explain_lines(attack, PRIVATE)[-1]
+    assert "release" in explain_lines(surge, PRIVATE)[-1]
+    assert "exclude" not in explain_lines(surge, PRIVATE)[-1]
+
+
+def test_a_merged_incident_states_all_that_its_accounts_did() -> None:
+    birch = {"kind": "model", "name": "birch", "effect": "lifted"}
+    oak = {"kind": "provider", "name": "Oak", "effect": "lowered"}
+    text = headline(incident(about=[CEDAR, birch, oak]), PRIVATE)
+    assert text.startswith(
+        "31 accounts on 4 networks lifted cedar-2 from #17 to #6 and birch and lowered provider Oak between 14:02"
+    )
+
+
+def test_the_whole_text_says_how_sure_it_is_when_in_both_times_and_where_every_alert_is() -> None:
+    lines = explain_lines(incident(), PRIVATE, lambda time: f"{time[11:13]}h")
+    assert "How sure: very strong evidence (e-value 3,000,000)." in lines
+    assert "When: 2026-11-30 14:02 to 2026-11-30 16:40 UTC, local 14h to 16h." in lines
+    assert "Alerts: 68 (68 voter_bias); `integrity incidents show 0123456789ab --verbose` lists each." in lines
+    assert confidence(None) == "a recorded fact, no statistical test"
