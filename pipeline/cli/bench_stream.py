@@ -22,6 +22,7 @@ import typer
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.devstack.postgres import SIZED
 from pipeline.lab.bench import stream_throughput
 from pipeline.lab.bench.stream_throughput import TOPIC, Throughput, combine, in_fresh_process
 from pipeline.lab.simulate import HonestSpec, simulate_stream
@@ -180,5 +181,5 @@ def _print(result: dict[str, Any]) -> None:
 
 @contextmanager
 def _servers(folder: Path) -> Iterator[tuple[KafkaServer, PostgresServer]]:
-    with KafkaServer(folder / "kafka") as kafka, PostgresServer(folder / "postgres") as postgres:
+    with KafkaServer(folder / "kafka") as kafka, PostgresServer(folder / "postgres", settings=SIZED) as postgres:
         yield kafka, postgres

@@ -69,6 +69,14 @@ def _as_nobody() -> list[str]:
     ]
 
 
+SIZED: Mapping[str, str] = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+"""Settings of a server for millions of votes, which deploy/compose.yaml has too.
+
+PostgreSQL's defaults are for small machines. The index of vote ids is read and written at random places, and does not
+fit into the default of 128 MB.
+"""
+
+
 class PostgresServer(LocalServer):
     """One PostgreSQL server on the loopback interface. Its superuser is `postgres`, without a password.
 

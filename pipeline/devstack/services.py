@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.devstack.airflow import AirflowServices
 from pipeline.devstack.kafka import KafkaServer
 from pipeline.devstack.monitoring import AlertmanagerServer, PrometheusServer
-from pipeline.devstack.postgres import PostgresServer
+from pipeline.devstack.postgres import SIZED, PostgresServer
 from pipeline.devstack.process import LOOPBACK
 from pipeline.devstack.service import Service, http_get
 from pipeline.devstack.stack_state import StackState
@@ -46,7 +46,7 @@ class StackServices:
     @cached_property
     def postgres(self) -> PostgresServer:
         """The PostgreSQL server, with the databases `board` (the store) and `airflow`."""
-        return PostgresServer(self.directory / "postgres", port=self.state.ports["postgres"])
+        return PostgresServer(self.directory / "postgres", port=self.state.ports["postgres"], settings=SIZED)
 
     @cached_property
     def prometheus(self) -> PrometheusServer:

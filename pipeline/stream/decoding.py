@@ -10,6 +10,7 @@ from pipeline.events.chunk import Chunk
 from pipeline.events.record_signature import NO_MARKS, RecordMarks
 from pipeline.scoring.signals import AlertSignal
 from pipeline.stream.record_screening import RecordScreen, decode_marked_votes
+from pipeline.stream.source.record_origins import JoinedOrigins
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.voter_identity import Network, find_voter
 
@@ -113,7 +114,7 @@ def decode_chunks(
     # A file has no append time: it is the cast time, unless that lies in the future of the first reading.
     np.minimum(batch.appended_at, batch.cast_at, out=batch.appended_at, where=batch.of_file)
     many = len(ordered) > 1  # the origins of a file are made when they are asked for
-    origins = [origin for chunk in ordered for origin in chunk.origins] if many else ordered[0].origins
+    origins = JoinedOrigins([chunk.origins for chunk in ordered]) if many else ordered[0].origins
     signals = [_other_key(screen, key, batch, row) for row, key in _rows_of_other_keys(screen, marks, positions)]
     return DecodedBatch(batch, rejects, partition, offset, appended, origins, signals)
 

@@ -23,6 +23,7 @@ import yaml
 from pipeline.cli.commands import app
 from pipeline.devstack.airflow import AirflowServices
 from pipeline.devstack.kafka import TEMPLATE
+from pipeline.devstack.postgres import SIZED
 from pipeline.devstack.services import WORKERS
 from pipeline.settings import PREFIX, Settings
 
@@ -280,3 +281,9 @@ def test_the_images_have_a_target_for_each_service_and_nobody_runs_as_root():
         assert re.findall(r"^USER (\d+)$", stage, re.MULTILINE)[-1] != "0"
     for base in re.findall(r"^FROM (\S+) AS", DOCKERFILE, re.MULTILINE):
         assert base in stages or re.fullmatch(r"python:3\.1[123]-slim\$\{PYTHON_DIGEST\}", base)
+
+
+def test_the_database_of_the_stacks_has_the_same_settings() -> None:
+    program, *options = SERVICES["postgres"]["command"]
+    assert program == "postgres"
+    assert dict(one.split("=") for one in options if one != "-c") == SIZED

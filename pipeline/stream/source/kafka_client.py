@@ -18,13 +18,12 @@ from pipeline.events.record_signature import NO_MARKS, RecordMarks
 from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 from pipeline.stream.source.kafka_topics import Access, topic_access
+from pipeline.stream.source.record_origins import HeaderOrigins
 
 # A restarted broker is back within seconds; the client's default waits up to 30 s before it reconnects.
 RECONNECT_MS = 500
 # A live broker answers in milliseconds; a worker that is asked to stop must not wait the client's 30 s.
 ANSWER_MS = 5_000
-# The header that names the file and row of a published record.
-ORIGIN_HEADER = "ce_origin"
 # The voter of the record is a pseudonym; the value names the key that made it.
 PSEUDONYM_HEADER = "ce_pseudonymkey"
 # The publisher found the record invalid: reason, SHA-256 of the whole record, detail.
@@ -32,7 +31,6 @@ REJECTED_HEADER = "ce_rejected"
 # NAME:DIGITS, see `events.record_signature`.
 SIGNATURE_HEADER = "ce_signature"
 _MARKS = frozenset({PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER})
-_NONE: Mapping[str, bytes] = {}
 
 
 def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> KafkaConsumer:
@@ -99,16 +97,15 @@ def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> st
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:
     """Return the polled records of one partition as a chunk. `records` has at least one record."""
-    headers = [dict(r.headers) if r.headers else _NONE for r in records]
-    marks = [_marks(found) for found in headers]
+    names = {name for r in records for name, _ in r.headers or ()}
     return Chunk(
         partition,
         np.array([r.offset for r in records], dtype=np.int64),
         np.array([r.timestamp for r in records], dtype=np.int64) * 1000,
         [r.value for r in records],
-        [_origin(found.get(ORIGIN_HEADER)) for found in headers],
+        HeaderOrigins([r.headers for r in records]),
         records[-1].offset + 1,
-        marks=marks if any(mark is not NO_MARKS for mark in marks) else None,
+        marks=None if names.isdisjoint(_MARKS) else [_marks(dict(r.headers or ())) for r in records],
     )
 
 
@@ -116,8 +113,3 @@ def _marks(found: Mapping[str, bytes]) -> RecordMarks:
     if found.keys().isdisjoint(_MARKS):
         return NO_MARKS
     return found.get(PSEUDONYM_HEADER), found.get(REJECTED_HEADER), found.get(SIGNATURE_HEADER)
-
-
-def _origin(found: bytes | None) -> str | None:
-    # A header may contain any byte; PostgreSQL's text cannot contain NUL.
-    return found.decode("utf-8", "replace").replace("\x00", "\\0")[:500] if found else None
