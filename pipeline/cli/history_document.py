@@ -15,8 +15,10 @@ class AuditedBoard:
     """The results of all audits of one board.
 
     Attributes:
-        history: changes of vote counts, names, shares and the first place.
-        method: changes of the board's method, and moves of single models.
+        history: changes between snapshots: vote counts that fell, names that were removed, shares of organisations and
+            licences in the votes, and changes of the first place.
+        method: changes of the board's method, and single models whose rating moved far from what the common movement
+            of all ratings predicts.
         renames: pairs of names that may be one model.
         conflicts: pairs of rows about one model and day that contradict each other.
     """

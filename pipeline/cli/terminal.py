@@ -1,8 +1,8 @@
-"""Prints everything that a command prints: the gate to the terminal.
+"""Prints everything that a command prints, with hidden characters as escapes. A test forbids other ways to print.
 
 Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as escapes. A line
 break inside a text is printed as an escape too, so text from votes or people cannot begin a new line. Styles are set by
-`styled`, never inside a text. A test forbids other ways to print.
+`styled`, never inside a text.
 """
 
 import logging
@@ -110,7 +110,11 @@ class _SafeFormatter(logging.Formatter):
 
 
 def guard_output() -> None:
-    """Let log lines pass through the gate, and print characters that the terminal's encoding lacks as escapes."""
+    """Make all output of the process safe for the terminal; called once, before a command runs.
+
+    Log lines go to standard error with hidden characters as escapes, from level WARNING on. Characters that the
+    encoding of standard output or standard error lacks are printed as backslash escapes instead of raising an error.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -1,8 +1,11 @@
-"""Reads the records of a battle file as vote events in bytes, in bounded memory.
+"""Reads the records of a battle file as vote events in JSON (UTF-8 bytes), in bounded memory.
 
-Empty lines are skipped. The end of a file that is still being written may be incomplete: a last line without a newline
-that is not a complete JSON object, or a CSV row with an open quote. Such an end is not read as a record, and the caller
-is informed (`waits`).
+Empty lines are skipped. A file that is still being written may end in an incomplete record. The functions take the
+argument `waits` for such files: a function that they call with a description of the incomplete record, which they do
+not yield. With `waits`, a record is incomplete if it is the last line of a JSON Lines file, has no newline and is not a
+complete JSON object; if it is the last line of a CSV or TSV file and has no newline; or if it is a last row whose
+quotes are open. Without `waits`, the file is taken to be complete: a last line without a newline is a record, and open
+quotes at the end are an error.
 """
 
 from __future__ import annotations

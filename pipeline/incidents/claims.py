@@ -1,4 +1,8 @@
-"""Reduces an alert to what it states, a short form by which alerts are grouped."""
+"""Reduces an alert to a claim, the short form by which alerts are grouped into incidents.
+
+A claim names a model, a provider, a habit, a network or a whole board, and says what happened to it: it was lifted or
+lowered by votes, or it had more votes than usual.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,14 @@ _CROWDS = frozenset({"vote_burst", "traffic"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claim:
-    """What an alert states: a subject, and what happened to it.
+    """Represents what an alert states: a subject, and what happened to the subject.
 
     Attributes:
-        kind: MODEL or PROVIDER if there are votes for or against it, or more votes on it than usual. HABIT if voters
-            have a habit that is not about one model. NETWORK or BOARD if it has more votes than usual. FACT for every
-            other statement of a detector or an audit.
-        name: name of the model, provider or network; text of the habit; for a FACT the detector and its subject.
+        kind: MODEL or PROVIDER if votes favour or harm the subject, or if there are more votes on it than usual. HABIT
+            if the alert is about how a voter votes and not about one model. NETWORK or BOARD if the network or the
+            whole board has more votes than usual. FACT for every other statement of a detector or an audit.
+        name: name of the model, provider or network; text of the habit, or else the detector's name; for a FACT the
+            detector and the id of the alert's subject.
         effect: LIFTED, LOWERED or MORE; for a FACT the direction of the alert; empty for a habit.
     """
 
@@ -37,7 +42,17 @@ class Claim:
 
 
 def claim_of(alert: Mapping[str, Any]) -> Claim:
-    """Return what an alert states.
+    """Return the claim of an alert.
+
+    The first rule that applies decides the claim:
+
+    1. If the evidence has explanations of a voter's votes ("likeliest"), the first explanation decides: a model or
+       provider that it promotes or demotes, otherwise its text as a HABIT.
+    2. An alert about a model or provider whose direction begins with a form of "promote" or "wins more" states LIFTED;
+       with a form of "demote" or "wins less", LOWERED.
+    3. An alert of the detector "vote_burst" or "traffic" states MORE about its subject.
+    4. Another alert about a voter states a HABIT with the detector's name.
+    5. Every other alert states a FACT.
 
     Args:
         alert: an alert as `pipeline.store.alerting.alert_queries` returns it, with "detector", "subject" ({"kind",

@@ -1,11 +1,11 @@
 """Measures the coverage of the intervals of a selected variant, for several N and several fixed τ.
 
 N variants have true qualities that are normal with the standard deviation τ, and scores with the standard error 6.3
-points. The best score is selected. Two kinds of 95% intervals for its true quality are measured, neither of which knows
-τ: one from its own score and N (`best_of_n_interval`), one from all N scores (`family_intervals`). Two more figures are
-measured for comparison. The first is the coverage of the score's own interval, without a correction. The second is the
-share of true qualities between the bounds for an undisclosed N, which are widened by the statistical error on both
-sides.
+points. The variant with the best score is selected. Two kinds of 95% intervals for the selected variant's true quality
+are measured, neither of which knows τ: one from the variant's score and N (`best_of_n_interval`), one from all N scores
+(`family_intervals`). Two more figures are measured for comparison. The first is the coverage of the uncorrected
+interval, the score ± 1.96 standard errors. The second is the share of rounds in which the true quality lies between the
+bounds for an undisclosed N (`undisclosed_bounds`), widened by 1.96 standard errors on both sides.
 
 The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R): 0.3 percentage points for 5,000 rounds,
 and 0.7 for 1,000 rounds, the largest number for intervals from all scores.
@@ -28,16 +28,19 @@ _MOST_FAMILIES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SelectionCoverage:
-    """Coverage of 95% intervals of the selected variant's quality, for one N and one τ.
+    """The coverage of 95% intervals of the selected variant's true quality, for one N and one τ.
+
+    A coverage is the share of rounds, from 0 to 1, in which the interval contains the true quality.
 
     Attributes:
         n: number of variants.
         tau: standard deviation of the true qualities, in points.
-        uncorrected: coverage of the score's own interval.
+        uncorrected: coverage of the uncorrected interval, the score ± 1.96 standard errors.
         disclosed: coverage of `best_of_n_interval`.
         family: coverage of `family_intervals`.
-        bounds: share between the bounds for an undisclosed N, widened by the statistical error.
-        width: width of `best_of_n_interval`, divided by the width of the score's own interval.
+        bounds: share of rounds in which the true quality lies between the bounds for an undisclosed N, widened by 1.96
+            standard errors on both sides.
+        width: width of `best_of_n_interval`, divided by the width of the uncorrected interval.
     """
 
     n: int
@@ -50,7 +53,7 @@ class SelectionCoverage:
 
     @property
     def passed(self) -> bool:
-        """Whether both corrected intervals reach the least coverage."""
+        """Whether `disclosed` and `family` reach LEAST_COVERAGE."""
         return min(self.disclosed, self.family) >= LEAST_COVERAGE
 
 

@@ -1,11 +1,13 @@
-"""Measures whether confidence sequences hold over many evaluations of growing boards (`taste_boards`).
+"""Measures whether confidence sequences of ratings contain the true ratings at every evaluation of growing boards.
 
-All boards grow together and are evaluated after each 20 votes; such an evaluation is called a look. Many boards are
-computed at once. So this module computes covariances as `ratings.voter_intervals` does, but with two short cuts. The
-score of a vote is computed with the fit of the vote's first look, and again for all votes at a few looks. The effective
-number of voters is computed at these few looks only.
+The boards are simulated (`taste_boards`) and grow together. All are evaluated for the first time after 400 votes, where
+the standard error of a rating is about 35 points, and then after each 20 votes. The code calls an evaluation a look.
 
-The first look is after 400 votes, where the standard error is about 35 points.
+The covariances of the ratings are those of `ratings.voter_intervals`, which need the residual of each vote, its outcome
+minus the expected outcome. For speed, they are computed with two approximations. The residual of a vote is computed
+with the ratings of the first evaluation that includes the vote, and not at each evaluation. The effective number of
+voters is not computed at each evaluation either. Both are computed exactly at five evaluations: the first, and those
+after 1/16, 1/8, 1/4 and 1/2 of all evaluations.
 """
 
 from collections.abc import Callable
@@ -31,19 +33,24 @@ _SCORES = np.array([1.0, 0.0, 0.5])
 
 @dataclass(frozen=True, slots=True)
 class SequenceCoverage:
-    """How often intervals contained the truth at every look (evaluation of a growing board).
+    """How often confidence sequences contained the true values at every evaluation of growing boards.
+
+    All shares are from 0 to 1, over all boards.
 
     Attributes:
         boards: number of boards.
-        looks: number of looks at each board.
+        looks: number of evaluations of each board.
         taste: standard deviation of a voter's taste for a model, in logits.
-        ratings: share of ratings whose sequence held at every look.
-        pairs: share of pairs of neighbours whose sequence held at every look.
-        board: share of boards on which the sequences of all ratings held at every look.
-        sure: share of boards on which no pair of models was ever surely in the wrong order.
-        intervals: share of ratings whose clustered 95% interval held at every look.
-        widths: width of the sequence divided by that of the interval, at the first, middle and last look.
-        errors: standard error of a rating in points at these looks.
+        ratings: share of ratings whose confidence sequence contained the true rating at every evaluation.
+        pairs: share of pairs of models with neighbouring true ratings whose confidence sequence contained the true
+            difference at every evaluation.
+        board: share of boards on which the confidence sequences of all ratings contained the true ratings at every
+            evaluation.
+        sure: share of boards on which the sequence of a difference never placed a weaker model above a stronger one.
+        intervals: share of ratings whose clustered 95% interval contained the true rating at every evaluation.
+        widths: mean width of the sequence of a rating divided by the width of the 95% interval, at the first, middle
+            and last evaluation.
+        errors: mean standard error of a rating, in points, at the first, middle and last evaluation.
     """
 
     boards: int
@@ -59,21 +66,21 @@ class SequenceCoverage:
 
     @property
     def passed(self) -> bool:
-        """Whether sequences of ratings and of pairs, and sure ranks, held as often as required."""
+        """Whether `ratings`, `pairs` and `sure` reach LEAST_COVERAGE."""
         return min(self.ratings, self.pairs, self.sure) >= LEAST_COVERAGE
 
 
 def simulate_sequences(
     boards: int = 500, looks: int = 1_000, taste: float = 0.5, seed: int = 0, step: Callable[[], None] | None = None
 ) -> SequenceCoverage:
-    """Simulate growing boards, and return how often intervals contained the truth.
+    """Simulate growing boards, and return how often confidence sequences contained the true values.
 
     Args:
         boards: number of boards.
-        looks: number of looks (evaluations) of each board.
+        looks: number of evaluations of each board.
         taste: standard deviation of a voter's taste for a model, in logits.
         seed: seed of the simulation.
-        step: called after each look.
+        step: called after each evaluation.
     """
     rng = np.random.default_rng(seed)
     drawn = [draw_votes(rng, _MODELS, (looks + _FIRST - 1) * _STEP, taste) for _ in range(boards)]
@@ -189,7 +196,7 @@ class _GrowingBoards:
             self._widening[row] = np.sqrt(1 + 1 / nu) * stdtrit(nu, 1 - ALPHA / 2) / Z_95
 
     def estimates(self) -> tuple[Float64, Float64, Float64]:
-        """Return three arrays, all in logits.
+        """Return the ratings and standard errors of all boards: three arrays, all in points.
 
         Returns:
             Ratings, float64[boards, K]; their standard errors, float64[boards, K]; standard errors of the differences

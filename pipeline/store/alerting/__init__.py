@@ -4,7 +4,7 @@ alert_lifecycle   opens, escalates and clears alerts; changes their state
 alert_queries     reads alerts in the form for operators
 alert_mentions    finds alerts that name a model or provider in any role
 public_alerts     converts alerts to the form for the public
-carried_alerts    reads alerts with the votes and voters that carry them
+carried_alerts    reads alerts with the votes and voters that they are about
 incident_grouping groups the stored alerts into incidents
 snapshot_ranks    reads the ranks of models before, after and without the votes of an incident
 incident_table    stores the incidents of the newest grouping, and what people decided about them

@@ -151,11 +151,11 @@ def pack_positions(part: int, offsets: Int64) -> Int64:
 
 
 def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRange]:
-    """Return the ranges of sealed votes, in the order of the log.
+    """Return the offsets of the sealed votes: one range for each segment and partition, in the order of the log.
 
     Args:
-        connection: reads the store.
-        log_size: only votes among the first `log_size` leaves; None for all sealed votes.
+        connection: connection to the store.
+        log_size: only the segments that lie wholly among the first `log_size` leaves of the log; None for all segments.
     """
     r, s = schema.segment_range.c, schema.segment.c
     query = (
@@ -169,7 +169,7 @@ def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRang
 
 
 def unsealed_ranges(connection: Connection) -> list[VoteRange]:
-    """Return the ranges of committed votes that are not sealed yet."""
+    """Return the offsets of the committed votes that are not sealed yet: at most one range for each partition."""
     p = schema.partition.c
     query = sa.select(p.partition_no, p.sealed_offset, p.next_offset).order_by(p.partition_no)
     rows = connection.execute(query.where(p.next_offset > p.sealed_offset))

@@ -1,6 +1,7 @@
-"""Keeps the models that each voter has voted on (targets), in the order of the first vote, and ranks them.
+"""Keeps the models that each voter has voted on (targets), in the order of the voter's first vote on them.
 
-A model gets a rank when it has RANKED_AFTER votes of the voter.
+A target gets a rank when the voter has voted on it RANKED_AFTER times. The ranks of a voter's targets are 1, 2, 3 and
+so on, in the order in which the targets reach this number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Contains scripts that run tasks with the peers, in the peers' environment. They do not import this project.
+"""Contains scripts that run rating tasks with the peers, which are other rating engines.
+
+The scripts run in an environment with the peers' packages and without this project, which they must not import.
 
 timed_task        times the calls of a task and prints the result
 arena_rank_tasks  runs the tasks with arena-rank

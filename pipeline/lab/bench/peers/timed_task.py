@@ -1,4 +1,9 @@
-"""Times one task in a child process. It does not import this project, so that the peers' environment can run it."""
+"""Times the calls of one task, and prints the result as JSON.
+
+A task computes ratings with one engine. The benchmark compares this project with other rating engines, its peers. Their
+tasks run in child processes, in an environment with the peers' packages and without this project. So this module must
+not import other modules of this project.
+"""
 
 from __future__ import annotations
 
