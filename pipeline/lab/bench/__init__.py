@@ -3,7 +3,8 @@
     stream_throughput         votes per second of the worker and of a bare client loop
     ledger_costs              sealing, verifying and refreshing relative to hashing and reading
     sweep_costs               a sweep relative to one read of the same votes
-    api_load, served_board    requests per second while a worker runs; the store and the requests for it
+    api_load                  requests per second of the API while a worker runs
+    served_board              the store, the requests and the processes for api_load
     rating_comparison         the rating engine relative to its peers, each run in its own process
     rating_tables             the tables of votes that every engine rates
     rating_tasks, peers       the project's tasks, and the peers' tasks

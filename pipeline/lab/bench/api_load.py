@@ -5,9 +5,9 @@ Each connection sends its next request when the last one is answered. The empty 
 connections in turns, so that other load on the machine affects both.
 
 The mix has the addresses that browsers and programs request, weighted by frequency. One request in a hundred is for the
-receipt of a different vote, whose response is never cached. All other addresses are requested once before the
-measurement, and the duration of these requests is reported. Immutable responses are then in the cache. Other responses
-are computed again during the measurement, because the worker changes the store.
+receipt of a vote, each time of another vote, so its response is never in the cache. All other addresses are requested
+once before the measurement, and the duration of these requests is reported. Immutable responses are then in the cache.
+Other responses are computed again during the measurement, because the worker changes the store.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _HEAD = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """The result of one kind of load.
+    """The result of one kind of load: of the mixed reads, or of the requests for the empty route.
 
     Attributes:
         requests: number of answered requests.

@@ -1,8 +1,8 @@
 """Simulates boards for the evaluation of backlogs: honest voters with power-law activity, and attackers among them.
 
 The stream shares nothing with `pipeline.lab.simulate`: it uses numpy only. Voters differ in taste for each model, in
-how strongly the strengths decide their votes, and in their share of ties. The votes of a voter lie within a week.
-Attackers are active within two weeks of eight.
+how strongly the strengths decide their votes, and in their share of ties. The votes of a voter lie within a week. The
+stream lasts eight weeks, and attackers are active in two of these weeks.
 """
 
 from __future__ import annotations

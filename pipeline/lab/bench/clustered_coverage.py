@@ -1,8 +1,8 @@
-"""Measures the coverage of 95% intervals where voters have tastes and follow a power law (`taste_boards`).
+"""Measures the coverage of 95% intervals of ratings where voters have tastes and power-law numbers of votes.
 
-The intervals from counts treat the votes of a voter as independent; the intervals clustered by voter do not. The
-coverage over R boards of K models has a Monte Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for
-400 boards.
+The votes are simulated (`taste_boards`). Two kinds of intervals are compared. The intervals from counts treat the votes
+of a voter as independent; the intervals clustered by voter do not. The coverage over R boards of K models has a Monte
+Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for 400 boards.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Measures the cost of the public ledger, as ratios to lower bounds within one run of one process.
 
-    seal      time to seal all votes, tiles included, divided by the time of one SHA-256 loop over the same leaves
+    seal      time to seal all votes and to write the tiles (files with hashes of the log), divided by the time of one
+              SHA-256 loop over the same leaves
     verify    time of `verify_bundle` (hashes, counts, ratings), divided by the time to read the bundle's Parquet files
               and to run the same loop
     refresh   time of a refresh after 10,000 more votes, divided by the time of a refresh of the first 10,000 votes on

@@ -2,7 +2,8 @@
 
     python -m pipeline.lab.bench.rating_tasks TASK FILE REPEATS [ROUNDS]
 
-The command prints one JSON document with the time of each call, the peak memory, and θ of each model.
+The command prints one JSON document with the time of each call, the peak memory, and the strength θ of each model in
+logits.
 """
 
 import sys

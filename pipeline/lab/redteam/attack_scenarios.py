@@ -43,7 +43,7 @@ class AttackScenario:
             attack is too weak for a voter detector and too small for a cohort, so it need not be found.
         about: the model whose rank is measured: the target, or the rival that the attack frames.
         days: length of the stream in days.
-        population: number of the voter population; another number gives other voters.
+        population: integer that selects the voter population; another integer gives other voters.
         twins: whether the target appears under two names with half of its battles each, like two identical checkpoints.
     """
 

@@ -1,4 +1,4 @@
-"""Simulates boards that are not sampled as declared, and boards that only look so: scenarios S9, S10, S11 and S14.
+"""Simulates boards that are not sampled as declared, and honest boards that seem so: scenarios S9, S10, S11 and S14.
 
 Each board has forty models for a month, with the weights of the real board's forty most frequent models. The first
 third of the month is honest.

@@ -38,10 +38,11 @@ class ScenarioResult:
             well.
         honest_excluded: two numbers of excluded honest votes: with the policy, and with the further exclusions of
             `places_lost`.
-        false_voters: share of the honest voters with an alert of a proved direction, and with the alert `random`.
+        false_voters: two shares of the honest voters: those with an alert `biased`, whose error rate is proved, and
+            those with an alert `random`, whose error rate is only measured.
         elsewhere: detector → number of window alerts about other subjects or before the attack.
-        baselines: rule → share of the attackers and of the honest voters that it flags, among those with at least 20
-            votes.
+        baselines: baseline rule → two shares that the rule flags, among voters with at least 20 votes: the share of the
+            attackers, and the share of the honest voters. A share is None if there are no such voters.
         must: the requirement of the scenario, see `AttackScenario.must`.
         passed: whether every required alert was raised, no alert that is not allowed, and no framed model lost ranks.
     """

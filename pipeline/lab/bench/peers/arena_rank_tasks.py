@@ -1,4 +1,4 @@
-"""Runs one task with arena-rank, called as its documentation says.
+"""Runs one task with arena-rank, in the way that the documentation of arena-rank describes.
 
     python arena_rank_tasks.py TASK FILE REPEATS ROUNDS
 
