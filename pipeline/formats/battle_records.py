@@ -1,4 +1,4 @@
-"""Reads a battle file as columns of codes, one record at a time through the decoder of events. No store is needed.
+"""Reads a battle file as columns of integer codes, one record at a time, with the decoder of events.
 
 The first record that is not a battle is an error with its row, or is left out and counted if the caller wants
 that. A battle of a model against itself is left out and counted. Times are not used and may be missing. Of several

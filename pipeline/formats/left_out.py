@@ -33,9 +33,10 @@ class LeftOut:
         skip_bad: whether records that the decoder rejects are left out. If false, the first rejected record is an
             error.
         counts: reason → number of records.
-        first: reason → 0-based row and detail of the first such record.
-        self_battles: rows of battles of a model against itself that have flags, and their flags. If a rule of a method
-            leaves such a battle out, it is counted under the rule and not here (`forget_self_battles`).
+        first: reason → a pair: the 0-based row of the first such record, and the detail of its fault.
+        self_battles: pairs: rows of battles of a model against itself, and flag → the value for each of these rows. If
+            a rule of a method leaves such a battle out, the battle is counted under the rule and not here
+            (`forget_self_battles`).
     """
 
     skip_bad: bool = False

@@ -1,11 +1,11 @@
 """Reads the records of a battle file as vote events in JSON (UTF-8 bytes), in bounded memory.
 
 Empty lines are skipped. A file that is still being written may end in an incomplete record. The functions take the
-argument `waits` for such files: a function that they call with a description of the incomplete record, which they do
-not yield. With `waits`, a record is incomplete if it is the last line of a JSON Lines file, has no newline and is not a
-complete JSON object; if it is the last line of a CSV or TSV file and has no newline; or if it is a last row whose
-quotes are open. Without `waits`, the file is taken to be complete: a last line without a newline is a record, and open
-quotes at the end are an error.
+argument `waits` for such files. It is a function. They call it with a description of the incomplete record, and do not
+yield the record. With `waits`, three kinds of records are incomplete: the last line of a JSON Lines file without a
+newline, if the line is not a complete JSON object; the last line of a CSV or TSV file without a newline; and a last row
+of such a file whose quotes are open. Without `waits`, the file is taken to be complete: a last line without a newline
+is a record, and open quotes at the end are an error.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ mt_bench            MT-bench human judgments
 llmfao              llmfao's comparisons by crowd workers
 fastchat_battles    FastChat battles
 table               any other table, by the usual names of its columns
-conversation_style  sources of style counts that several sets share
+conversation_style  declares where several sets have style counts
 """
 
 from pipeline.formats.battle_formats import (

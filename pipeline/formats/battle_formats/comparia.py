@@ -1,4 +1,4 @@
-"""Declares compar:IA votes: the winner is the name of a model. No winner, and a true `both_equal`, is a tie."""
+"""Declares compar:IA votes. The winner is the name of a model. Without a winner, a true `both_equal` means a tie."""
 
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, at, has
 

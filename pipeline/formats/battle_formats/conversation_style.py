@@ -1,6 +1,6 @@
-"""Declares the sources of style counts in the arena's preference sets.
+"""Declares where the arena's preference sets have style counts (numbers of tokens, headers, lists and bold passages).
 
-The column `conv_metadata` has the counts for both sides.
+The column `conv_metadata` has the counts for the answers of both models.
 """
 
 from collections.abc import Mapping

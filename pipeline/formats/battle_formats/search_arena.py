@@ -1,4 +1,4 @@
-"""Declares search-arena-24k: the intent is read as the category, and the first of the languages as the language."""
+"""Declares search-arena-24k: the user's intent is read as the category, and the first language as the language."""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 

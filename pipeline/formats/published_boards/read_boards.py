@@ -42,7 +42,8 @@ class PublishedHistory:
         boards: board → its snapshots, oldest first; boards sorted by name.
         files: the files.
         merged: the merged rows of `boards`, and the numbers of repeated and conflicting rows.
-        left_out: fault → number of rows that were left out because of it, and place of the first such row.
+        left_out: fault → a pair: the number of rows that were left out because of this fault, and the place of the
+            first such row.
     """
 
     boards: dict[str, tuple[PublishedBoard, ...]]
