@@ -55,7 +55,7 @@ _NO_VOTES = _Own(NONE, 2**62, 0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selected:
-    """An alert about windows, and which votes carry it."""
+    """An alert about windows, and the selection of votes that the alert is about."""
 
     shown: Mapping[str, Any]
     claim: Claim

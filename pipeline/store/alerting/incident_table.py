@@ -27,8 +27,9 @@ class StoredIncident:
     Attributes:
         incident_id: id of the incident, 12 hexadecimal digits.
         opened_at: when the incident's first alert opened, in microseconds since 1970 UTC.
-        body: figures without voters, networks of votes and exact times. `public_incidents` makes the public form of it.
-        private: voters, networks and exact times, for operators.
+        body: the facts and figures of the incident that name no voter, no network of voters and no exact time.
+            `public_incidents` converts them to the form for the public.
+        private: the voters, their networks and the exact times, for operators only.
     """
 
     incident_id: str

@@ -1,4 +1,7 @@
-"""Stores verdicts of the expectation suites, and reads the votes and registry events that the suites check."""
+"""Stores verdicts of the expectation suites, and reads the votes and registry events that the suites check.
+
+An expectation is a condition that data must meet before a refresh may continue.
+"""
 
 import hashlib
 import json

@@ -30,7 +30,7 @@ class KeptVoterSums:
         excluded: int64[n], leaf indices of the excluded votes, ascending.
         scatter: float64[K, K], sum over voters of the outer product of the voter's score (`ratings.voter_scores`).
         single: float64[K, K], the same sum over single votes.
-        fourth: float64[K], sums of fourth powers.
+        fourth: float64[K], for each model the sum over voters of the fourth power of the voter's score.
         theta: float64[K], the strengths of the models in logits with which all scores were computed.
     """
 

@@ -33,7 +33,7 @@ class VoteRange:
     """A range of offsets whose votes have consecutive leaves.
 
     Attributes:
-        offsets: (partition_no, first offset, end).
+        offsets: a triple: partition number (partition_no), first offset, and the offset after the last one.
         first_leaf: index of the leaf of the first vote, NO_LEAF if the offsets are not sealed.
     """
 
