@@ -2,7 +2,7 @@
 
 source/               reads events from a source: Kafka, a file
 worker.py             runs the loop: claim partitions, poll, write, stop
-owned_partition.py    holds the partitions that a worker owns
+owned_partition.py    claims the partitions that a worker reads, and describes each of them
 decoding.py           decodes polled records into votes and rejects
 record_screening.py   checks the headers of records: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled

@@ -23,7 +23,7 @@ _HEARTBEAT_SECONDS = 1.0
 
 
 class BackgroundWriter(Generic[Result]):
-    """Writes batches, one at a time."""
+    """Writes batches to the store, one at a time, in a thread of its own or in the caller's thread."""
 
     def __init__(self, threaded: bool) -> None:
         """Create a writer that writes in a thread of its own if `threaded`, else in the caller's thread."""

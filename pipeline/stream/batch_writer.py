@@ -1,8 +1,8 @@
 """Writes one batch in one transaction.
 
-Order: fence each partition → find duplicates within the batch and in the store → read voter states → score the new
-votes → write votes, states, window counts, alerts, outbox, offsets. The transaction commits all of it or nothing. A
-batch that was rolled back is written again.
+Order: check that this worker still owns each partition (fence) → find duplicates within the batch and in the store →
+read voter states → score the new votes → write votes, states, window counts, alerts, outbox, offsets. The transaction
+commits all of these changes or none. A batch that was rolled back is written again.
 """
 
 from collections.abc import Mapping, Sequence

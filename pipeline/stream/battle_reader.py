@@ -1,8 +1,8 @@
 """Reads the topic of issued battles into the store.
 
-An issued battle is a battle that was shown to a voter, whether or not the voter voted. Detectors of sampling prefer
-issued battles to votes. The topic is read as `registry_reader` reads the registry topic, except that it is optional: a
-missing topic, or one that access rules hide, stops nobody, and those detectors count votes instead.
+An issued battle is a battle that was shown to a voter, whether or not the voter voted. Detectors that test how models
+are sampled count issued battles, or votes if no battles are published. The topic is read as `registry_reader` reads the
+registry topic, but it is optional: a worker goes on if the topic is missing or if access rules hide the topic.
 """
 
 import threading

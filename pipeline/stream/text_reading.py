@@ -1,6 +1,7 @@
 """Builds the functions with which a command checks the texts of records.
 
-The checks (`text_checks`) import scipy, which takes a second. A delayed reading opens them when the first text is read.
+The checks (`text_checks`) import scipy, which takes a second. `delayed_text_reading` therefore imports them only when
+the first text must be checked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reports topics that are missing or that access rules (ACLs) close to us, before a worker begins."""
+"""Reports topics that are missing, or that access rules (ACLs) forbid us to read or write, before a worker begins."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Merges the windows of all partitions, closes them in order, and runs the window detectors over them: the monitor.
+"""Implements the monitor: merges the windows of all partitions, closes them in order, and runs the window detectors.
 
 A window is five minutes of event time. It is closed when the merged watermark has passed its end. The watermark of a
 partition is the event time up to which its votes are assumed to be complete. The merged watermark is the smallest
@@ -13,7 +13,7 @@ watermark of the partitions, with these rules:
 4. `--close` closes every window, regardless of the watermark, for a log that has ended.
 
 A lease in the store lets one monitor work at a time. The end of the closed windows, detector states, alerts and closed
-windows are written in one transaction, so a monitor that dies neither skips nor repeats a window.
+windows are written in one transaction, so a monitor that was killed has neither skipped nor repeated a window.
 
 Not handled: votes of an idle partition that arrive after their windows were closed. Such votes count, but no detector
 evaluates them.

@@ -13,7 +13,7 @@ Key = tuple[int, int]
 
 
 class OpenLogs:
-    """Holds open files by (device, inode). Above 100 files, the least recently used file is closed."""
+    """Keeps at most 100 files open, each under (device, inode). The least recently used file is closed first."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[Key, LogFile] = OrderedDict()

@@ -1,6 +1,6 @@
 """Reads and writes the state file of a follower, with the positions of its logs.
 
-One process at a time has the file. It is written atomically.
+A lock gives the file to one process at a time. Each write replaces the file atomically.
 """
 
 import fcntl

@@ -9,7 +9,7 @@ Key = tuple[int, int]
 
 
 class SettlingFiles:
-    """The new files that are not read yet, by (device, inode)."""
+    """Keeps size, modification time and number of polls of each new file not read yet, under (device, inode)."""
 
     def __init__(self) -> None:
         self._seen: dict[Key, tuple[int, int, int]] = {}
