@@ -1,4 +1,6 @@
-"""Bradley-Terry ratings from votes: arrays in, frozen results out; no clock, no files, no store.
+"""Computes Bradley-Terry ratings from votes.
+
+The functions take arrays and return frozen results. They use no clock, no files and no store.
 
 Modules:
     validation          checks inputs; an error names the wrong value and its row
@@ -13,7 +15,7 @@ Modules:
     prompt_samples      decides which votes on frequent prompts are outside the samples that count
     voter_scores        sums the scores of voters, and updates the sums for a log that has grown
     voter_intervals     computes a board's intervals clustered by voter, with confidence sequences
-    confidence_sequences computes intervals that hold at all snapshots of a board together, and sure ranks
+    confidence_sequences computes intervals that contain the true value at every snapshot of a board, and sure ranks
     bootstrap           estimates ratings from multinomial resamples of the votes
     intervals           converts strengths to points with standard errors, Wald intervals and marginal ranks
     rank_sets           computes rank sets with simultaneous coverage

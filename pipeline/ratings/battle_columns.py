@@ -1,4 +1,4 @@
-"""Represents votes as columns of codes, for ratings that need more of each vote than pair counts hold."""
+"""Represents votes as columns of integer codes, for ratings that need more of each vote than its pair and outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -76,9 +76,10 @@ class BattleRatings:
         resampled: the bootstrap; None if the options do not ask for it, or ask for style.
         groups: one board for each group; empty if the options do not ask for group boards.
         swaps: the fewest votes that swap #1 and #2, then #2 and #3, and so on; None where no such set was found.
-        dethroned: the fewest votes without which another model is first; None if no such set was found or none was
-            asked for.
-        voters: name and influence of the voters whose votes change a rating most, the largest change first.
+        dethroned: the fewest votes without which another model is first; None if no such set was found, or if the
+            options do not ask for such sets.
+        voters: pairs of a voter's name and influence, for the voters whose votes change a rating most, the largest
+            change first.
     """
 
     board: Leaderboard

@@ -1,8 +1,9 @@
-"""Computes confidence sequences: intervals that hold at all snapshots of a board together.
+"""Computes confidence sequences: intervals that contain the true value at every snapshot of a board.
 
-A 95% interval holds at one moment. A reader who reads a board every hour sees some intervals that miss the true value:
-over 1,000 readings, three of ten 95% intervals miss it at least once. With probability 95%, a confidence sequence
-contains the true value at every reading, however often and for whatever reason somebody reads the board.
+A 95% interval contains the true value with probability 95% at one moment. A reader who reads a board every hour sees
+some intervals that miss the true value: over 1,000 readings, three of ten 95% intervals miss the value at least once.
+With probability 95%, a confidence sequence contains the true value at every reading, however often and for whatever
+reason somebody reads the board.
 
 For an estimate with the standard error SE the sequence is the estimate ± c(SE) · SE. Here c is the solution of
     Σ_k w_k (1 + r_k)^(−1/2) exp(c² r_k / (2 (1 + r_k))) = 1/α,   r_k = (τ_k / SE)²
@@ -49,12 +50,14 @@ _LEAST_SE = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfidenceSequences:
-    """Intervals that hold over all snapshots, for K models sorted by rating from high to low; in points.
+    """The confidence sequences of K models and of their neighbours' differences, and sure ranks.
+
+    The models are sorted by rating from high to low. Ratings and widths are in points.
 
     Attributes:
-        margin: float64[K], half the width of each rating's sequence.
-        gap: float64[K], rating of each model minus the rating of the next one; NaN for the last.
-        gap_margin: float64[K], half the width of the sequence of `gap`; NaN for the last.
+        margin: float64[K], half the width of the confidence sequence of each rating.
+        gap: float64[K], rating of each model minus the rating of the next model; NaN for the last model.
+        gap_margin: float64[K], half the width of the confidence sequence of each `gap`; NaN for the last model.
         sure_best: int64[K], best sure rank of each model: 1 + number of models that are surely above the model.
         sure_worst: int64[K], worst sure rank of each model: K − number of models that are surely below the model.
     """

@@ -3,7 +3,8 @@
 Models can be rated together if they are in one strongly connected component of the win digraph (`win_graph`). The
 component with the most votes is rated if it has at least `least_share` of all votes; below that share nothing is rated.
 Every model outside the component is listed with the reason. A model that lost its only three votes must not block the
-board, since an attacker could add many such models. But a board that falls apart must not be published.
+board, since an attacker could add many such models. But a board must not be published if its models form several
+components and none of them has most of the votes.
 
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """

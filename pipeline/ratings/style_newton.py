@@ -63,6 +63,13 @@ class StyleNewton:
 
     From the third step on, the factorised information matrix is reused as long as each step is shorter than a tenth of
     the step before it.
+
+    Args:
+        rows: the votes with their features, sorted by pair of models.
+        names: names of the F features, for messages.
+        scale: float64[F], the root mean square of each feature over the votes.
+        weight: float64[P], for each of the P pairs of models the weight of each of its votes.
+        size: number of models.
     """
 
     def __init__(self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int) -> None:
