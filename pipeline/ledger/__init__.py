@@ -1,4 +1,6 @@
-"""The public ledger. Its code works on bytes and files alone: no store, no settings, no service, no clock.
+"""Implements the public ledger: the signed logs of votes and of snapshots, and the proofs that readers check.
+
+The code works on bytes and files alone. It uses no store, no settings, no service and no clock.
 
 Modules:
     merkle               hashes Merkle trees: leaf hashes, roots, the frontier of a growing tree (RFC 6962, RFC 9162)

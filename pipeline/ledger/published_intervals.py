@@ -37,10 +37,11 @@ class IntervalRow:
         clustered_lower, clustered_upper: 95% interval that is valid although the votes of one voter depend on each
             other.
         clustered_best, clustered_worst: the ranks that these intervals of all models allow.
-        sequence_lower, sequence_upper: interval that holds at all snapshots together with probability 95%.
-        sure_best, sure_worst: the ranks that remain possible by comparisons that hold at all snapshots together.
-        gap_lower, gap_upper: interval, for all snapshots together, of the model's rating minus the rating of the model
-            in the next row; None in the last row.
+        sequence_lower, sequence_upper: confidence sequence of the rating: with probability 95% it contains the true
+            rating at every snapshot of the board.
+        sure_best, sure_worst: the ranks that the confidence sequences of all differences of ratings allow.
+        gap_lower, gap_upper: confidence sequence of the model's rating minus the rating of the model in the next row;
+            None in the last row.
     """
 
     model: str
@@ -65,7 +66,8 @@ class PublishedIntervals:
     """The intervals of a snapshot, as `intervals.json` states them.
 
     Attributes:
-        level: coverage of the intervals, and of the sequences over all snapshots.
+        level: coverage of the clustered intervals at one snapshot, and of the sequences over all snapshots, from 0 to
+            1.
         models_ever: number of models with votes in the raw view (`confidence_sequences`).
         summed_at: size of the vote log at which the sums over voters were last computed from all votes.
         views: view → rows, best model first.
