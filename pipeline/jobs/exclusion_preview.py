@@ -41,7 +41,8 @@ class ExclusionPreview:
 
     Attributes:
         effect: how many votes go into and out of the defended view.
-        voters: the number of voters of these votes; None if the votes are of no counted voters.
+        voters: number of voters whose votes the decision moves: the voters that it names or, without any, the largest
+            number of voters of one of its selections of votes. None if the decision names single votes only.
         moves: the models whose rank changes, the best first.
         without_ranks: why no rank could be computed; "" if ranks were computed.
     """

@@ -1,7 +1,7 @@
-"""Reads the incidents for the metrics exporter: how many are open, and the figures of each that a page quotes.
+"""Reads the incidents for the metrics exporter: the number of open incidents, and the figures of each open incident.
 
-Laws: a figure names no voter and no network. A model is named only if the newest board names it. At most MAX_INCIDENTS
-incidents have figures of their own, and an incident has none from the moment at which nobody needs to act on it.
+A figure names no voter and no network. A model is named only if the newest board names it. At most MAX_INCIDENTS
+incidents have figures of their own. An incident on which nobody needs to act any more has no figures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Figures = dict[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class IncidentFigures:
-    """The figures of the incidents, each as the field of `StoreStatus` with the same name."""
+    """The figures of the incidents. Each field becomes the field of `StoreStatus` with the same name."""
 
     incidents_open: Figures
     incident_open: Figures

@@ -1,7 +1,8 @@
 """Counts votes by the rules of a method, and by category and language.
 
-A rule leaves out votes by their flags. The counts are sums over stored counts by flags, and no single vote is read. So
-a refresh with a changed method takes no longer than any other refresh.
+A rule leaves out votes by their flags. The store has the number of votes for each combination of flags. The counts are
+sums of these numbers, and no single vote is read. So a refresh with a changed method takes no longer than any other
+refresh.
 """
 
 from collections.abc import Collection, Mapping

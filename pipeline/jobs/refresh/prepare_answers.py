@@ -1,4 +1,4 @@
-"""Stores answers at the end of a refresh that a request cannot compute.
+"""Computes, at the end of a refresh, the answers that a request to the API cannot compute, and stores them.
 
 Pages of providers are stored, because their audits read all votes and take too long for a request. Comparisons of
 snapshots are stored, because the database role of the API may not read the votes of excluded voters.

@@ -1,4 +1,6 @@
-"""Holds a candidate that moves the top of the board too far, until a person releases it.
+"""Keeps a candidate that moves the top of the board too far from publication, until a person releases it (a hold).
+
+A candidate is a snapshot before its publication.
 
 The defended view of the candidate is compared with that of the newest snapshot. A candidate is held if a model of the
 top moves by more than INTEGRITY_HOLD_PLACES places; with 0, the default, no candidate is held. The top is the first

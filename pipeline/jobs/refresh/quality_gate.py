@@ -1,4 +1,6 @@
-"""Evaluates the quality gate of a refresh, three suites of expectations, and stores their verdicts.
+"""Evaluates the quality gate of a refresh, and stores the verdicts.
+
+An expectation is a condition that data must meet. The gate has three suites of expectations:
 
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events
