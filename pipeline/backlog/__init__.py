@@ -1,16 +1,17 @@
 """Evaluates a backlog: votes that were cast before the first snapshot, so that no snapshot could evaluate them.
 
-The voters are split into folds. A reference, which says what honest votes look like, is fitted on the votes of all
-other folds and evaluates the voters of a fold (cross-fitting). A cell has the votes of one voter on one model.
+The voters are split into folds. The voters of a fold are evaluated by a reference that was fitted on the votes of all
+other folds (cross-fitting). A reference predicts how an honest voter votes. A cell has the votes of one voter on one
+model. A band is the range of logits around the prediction of the reference that counts as honest.
 
 evaluation        evaluates a backlog, and represents the findings
 backlog_votes     represents votes as columns, and the cells of these votes
 folds             assigns voters to folds by a keyed hash
 reference_fitter  fits the reference of a fold on the votes of the other folds
-cell_sums         counts the votes of cells, and sums the chances of an honest voter
+cell_sums         counts the votes of cells, and sums an honest voter's chances of a win and of a tie
 band_values       computes e-values of voters against bands of honest taste
-voter_values      computes e-values of voters: the average of bands and of a mixture of tastes
-voter_rounds      evaluates all folds in rounds without the excluded voters; the nested form
+voter_values      computes e-values of voters: the average of a value against bands and one against a mixture of tastes
+voter_rounds      evaluates all folds in rounds, each time without the voters found so far, also nested for each fold
 explanations      names the alternatives that explain a voter's votes
 pooled_voters     pools voters with few votes each, and names the members of a group
 pool_rounds       finds the models that pooled voters promote or demote, one after another
@@ -19,7 +20,7 @@ cohort_cells      evaluates the votes of single voters within one cohort
 pooled_groups     pools the voters of one cohort
 model_periods     compares each model in four weeks with its other weeks
 voter_habits      finds voters with a habit in the style they prefer, or in "both bad"
-habit_nulls       ratios of counts against honest voters who differ in how often they do something
+habit_nulls       computes likelihood ratios of habits against honest voters who differ in how often they show them
 
 The evaluation is a pure function: the same votes, key and options give the same findings.
 """

@@ -1,9 +1,10 @@
-"""Evaluates the votes of single voters on single models within one cohort, so that they can be multiplied.
+"""Computes likelihood ratios of each voter's votes within one cohort, and combines them to the evidence of the cohort.
 
-A cell has the votes of one voter in one cohort on one model. From LEAST_VOTES votes on, its ratios are those of
-`pipeline.evidence.cells` (`PooledCells`). A cell with fewer votes counts with its decided battles alone: its ratios are
-tabulated, since there may be millions of such cells. The evidence of a cohort for one alternative is the mean over ε in
-SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model.
+A cell has the votes of one voter in one cohort on one model. From LEAST_VOTES votes on, the ratios of a cell are those
+of `pipeline.evidence.cells` (`PooledCells`). In a cell with fewer votes only the decided battles count, and the ratios
+are tabulated, since there may be millions of such cells. Let E_v be the ratio of voter v's cell for one alternative.
+The evidence of a cohort for this alternative is the mean over ε in SHARES of Π_v (1 − ε + ε E_v), over all cells of the
+cohort on the model.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _DECIDED_KINDS = 2
 
 @dataclass(frozen=True)
 class CohortVotes:
-    """The votes that are in cohorts; a voter who voted in several cohorts counts as one part in each.
+    """The votes that are in cohorts, divided into p parts. A part has all votes of one voter in one cohort.
 
     Attributes:
-        votes: these votes; `votes.voter` is the part of each vote.
-        cells: their cells: one part's votes on one model.
+        votes: these votes; `votes.voter` is the part of each vote, and not the voter.
+        cells: the cells of these votes. A cell has the votes of one part on one model.
         owner: int64[p], the voter of each part.
         group: int64[p], the cohort of each part.
     """
@@ -103,7 +104,7 @@ class CohortCells:
     """The evaluated cells of the cohorts of one fold.
 
     Attributes:
-        large: cells with LEAST_VOTES votes or more; `large.voter` are parts.
+        large: cells with LEAST_VOTES votes or more; `large.voter` has the part of each cell (`CohortVotes`).
         small: the cells with fewer votes.
     """
 

@@ -47,6 +47,7 @@ class PooledFinding:
         likelihood: float64[k], the probabilities that these voters belong to the group.
         expected: the expected number of members among all voters.
         votes: number of the members' votes.
+        accomplices: whether the members are accomplices: voters who vote like a voter who was found alone.
     """
 
     model: int
