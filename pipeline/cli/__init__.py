@@ -16,8 +16,8 @@
     board_commands.py         refresh, leaderboard, diff: publish, show and compare boards
     alert_commands.py         alerts, replay: show and decide alerts and exclusions; what one detector would raise
     incident_commands.py      incidents: shows and decides incidents, which are campaigns of votes
-    verification_commands.py  verify, bundle, receipt: make checks for readers
-    ledger_commands.py        audit, retract, erase, rotate-key: run actions of the operator
+    verification_commands.py  verify, bundle, receipt: let a reader check published results
+    ledger_commands.py        audit, retract, erase, rotate-key: carry out actions of the ledger's operator
     witness_commands.py       the group witness: init, watch, logs, sign, ask, keep
     store_commands.py         migrate, doctor, rejects, pseudonym: prepare and describe a store
     backup_commands.py        backup, restore: write and restore a backup

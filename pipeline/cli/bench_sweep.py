@@ -1,6 +1,6 @@
-"""Runs the command bench sweep: measures time and memory of the audits.
+"""Runs the command bench sweep: measures time and memory of a sweep, which runs all audits.
 
-The comparison is one read and one fit of the same votes.
+The time of a sweep is compared with the time of one read and one fit of the same votes.
 """
 
 from dataclasses import asdict

@@ -1,8 +1,15 @@
 """Runs a command of `integrity`, and converts errors to an exit status and a message. This is the entry point.
 
-Exit statuses: 0: done. 1: a command that checks something has found a fault. 2: wrong usage or bad input. 3: a service
-is unavailable, or a stop limit was reached. 4: verification failed. 70: unexpected error of this program. 130:
-interrupted. 141: the program that read the output has ended.
+Exit statuses:
+
+    0      done
+    1      a command that checks something has found a fault
+    2      wrong usage or bad input
+    3      a service is unavailable, or a stop limit was reached
+    4      verification failed
+    70     unexpected error of this program
+    130    interrupted
+    141    the program that read the output has ended
 """
 
 import os

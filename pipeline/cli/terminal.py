@@ -23,7 +23,7 @@ CRASHED = 70
 
 
 class Terminal(Console):
-    """A rich console that prints hidden characters as escapes, without markup, emoji codes and highlighting."""
+    """A rich console that prints hidden characters as escapes. It interprets no markup and no emoji codes."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)

@@ -1,4 +1,7 @@
-"""Runs the commands of the group `witness`: `ask` and `keep` are for the board, all others are for the witness."""
+"""Runs the commands of the group `witness`. A witness is a third party that signs heads of the board's ledger.
+
+The commands `ask` and `keep` are for the operator of the board, all others are for the witness.
+"""
 
 import sys
 from pathlib import Path

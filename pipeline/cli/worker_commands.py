@@ -1,4 +1,8 @@
-"""Runs the commands work and monitor: read votes from Kafka or files, and close windows."""
+"""Runs the commands work and monitor.
+
+`work` reads votes from Kafka or files into the store. `monitor` closes windows, which are five-minute intervals of
+votes, and runs the window detectors on them.
+"""
 
 import os
 import signal
