@@ -1,9 +1,9 @@
 """Groups alerts into incidents: one campaign of votes is one incident, however many alerts it raises.
 
     claims          reduces an alert to what it states: a model or provider and a direction, or a habit of voters
-    carriers        describes an alert with the votes and the voters that it is about
+    carriers        represents an alert together with the votes and the voters that the alert is about
     campaigns       explains alerts that are about the same votes by one campaign, the strongest first
-    grouping        groups alerts into incidents, with the splits and merges that people decided
+    grouping        groups alerts into incidents, and applies the splits and merges that people decided
 
 The same alerts and decisions give the same incidents, in any order and in any batches. Every alert belongs to exactly
 one incident. Nothing here reads a store or a clock.

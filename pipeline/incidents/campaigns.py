@@ -30,15 +30,16 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Campaign(AlertSpan):
-    """Alerts that are explained by one claim.
+    """A campaign: alerts that one claim explains. While campaigns are computed, the object also represents a group.
 
     Attributes:
         claim: the claim of the strongest group of alerts.
         alerts: the alerts, by time. They include alerts with other claims that the campaign explains.
         votes, core, voters: the distinct integers in these fields of `CarriedAlert`, over the alerts with the claim,
             ascending.
-        excess: how many more votes `core` has than expected.
-        by_voters: whether a detector named single voters of the campaign.
+        excess: estimated number of votes in `core` beyond the number expected of honest voters. If the evidence of an
+            alert states no expectation, all of the alert's votes count.
+        by_voters: whether one of the alerts is about a single voter.
         strength: sum of ln(e-value) over the alerts with the claim.
     """
 

@@ -1,4 +1,4 @@
-"""Defines the form in which alerts are grouped, with the votes and the voters that they are about."""
+"""Defines the form in which alerts are grouped: each alert together with the votes and the voters that it is about."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class CarriedAlert:
         begun_at, last_at: when the first and the last of its votes were cast; for an alert without known votes, when
             the alert opened and when its evidence ended.
         votes: int64[n], the votes that the alert is about, until its end, ascending. For an alert about a model, these
-            are the votes for or against the model; for a crowd, all votes of the crowd. Empty if they are not known.
+            are the votes for or against the model. For an alert that states only more votes than usual, these are all
+            votes on its subject. Empty if the votes are not known.
         core: int64[m], the part of `votes` up to the moment of the strongest evidence, ascending.
         voters: int64[k], the voters who cast `votes`, ascending, without 0.
         excess: how many more votes `core` has than expected; None if the evidence states no expectation.
@@ -80,9 +81,12 @@ def union(parts: list[Int64]) -> Int64:
 
 
 class AlertSpan:
-    """Several alerts in the order of time (`alerts`), and when they began and ended.
+    """Represents several alerts, and computes when they opened, and when their votes began and ended.
 
     All times are microseconds since 1970 UTC.
+
+    Attributes:
+        alerts: the alerts, in the order of time.
     """
 
     __slots__ = ()

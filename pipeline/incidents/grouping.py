@@ -1,4 +1,8 @@
-"""Groups alerts into incidents: by campaigns that explain them, and by the splits and merges that people decided."""
+"""Groups alerts into incidents, and applies the splits and merges that people decided.
+
+At first each campaign, which is a set of alerts that one claim explains, is an incident (`campaigns`). A split takes
+alerts out of their incidents and makes them an incident of their own. A merge joins two incidents.
+"""
 
 from __future__ import annotations
 
