@@ -14,14 +14,14 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     retraction        runs the audit score_retraction: scores that were withdrawn
     version_mismatch  compares the released model with the tested model
     sampling          compares how often models were shown with the declared policy
-    graph_health      measures how models are connected: components, λ₂, effective resistance, weak bridges
+    graph_health      measures how well models are connected by battles, and finds the weakest cut between them
     lockstep          finds groups of voters with the same votes at the same time
     prompts           measures repeated prompts
     task_mix          tests whether the order of models depends on a change of tasks over time
     second_opinion    measures the rank agreement with another board
     facts             computes facts about a provider, each with definition, source and uncertainty
     share_facts       computes a provider's share of the votes, compared with the declared policy
-    finding           defines the result of an audit: an irregularity with its p-value and its e-value
+    finding           defines the result of an audit: an irregularity, with a p-value and an e-value if it was tested
     top_churn         compares how often the first place changes with what the intervals allow
     policy            evaluates the rules of a policy file
 

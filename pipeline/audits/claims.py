@@ -109,7 +109,16 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """A claimed score with the source of the claim, and the measured score of the same model and benchmark."""
+    """A claimed score, and the measured score of the same model on the same benchmark.
+
+    Attributes:
+        model: the model.
+        benchmark: name of the benchmark.
+        claimed: the claimed score.
+        measured: the measured score.
+        source: where the claim was published.
+        evaluator: who measured the score.
+    """
 
     model: str
     benchmark: str
@@ -164,7 +173,7 @@ class AccuracyDrop:
 
     Attributes:
         n: number of questions.
-        loss: share before minus share after.
+        loss: share of correct answers to the original questions minus the share after the rewording.
         variance: variance of `loss`.
     """
 

@@ -47,7 +47,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class GraphHealth:
-    """The connectivity of a board.
+    """How well the models of a board are connected by battles.
 
     Attributes:
         models: number of rated models.

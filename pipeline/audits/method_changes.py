@@ -67,8 +67,9 @@ class MethodChange:
         compared: number of models that both snapshots have.
         agreeing: number of these models that follow the change.
         shift: movement of a model in the middle of the board, in points.
-        scale: factor of the distances between ratings; 1 unless `kind` is `rescaling`.
-        factor: factor of the widths of intervals or of the vote counts; None for the first three kinds.
+        scale: factor by which the distances between ratings changed; 1 unless `kind` is `rescaling`.
+        factor: factor by which the widths of the intervals (`intervals`) or the vote counts (`recount`) changed; None
+            for the other kinds.
     """
 
     start: date

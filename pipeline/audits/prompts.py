@@ -1,9 +1,9 @@
 """Measures repeated prompts, because models can be trained on prompts that return.
 
-Two shares are computed for each month. The share within the month is 1 − distinct prompts / votes. The share across
-months is the share of the month's votes whose prompt was also used in the month before. A published board had 20%
-within a month, and across months 7.3% with exact copies and 26.5% with near copies (Singh et al. 2025, "The Leaderboard
-Illusion", section 4).
+Two shares of the month's votes are computed for each month. The share within the month is 1 − distinct prompts / votes.
+The share across months is the share of the votes whose prompt was also used in the month before. On a published board,
+20% of the votes were repeats within a month. Across months, 7.3% were exact copies and 26.5% near copies (Singh et al.
+2025, "The Leaderboard Illusion", section 4).
 
 Blind spot: prompts are compared by hash, so only exact copies count as repeats.
 
