@@ -1,4 +1,4 @@
-"""The error tree: every error that this project raises on purpose.
+"""Defines the error tree: every error that this project raises on purpose.
 
 IntegrityError
 ├── BadInput                    the caller's data is wrong: names the culprit and its place

@@ -1,8 +1,9 @@
 """Writes the text of an incident, for the command line and the pages.
 
-The text says what happened, how sure it is, what was done, and what to do. An incident groups the alerts of one
-campaign. It is the body of a stored incident, or its public form (`pipeline.store.alerting.public_incidents`), which
-has no accounts, networks or exact times: its headline says what votes did, to the hour.
+The text says what happened, how certain that is, what was done, and what to do. An incident groups the alerts of one
+campaign. The functions take the body of a stored incident, or the public form of an incident
+(`pipeline.store.alerting.public_incidents`). The public form has no accounts, networks or exact times: its headline
+says what votes did, to the hour.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opens a store, with its keys and its ledger where the settings say.
+"""Opens the store that the settings name, with its key files and its ledger files.
 
 The keys of a file store are in `<store>.keys/`, its ledger in `<store>.ledger/`. For a PostgreSQL store both are under
 the user's state directory (XDG_STATE_HOME), which suits one machine. Processes on several machines share keys through

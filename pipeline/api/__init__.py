@@ -32,7 +32,7 @@ hosts.
     alert_routes.py        serves alerts and exclusions
     incident_routes.py     serves incidents
     incident_views.py      converts incidents to JSON, for the public and for operators
-    ledger_routes.py       serves heads, proofs, receipts, tiles and bundles
+    ledger_routes.py       serves signed heads of the ledger's logs, proofs, receipts, tiles and bundles
     status_routes.py       serves the progress of the pipeline
     notice_routes.py       serves correction notices
     operator_routes.py     carries out decisions of operators, protected by tokens

@@ -1,7 +1,8 @@
 """Writes the alert rules about error budgets: `deploy/prometheus/rules/slo.yml` from `deploy/prometheus/slo.toml`.
 
-`make slo-rules` runs it. Each promise (SLO) gets its error ratio over each window as a recorded series, and one alert
-for each severity, which fires when the error budget is used up too fast in a long and in a short window.
+`make slo-rules` runs this module. For each service-level objective (SLO), the rules record the error ratio over each
+window as a series, and define one alert for each severity. The alert fires when the error budget is used up too fast in
+both a long and a short window.
 """
 
 import sys

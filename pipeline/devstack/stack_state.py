@@ -1,6 +1,6 @@
-"""Keeps the ports and secrets of a local stack in a file. They are chosen at the first `make up`.
+"""Keeps the ports and secrets of a local stack in a file. The first `make up` chooses them.
 
-Only the owner can read the file. Without its voter key the store cannot be opened again.
+Only the owner can read the file. Without the voter key in the file, the store cannot be opened again.
 """
 
 from __future__ import annotations

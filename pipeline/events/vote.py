@@ -40,7 +40,7 @@ class Style(msgspec.Struct, frozen=True, gc=False):
         tokens: number of tokens.
         headers: number of Markdown headers.
         lists: number of list items.
-        bold: number of bold runs.
+        bold: number of passages in bold.
         emoji: number of emoji.
     """
 
@@ -72,7 +72,7 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
         anonymous: false if the vote was cast with the names of the models in view.
         refusal: whether a model refused to answer.
         deduplicated: whether the publisher's deduplication of prompts left the vote out.
-        identity_leak: whether the conversation tells which model answers.
+        identity_leak: whether the conversation reveals which model answers.
         turn: which turn of its session the vote is about, from 1.
         session: name of the session, which can identify a person as much as `voter_id` does.
     """

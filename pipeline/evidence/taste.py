@@ -51,8 +51,8 @@ class Taste:
 
     Attributes:
         sd: standard deviation over voters of their taste for one model, in logits.
-        error: standard error of `sd`.
-        sharpness: standard deviation of the factor by which a voter's logits differ from the board's.
+        error: standard error of `sd`, in logits.
+        sharpness: standard deviation over voters of the factor by which a voter's logits differ from the board's.
         models: number of models with enough votes for an estimate; 0 if `sd` and `error` are assumed and not estimated.
     """
 
@@ -128,11 +128,11 @@ def _hash_group(voter: Int64) -> Int64:
 
 @dataclass(frozen=True)
 class TieHabits:
-    """How voters differ in their share of ties, as a beta distribution.
+    """How voters differ in their share of ties, as a beta distribution with the parameters α and β.
 
     Attributes:
-        mean: the mean share.
-        concentration: α + β, as a number of votes.
+        mean: the mean share of ties over voters, α/(α + β), from 0 to 1.
+        concentration: α + β, as a number of votes. A larger value means that voters differ less.
     """
 
     mean: float

@@ -1,4 +1,6 @@
-"""Scores votes and windows: computes fates and window counts, and runs detectors. Pure: no I/O, no clock.
+"""Computes the fates of votes and the counts of windows, and runs the detectors, without I/O and without a clock.
+
+A window has five minutes of votes.
 
 fate                 decides the fate of a vote by its times: accepted, late, quarantined (stream.deduplication decides
                      duplicate; events: rejected)

@@ -153,6 +153,9 @@ class WindowDetector(Protocol):
     2. Packing and unpacking a state does not change it.
     3. The same windows give the same alerts.
     4. A state has a bounded number of bytes per subject.
+
+    Attributes:
+        name: the name in the detector's alerts.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The settings of the pipeline. Only this package reads the environment.
+"""Defines and reads the settings of the pipeline. Only this package reads the environment.
 
 - `checks`: types of single settings, messages about bad values, and which settings are secret.
 - `model`: the class `Settings` with name, default, range and meaning of every setting.

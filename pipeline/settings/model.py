@@ -1,4 +1,4 @@
-"""All settings, with their defaults, ranges and meanings.
+"""Defines all settings, with their defaults, ranges and meanings.
 
 1. `Settings(...)` does not read the environment or files; only `load` (loading.py) does.
 2. A bad value raises `Usage`. The message has the variable, what was expected and, unless it is secret, the value.

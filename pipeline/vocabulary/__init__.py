@@ -1,4 +1,4 @@
-"""Definitions that all packages share.
+"""Contains definitions that all packages share.
 
 outcomes       names the four outcomes of a battle and their codes
 coverage_notes writes sentences about late and unchecked votes

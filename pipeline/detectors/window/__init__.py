@@ -1,6 +1,7 @@
-"""Detects what concerns models, providers, networks and the board, window after window.
+"""Detects irregular votes on models, providers and the board, or from networks and new accounts, window after window.
 
-The monitor runs these detectors.
+A window has the votes of five minutes. The monitor runs these detectors.
+
 vote_burst           finds a model, provider or network with more votes than its share
 traffic              finds more votes on the board than usual (`traffic`) or fewer (`traffic_gap`)
 cohort_bias          finds new accounts, a network or votes under one prompt that favour a model

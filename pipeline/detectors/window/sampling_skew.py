@@ -86,7 +86,7 @@ class _DeclaredShares:
 
     Attributes:
         since: when the shares came into force, microseconds.
-        theta: model → its group, and its share within the group.
+        theta: model → a pair: the number of its group, and its expected share of the group's votes.
         other: model → its share by the other rule for pairs (`sampling_bounds`).
         source: where the shares are declared, as text for people.
     """

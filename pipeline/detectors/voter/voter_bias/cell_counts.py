@@ -1,4 +1,6 @@
-"""Counts votes by voter and model, and by voter and provider ("cells"), as the mixture over tastes needs them.
+"""Counts votes by voter and model, and by voter and provider. The evidence against a mixture of tastes needs them.
+
+A cell has a voter's votes on one model, or a voter's votes on the models of one provider.
 
 The counts of folded votes are in the voter's state (`state_codec`). The counts of later votes are added when they are
 needed.
@@ -38,11 +40,11 @@ class ProviderCells:
 
 @dataclass(frozen=True)
 class CellsOfVotes:
-    """The cells of several voters, each after one of the voter's votes, which is called a look.
+    """The cells of several voters, each with its counts after one of the voter's votes. Such a vote is called a look.
 
     Attributes:
-        look: the look of each cell, as a position in the list of looks, ascending.
-        key: model number (model_no) or number of the provider.
+        look: the vote after which each cell was counted, as a position in the list of looks, ascending.
+        key: model number (model_no) or number of the provider of each cell.
         counts: the counts of each cell.
     """
 

@@ -1,6 +1,6 @@
-"""Packs and unpacks the components of a voter's state: its part between the head and the pending votes.
+"""Packs and unpacks the components of a voter's state: the sums over the votes that are no longer kept one by one.
 
-See `state_codec` for the layout of a state.
+The components are between the head of the state and the pending votes (`state_codec`).
 """
 
 from __future__ import annotations
