@@ -9,7 +9,7 @@ cohort on the model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,10 +58,7 @@ class CohortVotes:
         order = np.argsort(code, kind="stable")
         parts, part = np.unique(code[order], return_inverse=True)
         rows = rows[order]
-        own = BacklogVotes(
-            votes.models, parts, votes.row[rows], part.ravel().astype(np.int32), votes.model_a[rows],
-            votes.model_b[rows], votes.outcome[rows], votes.at[rows], votes.network[rows],
-        )  # fmt: skip
+        own = replace(votes.take(rows), names=parts, voter=part.ravel().astype(np.int32))
         owner, number = np.divmod(parts, max(len(numbers), 1))
         return cls(own, BacklogCells.of(own), owner, numbers[number] if len(parts) else parts)
 
