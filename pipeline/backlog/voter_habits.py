@@ -36,10 +36,14 @@ LEAST_VOTES = 15
 FOUND_AT = 100.0
 """The e-value from which a voter is reported."""
 
+SUSPECT_AT = 10.0
+"""The e-value from which a voter does not count in the estimates about others."""
+
 _FEATURE_WEIGHTS = (0.4, 0.1, 0.2, 0.1, 0.2)
 _SIDE_WEIGHTS = (0.7, 0.3)
 # The habits of a voter with many votes count no more than this in the estimates about all voters.
-_CAP = 12
+_CAP = 6
+_MOST_ROUNDS = 5
 _STEPS = 8
 _RIDGE = 1.0
 # ln of the smallest upper bound for which the ratios are computed.
@@ -110,20 +114,32 @@ class VoterHabits:
     def find(self, references: Sequence[Reference | None], excluded: Bool) -> list[HabitFinding]:
         """Return the voters with an e-value of FOUND_AT or more, the strongest first.
 
+        Voters who are far from all others would make habits seem to spread more than they do. So the voters at
+        SUSPECT_AT do not count in the estimates of the next round, until these voters stay the same.
+
         Args:
             references: the reference of each fold, fitted on the other folds.
             excluded: bool[v], voters who count neither in the estimates nor in the findings.
         """
-        tested = [
-            one
-            for k, reference in enumerate(references)
-            if reference is not None
-            for one in self._tested(reference, (self.fold == k) & ~excluded, (self.fold != k) & ~excluded)
-        ]
-        total = np.zeros(len(self.votes.names))
+        suspects = excluded
+        for _ in range(_MOST_ROUNDS):
+            tested = [
+                one
+                for k, reference in enumerate(references)
+                if reference is not None
+                for one in self._tested(reference, (self.fold == k) & ~excluded, (self.fold != k) & ~suspects)
+            ]
+            total = np.zeros(len(self.votes.names))
+            for one in tested:
+                total[one.voter] += one.weight * one.e_value
+            before, suspects = suspects, suspects | (total >= SUSPECT_AT)
+            if np.array_equal(before, suspects):
+                break
+        return self._findings(tested, total)
+
+    def _findings(self, tested: Sequence[_Tested], total: Float64) -> list[HabitFinding]:
+        """Return the voters whose e-value (`total`) reaches FOUND_AT, each with the habit of the largest share."""
         best: dict[int, tuple[float, HabitFinding]] = {}
-        for one in tested:
-            total[one.voter] += one.weight * one.e_value
         for one in tested:
             for i in np.flatnonzero(total[one.voter] >= FOUND_AT).tolist():
                 v, part = int(one.voter[i]), one.weight * float(one.e_value[i])

@@ -21,6 +21,7 @@
                               window_detector_accuracy
     accuracy_figure           a measured figure with its target
     backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream
+    cohort_accuracy           power and false findings of the tests of cohorts and habits in a backlog
 
 A peer is another package that computes ratings. A backlog is the set of votes that were cast before the first snapshot.
 The time of a rating task begins with a table of strings in memory (a pandas DataFrame read from Parquet) and ends with

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.bench.backlog_accuracy import backlog
+from pipeline.lab.bench.cohort_accuracy import groups
 from pipeline.lab.bench.voter_detector_accuracy import calibration, power, state_sizes
 from pipeline.lab.bench.window_detector_accuracy import bursts, clean_month, cohorts, sampling, silence
 
@@ -22,5 +23,6 @@ PARTS: dict[str, Callable[[float], Iterator[AccuracyFigure]]] = {
     "silence": silence,
     "state": state_sizes,
     "backlog": backlog,
+    "groups": groups,
 }
 """Name of a measurement, for the option `--only` → its function."""
