@@ -235,6 +235,11 @@ def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
             "What to do: give each voter an id of its own. Name the address of a proxy in INTEGRITY_PROXIES and read "
             "the votes into a new store. See deploy/runbooks/voter-share.md."
         ]
+    if alert["detector"] == "model_shift":
+        return [
+            "What to do: see whether other alerts name voters or networks that act on this model. If not, ask the "
+            "provider what changed, and give a changed model a name of its own. See deploy/runbooks/model-shift.md."
+        ]
     exclude = f"`integrity alerts exclude {alert['id']} --name YOU --reason WHY`"
     kind = alert["subject"]["kind"]
     if kind == "voter":

@@ -11,6 +11,7 @@ from pipeline.detectors.voter.duplicate_votes import DuplicateVotes
 from pipeline.detectors.voter.voter_bias.detector import VoterBias
 from pipeline.detectors.voter.voter_rate import VoterRate
 from pipeline.detectors.window.cohort_bias import CohortBias
+from pipeline.detectors.window.model_shift import ModelShift
 from pipeline.detectors.window.sampling_skew import SamplingSkew
 from pipeline.detectors.window.silent_deprecation import SilentDeprecation
 from pipeline.detectors.window.traffic import Traffic, TrafficGap
@@ -26,6 +27,7 @@ WINDOW: tuple[WindowDetector, ...] = (
     Traffic(),
     TrafficGap(),
     CohortBias(),
+    ModelShift(),
     SamplingSkew(),
     SilentDeprecation(),
     UnknownModel(),
@@ -37,6 +39,7 @@ __all__ = [
     "WINDOW",
     "CohortBias",
     "DuplicateVotes",
+    "ModelShift",
     "SamplingSkew",
     "SilentDeprecation",
     "Traffic",

@@ -14,6 +14,7 @@ LIFTED, LOWERED, MORE = "lifted", "lowered", "more votes"
 MODEL, PROVIDER, HABIT, NETWORK, BOARD, FACT = "model", "provider", "habit", "network", "board", "fact"
 
 _VERBS = {"promotes": LIFTED, "promoted": LIFTED, "demotes": LOWERED, "demoted": LOWERED}
+_RESULTS = {"wins more": LIFTED, "wins less": LOWERED, "performs better": LIFTED, "performs worse": LOWERED}
 # Detectors of votes that come in numbers. Their votes may be honest, and what they share is only the moment.
 _CROWDS = frozenset({"vote_burst", "traffic"})
 
@@ -64,7 +65,7 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
     detector, subject, evidence = alert["detector"], alert["subject"], alert["evidence"]
     if evidence.get("likeliest"):
         return _explanation(evidence["likeliest"][0])
-    effect = _VERBS.get(str(alert["direction"]).partition(" ")[0]) or _effect_of_period(str(alert["direction"]))
+    effect = _VERBS.get(str(alert["direction"]).partition(" ")[0]) or _effect_of_results(alert)
     if effect is not None and subject["kind"] in (MODEL, PROVIDER):
         return Claim(subject["kind"], subject["id"], effect)
     if detector in _CROWDS:
@@ -74,9 +75,11 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
     return Claim(FACT, f"{detector} {subject['id']}", str(alert["direction"]))
 
 
-def _effect_of_period(direction: str) -> str | None:
-    """Return the effect that an alert about a model's results in some weeks states."""
-    return LIFTED if direction.startswith("wins more") else LOWERED if direction.startswith("wins less") else None
+def _effect_of_results(alert: Mapping[str, Any]) -> str | None:
+    """Return the effect that an alert about a model's results states; None if the model itself changed."""
+    if alert["evidence"].get("reading") == "change":
+        return None
+    return _RESULTS.get(" ".join(str(alert["direction"]).split()[:2]))
 
 
 def _explanation(best: Mapping[str, Any]) -> Claim:

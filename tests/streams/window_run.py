@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,18 +91,21 @@ def window_alerts(
     *,
     registry: Registry | None = None,
     detectors: Sequence[WindowDetector] = WINDOW,
-    snapshot_day: int = 5,
+    snapshot_day: float = 5,
     reference: Reference | None = None,
+    every: float = 1e9,
 ) -> list[AlertSignal]:
-    """Return the alerts that open. The votes up to `snapshot_day` make the snapshot that evaluates the later ones."""
-    split = int(np.searchsorted(votes.at, spec.start + snapshot_day * DAY))
-    early = votes.take(np.arange(split))
-    reference = reference or estimate_reference(spec, early)
-    late = votes.take(np.arange(split, len(votes)))
-    parts = [
-        *window_counter.count_votes(to_window_votes(early), None),
-        *window_counter.count_votes(to_window_votes(late), reference),
-    ]
+    """Return the alerts that open.
+
+    The votes up to `snapshot_day` make the first snapshot, and every so many days all votes so far make a new one.
+    """
+    split = np.searchsorted(votes.at, [spec.start + snapshot_day * DAY])
+    days = np.arange(snapshot_day + every, spec.days, every)
+    cuts = [*split.tolist(), *np.searchsorted(votes.at, spec.start + days * DAY).tolist(), len(votes)]
+    parts = list(window_counter.count_votes(to_window_votes(votes.take(np.arange(cuts[0]))), None))
+    for first, end in itertools.pairwise(cuts):
+        known = reference or estimate_reference(spec, votes.take(np.arange(first)))
+        parts += window_counter.count_votes(to_window_votes(votes.take(np.arange(first, end))), known)
     parts = [replace(one, partition=i) for i, one in enumerate(sorted(parts, key=lambda one: one.start))]
     registry = registry or declared_registry(spec)
     networks = {window_counter.network_hash(network_name(i)): network_name(i) for i in range(votes.network.max() + 1)}

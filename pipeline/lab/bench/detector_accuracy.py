@@ -11,7 +11,7 @@ from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.bench.backlog_accuracy import backlog
 from pipeline.lab.bench.cohort_accuracy import groups
 from pipeline.lab.bench.voter_detector_accuracy import calibration, power, state_sizes
-from pipeline.lab.bench.window_detector_accuracy import bursts, clean_month, cohorts, sampling, silence
+from pipeline.lab.bench.window_detector_accuracy import bursts, clean_month, cohorts, sampling, silence, swaps
 
 PARTS: dict[str, Callable[[float], Iterator[AccuracyFigure]]] = {
     "calibration": calibration,
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[float], Iterator[AccuracyFigure]]] = {
     "cohorts": cohorts,
     "sampling": sampling,
     "silence": silence,
+    "swaps": swaps,
     "state": state_sizes,
     "backlog": backlog,
     "groups": groups,

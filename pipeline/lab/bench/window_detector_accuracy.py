@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pipeline.detectors import WINDOW, CohortBias, SamplingSkew, SilentDeprecation, VoteBurst
+from pipeline.detectors import WINDOW, CohortBias, ModelShift, SamplingSkew, SilentDeprecation, VoteBurst
 from pipeline.detectors.window.silent_deprecation import battles_until, least_battles
 from pipeline.evidence.count_likelihoods import alternative_share
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
@@ -111,6 +111,20 @@ def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
             waits.append(first_alert(board, SamplingSkew(), 0, _about(subject))[1])
         how = "jointly" if subject == "board" else "by name"
         what = f"sampling ×{times:g} of one of 40 models ({how}): median votes"
+        yield AccuracyFigure(what, float(np.median(waits)), "votes", at_most=bar)
+
+
+def swaps(scale: float = 1.0) -> Iterator[AccuracyFigure]:
+    """Measure the delay of `model_shift` when one of 40 models changes, after 100,000 votes of the board."""
+    first = 9 * _DAY
+    for shift, bar in ((0.6, 30_000.0), (-0.6, 30_000.0), (0.3, None)):
+        waits = []
+        for seed in range(max(round(16 * scale), 4)):
+            swap = WindowEffect(first=first, end=15 * _DAY, shift={"m005": shift})
+            board = SimulatedBoard(days=15, votes=39, seed=seed, effects=[swap])
+            before = sum(w.accepted for w, _ in zip(board.windows(), range(first), strict=False))
+            waits.append(first_alert(board, ModelShift(), first, _about("m005"))[1] - before)
+        what = f"one of 40 models changed by {shift:+g} logits: median votes of the board"
         yield AccuracyFigure(what, float(np.median(waits)), "votes", at_most=bar)
 
 

@@ -51,6 +51,7 @@ class WindowEffect:
         end: number of the window after the range.
         traffic: factor by which the number of honest votes is multiplied.
         sampling: model → factor by which its declared sampling weight is multiplied.
+        shift: model → number of logits by which it is stronger than the snapshot knows.
         target: name of the model of the extra votes.
         votes: mean number of extra votes per window.
         wins: whether the extra votes are for the target; otherwise they are against it.
@@ -65,6 +66,7 @@ class WindowEffect:
     end: int
     traffic: float = 1.0
     sampling: dict[str, float] = field(default_factory=dict)
+    shift: dict[str, float] = field(default_factory=dict)
     target: str | None = None
     votes: float = 0.0
     wins: bool = True
@@ -231,7 +233,7 @@ class SimulatedBoard:
         prompt = rng.integers(1000, 2**32, n)
         repeated = rng.random(n) < _REPEATS
         prompt[repeated] = rng.integers(0, 100, int(repeated.sum()))
-        return window, a, b, self._outcomes(rng, a, b), cohort, network, prompt
+        return window, a, b, self._outcomes(rng, window, a, b, active), cohort, network, prompt
 
     def _pairs(self, rng: np.random.Generator, window: Int64, active: Sequence[WindowEffect]) -> tuple[Int64, Int64]:
         weights: Float64 = self._weights[None]
@@ -255,8 +257,16 @@ class SimulatedBoard:
         swap = rng.random(len(window)) < 0.5
         return np.where(swap, b, a), np.where(swap, a, b)
 
-    def _outcomes(self, rng: np.random.Generator, a: Int64, b: Int64) -> Int64:
-        decided = rng.random(len(a)) >= expit(self.theta[a] - self.theta[b])
+    def _outcomes(
+        self, rng: np.random.Generator, window: Int64, a: Int64, b: Int64, active: Sequence[WindowEffect]
+    ) -> Int64:
+        logit = self.theta[a] - self.theta[b]
+        for effect in active:
+            inside = (window >= effect.first) & (window < effect.end)
+            for name, by in effect.shift.items():
+                model = self.model_names.index(name)
+                logit += by * inside * ((a == model).astype(np.float64) - (b == model))
+        decided = rng.random(len(a)) >= expit(logit)
         return np.where(rng.random(len(a)) < TIE_SHARE, 2, decided).astype(np.int64)
 
     def _extra(self, rng: np.random.Generator, window: Int64, effect: WindowEffect) -> tuple[Int64, ...]:

@@ -36,6 +36,14 @@ def alert(detector: str, kind: str, subject: str, direction: str, **evidence: ob
             Claim(HABIT, "clicks at random"),
         ),
         (alert("cohort_bias", "model", "cedar", "demoted by network AS1"), Claim("model", "cedar", LOWERED)),
+        (
+            alert("model_shift", "model", "cedar", "performs better than in its snapshots", reading="attack or change"),
+            Claim("model", "cedar", LIFTED),
+        ),
+        (
+            alert("model_shift", "model", "cedar", "performs worse than in its snapshots", reading="change"),
+            Claim(FACT, "model_shift cedar", "performs worse than in its snapshots"),
+        ),
         (alert("vote_burst", "network", "AS1", "more than its share"), Claim("network", "AS1", MORE)),
         (alert("traffic", "board", "board", "more votes than usual"), Claim("board", "board", MORE)),
         (alert("voter_rate", "voter", "0a", "too fast"), Claim(HABIT, "voter_rate")),

@@ -1,0 +1,98 @@
+"""Computes the likelihood ratios of `model_shift`: the day and the size of a change of a model's results.
+
+Let v be a model's information since a candidate start of a change (`model_shift_sums`) and x its excess; j and r are
+the same of all its votes before. d = x/v − r/j is the change of its logit beside its snapshots. While nothing changes,
+x/v is nearly normal. Its mean is between 0, if the snapshots learn from all votes, and r/j, if they stay as they are.
+The likelihood ratio of a change by δ is
+
+    ln L_δ = (δ(x/v − h) − δ²/2) / (φ(1/v + v/j²))        h = 0.05 + max(0, r/j) + max(0, c)
+
+where c is the median of d over all models, since a change of one model shows in its opponents too. 1/v is the variance
+of the new votes. v/j² stands for the error of the snapshots: it is 0 if they follow the votes, and 1/j if they stay as
+they are. v/j² is 1/j at v = j; before, at most 21% of the variance is missing. φ is 1.1, or more if most models differ
+from c by more than chance would have it: by voters whose votes hang together, by drift, or by snapshots that stay. This
+spread is a median, so that a few models that changed do not hide themselves. L is the mean over δ.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.vocabulary.arrays import Bool, Float64
+
+BAND = 0.05
+"""How far the logit of an unchanged model may drift."""
+
+SIZES = np.array([0.25, 0.5])
+"""The sizes δ of a change, in logits."""
+
+_LEAST_SPREAD, _UNKNOWN_SPREAD = 1.1, 1.5
+_FEWEST, _FEWEST_FOR_SPREAD = 3, 8
+# Information with which a sum of votes is nearly normal.
+_LEAST_INFORMATION = 10.0
+_MAD_TO_SD = 1.4826
+
+
+@dataclass(frozen=True)
+class ShiftRatios:
+    """The evidence of all models.
+
+    Attributes:
+        logs: float64[m, 2, s], ln of the mixture over sizes for "better" and "worse", and each candidate start; −∞
+            where there are too few votes.
+        spread: float64[s], φ of each candidate start.
+    """
+
+    logs: Float64
+    spread: Float64
+
+    def log_sum(self) -> Float64:
+        """Return ln of the sum over candidate starts, float64[m, 2]."""
+        return np.asarray(np.logaddexp.reduce(self.logs, axis=2))
+
+
+def shift_ratios(
+    excess: Float64, information: Float64, begun: Bool, earlier_excess: Float64, earlier: Float64
+) -> ShiftRatios:
+    """Compute the likelihood ratios of m models for a change at the start of each of s slots.
+
+    Args:
+        excess, information: float64[m, s], sums of each slot.
+        begun: bool[s], the slots that there have been; the sums of the others are 0.
+        earlier_excess, earlier: float64[m], sums of all votes before the first slot.
+    """
+    since, about = (np.cumsum(sums[:, ::-1], axis=1)[:, ::-1] for sums in (excess, information))
+    learned = earlier_excess[:, None] + np.cumsum(excess, axis=1) - excess
+    known = earlier[:, None] + np.cumsum(information, axis=1) - information
+    enough = begun & (about >= _LEAST_INFORMATION) & (known >= _LEAST_INFORMATION)
+    enough &= enough.sum(axis=0) >= _FEWEST
+    shift = np.divide(since, about, out=np.zeros_like(since), where=enough)
+    usual = np.divide(learned, known, out=np.zeros_like(since), where=enough)
+    v, j = np.where(enough, about, 1.0), np.where(enough, known, 1.0)
+    error = 1 / v + v / j**2
+    common = _medians(shift - usual, enough)
+    spread = _spreads((shift - usual - common) / np.sqrt(error), enough)
+    variance = spread * error
+    logs = np.empty((len(shift), 2, shift.shape[1]))
+    for i, sign in enumerate((1.0, -1.0)):
+        limit = BAND + np.maximum(sign * usual, 0) + np.maximum(sign * common, 0)
+        sizes = SIZES[:, None, None]
+        each = (sizes * (sign * shift - limit) - sizes**2 / 2) / variance
+        logs[:, i] = np.where(enough, np.logaddexp.reduce(each, axis=0) - math.log(len(SIZES)), -np.inf)
+    return ShiftRatios(logs, spread)
+
+
+def _medians(values: Float64, known: Bool) -> Float64:
+    """Return the median over models of each column, of the known values; 0 where there is none."""
+    columns = [values[rows, i] for i, rows in enumerate(known.T)]
+    return np.array([float(np.median(column)) if len(column) else 0.0 for column in columns])
+
+
+def _spreads(scores: Float64, known: Bool) -> Float64:
+    """Return φ of each column of standard scores."""
+    count = known.sum(axis=0)
+    scale = _MAD_TO_SD * _medians(np.abs(scores), known)
+    # The median of few scores is itself uncertain: only what is clearly above 1 counts.
+    clear = (scale * np.maximum(1 - 1.5 / np.sqrt(np.maximum(count, 1)), 0)) ** 2
+    return np.where(count < _FEWEST_FOR_SPREAD, _UNKNOWN_SPREAD, np.maximum(clear, _LEAST_SPREAD))

@@ -1,0 +1,151 @@
+"""Sums the results of models over slots of time and kinds of voters, for `model_shift`.
+
+A slot lasts at least six hours and until the board has 1,500 votes, so that a board with few votes has long slots. The
+newest 32 closed slots and the open one are kept; what is older is in one sum. A result is counted as two numbers:
+
+    excess        wins minus expected wins, of decided evaluated votes
+    information   Σ p(1 − p) over these votes, where p is the chance of a win by the snapshot in force
+
+If the logit of a model is δ higher than in the snapshot, its excess is about δ times its information. Both are integers
+in units of 2⁻¹⁰. They are kept for seven strata, which are kinds of voters: three by the age of the account, and four
+groups of networks by the hash of the name. Each vote is in one stratum by age, and in one by network if it has one.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pipeline.evidence import alert_policy
+from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys
+from pipeline.scoring.window import COHORTS, MEASURES, GroupedModelCounts, Window
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.time import HOUR
+
+SLOTS = 32
+"""Number of closed slots."""
+
+AGES, NETWORK_GROUPS = len(COHORTS), 4
+STRATA = AGES + NETWORK_GROUPS
+UNIT = 2.0**-10
+"""The unit of excess and information."""
+
+_SLOT, _LEAST_VOTES = 6 * HOUR, 1_500
+# p(1 − p) of a vote that no snapshot evaluated, whose opponent may be much stronger or weaker.
+_UNEVALUATED = 0.15
+_WON, _LOST = MEASURES.index("evaluated_wins"), MEASURES.index("evaluated_losses")
+_EXPECTED_WON, _EXPECTED_LOST = MEASURES.index("expected_wins"), MEASURES.index("expected_losses")
+_ALL_WON, _ALL_LOST = MEASURES.index("wins"), MEASURES.index("losses")
+
+# The two columns of `told`, `level` and `quiet` are "better" and "worse".
+_NEW_KEY: dict[str, Any] = {
+    **{name: np.zeros(2, dtype=np.int64) for name in alert_policy.NO_ALERT},
+    "excess": np.zeros((SLOTS, STRATA), dtype=np.int32),
+    "information": np.zeros((SLOTS, STRATA), dtype=np.int32),
+    "decided": np.zeros((SLOTS, 2), dtype=np.int32),
+    "excess_now": np.zeros(STRATA, dtype=np.int64),
+    "information_now": np.zeros(STRATA, dtype=np.int64),
+    "decided_now": np.zeros(2, dtype=np.int64),
+    "excess_before": np.int64(0),
+    "information_before": np.int64(0),
+}
+_SLOTTED = ("excess", "information", "decided")
+_OF_BOARD = ("slots", "slot_votes")
+
+
+@dataclass(frozen=True)
+class ShiftSums:
+    """The sums of all models, in the order of `columns[KEY]`.
+
+    Attributes:
+        columns: the state of each model.
+        starts: int64[SLOTS + 1], start of each slot, the open one last; −1 where there was none yet.
+        votes: number of votes of the board in the open slot.
+    """
+
+    columns: KeyedColumns
+    starts: Int64
+    votes: int
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> "ShiftSums":
+        """Return the sums that `to_state` stored."""
+        columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
+        starts = state.get("slots", np.full(SLOTS + 1, -1, dtype=np.int64))
+        return cls(columns, starts, int(state.get("slot_votes", np.zeros(1))[0]))
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the state of the detector as named arrays."""
+        return {**self.columns, "slots": self.starts, "slot_votes": np.array([self.votes], dtype=np.int64)}
+
+    def add(self, window: Window) -> "ShiftSums":
+        """Return the sums after a window."""
+        begun = self if self.starts[-1] >= 0 else ShiftSums(self.columns, np.append(self.starts[:-1], window.start), 0)
+        if window.start - begun.starts[-1] >= _SLOT and begun.votes >= _LEAST_VOTES:
+            begun = begun._closed(window.start)
+        columns, rows = add_keys(begun.columns, window.models, _NEW_KEY)
+        columns = dict(columns)
+        place = dict(zip(window.models, rows.tolist(), strict=True))
+        for name, more in _counted(window, place, len(columns[KEY])).items():
+            columns[name] = columns[name] + more
+        return ShiftSums(columns, begun.starts, begun.votes + window.accepted + window.late)
+
+    def by_slot(self, name: str) -> Int64:
+        """Return the sums of one of excess, information and decided, int64[m, SLOTS + 1, …], the open slot last."""
+        return np.concatenate([self.columns[name], self.columns[f"{name}_now"][:, None]], axis=1, dtype=np.int64)
+
+    def _closed(self, start: int) -> "ShiftSums":
+        """Return the sums with a new slot that begins at `start`; the oldest slot joins the sum of what is older."""
+        if KEY not in self.columns:
+            return ShiftSums(self.columns, np.append(self.starts[1:], start), 0)
+        columns = dict(self.columns)
+        for name in ("excess", "information"):
+            columns[f"{name}_before"] = columns[f"{name}_before"] + columns[name][:, 0, :AGES].sum(
+                axis=1, dtype=np.int64
+            )
+        for name in _SLOTTED:
+            closed = columns[f"{name}_now"][:, None].astype(np.int32)
+            columns[name] = np.concatenate([columns[name][:, 1:], closed], axis=1)
+            columns[f"{name}_now"] = np.zeros_like(columns[f"{name}_now"])
+        return ShiftSums(columns, np.append(self.starts[1:], start), 0)
+
+
+def _counted(window: Window, place: Mapping[str, int], models: int) -> dict[str, Int64]:
+    """Return what a window adds to the sums of the open slot, and to the information of older votes."""
+    excess, information = np.zeros((models, STRATA), dtype=np.int64), np.zeros((models, STRATA), dtype=np.int64)
+    ages = [COHORTS.index(group) for group in window.cohorts.group]
+    networks = [AGES + _network_group(group) for group in window.networks.group]
+    for cells, strata in ((window.cohorts, ages), (window.networks, networks)):
+        where = [place[name] for name in cells.model], strata
+        more, known = _results(cells)
+        np.add.at(excess, where, np.rint(more / UNIT).astype(np.int64))
+        np.add.at(information, where, np.rint(known / UNIT).astype(np.int64))
+    decided, unevaluated = np.zeros((models, 2), dtype=np.int64), np.zeros(models, dtype=np.int64)
+    rows = [place[name] for name in window.models]
+    totals = window.totals
+    of_evaluated = totals[:, _WON] + totals[:, _LOST]
+    decided[rows] = np.column_stack([of_evaluated, totals[:, _WON]])
+    others = totals[:, _ALL_WON] + totals[:, _ALL_LOST] - of_evaluated
+    unevaluated[rows] = np.rint(others * (_UNEVALUATED / UNIT)).astype(np.int64)
+    return {
+        "excess_now": excess,
+        "information_now": information,
+        "decided_now": decided,
+        "information_before": unevaluated,
+    }
+
+
+def _results(cells: GroupedModelCounts) -> tuple[Float64, Float64]:
+    """Return the excess and the information of each cell, float64[r] each."""
+    won, lost, more, less = (cells.counts[:, i] for i in (_WON, _LOST, _EXPECTED_WON, _EXPECTED_LOST))
+    decided, expected = won + lost, more + less
+    chance = np.divide(more, expected, out=np.full(len(won), 0.5), where=expected > 0)
+    return won - decided * chance, decided * chance * (1 - chance)
+
+
+@lru_cache(maxsize=100_000)
+def _network_group(name: str) -> int:
+    return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % NETWORK_GROUPS
