@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium nginx slo-rules clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium nginx drill slo-rules clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ status: setup ## which services run, where, and which alerts fire
 
 down: setup ## stop all services; the data stays in .stack
 	@$(BIN)/python -m pipeline.devstack down $(ARGS)
+
+drill: setup ## an invented campaign against the stack of make up: seconds until it pages and is left out
+	@$(BIN)/python -m pipeline.devstack drill $(ARGS)
 
 test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups
 	$(BIN)/pytest tests/faults -m slow --numprocesses 3 --dist load $(ARGS)

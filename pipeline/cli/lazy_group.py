@@ -27,6 +27,7 @@ _COMMANDS = {
     "backfill_command": "backfill",
     "provider_command": "provider",
     "redteam_command": "redteam",
+    "drill_command": "drill",
     "store_commands": "migrate pseudonym rejects doctor",
     "backup_commands": "backup restore",
     "server_commands": "serve exporter",

@@ -1,11 +1,13 @@
-"""Runs the commands behind `make up`, `make status` and `make down`.
+"""Runs the commands behind `make up`, `make status`, `make down` and `make drill`.
 
     python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS]
     python -m pipeline.devstack status [--directory D]
     python -m pipeline.devstack down [--directory D]
+    python -m pipeline.devstack drill [--directory D]
 
-Exit statuses: 0: every service runs (up, status), or no process is left (down). 2: wrong usage. 3: a program is
-missing, or a service failed or ended. 70: unexpected error. Progress and errors are printed to stderr.
+Exit statuses: 0: every service runs (up, status), no process is left (down), or the page came in time (drill). 1: it
+did not come in time. 2: wrong usage. 3: a program is missing, or a service failed or ended. 70: unexpected error.
+Progress and errors are printed to stderr.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 
 from pipeline.devstack.service import http_get
 from pipeline.devstack.services import PORTS
-from pipeline.devstack.stack import down, status, up
+from pipeline.devstack.stack import down, drill, status, up
 from pipeline.errors import IntegrityError, Usage
 from pipeline.vocabulary.command_parser import CommandParser
 from pipeline.vocabulary.visible_text import visible
@@ -70,6 +72,8 @@ def _run(options: argparse.Namespace) -> int:
         ended = down(directory)
         sys.stdout.write(visible(f"ended {ended} processes; no process of the stack in {directory} is left") + "\n")
         return 0
+    if options.verb == "drill":
+        return drill(directory)
     if options.verb == "status":
         found = status(directory)
         heading = f"up in {directory}; {_alerts(found['parts']['alertmanager']['port'])}"
@@ -83,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
 def main() -> int:
     """Run the command and return its exit status."""
     parser = CommandParser(prog="python -m pipeline.devstack", description="Run the whole pipeline as local processes.")
-    parser.add_argument("verb", choices=("up", "status", "down"))
+    parser.add_argument("verb", choices=("up", "status", "down", "drill"))
     parser.add_argument("--directory", type=Path, default=DIRECTORY, help="state directory; default: .stack")
     parser.add_argument(
         "--port", action="append", default=[], metavar="NAME=NUMBER",

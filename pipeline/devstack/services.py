@@ -1,5 +1,6 @@
 """Defines the services of the local stack, in the order in which they start."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -158,6 +159,14 @@ class StackServices:
             port=port,
             restart="unless_stopped" if name in WORKERS else "always",
         )
+
+    def mark_as_test(self) -> None:
+        """Mark the new store as a test, for `integrity drill`. A store that has published before stays as it is."""
+        command = [str(INTEGRITY), "drill", "--mark-as-test", "--json"]
+        environment = os.environ | self.environment
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in {0, 2}:
+            raise Unavailable(f"expected `{' '.join(command)}` to mark the store, got:\n{done.stdout}{done.stderr}")
 
     def create_databases_and_topics(self) -> None:
         """Create the databases and topics that are missing.

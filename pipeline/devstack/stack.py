@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shlex
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from pipeline.devstack.airflow import USER
 from pipeline.devstack.process import LOOPBACK
 from pipeline.devstack.process_registry import SessionLeader
 from pipeline.devstack.service import Service
-from pipeline.devstack.services import PORTS, StackServices
+from pipeline.devstack.services import INTEGRITY, PORTS, StackServices
 from pipeline.devstack.stack_state import StackState, write_private
 from pipeline.devstack.supervisor import STARTED, Supervisor
 from pipeline.errors import Unavailable, Usage
@@ -91,6 +92,14 @@ def status(directory: Path) -> dict[str, Any]:
     return found
 
 
+def drill(directory: Path) -> int:
+    """Run `integrity drill` against the running stack, and return its exit status."""
+    found = status(directory)
+    urls = found["urls"]
+    command = [str(INTEGRITY), "drill", "--to", urls["kafka"], "--prometheus", urls["prometheus"], "--yes", "--check"]
+    return subprocess.run(command, env=os.environ | found["environment"], check=False).returncode
+
+
 def _is_up(directory: Path) -> bool:
     """Return whether an `up` completed here and its supervisor still runs."""
     leader = SessionLeader.read(directory)
@@ -126,6 +135,7 @@ def _start_all(services: StackServices, report: Report) -> dict[str, Any]:
     with ThreadPoolExecutor(1) as background:
         migrated = background.submit(services.airflow.prepare)
         step(services.workers[:1])  # creates the store that the others open
+        services.mark_as_test()
         step([*services.workers[1:], *services.observers])
         migrated.result()
     step(services.airflow.services())

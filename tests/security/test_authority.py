@@ -497,7 +497,7 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
 NOT_DECIDING = {
     "publish", "work", "monitor", "refresh", "leaderboard", "diff", "verify", "audit", "witness", "rate", "history",
     "sweep", "provider", "redteam", "migrate", "rejects", "doctor", "serve", "exporter", "bench", "demo",
-    "restore", "convert", "backfill",
+    "restore", "convert", "backfill", "drill",
 }  # fmt: skip
 
 

@@ -104,6 +104,7 @@ WITHOUT_STORE = {
     "witness logs": [["{folder}/{word}"]],
     "witness sign": [["{folder}/w3", "{word}"]],
     "redteam": [["--scenario", "{word}"]],
+    "drill": [["--copy", "--store", "{folder}/{word}"], ["--to", "{word}", "--store", "{folder}/{word}"]],
     "bench ratings": [["--only", "{word}"]],
     "bench evidence": [["--only", "{word}"]],
 }  # fmt: skip

@@ -66,7 +66,7 @@ def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 def verbs() -> list[list[str]]:
     """Every command with values for what it requires; those that stay or compute for long are left out."""
-    long = {"serve", "exporter", "demo", "redteam", "bench", "monitor"}
+    long = {"serve", "exporter", "demo", "redteam", "drill", "bench", "monitor"}
     found = []
     for words, command in leaves(typer.main.get_command(commands.app)):
         if words[0] in long:

@@ -275,6 +275,32 @@ def test_an_attack_is_paged_and_the_next_refresh_leaves_its_votes_out(
     assert stack.integrity("verify")["votes"] == everything
 
 
+def test_a_second_campaign_pages_within_three_minutes_while_the_first_incident_is_open(stack: Stack) -> None:
+    first = {alert["labels"]["incident"] for alert in stack.firing("IntegrityIncidentOpen")}
+    assert first
+    words = ("--to", stack.about["urls"]["kafka"], "--prometheus", stack.about["urls"]["prometheus"], "--yes")
+    drill = stack.integrity("drill", *words)
+    say("; ".join(f"{link['name']} {link['seconds']} s ({link['note']})" for link in drill["links"]))
+    seconds = {link["name"]: link["seconds"] for link in drill["links"]}
+    assert list(seconds) == ["votes sent", "alert", "incident", "page", "exclusion", "defended board"]
+    assert seconds["page"] < PAGED_SECONDS
+    assert drill["passed"]
+    assert drill["incident"] not in first
+    told = {alert["labels"]["incident"]: alert for alert in stack.paged("IntegrityIncidentOpen")}
+    assert first & set(told)
+    page = told[drill["incident"]]["annotations"]
+    assert drill["target"] in page["summary"]
+    # Every link of the page leads somewhere.
+    site = stack.about["urls"]["page"]
+    for name in ("incident_url", "runbook_url"):
+        assert page[name].startswith(f"{site}/")
+        assert stack.fetch("page", page[name].removeprefix(site))
+    # One campaign is one page, whatever number of alerts it raised.
+    mine = [one for one in stack.integrity("incidents") if drill["target"] in one["headline"]]
+    assert len(mine) == 1
+    assert mine[0]["alerts"] > 1
+
+
 def test_after_a_kill_of_everything_up_goes_on_with_what_was_stored(stack: Stack) -> None:
     before = stack.integrity("verify")
     leader = SessionLeader.read(stack.directory)

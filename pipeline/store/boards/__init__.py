@@ -9,6 +9,7 @@ exclusion_list      stores the dated list of exclusions, and applies the policy 
 voter_labels        names the voter of an alert or an exclusion for the public
 excluded_votes      finds the votes that exclusions exclude
 exclusion_effect    counts the votes that a decision moves into or out of the defended view
+drill_mark          marks a store as a test, into which drills may send votes
 notices             stores correction notices on published snapshots
 publication_holds   stores which candidates wait for a person's decision
 verdicts            stores the verdicts of the expectation suites

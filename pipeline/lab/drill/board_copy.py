@@ -1,0 +1,110 @@
+"""Runs worker, monitor, exporter and Prometheus over a copy of a board, so that a drill touches nothing of the board.
+
+The copy is a backup that was restored: it has the keys of the board, because only then its snapshots and voters are
+those of the board. So it lies in a folder that only its owner can read, asks no witness, and is removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline import settings as configuration
+from pipeline.devstack.monitoring import PrometheusServer
+from pipeline.errors import Unavailable
+from pipeline.jobs import read_store_status, restoration
+from pipeline.jobs.custody.backup import back_up
+from pipeline.metrics import StoreCollector
+from pipeline.metrics_server import serve
+from pipeline.open_store import existing_store
+
+_INTEGRITY = Path(sys.executable).with_name("integrity")
+# What must not lead from the copy to the board: its ledger, its witnesses, its topics.
+_CUT = {"INTEGRITY_LEDGER": "", "INTEGRITY_WITNESSES": ""}
+_END_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCopy:
+    """A copy of a board, with the processes that watch it.
+
+    Attributes:
+        url: the address of the copy.
+        folder: a folder for files of the drill.
+        prometheus: the address of its Prometheus; "" if the program is missing.
+    """
+
+    url: str
+    folder: Path
+    prometheus: str
+
+    def read(self, votes: Path) -> None:
+        """Let a worker read votes from a file.
+
+        Raises:
+            Unavailable: the worker failed; the message has what it said.
+        """
+        command = [str(_INTEGRITY), "work", "--source", str(votes), "--store", self.url, "--until-end", "--json"]
+        done = subprocess.run(command, env=os.environ | _CUT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Unavailable(f"expected the worker to read the votes, got:\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def copied_board(url: str, to: str, scrape: int, say: Callable[[str], object]) -> Iterator[BoardCopy]:
+    """Copy a board and watch the copy for the duration of a `with` block.
+
+    Args:
+        url: the address of the board.
+        to: where the copy goes: an empty PostgreSQL database, or "" for a file in a temporary folder.
+        scrape: number of seconds between two scrapes of Prometheus.
+        say: called with what is done.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="integrity-drill-")))
+        copy = to or str(folder / "copy.db")
+        say("backing up the board")
+        back_up(url, folder / "backup")
+        cut = configuration.load().model_copy(update={"ledger": "", "witnesses": "", "store": copy})
+        stack.enter_context(configuration.override(cut))
+        say("restoring and verifying the copy")
+        restoration.restore(copy, folder / "backup")
+        opened = stack.enter_context(existing_store(copy, with_key=False))
+        collector = StoreCollector(lambda: read_store_status(opened))
+        exporter = stack.enter_context(closing(serve(collector.own_registry(), 0)))
+        stack.enter_context(_running("monitor", "--store", copy, "--json", log=folder / "monitor.log"))
+        yield BoardCopy(copy, folder, _start_prometheus(stack, folder, exporter.port, scrape, say))
+
+
+def _start_prometheus(stack: ExitStack, folder: Path, exporter: int, scrape: int, say: Callable[[str], object]) -> str:
+    try:
+        server = PrometheusServer(folder / "prometheus", targets={"exporter:9464": exporter}, seconds=scrape)
+        stack.enter_context(server)
+    except Unavailable as missing:
+        say(f"no page is measured: {missing}")
+        return ""
+    return f"http://127.0.0.1:{server.port}"
+
+
+@contextmanager
+def _running(*words: str, log: Path) -> Iterator[None]:
+    """Run a command of ours beside this process for the duration of a `with` block."""
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [str(_INTEGRITY), *words], env=os.environ | _CUT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

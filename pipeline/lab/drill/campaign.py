@@ -1,0 +1,121 @@
+"""Makes the votes of a drill: accounts with a label, which all vote for one model of the board."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.store.alerting import incident_table
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.hidden_models import HiddenModels
+from pipeline.store.votes import partitions
+from pipeline.vocabulary.time import MINUTE, format_rfc3339
+
+ACCOUNTS, VOTES_EACH = 12, 60
+
+# The votes are cast in the last minutes before the newest vote of the board, so that no window is left empty.
+_LENGTH = 20 * MINUTE
+# The target stands at three quarters of the ranking: votes for it are unlikely, and nobody is surprised that it rises.
+_PLACE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class DrillCampaign:
+    """The votes of a drill.
+
+    Attributes:
+        name: the label, with which ids of accounts, votes and the network begin.
+        target: the model that all votes are for.
+        voters: the id of each account, as the arena would send it.
+        events: the votes, in the form in which an arena publishes them.
+    """
+
+    name: str
+    target: str
+    voters: tuple[str, ...]
+    events: tuple[dict[str, Any], ...]
+
+    def write_jsonl(self, path: Path) -> None:
+        """Write the votes to a file, one JSON object per line."""
+        path.write_text("".join(f"{json.dumps(one)}\n" for one in self.events), encoding="utf-8")
+
+
+def plan_campaign(
+    connection: Connection,
+    name: str,
+    target: str | None = None,
+    *,
+    accounts: int = ACCOUNTS,
+    votes_each: int = VOTES_EACH,
+) -> DrillCampaign:
+    """Plan a campaign for a model of the newest board.
+
+    Args:
+        connection: reads the store.
+        name: the label of the drill.
+        target: the model; None for one in the lower half that no open incident is about.
+        accounts: number of accounts.
+        votes_each: number of votes of each account.
+
+    Raises:
+        Usage: there is no snapshot, or the board does not rate the target.
+    """
+    newest = snapshots.latest(connection)
+    times = [one.event_time for one in partitions.read_progress(connection)]
+    if newest is None or not times:
+        raise Usage("expected a board with a snapshot, got none: votes before the first snapshot are not evaluated")
+    hidden = HiddenModels.of_body(newest.body)
+    rows = sorted(snapshots.read_rows(connection, newest.snapshot_id, "defended"), key=lambda row: row["rank"])
+    models = [row["model"] for row in rows if row["model"] not in hidden]
+    chosen = target or _free_model(connection, models)
+    if chosen not in models:
+        raise Usage(
+            f"--target: expected a model of the newest board, got {chosen!r}; `integrity leaderboard` lists them"
+        )
+    voters = tuple(f"{name}-account-{number}" for number in range(accounts))
+    opponents = [model for model in models if model != chosen]
+    events = _events(name, chosen, opponents, voters, votes_each, max(times))
+    return DrillCampaign(name, chosen, voters, events)
+
+
+def _free_model(connection: Connection, models: list[str]) -> str:
+    """Return the first model from three quarters of the ranking downwards that no open incident is about."""
+    if len(models) < 3:
+        raise Usage(f"expected a board of at least three models, got {len(models)}")
+    start = int(_PLACE * len(models))
+    taken = {
+        about["name"]
+        for one in incident_table.read_public(connection)
+        if one["state"] != "resolved"
+        for about in one["about"]
+    }
+    order = [*models[start:], *reversed(models[1:start])]
+    return next((model for model in order if model not in taken), order[0])
+
+
+def _events(
+    name: str, target: str, opponents: list[str], voters: tuple[str, ...], votes_each: int, newest: int
+) -> tuple[dict[str, Any], ...]:
+    total = len(voters) * votes_each
+    rng = np.random.default_rng(list(name.encode()))
+    rivals = rng.integers(0, len(opponents), total).tolist()
+    left = rng.integers(0, 2, total).tolist()
+    return tuple(
+        {
+            "schema": 1,
+            "vote_id": f"{name}-vote-{n}",
+            "voter_id": voters[n % len(voters)],
+            "cast_at": format_rfc3339(newest - _LENGTH + n * _LENGTH // total),
+            "model_a": target if left[n] else opponents[rivals[n]],
+            "model_b": opponents[rivals[n]] if left[n] else target,
+            "winner": "model_a" if left[n] else "model_b",
+            "network": f"{name}-network",
+        }
+        for n in range(total)
+    )

@@ -1,0 +1,217 @@
+"""Sends the votes of a drill, and times each link of the chain: alert, incident, page, exclusion, board.
+
+Every link is asked for from outside: alerts and incidents from the store, the page from Prometheus, ranks from the
+newest snapshot. So the times are those that a person on call would have seen, up to half a second.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from pipeline import incident_text
+from pipeline.errors import PublicationHeld, Unavailable, Usage
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs import incident_decisions, refresh_board
+from pipeline.lab.drill.campaign import DrillCampaign
+from pipeline.store import Store
+from pipeline.store.alerting import incident_table
+from pipeline.store.alerting.incident_table import StoredIncident
+from pipeline.store.alerting.operators_log import Operator
+from pipeline.store.boards import snapshots
+from pipeline.store.db import schema
+
+PAGE_SECONDS = 180.0
+"""A campaign must page within this time after its first vote."""
+
+_PAUSE = 0.5
+_RULE = "IntegrityIncidentOpen"
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of the chain: what happened, seconds after the first vote (None: not in time), and a remark."""
+
+    name: str
+    seconds: float | None
+    note: str = ""
+
+
+@dataclass(slots=True)
+class DrillResult:
+    """What a drill measured.
+
+    Attributes:
+        links: the links of the chain, in order.
+        incident: id of the incident of the campaign; "" if none was found.
+        headline: the incident in one sentence, for operators.
+    """
+
+    links: list[Link] = field(default_factory=list)
+    incident: str = ""
+    headline: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every link followed, and the page within PAGE_SECONDS."""
+        times = {link.name: link.seconds for link in self.links}
+        page = times.get("page")
+        return None not in times.values() and page is not None and page <= PAGE_SECONDS
+
+
+class Chain:
+    """Measures the chain for one campaign.
+
+    Args:
+        store: the store that the votes reach, open with its voter key.
+        url: the address of the store.
+        campaign: the votes.
+        prometheus: address of the Prometheus whose rules page; "" if there is none.
+        limit: seconds to wait for each link.
+        tell: called with each link as soon as it is known.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        url: str,
+        campaign: DrillCampaign,
+        prometheus: str,
+        limit: float,
+        tell: Callable[[Link], object],
+    ) -> None:
+        self._store, self._url, self._campaign = store, url, campaign
+        self._prometheus, self._limit, self._tell = prometheus.rstrip("/"), limit, tell
+        self._voters = [format_pseudonym(store.pseudonym(one)) for one in campaign.voters]
+        self._result = DrillResult()
+        self._began = 0.0
+
+    def run(self, send: Callable[[], object], operator: Operator) -> DrillResult:
+        """Send the votes and wait for each link in turn.
+
+        Args:
+            send: sends the votes; it may return before they are stored.
+            operator: who excludes the votes.
+        """
+        self._began = time.monotonic()
+        send()
+        self._add("votes sent", self._elapsed(), f"{len(self._campaign.events)} for {self._campaign.target}")
+        if self._wait("alert", self._alerts) is None or self._wait("incident", self._incident) is None:
+            return self._result
+        if self._prometheus:
+            self._wait("page", self._paged)
+        else:
+            self._add("page", None, "no Prometheus was given or found")
+        self._exclude(operator)
+        self._refresh()
+        return self._result
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._began, 1)
+
+    def _add(self, name: str, seconds: float | None, note: str = "") -> None:
+        link = Link(name, seconds, note)
+        self._result.links.append(link)
+        self._tell(link)
+
+    def _wait(self, name: str, ask: Callable[[], Found | None]) -> Found | None:
+        """Ask until there is an answer, and note when it came."""
+        deadline = time.monotonic() + self._limit
+        while (found := ask()) is None and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        missing = f"not within {self._limit:.0f} s"
+        self._add(name, None if found is None else self._elapsed(), missing if found is None else str(found))
+        return found
+
+    def _alerts(self) -> str | None:
+        """Return how many alerts about accounts of the drill there are; None without any."""
+        a = schema.alert.c
+        with self._store.read() as connection:
+            query = sa.select(sa.func.count()).where(a.subject_kind == "voter", a.subject.in_(self._voters))
+            number = int(connection.scalar(query) or 0)
+        return incident_text.count(number, "alert") if number else None
+
+    def _incident(self) -> str | None:
+        """Return the id of the incident that has most accounts of the drill; None without one."""
+        found = self._find()
+        if found is None:
+            return None
+        self._result.incident = found.incident_id
+        self._result.headline = incident_text.headline(found.body, found.private)
+        return found.incident_id
+
+    def _find(self) -> StoredIncident | None:
+        mine = set(self._voters)
+        with self._store.read() as connection:
+            shared = [(len(mine & set(one.private["voters"])), one) for one in incident_table.read_all(connection)]
+        accounts, best = max(shared, key=lambda pair: pair[0], default=(0, None))
+        return best if accounts else None
+
+    def _paged(self) -> str | None:
+        """Return the sentence of the page about the incident; None while none fires."""
+        found = self._find()
+        if found is None:
+            return None
+        ids = {found.incident_id, *found.body["former_ids"]}
+        for alert in _firing(self._prometheus):
+            labels = alert["labels"]
+            if labels.get("incident") in ids and labels["severity"] == "critical":
+                self._incident()  # the newest sentence
+                return str(alert["annotations"]["summary"])
+        return None
+
+    def _exclude(self, operator: Operator) -> None:
+        try:
+            with self._store.write() as connection:
+                done = incident_decisions.change_exclusions(
+                    connection, self._result.incident, "exclude", operator, f"drill {self._campaign.name}"
+                )
+            self._add("exclusion", self._elapsed(), incident_text.count(done["targets"], "account"))
+        except Usage:
+            # Nothing is left for a person: the policy leaves them out at the next refresh.
+            self._add("exclusion", self._elapsed(), "by the policy, at the next refresh")
+
+    def _refresh(self) -> None:
+        try:
+            refresh_board(self._url)
+        except PublicationHeld as held:
+            self._add("defended board", None, str(held))
+            return
+        with self._store.read() as connection:
+            newest = snapshots.latest(connection)
+            if newest is None:
+                raise Unavailable("expected a snapshot after the refresh, got none")
+            rows = [snapshots.read_rows(connection, newest.snapshot_id, view) for view in ("raw", "defended")]
+            out = newest.body["votes_excluded"]
+        raw, defended = (_rank(of_view, self._campaign.target) for of_view in rows)
+        self._add("defended board", self._elapsed(), f"#{defended} instead of #{raw}, {out:,} votes left out")
+        self._incident()
+
+
+def _rank(rows: Sequence[dict[str, Any]], model: str) -> int | None:
+    return next((row["rank"] for row in rows if row["model"] == model), None)
+
+
+def _firing(prometheus: str) -> list[dict[str, Any]]:
+    """Return the pages about incidents that fire now.
+
+    Raises:
+        Unavailable: Prometheus does not answer.
+    """
+    if urllib.parse.urlsplit(prometheus).scheme not in {"http", "https"}:
+        raise Usage(f"--prometheus: expected http://HOST:PORT, got {prometheus!r}")
+    try:
+        with urllib.request.urlopen(f"{prometheus}/api/v1/alerts", timeout=10) as response:  # noqa: S310 - checked above
+            alerts = json.load(response)["data"]["alerts"]
+    except (OSError, ValueError, KeyError) as error:
+        raise Unavailable(f"expected Prometheus at {prometheus}, got: {error}") from error
+    return [one for one in alerts if one["labels"]["alertname"] == _RULE and one["state"] == "firing"]

@@ -1,0 +1,37 @@
+"""Marks a store as a test, into which `integrity drill` may send invented votes.
+
+Votes cannot be taken out of a log again. So a store can only be marked before it has published anything: a board that
+somebody reads is never a test. The mark stays for ever.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.store.boards import snapshots
+from pipeline.store.db import dialect, schema
+
+_NAME = "test_store"
+
+
+def is_test(connection: Connection) -> bool:
+    """Return whether the store is marked as a test."""
+    return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == _NAME)) == "1"
+
+
+def mark_as_test(connection: Connection) -> bool:
+    """Mark the store as a test, and return whether it was not marked before.
+
+    Raises:
+        Usage: the store has published a snapshot.
+    """
+    if is_test(connection):
+        return False
+    published = snapshots.count_published(connection)
+    if published:
+        raise Usage(
+            f"expected a store without snapshots, got one with {published}: a board that was published is no test. "
+            "`integrity drill --copy` drills on a copy of it"
+        )
+    dialect.upsert(connection, schema.meta, ["name"], [{"name": _NAME, "value": "1"}])
+    return True
