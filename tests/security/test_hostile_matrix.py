@@ -39,7 +39,7 @@ from pipeline.errors import Usage
 from pipeline.ledger import verifier_command
 from pipeline.metrics import StoreCollector
 from pipeline.store import Store
-from pipeline.store.alerting import alert_queries
+from pipeline.store.alerting import alert_queries, incident_grouping, incident_table
 from pipeline.store.boards import snapshots
 from pipeline.stream.source.kafka_url import parse_kafka_url
 from pipeline.vocabulary.visible_text import visible
@@ -129,6 +129,7 @@ class Scene:
     snapshot: str
     snapshots: tuple[str, ...]
     alert: str
+    incident: str
 
 
 def scene_at(url: str, folder: Path) -> Iterator[Scene]:
@@ -136,8 +137,11 @@ def scene_at(url: str, folder: Path) -> Iterator[Scene]:
     with store.read() as connection:
         known = [one.snapshot_id for one in snapshots.read_published(connection)]
         alert = alert_queries.list_alerts(connection)[0]["id"]
+    with store.write() as connection:
+        incident_grouping.regroup(connection)
+        incident = incident_table.incident_of(connection, alert)
     with using(OPTIONS):
-        yield Scene(store, url, folder, known[0], tuple(known), alert)
+        yield Scene(store, url, folder, known[0], tuple(known), alert, incident)
     store.close()
 
 
@@ -295,12 +299,16 @@ def asked_routes(app: FastAPI) -> list[Any]:
     return found
 
 
+NAMED = {"charts": "rating", "runbooks": "offset-gap"}
+
+
 def addresses(scene: Scene, route: Any, words: Sequence[str]) -> Iterator[str]:
     """A route with the store's own ids in its path, and every text parameter of its query as each hostile word."""
     path = str(route.path)
     own = {
         "{snapshot}": scene.snapshots[-1], "{pair}": "..".join(scene.snapshots[-2:]), "{alert}": scene.alert,
-        "{log}": "votes", "{tile:path}": "tile/0/000.p/1", "{name}": "rating" if "charts" in path else "site.css",
+        "{incident}": scene.incident, "{action}": "resolve", "{log}": "votes",
+        "{tile:path}": "tile/0/000.p/1", "{name}": NAMED.get(path.split("/")[1], "site.css"),
     }  # fmt: skip
     for name, value in own.items():
         path = path.replace(name, value)
