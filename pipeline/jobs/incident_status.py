@@ -65,7 +65,8 @@ def read_incident_figures(connection: Connection, models: Iterable[str], hidden:
             (one["id"], view): float(rank)
             for one in shown
             if _about(one, named, hidden)[2]
-            for view, rank in (one["rank"] or {}).items()
+            for view in ("raw", "defended")
+            if (rank := (one["rank"] or {}).get(view)) is not None
         },
         alerts_ungrouped={key: float(n) for key, n in incident_table.count_ungrouped(connection, OPEN_STATES).items()},
     )
