@@ -48,7 +48,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._places = BoundedSemaphore(_CONNECTIONS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve in a thread of its own, or hang up if too many are served."""
+        """Serve a connection in a thread of its own, or close the connection if too many are being served."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
@@ -66,7 +66,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore a scraper that hangs up. Real faults show in store_up and /healthz."""
+        """Ignore errors of a connection, such as a client that closed it. `/healthz` and `store_up` show faults."""
 
 
 def _hang_up(request: socket) -> None:

@@ -150,8 +150,8 @@ def sampling_findings(book: SamplingLedger) -> tuple[Finding, ...]:
     """Return the findings about models, providers and licence groups that appeared more or less often than declared.
 
     The null hypothesis of a line (a model, provider or group) is that battles were sampled as declared. Its p-value is
-    twice the smaller of two p-values: for all days together, and for the most extreme day. The level ALPHA holds over
-    all lines of one kind.
+    twice the smaller of two p-values: for all days together, and for the most extreme day. A line gives a finding if
+    its p-value times the number of lines of its kind is below ALPHA (Bonferroni).
     """
     findings = []
     for kind, lines in (("model", book.models), ("provider", book.providers), ("board", book.licenses)):

@@ -51,7 +51,7 @@ class CohortVotes:
 
     @classmethod
     def of(cls, votes: BacklogVotes, group: Int32) -> CohortVotes:
-        """Return the votes in cohorts, given the cohort of each vote, 0 for none."""
+        """Return the votes that are in cohorts; `group` (int32[n]) has the cohort of each vote, 0 for none."""
         rows = np.flatnonzero(group > 0)
         numbers, place = np.unique(group[rows].astype(np.int64), return_inverse=True)
         code = votes.voter[rows].astype(np.int64) * max(len(numbers), 1) + place.ravel()
@@ -129,7 +129,16 @@ class CohortCells:
 
 
 def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> PooledCells:
-    """Return all cells of one pair of a cohort and a model, those with few votes too; `voter` are voters."""
+    """Return all cells of one pair of a cohort and a model, including the cells with few votes.
+
+    Args:
+        parts: the evaluated cells of the cohorts, one item for each fold.
+        pair_of: the pairs that are tested.
+        pair: number of the pair in `pair_of`.
+
+    Returns:
+        The cells. Their attribute `voter` has voters, and not parts of voters.
+    """
     cohorts, found = pair_of.cohorts, []
     for part in parts:
         large = np.flatnonzero(pair_of(part.large.voter, part.large.model) == pair)
@@ -200,7 +209,13 @@ class PairNumbers:
 
     @classmethod
     def of(cls, cohorts: CohortVotes, parts: Bool, least: int) -> PairNumbers:
-        """Number the pairs with at least so many voters among some parts."""
+        """Number the pairs of a cohort and a model that are tested.
+
+        Args:
+            cohorts: the votes in cohorts.
+            parts: bool[p], true for the parts (voters within a cohort) that count.
+            least: least number of voters with votes on the model that a pair needs.
+        """
         cells = cohorts.cells
         mine = parts[cells.voter]
         whole = cohorts.group[cells.voter[mine]] * cohorts.votes.models + cells.model[mine]

@@ -41,14 +41,19 @@ _GROUPS = 10
 
 
 def habit_spread(voter: Int64, hit: Float64, chance: Float64) -> float:
-    """Estimate the spread of a habit between voters, plus its standard error, by the method of moments.
+    """Estimate how much voters differ in a habit, by the method of moments.
 
-    The products of the residuals of two votes of one voter have the mean of the variance of the voter's chances.
+    A residual is `hit` − `chance`. The mean product of the residuals of two votes of one voter estimates the variance
+    between voters of the chance to show the habit.
 
     Args:
-        voter: int64[n], ascending.
-        hit: float64[n], 1 for a vote with the habit, else 0.
-        chance: float64[n], chances without the habit of the voter.
+        voter: int64[n], the voter of each vote, ascending.
+        hit: float64[n], 1 for a vote that shows the habit, else 0.
+        chance: float64[n], the chance of each vote to show the habit if the voter were like all others.
+
+    Returns:
+        The standard deviation over voters, in logits, estimated from the variance plus its standard error; at least
+            LEAST_SPREAD.
     """
     residual, weight = hit - chance, chance * (1 - chance)
     size = int(voter[-1]) + 1 if len(voter) else 0

@@ -67,7 +67,12 @@ def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]
 
 
 def state_folder(state: str, store: str) -> Path:
-    """Return the folder in which `publish` keeps its state: how far logs were sent."""
+    """Return the folder of the state file of `publish`, which records how far logs were sent.
+
+    Args:
+        state: the folder that a setting names; "" for the default, a folder next to the store.
+        store: address of the store.
+    """
     return Path(state) if state else publish_folder(store)
 
 

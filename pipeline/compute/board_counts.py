@@ -34,7 +34,7 @@ class SegmentBoards:
     Attributes:
         first: index of the segment's first leaf.
         boards: counts by board of the votes whose leaves are in the segment. Retractions are not subtracted.
-        retracted: int64[r], leaf indices of the votes that the retractions in the segment take back.
+        retracted: int64[r], leaf indices of the votes that the retractions in the segment retract.
     """
 
     first: int
@@ -45,7 +45,9 @@ class SegmentBoards:
 def recount(
     segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
 ) -> Iterator[tuple[SealedSegment, Boards]]:
-    """Yield each segment with the counts of its votes, minus the counts of the votes that its retractions take back.
+    """Yield pairs of a segment and its counts by board.
+
+    The counts of the votes that the retractions in the segment retract are subtracted, so a count may be negative.
 
     Args:
         segments: all segments of a log, in order.
@@ -70,7 +72,7 @@ def recount(
 
 
 def count_segment(segment: SealedSegment, numbers: Mapping[str, int]) -> SegmentBoards:
-    """Count the votes of a segment by board, and find the votes that its retractions take back.
+    """Count the votes of a segment by board, and find the votes that the retractions in the segment retract.
 
     Args:
         segment: the segment.

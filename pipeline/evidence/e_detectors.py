@@ -8,7 +8,7 @@ where L_t is the likelihood ratio of step t, an e-value given all earlier steps.
 each possible start time of the change. The e-detector with the maximum instead of the sum is the CUSUM (`cusums`).
 
 While nothing changes, M reaches A after A steps or more on average (average run length). So with A = H/c, at most c
-false alarms come in H steps on average. This also holds with the rounding and the cap on M, which only lower M.
+false alarms come in H steps on average. The bound also applies after rounding and capping M, which only lower M.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for sequential change detection" (New
 England Journal of Statistics in Data Science 2(2)), theorem 2.4; Roberts 1966 (Technometrics 8(3)).

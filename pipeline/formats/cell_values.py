@@ -169,9 +169,9 @@ def turn_value(value: Any) -> int | None:
 
 
 def label_values(value: Any) -> list[str]:
-    """Return the labels in a list, or the labels that are true in a map; none for any other value but a text.
+    """Return the labels in a value: the items of a list, the keys of a map whose value is true, or a text itself.
 
-    Nested maps are searched in the same way. A text is one label.
+    Nested maps are searched in the same way. Any other value has no labels.
     """
     value = structured(value)
     if isinstance(value, Mapping):

@@ -1,11 +1,11 @@
 """Reads the records of a battle file as vote events in JSON (UTF-8 bytes), in bounded memory.
 
-Empty lines are skipped. A file that is still being written may end in an incomplete record. The functions take the
-argument `waits` for such files. It is a function. They call it with a description of the incomplete record, and do not
-yield the record. With `waits`, three kinds of records are incomplete: the last line of a JSON Lines file without a
-newline, if the line is not a complete JSON object; the last line of a CSV or TSV file without a newline; and a last row
-of such a file whose quotes are open. Without `waits`, the file is taken to be complete: a last line without a newline
-is a record, and open quotes at the end are an error.
+Empty lines are skipped. A file that is still being written may end in an incomplete record. For such files, callers
+pass a callback, the argument `waits`: it is called with a description of the incomplete record, and the record is not
+yielded. Three kinds of records are then incomplete: a last line of JSON Lines without a newline, if the line is not a
+complete JSON object; a last line of a CSV or TSV file without a newline; and a last row of such a file whose quotes are
+open. Without a callback, the file is taken to be complete: a last line without a newline is a record, and open quotes
+at the end are an error.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ RecordCheck = Callable[[Record, Fields], Fields]
 def read_records(
     path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None, check: RecordCheck | None = None
 ) -> Iterator[bytes]:
-    """Yield every record of a battle file as one event in bytes, in the order of the file.
+    """Yield every record of a battle file as one vote event in JSON (bytes), in the order of the file.
 
     Records that are not votes of the format, such as other actions in a log, are left out.
 
@@ -64,7 +64,7 @@ def read_records(
 
 
 def read_events(file: BattleFile, waits: Waits | None = None, check: RecordCheck | None = None) -> Iterator[bytes]:
-    """Yield the records of a recognised battle file as events in bytes.
+    """Yield the records of a recognised battle file as vote events in JSON (bytes).
 
     Records that are not votes of the format, such as other actions in a log, are left out.
 

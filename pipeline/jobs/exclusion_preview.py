@@ -1,6 +1,7 @@
-"""Computes what a decision about exclusions would change, without changing anything: votes, voters, ranks.
+"""Computes how a decision about exclusions would change the votes, voters and ranks of the board. Nothing is changed.
 
-Both boards are rated from the votes of the newest snapshot, so that later votes do not move a rank.
+The boards with and without the decision are both rated from the votes of the newest snapshot, so that later votes do
+not move a rank.
 """
 
 from collections.abc import Collection, Sequence

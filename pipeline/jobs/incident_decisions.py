@@ -97,6 +97,11 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
     `exclude` is about the accounts that the incident's alerts name. If they name none, it is about the votes of the
     first alert whose votes are not left out. `restore` is about what people excluded because of the incident's alerts.
 
+    Args:
+        connection: a connection to the store.
+        given: id of the incident, as for `find_incident`.
+        action: "exclude" or "restore".
+
     Raises:
         Usage: there is nothing to exclude or restore, or there is no such incident.
     """
@@ -122,6 +127,13 @@ def change_exclusions(
 ) -> dict[str, Any]:
     """Exclude or restore the votes of an incident by one decision, and group all alerts anew.
 
+    Args:
+        connection: a write transaction.
+        given: id of the incident, as for `find_incident`.
+        action: "exclude" or "restore"; `exclusion_targets` states what each of them changes.
+        operator: the person who decides.
+        reason: reason of the decision.
+
     Returns:
         {"incident", "action", "targets", "next_refresh", "done"}. "targets" is the number of accounts and selections of
         votes that were changed.
@@ -146,6 +158,13 @@ def change_exclusions(
 
 def split(connection: Connection, given: str, alerts: Sequence[str], operator: Operator, reason: str) -> dict[str, Any]:
     """Make some alerts of an incident an incident of their own, and group all alerts anew.
+
+    Args:
+        connection: a write transaction.
+        given: id of the incident, as for `find_incident`.
+        alerts: ids of the alerts.
+        operator: the person who decides.
+        reason: reason of the decision.
 
     Returns:
         {"incident", "rest", "done"}: the id of the incident of these alerts, the id of the incident of the other
@@ -174,6 +193,12 @@ def split(connection: Connection, given: str, alerts: Sequence[str], operator: O
 def merge(connection: Connection, given: str, other: str, operator: Operator, reason: str) -> dict[str, Any]:
     """Make two incidents one, and group all alerts anew.
 
+    Args:
+        connection: a write transaction.
+        given, other: ids of the two incidents, as for `find_incident`.
+        operator: the person who decides.
+        reason: reason of the decision.
+
     Returns:
         {"incident", "done"}: the former id of the first incident, by which the merged incident is found, and a
         sentence.
@@ -191,6 +216,15 @@ def merge(connection: Connection, given: str, other: str, operator: Operator, re
 
 def add_note(connection: Connection, given: str, operator: Operator, text: str) -> dict[str, Any]:
     """Add a note of a person to an incident.
+
+    Args:
+        connection: a write transaction.
+        given: id of the incident, as for `find_incident`.
+        operator: the person.
+        text: the note.
+
+    Returns:
+        {"incident", "done"}: the id of the incident, and a sentence.
 
     Raises:
         Usage: the note is empty.

@@ -1,7 +1,8 @@
 """Decides the fate of a vote by its times: accepted, late or quarantined.
 
-No clock is read. Fates do not depend on how the votes are split into batches. A quarantined vote does not move
-the watermark.
+The watermark of a partition is its newest event time minus the allowed lateness. A vote that was cast before the
+watermark is late. A vote that is dated more than five minutes after the time at which it was appended is quarantined,
+and does not move the watermark. No clock is read. Fates do not depend on how the votes are split into batches.
 
 The fate duplicate is decided by `stream.deduplication`, the fate rejected by `events.decode`.
 """

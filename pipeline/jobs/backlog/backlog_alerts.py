@@ -71,7 +71,11 @@ class BacklogAlerts:
         ]  # fmt: skip
 
     def afterwards(self, nested: bool = False) -> str:
-        """Return how the votes were evaluated, as a part of the text of an alert."""
+        """Return how the votes were evaluated, as a part of the text of an alert.
+
+        Args:
+            nested: whether the alert is based on the nested form of the evaluation (`pipeline.backlog.voter_rounds`).
+        """
         rounds = self.findings.nested_rounds if nested else self.findings.rounds
         form = ", nested form" if nested else ""
         return f"found afterwards, by cross-fitting, {rounds} round{'' if rounds == 1 else 's'}{form}"

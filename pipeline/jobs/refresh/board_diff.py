@@ -1,9 +1,9 @@
 """Computes why ranks changed between two snapshots.
 
 The change from the older board to the newer is split into four steps, and the board is rated after each step. The first
-step applies the settings of the newer snapshot. The second applies its method, rule by rule, the third its exclusions,
-and the fourth its new votes. For each model, the result also has the new battles, the score that the older board
-expected in them, and the models that the model passed.
+step applies the settings of the newer snapshot. The second step applies the method of the newer snapshot, rule by rule,
+the third step its exclusions, and the fourth step its new votes. For each model, the result also has the new battles,
+the score that the older board expected in these battles, and the models that the model passed.
 
 The same two snapshots always give the same result. The changes of the steps sum to the whole change except
 for rounding. If the board cannot be rated after a step, the changes are None and a reason is given.

@@ -1,5 +1,7 @@
 """Rates the boards by category and language of a candidate. A label is a category or a language.
 
+A candidate is a snapshot before its publication.
+
 A board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and
 the views are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
 """

@@ -1,6 +1,7 @@
 """Builds the manifest of a snapshot from its candidate, the previous manifest and the settings.
 
-The manifest is the signed document that names every file and figure of a snapshot.
+The manifest is the signed document that names every file and figure of a snapshot. A candidate is a snapshot before its
+publication.
 
 Every file that a manifest names is on disk before the manifest is built.
 """

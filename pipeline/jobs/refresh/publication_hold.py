@@ -69,8 +69,8 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 def expect_no_hold(store: Store, candidate_id: str) -> None:
     """Raise `PublicationHeld` if a candidate moves a model of the top by too many places and nobody has released it.
 
-    A candidate is a rated snapshot that is not published yet. A candidate that is published already, or that another
-    snapshot has overtaken, is never held.
+    A candidate is a rated snapshot that is not published yet. Nothing is raised for a candidate that is published
+    already, or if another snapshot was published after the candidate was rated.
 
     Raises:
         PublicationHeld: the candidate is held. The hold is stored before the error is raised.

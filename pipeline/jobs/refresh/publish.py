@@ -1,4 +1,4 @@
-"""Runs the last step of a refresh: signs a candidate and makes it the newest snapshot."""
+"""Runs the last step of a refresh: signs a candidate (a snapshot before its publication) and publishes it."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
 """Evaluates the quality gate of a refresh, and stores the verdicts.
 
-An expectation is a condition that data must meet. The gate has three suites of expectations:
+An expectation is a condition that data must meet. A candidate is a snapshot before its publication. The gate has three
+suites of expectations:
 
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events

@@ -1,4 +1,7 @@
-"""Runs the third step of a refresh: rates the vote log at a size, and stores the boards as a candidate."""
+"""Runs the third step of a refresh: rates the votes of the log up to a given size, and stores a candidate.
+
+A candidate is a snapshot before its publication.
+"""
 
 from collections import Counter
 from importlib.metadata import version

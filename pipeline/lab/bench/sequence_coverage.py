@@ -6,8 +6,8 @@ the standard error of a rating is about 35 points, and then after each 20 votes.
 The covariances of the ratings are those of `ratings.voter_intervals`, which need the residual of each vote, its outcome
 minus the expected outcome. For speed, they are computed with two approximations. The residual of a vote is computed
 with the ratings of the first evaluation that includes the vote, and not at each evaluation. The effective number of
-voters is not computed at each evaluation either. Both are computed exactly at five evaluations: the first, and those
-after 1/16, 1/8, 1/4 and 1/2 of all evaluations.
+voters is not computed at each evaluation either. The residuals of all votes and the effective number of voters are
+computed anew at five evaluations only: the first, and those after 1/16, 1/8, 1/4 and 1/2 of all evaluations.
 """
 
 from collections.abc import Callable

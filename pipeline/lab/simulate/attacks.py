@@ -110,7 +110,7 @@ class Omnidirectional(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return the vote for the model with the lower strength, with probability `accuracy` in each battle."""
+        """Return int8[N], each outcome: the weaker model wins with probability `accuracy`, else the stronger."""
         theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
@@ -124,7 +124,7 @@ class AlwaysLeft(Attack):
     kind: ClassVar[str] = "always_left"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Return the vote for the left model of every battle."""
+        """Return an outcome for each battle, int8[N]: the left model wins."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
 
@@ -135,7 +135,7 @@ class RandomClicks(Attack):
     kind: ClassVar[str] = "random_clicks"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Return a random outcome for every battle."""
+        """Return a random outcome for each battle, int8[N]."""
         return random_outcomes(rng, shown)
 
 

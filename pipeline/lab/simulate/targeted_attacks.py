@@ -57,8 +57,8 @@ class TargetOnly(Attack):
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
         """Draw the attackers' battles.
 
-        All battles include the target if attackers abstain otherwise. In other cases the share `sampling` of them does;
-        None gives the share of honest voters.
+        With `otherwise` "abstain", all battles include the target. Otherwise the share `sampling` of the battles
+        includes the target or, if `sampling` is None, the same share as for honest voters.
         """
         holding = simulator.pair_rates.pairs_of(simulator.pair_rates.models.index(self.target))
         if self.otherwise == "abstain":
@@ -73,7 +73,11 @@ class TargetOnly(Attack):
         return with_target.where(on_target, without)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Let the target win or lose in each battle in which it is recognised."""
+        """Return an outcome for each battle, int8[N].
+
+        In a battle in which the attacker recognises the target, the target wins or loses, as `direction` says. The
+        outcome of any other battle is drawn as `otherwise` says.
+        """
         target = simulator.pair_rates.models.index(self.target)
         there = (shown.left == target) | (shown.right == target)
         # An attacker who abstains votes only where the target was recognised.

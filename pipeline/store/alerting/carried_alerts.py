@@ -134,7 +134,7 @@ def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
 
 
 def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
-    """Return which votes carry an alert about windows; None if the alert selects no particular votes."""
+    """Return the votes that an alert about windows is about; None if the alert selects no particular votes."""
     if shown["subject"]["kind"] == "voter" or "window" not in shown["evidence"] or "until" not in shown:
         return None
     shown = with_end(shown, closed)
@@ -173,7 +173,7 @@ def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict
 
 
 def _mask(one: _Selected, vote: Mapping[str, Int64], models: Mapping[str, int], networks: Mapping[str, int]) -> Bool:
-    """Return which votes of a block carry an alert."""
+    """Return which votes of a block an alert is about."""
     selection, claim = one.selection, one.claim
     mine: Bool = (vote["cast_at"] >= selection.first) & (vote["cast_at"] < selection.end)
     if selection.model is not None:

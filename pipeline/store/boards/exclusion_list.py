@@ -1,6 +1,7 @@
 """Keeps the dated list of exclusions: which votes do not count in the defended view, and why.
 
-Every entry has a reason and an author. No entry is removed; a later entry about the same target cancels it.
+The defended view is the board without excluded votes; the raw view counts them. Every entry has a reason and an author.
+No entry is removed; a later entry about the same target cancels it.
 The author may be a policy that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the
 alert is from a backfill, `auto-voter/1` otherwise.
 """

@@ -1,7 +1,7 @@
 """Stores correction notices: dated notes of a named person on a published snapshot.
 
-A notice is never changed or deleted, which the database enforces. Every manifest contains all notices that
-were added before its candidate was rated.
+A notice is never changed or deleted, which the database enforces. The manifest of a snapshot contains all notices that
+were added before the snapshot was rated.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
 """Records how many hypotheses each sweep tested, so that e-LOND can bound the share of false alerts over all sweeps.
 
-The hypotheses of one log size and registry count once. A repeated sweep starts from the same state as the
-first.
+A sweep runs all audits of a store. e-LOND is a procedure that tests hypotheses one after another. If a sweep is
+repeated with the same log size and the same registry events, its hypotheses count once: the repeated sweep starts from
+the state of e-LOND from which the first one started.
 """
 
 import sqlalchemy as sa

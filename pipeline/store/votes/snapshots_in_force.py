@@ -1,4 +1,4 @@
-"""Records which snapshot evaluates the votes of a partition, and from which offset: the snapshot in force.
+"""Records which snapshot evaluates the votes of a partition, and from which offset on (the snapshot in force).
 
 A replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
 """

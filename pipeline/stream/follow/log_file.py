@@ -56,7 +56,8 @@ class LogFile:
         """Return `size` bytes from a position on, fewer at the end of the log.
 
         Raises:
-            OSError, EOFError, lzma.LZMAError, ValueError: a compressed file is damaged or incomplete (DAMAGED).
+            OSError, EOFError, lzma.LZMAError, ValueError: a compressed file is damaged or incomplete. The tuple DAMAGED
+                has these exceptions.
         """
         if self._opener is None:
             return self._read_plain(offset, size)
