@@ -31,6 +31,7 @@ hosts.
     diff_routes.py         serves moves between two snapshots
     alert_routes.py        serves alerts and exclusions
     incident_routes.py     serves incidents
+    incident_operator_routes.py  carries out decisions of operators about incidents
     incident_views.py      converts incidents to JSON, for the public and for operators
     ledger_routes.py       serves signed heads of the ledger's logs, proofs, receipts, tiles and bundles
     status_routes.py       serves the progress of the pipeline

@@ -19,6 +19,7 @@ from pipeline import settings as configuration
 from pipeline.api import (
     alert_routes,
     diff_routes,
+    incident_operator_routes,
     incident_routes,
     ledger_routes,
     model_routes,
@@ -103,6 +104,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
         api.include_router(mixed.routes(reader, work))
     app.state.logins = LoginGuard(ClientRates(options.logins_per_minute), metrics)
     api.include_router(operator_routes.routes(reader, changes))
+    api.include_router(incident_operator_routes.routes(reader, changes))
     app.include_router(api)
     templates = PageTemplates(options.appeals)
     app.include_router(pages.routes(reader, templates, costly, changes, app))

@@ -75,6 +75,18 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
     return _detail_for_operators(connection, given) if operator else _public_detail(connection, given, hidden)
 
 
+def resolve_id(connection: Connection, given: str) -> str:
+    """Return the id of an incident for an operator, from its id, a former id, or the unique beginning of one.
+
+    Raises:
+        Problem: status 404, if no incident has this id, or several have.
+    """
+    try:
+        return incident_table.resolve_id(connection, given)
+    except Usage as error:
+        raise Problem(404, str(error)) from None
+
+
 def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -> str | None:
     """Return the id of the incident of an alert; None for the public if the alert is about a voter."""
     for body in incident_table.read_public(connection):
@@ -158,10 +170,7 @@ def _public_detail(connection: Connection, given: str, hidden: HiddenModels) -> 
 
 
 def _detail_for_operators(connection: Connection, given: str) -> dict[str, Any]:
-    try:
-        incident_id = incident_table.resolve_id(connection, given)
-    except Usage as error:
-        raise Problem(404, str(error)) from None
+    incident_id = resolve_id(connection, given)
     (stored,) = (one for one in incident_table.read_all(connection) if one.incident_id == incident_id)
     alerts = alert_queries.read_alerts(connection, stored.body["alert_ids"])
     return {

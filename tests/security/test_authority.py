@@ -26,6 +26,7 @@ from pipeline.api.change_token import ChangeToken
 from pipeline.cli.lazy_group import COMMAND_MODULES
 from pipeline.devstack.postgres import binary_folder
 from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs import incident_actions
 from pipeline.open_store import now, open_store
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store import Store
@@ -252,7 +253,7 @@ def test_containers_that_only_read_have_no_voter_key() -> None:
 
 def decisions(store: Store) -> dict[str, tuple[tuple[str, ...], Callable[[TestClient, dict[str, str]], Any]]]:
     """Every action of an operator over HTTP: its scopes, and a request that does it."""
-    alert, label = critical(store, 7), voter(store, 8)
+    alert, label, (incident, *_) = critical(store, 7), voter(store, 8), two_incidents(store)
     with store.read() as connection:
         snapshot = connection.scalar(sa.select(schema.snapshot.c.snapshot_id))
 
@@ -276,6 +277,10 @@ def decisions(store: Store) -> dict[str, tuple[tuple[str, ...], Callable[[TestCl
         "exclusion.exclude voter": (("exclusions",), exclusion("exclude")),
         "exclusion.restore voter": (("exclusions",), exclusion("restore")),
         "notice.add": (("notices",), notice),
+        **{
+            f"incident.{action}": (incident_actions.SCOPES[action], post(f"/incidents/{incident}/{action}", {}))
+            for action in ("ack", "snooze", "appeal", "note", "exclude", "restore", "resolve", "reopen")
+        },
         "export.operators_log": (("log",), lambda client, headers: client.get(f"{API}/operators/log", headers=headers)),
     }
 
@@ -300,7 +305,7 @@ def test_an_action_needs_the_scopes_of_all_that_it_changes(store: Store, client:
 
 def _effects(store: Store) -> list[Any]:
     """All that operators can change, without their log."""
-    tables = (schema.alert, schema.alert_event, schema.exclusion, schema.notice)
+    tables = (schema.alert, schema.alert_event, schema.exclusion, schema.notice, schema.incident_event)
     with store.read() as connection:
         return [sorted(map(tuple, connection.execute(sa.select(table))), key=repr) for table in tables]
 
@@ -311,14 +316,16 @@ async def _never() -> None:
 
 def test_every_route_that_changes_something_is_in_the_table(store: Store) -> None:
     """A new route must be given its scopes here."""
-    from pipeline.api import operator_routes
+    from pipeline.api import incident_operator_routes, operator_routes
     from pipeline.api.store_reader import StoreReader
 
-    routes = operator_routes.routes(StoreReader(store), ChangeToken(_never)).routes
+    makers = (operator_routes, incident_operator_routes)
+    routes = [one for made in makers for one in made.routes(StoreReader(store), ChangeToken(_never)).routes]
     ours = {(min(one.methods), one.path) for one in routes if isinstance(one, APIRoute)}
     assert ours == {
         ("POST", "/alerts/{alert}/{action}"),
         ("POST", "/alerts/{alert}/votes/{action}"),
+        ("POST", "/incidents/{incident}/{action}"),
         ("POST", "/exclusions"),
         ("POST", "/snapshots/{snapshot}/notices"),
         ("GET", "/operator"),
@@ -330,8 +337,8 @@ def test_every_route_that_changes_something_is_in_the_table(store: Store) -> Non
         if isinstance(one, APIRoute) and one.methods - {"GET", "HEAD"} and one.path.removeprefix(API) not in
         {path for _, path in ours}
     ]  # fmt: skip
-    # The forms of the pages, which need a session: tests/security/test_page_forms.py.
-    assert sorted(changing) == ["/incidents/{incident}/{action}", "/sign-in", "/sign-out"]
+    # The forms of the pages, also those about incidents, need a session: tests/security/test_page_forms.py.
+    assert sorted(changing) == ["/sign-in", "/sign-out"]
 
 
 # The operators' log.

@@ -63,6 +63,21 @@ class AlertActionDocument(Document):
     done: str
 
 
+class IncidentActionDocument(Document):
+    """The effect of a decision about an incident; fields that the action does not have are null.
+
+    `alerts` is the number of alerts whose state changed. `targets` is the number of voters, or of selections of votes,
+    that were excluded or restored.
+    """
+
+    incident: str
+    state: str | None
+    alerts: int | None
+    targets: int | None
+    next_refresh: NextRefreshDocument | None
+    done: str
+
+
 class TokenDocument(Document):
     """The name of a token's owner, and the scopes of the token."""
 

@@ -4,7 +4,7 @@ Each decision needs a session, the CSRF token of the session, a reason, and the 
 changes. The decision is recorded in the operators' log with the source `page`.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -12,24 +12,13 @@ from fastapi.responses import RedirectResponse, Response
 from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.change_token import ChangeToken
 from pipeline.api.error_responses import Problem
-from pipeline.api.incident_views import find_incident
+from pipeline.api.incident_views import resolve_id
 from pipeline.api.operator_access import authorize
 from pipeline.api.page_operator import FormFields, PageOperator, expect_csrf_token, page_operator_dependency
 from pipeline.api.page_sessions import PageSessions
 from pipeline.api.request_params import IncidentParam
 from pipeline.api.store_reader import StoreReader
-from pipeline.jobs import incident_decisions, moderation
-from pipeline.store.alerting.operators_log import Operator
-
-SCOPES: dict[str, tuple[str, ...]] = {
-    **{action: moderation.ALERT_SCOPES[action] for action in ("ack", "snooze", "resolve", "reopen")},
-    "note": ("alerts",),
-    "exclude": ("exclusions",),
-    "restore": ("exclusions",),
-}
-"""Action on the page → the scopes that the operator's token needs for it."""
-
-Action = Literal["ack", "snooze", "resolve", "reopen", "note", "exclude", "restore"]
+from pipeline.jobs import incident_actions
 
 
 def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) -> APIRouter:
@@ -41,7 +30,7 @@ def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) ->
     def decide(
         request: Request,
         incident: IncidentParam,
-        action: Action,
+        action: Literal["ack", "snooze", "resolve", "reopen", "note", "exclude", "restore"],
         fields: dict[str, str] = FormFields,
         operator: PageOperator | None = signed_in,
     ) -> Response:
@@ -49,28 +38,17 @@ def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) ->
         if operator is None:
             raise Problem(401, "expected an operator: nothing was changed; sign in at /sign-in first")
         expect_csrf_token(sessions, operator.session_id, fields)
-        who = authorize(reader, request, operator.token, *SCOPES[action], via="page")
+        who = authorize(reader, request, operator.token, *incident_actions.SCOPES[action], via="page")
         reason, hours = _reason(fields), _hours(fields, action)
         with reader.connect() as connection:
-            found = find_incident(connection, incident, reader.hidden(connection), operator=True)["id"]
+            found = resolve_id(connection, incident)
         with reader.store.write() as connection:
-            result = _decide(connection, found, action, who, reason, hours)
+            result = incident_actions.decide(connection, found, action, who, reason, hours)
         changes.expire()
         operator.session.message = f"Done: {result['done']}."
         return RedirectResponse(f"/incidents/{found}", 303, headers=NO_STORE)
 
     return router
-
-
-# The parameters are those of a decision.
-def _decide(
-    connection: Any, incident: str, action: str, who: Operator, reason: str, hours: float | None
-) -> dict[str, Any]:
-    if action == "note":
-        return incident_decisions.add_note(connection, incident, who, reason)
-    if action in ("exclude", "restore"):
-        return incident_decisions.change_exclusions(connection, incident, action, who, reason)
-    return incident_decisions.change_state(connection, incident, action, who, reason, hours)
 
 
 def _reason(fields: dict[str, str]) -> str:

@@ -1,0 +1,43 @@
+"""Lists the actions on an incident that operators carry out over HTTP, with the scopes that each needs."""
+
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.jobs import incident_decisions, moderation
+from pipeline.store.alerting.operators_log import Operator
+
+SCOPES: dict[str, tuple[str, ...]] = {
+    **moderation.ALERT_SCOPES,
+    "note": ("alerts",),
+    "exclude": ("exclusions",),
+    "restore": ("exclusions",),
+}
+"""Action → the scopes that a token needs for it: those of all that the action changes."""
+
+
+def decide(
+    connection: Connection, incident: str, action: str, operator: Operator, reason: str, hours: float | None = None
+) -> dict[str, Any]:
+    """Carry out an action on an incident.
+
+    Args:
+        connection: a write transaction.
+        incident: id of the incident, as for `incident_decisions.find_incident`.
+        action: one of SCOPES.
+        operator: the person who decides.
+        reason: reason of the decision, or the text of a note.
+        hours: duration of a snooze; None to snooze until the next action of a person.
+
+    Returns:
+        {"incident", "done", …} as the function of `incident_decisions` for this action returns it; "done" is a
+            sentence.
+
+    Raises:
+        Usage: no incident or several have this id, or the action would change nothing.
+    """
+    if action == "note":
+        return incident_decisions.add_note(connection, incident, operator, reason)
+    if action in ("exclude", "restore"):
+        return incident_decisions.change_exclusions(connection, incident, action, operator, reason)
+    return incident_decisions.change_state(connection, incident, action, operator, reason, hours)
