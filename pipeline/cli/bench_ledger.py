@@ -4,6 +4,7 @@ Each is compared with the least work that the task requires.
 """
 
 from dataclasses import asdict
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -39,7 +40,8 @@ def ledger(
         f"verify {found.verify * per:.2f} µs a leaf: {ratios['verify']:.2f} times reading and the bare loop "
         f"(bar: at most {bars['verify']:g})",
         f"refresh after {ledger_costs.NEW_VOTES:,} more votes: {ratios['refresh']:.2f} times that of the first "
-        f"{ledger_costs.NEW_VOTES:,} (bar: at most {bars['refresh']:g})",
+        f"{ledger_costs.NEW_VOTES:,} (bar: at most {bars['refresh']:g}); "
+        f"{median(found.later):.1f} s, and {median(found.by_voter):.1f} s for steps by voter",
         f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
     ):
         out.print(line)

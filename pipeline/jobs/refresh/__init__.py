@@ -9,6 +9,7 @@ rate.py                runs the third step: rates the log at a size and stores t
 publish.py             runs the last step: signs a candidate and publishes it as a snapshot
 publication_hold.py    keeps a candidate that moves the top too far from publication, until a person releases it
 refresh_board.py       runs all steps in a row
+step_times.py          measures how long each step takes
 dry_run.py             computes what a refresh would publish, without publishing
 rating_input.py        reads what is rated: counts of each view, exclusions, the votes for the reference
 board_method.py        reads the method of a snapshot, and writes it into the body of the snapshot

@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.jobs.refresh import publication_hold, share_alert, snapshot_signing
 from pipeline.jobs.refresh.prepare_answers import prepare_answers
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
+from pipeline.jobs.refresh.step_times import step
 from pipeline.open_store import existing_store, now
 from pipeline.store.alerting import incident_grouping
 from pipeline.store.boards import snapshots
@@ -37,7 +38,8 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
             store_figures.set_time(connection, "refresh_last_success", now())
         snapshot_signing.store_head(store, snapshot)
         end_rotation(store, keys)
-        prepare_answers(store)
+        with step("answers"):
+            prepare_answers(store)
         with store.write() as connection:
             incident_grouping.regroup(connection)  # incidents state ranks, and votes that are left out
     return {

@@ -19,6 +19,7 @@ from pipeline.jobs.refresh.board_method import describe_method, method_of, model
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.label_boards import rate_label_boards
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, find_unregistered, read_rating_input
+from pipeline.jobs.refresh.step_times import step
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
@@ -74,13 +75,17 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     method, hidden = method_of(options), models_under_test(connection)
     given = read_rating_input(connection, log_size, method=method)
     boards = {view: _rate(view, given, options) for view in VIEWS}
-    style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
+    with step("style"):
+        style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
     if style.board is not None:
         boards["style"] = style.board
     by_label = rate_label_boards(given, method, options)
     registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
-    baseline = read_baseline_votes(connection, log_size, given, method)
-    reference = estimate_baseline_reference(baseline, given.model_no, registry, method)
+    with step("reference"):
+        baseline = read_baseline_votes(connection, log_size, given, method)
+        reference = estimate_baseline_reference(baseline, given.model_no, registry, method)
+    with step("intervals"):
+        intervals = state_intervals(connection, store.files, given, options, method, log_size)
     rows = {**{view: board_rows(shown) for view, shown in boards.items()}, **by_label.rows}
     # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
     after = newest.sequence if newest is not None else 0
@@ -104,7 +109,7 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
         "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
         "method": describe_method(method, given.by_rule, hidden),
         **by_label.stated(),
-        "intervals": state_intervals(connection, store.files, given, options, method, log_size),
+        "intervals": intervals,
         "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
         **({"reference": reference.stated} if reference.stated is not None else {}),
         **({"notices": listed} if (listed := notices.list_published(connection)) else {}),

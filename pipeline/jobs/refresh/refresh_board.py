@@ -8,6 +8,7 @@ from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate_evaluated
 from pipeline.jobs.refresh.seal import seal
+from pipeline.jobs.refresh.step_times import measure_steps, step
 from pipeline.open_store import existing_store
 from pipeline.store.alerting.voter_share import describe
 from pipeline.store.boards import verdicts
@@ -31,20 +32,28 @@ def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
     Returns:
         The newest snapshot as `publish` returns it. `warnings` has the warnings of the newest verdicts, `labels` the
         number of categories and languages that are counted, `voter_share` a sentence about a dominant voter, if there
-        is one, and `backfill` what a backfill found, if there was one.
+        is one, `backfill` what a backfill found, if there was one, and `seconds` the time of each step (`step_times`).
     """
     backfilled: dict[str, Any] | None = None
-    for _ in range(_TRIES):
-        size = seal(url)
-        check(url, size)
-        if backfilled is None:
-            backfilled = backfill_before_first_snapshot(url, size, progress)
-        candidate = rate_evaluated(url, size)
-        check_snapshot(url, candidate)
-        result = publish(url, candidate)
-        if result["snapshot"] == candidate:
-            break
-    return {**_with_warnings(url, result), **({"backfill": backfilled} if backfilled else {})}
+    with measure_steps() as seconds:
+        for _ in range(_TRIES):
+            with step("seal"):
+                size = seal(url)
+            with step("check_votes"):
+                check(url, size)
+            if backfilled is None:
+                with step("backfill"):
+                    backfilled = backfill_before_first_snapshot(url, size, progress)
+            with step("rate"):
+                candidate = rate_evaluated(url, size)
+            with step("check_snapshot"):
+                check_snapshot(url, candidate)
+            with step("publish"):
+                result = publish(url, candidate)
+            if result["snapshot"] == candidate:
+                break
+    found = {"backfill": backfilled} if backfilled else {}
+    return {**_with_warnings(url, result), **found, "seconds": seconds}
 
 
 def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dict[str, Any]:
