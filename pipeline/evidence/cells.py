@@ -9,8 +9,10 @@ expectation is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
 and three kinds. The bias shows in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses
-that are too rare (.3). The last kind finds a voter who votes "tie" instead of a loss. The same alternatives are tested
-for all models of one provider together, over the votes on exactly one of them.
+that are too rare (.3). The last kind finds a voter who votes "tie" instead of a loss. Half of its weight is for losses
+that are rarer than any taste makes them, half for losses that became ties; the second half is limited, so that it can
+raise a warning and not exclude a voter. The same alternatives are tested for all models of one provider together, over
+the votes on exactly one of them.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's
@@ -31,8 +33,18 @@ import numpy.typing as npt
 from scipy.special import xlogy
 
 from pipeline.evidence.grouped_sums import place_within
-from pipeline.evidence.honest_reference import CHANCE_UNIT, Reference
-from pipeline.evidence.taste_nulls import EVEN_TIES, chances_by_taste, loss_ratios, tie_ratios, tie_shares, win_ratios
+from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS, Reference
+from pipeline.evidence.taste_nulls import (
+    EVEN_TIES,
+    MOST_TOLD,
+    chances_by_taste,
+    loss_ratios,
+    tie_ratios,
+    tie_shares,
+    told_logs,
+    told_ratios,
+    win_ratios,
+)
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 VERBS = ("promotes", "demotes")
@@ -168,7 +180,9 @@ def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float6
         rarer = tie_ratios(ties, votes, side.even * CHANCE_UNIT / np.maximum(votes, 1), shares)
         over_all = (high + side.tied_high * CHANCE_UNIT) / np.maximum(votes, 1)
         found[:, verb, 0], found[:, verb, 1] = won + rarer, won
-        found[:, verb, 2] = loss_ratios(losses, votes, chances_by_taste(over_all, taste), shares)
+        chances = chances_by_taste(over_all, taste)
+        rare = loss_ratios(losses, votes, chances, shares)
+        found[:, verb, 2] = np.logaddexp(rare, told_ratios(ties, losses, votes, chances, shares)) - np.log(2)
     return found
 
 
@@ -208,7 +222,7 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     holds for losses.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
-    decided_share = 1 - (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)
+    tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)
     best = np.zeros(len(counts.votes))
     for side in (counts, counts.turned()):
         votes, wins, losses = (x.astype(float) for x in (side.votes, side.wins, side.losses))
@@ -218,8 +232,11 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
         won = _divergence(wins, decided, high / np.maximum(decided, 1))
         lost = 1 - (high + side.tied_high * CHANCE_UNIT) / np.maximum(votes, 1)
         # Too few losses are too many of the rest.
-        rare = _divergence(votes - losses, votes, 1 - decided_share * lost)
-        best = np.maximum(best, np.maximum(won + np.maximum(rarer, 0), rare))
+        rare = _divergence(votes - losses, votes, 1 - (1 - tied_share) * lost)
+        mean = tied_share - (1 - tied_share) * lost
+        below = np.log1p(-np.outer(mean, np.expm1(-np.array(DELTAS)))) * votes[:, None]
+        told = np.minimum((told_logs(votes - decided, losses) - below).max(axis=1), MOST_TOLD)
+        best = np.maximum(best, np.maximum(won + np.maximum(rarer, 0), np.maximum(rare, told)))
     return best
 
 

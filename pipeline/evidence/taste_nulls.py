@@ -16,9 +16,13 @@ chances p_i with mean p. So the expectation of the ratio is at most 1, for every
 The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. This
 distribution is made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid.
 The first ratio below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor of battles
-between unequal models. The second tests whether X losses in n votes are too few:
+between unequal models. The second tests whether X losses in n votes are too few. The third tests whether losses were
+told as ties: k ties are too many and X losses too few, with b = 2 − e^(−δ). A strong taste explains rare losses, but
+not many ties, and it makes wins more frequent.
 
     E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
+
+    b^k e^(−δX) / E_t,z (1 + t (b − 1) + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
 
 Source: mixture null and method of moments e-values (Ramdas et al. 2023, "Game-theoretic statistics and safe
 anytime-valid inference", section 3); own construction for taste.
@@ -38,6 +42,10 @@ TIE_SPREAD = 0.25
 
 EVEN_TIES = 1.05
 """Ties between equal models, as a multiple of the share over all pairs: measured on a real board."""
+
+MOST_TOLD = 11.0
+"""ln of the largest ratio of losses told as ties. With it, such votes alone raise a warning and never exclude a voter,
+since a voter may have a reason to tie more on one model."""
 
 _NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, 6, 6.5, np.inf])
 _WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)
@@ -138,6 +146,30 @@ def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple
         grown = np.log1p(lost * shrink) * votes[:, None, None]
         below[:, i] = _log_mean(_log_mean(grown, _JOINED_WEIGHTS) + shares[1], None)
     return np.asarray(-losses[:, None] * _SIZES - below)
+
+
+def told_ratios(
+    ties: Float64, losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]
+) -> Float64:
+    """Return float64[n, 3], ln of the ratio of losses told as ties, at most MOST_TOLD, for each size of a bias.
+
+    Args:
+        ties, losses, votes: float64[n], k, X and n.
+        chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
+        shares: the result of `tie_shares`.
+    """
+    tied = np.minimum(shares[0] * EVEN_TIES, 1 - _LEAST)
+    below = np.empty((len(losses), len(_SIZES)))
+    lost = (1 - tied)[:, :, None] * (1 - chances[:, None, _JOINED])
+    for i, shrink in enumerate(np.expm1(-_SIZES)):
+        grown = np.log1p(lost * shrink - (tied * shrink)[:, :, None]) * votes[:, None, None]
+        below[:, i] = _log_mean(_log_mean(grown, _JOINED_WEIGHTS) + shares[1], None)
+    return np.asarray(np.minimum(told_logs(ties, losses) - below, MOST_TOLD))
+
+
+def told_logs(ties: Float64, losses: Float64) -> Float64:
+    """Return float64[n, 3], ln of b^k e^(−δX) for each size of a bias."""
+    return np.asarray(ties[:, None] * np.log1p(-np.expm1(-_SIZES)) - losses[:, None] * _SIZES)
 
 
 def _mean(values: Float64) -> Float64:

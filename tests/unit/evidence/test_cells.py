@@ -56,7 +56,7 @@ def test_the_expectation_with_ties_is_at_most_one(sd: float, ties: float, votes:
     shares = taste_nulls.tie_shares(np.array([ties]), np.array([votes]), (3.0, 7.0))
     z = by_taste(p, sd)
     outcomes = [(k, w) for k in range(n + 1) for w in range(n - k + 1)]
-    expected = np.zeros((3, 3))
+    expected = np.zeros((4, 3))
     for share, log_weight in zip(shares[0][0], shares[1][0], strict=True):
         t = share * factor
         for k, w in outcomes:
@@ -67,7 +67,8 @@ def test_the_expectation_with_ties_is_at_most_one(sd: float, ties: float, votes:
             won = taste_nulls.win_ratios(ww, nn - kk, by_z)[0]
             rarer = taste_nulls.tie_ratios(kk, nn, np.array([factor]), shares)[0]
             lost = taste_nulls.loss_ratios(nn - kk - ww, nn, by_z, shares)[0]
-            expected += math.exp(log_weight) * chance * np.exp(np.stack([won + rarer, won, lost]))
+            told = taste_nulls.told_ratios(kk, nn - kk - ww, nn, by_z, shares)[0]
+            expected += math.exp(log_weight) * chance * np.exp(np.stack([won + rarer, won, lost, told]))
     assert (expected <= 1 + 1e-9).all(), expected
     assert (expected > 0.5).all(), expected
 
@@ -96,14 +97,14 @@ def slow_ratio(cell: dict[str, float], sd: float, delta: float, kept: float) -> 
     """The three ratios of "promotes", one number at a time."""
     nodes, weights = taste_nulls._NODES, taste_nulls._WEIGHTS
 
-    def won(p: float, n: float, joined: bool, shrink: float, decided: float) -> float:
+    def won(p: float, n: float, joined: bool, shrink: float, decided: float, tied: float = 0.0) -> float:
         chances = taste_nulls.chances_by_taste(np.array([p]), sd)[0]
         total, mass = 0.0, 0.0
         for j, (_, w) in enumerate(zip(nodes, weights, strict=True)):
             mass += w
             if joined and j not in taste_nulls._JOINED.tolist():
                 continue
-            x = decided * (1 - chances[j]) if joined else chances[j]
+            x = decided * (1 - chances[j]) - tied if joined else chances[j]
             total += mass * (1 + x * shrink) ** n
             mass = 0.0
         return total
@@ -111,13 +112,17 @@ def slow_ratio(cell: dict[str, float], sd: float, delta: float, kept: float) -> 
     d = cell["votes"] - cell["ties"]
     wins = math.exp(delta * cell["wins"]) / won(cell["high"] / d, d, False, math.expm1(delta), 1)
     shares, logs = taste_nulls.tie_shares(np.array([cell["other_ties"]]), np.array([cell["other_votes"]]), (3.0, 7.0))
-    above = below = lost = 0.0
+    above = below = lost = told = 0.0
     f, k, n = cell["even"] / cell["votes"], cell["ties"], cell["votes"]
     for t, w in zip(shares[0], np.exp(logs[0]), strict=True):
         above += w * (kept * f * t) ** k * (1 - kept * f * t) ** (n - k)
         below += w * (f * t) ** k * (1 - f * t) ** (n - k)
-        lost += w * won(cell["all"] / n, n, True, math.expm1(-delta), 1 - min(1.05 * t, 1))
-    return wins * above / below, wins, math.exp(-delta * (d - cell["wins"])) / lost
+        tied = min(1.05 * t, 1)
+        lost += w * won(cell["all"] / n, n, True, math.expm1(-delta), 1 - tied)
+        told += w * won(cell["all"] / n, n, True, math.expm1(-delta), 1 - tied, tied)
+    rare = math.exp(-delta * (d - cell["wins"]))
+    both = rare / lost + min(rare * (2 - math.exp(-delta)) ** k / told, math.exp(taste_nulls.MOST_TOLD))
+    return wins * above / below, wins, both / 2
 
 
 def test_the_ratios_are_those_of_a_slow_reference() -> None:
@@ -204,6 +209,27 @@ def test_a_loser_of_no_battle_is_found_by_rare_losses_alone() -> None:
     assert (cells.VERBS[best[0]], cells.KINDS[best[1]]) == ("promotes", "rare losses")
 
 
+def test_losses_told_as_ties_are_found_among_voters_of_strong_taste_and_exclude_nobody_alone() -> None:
+    """A strong taste explains that a model never loses, and then it wins: it does not explain that it ties so often."""
+    rng = np.random.default_rng(3)
+    n = 400
+    a = np.where(np.arange(n) % 5 == 0, 4, rng.integers(5, 20, n))
+    b = np.where(a == 4, rng.integers(5, 20, n), (a - 4) % 15 + 5)
+    won = rng.random(n) < 0.5
+    outcome = np.where(rng.random(n) < 0.3, 2, np.where(won, 0, 1))
+    told = np.where((a == 4) & (outcome == 1), 2, outcome).astype(np.int8)
+    loved = np.where((a == 4) & (outcome == 1), 0, outcome).astype(np.int8)
+    even = Reference(1, np.arange(20), np.zeros(20), np.zeros((20, 20)), 0.3, (3.0, 7.0), Taste(1.0, 0.0, 0.3, 20))
+    value = {name: cells.voter_e_values(np.zeros(n, int), a, b, o, even)[1][0] for name, o in
+             {"told": told, "honest": outcome.astype(np.int8)}.items()}  # fmt: skip
+    assert value["honest"] < 1
+    assert 200 < value["told"] < 1e4
+    counts = cells.count_cells(np.zeros(n, int), a, b, told, even).counts.take([0])
+    favoured = cells.count_cells(np.zeros(n, int), a, b, loved, even).counts.take([0])
+    rare, told_too = (cells.log_ratios(one, even, 1.0)[0, 0, 2].max() for one in (favoured, counts))
+    assert rare < 7 < taste_nulls.MOST_TOLD - 1 < told_too
+
+
 def test_the_supporter_of_a_provider_is_found_over_its_models_together() -> None:
     rng = np.random.default_rng(4)
     providers = [0, 1, 2, 0, 1, 2, 0, 1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6]
@@ -240,4 +266,4 @@ def test_counts_add_up_in_any_order_and_weights_sum_to_at_most_one() -> None:
     assert (found.counts.votes + found.counts.other_votes == np.bincount(voter // 10**15)[found.voter // 10**15]).all()
 
 
-GOLDEN = [2.18664, 10.49148, 22.7894]
+GOLDEN = [5.32162, 9.95226, 22.7894]
