@@ -9,7 +9,7 @@ backlog_votes     represents votes as columns, and the cells of these votes
 folds             assigns voters to folds by a keyed hash
 reference_fitter  fits the reference of a fold on the votes of the other folds
 cell_sums         counts the votes of cells, and sums an honest voter's chances of a win and of a tie
-band_values       computes e-values of voters against bands of honest taste
+band_values       computes e-values of voters against bands of honest taste, and of clicks at random
 voter_values      computes e-values of voters: the average of a value against bands and one against a mixture of tastes
 voter_rounds      evaluates all folds in rounds, each time without the voters found so far, also nested for each fold
 explanations      names the alternatives that explain a voter's votes
@@ -26,7 +26,15 @@ The evaluation is a pure function: the same votes, key and options give the same
 """
 
 from pipeline.backlog.backlog_votes import NO_VOTER, BacklogVotes
-from pipeline.backlog.evaluation import BacklogEvaluation, BacklogFindings, VoterFinding
+from pipeline.backlog.evaluation import BacklogEvaluation, BacklogFindings, RandomFinding, VoterFinding
 from pipeline.backlog.folds import fold_key_id
 
-__all__ = ["NO_VOTER", "BacklogEvaluation", "BacklogFindings", "BacklogVotes", "VoterFinding", "fold_key_id"]
+__all__ = [
+    "NO_VOTER",
+    "BacklogEvaluation",
+    "BacklogFindings",
+    "BacklogVotes",
+    "RandomFinding",
+    "VoterFinding",
+    "fold_key_id",
+]

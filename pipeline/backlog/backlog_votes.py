@@ -123,10 +123,11 @@ class BacklogVotes:
 class BacklogCells:
     """The cells of a backlog. A cell has the votes of one voter on one model, so each vote is in two cells.
 
-    There are c cells. Arrays with 2n rows have two rows for each vote, one in each of its cells.
+    There are c cells. Arrays with 2n rows have two rows for each vote, one in each of its cells. Cells of providers
+    (`of_providers`) have the votes of one voter on one provider instead, and only the rows of large cells.
 
     Attributes:
-        voter, model: int32[c], voter and model of each cell, sorted by voter, then by model.
+        voter, model: int32[c], voter and model (or provider) of each cell, sorted by voter, then by model.
         votes, ties: int32[c], number of votes and of ties in each cell.
         cell: int32[2n], the cell of each row. Rows are sorted by cell, then by time.
         vote: int32[2n], the position of the row's vote.
@@ -151,12 +152,39 @@ class BacklogCells:
         code[:n] = votes.voter.astype(np.int64) * votes.models + votes.model_a
         code[n:] = votes.voter.astype(np.int64) * votes.models + votes.model_b
         # Stable: rows of one cell stay in the order of votes if the two halves are interleaved by the vote.
-        order = np.lexsort((np.tile(np.arange(n, dtype=np.int32), 2), code))
-        code = code[order]
-        first = np.flatnonzero(group_starts(code)) if n else np.zeros(0, dtype=np.int64)
-        count = np.diff(np.append(first, 2 * n))
+        return cls._of_rows(votes, code, np.lexsort((np.tile(np.arange(n, dtype=np.int32), 2), code)))
+
+    @classmethod
+    def of_providers(cls, votes: BacklogVotes, providers: Int64, least: int) -> BacklogCells:
+        """Return the cells of providers with at least `least` votes.
+
+        Args:
+            votes: the votes. Votes on two models of one provider do not count.
+            providers: int64[M], the number of the provider of each model, from 0 to M − 1; −1 if it is unknown.
+            least: the smallest number of votes.
+        """
+        n, a, b = len(votes.voter), providers[votes.model_a], providers[votes.model_b]
+        code = np.concatenate([a, b]) + np.tile(votes.voter.astype(np.int64) * votes.models, 2)
+        kept = np.flatnonzero((np.concatenate([a, b]) >= 0) & np.tile(a != b, 2))
+        order = kept[np.lexsort((kept % max(n, 1), code[kept]))]
+        first = np.flatnonzero(group_starts(code[order])) if len(order) else np.zeros(0, dtype=np.int64)
+        count = np.diff(np.append(first, len(order)))
+        return cls._of_rows(votes, code, order[np.repeat(count >= least, count)])
+
+    @classmethod
+    def _of_rows(cls, votes: BacklogVotes, code: Int64, order: Int64) -> BacklogCells:
+        """Return the cells of some rows.
+
+        Args:
+            votes: the n votes.
+            code: int64[2n], the cell of model a of each vote, then of model b: voter · M + model.
+            order: the rows, sorted by code, then by vote.
+        """
+        n, code = len(votes.voter), code[order]
+        first = np.flatnonzero(group_starts(code)) if len(code) else np.zeros(0, dtype=np.int64)
+        count = np.diff(np.append(first, len(code)))
         voter, model = np.divmod(code[first], max(votes.models, 1))
-        place = np.arange(2 * n) - np.repeat(first, count)
+        place = np.arange(len(code)) - np.repeat(first, count)
         cell, vote = np.repeat(np.arange(len(first), dtype=np.int32), count), (order % max(n, 1)).astype(np.int32)
         ties = np.bincount(cell[votes.outcome[vote] == TIED], minlength=len(first))
         return cls(

@@ -17,9 +17,9 @@ from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes
 from pipeline.backlog.cell_sums import model_positions
 from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC, TARGET_WEIGHT
 from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER
-from pipeline.evidence import Reference, to_e_units
+from pipeline.evidence import LOG_UNIT, Reference, to_e_units
 from pipeline.evidence.tie_ratios import TARGET_TIE_RATIOS
-from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 # The weights of "promotes" and "demotes", and of the sizes δ of each, as in `voter_bias`.
 _ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
@@ -103,6 +103,8 @@ def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCell
     return to_e_units(weight, sums)
 
 
+# A ratio of e⁶⁰⁰ is finite and above every level.
+_MAX_LOG = 600.0
 # Rows of one calculation, so that its arrays stay small.
 _CHUNK = 200_000
 
@@ -154,6 +156,33 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
         for column in range(3):
             sums[:, column] += np.bincount(votes.voter[some][rated], ratios[:, column], len(votes.names))
     return sums.astype(np.int64)
+
+
+def random_values(votes: BacklogVotes, rows: Int64, reference: Reference) -> Float64:
+    """Return the value of "clicks at random" for each voter, float64[v]: half over decisive votes, half with ties too.
+
+    It is the value of the detector `voter_bias`. Its error rate is measured, not proved.
+
+    Args:
+        votes: the votes.
+        rows: the rows of the votes that count.
+        reference: the reference.
+    """
+    decided, ties = np.zeros(len(votes.names)), np.zeros(len(votes.names))
+    for low in range(0, len(rows), _CHUNK):
+        some = rows[low : low + _CHUNK]
+        a = reference.index_of(votes.model_a[some].astype(np.int64))
+        b = reference.index_of(votes.model_b[some].astype(np.int64))
+        rated = (a >= 0) & (b >= 0)
+        some, a, b = some[rated], a[rated], b[rated]
+        outcome, voter = votes.outcome[some].astype(np.int64), votes.voter[some]
+        tied = outcome == TIED
+        own = reference.expected_tie_share(votes.ties_before[some], votes.votes_before[some])
+        steps = np.where(tied, 0, reference.generic_ratios[a, b, np.minimum(outcome, 1), 3])
+        decided += np.bincount(voter, steps, len(votes.names))
+        ties += np.bincount(voter, reference.random_tie_ratio(tied, own), len(votes.names))
+    sums = np.minimum(np.stack([decided, decided + ties]) * LOG_UNIT, _MAX_LOG)
+    return np.asarray(np.exp(sums).mean(axis=0))
 
 
 def generic_evidence(sums: Int64) -> Int64:

@@ -73,7 +73,8 @@ def _add(
 def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference) -> tuple[Int64, Int64]:
     """Return two arrays int64: the position in `reference` of each row's model, and of the row's opponent.
 
-    The position is −1 for a model that the reference lacks.
+    The position is −1 for a model that the reference lacks. In a cell of a provider, the row's model is the model of
+    this provider.
 
     Args:
         votes: the votes.
@@ -82,8 +83,9 @@ def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, refer
         reference: the reference.
     """
     vote = cells.vote[rows]
-    other = np.where(cells.is_a[rows], votes.model_b[vote], votes.model_a[vote])
-    own = cells.model[cells.cell[rows]]
+    is_a = cells.is_a[rows]
+    other = np.where(is_a, votes.model_b[vote], votes.model_a[vote])
+    own = np.where(is_a, votes.model_a[vote], votes.model_b[vote])
     return reference.index_of(own.astype(np.int64)), reference.index_of(other.astype(np.int64))
 
 

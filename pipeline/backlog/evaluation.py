@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
+from pipeline.backlog.band_values import random_values
 from pipeline.backlog.cohorts import Cohorts
 from pipeline.backlog.explanations import explain_voters
 from pipeline.backlog.folds import FOLDS, fold_of, hash_voters
@@ -61,6 +62,22 @@ class VoterFinding:
 
 
 @dataclass(frozen=True)
+class RandomFinding:
+    """A voter who seems to click at random. The error rate is measured, not proved, so this is only a warning.
+
+    Attributes:
+        voter: position of the voter in the backlog.
+        votes, ties: number of the voter's votes and ties.
+        e_value: the evidence, at least 1/α.
+    """
+
+    voter: int
+    votes: int
+    ties: int
+    e_value: float
+
+
+@dataclass(frozen=True)
 class BacklogFindings:
     """The findings of an evaluation.
 
@@ -75,6 +92,7 @@ class BacklogFindings:
         unusual: bool[v], true for voters that a finding about models names, and for voters that were excluded on the
             way.
         habits: voters with a habit in what they prefer, whom no other finding names.
+        random: voters who seem to click at random, and have no finding of their own in `voters`.
     """
 
     rounds: int
@@ -86,6 +104,7 @@ class BacklogFindings:
     periods: list[PeriodFinding]
     unusual: Bool
     habits: list[HabitFinding] = field(default_factory=list)
+    random: list[RandomFinding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,8 @@ class BacklogEvaluation:
         alpha: for each kind of pooled tests, the tolerated probability of a false finding.
         progress: called after each pass over some of the votes.
         habits: what the votes say about habits; None if habits are not evaluated.
+        providers: int64[M], the provider of each model, as the number of one of its models; −1 if it is unknown. None
+            if no provider is known.
     """
 
     votes: BacklogVotes
@@ -113,12 +134,13 @@ class BacklogEvaluation:
     alpha: float = ALPHA
     progress: Progress = no_progress
     habits: HabitColumns | None = None
+    providers: Int64 | None = None
 
     def run(self) -> BacklogFindings:
         """Evaluate the votes in all six steps, and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
-        evaluator, fold = VoterEvaluator(votes, cells), fold_of(hashes)
+        evaluator, fold = VoterEvaluator(votes, cells, self.providers), fold_of(hashes)
         suspects = np.zeros(len(votes.names), dtype=np.bool_) if self.suspects is None else self.suspects
         fitter = ReferenceFitter(votes, cells, fold[votes.voter], FOLDS)
         folds = VoterFolds(evaluator, fitter, fold, FOLDS, suspects, self.progress)
@@ -144,7 +166,10 @@ class BacklogEvaluation:
             references = fitter.fit_without([[k] for k in range(FOLDS)], unusual)
             habits = VoterHabits(votes, self.habits, fold).find(references, unusual)
             self.progress()
-        return BacklogFindings(first.rounds, rounds, first.evaluated, voters, pools, groups, periods, unusual, habits)
+        random = _random_clickers(evaluator, fold, first, unusual)
+        return BacklogFindings(
+            first.rounds, rounds, first.evaluated, voters, pools, groups, periods, unusual, habits, random
+        )
 
     def _voters(
         self, evaluator: VoterEvaluator, fold: Any, first: VoterRounds, nested: VoterRounds | None
@@ -171,12 +196,26 @@ class BacklogEvaluation:
         return sorted(found, key=lambda one: -one.e_value)
 
 
+def _random_clickers(evaluator: VoterEvaluator, fold: Any, first: VoterRounds, named: Bool) -> list[RandomFinding]:
+    """Return the voters who seem to click at random and are not named already, the strongest first."""
+    votes, found = evaluator.votes, []
+    for k, reference in enumerate(first.references):
+        who = ~named & (fold == k)
+        if reference is not None and who.any():
+            values = random_values(votes, np.flatnonzero(who[votes.voter]), reference)
+            found += [
+                RandomFinding(v, int(votes.votes_of_voter[v]), int(votes.ties_of_voter[v]), float(values[v]))
+                for v in np.flatnonzero(who & (values >= 1 / VOTER_ALPHA)).tolist()
+            ]
+    return sorted(found, key=lambda one: -one.e_value)
+
+
 def _known_targets(voters: list[VoterFinding]) -> list[KnownTarget]:
     """Return what voters that count in no reference do to single models, the strongest voter first."""
     found: dict[tuple[int, int], KnownTarget] = {}
     for one in voters:
         best = one.likeliest[0]
-        if one.e_value >= CRITICAL and "model" in best:
+        if one.e_value >= CRITICAL and best["what"] in SIDES:
             side = SIDES.index(best["what"])
             found.setdefault((best["model"], side), KnownTarget(best["model"], side, math.log(one.e_value)))
     return list(found.values())

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.backlog.band_values import generic_evidence, generic_sums, target_evidence
-from pipeline.backlog.cell_sums import count_rows
 from pipeline.backlog.voter_values import VoterEvaluator, log_cells
-from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC, TARGET_WEIGHT
+from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC
 from pipeline.evidence import DELTAS, E_UNIT, Reference
-from pipeline.evidence.cells import WEIGHTS, cell_weights
+from pipeline.evidence.cells import WEIGHTS
 from pipeline.vocabulary.arrays import Bool
 
 _VERBS = ("promotes", "demotes")
+_SUFFIXES = ("", " all models of the provider of")
 # The most alternatives that are named, and ln of the largest ratio of one of them.
 _NAMED, _MAX_LOG = 3, 600.0
 
@@ -32,7 +32,8 @@ def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -
 
     Returns:
         Position of a voter → up to three alternatives, the largest share first. An alternative is {"what", "share"};
-            one about a model also has "model" (its number in the backlog) and "delta".
+            one about a model also has "model" (its number in the backlog) and "delta". One about a provider names one
+            of its models, and "what" says so.
     """
     votes, cells = evaluator.votes, evaluator.cells
     ranked = evaluator.ranked.of_voters(cells, who)
@@ -44,20 +45,20 @@ def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -
     }
     band = target_evidence(votes, cells, ranked, reference).reshape(-1, len(_VERBS), len(DELTAS)) * E_UNIT / 2
     _add(found, cells.voter[ranked.cell], cells.model[ranked.cell], band)
-    place, counts = count_rows(votes, cells, ranked.rows, reference)
-    logs = log_cells(counts, reference, reference.taste.upper).reshape(-1, *WEIGHTS.shape)
-    weight = TARGET_WEIGHT * cell_weights(cells.voter[place].astype(np.int64), counts.votes) / 2
-    mixture = (np.exp(np.minimum(logs, _MAX_LOG)) * WEIGHTS).sum(axis=2) * weight[:, None, None]
-    _add(found, cells.voter[place], cells.model[place], mixture)
+    for one, suffix in zip(evaluator.weighted_cells(reference, who, ranked), _SUFFIXES, strict=False):
+        logs = log_cells(one.counts, reference, reference.taste.upper).reshape(-1, *WEIGHTS.shape)
+        mixture = (np.exp(np.minimum(logs, _MAX_LOG)) * WEIGHTS).sum(axis=2) * one.weight[:, None, None] / 2
+        _add(found, one.voter, one.key, mixture, suffix)
     return {v: _largest(parts) for v, parts in found.items()}
 
 
-def _add(found: dict[int, dict[tuple[Any, ...], float]], voter: Any, model: Any, parts: Any) -> None:
+def _add(found: dict[int, dict[tuple[Any, ...], float]], voter: Any, model: Any, parts: Any, suffix: str = "") -> None:
     """Add the evidence of each cell, verb and δ to the alternatives of its voter."""
     for v, m, by_verb in zip(voter.tolist(), model.tolist(), parts.tolist(), strict=True):
         for verb, by_size in zip(_VERBS, by_verb, strict=True):
             for delta, share in zip(DELTAS, by_size, strict=True):
-                found[v][verb, m, delta] = found[v].get((verb, m, delta), 0.0) + share
+                key = (verb + suffix, m, delta)
+                found[v][key] = found[v].get(key, 0.0) + share
 
 
 def _largest(parts: dict[tuple[Any, ...], float]) -> list[dict[str, Any]]:

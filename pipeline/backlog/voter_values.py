@@ -4,7 +4,8 @@ Both values use a reference that was fitted on the votes of other voters, and ar
 voter. The value against bands compares with the honest voter in a band of tastes who makes the value smallest
 (`band_values`). The value against the mixture compares with an honest voter whose taste is drawn from the measured
 distribution of tastes (`pipeline.evidence.cells`, with the weight TARGET_WEIGHT); the alternatives that are not about
-one model are added.
+one model are added. If the providers of the models are known, a tenth of TARGET_WEIGHT is for alternatives about all
+models of one provider.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
 from pipeline.backlog.band_values import RankedCells, generic_evidence, generic_sums, target_evidence
 from pipeline.backlog.cell_sums import count_rows
 from pipeline.detectors.voter.voter_bias.evidence_path import TARGET_WEIGHT
+from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER
 from pipeline.evidence import E_UNIT, Reference
-from pipeline.evidence.cells import WEIGHTS, CellCounts, cell_weights, log_ratios
+from pipeline.evidence.cells import PROVIDER_WEIGHT, WEIGHTS, CellCounts, cell_weights, log_ratios
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
+from pipeline.evidence.taste_nulls import MOST_TOLD, told_logs
 from pipeline.evidence.tie_ratios import TIES_KEPT
-from pipeline.vocabulary.arrays import Bool, Float64
+from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 # Cells of one calculation of the mixture.
 _CHUNK = 4096
@@ -57,8 +60,17 @@ class VoterValues:
 class VoterEvaluator:
     """Evaluates voters by references. The object stores the arrays that do not depend on a reference."""
 
-    def __init__(self, votes: BacklogVotes, cells: BacklogCells) -> None:
+    def __init__(self, votes: BacklogVotes, cells: BacklogCells, providers: Int64 | None = None) -> None:
+        """Store the arrays.
+
+        Args:
+            votes: the votes.
+            cells: their cells.
+            providers: int64[M], the provider of each model, as the number of one of its models; −1 if it is unknown.
+                None if no provider is known.
+        """
         self.votes, self.cells, self.ranked = votes, cells, RankedCells.of(cells)
+        self.of_providers = None if providers is None else BacklogCells.of_providers(votes, providers, RANKED_AFTER)
 
     def evaluate(self, reference: Reference, who: Bool, into: VoterValues) -> None:
         """Write the e-values of some voters into `into`.
@@ -77,14 +89,60 @@ class VoterEvaluator:
         generic = generic_evidence(sums).sum(axis=1) * E_UNIT
         about = target_evidence(votes, cells, ranked, reference).sum(axis=1) * E_UNIT
         into.band[who] = (np.bincount(cells.voter[ranked.cell], about, size) + generic)[who]
-        found, counts = count_rows(votes, cells, ranked.rows, reference)
+        parts = self.weighted_cells(reference, who, ranked)
+        bounds = [np.exp(np.minimum(_upper_logs(one.counts, reference), _MAX_LOG)) for one in parts]
+        most = sum((one.add(bound, size) for one, bound in zip(parts, bounds, strict=True)), generic)
+        for one, bound in zip(parts, bounds, strict=True):
+            near = ((into.band + most) / 2 >= _EXACT_FROM)[one.voter]
+            bound[near] = cell_e_values(one.counts.take(near), reference)
+        exact = sum((one.add(bound, size) for one, bound in zip(parts, bounds, strict=True)), generic)
+        into.cells[who] = exact[who]
+
+    def weighted_cells(self, reference: Reference, who: Bool, ranked: RankedCells) -> list[WeightedCells]:
+        """Return the cells of models, and those of providers if any provider is known.
+
+        Args:
+            reference: the reference that gives the chances of the counts.
+            who: bool[v], the voters whose cells are returned.
+            ranked: the ranked cells of these voters.
+        """
+        whole = TARGET_WEIGHT * (1 - PROVIDER_WEIGHT) if self.of_providers is not None else TARGET_WEIGHT
+        parts = [WeightedCells.of(self.votes, self.cells, ranked.rows, reference, whole)]
+        if self.of_providers is not None:
+            rows = np.flatnonzero(who[self.of_providers.voter[self.of_providers.cell]])
+            weight = TARGET_WEIGHT * PROVIDER_WEIGHT
+            parts.append(WeightedCells.of(self.votes, self.of_providers, rows, reference, weight))
+        return parts
+
+
+@dataclass(frozen=True)
+class WeightedCells:
+    """The counts and weights of c cells.
+
+    Attributes:
+        voter, key: int32[c], the voter, and the model or provider.
+        counts: the counts.
+        weight: float64[c], the weight of the cell in the voter's e-value.
+    """
+
+    voter: Int32
+    key: Int32
+    counts: CellCounts
+    weight: Float64
+
+    @classmethod
+    def of(
+        cls, votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference, whole: float
+    ) -> WeightedCells:
+        """Count rows of `cells`; `whole` is the total weight of a voter's cells."""
+        found, counts = count_rows(votes, cells, rows, reference)
         voter = cells.voter[found]
-        weight = TARGET_WEIGHT * cell_weights(voter.astype(np.int64), counts.votes)
-        bound = np.exp(np.minimum(_upper_logs(counts, reference), _MAX_LOG))
-        most = np.bincount(voter, weight * bound, size) + generic
-        near = ((into.band + most) / 2 >= _EXACT_FROM)[voter]
-        bound[near] = cell_e_values(counts.take(near), reference)
-        into.cells[who] = (np.bincount(voter, weight * bound, size) + generic)[who]
+        weight = whole * cell_weights(voter.astype(np.int64), counts.votes)
+        return cls(voter, cells.model[found], counts, weight)
+
+    def add(self, values: Float64, voters: int) -> Float64:
+        """Return float64[v], the sum over each voter's cells of weight times value."""
+        return np.asarray(np.bincount(self.voter, self.weight * values, voters))
 
 
 def log_cells(counts: CellCounts, reference: Reference, taste: float) -> Float64:
@@ -143,6 +201,10 @@ def _upper_logs(counts: CellCounts, reference: Reference) -> Float64:
             1 - np.maximum(2 * share[:, None] - high, 0)
         )
         rare = -n * losses[:, None] - votes * np.log1p(lost * np.expm1(-n))
-        for one in (won + np.maximum(tied, 0), rare):
+        fewest = np.maximum(2 * share[:, None] - high, 0)
+        told = told_logs((votes - decided)[:, 0], losses.astype(float)) - votes * np.log1p(
+            (lost - fewest) * np.expm1(-n)
+        )
+        for one in (won + np.maximum(tied, 0), rare, np.minimum(told, MOST_TOLD)):
             best = np.maximum(best, one.max(axis=1))
     return best

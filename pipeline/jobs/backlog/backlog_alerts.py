@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.backlog import BacklogFindings, VoterFinding
+from pipeline.backlog import BacklogFindings, RandomFinding, VoterFinding
 from pipeline.backlog.cohorts import AGE, AGE_NAMES, NETWORK, PROMPT
 from pipeline.backlog.model_periods import PeriodFinding
 from pipeline.backlog.pool_rounds import PooledFinding
@@ -48,6 +48,7 @@ class BacklogAlerts:
         """Return the alerts; an alert about a model stands before the alerts about the members of its group."""
         return [
             *(self._voter(one) for one in self.findings.voters),
+            *(self._random(one) for one in self.findings.random),
             *(signal for one in self.findings.pools for signal in self._pool(one)),
             *(
                 signal
@@ -97,6 +98,16 @@ class BacklogAlerts:
             "afterwards": self.afterwards(strict),
         }
         return self._about_voter(VOTER, one.voter, "biased", "critical" if strict else "warning", e, evidence)
+
+    def _random(self, one: RandomFinding) -> AlertSignal:
+        evidence = {
+            "votes": one.votes,
+            "ties": one.ties,
+            "proved": False,
+            "likeliest": [{"what": "clicks at random", "share": 1.0}],
+            "afterwards": self.afterwards(),
+        }
+        return self._about_voter(VOTER, one.voter, "random", "warning", one.e_value, evidence)
 
     def _pool(self, one: PooledFinding) -> list[AlertSignal]:
         """Return the alert about the model, and an alert about each member of the group."""

@@ -11,8 +11,11 @@ from sqlalchemy.engine import Connection
 from pipeline.backlog import BacklogVotes, cohorts
 from pipeline.backlog.cohorts import Cohorts
 from pipeline.backlog.voter_habits import HabitColumns
+from pipeline.open_store import now
+from pipeline.registry import Registry
 from pipeline.store.alerting.alert_queries import POOLED_VOTERS, VOTER_HABIT
 from pipeline.store.boards import exclusion_list
+from pipeline.store.votes import registry_events
 from pipeline.store.votes.arrow_reader import OffsetRange
 from pipeline.store.votes.backlog_columns import BacklogColumns, read_columns
 from pipeline.store.votes.dictionary import model_names, terms_of_kind
@@ -37,6 +40,8 @@ class BacklogInput:
         suspects: bool[v], True for a voter who is excluded or whom a streaming detector flagged. Suspects are not used
             to fit the behaviour of honest voters. Voters whom only an earlier evaluation flagged are not suspects, so
             that a repeated run finds the same.
+        providers: int64[m], the provider of each model of `votes` in the registry, as the index of the first of its
+            models; −1 for a model without one. None if no model has one.
     """
 
     ranges: Sequence[OffsetRange]
@@ -46,6 +51,7 @@ class BacklogInput:
     names: dict[int, str]
     networks: dict[int, str]
     suspects: Bool
+    providers: Int64 | None = None
 
     @classmethod
     def read(
@@ -77,8 +83,10 @@ class BacklogInput:
         ]
         flagged = exclusion_list.flagged_voters(connection, FOUND_AFTERWARDS)
         suspects = np.isin(votes.names, np.array([*excluded, *flagged], dtype=np.int64))
-        networks = terms_of_kind(connection, "network")
-        return cls(ranges, columns, votes, models.astype(np.int64), model_names(connection), networks, suspects)
+        networks, names = terms_of_kind(connection, "network"), model_names(connection)
+        registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
+        providers = _provider_numbers([registry.provider_of(names[number]) for number in models.tolist()])
+        return cls(ranges, columns, votes, models.astype(np.int64), names, networks, suspects, providers)
 
     def model_name(self, model: int) -> str:
         """Return the name of a model, given by its index in `models`."""
@@ -127,3 +135,12 @@ def _positive(label: Int64) -> Int32:
     """Return a positive number for each label that is not 0; 0 stays 0."""
     place = np.unique(label, return_inverse=True)[1]
     return np.where(label == 0, 0, place.ravel() + 1).astype(np.int32)
+
+
+def _provider_numbers(providers: Sequence[str | None]) -> Int64 | None:
+    """Return the index of the first model of each model's provider, −1 without a provider; None without any."""
+    first: dict[str, int] = {}
+    for model, provider in enumerate(providers):
+        if provider is not None:
+            first.setdefault(provider, model)
+    return np.array([-1 if one is None else first[one] for one in providers], dtype=np.int64) if first else None

@@ -67,6 +67,7 @@ class EvaluationRun:
             min(start.level / _KINDS, 1.0),
             self.progress,
             self.given.habits(),
+            self.given.providers,
         ).run()
         return findings, BacklogAlerts(self.given, findings)
 

@@ -15,7 +15,7 @@ from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes
 from pipeline.backlog.backlog_votes import BacklogCells
 from pipeline.backlog.reference_fitter import ReferenceFitter
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
-from pipeline.lab.bench.backlog_stream import BacklogStream, make_stream
+from pipeline.lab.bench.backlog_stream import PROVIDERS, BacklogStream, make_stream
 from pipeline.scoring.signals import CRITICAL
 
 _HONEST = 100_000
@@ -50,7 +50,7 @@ def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
             attackers = max(round(honest * poison / (1 - poison) / each), 1)
             stream = make_stream(1_000 + number, honest, behaviour, attackers, each)
             votes = stream.votes()
-            found = BacklogEvaluation(votes, b"bench").run()
+            found = BacklogEvaluation(votes, b"bench", providers=PROVIDERS).run()
             named = _named(found)
             what = f"{behaviour}, {attackers} × {each} votes ({poison:.0%})"
             yield AccuracyFigure(f"{what}: named", _share(stream, named), "of attackers", at_least=target or None)
@@ -59,6 +59,11 @@ def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
                 raw, after = (_error(stream, votes, who) for who in (set(), named))
                 yield AccuracyFigure(f"{what}: target's error, raw", raw, "logits")
                 yield AccuracyFigure(f"{what}: target's error, after", after, "logits")
+            if behaviour == "random clicks":
+                clicks = {one.voter for one in found.random}
+                yield AccuracyFigure(f"{what}: warned of", _share(stream, clicks), "of attackers")
+                beside = len(clicks - set(stream.attackers.tolist()))
+                yield AccuracyFigure("  … honest voters beside them", beside / len(votes.names), "share", at_most=0.01)
     yield AccuracyFigure("honest voters named, most of all these", float(honest_named), "voters", at_most=_MOST_HONEST)
     votes = make_stream(1_001, honest, "target", max(round(honest * 0.0526 / 100), 1)).votes()
     yield AccuracyFigure(

@@ -26,6 +26,11 @@ _TARGET = 7
 _BEGIN, _LENGTH = 20, 14
 
 
+_FRIENDLY = (np.arange(MODELS) >= _TARGET) & (np.arange(MODELS) < _TARGET + _FRIENDS)
+PROVIDERS = np.where(_FRIENDLY, _TARGET, np.arange(MODELS))
+"""The provider of each model, as the number of one of its models: four models have one provider."""
+
+
 @dataclass(frozen=True)
 class BacklogStream:
     """The votes of a simulated board, with the true strengths and the attackers.
