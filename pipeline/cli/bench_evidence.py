@@ -3,6 +3,7 @@
 The results are compared with targets.
 """
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,15 +15,41 @@ from pipeline.cli.terminal import styled
 from pipeline.errors import Usage
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.bench.detector_accuracy import PARTS
+from pipeline.lab.bench.real_boards import JUDGES_FILE, RealBoard, read_crowd, read_judges
+from pipeline.lab.bench.real_voter_accuracy import ORDERS, QUICK_ORDERS, real_voters
+
+_QUICK_SCALE = 0.1
 
 
 @bench.command()
 def evidence(
     only: Annotated[str, typer.Option(help=f"Only these parts, comma-separated: {', '.join(PARTS)}.")] = "",
     scale: Annotated[float, typer.Option(help="Sample size as a fraction: .1 is faster and less precise.")] = 1.0,
+    real: Annotated[bool, typer.Option("--real", help="Real voters, and attackers planted among them.")] = False,
+    wmt: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="INTEGRITY_BENCH_WMT",
+            help="With --real: Parquet file of WMT judgements. By default the file in ../shared/data, if it exists.",
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small samples: faster and less precise.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure false-alarm rate and power of every detector, with estimated ratings. Takes about five minutes."""
+    if real:
+        if only:
+            raise Usage(f"--only: expected no parts together with --real, got {only!r}")
+        figures = list(real_voters(_real_boards(wmt), QUICK_ORDERS if quick else ORDERS, step=_report_step))
+    else:
+        figures = _simulated(only, min(scale, _QUICK_SCALE) if quick else scale)
+    if as_json:
+        emit([_document(figure) for figure in figures])
+    else:
+        out.print(_table(figures))
+
+
+def _simulated(only: str, scale: float) -> list[AccuracyFigure]:
     chosen = only.split(",") if only else list(PARTS)
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:
@@ -33,10 +60,20 @@ def evidence(
     for name in chosen:
         err.print(f"{name} …")
         figures += PARTS[name](scale)
-    if as_json:
-        emit([_document(figure) for figure in figures])
-    else:
-        out.print(_table(figures))
+    return figures
+
+
+def _real_boards(wmt: Path | None) -> dict[str, list[RealBoard]]:
+    """Return the boards of each group of people. Without a file of judgements, say so and return the crowd's only."""
+    groups = {"crowd": [read_crowd()]}
+    if wmt is None and not JUDGES_FILE.is_file():
+        err.print(f"WMT judges: no file {JUDGES_FILE}; give one by --wmt. Only the crowd workers are measured.")
+        return groups
+    return {"judges": read_judges(JUDGES_FILE if wmt is None else wmt), **groups}
+
+
+def _report_step(what: str) -> None:
+    err.print(f"{what} …")
 
 
 def _document(figure: AccuracyFigure) -> dict[str, Any]:

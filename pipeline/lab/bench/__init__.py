@@ -20,6 +20,10 @@
     detector_accuracy         false-alarm rates and detection delays, by voter_detector_accuracy and
                               window_detector_accuracy
     accuracy_figure           a measured figure with its target
+    real_boards               votes of real people: crowd workers, and judges of translations
+    real_voter_accuracy       false alarms and power among real voters; planted_attacks plants attackers, and real_streams
+                              runs the detection
+    annotator_ability         abilities of voters as am-ELO estimates them, for comparison
     backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream
     cohort_accuracy           power and false findings of the tests of cohorts and habits in a backlog
 

@@ -1,0 +1,150 @@
+"""Plants attackers among real voters.
+
+An attacker's battles and honest answers are votes of real people, drawn from the same board. The attacker changes the
+answers that the attack is about. Attackers begin to vote at some row of the stream, and vote until its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.lab.bench.real_boards import RealVotes
+from pipeline.vocabulary.arrays import Bool, Int64
+
+FRIENDS = 4
+"""Number of models of the provider that a supporter of a provider promotes, at most a third of all models."""
+
+_FOCUS = 0.2
+_SLIPS = 0.02
+
+
+@dataclass(frozen=True)
+class PlantedAttack:
+    """A kind of attacker.
+
+    Attributes:
+        name: "target only", "target at 20%", "demotes at 20%", "half strength at 20%", "losses to ties at 20%",
+            "provider", "left", "omnidirectional" or "random clicks".
+        votes: number of votes of an attacker.
+        focus: share of the battles with the target; None for the share of an honest voter.
+    """
+
+    name: str
+    votes: int
+    focus: float | None = None
+
+
+ATTACKS = (
+    PlantedAttack("target only", 100, 1.0),
+    PlantedAttack("target at 20%", 400, _FOCUS),
+    PlantedAttack("demotes at 20%", 400, _FOCUS),
+    PlantedAttack("half strength at 20%", 400, _FOCUS),
+    PlantedAttack("losses to ties at 20%", 400, _FOCUS),
+    PlantedAttack("provider", 400),
+    PlantedAttack("left", 100),
+    PlantedAttack("omnidirectional", 100),
+    PlantedAttack("random clicks", 400),
+)
+
+
+@dataclass(frozen=True)
+class PlantedStream:
+    """Votes of real people and of attackers.
+
+    Attributes:
+        votes: the votes.
+        attackers: int64[k], numbers of the attackers.
+        targets: int64[t], the models that the attack is about; the models of the provider.
+        providers: int64[K], the provider of each model: 0 for `targets` if the attack is about a provider, else each
+            model has its own.
+    """
+
+    votes: RealVotes
+    attackers: Int64
+    targets: Int64
+    providers: Int64
+
+
+def without_attack(votes: RealVotes) -> PlantedStream:
+    """Return the votes of real people alone."""
+    none = np.zeros(0, dtype=np.int64)
+    return PlantedStream(votes, none, none, np.arange(votes.models))
+
+
+def plant(
+    votes: RealVotes, attack: PlantedAttack, attackers: int, begin: int, rng: np.random.Generator
+) -> PlantedStream:
+    """Plant attackers.
+
+    Args:
+        votes: votes of real people.
+        attack: the kind of attackers.
+        attackers: their number.
+        begin: the row of the first vote that an attacker's vote may follow.
+        rng: source of random numbers.
+    """
+    targets, providers = _targets(votes, attack, rng)
+    on = np.isin(votes.model_a, targets) ^ np.isin(votes.model_b, targets)
+    count = attackers * attack.votes
+    rows = rng.integers(0, len(votes.voter), count)
+    if attack.focus is not None and not on.all():
+        sought = rng.random(count) < attack.focus
+        rows = np.where(sought, rng.choice(np.flatnonzero(on), count), rng.choice(np.flatnonzero(~on), count))
+    first = int(votes.voter.max()) + 1
+    drawn = votes.take(rows)
+    turned = rng.random(count) < 0.5
+    a, b = np.where(turned, drawn.model_b, drawn.model_a), np.where(turned, drawn.model_a, drawn.model_b)
+    honest = np.where(turned & (drawn.outcome < 2), 1 - drawn.outcome, drawn.outcome).astype(np.int64)
+    outcome = _answers(attack.name, np.isin(a, targets), on[rows], honest, rng)
+    voter = first + np.repeat(np.arange(attackers), attack.votes)
+    at = np.concatenate([np.arange(len(votes.voter)), rng.uniform(begin, len(votes.voter), count)])
+    order = np.argsort(at, kind="stable")
+    pairs = ((votes.voter, voter), (votes.model_a, a), (votes.model_b, b), (votes.outcome, outcome.astype(np.int8)))
+    who, left, right, answers = (np.concatenate(pair)[order] for pair in pairs)
+    mixed = RealVotes(votes.models, who, left, right, answers.astype(np.int8))
+    return PlantedStream(mixed, first + np.arange(attackers), targets, providers)
+
+
+def _targets(votes: RealVotes, attack: PlantedAttack, rng: np.random.Generator) -> tuple[Int64, Int64]:
+    """Draw the models of an attack: not among the best quarter, and with at least the median number of votes."""
+    count = np.bincount(np.concatenate([votes.model_a, votes.model_b]), minlength=votes.models)
+    wins = np.bincount(votes.model_a, votes.outcome == 0, votes.models)
+    wins += np.bincount(votes.model_b, votes.outcome == 1, votes.models)
+    share = wins / np.maximum(count, 1)
+    open_to = np.flatnonzero((share <= np.quantile(share, 0.75)) & (count >= np.median(count)))
+    open_to = open_to if len(open_to) else np.array([int(count.argmax())])
+    providers = np.arange(votes.models)
+    if attack.name != "provider":
+        return rng.choice(open_to, 1), providers
+    chosen = np.sort(rng.permutation(votes.models)[: max(min(FRIENDS, votes.models // 3), 1)])
+    providers[chosen] = chosen[0]
+    return chosen, providers
+
+
+def _answers(name: str, ours_a: Bool, ours: Bool, honest: Int64, rng: np.random.Generator) -> Int64:
+    """Return the outcomes that attackers report.
+
+    Args:
+        name: name of the attack.
+        ours_a: bool[n], whether model a is one that the attack is about.
+        ours: bool[n], whether exactly one of the two models is.
+        honest: int64[n], the outcomes that a real person reported.
+        rng: source of random numbers.
+    """
+    n = len(honest)
+    win, lose = np.where(ours_a, 0, 1), np.where(ours_a, 1, 0)
+    slip = rng.random(n) < _SLIPS
+    told = {
+        "target only": np.where(ours & ~slip, win, honest),
+        "target at 20%": np.where(ours & ~slip, win, honest),
+        "provider": np.where(ours & ~slip, win, honest),
+        "demotes at 20%": np.where(ours & ~slip, lose, honest),
+        "half strength at 20%": np.where(ours & (rng.random(n) < 0.5), win, honest),
+        "losses to ties at 20%": np.where(ours & (honest == lose), 2, honest),
+        "left": np.where(slip, honest, 0),
+        "omnidirectional": np.where(honest < 2, 1 - honest, honest),
+        "random clicks": rng.integers(0, 3, n),
+    }
+    return told[name]

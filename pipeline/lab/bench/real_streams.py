@@ -1,0 +1,158 @@
+"""Runs the product's detection of single voters over streams of real votes: as a stream, and as a backlog.
+
+As a stream: the snapshots' references are estimated by the function that a refresh uses, each from the votes before it,
+without voters who have an alert. The detector evaluates each vote by the last snapshot before the vote. As a backlog:
+all votes are evaluated together, in the nested form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.backlog import BacklogEvaluation, BacklogVotes
+from pipeline.detectors import VoterBias
+from pipeline.evidence import Reference
+from pipeline.jobs.refresh.baseline_reference import estimate_baseline_reference
+from pipeline.lab.bench.planted_attacks import PlantedStream
+from pipeline.lab.bench.real_boards import RealVotes
+from pipeline.registry import RegistryState
+from pipeline.scoring.detector_contracts import VoterVotes
+from pipeline.scoring.signals import ALPHA, CRITICAL
+from pipeline.store.boards.reference_codec import unpack_reference
+from pipeline.store.log.newest_votes import NewestVotes
+from pipeline.vocabulary.arrays import Float64, Int64
+
+PARTS = 5
+"""A stream is divided into so many parts of equal length. A snapshot follows each part but the last."""
+
+
+@dataclass(frozen=True)
+class StreamFindings:
+    """What the detector found about the v voters of a stream.
+
+    Attributes:
+        names: int64[v], the voters, ascending.
+        seen: int64[v], number of votes that were evaluated.
+        warned, critical, random: float64[v], number of evaluated votes until the first warning, the first critical
+            alert, and the first alert about random clicks; infinite without one.
+        about: int64[v], the model that the first explanation of the last alert names; −1 for none.
+        last: the reference of the last snapshot; None if the votes before it cannot be rated.
+    """
+
+    names: Int64
+    seen: Int64
+    warned: Float64
+    critical: Float64
+    random: Float64
+    about: Int64
+    last: Reference | None
+
+
+def run_stream(stream: PlantedStream) -> StreamFindings:
+    """Evaluate each vote by the last snapshot before it."""
+    votes = stream.votes
+    names = np.unique(votes.voter)
+    edges = (np.arange(PARTS + 1) * len(votes.voter)) // PARTS
+    first = {name: np.full(len(names), np.inf) for name in ("warned", "critical", "random")}
+    seen, about = np.zeros(len(names), dtype=np.int64), np.full(len(names), -1, dtype=np.int64)
+    states: dict[int, bytes] = {}
+    references: dict[int, Reference] = {}
+    for number in range(1, PARTS):
+        flagged = names[np.isfinite(np.minimum(first["warned"], first["random"]))]
+        reference = snapshot_reference(votes.take(slice(0, edges[number])), flagged, number)
+        if reference is None:
+            continue
+        references[number] = replace(reference, providers=stream.providers[reference.model_no])
+        given = as_batch(votes, int(edges[number]), int(edges[number + 1]))
+        prior = [states.get(int(name)) for name in given.names]
+        after, alerts = VoterBias().observe(given, prior, references[number], references.__getitem__)
+        states |= dict(zip(given.names.tolist(), after, strict=True))
+        who = np.searchsorted(names, given.names - 1)
+        seen[who] += np.bincount(given.voter, minlength=len(who))
+        row_of = {int(offset): row for row, offset in enumerate(given.offset)}
+        for alert in alerts:
+            voter = who[given.voter[row_of[alert.offset]]]
+            kinds = ["random" if alert.direction == "random" else "warned"]
+            if alert.severity == "critical":
+                kinds.append("critical")
+            for kind in kinds:
+                first[kind][voter] = min(first[kind][voter], float(alert.evidence["votes"]))
+            if alert.direction != "random":
+                about[voter] = alert.evidence["likeliest"][0].get("model", -1)
+    last = references[max(references)] if references else None
+    return StreamFindings(names, seen, first["warned"], first["critical"], first["random"], about, last)
+
+
+def snapshot_reference(votes: RealVotes, flagged: Int64, sequence: int) -> Reference | None:
+    """Return the reference of a snapshot of these votes, without those of flagged voters; None if it has none."""
+    kept = votes.take(~np.isin(votes.voter, flagged))
+    n = len(kept.voter)
+    newest = NewestVotes(
+        np.arange(n), kept.voter + 1, kept.model_a, kept.model_b, kept.outcome, np.zeros(n, dtype=np.int8),
+        np.zeros(n, dtype=np.int64),
+    )  # fmt: skip
+    numbers = {f"{model:04d}": model for model in range(votes.models)}
+    found = estimate_baseline_reference(newest, numbers, RegistryState())
+    return unpack_reference(sequence, found.packed) if found.packed else None
+
+
+def as_batch(votes: RealVotes, begin: int, end: int) -> VoterVotes:
+    """Return the votes of the rows from `begin` to `end` as a detector reads them.
+
+    The pseudonym of voter v is v + 1.
+    """
+    part = votes.take(slice(begin, end))
+    names, code = np.unique(part.voter, return_inverse=True)
+    order = np.argsort(code.ravel(), kind="stable")
+    rows = begin + order
+    part = part.take(order)
+    nothing = np.zeros(len(rows), dtype=np.int64)
+    return VoterVotes(
+        code.ravel()[order], names + 1, 0, rows, rows, part.model_a, part.model_b, part.outcome, nothing
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BacklogVerdicts:
+    """What the evaluation of a backlog found about the v voters.
+
+    Attributes:
+        names: int64[v], the voters, ascending.
+        votes: int64[v], number of votes.
+        e_value: float64[v], the average e-value of the iterated form; 0 below 1/α.
+        strict: float64[v], the value of the nested form, from which a machine may exclude a voter; 0 below 1/α.
+        pooled: int64[p], voters who are members of a group.
+    """
+
+    names: Int64
+    votes: Int64
+    e_value: Float64
+    strict: Float64
+    pooled: Int64
+
+    @property
+    def warned(self) -> Int64:
+        """The voters with a finding of their own."""
+        return self.names[self.e_value >= 1 / ALPHA]
+
+    @property
+    def excluded(self) -> Int64:
+        """The voters whom a machine excludes."""
+        return self.names[self.strict >= CRITICAL]
+
+
+def run_backlog(stream: PlantedStream) -> BacklogVerdicts:
+    """Evaluate all votes as a backlog, in the nested form too."""
+    votes = stream.votes
+    at = np.arange(len(votes.voter))
+    given = BacklogVotes.from_columns(votes.models, votes.voter + 1, votes.model_a, votes.model_b, votes.outcome, at)
+    found = BacklogEvaluation(given, b"real voters", "always", providers=stream.providers).run()
+    e_value, strict = np.zeros(len(given.names)), np.zeros(len(given.names))
+    for one in found.voters:
+        e_value[one.voter], strict[one.voter] = one.e_value, one.strict or 0.0
+    names = given.names - 1
+    members = [names[one.members] for one in found.pools]
+    pooled = np.unique(np.concatenate(members)) if members else np.zeros(0, dtype=np.int64)
+    return BacklogVerdicts(names, given.votes_of_voter, e_value, strict, pooled)
