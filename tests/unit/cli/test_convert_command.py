@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -172,7 +173,7 @@ def test_standard_input_is_read_and_an_interrupt_leaves_nothing(tmp_path: Path) 
     command[-2] = str(many)
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
     while running.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(".votes.csv.*")):
-        continue
+        time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["many.jsonl"]
