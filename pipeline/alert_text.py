@@ -40,12 +40,17 @@ def summarize(alert: Mapping[str, Any]) -> str:
     return str(evidence.get("what", ""))
 
 
-def explain_lines(alert: Mapping[str, Any]) -> list[str]:
-    """Return the whole text of an alert, one string per line: evidence, votes, state, history, and what to do."""
+def explain_lines(alert: Mapping[str, Any], *, verbose: bool = True) -> list[str]:
+    """Return the whole text of an alert, one string per line: evidence, votes, state, history, and what to do.
+
+    Args:
+        alert: the alert.
+        verbose: whether to give effect sizes in logits, positions in logs and the parts of an e-value too.
+    """
     subject = alert["subject"]
     lines = [
         f"{alert['severity'].upper()}  {alert['detector']}  about {subject['kind']} {subject['id']}",
-        *evidence_lines(alert),
+        *evidence_lines(alert, verbose=verbose),
     ]
     lines += [
         f"  {v['cast_at'][:19]}  {v['model_a']} against {v['model_b']}: {v['winner']}  ({v['vote_id']})"
@@ -56,9 +61,14 @@ def explain_lines(alert: Mapping[str, Any]) -> list[str]:
     return [*lines, *_what_to_do(alert)]
 
 
-def evidence_lines(alert: Mapping[str, Any]) -> list[str]:
-    """Return the text of an alert's evidence, one string per line: what happened, how unlikely, which votes."""
-    for key, described in (("likeliest", _voter_lines), ("afterwards", _backlog_lines), ("window", _window_lines)):
+def evidence_lines(alert: Mapping[str, Any], *, verbose: bool = True) -> list[str]:
+    """Return the text of an alert's evidence, one string per line: what happened, how unlikely, which votes.
+
+    `verbose` is as for `explain_lines`.
+    """
+    if "likeliest" in alert["evidence"]:
+        return _voter_lines(alert, verbose)
+    for key, described in (("afterwards", _backlog_lines), ("window", _window_lines)):
         if key in alert["evidence"]:
             return described(alert)
     if alert["detector"] == "voter_share":
@@ -68,21 +78,27 @@ def evidence_lines(alert: Mapping[str, Any]) -> list[str]:
     lines = [f"{key}: {value}" for key, value in alert["evidence"].items()]
     if alert["partition"] is None:
         return [*lines, f"Which votes: those of one voter; {_opened(alert)}."]
-    return [*lines, f"Which votes: up to partition {alert['partition']}, offset {alert['offset']}."]
+    place = [f"Which votes: up to partition {alert['partition']}, offset {alert['offset']}."]
+    return [*lines, *(place if verbose else ())]
 
 
-def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
+def _voter_lines(alert: Mapping[str, Any], verbose: bool) -> list[str]:
     e, evidence = format_e_value(alert["e_value"]), alert["evidence"]
     lines = [f"What happened: {evidence['votes']} votes ({evidence['ties']} ties) of one voter are best explained by:"]
     for one in evidence["likeliest"]:
         if one["share"] < _MIN_SHARE:
             continue
         what = " ".join(str(one[k]) for k in ("what", "model") if k in one)
-        by = f" by {one['delta']} logits" if "delta" in one else ""
+        by = f" by {one['delta']} logits" if verbose and "delta" in one else ""
         lines.append(f"  {one['share']:6.1%}  {what}{by}")
     lines += _record_lines(alert) if "record" in alert else []
     if "afterwards" in evidence:
         lines.append(_unlikely_afterwards(evidence["proved"], e))
+    elif "e_cells" in evidence and not verbose:
+        lines.append(
+            f"How unlikely: e-value {e}, against honest voters whose tastes differ as much as those of this board. A "
+            "warning needs 100. --verbose gives its parts."
+        )
     elif "e_cells" in evidence:
         lines.append(
             f"How unlikely: e-value {e}. Against the least favourable honest voter in a band of tastes it is "
@@ -105,7 +121,7 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
         lines.append(f"Compared with: other voters' votes; {evidence['afterwards']}.")
     else:
         lines.append(f"Compared with: snapshot {evidence['snapshot']}, in force before these votes.")
-    lines.append(f"Which votes: all votes of this voter; {_opened(alert)}.")
+    lines.append(f"Which votes: all votes of this voter; {_opened(alert, verbose)}.")
     return lines
 
 
@@ -142,10 +158,12 @@ def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _opened(alert: Mapping[str, Any]) -> str:
+def _opened(alert: Mapping[str, Any], verbose: bool = True) -> str:
     """Return where an alert opened: its partition and offset, or, in the public form, only the hour."""
     if alert["partition"] is None:
         return f"the alert opened in the hour from {alert['opened_at']}"
+    if not verbose:
+        return f"the alert opened at {alert['opened_at'][:16].replace('T', ' ')} UTC"
     return f"the alert opened at partition {alert['partition']}, offset {alert['offset']}"
 
 

@@ -93,7 +93,10 @@ def _crowd(incident: Mapping[str, Any], about: Mapping[str, str], private: Mappi
 
 
 def _fact(incident: Mapping[str, Any], about: Mapping[str, str], _: Mapping[str, Any] | None) -> str:
-    return incident["what"] or f"{about['name']}: {about['effect']}"
+    what, subject = incident["what"], about["name"].partition(" ")[2]  # the name of a fact is its detector and subject
+    if not what:
+        return f"{about['name']}: {about['effect']}"
+    return what if not subject or subject in what else f"{subject}: {what}"
 
 
 def _name(about: Mapping[str, str]) -> str:

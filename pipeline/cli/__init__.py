@@ -16,6 +16,8 @@
     board_commands.py         refresh, leaderboard, diff: publish, show and compare boards
     alert_commands.py         alerts, replay: show and decide alerts and exclusions; what one detector would raise
     incident_commands.py      incidents: shows and decides incidents, which are campaigns of votes
+    on_call_text.py           prints lists of alerts and incidents within 80 columns
+    exclusion_prompt.py       shows what a decision about exclusions would change, and asks
     verification_commands.py  verify, bundle, receipt: let a reader check published results
     ledger_commands.py        audit, retract, erase, rotate-key: carry out actions of the ledger's operator
     witness_commands.py       the group witness: init, watch, logs, sign, ask, keep

@@ -1,17 +1,27 @@
 """Runs the commands alerts and replay: list alerts, record decisions, and show which alerts a detector would raise."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline import alert_text, jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.cli.terminal_tables import alert_table
+from pipeline.cli.exclusion_prompt import confirm, show_preview
+from pipeline.cli.on_call_text import (
+    expect_known,
+    parse_since,
+    print_alerts,
+    print_paragraphs,
+    subject_text,
+    urgency,
+)
 from pipeline.errors import Usage
+from pipeline.incident_text import count
 from pipeline.jobs import moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
-from pipeline.store.alerting import alert_queries, operators_log
+from pipeline.store.alerting import alert_mentions, alert_queries, operators_log
 from pipeline.store.boards import exclusion_list
 from pipeline.vocabulary.alert_states import ALERT_STATES
 
@@ -19,48 +29,127 @@ Action = Literal[
     "list", "show", "ack", "snooze", "appeal", "resolve", "reopen", "exclude", "restore", "exclusions", "export"
 ]
 _TARGET = (
-    "An alert's id. For exclude and restore also voter:ID, vote:ID, or "
+    "Ids of alerts, or their unique beginnings. For exclude and restore also voter:ID, vote:ID, or "
     "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]."
 )
+_LINES = 50
+"""How many alerts are listed for a person without --limit. JSON has them all."""
 
 
 @app.command()
 def alerts(
     action: Annotated[Action, typer.Argument(help="What to do.")] = "list",
-    target: Annotated[str | None, typer.Argument(help=_TARGET)] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help=_TARGET)] = None,
     store: StoreOption = None,
+    since: Annotated[str | None, typer.Option(help="Only alerts that opened after this time (RFC 3339).")] = None,
+    severity: Annotated[str | None, typer.Option(help="Only this severity: critical, warning.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only alerts in this state: {', '.join(ALERT_STATES)}.")] = None,
+    about: Annotated[
+        str | None, typer.Option(help="Only alerts that name this model, provider, network or voter in any role.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help=f"Largest number of alerts; default: {_LINES}, with --json all.", min=1)
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the person who decides; default: your login.")] = None,
     reason: Annotated[str, typer.Option(help="The reason; required for exclude and restore.")] = "",
     hours: Annotated[float | None, typer.Option(help="Length of a snooze; default: until somebody acts.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Exclude or restore without asking.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show effect sizes and positions in logs too.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if an alert is open.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List alerts, show one with its evidence, change its state, exclude or restore votes."""
-    if state is not None and state not in ALERT_STATES:
-        raise Usage(f"--state: expected one of {', '.join(ALERT_STATES)}, got {state!r}")
+    """List alerts by urgency, show one with its evidence, change its state, exclude or restore votes."""
+    expect_known("--state", state, ALERT_STATES)
+    expect_known("--severity", severity, ("critical", "warning"))
+    names = targets or []
     with existing_store(store_url(store)) as opened:
         if action in {"list", "export"}:
             if action == "export":
                 with opened.write() as connection:
                     operators_log.record_export(connection, "alerts", state or "", now())
-            _list_alerts(opened, state, as_json or action == "export", check)
+            listed = _choose(opened, names, parse_since(since), severity, state, about)
+            _print_list(listed, limit, as_json or action == "export")
+            if check and any(one["state"] == "open" for one in listed):
+                raise typer.Exit(1)
         elif action == "exclusions":
             _list_exclusions(opened, as_json)
-        elif target is None:
+        elif not names:
             raise Usage(f"alerts {action}: expected an alert's id; `integrity alerts` lists them")
         elif action == "show":
-            with opened.read() as connection:
-                found = alert_queries.find_alert(connection, target)
-            emit(found) if as_json else out.lines(alert_text.explain_lines(found))
+            _show(opened, names, verbose, as_json)
         else:
-            who = operators_log.process_operator(name)
-            with opened.write() as connection:
-                if action in moderation.ALERT_SCOPES:
-                    result = moderation.change_alert_state(connection, target, action, who, reason, hours)
-                else:
-                    result = moderation.change_exclusion(connection, action, target, who, reason)
-            emit_or_print(as_json, result, result["done"], out, soft_wrap=True)
+            _decide(opened, action, names, operators_log.process_operator(name), reason, hours, yes, as_json)
+
+
+def _choose(
+    opened: Store, names: Sequence[str], least: str, severity: str | None, state: str | None, about: str | None
+) -> list[dict[str, Any]]:
+    """Return the chosen alerts by urgency: open ones first, then by severity, then the newest."""
+    with opened.read() as connection:
+        only = {alert_queries.resolve_id(connection, one) for one in names}
+        naming = None if about is None else alert_mentions.find_ids(connection, about)
+        found = [
+            one
+            for one in alert_queries.list_alerts(connection, state, now())
+            if (not only or one["id"] in only)
+            and (severity is None or one["severity"] == severity)
+            and (naming is None or one["id"] in naming)
+            and one["opened_at"] >= least
+        ]
+    # Python's sort is stable: of two equally urgent ones, the newest stays first.
+    return sorted(found, key=lambda one: urgency(one["state"], one["severity"]))
+
+
+def _print_list(listed: Sequence[Mapping[str, Any]], limit: int | None, as_json: bool) -> None:
+    if as_json:
+        emit(listed[:limit])
+        return
+    shown = listed[: limit or _LINES]
+    print_alerts(shown)
+    more = f" of {len(listed):,}: `--limit {len(listed)}` shows all" if len(listed) > len(shown) else ""
+    err.print(f"{count(len(shown), 'alert')}{more}; `integrity alerts show ID` tells one")
+
+
+def _show(opened: Store, names: Sequence[str], verbose: bool, as_json: bool) -> None:
+    with opened.read() as connection:
+        ids = [alert_queries.resolve_id(connection, one) for one in names]
+        found = [alert_queries.find_alert(connection, one) for one in dict.fromkeys(ids)]
+    if as_json:
+        emit(found if len(names) > 1 else found[0])
+        return
+    for one in found:
+        if one["subject"]["kind"] == "voter":
+            out.print(subject_text(one["subject"]))
+        print_paragraphs(alert_text.explain_lines(one, verbose=verbose))
+
+
+# As many parameters as the command has options for a decision.
+def _decide(
+    opened: Store,
+    action: str,
+    names: Sequence[str],
+    who: operators_log.Operator,
+    reason: str,
+    hours: float | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    with opened.read() as connection:  # an unknown or ambiguous id is refused before any change
+        given = list(dict.fromkeys(one if ":" in one else alert_queries.resolve_id(connection, one) for one in names))
+        if action in {"exclude", "restore"} and not as_json:
+            changed = [target for one in given for target in moderation.targets_of(connection, action, one)]
+            show_preview(connection, action, ", ".join(given), list(dict.fromkeys(changed)))
+    if action in {"exclude", "restore"}:
+        confirm(f"alerts {action}", yes=yes or as_json, required=False)
+    with opened.write() as connection:
+        results = [
+            moderation.change_alert_state(connection, one, action, who, reason, hours)
+            if action in moderation.ALERT_SCOPES
+            else moderation.change_exclusion(connection, action, one, who, reason)
+            for one in given
+        ]
+    text = "\n".join(one["done"] for one in results)
+    emit_or_print(as_json, results if len(names) > 1 else results[0], text, out, soft_wrap=True)
 
 
 @app.command()
@@ -86,18 +175,9 @@ def replay(
             soft_wrap=True,
         )
     raised = sum(one["severity"] != "cleared" for one in signals)
-    err.print(f"{detector}: {raised} alerts raised or escalated, {'written' if write else 'nothing was written'}")
-
-
-def _list_alerts(store: Store, state: str | None, as_json: bool, check: bool) -> None:
-    with store.read() as connection:
-        listed = alert_queries.list_alerts(connection, state, now())
-    if as_json:
-        emit(listed)
-    else:
-        out.print(alert_table(listed, out.width))
-    if check and any(a["state"] == "open" for a in listed):
-        raise typer.Exit(1)
+    err.print(
+        f"{detector}: {count(raised, 'alert')} raised or escalated, {'written' if write else 'nothing was written'}"
+    )
 
 
 def _list_exclusions(store: Store, as_json: bool) -> None:
@@ -108,4 +188,4 @@ def _list_exclusions(store: Store, as_json: bool) -> None:
         return
     for e in current:
         out.print(f"{e.kind} {e.target}: {e.reason} (by {e.name})")
-    err.print(f"{len(current)} exclusions in force")
+    err.print(f"{count(len(current), 'exclusion')} in force")

@@ -1,29 +1,47 @@
 """Runs the command incidents: lists incidents, shows one, and carries out decisions about one."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
+from sqlalchemy.engine import Connection
 
 from pipeline import incident_text
 from pipeline.alert_text import summarize
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.cli.terminal_tables import incident_table as build_table
+from pipeline.cli.exclusion_prompt import confirm, show_preview
+from pipeline.cli.on_call_text import (
+    SEVERITIES,
+    both_times,
+    expect_known,
+    local_time,
+    parse_since,
+    print_incidents,
+    print_paragraphs,
+    subject_text,
+    urgency,
+)
 from pipeline.errors import Usage
-from pipeline.jobs import incident_decisions, moderation
+from pipeline.jobs import incident_decisions
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
-from pipeline.store.alerting import alert_lifecycle, alert_queries, incident_grouping, incident_table, operators_log
+from pipeline.store.alerting import (
+    account_records,
+    alert_lifecycle,
+    alert_queries,
+    incident_grouping,
+    incident_table,
+    operators_log,
+)
 from pipeline.vocabulary.alert_states import ALERT_STATES
-from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 Action = Literal[
     "list", "show", "ack", "snooze", "appeal", "resolve", "reopen", "exclude", "restore", "merge", "split", "note",
     "export",
 ]  # fmt: skip
-_SEVERITIES = ("critical", "warning", "note")
-_URGENCY = {name: place for place, name in enumerate(_SEVERITIES)}
+
+_Listed = tuple[dict[str, Any], str]
+"""An incident with its headline, and when its first vote was cast."""
 
 
 @app.command()
@@ -35,7 +53,7 @@ def incidents(
     ] = None,
     store: StoreOption = None,
     since: Annotated[str | None, typer.Option(help="Only incidents that went on after this time (RFC 3339).")] = None,
-    severity: Annotated[str | None, typer.Option(help=f"Only this severity: {', '.join(_SEVERITIES)}.")] = None,
+    severity: Annotated[str | None, typer.Option(help=f"Only this severity: {', '.join(SEVERITIES)}.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only this state: {', '.join(ALERT_STATES)}.")] = None,
     about: Annotated[str | None, typer.Option(help="Only incidents about this model, provider or network.")] = None,
     limit: Annotated[int, typer.Option(help="Largest number of incidents in the list.", min=1)] = 50,
@@ -51,9 +69,8 @@ def incidents(
 
     All alerts are grouped anew first, if something has changed.
     """
-    for option, value, known in (("--severity", severity, _SEVERITIES), ("--state", state, ALERT_STATES)):
-        if value is not None and value not in known:
-            raise Usage(f"{option}: expected one of {', '.join(known)}, got {value!r}")
+    expect_known("--severity", severity, SEVERITIES)
+    expect_known("--state", state, ALERT_STATES)
     names = targets or []
     with existing_store(store_url(store)) as opened:
         with opened.write() as connection:
@@ -64,7 +81,7 @@ def incidents(
         if action in {"list", "export"}:
             listed = _choose(opened, names, since, severity, state, about)
             _print_list(listed[:limit] if action == "list" else listed, len(listed), as_json or action == "export")
-            if check and any(one["state"] == "open" and one["severity"] != "note" for one in listed):
+            if check and any(one["state"] == "open" and one["severity"] != "note" for one, _ in listed):
                 raise typer.Exit(1)
             return
         if not names:
@@ -79,17 +96,17 @@ def incidents(
 
 def _choose(
     opened: Store, names: Sequence[str], since: str | None, severity: str | None, state: str | None, about: str | None
-) -> list[dict[str, Any]]:
-    """Return the chosen incidents by urgency: open ones first, then by severity, then the newest."""
-    try:
-        least = format_rfc3339(parse_rfc3339(since)) if since else ""
-    except ValueError as error:
-        raise Usage(f"--since: {error}") from None
+) -> list[_Listed]:
+    """Return the chosen incidents by urgency, each with the time of its first vote.
+
+    Open ones are first, then by severity, then the newest.
+    """
+    least = parse_since(since)
     with opened.read() as connection:
         only = {incident_table.resolve_id(connection, one) for one in names}
         stored = incident_table.read_all(connection)
     found = [
-        {**one.body, "headline": incident_text.headline(one.body, one.private)}
+        ({**one.body, "headline": incident_text.headline(one.body, one.private)}, one.private["first"])
         for one in stored
         if (not only or one.incident_id in only)
         and (severity is None or one.body["severity"] == severity)
@@ -98,21 +115,22 @@ def _choose(
         and one.private["last"] >= least
         and (about is None or any(about == claim["name"] for claim in one.body["about"]))
     ]
-    return sorted(found, key=_urgency)
+    # Python's sort is stable: of two equally urgent ones, the newest stays first.
+    return sorted(found, key=lambda one: _urgency(one[0]))
 
 
 def _urgency(one: Mapping[str, Any]) -> tuple[bool, bool, int, bool]:
-    state, kind = one["state"], one["about"][0]["kind"]
-    return state == "resolved", state != "open", _URGENCY[one["severity"]], kind == "fact"
+    return *urgency(one["state"], one["severity"]), one["about"][0]["kind"] == "fact"
 
 
-def _print_list(listed: Sequence[Mapping[str, Any]], total: int, as_json: bool) -> None:
+def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:
     if as_json:
-        emit(listed)
+        emit([one for one, _ in listed])
         return
-    out.print(build_table(listed, out.width))
-    more = f" of {total} (--limit)" if total > len(listed) else ""
-    err.print(f"{len(listed)} incidents{more}; `integrity incidents show ID` tells one, `--severity note` lists notes")
+    print_incidents({**one, "since": first} for one, first in listed)
+    more = f" of {total}: `--limit {total}` shows all" if total > len(listed) else ""
+    err.print(f"{incident_text.count(len(listed), 'incident')}{more}")
+    err.print("`integrity incidents show ID` tells one, `--severity note` lists notes")
 
 
 def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, Any]:
@@ -125,13 +143,31 @@ def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, 
     }  # fmt: skip
     if as_json:
         return document
-    lines = incident_text.explain_lines(incident, private)
-    lines += [f"  {one['at'][:16]}  {one['action']} by {one['name']}: {one['reason']}" for one in incident["history"]]
+    print_paragraphs(incident_text.explain_lines(incident, private, local_time))
+    print_paragraphs(
+        f"  {both_times(one['at'])}  {one['action']} by {one['name']}: {one['reason']}" for one in incident["history"]
+    )
     if verbose:
-        lines += ["Networks: " + (", ".join(private["networks"]) or "none")]
-        lines += [f"  {one['opened_at'][:16]}  {one['id']}  {one['detector']}: {summarize(one)}" for one in alerts]
-    out.lines(lines)
+        print_paragraphs(["Networks: " + (", ".join(private["networks"]) or "none")])
+        _print_accounts(opened, private["voters"], alerts)
+        print_paragraphs(_alert_line(one) for one in alerts)
     return document
+
+
+def _print_accounts(opened: Store, voters: Sequence[str], alerts: Sequence[Mapping[str, Any]]) -> None:
+    with opened.read() as connection:
+        rows = account_records.list_accounts(connection, voters, alerts)
+    print_paragraphs(
+        f"  {one['codename']}  {one['voter']}: {incident_text.count(one['votes'], 'vote')}, "
+        f"{incident_text.count(len(one['alert_ids']), 'alert')}"
+        + (f", left out by {one['excluded_by']}" if one["excluded_by"] else "")
+        for one in rows
+    )
+
+
+def _alert_line(one: Mapping[str, Any]) -> str:
+    about = f"{subject_text(one['subject'])}: {summarize(one) or one['direction']}"
+    return f"  {one['id']}  {both_times(one['opened_at'])}  {one['detector']}, {about}"
 
 
 # As many parameters as the command has options for a decision.
@@ -145,9 +181,11 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
+    if action not in {"merge", "split"}:
+        with opened.read() as connection:  # each incident once, and an unknown or ambiguous id before any change
+            names = list(dict.fromkeys(incident_table.resolve_id(connection, one) for one in names))
     if action in {"exclude", "restore"}:
-        for one in names:
-            _preview(opened, action, one, yes, as_json)
+        _preview(opened, action, names, yes=yes, as_json=as_json)
     results = []
     with opened.write() as connection:
         if action == "merge":
@@ -162,24 +200,29 @@ def _decide(
                     results.append(incident_decisions.add_note(connection, one, who, reason))
                 elif action in incident_decisions.STATE_ACTIONS:
                     results.append(incident_decisions.change_state(connection, one, action, who, reason, hours))
-                else:
+                elif not _is_done(connection, one, action, results):
                     results.append(incident_decisions.change_exclusions(connection, one, action, who, reason))
     text = "\n".join(one["done"] for one in results)
     emit_or_print(as_json, results if len(results) > 1 else results[0], text, out, soft_wrap=True)
 
 
-def _preview(opened: Store, action: str, given: str, yes: bool, as_json: bool) -> None:
-    """Say what a decision about exclusions would change; ask, if a person is at the terminal."""
+def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_json: bool) -> None:
+    """Say what a decision about the exclusions of incidents would change together; ask a person at the terminal."""
     with opened.read() as connection:
-        targets = [one for one, _ in incident_decisions.exclusion_targets(connection, given, action)]
-        effect = moderation.preview_exclusions(connection, action, targets)
-    accounts = sum(kind == "voter" for kind, _ in targets)
-    what = incident_text.count(accounts, "account") if accounts else "the selected votes"
-    if not as_json:
-        err.print(f"{action} {what} of incident {given}: {effect}", soft_wrap=True)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Usage(f"incidents {action}: expected --yes where nobody can be asked; nothing was changed")
-    if not typer.confirm("Go on?", err=True):
-        raise typer.Exit(1)
+        found = [incident_decisions.exclusion_targets(connection, one, action) for one in names]
+        if not as_json:
+            word = "incident" if len(names) == 1 else "incidents"
+            targets = list(dict.fromkeys(target for causes in found for target, _ in causes))
+            show_preview(connection, action, f"{word} {', '.join(names)}", targets)
+    confirm(f"incidents {action}", yes=yes)
+
+
+def _is_done(connection: Connection, name: str, action: str, results: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the decisions about the incidents before have changed all accounts of an incident too."""
+    if not results:
+        return False
+    try:
+        incident_decisions.exclusion_targets(connection, name, action)
+    except Usage:  # the preview found something to change
+        return True
+    return False

@@ -162,20 +162,6 @@ def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
     return _table(f"{len(listed)} alerts", columns, listed, width)
 
 
-def incident_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
-    """Build a table with one incident in each row. With a small `width` (in characters) it has fewer columns."""
-    colour = {"critical": "red", "warning": "yellow"}
-    columns: list[_Column] = [
-        ("id", 0, lambda one: one["id"][:8]),
-        ("severity", 0, lambda one: styled((one["severity"], colour.get(one["severity"], "dim")))),
-        ("state", 0, lambda one: one["state"]),
-        ("since (UTC)", 95, lambda one: one["opened_at"][:16].replace("T", " ")),
-        ("alerts", 105, lambda one: str(one["alerts"])),
-        ("what happened", 0, lambda one: one["headline"]),
-    ]
-    return _table(f"{len(listed)} incidents", columns, listed, width)
-
-
 def unregistered_models(names: Sequence[str], votes: int) -> str:
     """Return a sentence about the votes on unregistered models, which are not counted.
 

@@ -201,6 +201,15 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
     return f"{kind}:{voter_labels.label_of(connection, subject, alert_id) if kind == 'voter' else subject}"
 
 
+def targets_of(connection: Connection, action: str, target: str) -> list[ExclusionTarget]:
+    """Return what `change_exclusion` would exclude or restore. Nothing is changed.
+
+    Raises:
+        UnknownAlert, Usage: as `change_exclusion` raises.
+    """
+    return _targets(connection, action, target)[0]
+
+
 def expected_exclusions(connection: Connection) -> frozenset[ExclusionTarget]:
     """Return the exclusions that the next refresh would use if it began now."""
     return exclusion_effect.expected_exclusions(connection, auto_voter=configuration.load().auto_voter)

@@ -347,3 +347,67 @@ def test_the_command_lists_by_urgency_filters_and_decides(board: Board) -> None:
     shown = command("show", found, "--verbose").stdout
     assert "asked the provider" in shown
     assert "farm 0" in shown
+
+
+def test_one_command_decides_several_incidents_after_one_preview_and_names_a_wrong_id(board: Board) -> None:
+    dogs, bees = [signal(board, n) for n in range(6)], [signal(board, n, model="bee") for n in range(6, 12)]
+    raise_alerts(board, *dogs, *bees)
+    ids = sorted(one["id"] for one in listed(board))
+    assert len(ids) == 2
+
+    def command(*words: str) -> Any:
+        return called("incidents", *words, "--store", board.url, settings=SETTINGS)
+
+    refused = command("exclude", ids[0], "ffffffff", "--reason", "x", "--yes")
+    assert (refused.returncode, "'ffffffff'" in refused.stderr) == (2, True)
+    assert "no incident has it" in refused.stderr
+    refused = command("exclude", *ids, "--reason", "x")
+    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    assert "exclude 12 accounts of incidents" in refused.stderr
+    assert "36 votes go out of the defended view at the next refresh" in refused.stderr
+    assert "Ranks: " in refused.stderr
+    assert [one["votes_left_out"] for one in listed(board)] == [0, 0]
+    done = command("exclude", ids[0][:8], ids[1], ids[0], "--reason", "bought", "--yes", "--json")
+    assert [one["targets"] for one in json.loads(done.stdout)] == [6, 6]
+    assert command("restore", *ids, "--reason", "a mistake", "--yes").returncode == 0
+    decide(board, incidents_regrouped)
+    assert [one["votes_left_out"] for one in listed(board)] == [0, 0]
+    shown = command("show", ids[0]).stdout
+    assert "--verbose` lists each" in shown
+
+
+def test_alerts_are_listed_by_urgency_chosen_and_decided_several_at_once(board: Board) -> None:
+    opened = raise_alerts(
+        board, signal(board, 1), signal(board, 2, severity="critical", level=2), signal(board, 3, model="bee")
+    )
+
+    def command(*words: str) -> Any:
+        return called("alerts", *words, "--store", board.url, settings=SETTINGS)
+
+    def ids(*words: str) -> list[str]:
+        return [one["id"] for one in json.loads(command("list", *words, "--json").stdout)]
+
+    assert ids() == [opened[1], opened[2], opened[0]]
+    assert ids("--severity", "critical") == [opened[1]]
+    assert ids("--about", "bee") == [opened[2]]
+    assert ids("--limit", "1") == [opened[1]]
+    assert ids("--since", format_rfc3339(to_microseconds(START) + 30 * DAY)) == []
+    assert ids(opened[0][:10], opened[2]) == [opened[2], opened[0]]
+    text = command("list", "--limit", "2").stdout
+    assert "CRITICAL" in text.splitlines()[0]
+    assert "promotes dog" in text
+    assert max(map(len, text.splitlines())) < 120
+    done = command("ack", opened[0][:10], opened[2][:10], "--reason", "seen", "--json")
+    assert [one["state"] for one in json.loads(done.stdout)] == ["acknowledged"] * 2
+    assert ids() == [opened[1], opened[2], opened[0]]
+    unknown = command("ack", opened[0], "no such alert", "--reason", "seen")
+    assert (unknown.returncode, "'no such alert'" in unknown.stderr) == (2, True)
+    with board.store() as store, store.write() as connection:
+        connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == opened[0]).values(alert_id="ab1"))
+        connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == opened[2]).values(alert_id="ab2"))
+    ambiguous = command("show", "ab")
+    assert (ambiguous.returncode, "ab1, ab2" in ambiguous.stderr) == (2, True)
+    excluded = command("exclude", opened[1], "--reason", "bought")
+    assert excluded.returncode == 0
+    assert "Ranks: " in excluded.stderr
+    assert "logits" not in command("show", opened[1]).stdout

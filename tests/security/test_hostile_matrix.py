@@ -62,6 +62,7 @@ ASKED = {
     "leaderboard": [["--snapshot", "{word}"], ["--at", "{word}"], ["--view", "{word}"]],
     "diff": [["{word}"], ["{snapshot}", "{word}"]],
     "alerts": [["{word}"], ["show", "{word}"], ["exclude", "{word}", "--reason", "x"], ["list", "--state", "{word}"],
+               ["list", "--since", "{word}"], ["list", "--about", "{word}"], ["ack", "{word}", "{word}"],
                ["exclude", "vote:{word}", "--name", "{word}", "--reason", "{word}"],
                ["ack", "{alert}", "--name", "{word}", "--reason", "{word}"]],
     "incidents": [["list", "{word}"], ["show", "{word}"], ["list", "--since", "{word}"], ["list", "--about", "{word}"],

@@ -32,6 +32,12 @@ def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> 
     return sa.or_(subject == name, *(_contains(connection, a.evidence, text) for text in sorted(texts)))
 
 
+def find_ids(connection: Connection, name: str) -> set[str]:
+    """Return the ids of the alerts that name something, as for `names`."""
+    a = schema.alert.c
+    return set(connection.scalars(sa.select(a.alert_id).where(names(connection, a.subject, name))))
+
+
 def _contains(connection: Connection, column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
     """Return the condition that a column contains a text; unlike LIKE in SQLite, upper and lower case differ."""
     position = sa.func.strpos if dialect.has_server(connection) else sa.func.instr

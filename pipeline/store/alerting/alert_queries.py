@@ -126,6 +126,29 @@ def unknown_alert(alert_id: str) -> UnknownAlert:
     return UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
 
 
+def resolve_id(connection: Connection, given: str) -> str:
+    """Return the id of an alert.
+
+    Args:
+        connection: reads the store.
+        given: the id, or the beginning of an id that only one alert has.
+
+    Raises:
+        UnknownAlert: no alert has such an id.
+        Usage: several alerts have ids that begin so.
+    """
+    a = schema.alert.c
+    begins = a.alert_id.startswith(given, autoescape=True) if given else sa.false()
+    query = sa.select(a.alert_id).where(begins).order_by(a.alert_id)
+    found = [one for one in connection.scalars(query) if one.startswith(given)]  # LIKE ignores case in SQLite
+    if not found:
+        raise unknown_alert(given)
+    if given not in found and len(found) > 1:
+        some = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        raise Usage(f"expected the id of one alert, got {given!r}, which begins the ids of {len(found)} alerts: {some}")
+    return str(found[0])
+
+
 def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
     """Return the selection of the votes that an alert of a window detector is about.
 

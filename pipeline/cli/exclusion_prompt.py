@@ -1,0 +1,71 @@
+"""Shows what a decision about exclusions would change, and asks whether to go on."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+from sqlalchemy.engine import Connection
+
+from pipeline.cli.app import err
+from pipeline.cli.on_call_text import print_paragraphs
+from pipeline.errors import Usage
+from pipeline.incident_text import count
+from pipeline.jobs import exclusion_preview
+from pipeline.jobs.exclusion_preview import ExclusionPreview, RankMove
+from pipeline.store.boards.exclusion_effect import ExclusionTarget
+
+_MOVES_SHOWN = 8
+
+
+def show_preview(connection: Connection, action: str, about: str, targets: Sequence[ExclusionTarget]) -> None:
+    """Print to standard error which votes, voters and ranks a decision would change.
+
+    Args:
+        connection: reads the store.
+        action: `exclude` or `restore`.
+        about: what the decision is about, such as "incident 0123456789ab".
+        targets: what would be excluded or restored.
+    """
+    found = exclusion_preview.preview(connection, action, targets)
+    accounts = sum(kind == "voter" for kind, _ in targets)
+    what = count(accounts, "account") if accounts else "the selected votes"
+    print_paragraphs([f"{action} {what} of {about}: {found.effect}", *_details(found, accounts)], console=err)
+
+
+def _details(found: ExclusionPreview, accounts: int) -> list[str]:
+    lines = []
+    if found.voters is not None and found.voters != accounts:
+        lines.append(f"Voters: {found.voters:,}, honest ones too if the votes were not chosen by account.")
+    if found.without_ranks:
+        return [*lines, f"Ranks: not computed: {found.without_ranks}"]
+    shown = [_move_text(one) for one in found.moves[:_MOVES_SHOWN]]
+    more = len(found.moves) - len(shown)
+    ranks = ", ".join([*shown, *([f"and {more} more"] if more else [])])
+    return [*lines, f"Ranks: {ranks or 'no rank changes'} (on the votes of the newest snapshot)"]
+
+
+def _move_text(move: RankMove) -> str:
+    before, after = ("not listed" if rank is None else f"#{rank}" for rank in (move.before, move.after))
+    return f"{move.model} {before} to {after}"
+
+
+def confirm(command: str, *, yes: bool, required: bool = True) -> None:
+    """Ask the person at the terminal whether to go on.
+
+    Args:
+        command: the command, for messages, such as "incidents exclude".
+        yes: whether the person agreed already, by an option.
+        required: whether somebody must agree; if not, the command goes on where nobody can be asked.
+
+    Raises:
+        Exit: the person refused; status 1.
+        Usage: nobody can be asked, and somebody must agree.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        if required:
+            raise Usage(f"{command}: expected --yes where nobody can be asked; nothing was changed")
+        return
+    if not typer.confirm("Go on?", err=True):
+        raise typer.Exit(1)

@@ -1,0 +1,109 @@
+"""Prints lists of alerts and incidents in blocks of a few lines, which need no more than 80 columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.padding import Padding
+from rich.text import Text
+
+from pipeline.alert_text import format_e_value, summarize
+from pipeline.cli.app import out
+from pipeline.cli.terminal import Terminal, styled
+from pipeline.errors import Usage
+from pipeline.events.codenames import codename
+from pipeline.incident_text import confidence, count
+from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
+
+SEVERITIES = ("critical", "warning", "note")
+_URGENCY = {name: place for place, name in enumerate(SEVERITIES)}
+_COLOURS = {"critical": "bold red", "warning": "yellow"}
+_INDENT = 2
+
+
+def expect_known(option: str, value: str | None, known: Sequence[str]) -> None:
+    """Raise Usage if the value of an option is not one of the known values."""
+    if value is not None and value not in known:
+        raise Usage(f"{option}: expected one of {', '.join(known)}, got {value!r}")
+
+
+def parse_since(text: str | None) -> str:
+    """Return the value of --since as RFC 3339 in UTC, "" if it is not given; such texts sort by time.
+
+    Raises:
+        Usage: the value is not a time.
+    """
+    try:
+        return format_rfc3339(parse_rfc3339(text)) if text else ""
+    except ValueError as error:
+        raise Usage(f"--since: {error}") from None
+
+
+def urgency(state: str, severity: str) -> tuple[bool, bool, int]:
+    """Return the sort key of alerts and incidents: open ones first, resolved ones last, then by severity."""
+    return state == "resolved", state != "open", _URGENCY.get(severity, len(_URGENCY))
+
+
+def local_time(time: str) -> str:
+    """Return a time in RFC 3339 as local time to the minute, with the name of the time zone."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M %Z}"
+
+
+def both_times(time: str) -> str:
+    """Return a time in RFC 3339 to the minute, in UTC and, where that differs, in local time."""
+    at = datetime.fromisoformat(time)
+    utc, local = at.astimezone(UTC), at.astimezone()
+    text = f"{utc:%Y-%m-%d %H:%M} UTC"
+    if local.utcoffset() == utc.utcoffset():
+        return text
+    day = "" if local.date() == utc.date() else f"{local:%m-%d} "
+    return f"{text} ({day}{local:%H:%M %Z})"
+
+
+def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
+    """Print incidents, each with the fields of `integrity incidents --json` and `private`."""
+    for one in listed:
+        _print_block(
+            _first_line(one["severity"], one["state"], one["id"][:8], one.get("since", one["opened_at"])),
+            one["headline"],
+            f"{count(one['alerts'], 'alert')}, {confidence(one['e_value'])}",
+        )
+
+
+def print_alerts(listed: Iterable[Mapping[str, Any]]) -> None:
+    """Print alerts, each in the form of `alert_queries.format_alert`."""
+    for one in listed:
+        e_value = "a fact" if one["e_value"] is None else f"e-value {format_e_value(one['e_value'])}"
+        _print_block(
+            _first_line(one["severity"], one["state"], one["id"], one["opened_at"]),
+            f"{subject_text(one['subject'])}: {summarize(one) or one['direction']}",
+            f"{one['detector']}, {e_value}",
+        )
+
+
+def subject_text(subject: Mapping[str, Any]) -> str:
+    """Return what an alert is about; a voter is named by codename and pseudonym."""
+    kind, name = subject["kind"], str(subject["id"])
+    words = codename(name) if kind == "voter" else name
+    return f"{kind} {words} ({name})" if words != name else f"{kind} {name}"
+
+
+def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
+    """Print texts: in a terminal wrapped between words at its width, elsewhere each on one line."""
+    for line in lines:
+        text = line.lstrip(" ")
+        left = indent + len(line) - len(text)
+        if console.is_terminal:
+            console.print(Padding(styled(text), (0, 0, 0, left)))
+        else:
+            console.print(" " * left + text)
+
+
+def _first_line(severity: str, state: str, name: str, since: str) -> Text:
+    return styled((f"{severity.upper():8}", _COLOURS.get(severity, "dim")), f"  {state}  ", (name, "bold"),
+                  f"  since {both_times(since)}")  # fmt: skip
+
+
+def _print_block(first: Text, *lines: str) -> None:
+    out.print(first)
+    print_paragraphs(lines, _INDENT)
