@@ -1,7 +1,8 @@
 """Writes the headline of an incident: one sentence about what happened, what was left out, and the model's rank.
 
-An incident is the body of a stored incident, or its public form (`pipeline.store.alerting.public_incidents`).
-Operators read numbers of accounts and networks, and minutes. The public reads what votes did, and hours.
+The functions take the body of a stored incident, or the public form of an incident
+(`pipeline.store.alerting.public_incidents`). The headline for operators has the numbers of accounts and networks, and
+times to the minute. The headline for the public states what votes did, and times to the hour.
 """
 
 from __future__ import annotations

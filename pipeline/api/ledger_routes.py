@@ -127,7 +127,7 @@ def _checkpoint(store: Store, log: str) -> Response:
 
 @contextmanager
 def usage_as_problem(status: int = 404) -> Iterator[None]:
-    """A context manager that turns a Usage error, such as an unknown vote, into a problem with this status."""
+    """Return a context manager that turns a Usage error, such as an unknown vote, into a `Problem` with `status`."""
     try:
         yield
     except Usage as error:

@@ -1,4 +1,7 @@
-"""Runs the command drill: plays a campaign and measures how long it takes until it pages and is left out."""
+"""Runs the command drill: sends a simulated campaign of votes, and times how soon the pipeline reacts to the campaign.
+
+The steps are alert, incident, page (a call to the person on duty), exclusion, and a board without the votes.
+"""
 
 import os
 import subprocess

@@ -218,8 +218,8 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     """Return float64[c], an upper bound of the logarithm of each of `cell_e_values`.
 
     The bound takes a fifth of the time of the value. The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄ x)ⁿ for the
-    mean p̄. So the ratio of wins is at most e^(d KL(W/d, p)), the ratio of the best single bias without taste. The same
-    holds for losses.
+    mean p̄. So the ratio of wins is at most e^(d KL(W/d, p)), the ratio of the best single bias without taste. A bound
+    of the same form applies to losses.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

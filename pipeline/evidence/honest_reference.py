@@ -156,7 +156,7 @@ class Reference:
 
         The null hypothesis is the honest voter in the band who makes the ratio smallest. The array is int64[4, K, K, 2,
         3] in units of 2⁻²⁰ nats. Its axes are the band (`taste_band`), i, j, the winner (0: j, 1: i), and the δ in
-        DELTAS. The same entry holds for the alternative that j is demoted by δ, which changes the logit of this pair
+        DELTAS. The alternative that j is demoted by δ has the same ratio, since it changes the logit of this pair
         equally. The total ratio of a battle also includes the tie ratio in `TARGET_TIE_RATIOS`.
         """
         difference, error = self._difference

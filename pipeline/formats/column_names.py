@@ -1,4 +1,4 @@
-"""Parses how a user names columns and outcomes of a file: the options --columns, --outcomes and --winner-is."""
+"""Parses the options with which a user names columns and outcomes of a file: --columns, --outcomes, --winner-is."""
 
 from __future__ import annotations
 

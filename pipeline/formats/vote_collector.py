@@ -1,4 +1,4 @@
-"""Collects votes as columns of codes, piece by piece, in memory that is proportional to the number of votes."""
+"""Collects votes as columns of integer codes, piece by piece, in memory that is proportional to the number of votes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

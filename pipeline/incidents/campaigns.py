@@ -54,7 +54,7 @@ class Campaign(AlertSpan):
 
     @property
     def rank(self) -> tuple[int, float, int, str]:
-        """The sort key of campaigns: first those with named voters, then those about models, then crowds.
+        """The sort key of campaigns: first those with named voters, then those about models, then bursts of votes.
 
         Within each kind, the strongest campaign is first.
         """

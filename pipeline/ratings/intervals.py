@@ -99,7 +99,7 @@ def wald_quantile(level: float) -> float:
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
-    """Return the ranks and rank ranges of a board. The coverage holds for one model's range, not for all jointly."""
+    """Return the ranks and rank ranges of a board. The coverage is that of one model's range, not of all jointly."""
     itself = shown.upper > shown.lower
     return MarginalRanks(
         rank=1 + _above(shown.rating, shown.rating),

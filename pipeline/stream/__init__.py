@@ -7,7 +7,7 @@ decoding.py           decodes polled records into votes and rejects
 record_screening.py   checks the headers of records: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled
 batch_writer.py       writes one batch in one transaction
-name_numbering.py     looks up the store's numbers of the names in a batch
+name_numbering.py     replaces the names in a batch by the integers of the store's dictionary
 name_quota.py         rejects votes on too many new model names
 deduplication.py      finds votes whose id is already known
 voter_state_cache.py  keeps voter states in memory, and writes them with a delay

@@ -88,7 +88,7 @@ def write_batch(
 
     Args:
         chunks, decoded: the polled records, and the decoded ones. The end of a chunk is its partition's next offset.
-        numbers: the store's numbers of the names in the votes, from `number_batch`.
+        numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
         references: refreshed here. A new snapshot is put in force for the batch's partitions.
         context: the values that are the same for every batch.

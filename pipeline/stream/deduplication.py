@@ -51,7 +51,7 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         connection: a transaction, which reads the stored votes.
         votes: the n votes of the batch.
-        numbers: the store's numbers of the names in the votes, from `number_batch`.
+        numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

@@ -1,21 +1,23 @@
 """`model_shift`: detects that a model no longer performs as in its snapshots, such as after a silent swap.
 
-A provider may replace the model behind a name. Its old votes then count for a model that no longer exists.
+A provider may replace the model behind a name. The old votes on the name then count for a model that no longer exists.
 
-Formula: for each model, each direction ("better", "worse") and each slot of at least six hours and 1,500 votes in which
-a change may have begun, L is the likelihood ratio of a change by 0.25 or 0.5 logits since then (`model_shift_ratios`):
-the model's decided votes, by the chances of the snapshot in force, against its own earlier votes. M is the sum of L
-over the newest 33 slots, an e-detector. The evidence is M/H, where H is 120, the largest number of slots in a month. It
-is computed at the end of each hour.
+Formula: time is divided into slots of at least six hours and 1,500 votes. For each model, each direction ("better",
+"worse") and each slot in which a change may have begun, L is the likelihood ratio of a change by 0.25 or 0.5 logits
+since that slot (`model_shift_ratios`). It is computed from the model's decided votes since then, the chances that the
+snapshots in force predict for these votes, and the model's earlier votes. M is the sum of L over the newest 33 slots,
+an e-detector. The evidence is M/H, where H is 120, the largest number of slots in a month. The evidence is computed at
+the end of each hour.
 
-"Unchanged" allows for errors of the snapshot (its error is that of the votes so far, and the model's earlier results
-show it), for opponents that changed (the median of all models), for voters whose votes hang together and for drift
-(the spread of all models' results), and for 0.05 logits besides. Models that are drawn more often change nothing.
+The null hypothesis is a model that did not change. It allows for errors of the snapshots, which the model's earlier
+results show; for opponents that changed (the median of all models); for votes of one voter that depend on each other
+and for drift (the spread of all models' results); and for 0.05 logits besides. Drawing a model more often is no change.
 
-A model that changed looks different from a model that is attacked (`model_shift_reading`): all kinds of voters see a
-change, new and established accounts and all networks. The alert says "all kinds of voters see it: the model itself
-changed", or "attack or change: cannot be told" and why. While some kind of voters has too few votes to tell, an alert
-needs a million times the evidence, and its e-value is divided by that.
+The alert states whether the model changed or may have been attacked (`model_shift_reading`). If the model itself
+changed, the votes of all kinds of voters show the change: of new and established accounts, and on all networks. The
+alert then says "all kinds of voters see it: the model itself changed", and otherwise "attack or change: cannot be told"
+with the reason. While a kind of voters has too few votes to decide this, an alert opens only at a million times the
+evidence, and its e-value is divided by a million.
 
 A renamed model is one model under its first name. A deprecated or retracted model is not tested.
 
@@ -151,9 +153,9 @@ class _EvaluatedSums:
 
     Attributes:
         sums: the sums.
-        excess, information: float64[m, s, STRATA], sums by slot and stratum.
-        decided: int64[m, s, 2], decided votes and wins.
-        ratios: the likelihood ratios.
+        excess, information: float64[m, s, STRATA], the sums of each model by slot and stratum (kind of voters).
+        decided: int64[m, s, 2], numbers of decided votes and of wins of each model by slot.
+        ratios: the likelihood ratios of a change.
         log_e: int64[m, 2], ln of the evidence in units of 2⁻²⁰ nats.
         tested: bool[m], models that are offered and have votes.
     """
@@ -188,12 +190,16 @@ class _EvaluatedSums:
         return int(self.ratios.logs[at].argmax())
 
     def readings(self) -> Mapping[tuple[int, int], ShiftReading]:
-        """Return what kinds of voters see, for each model and direction with an e-value of at least 1."""
+        """Return which kinds of voters show the change, for each model and direction with an e-value of at least 1.
+
+        Returns:
+            (position of the model, position of the direction) → the reading.
+        """
         rows = np.argwhere((self.log_e >= 0) & self.tested[:, None]).tolist()
         return {(row, side): self.reading((row, side)) for row, side in rows}
 
     def reading(self, at: tuple[int, int]) -> ShiftReading:
-        """Return what kinds of voters see of the change of a model in a direction."""
+        """Return which kinds of voters show the change of a model in a direction; `at` has the positions of both."""
         (row, side), slot = at, self.likeliest_slot(at)
         excess = _SIGNS[side] * self.excess[row]
         information = self.information[row]

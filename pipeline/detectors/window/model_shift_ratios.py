@@ -1,17 +1,19 @@
-"""Computes the likelihood ratios of `model_shift`: the day and the size of a change of a model's results.
+"""Computes the likelihood ratios of `model_shift`, for each possible start and size of a change of a model's results.
 
-Let v be a model's information since a candidate start of a change (`model_shift_sums`) and x its excess; j and r are
-the same of all its votes before. d = x/v − r/j is the change of its logit beside its snapshots. While nothing changes,
-x/v is nearly normal. Its mean is between 0, if the snapshots learn from all votes, and r/j, if they stay as they are.
-The likelihood ratio of a change by δ is
+Excess and information of votes are defined in `model_shift_sums`. Let x be a model's excess and v its information since
+the possible start of a change, and r and j the excess and the information of all its earlier votes. d = x/v − r/j
+estimates the change of the model's logit relative to the snapshots. If nothing changed, x/v is nearly normal. Its mean
+is between 0, if the snapshots learn from all votes, and r/j, if the snapshots do not change. The likelihood ratio of a
+change by δ is
 
     ln L_δ = (δ(x/v − h) − δ²/2) / (φ(1/v + v/j²))        h = 0.05 + max(0, r/j) + max(0, c)
 
-where c is the median of d over all models, since a change of one model shows in its opponents too. 1/v is the variance
-of the new votes. v/j² stands for the error of the snapshots: it is 0 if they follow the votes, and 1/j if they stay as
-they are. v/j² is 1/j at v = j; before, at most 21% of the variance is missing. φ is 1.1, or more if most models differ
-from c by more than chance would have it: by voters whose votes hang together, by drift, or by snapshots that stay. This
-spread is a median, so that a few models that changed do not hide themselves. L is the mean over δ.
+where c is the median of d over all models, since the change of one model also changes the results of its opponents. 1/v
+is the variance of x/v. v/j² stands for the error of the snapshots, whose variance is 0 if the snapshots learn from all
+votes, and 1/j if they do not change. v/j² is 1/j for v = j; for a smaller v, at most 21% of the variance is missing. φ
+is 1.1, or more if most models differ from c by more than chance explains: because votes of one voter depend on each
+other, because of drift, or because the snapshots do not change. φ is estimated from a median, so that a few models that
+changed do not make φ large. L is the mean over the sizes δ.
 """
 
 import math
@@ -36,19 +38,19 @@ _MAD_TO_SD = 1.4826
 
 @dataclass(frozen=True)
 class ShiftRatios:
-    """The evidence of all models.
+    """The likelihood ratios of m models for a change that began in one of s slots.
 
     Attributes:
-        logs: float64[m, 2, s], ln of the mixture over sizes for "better" and "worse", and each candidate start; −∞
-            where there are too few votes.
-        spread: float64[s], φ of each candidate start.
+        logs: float64[m, 2, s], ln of the mean ratio over the sizes, for the directions "better" and "worse" and each
+            slot in which the change may have begun; −∞ where there are too few votes.
+        spread: float64[s], φ for each slot in which the change may have begun.
     """
 
     logs: Float64
     spread: Float64
 
     def log_sum(self) -> Float64:
-        """Return ln of the sum over candidate starts, float64[m, 2]."""
+        """Return float64[m, 2], ln of the sum of the ratios over all slots, for each model and direction."""
         return np.asarray(np.logaddexp.reduce(self.logs, axis=2))
 
 

@@ -1,14 +1,18 @@
-"""Decides which kinds of voters see a change of a model, for the text of an alert of `model_shift`.
+"""Decides which kinds of voters show a change of a model in their votes, for the text of an alert of `model_shift`.
 
-If a model itself changed, voters of all kinds see it. Votes of an attack come from some accounts or networks. Let δ be
-the change by all votes, at most 0.6 logits, and z be δ in standard errors of one kind's votes. A kind with z ≥ 3 sees
-the change if its own change is at least 0.4 δ, else it does not. A kind with fewer votes sees the change if its own is
-2.5 standard errors above 0, and does not see it if its own is three below δ. Otherwise ages with fewer votes are one
-kind together, and if their votes still are too few, it cannot be told. The kinds are accounts by age, and networks: the
-votes on networks without those two of the four groups of networks that show the change best.
+If a model itself changed, the votes of all kinds of voters show the change. The votes of an attack come from some
+accounts or networks only. There are three kinds of accounts by age. The fourth kind, "most networks", has the votes
+from networks without two of the four groups of networks: those two that show the change best.
+
+Let δ be the change that all votes together show, at most 0.6 logits, and z be δ divided by the standard error of one
+kind's own change. If z ≥ 3, the kind shows the change if its own change is at least 0.4 δ, and otherwise does not. If
+z < 3, the kind shows the change if its own change is at least 2.5 standard errors above 0, and does not show it if its
+own change is at least 3 standard errors below δ. If neither is the case, the ages for which it is open are evaluated
+together as one kind. If z is below 3 for this kind too, it is unknown whether these ages show the change. A small part
+of the votes (less than 15%, for networks less than 20%) is then ignored.
 
 The end of an attack that had deceived the snapshots looks like a change too. So the evaluated votes before the change
-must be many enough to see a change of that size (z ≥ 3), and not show 0.4 of it in the opposite direction.
+must have z ≥ 3, and must not show a change by 0.4 δ or more in the opposite direction.
 """
 
 import math
@@ -34,15 +38,15 @@ _LEFT_OUT = 2
 
 @dataclass(frozen=True)
 class ShiftReading:
-    """What the kinds of voters see.
+    """Which kinds of voters show a change of a model in their votes.
 
     Attributes:
-        seen: the kinds that see the change.
-        unseen: the kinds that do not see it.
-        unknown: the kinds with too few votes to tell.
-        before: what the votes shortly before the change show: its results were "as expected" by the snapshots, off in
-            the "opposite" direction, or "unknown".
-        shifts: kind → its change in logits, of kinds with votes.
+        seen: the kinds that show the change.
+        unseen: the kinds that do not show the change.
+        unknown: the kinds with too few votes to decide.
+        before: what the votes before the change show: results "as expected" by the snapshots, a change in the
+            "opposite" direction, or "unknown" if they are too few.
+        shifts: kind → the change of the model's logit that the votes of this kind show. Kinds without votes are absent.
     """
 
     seen: Sequence[str]
@@ -53,17 +57,17 @@ class ShiftReading:
 
     @property
     def by_all(self) -> bool:
-        """Whether all kinds of voters see the change, at least two of them."""
+        """Whether all kinds of voters show the change, at least two, and earlier results were as expected."""
         return len(self.seen) > 1 and not self.unseen and not self.unknown and self.before == "as expected"
 
     @property
     def is_open(self) -> bool:
-        """Whether more votes may show that all kinds see the change."""
+        """Whether further votes may lead to the result that all kinds of voters show the change."""
         return bool(self.unknown) and not self.unseen and self.before == "as expected"
 
     @property
     def text(self) -> str:
-        """What the alert says about it."""
+        """The part of the alert's text that states whether the model changed or may have been attacked, and why."""
         if self.by_all:
             return "all kinds of voters see it: the model itself changed"
         if self.unseen:
@@ -80,13 +84,14 @@ class ShiftReading:
 
 
 def read_strata(excess: Float64, information: Float64, before: tuple[float, float], spread: float) -> ShiftReading:
-    """Decide which kinds of voters see a change.
+    """Decide which kinds of voters show a change of a model.
 
     Args:
-        excess: float64[STRATA], sums since the change; negated if the results became worse.
-        information: float64[STRATA], sums since the change.
-        before: excess and information of the slots before the change, of all voters, with the same sign.
-        spread: φ, by which variances are multiplied.
+        excess: float64[STRATA], excess of each stratum since the change; negated if the results became worse.
+        information: float64[STRATA], information of each stratum since the change.
+        before: two numbers: excess and information of all voters in the slots before the change. The excess has the
+            same sign as `excess`.
+        spread: φ, the factor by which variances are multiplied (`model_shift_ratios`).
     """
     total = float(information[:AGES].sum())
     shift = min(float(excess[:AGES].sum()) / total, _MOST)

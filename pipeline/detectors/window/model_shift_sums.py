@@ -7,8 +7,9 @@ newest 32 closed slots and the open one are kept; what is older is in one sum. A
     information   Σ p(1 − p) over these votes, where p is the chance of a win by the snapshot in force
 
 If the logit of a model is δ higher than in the snapshot, its excess is about δ times its information. Both are integers
-in units of 2⁻¹⁰. They are kept for seven strata, which are kinds of voters: three by the age of the account, and four
-groups of networks by the hash of the name. Each vote is in one stratum by age, and in one by network if it has one.
+in units of 2⁻¹⁰. Both are summed for each of seven strata, which are kinds of voters: three by the age of the account,
+and four groups of networks by the hash of the network's name. Each vote is in one stratum by age, and in one by network
+if the vote states a network.
 """
 
 import hashlib
@@ -58,11 +59,12 @@ _OF_BOARD = ("slots", "slot_votes")
 
 @dataclass(frozen=True)
 class ShiftSums:
-    """The sums of all models, in the order of `columns[KEY]`.
+    """The sums of m models by slot, in the order of `columns[KEY]`.
 
     Attributes:
-        columns: the state of each model.
-        starts: int64[SLOTS + 1], start of each slot, the open one last; −1 where there was none yet.
+        columns: name → column with one entry for each model: the sums, and the state of the model's alerts.
+        starts: int64[SLOTS + 1], start of each slot in microseconds since 1970 UTC, the open slot last; −1 for a slot
+            that there was not yet.
         votes: number of votes of the board in the open slot.
     """
 
@@ -94,7 +96,11 @@ class ShiftSums:
         return ShiftSums(columns, begun.starts, begun.votes + window.accepted + window.late)
 
     def by_slot(self, name: str) -> Int64:
-        """Return the sums of one of excess, information and decided, int64[m, SLOTS + 1, …], the open slot last."""
+        """Return the sums with this name by slot, int64[m, SLOTS + 1, …], the open slot last.
+
+        Args:
+            name: "excess", "information" or "decided".
+        """
         return np.concatenate([self.columns[name], self.columns[f"{name}_now"][:, None]], axis=1, dtype=np.int64)
 
     def _closed(self, start: int) -> "ShiftSums":

@@ -1,4 +1,4 @@
-"""Power and false findings of the tests of cohorts and of habits in a backlog: the part `groups` of `bench evidence`.
+"""Measures power and false findings of the tests of cohorts and habits in a backlog: `groups` of `bench evidence`.
 
 Cohorts: 100 accounts with one or two votes each for one model, among 12,000 honest votes in 200 networks, of which one
 in ten has an unknown age. Habits: voters who choose the longer answer, or press "both bad", in nineteen of twenty

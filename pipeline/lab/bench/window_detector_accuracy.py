@@ -84,8 +84,8 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how often and how soon `cohort_bias` finds extra votes of new accounts for a model.
 
-    The new accounts cast 126 extra votes, or 60, within a day. `scale` is the sample size as a fraction of the full
-    size.
+    Three figures are yielded: the share of simulated boards on which the votes are found. The new accounts cast 126 or
+    60 extra votes within a day. `scale` is the number of boards as a fraction of the full number.
     """
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY

@@ -1,9 +1,11 @@
-"""Plays a campaign and measures how long it takes from its first vote to the board without it, for `integrity drill`.
+"""Simulates a campaign of votes on a test store, and times how soon the pipeline reacts, for `integrity drill`.
+
+The times are measured from the first vote of the campaign to the board without its votes.
 
 campaign     makes the votes of a campaign for a model of the board
-chain        sends them, and waits for alert, incident, page, exclusion and snapshot
-board_copy   runs worker, monitor, exporter and Prometheus over a copy of a board
+chain        sends the votes, and waits for alert, incident, page, exclusion and snapshot
+board_copy   runs worker, monitor, exporter and Prometheus on a copy of a board
 
-Law: no invented vote reaches a board that was published. A campaign goes to a store that is marked as a test
-(`pipeline.store.boards.drill_mark`), or to a copy.
+No invented vote reaches a board that was published: the votes go to a store that is marked as a test
+(`pipeline.store.boards.drill_mark`), or to a copy of a board.
 """

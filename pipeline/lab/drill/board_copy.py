@@ -1,7 +1,8 @@
-"""Runs worker, monitor, exporter and Prometheus over a copy of a board, so that a drill touches nothing of the board.
+"""Runs worker, monitor, exporter and Prometheus on a copy of a board, so that a drill changes nothing of the board.
 
-The copy is a backup that was restored: it has the keys of the board, because only then its snapshots and voters are
-those of the board. So it lies in a folder that only its owner can read, asks no witness, and is removed at the end.
+The copy is made by a backup and a restore. It has the keys of the board, because otherwise its snapshots and voters
+would differ from those of the board. So the copy is in a folder that only its owner can read, asks no witness for a
+signature, and is removed at the end.
 """
 
 from __future__ import annotations

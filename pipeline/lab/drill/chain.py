@@ -1,7 +1,8 @@
-"""Sends the votes of a drill, and times each link of the chain: alert, incident, page, exclusion, board.
+"""Sends the votes of a drill, and times each step that follows: alert, incident, page, exclusion, board (the chain).
 
-Every link is asked for from outside: alerts and incidents from the store, the page from Prometheus, ranks from the
-newest snapshot. So the times are those that a person on call would have seen, up to half a second.
+A page is a call to the person on duty. Each step (link of the chain) is observed as a person on duty would see it:
+alerts and incidents in the store, the page in Prometheus, ranks in the newest snapshot. The times are exact to half a
+second.
 """
 
 from __future__ import annotations
@@ -39,7 +40,13 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of the chain: what happened, seconds after the first vote (None: not in time), and a remark."""
+    """A step that follows the votes of a drill.
+
+    Attributes:
+        name: what happened.
+        seconds: time from the first vote to the step, in seconds; None if the step did not follow in time.
+        note: a remark for people.
+    """
 
     name: str
     seconds: float | None

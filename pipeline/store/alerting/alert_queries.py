@@ -205,7 +205,7 @@ def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, s
 
     Args:
         connection: reads the store.
-        evidence: a value of JSON types, with the store's numbers of models and partitions.
+        evidence: a value of JSON types, with model numbers (model_no) and partition numbers (partition_no).
         names: model number (model_no) → name of the model.
     """
     if isinstance(evidence, Mapping):

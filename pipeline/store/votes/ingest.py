@@ -74,8 +74,8 @@ def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any,
 
     Args:
         votes: n votes.
-        numbers: model_a, model_b, language, category, network, categories → int32[n], the store's numbers of the
-            votes' names.
+        numbers: model_a, model_b, language, category, network, categories → int32[n], the integers of the
+            store's dictionary for the votes' names.
     """
     columns = (
         np.where(votes.has_voter, votes.voter, 0), votes.cast_at, numbers["model_a"], numbers["model_b"], votes.outcome,
@@ -93,8 +93,8 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         connection: the transaction.
         votes: n votes without duplicates.
-        numbers: model_a, model_b, language, category, network, categories → int32[n], the store's numbers of the
-            votes' names.
+        numbers: model_a, model_b, language, category, network, categories → int32[n], the integers of the
+            store's dictionary for the votes' names.
         fate: int8[n], fate of each vote.
     """
     rare = {"flags": votes.flags, "turn": votes.turn, "session": votes.session}

@@ -1,6 +1,6 @@
-"""Reads the origin of a record, its file and record number, when somebody asks for it.
+"""Reads the origin of a record (its file and record number) from the record's headers when the origin is needed.
 
-Only rejects and duplicates are shown with their origins, and decoding the headers of all records would take as long as
+Only rejects and duplicates are shown with their origins. Decoding the headers of all records would take as long as
 copying the votes into arrays.
 """
 
