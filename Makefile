@@ -44,7 +44,7 @@ test-all: ## every test, as CI runs them
 # Without coverage, which makes Python a third slower: the everyday suite alone is above the bar of pyproject.toml.
 # LONG="long or slow" takes the long faults too: they wait, and leave the cores to the others.
 test-long: setup kafka prometheus faketime chromium nginx ## what make test leaves out
-	$(pytest) --numprocesses 4 --dist loadscope -m "$(if $(LONG),($(LONG)),long and not slow) and $(chosen)" $(ARGS)
+	$(pytest) --numprocesses 4 --dist loadscope --durations 30 -m "$(if $(LONG),($(LONG)),long and not slow) and $(chosen)" $(ARGS)
 
 test-beside: setup ## what real files in ../shared/data say, which may not be shipped
 	$(BIN)/pytest -m beside $(ARGS)

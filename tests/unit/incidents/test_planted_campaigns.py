@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.lab.redteam.attack_scenarios import SCENARIOS
@@ -15,7 +17,8 @@ SCENARIO = {one.name: one for one in SCENARIOS}
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["S1a", "S2", "S4", "S18"])
 def test_a_campaign_is_one_incident(name: str) -> None:
-    run = run_scenario(SCENARIO[name], 40_000, seed=3)
+    # Six days of attack on a board of half the size, as in the tests of the red team.
+    run = run_scenario(replace(SCENARIO[name], days=24.0), 20_000, seed=3)
     incidents = [one for one in find_incidents(run) if not one.is_note]
     assert len(run.alerts) > 5
     assert 1 <= len(incidents) <= 2
