@@ -7,7 +7,7 @@ from pipeline.jobs.incident_status import OPEN_STATES, read_incident_figures
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
-from pipeline.store.alerting import voter_share
+from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.read import store_figures
@@ -43,6 +43,7 @@ def read_store_status(store: Store) -> StoreStatus:
             incident_begun=incidents.incident_begun,
             incident_rank=incidents.incident_rank,
             alerts_ungrouped=incidents.alerts_ungrouped,
+            decisions={(action,): float(n) for action, n in operators_log.count_decisions(connection).items()},
             halts_open={
                 **{
                     (reason,): float(n)

@@ -76,6 +76,8 @@ class StoreStatus:
     alerts_ungrouped: Labelled = _gauge(
         "integrity_alerts_ungrouped", "Open alerts in no incident yet.", "detector", "severity"
     )
+    # Entries of the operators' log, without exports, logins and refusals.
+    decisions: Labelled = _counter("integrity_decisions_total", "Decisions of people, by action.", "action")
     # Unresolved halts: too_many_rejects, offset_gap, quality_gate.
     halts_open: Labelled = _gauge("integrity_halts_open", "Halts that wait for a person.", "reason")
     # Stored votes: accepted, late, quarantined.

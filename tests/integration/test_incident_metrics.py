@@ -56,6 +56,8 @@ def test_one_campaign_is_one_series_until_it_is_closed(board: Board) -> None:
     assert open_by_kind(board) == {}
     decide(board, change_state, incident, "reopen", WHO, "it goes on")
     assert series(board, "integrity_incident_open") == [(expected, 1)]
+    decided = {at["action"] for at, number in series(board, "integrity_decisions") if number}
+    assert {action.rpartition(".")[2] for action in decided} >= {"ack", "resolve", "reopen"}
 
 
 def test_an_alert_that_nobody_groups_is_counted_until_somebody_does(board: Board) -> None:

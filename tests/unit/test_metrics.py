@@ -24,6 +24,7 @@ FULL = StoreStatus(
     incident_begun={("0a1b2c3d4e5f",): 1.7e9},
     incident_rank={("0a1b2c3d4e5f", "raw"): 1},
     alerts_ungrouped={("voter_bias", "critical"): 0},
+    decisions={("incident.exclude",): 2},
     halts_open={("offset_gap",): 1},
     votes={("accepted",): 100, ("late",): 3},
     unchecked_votes=12,

@@ -116,6 +116,14 @@ def record_export(connection: Connection, what: str, target: str, now: int, afte
     record(connection, process_operator(), f"export.{what}", target, now, after=after)
 
 
+def count_decisions(connection: Connection) -> dict[str, int]:
+    """Return how many decisions the log has, by action. Exports, logins and refusals are none."""
+    c = schema.operator_log.c
+    decided = c.action.not_in((LOGIN, FAILED_LOGIN, DENIED)) & c.action.not_like("export.%")
+    rows = connection.execute(sa.select(c.action, sa.func.count()).where(decided).group_by(c.action))
+    return {action: int(number) for action, number in rows}
+
+
 def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
     """Append a row about a refused request, unless the last hour already has 1,000 such rows.
 
