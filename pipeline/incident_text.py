@@ -71,7 +71,7 @@ def _about(about: Mapping[str, str]) -> str:
 
 
 def what_was_done(incident: Mapping[str, Any]) -> str:
-    """Return what is left out because of an incident, and by whom, as a sentence without a first capital letter."""
+    """Return what is left out because of an incident, and by whom, as a sentence that begins with a small letter."""
     by = incident["excluded_by"]
     if not by:
         return "nothing is left out because of it."

@@ -1,4 +1,4 @@
-"""Prints everything that a command prints, with hidden characters as escapes. A test forbids other ways to print.
+"""Prints everything that a command prints. A test forbids other ways to print.
 
 Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as escapes. A line
 break inside a text is printed as an escape too, so text from votes or people cannot begin a new line. Styles are set by

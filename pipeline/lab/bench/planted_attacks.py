@@ -1,7 +1,7 @@
-"""Plants attackers among real voters.
+"""Adds simulated attackers to the votes of real people.
 
-An attacker's battles and honest answers are votes of real people, drawn from the same board. The attacker changes the
-answers that the attack is about. Attackers begin to vote at some row of the stream, and vote until its end.
+The battles and the honest outcomes of an attacker are votes of real people, drawn from the same board. In the battles
+that the attack is about, the outcome is changed. Attackers vote from a given row of the stream until the end.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class PlantedStream:
     Attributes:
         votes: the votes.
         attackers: int64[k], numbers of the attackers.
-        targets: int64[t], the models that the attack is about; the models of the provider.
-        providers: int64[K], the provider of each model: 0 for `targets` if the attack is about a provider, else each
-            model has its own.
+        targets: int64[t], the models that the attack is about; for an attack about a provider, the provider's models.
+        providers: int64[K], the provider of each model. In an attack about a provider, `targets` have the provider 0;
+            otherwise each model has a provider of its own.
     """
 
     votes: RealVotes
@@ -76,13 +76,13 @@ def without_attack(votes: RealVotes) -> PlantedStream:
 def plant(
     votes: RealVotes, attack: PlantedAttack, attackers: int, begin: int, rng: np.random.Generator
 ) -> PlantedStream:
-    """Plant attackers.
+    """Add attackers to the votes of real people.
 
     Args:
         votes: votes of real people.
         attack: the kind of attackers.
-        attackers: their number.
-        begin: the row of the first vote that an attacker's vote may follow.
+        attackers: number of attackers.
+        begin: row of the first real vote that an attacker's vote may follow.
         rng: source of random numbers.
     """
     targets, providers = _targets(votes, attack, rng)

@@ -1,9 +1,10 @@
-"""Votes of real people: crowd workers who compared language models, and judges who ranked machine translations.
+"""Reads votes of real people: crowd workers who compared language models, and judges who ranked machine translations.
 
-The crowd's votes are in the source tree (`tests/data/llmfao/NOTICE.md` has source and licence) and not in the wheel.
-The judges' votes (manual evaluations of WMT 2015 and 2016, Bojar et al.) have no licence and are read where a copy is
-beside the source tree. A judge ranked up to five translations at once, so the pairs of one ranking are not independent:
-a draw takes one pair of each ranking. The order of a draw is random, since neither file has times.
+The crowd workers' votes are in the source tree (`tests/data/llmfao/NOTICE.md` has source and licence) and not in the
+wheel. The judges' votes (manual evaluations of WMT 2015 and 2016, Bojar et al.) have no licence, and are read only from
+a copy beside the source tree. A judge ranked up to five translations at once, so the pairs of one ranking are not
+independent. Therefore a draw takes one random pair of each ranking. The order of the votes in a draw is random, since
+neither file has times.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class RealBoard:
     Attributes:
         name: name of the board.
         votes: the votes.
-        ranking: int64[n], votes of a voter with the same number are of one ranking.
-        sides: whether model a was on the left of the screen. If not, a draw turns half of the votes round.
+        ranking: int64[n], the ranking of each vote. Votes of a voter with the same number are from one ranking.
+        sides: whether model a was on the left of the screen. If this is not known, a draw swaps the two models of each
+            vote with probability one half.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Runs the product's detection of single voters over streams of real votes: as a stream, and as a backlog.
+"""Runs this project's detection of single voters over real votes in two ways: as a stream, and as a backlog.
 
-As a stream: the snapshots' references are estimated by the function that a refresh uses, each from the votes before it,
-without voters who have an alert. The detector evaluates each vote by the last snapshot before the vote. As a backlog:
-all votes are evaluated together, in the nested form.
+As a stream, the detector evaluates each vote by the last snapshot before the vote. The reference of a snapshot is
+estimated from the votes before the snapshot, by the function that a refresh uses, without the votes of voters who have
+an alert. As a backlog, all votes are evaluated together, in the nested form (`pipeline.backlog.voter_rounds`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class StreamFindings:
         seen: int64[v], number of votes that were evaluated.
         warned, critical, random: float64[v], number of evaluated votes until the first warning, the first critical
             alert, and the first alert about random clicks; infinite without one.
-        about: int64[v], the model that the first explanation of the last alert names; −1 for none.
-        last: the reference of the last snapshot; None if the votes before it cannot be rated.
+        about: int64[v], the model that the first explanation of the voter's last alert names; −1 for none.
+        last: the reference of the last snapshot; None if the votes before this snapshot cannot be rated.
     """
 
     names: Int64
@@ -121,8 +121,9 @@ class BacklogVerdicts:
     Attributes:
         names: int64[v], the voters, ascending.
         votes: int64[v], number of votes.
-        e_value: float64[v], the average e-value of the iterated form; 0 below 1/α.
-        strict: float64[v], the value of the nested form, from which a machine may exclude a voter; 0 below 1/α.
+        e_value: float64[v], the average e-value of the iterated form, against the null hypothesis that the voter is
+            honest; 0 if it is below 1/α.
+        strict: float64[v], the e-value of the nested form, by which a policy may exclude a voter; 0 if it is below 1/α.
         pooled: int64[p], voters who are members of a group.
     """
 
@@ -134,12 +135,12 @@ class BacklogVerdicts:
 
     @property
     def warned(self) -> Int64:
-        """The voters with a finding of their own."""
+        """The voters with a finding about the single voter."""
         return self.names[self.e_value >= 1 / ALPHA]
 
     @property
     def excluded(self) -> Int64:
-        """The voters whom a machine excludes."""
+        """The voters whom the policy excludes without a person's decision."""
         return self.names[self.strict >= CRITICAL]
 
 

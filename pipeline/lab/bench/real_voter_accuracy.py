@@ -1,12 +1,14 @@
-"""False alarms and power among real voters: the figures of `bench evidence --real`.
+"""Measures false alarms and power among real voters: the figures of `bench evidence --real`.
 
-Real people are the crowd workers of llmfao and, where their file is at hand, the judges of 22 boards of WMT 2015 and
-2016 (`real_boards`). Nobody knows whether they are honest: a worker counts as careless if the slope of a logistic
-regression of the worker's decisive votes on the logit that the board without the worker gives is below 0.3. Attackers
-are planted among them (`planted_attacks`). Each figure is an average over random orders of the votes.
+The voters are the crowd workers of llmfao and, if their file is present, the judges of 22 boards of WMT 2015 and 2016
+(`real_boards`). Nobody knows whether these people are honest. So each worker's decisive votes are compared with a board
+that is rated without the worker, by a logistic regression of the votes on the board's logits. A worker with a slope
+below 0.3 counts as careless. Attackers are added to the real voters (`planted_attacks`). Each figure is an average over
+random orders of the votes.
 
-Published rules and am-ELO are evaluated beside the product. They get the votes after the first snapshot, and the
-reference of the last one; am-ELO gets all votes. The rule "30 an hour" needs times, which these votes lack.
+Published rules and am-ELO are evaluated for comparison. The rules get the votes after the first snapshot, and the
+reference of the last snapshot; am-ELO gets all votes. The rule "30 an hour" is left out, since these votes have no
+times.
 """
 
 from __future__ import annotations
@@ -171,7 +173,15 @@ def published_flags(stream: PlantedStream, streamed: StreamFindings) -> dict[str
 
 
 def worker_slopes(votes: RealVotes, workers: Int64) -> Float64:
-    """Return the slope of each worker's decisive votes on the logit that the board without the worker gives."""
+    """Return the slope of each worker in a logistic regression of the worker's decisive votes (module docstring).
+
+    Args:
+        votes: all votes of a board.
+        workers: numbers of the workers.
+
+    Returns:
+        float64, in the order of `workers`. A worker without whose votes the board cannot be rated is left out.
+    """
     found = []
     for worker in workers.tolist():
         mine = votes.voter == worker

@@ -55,9 +55,9 @@ def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
         acted: the ids of incidents under which people decided something.
 
     Returns:
-        {"alert_ids", "ids"}: its alerts that are not about voters, and its former ids that lead to it. A former id is
-            computed from an alert. So where an incident has few accounts, ids from alerts about voters lead nowhere,
-            except those under which somebody decided something.
+        {"alert_ids", "ids"}: its alerts that are not about voters, and its former ids by which the public finds it. A
+            former id is computed from an alert. So if an incident has few accounts, the ids computed from alerts about
+            voters are left out, except those under which somebody decided something.
     """
     open_to_all = [one for one in incident.alerts if not one.voter]
     few = 0 < len(incident.voters) < FEWEST

@@ -35,9 +35,10 @@ class SnapshotRanks:
             begin, end: when an incident about it began and ended, in microseconds since 1970 UTC.
 
         Returns:
-            {"raw", "defended", "before", "after"}: its ranks in the two views of the newest snapshot; its rank counting
-                all votes in the last snapshot published up to `begin`, and in the first one from `end` on (until there
-                is one, in the newest snapshot). Both are None unless both are known, from different snapshots.
+            {"raw", "defended", "before", "after"}. "raw" and "defended" are the ranks in these views of the newest
+                snapshot. "before" and "after" are ranks in the raw view: in the last snapshot published up to `begin`,
+                and in the first snapshot published from `end` on or, if there is none yet, in the newest. "before" and
+                "after" are both None if one of them is not known, or if both would be from the same snapshot.
         """
         if not self._ids:
             return None
@@ -54,7 +55,7 @@ class SnapshotRanks:
         }  # fmt: skip
 
     def await_refresh(self, exclusions: Iterable[ActiveExclusion]) -> bool:
-        """Return whether the newest snapshot was rated before one of these exclusions."""
+        """Return whether one of these exclusions is not in the newest snapshot, so a refresh must still apply it."""
         return any((one.kind, one.public) not in self._excluded for one in exclusions)
 
     def _read(self, snapshot_id: str, view: str) -> dict[str, int]:

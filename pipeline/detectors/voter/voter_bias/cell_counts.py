@@ -55,7 +55,7 @@ class CellsOfVotes:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """The counts that each of n votes adds to cells, and the counts that were folded before.
+    """The counts that each of n votes adds to cells, and the counts of the votes before, from the voter's state.
 
     Arrays with 2n rows have two rows for each vote: model a, then model b.
 
@@ -65,7 +65,7 @@ class CellHistory:
         rows: int64[2n], the position of the row's model in `targets`.
         providers: the providers of the voters, with their folded counts; counts of a new provider are 0.
         provider_rows: int64[2n], the position of the row's provider in `providers`, −1 without one.
-        steps: int64[2n, COUNTS], what the row adds to the counts of its model and of its provider.
+        steps: int64[2n, COUNTS], the numbers that each row adds to the counts of the row's model, and of its provider.
     """
 
     votes: EvaluatedVotes
@@ -84,7 +84,7 @@ class CellHistory:
         folded: ProviderCells,
         reference_of: Callable[[int], Reference],
     ) -> CellHistory:
-        """Compute the rows of n votes.
+        """Compute the counts that each of n votes adds to cells.
 
         Args:
             votes: the votes, sorted by voter.
