@@ -17,6 +17,7 @@ pooled_voters     pools voters with few votes each, and names the members of a g
 pool_rounds       finds the models that pooled voters promote or demote, one after another
 cohorts           divides votes into cohorts: networks, account ages, prompts, sessions
 cohort_cells      evaluates the votes of single voters within one cohort
+small_cells       tabulates the likelihood ratios of cells with one or two votes
 pooled_groups     pools the voters of one cohort
 model_periods     compares each model in four weeks with its other weeks
 voter_habits      finds voters with a habit in the style they prefer, or in "both bad"

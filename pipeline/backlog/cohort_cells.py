@@ -1,10 +1,9 @@
 """Computes likelihood ratios of each voter's votes within one cohort, and combines them to the evidence of the cohort.
 
 A cell has the votes of one voter in one cohort on one model. From LEAST_VOTES votes on, the ratios of a cell are those
-of `pipeline.evidence.cells` (`PooledCells`). In a cell with fewer votes only the decided battles count, and the ratios
-are tabulated, since there may be millions of such cells. Let E_v be the ratio of voter v's cell for one alternative.
-The evidence of a cohort for this alternative is the mean over ε in SHARES of Π_v (1 − ε + ε E_v), over all cells of the
-cohort on the model.
+of `pipeline.evidence.cells` (`PooledCells`). The ratios of cells with fewer votes are tabulated (`SmallCells`). Let E_v
+be the ratio of voter v's cell for one alternative. The evidence of a cohort for this alternative is the mean over ε in
+SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model.
 """
 
 from __future__ import annotations
@@ -12,25 +11,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit, logit
 
 from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
 from pipeline.backlog.cell_sums import count_rows
 from pipeline.backlog.pooled_voters import LEAST_VOTES, MOST_VOTES, SIDES, PooledCells
+from pipeline.backlog.small_cells import SmallCells
 from pipeline.backlog.voter_values import log_cells
 from pipeline.evidence import Reference
-from pipeline.evidence.cells import KINDS, WEIGHTS, CellCounts
-from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
-from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
+from pipeline.evidence.cells import WEIGHTS
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
 """The shares ε of biased voters in a cohort: a cohort may consist of nobody else."""
 
-_LEVELS = 256
+TIE_VOTES, TIES_RAISED = 100.0, 0.3
+"""How many votes of the board's share of ties are added to those of a cohort, and by how many logits it is raised at
+least."""
+
 # ln of the largest ratio of one cell, so that the products stay finite.
 _MAX_LOG = 30.0
-# The kinds of alternatives before "rare losses".
-_DECIDED_KINDS = 2
 
 
 @dataclass(frozen=True)
@@ -62,38 +62,31 @@ class CohortVotes:
         owner, number = np.divmod(parts, max(len(numbers), 1))
         return cls(own, BacklogCells.of(own), owner, numbers[number] if len(parts) else parts)
 
+    def tie_shares(self, cell: Int64, parts: Bool, share: float, raised: float) -> Float64:
+        """Return the largest honest share of ties of each cell's cohort on the cell's model, float64[c].
 
-@dataclass(frozen=True)
-class SmallCells:
-    """The ratios of c cells with fewer than LEAST_VOTES votes. A cell has the number of its row in a table of ratios.
+        It is the share of the cohort's votes on other models, with TIE_VOTES votes of the board's share, two standard
+        errors higher, and raised.
 
-    Attributes:
-        cell: int32[c], positions in `CohortVotes.cells`.
-        entry: int32[2, c], two rows of `table` for each cell: for a voter who promotes the model, and for one who
-            demotes it.
-        table: float64[t, 3], ln of the ratio for each size of a bias.
-    """
-
-    cell: Int32
-    entry: Int32
-    table: Float64
-
-    @classmethod
-    def of(cls, cell: Int64, counts: CellCounts, taste: float) -> SmallCells:
-        """Return the cells with a decided battle. The chances in `counts` are already raised."""
-        decided = counts.wins + counts.losses
-        kept = decided > 0
-        cell, counts, decided = cell[kept], counts.take(kept), decided[kept]
-        table = np.zeros((LEAST_VOTES, LEAST_VOTES, _LEVELS, len(DELTAS)))
-        chances = chances_by_taste(np.arange(1, _LEVELS + 1) / _LEVELS, taste)
-        for n in range(1, LEAST_VOTES):
-            for count in range(n + 1):
-                table[n, count] = win_ratios(np.full(_LEVELS, float(count)), np.full(_LEVELS, float(n)), chances)
-        entries = []
-        for hits, high in ((counts.wins, counts.high), (counts.losses, counts.against)):
-            level = np.ceil(high * (CHANCE_UNIT * _LEVELS) / np.maximum(decided, 1)).astype(np.int64)
-            entries.append((decided * LEAST_VOTES + hits) * _LEVELS + level.clip(1, _LEVELS) - 1)
-        return cls(cell.astype(np.int32), np.stack(entries).astype(np.int32), table.reshape(-1, len(DELTAS)))
+        Args:
+            cell: int64[c], positions of the cells.
+            parts: bool[p], the parts whose votes count.
+            share: the board's share of ties.
+            raised: number of logits by which the share is raised.
+        """
+        votes, ties = self.votes.votes_of_voter * parts, self.votes.ties_of_voter * parts
+        numbers, place = np.unique(self.group, return_inverse=True)
+        of_cell = place.ravel()[self.cells.voter]
+        code = of_cell * self.votes.models + self.cells.model
+        mine, size = parts[self.cells.voter], len(numbers) * self.votes.models
+        n, k = (
+            np.bincount(place.ravel(), whole, len(numbers))[of_cell[cell]]
+            - np.bincount(code, own * mine, size)[code[cell]]
+            for whole, own in ((votes, self.cells.votes), (ties, self.cells.ties))
+        )
+        mean = (k + TIE_VOTES * share) / (n + TIE_VOTES)
+        high = np.clip(mean + 2 * np.sqrt(mean * (1 - mean) / (n + TIE_VOTES)), 1e-3, 1 - 1e-3)
+        return np.asarray(expit(logit(high) + raised))
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,7 @@ class CohortCells:
     """The evaluated cells of the cohorts of one fold.
 
     Attributes:
-        large: cells with LEAST_VOTES votes or more; `large.voter` has the part of each cell (`CohortVotes`).
+        large: cells with LEAST_VOTES votes or more; `large.voter` are parts.
         small: the cells with fewer votes.
     """
 
@@ -125,7 +118,9 @@ class CohortCells:
         logs = np.minimum(log_cells(counts.take(many), reference, reference.taste.sd), _MAX_LOG)
         place = found[many]
         large = PooledCells(cells.voter[place].astype(np.int64), cells.model[place].astype(np.int64), logs)
-        return cls(large, SmallCells.of(found[~many], counts.take(~many), reference.taste.sd))
+        few = found[~many]
+        ties = cohorts.tie_shares(few, parts, reference.tie_share, max(raised, TIES_RAISED))
+        return cls(large, SmallCells.of(few, counts.take(~many), ties, reference))
 
 
 def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> PooledCells:
@@ -146,7 +141,8 @@ def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> 
         few = np.flatnonzero(pair_of.of_cells(part.small.cell) == pair)
         cell = part.small.cell[few]
         logs = np.zeros((len(few), *WEIGHTS.shape))
-        logs[:, :, :_DECIDED_KINDS] = part.small.table[part.small.entry[:, few]].swapaxes(0, 1)[:, :, None]
+        for verb, kind, delta in np.ndindex(*WEIGHTS.shape):
+            logs[:, verb, kind, delta] = part.small.log_ratios(verb, kind, delta)[few]
         voter, model = cohorts.cells.voter[cell].astype(np.int64), cohorts.cells.model[cell].astype(np.int64)
         found.append(PooledCells(voter, model, logs.reshape(len(few), WEIGHTS.size)))
     joined = PooledCells.join(found)
@@ -166,15 +162,11 @@ def log_products(parts: list[CohortCells], pair_of: PairNumbers) -> Float64:
     logs = [part.large.log_e.reshape(-1, *WEIGHTS.shape) for part in parts]
     total = np.full((pairs, len(SIDES)), -np.inf)
     # One alternative after another: there may be 100,000 pairs.
-    for verb, delta in np.ndindex(len(SIDES), len(DELTAS)):
-        gains = [np.expm1(part.small.table[:, delta])[part.small.entry[verb]] for part in parts]
-        few = _products(cells, gains, pairs)
-        for kind in range(len(KINDS)):
-            large = _products(places, [np.expm1(log[:, verb, kind, delta]) for log in logs], pairs)
-            # Rare losses show in no single decided battle: cells with few votes are no evidence of them.
-            whole = large + few if kind < _DECIDED_KINDS else large
-            one = np.logaddexp.reduce(whole, axis=0) - np.log(len(SHARES)) + np.log(WEIGHTS[verb, kind, delta])
-            total[:, verb] = np.logaddexp(total[:, verb], one)
+    for verb, kind, delta in np.ndindex(*WEIGHTS.shape):
+        large = _products(places, [np.expm1(log[:, verb, kind, delta]) for log in logs], pairs)
+        few = _products(cells, [np.expm1(part.small.log_ratios(verb, kind, delta)) for part in parts], pairs)
+        one = np.logaddexp.reduce(large + few, axis=0) - np.log(len(SHARES)) + np.log(WEIGHTS[verb, kind, delta])
+        total[:, verb] = np.logaddexp(total[:, verb], one)
     return total
 
 

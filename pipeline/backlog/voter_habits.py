@@ -39,6 +39,7 @@ FOUND_AT = 100.0
 SUSPECT_AT = 10.0
 """The e-value from which a voter does not count in the estimates about others."""
 
+_STYLE_WEIGHT = 0.7
 _FEATURE_WEIGHTS = (0.4, 0.1, 0.2, 0.1, 0.2)
 _SIDE_WEIGHTS = (0.7, 0.3)
 # The habits of a voter with many votes count no more than this in the estimates about all voters.
@@ -157,7 +158,7 @@ class VoterHabits:
         for feature, weight in enumerate(_FEATURE_WEIGHTS):
             shows = (self.columns.style[:, feature] != 0) & (votes.outcome != TIED)
             if (shows & known).any() and (shows & mine).any():
-                yield from self._style(feature, weight / 2, reference, (i, j), shows & known, shows & mine)
+                yield from self._style(feature, weight * _STYLE_WEIGHT, reference, (i, j), shows & known, shows & mine)
 
     def _style(
         self, feature: int, weight: float, reference: Reference, models: tuple[Int64, Int64], known: Bool, mine: Bool
@@ -189,7 +190,7 @@ class VoterHabits:
         spread = habit_nulls.habit_spread(voter[rows].astype(np.int64), told, expit(logits[i[rows], j[rows]]))
         rows = np.flatnonzero(mine)
         chance = expit(logits[i[rows], j[rows]])
-        yield _test(f"says too often that {BOTH_BAD}", 0.5, voter[rows], pressed[rows], chance, spread)
+        yield _test(f"says too often that {BOTH_BAD}", 1 - _STYLE_WEIGHT, voter[rows], pressed[rows], chance, spread)
 
 
 def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float64, spread: float) -> _Tested:

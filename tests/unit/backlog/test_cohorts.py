@@ -60,6 +60,15 @@ def test_a_network_is_named_after_a_day_of_a_hundred_votes() -> None:
 
 
 @pytest.mark.long
+def test_a_network_that_tells_losses_as_ties_is_named_after_two_days_of_a_hundred_votes() -> None:
+    honest = make_board(SPEC)
+    farm = Attack("losses to ties", 200, 1, target=TARGET, first_day=12, days=2.0, abstain=True, first_network=900)
+    votes = honest.votes.merge(make_attack(honest, farm))
+    _, findings = evaluate(votes.take(votes.at < SPEC.start + 14 * DAY))
+    assert found(findings) == {"network": [(TARGET, "promotes")]}
+
+
+@pytest.mark.long
 def test_accounts_of_unknown_age_of_one_age_under_one_prompt_and_in_one_session_are_named() -> None:
     """Four attacks on four models, each scattered over the board's networks."""
     honest = make_board(SPEC)
@@ -73,7 +82,7 @@ def test_accounts_of_unknown_age_of_one_age_under_one_prompt_and_in_one_session_
     )
     shared = np.where(votes.voter // 1_000_000_000 == 9, 1, votes.sitting % 2**30 + 2)
     given, findings = evaluate(votes, shared)
-    assert found(findings) == {
+    assert {kind: sorted(some) for kind, some in found(findings).items()} == {
         "age": [(1, "promotes"), (3, "promotes")], "prompt": [(5, "promotes")], "session": [(8, "promotes")],
     }  # fmt: skip
     ages = {one.model: cohorts.AGE_NAMES[one.group - 1] for one in findings.groups["age"]}

@@ -1,0 +1,104 @@
+"""Tabulates the ratios of cells with one or two votes, of which a backlog may have millions.
+
+The ratios are those of `pipeline.evidence.taste_nulls`. The chances of a win are rounded up to one of _LEVELS levels,
+and the share of ties of the cell's cohort is rounded up to one of _TIE_LEVELS levels. The shares of the cohort's voters
+differ from it as those of the board's voters differ from the board's share. Rare ties show in no single vote, so "wins
+and rarer ties" has the ratio of decided battles alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.backlog.pooled_voters import LEAST_VOTES
+from pipeline.evidence import Reference
+from pipeline.evidence.cells import KINDS, CellCounts
+from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
+from pipeline.evidence.taste_nulls import chances_by_taste, loss_ratios, tie_shares, win_ratios
+from pipeline.vocabulary.arrays import Float64, Int32, Int64
+
+_LEVELS, _TIE_LEVELS = 64, 24
+# The kind of alternatives that is tabulated by ties; all others by decided battles.
+_RARE_LOSSES = len(KINDS) - 1
+
+
+@dataclass(frozen=True)
+class SmallCells:
+    """The ratios of c cells with fewer than LEAST_VOTES votes, by rows of two tables.
+
+    Attributes:
+        cell: int32[c], positions in `CohortVotes.cells`.
+        decided, lost: int32[2, c], the row of each cell in each table: for a voter who promotes the model, and for one
+            who demotes it.
+        decided_table, lost_table: float64[t, 3], ln of the ratio for each size of a bias.
+    """
+
+    cell: Int32
+    decided: Int32
+    lost: Int32
+    decided_table: Float64
+    lost_table: Float64
+
+    @classmethod
+    def of(cls, cell: Int64, counts: CellCounts, ties: Float64, reference: Reference) -> SmallCells:
+        """Evaluate cells.
+
+        Args:
+            cell: int64[c], positions of the cells in `CohortVotes.cells`.
+            counts: their counts. The chances in them are already raised.
+            ties: float64[c], the largest honest share of ties of the cell's cohort.
+            reference: the reference that the chances come from.
+        """
+        battles, votes = counts.wins + counts.losses, counts.votes
+        tie_level = _level(ties, _TIE_LEVELS)
+        decided, lost = [], []
+        for hits, misses, high, over_all in (
+            (counts.wins, counts.losses, counts.high, counts.high + counts.tied_high),
+            (counts.losses, counts.wins, counts.against, counts.against + counts.tied_against),
+        ):
+            level = _level(high * CHANCE_UNIT / np.maximum(battles, 1), _LEVELS)
+            decided.append((battles * LEAST_VOTES + hits) * _LEVELS + level)
+            level = _level(over_all * CHANCE_UNIT / votes, _LEVELS)
+            lost.append(((votes * LEAST_VOTES + misses) * _LEVELS + level) * _TIE_LEVELS + tie_level)
+        return cls(
+            cell.astype(np.int32), np.stack(decided).astype(np.int32), np.stack(lost).astype(np.int32),
+            _decided_table(reference.taste.sd), _lost_table(reference.taste.sd, sum(reference.tie_prior)),
+        )  # fmt: skip
+
+    def log_ratios(self, verb: int, kind: int, delta: int) -> Float64:
+        """Return float64[c], ln of each cell's ratio for one alternative, in the order of `pipeline.evidence.cells`."""
+        if kind == _RARE_LOSSES:
+            return np.asarray(self.lost_table[self.lost[verb], delta])
+        return np.asarray(self.decided_table[self.decided[verb], delta])
+
+
+def _level(share: Float64, levels: int) -> Int64:
+    """Return the number of the level to which each share is rounded up; the last level is 1."""
+    return np.ceil(share * levels).astype(np.int64).clip(1, levels) - 1
+
+
+def _decided_table(taste: float) -> Float64:
+    table = np.zeros((LEAST_VOTES, LEAST_VOTES, _LEVELS, len(DELTAS)))
+    chances = chances_by_taste(np.arange(1, _LEVELS + 1) / _LEVELS, taste)
+    for battles in range(1, LEAST_VOTES):
+        for hits in range(battles + 1):
+            table[battles, hits] = win_ratios(np.full(_LEVELS, float(hits)), np.full(_LEVELS, float(battles)), chances)
+    return table.reshape(-1, len(DELTAS))
+
+
+def _lost_table(taste: float, concentration: float) -> Float64:
+    """Return the ratios by votes, losses, chance and share of ties; `concentration` is α + β of the shares of ties."""
+    chance, share = (x.ravel() for x in np.meshgrid(
+        np.arange(1, _LEVELS + 1) / _LEVELS, np.arange(1, _TIE_LEVELS + 1) / _TIE_LEVELS, indexing="ij"
+    ))  # fmt: skip
+    chances, zero = chances_by_taste(chance, taste), np.zeros(len(share))
+    share = np.minimum(share, 1 - 0.5 / _TIE_LEVELS)
+    # The voters' share is given as their ties so far.
+    shares = tie_shares(concentration * share, np.full(len(share), concentration), (0.0, 0.0))
+    table = np.zeros((LEAST_VOTES, LEAST_VOTES, len(share), len(DELTAS)))
+    for votes in range(1, LEAST_VOTES):
+        for losses in range(votes + 1):
+            table[votes, losses] = loss_ratios(zero + losses, zero + votes, chances, shares)
+    return table.reshape(-1, len(DELTAS))
