@@ -5,7 +5,7 @@ does the voter prefer the answer with more, or with less, of it? The expected ch
 by the preference of all other voters. "Both bad": how often does the voter press it, given how often others press it
 for the two models? Never pressing it is an honest habit, and no evidence.
 
-A voter's e-value is the average of the e-values of both habits. The e-value of style is the weighted average over
+A voter's e-value is the weighted average of the e-values of both habits. That of style is the weighted average over
 features and directions, with the weights below. All chances come from voters of other folds. `habit_nulls` has the
 ratios. The e-values lead to warnings only: that honest habits are no more extreme than assumed is measured, not proved.
 """
