@@ -107,7 +107,7 @@ WITHOUT_STORE = {
     "redteam": [["--scenario", "{word}"]],
     "drill": [["--copy", "--store", "{folder}/{word}"], ["--to", "{word}", "--store", "{folder}/{word}"]],
     "bench ratings": [["--only", "{word}"]],
-    "bench evidence": [["--only", "{word}"]],
+    "bench evidence": [["--only", "{word}"], ["--real", "--wmt", "{word}"]],
 }  # fmt: skip
 
 # Servers, simulations and benchmarks have no word of their own; what they print of a store, others print too.

@@ -21,7 +21,7 @@
                               window_detector_accuracy
     accuracy_figure           a measured figure with its target
     real_boards               votes of real people: crowd workers, and judges of translations
-    real_voter_accuracy       false alarms and power among real voters; planted_attacks plants attackers, and real_streams
+    real_voter_accuracy       false alarms and power among real voters; planted_attacks plants attackers, real_streams
                               runs the detection
     annotator_ability         abilities of voters as am-ELO estimates them, for comparison
     backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream

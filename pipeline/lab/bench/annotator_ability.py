@@ -15,7 +15,7 @@ from pipeline.lab.bench.real_boards import RealVotes
 from pipeline.vocabulary.arrays import Float64
 
 # Abilities of voters who always agree, or never, have no maximum; this one is far beyond all others.
-_MOST, _ROUNDS = 20.0, 200
+_MOST, _ROUNDS = 20.0, 60
 
 
 def estimate_abilities(votes: RealVotes) -> Float64:

@@ -35,6 +35,11 @@ class PlantedAttack:
     votes: int
     focus: float | None = None
 
+    @property
+    def of_models(self) -> bool:
+        """Whether the attack promotes or demotes models, and is not a habit in all battles."""
+        return self.focus is not None or self.name == "provider"
+
 
 ATTACKS = (
     PlantedAttack("target only", 100, 1.0),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import Usage
@@ -27,6 +28,7 @@ JUDGES_FILE = _ROOT.parent / "shared" / "data" / "wmt_2015_2016_judgements.parqu
 """Where the judges' votes are looked for if no other file is given."""
 
 _JUDGES_COLUMNS = ("board", "judge", "ranking", "model_a", "model_b", "outcome")
+_JUDGES_OUTCOMES = ("model_a", "model_b", "tie")
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,19 @@ def read_judges(path: Path) -> list[RealBoard]:
     """Read the boards of the judges of translations, in the order of their names.
 
     Raises:
-        Usage: the file is missing or has other columns.
+        Usage: the file is missing, is no Parquet file, or has other columns or outcomes.
     """
     if not path.is_file():
         raise Usage(f"--wmt: expected a Parquet file of judgements, found no file {path}")
-    missing = set(_JUDGES_COLUMNS) - set(pq.read_schema(path).names)
-    if missing:
-        raise Usage(f"--wmt: expected the columns {', '.join(_JUDGES_COLUMNS)} in {path}, found no {min(missing)}")
-    table = {name: np.asarray(column) for name, column in pq.read_table(path).to_pydict().items()}
-    outcome = np.select([table["outcome"] == "model_a", table["outcome"] == "model_b"], [0, 1], 2).astype(np.int8)
+    table = _read_columns(path)
+    known = np.isin(table["outcome"], _JUDGES_OUTCOMES)
+    if not known.all():
+        row = int(np.argmin(known))
+        raise Usage(
+            f"--wmt: expected the outcomes {', '.join(_JUDGES_OUTCOMES)} in {path}, "
+            f"got {str(table['outcome'][row])!r} in row {row}"
+        )
+    outcome = np.select([table["outcome"] == one for one in _JUDGES_OUTCOMES], [0, 1, 2]).astype(np.int8)
     judge, ranking = (np.unique(table[name], return_inverse=True)[1].ravel() for name in ("judge", "ranking"))
     boards = []
     for name in np.unique(table["board"]).tolist():
@@ -131,3 +137,16 @@ def read_judges(path: Path) -> list[RealBoard]:
         votes = RealVotes(len(models), judge[rows], a, b, outcome[rows])
         boards.append(RealBoard(str(name), votes, ranking[rows], sides=False))
     return boards
+
+
+def _read_columns(path: Path) -> dict[str, Any]:
+    """Return the columns of the judges' file as arrays."""
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as wrong:
+        raise Usage(f"--wmt: expected a Parquet file of judgements, cannot read {path}: {wrong}") from wrong
+    missing = set(_JUDGES_COLUMNS) - set(table.column_names)
+    if missing:
+        expected = ", ".join(_JUDGES_COLUMNS)
+        raise Usage(f"--wmt: expected the columns {expected} in {path}, found no {min(missing)}")
+    return {name: np.asarray(table[name].to_pylist()) for name in _JUDGES_COLUMNS}

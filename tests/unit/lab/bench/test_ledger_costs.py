@@ -25,7 +25,9 @@ def test_a_small_run_measures_everything(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_run_passes_by_every_bar_or_not_at_all() -> None:
-    good = ledger_costs.LedgerCosts(1_000_000, 1.0, 0.5, 0.5, 3.0, (1.0, 9.0, 1.0), (1.2, 1.3, 9.0), (9.0, 9.0, 9.0), 4, 20)
+    good = ledger_costs.LedgerCosts(
+        1_000_000, 1.0, 0.5, 0.5, 3.0, (1.0, 9.0, 1.0), (1.2, 1.3, 9.0), (9.0, 9.0, 9.0), 4, 20
+    )
     assert good.ratios == {"seal": 0.5, "verify": 3.0, "refresh": 1.3}
     assert good.passed
     for name, value in (("seal", 4.0), ("verify", 6.1), ("later", (1.6, 1.6, 1.6)), ("tiles_read", 7)):

@@ -66,6 +66,13 @@ def test_judges_have_one_number_on_all_boards_and_a_draw_has_one_vote_of_each_ra
         if {int(one.model_a[0]), int(one.model_b[0])} == {0, 1}:  # s1 won, on whichever side
             assert one.outcome[0] == (0 if one.model_a[0] == 0 else 1)
     assert len(seen) == 3, "each pair of the ranking is drawn"
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    with pytest.raises(Usage, match="cannot read"):
+        read_judges(tmp_path / "text.parquet")
+    both = pq.read_table(tmp_path / "j.parquet").to_pydict()
+    pq.write_table(pa.table({**both, "outcome": [*both["outcome"][:-1], "both"]}), tmp_path / "o.parquet")
+    with pytest.raises(Usage, match="got 'both' in row 4"):
+        read_judges(tmp_path / "o.parquet")
     with pytest.raises(Usage, match="found no ranking"):
         pq.write_table(pq.read_table(tmp_path / "j.parquet").drop_columns(["ranking"]), tmp_path / "k.parquet")
         read_judges(tmp_path / "k.parquet")
