@@ -53,9 +53,9 @@ def drill(
     mark_as_test: Annotated[bool, typer.Option("--mark-as-test", help=_MARK)] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Play a labelled campaign, and time it: first vote, alert, incident, page, exclusion, board without it.
+    """Send the votes of a simulated campaign, and time what follows: alert, incident, page, exclusion, new board.
 
-    Its votes stay in the log. So the store must be marked as a test, or --copy is used.
+    The votes stay in the log. So the store must be marked as a test, or --copy is used.
     """
     url, label = store_url(store), f"drill-{int(time.time())}"
     who = operators_log.process_operator(name)

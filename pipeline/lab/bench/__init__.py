@@ -21,8 +21,9 @@
                               window_detector_accuracy
     accuracy_figure           a measured figure with its target
     real_boards               votes of real people: crowd workers, and judges of translations
-    real_voter_accuracy       false alarms and power among real voters; planted_attacks plants attackers, real_streams
-                              runs the detection
+    real_voter_accuracy       false alarms and power among real voters
+    planted_attacks           attackers who are added to real voters
+    real_streams              the detection of single voters, run over real votes
     annotator_ability         abilities of voters as am-ELO estimates them, for comparison
     backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream
     cohort_accuracy           power and false findings of the tests of cohorts and habits in a backlog

@@ -67,7 +67,7 @@ class Source(Protocol):
         ...
 
     def heartbeat(self) -> None:
-        """Send the broker a sign of life without reading, so that the worker keeps its partitions.
+        """Tell the broker that this worker still runs, so that the worker keeps its partitions. Nothing is read.
 
         Called once per second while the worker waits for the store.
         """
