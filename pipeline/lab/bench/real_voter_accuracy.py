@@ -89,7 +89,7 @@ def real_voters(
     Args:
         groups: name of a group of people → their boards.
         orders: number of random orders of each board's votes.
-        seed: of the random numbers.
+        seed: seed of the random numbers.
         step: called before each run.
     """
     for name, boards in groups.items():
@@ -159,7 +159,7 @@ def _false_figures(name: str, found: _People, *, careful: bool) -> Iterator[Accu
 
 
 def published_flags(stream: PlantedStream, streamed: StreamFindings) -> dict[str, Int64]:
-    """Return the voters whom each published rule flags, by the name of the rule."""
+    """Return name of a published rule → the numbers of the voters whom the rule flags, int64."""
     votes = stream.votes
     ability = estimate_abilities(votes)
     found = {_AM_ELO: streamed.names[ability <= 0]}

@@ -49,7 +49,7 @@ class BoardCopy:
         """Let a worker read votes from a file.
 
         Raises:
-            Unavailable: the worker failed; the message has what it said.
+            Unavailable: the worker failed. The message has the worker's output.
         """
         command = [str(_INTEGRITY), "work", "--source", str(votes), "--store", self.url, "--until-end", "--json"]
         done = subprocess.run(command, env=os.environ | _CUT, capture_output=True, text=True, check=False)

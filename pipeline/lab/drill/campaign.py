@@ -59,7 +59,7 @@ def plan_campaign(
     Args:
         connection: reads the store.
         name: the label of the drill.
-        target: the model; None for one in the lower half that no open incident is about.
+        target: the model; None for a model in the lower half of the board that no open incident is about.
         accounts: number of accounts.
         votes_each: number of votes of each account.
 

@@ -69,7 +69,7 @@ class DrillResult:
 
     @property
     def passed(self) -> bool:
-        """Whether every link followed, and the page within PAGE_SECONDS."""
+        """Whether every step followed in time, and the page within PAGE_SECONDS."""
         times = {link.name: link.seconds for link in self.links}
         page = times.get("page")
         return None not in times.values() and page is not None and page <= PAGE_SECONDS
@@ -103,7 +103,7 @@ class Chain:
         self._began = 0.0
 
     def run(self, send: Callable[[], object], operator: Operator) -> DrillResult:
-        """Send the votes and wait for each link in turn.
+        """Send the votes, and wait for each step in turn.
 
         Args:
             send: sends the votes; it may return before they are stored.
