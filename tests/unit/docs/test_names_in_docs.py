@@ -14,7 +14,13 @@ from pipeline.cli.commands import app
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
+PAGES = sorted(
+    [
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy/runbooks").glob("*.md"),
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ]
+)
 
 _FENCE = re.compile(r"^ *(?P<fence>`{3,})[^\n]*\n(?P<body>.*?)^ *(?P=fence)$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
