@@ -91,7 +91,7 @@ JOINTS = {
     "a segment is committed": Joint(before, tile_cache, "write", tiled=False),
     "tiles are torn": Joint(torn, LedgerFiles, "put_hashes", tiled=False),
     "it is sealed": Joint(before, refresh_board, "check"),
-    "it is checked": Joint(before, refresh_board, "rate"),
+    "it is checked": Joint(before, refresh_board, "rate_evaluated"),
     "a candidate is not committed": Joint(after, snapshots, "add_candidate"),
     "it is rated": Joint(before, refresh_board, "publish"),
     "it is not signed": Joint(before, signed_note, "sign"),
