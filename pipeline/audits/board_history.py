@@ -64,7 +64,8 @@ class StyleShifts:
         compared: number of models with both ranks.
         shifted: number of these models whose two ranks differ.
         mean: mean of |style rank − rank| over the compared models, in places.
-        models: name, rank and rank under style control of each shifted model, largest shift first, then by rank.
+        models: triples of name, rank and rank under style control, one for each shifted model, largest shift first,
+            then by rank.
     """
 
     day: date

@@ -1,9 +1,10 @@
-"""Tabulates the ratios of cells with one or two votes, of which a backlog may have millions.
+"""Tabulates the likelihood ratios of cells with one or two votes, of which a backlog may have millions.
 
-The ratios are those of `pipeline.evidence.taste_nulls`. The chances of a win are rounded up to one of _LEVELS levels,
-and the share of ties of the cell's cohort is rounded up to one of _TIE_LEVELS levels. The shares of the cohort's voters
-differ from it as those of the board's voters differ from the board's share. Rare ties show in no single vote, so "wins
-and rarer ties" has the ratio of decided battles alone.
+A cell has the votes of one voter in one cohort on one model. The ratios are those of `pipeline.evidence.taste_nulls`.
+The chances of a win are rounded up to one of _LEVELS levels, and the cohort's share of ties to one of _TIE_LEVELS
+levels. The voters of a cohort are taken to differ in their share of ties as much as the voters of the board do. One or
+two votes cannot show that ties are rare. So the alternative "wins and rarer ties" has the ratio of decided battles
+alone.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ class SmallCells:
 
     @classmethod
     def of(cls, cell: Int64, counts: CellCounts, ties: Float64, reference: Reference) -> SmallCells:
-        """Evaluate cells.
+        """Evaluate cells with one or two votes.
 
         Args:
             cell: int64[c], positions of the cells in `CohortVotes.cells`.
-            counts: their counts. The chances in them are already raised.
+            counts: the counts of these cells. The honest chances in them are already raised.
             ties: float64[c], the largest honest share of ties of the cell's cohort.
             reference: the reference that the chances come from.
         """
@@ -68,7 +69,13 @@ class SmallCells:
         )  # fmt: skip
 
     def log_ratios(self, verb: int, kind: int, delta: int) -> Float64:
-        """Return float64[c], ln of each cell's ratio for one alternative, in the order of `pipeline.evidence.cells`."""
+        """Return float64[c], ln of each cell's ratio for one alternative.
+
+        Args:
+            verb: 0 for "promotes", 1 for "demotes".
+            kind: position of the alternative's kind in `pipeline.evidence.cells.KINDS`.
+            delta: position of the size of the bias in DELTAS.
+        """
         if kind == _RARE_LOSSES:
             return np.asarray(self.lost_table[self.lost[verb], delta])
         return np.asarray(self.decided_table[self.decided[verb], delta])

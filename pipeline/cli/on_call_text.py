@@ -89,7 +89,13 @@ def subject_text(subject: Mapping[str, Any]) -> str:
 
 
 def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
-    """Print texts: in a terminal wrapped between words at its width, elsewhere each on one line."""
+    """Print texts: in a terminal, wrapped between words at the terminal's width; elsewhere each on one line.
+
+    Args:
+        lines: the texts. Spaces at the beginning of a text indent all of its lines.
+        indent: number of further spaces before each line.
+        console: the terminal to print to.
+    """
     for line in lines:
         text = line.lstrip(" ")
         left = indent + len(line) - len(text)

@@ -26,9 +26,13 @@ def list_accounts(
         alerts: the alerts of the incident, as `alert_queries.read_alerts` returns them.
 
     Returns:
-        {"voter", "codename", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}: numbers of
-            counted votes and of networks, times of the first and the last vote in RFC 3339 or None, who excludes the
-            voter. The codename is for operators only, as the pseudonym is.
+        {"voter", "codename", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}.
+
+            "votes" and "networks" are the numbers of the account's counted votes and of their networks. "first" and
+            "last" are the times of the first and the last of these votes in RFC 3339, None without votes. "alert_ids"
+            and "detectors" are those of the given alerts about the account. "excluded_by" is the author of the
+            exclusion of the voter, None if the voter is not excluded. "voter" (the pseudonym or label) and "codename"
+            are for operators only.
     """
     votes = _count_votes(connection, voters)
     excluded = {one.target: one.name for one in exclusion_list.read_active(connection) if one.kind == "voter"}

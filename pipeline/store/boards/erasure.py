@@ -84,7 +84,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
 
     Args:
         connection: the transaction.
-        positions: (partition, offset) of the votes.
+        positions: (partition_no, offset) of each vote.
 
     Returns:
         The number of erased votes.
