@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pipeline.incidents.carriers import AlertSpan, CarriedAlert, common, union
-from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, MORE, NETWORK, Claim
+from pipeline.incidents.claims import AIMLESS, AT_RANDOM, BOARD, FACT, HABIT, LIFTED, MORE, NETWORK, Claim
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY
 
@@ -26,6 +26,8 @@ GAP = 3 * DAY
 
 MOSTLY = 0.5
 """The share of a group's votes beyond expectation, or of its voters, that makes it a side effect of another group."""
+
+_AIMLESS = Claim(HABIT, "votes at random or against the rating")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +65,28 @@ class Campaign(AlertSpan):
 
 def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
     """Return the campaigns that explain the alerts, the strongest first. Each alert is in exactly one campaign."""
+    firm, vague = list[Campaign](), list[Campaign]()
+    for one in _by_voter(alerts):
+        (vague if one.claim.kind == HABIT and one.claim.name in AT_RANDOM and one.by_voters else firm).append(one)
+    aims = _explain(_join_claims(firm))
+    led: list[tuple[str, Campaign]] = []  # a voter without an aim, and an alert of the campaign that it leans to
+    for one in sorted(vague, key=lambda one: one.rank):
+        aim = next((other for other in aims if _leans_to(one, other)), None)
+        if aim is None:
+            firm.append(one)
+        else:
+            led.append((aim.alerts[0].alert_id, one))
+    campaigns = _explain(_join_claims(firm))
+    place = {alert.alert_id: at for at, one in enumerate(campaigns) for alert in one.alerts}
+    for alert_id, one in led:
+        campaigns[place[alert_id]] = _absorb(campaigns[place[alert_id]], one)
+    return campaigns
+
+
+def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
+    """Let the strongest groups explain the others, and return those that no other explains."""
     campaigns: list[Campaign] = []
-    for group in sorted(_join_claims(_by_voter(alerts)), key=lambda one: one.rank):
+    for group in sorted(groups, key=lambda one: one.rank):
         shares = [_share_in(group, one) for one in campaigns]
         # Two campaigns at once can share a side effect: it joins the one that explains more of it.
         if sum(shares) >= MOSTLY:
@@ -73,6 +95,12 @@ def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
         else:
             campaigns.append(group)
     return campaigns
+
+
+def _leans_to(one: Campaign, other: Campaign) -> bool:
+    """Return whether a voter without an aim votes for or against the model of a campaign of its time."""
+    apart = one.begun_at > other.last_at + GAP or other.begun_at > one.last_at + GAP
+    return not apart and any(other.claim in alert.leanings for alert in one.alerts)
 
 
 def _rank(one: Campaign) -> int:
@@ -117,8 +145,8 @@ def _campaign(alerts: Sequence[CarriedAlert], claim: Claim) -> Campaign:
 def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
     """Join groups with the same claim and no pause longer than GAP between them."""
     joined: list[Campaign] = []
-    ordered = sorted(groups, key=lambda one: (one.claim, one.begun_at, one.alerts[0].alert_id))
-    for _, same in groupby(ordered, key=lambda one: one.claim):
+    ordered = sorted(groups, key=lambda one: (_same(one.claim), one.begun_at, one.alerts[0].alert_id))
+    for _, same in groupby(ordered, key=lambda one: _same(one.claim)):
         chain: list[Campaign] = []
         end = 0
         for one in same:
@@ -131,10 +159,18 @@ def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
     return joined
 
 
+def _same(claim: Claim) -> Claim:
+    """Return the claim under which groups are joined."""
+    return _AIMLESS if claim.kind == HABIT and claim.name in AIMLESS else claim
+
+
 def _sum(groups: Sequence[Campaign]) -> Campaign:
-    """Return groups with one claim as one group."""
+    """Return groups as one group, with the claim that has the most evidence."""
+    strength: dict[Claim, float] = {}
+    for one in groups:
+        strength[one.claim] = strength.get(one.claim, 0.0) + one.strength
     return Campaign(
-        groups[0].claim,
+        max(strength, key=lambda claim: (round(strength[claim], 6), claim)),
         tuple(sorted((one for group in groups for one in group.alerts), key=lambda one: one.order)),
         union([one.votes for one in groups]),
         union([one.core for one in groups]),
@@ -155,9 +191,10 @@ def _share_in(group: Campaign, other: Campaign) -> float:
     if group.claim.is_crowd and (group.claim.kind, group.claim.name) == (other.claim.kind, other.claim.name):
         return 1.0  # more votes than usual on the model of an attack
     votes = min(1.0, common(group.core, other.votes) / max(1.0, min(group.excess, len(group.core))))
-    same_voters = group.by_voters or other.by_voters
-    voters = common(group.voters, other.voters) / max(1, len(group.voters)) if same_voters else 0.0
-    return max(votes, voters)
+    if group.by_voters or not other.by_voters:
+        # A named voter is not of a campaign only because it voted where the campaign did.
+        return votes
+    return max(votes, common(group.voters, other.voters) / max(1, len(group.voters)))
 
 
 def _absorb(strong: Campaign, weak: Campaign) -> Campaign:

@@ -34,6 +34,8 @@ class CarriedAlert:
         core: int64[m], the part of `votes` up to the moment of the strongest evidence, ascending.
         voters: int64[k], the voters who cast `votes`, ascending, without 0.
         excess: how many more votes `core` has than expected; None if the evidence states no expectation.
+        leanings: of an alert about a voter, the models that the voter votes for or against far more often than honest
+            voters do (`leanings.find_leanings`), as claims.
     """
 
     alert_id: str
@@ -48,6 +50,7 @@ class CarriedAlert:
     core: Int64 = field(default_factory=lambda: NONE)
     voters: Int64 = field(default_factory=lambda: NONE)
     excess: float | None = None
+    leanings: tuple[Claim, ...] = ()
 
     @property
     def order(self) -> tuple[int, str]:

@@ -15,6 +15,12 @@ MODEL, PROVIDER, HABIT, NETWORK, BOARD, FACT = "model", "provider", "habit", "ne
 
 _VERBS = {"promotes": LIFTED, "promoted": LIFTED, "demotes": LOWERED, "demoted": LOWERED}
 _RESULTS = {"wins more": LIFTED, "wins less": LOWERED, "performs better": LIFTED, "performs worse": LOWERED}
+AT_RANDOM = frozenset({"votes at random", "clicks at random"})
+"""Habits of a voter whose votes show no aim."""
+
+AIMLESS = AT_RANDOM | {"votes against the rating"}
+"""Habits that the votes of one voter can hardly tell apart: the answers do not depend on which model is better."""
+
 # Detectors of votes that come in numbers. Their votes may be honest, and what they share is only the moment.
 _CROWDS = frozenset({"vote_burst", "traffic"})
 

@@ -411,3 +411,61 @@ def test_alerts_are_listed_by_urgency_chosen_and_decided_several_at_once(board: 
     assert excluded.returncode == 0
     assert "Ranks: " in excluded.stderr
     assert "logits" not in command("show", opened[1]).stdout
+
+
+def test_batches_and_their_order_change_nothing(board: Board) -> None:
+    signals = [
+        *(signal(board, n) for n in range(8)),
+        *(signal(board, n, model="bee") for n in range(8, 14)),
+        signal(board, 20, "clicks at random", None, "random"),
+    ]
+    for number, one in enumerate(reversed(signals)):
+        if number % 4 == 0:
+            raise_alerts(board, one)
+        else:
+            with board.store() as store, store.write() as connection:
+                alert_lifecycle.open_alerts(connection, [one], {}, now())
+    decide(board, incidents_regrouped)
+    in_batches = {one["id"]: one["alert_ids"] for one in listed(board)}
+    with board.store() as store, store.write() as connection:
+        for table in (schema.alert_event, schema.alert, schema.incident, schema.grouping):
+            connection.execute(sa.delete(table))
+    raise_alerts(board, *signals)
+    assert {one["id"]: one["alert_ids"] for one in listed(board)} == in_batches
+    assert sorted(one["alerts"] for one in listed(board)) == [1, 6, 8]
+
+
+def test_closing_and_reopening_keep_the_history(board: Board) -> None:
+    raise_alerts(board, *(signal(board, n) for n in range(4)))
+    (one,) = listed(board)
+    decide(board, incident_decisions.change_state, one["id"], "ack", WHO, "seen")
+    decide(board, incident_decisions.add_note, one["id"], WHO, "asked the provider")
+    for times in (1, 2):
+        decide(board, incident_decisions.change_state, one["id"], "resolve", WHO, f"honest {times}")
+        assert listed(board)[0]["state"] == "resolved"
+        decide(board, incident_decisions.change_state, one["id"], "reopen", WHO, f"not honest {times}")
+        assert listed(board)[0]["state"] == "open"
+    entries = [(entry["action"], entry["reason"], entry["name"]) for entry in history(board, one["id"])]
+    assert entries == [
+        ("ack", "seen", "erin"),
+        ("note", "asked the provider", "erin"),
+        *(
+            (action, f"{why} {times}", "erin")
+            for times in (1, 2)
+            for action, why in (("resolve", "honest"), ("reopen", "not honest"))
+        ),
+    ]
+
+
+@pytest.mark.long
+def test_one_command_each_excludes_and_restores_sixty_accounts(board: Board) -> None:
+    found, before = campaign(board), json.dumps(ratings(board))
+
+    def command(action: str) -> Any:
+        words = (action, found, "--yes", "--reason", "bought", "--json", "--store", board.url)
+        return json.loads(called("incidents", *words, settings=SETTINGS).stdout)
+
+    assert command("exclude")["targets"] == SYBILS
+    assert json.dumps(ratings(board)) != before
+    assert command("restore")["targets"] == SYBILS
+    assert json.dumps(ratings(board)) == before

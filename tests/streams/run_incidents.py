@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.incidents.carriers import CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, NETWORK, Claim, claim_of
 from pipeline.incidents.grouping import Incident, group_alerts
+from pipeline.incidents.leanings import find_leanings
 from pipeline.lab.redteam.detector_run import DetectorRun, RaisedAlert
 from pipeline.lab.simulate import SimulatedStream
 from pipeline.lab.simulate.voter_population import NETWORKS
@@ -84,7 +85,8 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
         rows = np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
         mine = np.array([voter], dtype=np.int64)
         return CarriedAlert(
-            alert_id, claim, voter, strength, critical, first.at, *_span(stream, rows), rows, rows, mine
+            alert_id, claim, voter, strength, critical, first.at, *_span(stream, rows), rows, rows, mine,
+            leanings=leanings_of(stream, rows),
         )  # fmt: skip
     rows, end = _window_votes(stream, evidence, claim, last.until), evidence["window"][1]
     core = rows[stream.cast_at[rows] < end]
@@ -103,6 +105,13 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
         voters,
         _excess(evidence, len(core)),
     )
+
+
+def leanings_of(stream: SimulatedStream, rows: Int64) -> tuple[Claim, ...]:
+    """Return the models that the voter of these votes leans to."""
+    battles = (column[rows].astype(np.int64) for column in (stream.model_a, stream.model_b, stream.outcome))
+    found = find_leanings(*battles, len(stream.models))
+    return tuple(Claim(MODEL, stream.models[model], effect) for model, effect in found)
 
 
 def _span(stream: SimulatedStream, rows: Int64) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from pipeline.errors import Usage
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, Claim, claim_of
+from pipeline.incidents.leanings import find_leanings
 from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
 from pipeline.store.boards.voter_labels import is_label
@@ -43,14 +44,15 @@ _COLUMNS = ("partition_no", "offset", "voter", "cast_at", "model_a", "model_b", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Own:
-    """The votes of a voter, and when the first and the last were cast."""
+    """The votes of a voter, when the first and the last were cast, and the models that the voter leans to."""
 
     votes: Int64
     first: int
     last: int
+    leanings: tuple[Claim, ...]
 
 
-_NO_VOTES = _Own(NONE, 2**62, 0)
+_NO_VOTES = _Own(NONE, 2**62, 0, ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,8 +120,9 @@ def _carry(
         voters = np.array([number], dtype=np.int64)
         first, last = min(own.first, opened), max(own.last, opened)
         return CarriedAlert(
-            row["alert_id"], claim, number, strength, critical, opened, first, last, own.votes, own.votes, voters
-        )
+            row["alert_id"], claim, number, strength, critical, opened, first, last, own.votes, own.votes, voters,
+            leanings=own.leanings,
+        )  # fmt: skip
     last = int(row["over_at"] or opened)
     if selected is None:
         return CarriedAlert(row["alert_id"], claim, 0, strength, critical, opened, opened, last)
@@ -211,20 +214,27 @@ def _read_voters(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> d
         return {}
     number = {parse_pseudonym(subject): subject for subject in subjects}
     v, values = schema.vote.c, list(number)
-    found: list[tuple[Int64, Int64, Int64]] = []
+    found: list[tuple[Int64, ...]] = []
+    columns = (v.voter, v.partition_no, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome)
     for start in range(0, len(values), dialect.CHUNK):
-        chosen = v.voter.in_(values[start : start + dialect.CHUNK])
-        query = sa.select(v.voter, v.partition_no, v.offset, v.cast_at).where(chosen, v.fate.in_(COUNTED))
-        found += [(b[0], pack_positions(b[1], b[2]), b[3]) for b in dialect.read_integers(connection, query, _BLOCK)]
+        query = sa.select(*columns).where(v.voter.in_(values[start : start + dialect.CHUNK]), v.fate.in_(COUNTED))
+        found += [(b[0], pack_positions(b[1], b[2]), *b[3:]) for b in dialect.read_integers(connection, query, _BLOCK)]
     if not found:
         return {}
-    voter, position, cast_at = (np.concatenate(column) for column in zip(*found, strict=True))
+    voter, position, cast_at, *battles = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((position, voter))
     voter, position, cast_at = voter[order], position[order], cast_at[order]
+    model_a, model_b, outcome = (column[order] for column in battles)
+    named = {int(row.model_no): str(row.name) for row in connection.execute(sa.select(schema.model))}
     edges = np.flatnonzero(np.append(True, voter[1:] != voter[:-1])).tolist()
-    return {
-        number[int(voter[start])]: _Own(
-            position[start:end], int(cast_at[start:end].min()), int(cast_at[start:end].max())
+    owns = {}
+    for start, end in zip(edges, [*edges[1:], len(voter)], strict=True):
+        mine = slice(start, end)
+        leanings = find_leanings(model_a[mine], model_b[mine], outcome[mine], len(named))
+        owns[number[int(voter[start])]] = _Own(
+            position[mine],
+            int(cast_at[mine].min()),
+            int(cast_at[mine].max()),
+            tuple(Claim(MODEL, named[model], effect) for model, effect in leanings),
         )
-        for start, end in zip(edges, [*edges[1:], len(voter)], strict=True)
-    }
+    return owns

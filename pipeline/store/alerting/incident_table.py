@@ -38,8 +38,8 @@ class StoredIncident:
     private: dict[str, Any]
 
 
-_FORM = 3
-"""Changes with the fields of `StoredIncident.body`, so that incidents in an earlier form are made again."""
+_FORM = 4
+"""Changes with the fields of `StoredIncident.body` and with the rules of grouping: incidents are then made again."""
 
 
 def present_inputs(connection: Connection) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -100,6 +101,24 @@ def test_two_targets_at_once_are_two_incidents_and_side_effects_join_their_cause
     found = group_alerts([*birch, crowd, *cedar, shadow])
     assert [(one.claims[0], len(one.alerts)) for one in found] == [(CLAIMS[0], 7), (CLAIMS[2], 5)]
     assert found[0].voters == frozenset(range(1, 6))
+
+
+def test_voters_without_an_aim_join_the_campaign_that_they_lean_to_or_each_other() -> None:
+    random, against = Claim(HABIT, "votes at random"), Claim(HABIT, "votes against the rating")
+    oak = [voter_alert(f"o{i}", i, CLAIMS[2], at=i * HOUR) for i in range(1, 5)]
+    foes = [voter_alert(f"f{i}", i, against, at=i * HOUR) for i in range(11, 15)]
+    leaning = replace(voter_alert("l", 5, random, at=HOUR), leanings=(CLAIMS[2],))
+    other = replace(voter_alert("m", 15, random, at=HOUR), leanings=(CLAIMS[0],))
+    found = {one.claims[0]: one.voters for one in group_alerts([other, *foes, leaning, *oak])}
+    assert found == {CLAIMS[2]: frozenset(range(1, 6)), against: frozenset(range(11, 16))}
+
+
+def test_a_voter_is_not_of_a_campaign_because_it_voted_in_the_same_hour() -> None:
+    """The votes of a window are those of everybody: an honest voter with a habit is not of the attack."""
+    attack = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
+    window = window_alert("window", CLAIMS[0], numbers((1000, 1050), (9000, 9004)), at=HOUR)
+    found = group_alerts([*attack, window, voter_alert("n", 9, CLAIMS[4], at=HOUR)])
+    assert [sorted(one.voters) for one in found] == [[1, 2, 3, 4, 5], [9]]
 
 
 def test_an_attack_after_a_long_pause_is_another_incident() -> None:
