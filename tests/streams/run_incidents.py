@@ -89,6 +89,8 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
             leanings=leanings_of(stream, rows),
         )  # fmt: skip
     rows, end = _window_votes(stream, evidence, claim, last.until), evidence["window"][1]
+    if last.detector == "model_shift":  # as in a store, it is about no particular votes
+        rows = rows[:0]
     core = rows[stream.cast_at[rows] < end]
     voters = np.unique(stream.voter[rows]).astype(np.int64)
     return CarriedAlert(
