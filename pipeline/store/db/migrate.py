@@ -1,6 +1,6 @@
 """Upgrades the tables of a store to this version, with Alembic.
 
-A store is migrated in one transaction, on both databases. If several processes open a store at the same
+A store is migrated in one transaction, in SQLite and in PostgreSQL. If several processes open a store at the same
 time, one migrates it and the others wait. A migration runs no other code of the pipeline. If it changes the form of
 data that are computed from votes, it only marks these data as stale, and a job computes them again. To mark window
 counts, it executes

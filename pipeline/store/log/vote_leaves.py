@@ -3,7 +3,7 @@
 A leaf has the public fields of a vote, and a commitment: the SHA-256 of the private fields after 32 random bytes, the
 blind.
 
-The same vote, names and blind give the same leaf on both databases.
+The same vote, names and blind give the same leaf in SQLite and in PostgreSQL.
 
 The private fields are canonical JSON (RFC 8785), which Arrow concatenates for many votes at a time:
 

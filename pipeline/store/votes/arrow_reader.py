@@ -1,9 +1,8 @@
 """Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
 
-A batch has votes of one partition, in the order of their offsets. Both databases give the same columns.
-
-Both databases return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the
-next batch while the caller works on the present batch.
+A batch has votes of one partition, in the order of their offsets. SQLite and PostgreSQL give the same columns. Both
+return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the next batch while
+the caller works on the present batch.
 """
 
 from collections.abc import Callable, Generator, Sequence

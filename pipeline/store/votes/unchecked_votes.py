@@ -26,7 +26,7 @@ def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = N
         ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
 
     Returns:
-        (partition_no, 0, end) of each partition with such offsets.
+        (partition_no, 0, end) of each partition with such offsets: all offsets before `end`.
     """
     f = schema.in_force.c
     query = sa.select(f.partition_no, sa.func.min(f.from_offset)).group_by(f.partition_no)

@@ -1,4 +1,4 @@
-"""Reads a log from a position on, unless the log is truncated meanwhile."""
+"""Reads a log from a position on, and raises `LogTruncated` if the log is truncated while it is read."""
 
 from collections.abc import Iterator
 
