@@ -11,14 +11,16 @@ import pytest
 
 from pipeline.devstack import KafkaServer, PostgresServer
 from tests.conftest import started
-from tests.faults.scene import GROUPS, SETTINGS, FaultStream, Scene, make_stream
+from tests.faults.scene import GROUPS, SETTINGS, FaultStream, Scene, forget_connection, make_stream
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What the workers of these tests are told; jobs in this process read it too."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
+    yield
+    forget_connection()
 
 
 @pytest.fixture(scope="session")
