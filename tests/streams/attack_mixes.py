@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -61,7 +61,12 @@ def draw_mix(seed: int) -> tuple[Attack, ...]:
 
 def run_mix(seed: int, votes: int) -> DetectorRun:
     """Simulate a mix of attacks among `votes` honest votes of a month, and run every detector over it."""
+    return run_attacks(draw_mix(seed), seed, votes)
+
+
+def run_attacks(attacks: Sequence[Attack], seed: int, votes: int) -> DetectorRun:
+    """Simulate attacks among `votes` honest votes of a month, and run every detector over the stream."""
     honest = HonestSpec(votes=votes, seed=seed, days=DAYS, models=MODELS)
-    stream = simulate_stream(honest, draw_mix(seed))
+    stream = simulate_stream(honest, attacks)
     split = int(np.searchsorted(stream.cast_at, to_microseconds(honest.start) + int(HONEST_DAYS * DAY)))
     return run_detectors(stream, split)

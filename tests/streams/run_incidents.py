@@ -78,7 +78,10 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
     subject = {"kind": last.kind, "id": last.subject}
     stated = {"detector": last.detector, "subject": subject, "direction": last.direction, "evidence": evidence}
     claim = claim_of(stated)
-    strength, alert_id = math.log(last.e_value) if last.e_value else 0.0, f"{first.detector} {first.subject} {first.at}"
+    strength, alert_id = (
+        math.log(last.e_value) if last.e_value else 0.0,
+        f"{first.detector} {first.subject} {first.direction} {first.at}",
+    )
     critical = last.severity == "critical"
     if last.row >= 0:
         voter = int(last.subject, 16)

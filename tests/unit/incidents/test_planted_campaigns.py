@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.lab.redteam.attack_scenarios import SCENARIOS
+from pipeline.lab.redteam.attack_scenarios import HONEST_DAYS, SCENARIOS
 from pipeline.lab.redteam.scenario_result import run_scenario
-from tests.streams.attack_mixes import draw_mix, run_mix
+from pipeline.lab.simulate import Omnidirectional
+from tests.streams.attack_mixes import draw_mix, run_attacks, run_mix
 from tests.streams.run_incidents import carried_alerts, find_incidents, match_attacks
 
 SCENARIO = {one.name: one for one in SCENARIOS}
@@ -35,3 +36,13 @@ def test_campaigns_at_the_same_time_keep_their_accounts_apart(seed: int) -> None
     assert matches
     assert all(min(one.purity, one.recall) >= 0.95 for one in matches), matches
     assert len(incidents) <= len(draw_mix(seed)) + 1
+
+
+@pytest.mark.long
+def test_twelve_voters_against_every_rating_are_one_incident_or_two_and_every_alert_is_reachable() -> None:
+    twelve = Omnidirectional(voters=12, votes_each=100, from_day=HONEST_DAYS + 1)
+    run = run_attacks([twelve], 1, 40_000)
+    alerts, incidents = carried_alerts(run), find_incidents(run)
+    assert len(alerts) >= 24
+    assert sum(not one.is_note for one in incidents) <= 2
+    assert sorted(one.alert_id for group in incidents for one in group.alerts) == sorted(one.alert_id for one in alerts)
