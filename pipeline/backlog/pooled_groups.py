@@ -53,7 +53,13 @@ class GroupFinding:
     tests: int
 
     def joined(self, more: GroupFinding) -> GroupFinding:
-        """Return this finding with the members of another one about the same cohort and model."""
+        """Return this finding with the members of `more` added, and with their probabilities (`likelihood`).
+
+        Members are sorted again by position. All other values stay those of this finding, also `log_e` and `voters`.
+
+        Args:
+            more: a later finding about the same cohort and model. No member is in both findings.
+        """
         members = np.concatenate([self.members, more.members])
         order = np.argsort(members)
         likelihood = np.concatenate([self.likelihood, more.likelihood])

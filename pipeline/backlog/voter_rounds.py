@@ -1,13 +1,17 @@
-"""Evaluates the voters of each fold by the other folds, in rounds, until the excluded voters stay the same.
+"""Evaluates the voters of each fold by references from the other folds, in rounds, and excludes voters with evidence.
 
-A round fits a reference for each fold on the other folds, without the excluded voters, and evaluates the voters of the
-fold by this reference. Voters with a high average e-value are excluded in the next round.
+A round fits a reference for each fold on the votes of the other folds, without the excluded voters, and evaluates the
+voters of the fold by this reference. The evaluation gives two e-values for each voter (`voter_values`). The first is
+against the band: the range of logits around the prediction of the reference that counts as honest. The second is
+against honest tastes: a voter's taste is by how much the voter likes each model more or less than the reference
+predicts. Voters for whom the average of the two e-values is at least EXCLUDED_AT are excluded in the next round. The
+rounds end when the excluded voters stay the same, or after MOST_ROUNDS rounds.
 
-In one round, an honest voter within the band and with the estimated taste has an average e-value of at least 1/α with
-probability at most α, given the other folds. After several rounds this no longer holds, since the exclusions depend on
-all folds: the voters of a fold have influenced the references that evaluate them. In the nested form the bound holds:
-the excluded voters of the other folds are found in rounds that do not use the fold, and then the fold is evaluated
-once.
+Error rate: in one round, an honest voter within the band and with a taste from the estimated distribution has an
+average e-value of at least 1/α with probability at most α, given the votes of the other folds. After several rounds
+this bound does not hold, because the voters of a fold have influenced the exclusions, and so the references that
+evaluate them. The nested form (`VoterFolds.nested`) keeps the bound. For each fold it first finds the excluded voters
+of the other folds in rounds that do not use the fold, and then evaluates the fold once.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ class VoterRounds:
 
 @dataclass(frozen=True)
 class VoterFolds:
-    """Evaluates the voters of each fold by references that are fitted on other folds.
+    """Evaluates the voters of each fold by references that are fitted on the other folds.
 
     Attributes:
         evaluator: evaluates voters by a reference.
@@ -75,10 +79,10 @@ class VoterFolds:
     progress: Progress = no_progress
 
     def iterated(self, without: Sequence[int] = ()) -> VoterRounds:
-        """Evaluate every fold by the others until the excluded voters stay the same, in at most MOST_ROUNDS rounds.
+        """Evaluate every fold in rounds until the excluded voters stay the same, in at most MOST_ROUNDS rounds.
 
         Args:
-            without: folds that are neither evaluated nor used for references.
+            without: folds that are neither evaluated nor used for references. Their voters have the e-value 1.
 
         Returns:
             The values of the last round.
@@ -94,7 +98,14 @@ class VoterFolds:
             excluded = found
 
     def nested(self) -> VoterRounds:
-        """Evaluate each fold once, by references in which the fold had no influence (the nested form of the module)."""
+        """Evaluate each fold once, by a reference that no voter of the fold has influenced.
+
+        For each fold, `iterated` finds the excluded voters of the other folds without the fold. This takes about as
+        many calls of `iterated` as there are folds.
+
+        Returns:
+            The values of all voters. `excluded` has the suspects, and the voters whose average reached EXCLUDED_AT.
+        """
         values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
         rounds, used = 0, []
         for k in range(self.folds):

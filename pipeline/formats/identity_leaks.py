@@ -58,7 +58,11 @@ def _joined(parts: Sequence[str]) -> list[str]:
 
 
 class IdentityLeaks:
-    """Decides whether the answers of a battle leak an identity, by the names and words of a table."""
+    """Decides whether the answers of a battle reveal the name of a model, its provider or its family.
+
+    The two cases of the module count. An `IdentityTable` has the names of providers and families, and the words with
+    which an answer refers to its author.
+    """
 
     def __init__(self, table: IdentityTable) -> None:
         self._table = table
@@ -72,11 +76,11 @@ class IdentityLeaks:
         self._known = lru_cache(maxsize=10_000)(self._known_names)
 
     def leaks(self, models: Sequence[str], answers: Sequence[Iterable[str]]) -> bool:
-        """Return whether any answer leaks an identity.
+        """Return whether any answer of a battle leaks an identity.
 
         Args:
-            models: the names of both models.
-            answers: the answers of each model, in the same order.
+            models: the names of the two models.
+            answers: two items: the answers of the first model, and the answers of the second model.
         """
         known = self._known(tuple(sorted(models)))
         return any(

@@ -103,17 +103,20 @@ def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) 
 
 
 def carry_on(scores: VoterScores, before: Float64, fitted: Fit, counts: PairCounts, growth: float) -> VoterScores:
-    """Return approximate sums over voters for a log that has grown a little since `scores` were computed.
+    """Approximate the sums of scores for a log that has grown a little, without reading the voters of the new votes.
+
+    The new `scatter` is V' + growth · (B − V). B is the old `scatter`, V is the sum over single votes of the smaller
+    log, and V' is the sum over single votes of the larger log. The new `fourth` is growth · the old `fourth`.
 
     Args:
-        scores: the sums over the voters of the smaller log.
-        before: float64[K, K], the sum over single votes of the smaller log (`vote_scatter`).
-        fitted: the fit of the larger log, of the same models in the same order.
-        counts: the votes of the larger log.
-        growth: number of votes of the larger log, divided by the number of votes of the smaller one.
+        scores: the sums over the voters of the smaller log (`sum_voter_scores`).
+        before: float64[K, K], V: the result of `vote_scatter` for the smaller log.
+        fitted: the fit of the larger log. It has the K models of `scores`, in the same order.
+        counts: the votes of the larger log, counted by pair of models.
+        growth: number of votes of the larger log, divided by the number of votes of the smaller log.
 
     Raises:
-        BadCounts: the fit and the counts have different numbers of models.
+        BadCounts: `fitted` and `counts` have different numbers of models.
     """
     scatter = vote_scatter(fitted, counts) + growth * (scores.scatter - before)
     return VoterScores(scores.models, scatter, growth * scores.fourth)

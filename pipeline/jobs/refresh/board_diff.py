@@ -1,9 +1,14 @@
 """Computes why ranks changed between two snapshots.
 
-The change from the older board to the newer is split into four steps, and the board is rated after each step. The first
-step applies the settings of the newer snapshot. The second step applies the method of the newer snapshot, rule by rule,
-the third step its exclusions, and the fourth step its new votes. For each model, the result also has the new battles,
-the score that the older board expected in these battles, and the models that the model passed.
+The change from the older board to the newer is split into four steps, and the board is rated after each step:
+
+1. settings: the votes of the older snapshot are rated with the settings of the newer snapshot.
+2. method: the rules of the newer method decide which votes are left out, rule by rule.
+3. exclusions: the exclusions of the newer snapshot replace those of the older snapshot.
+4. votes: the votes that were cast after the older snapshot are added.
+
+For each model, the result also has the new battles, the score that the older board expected in these battles, and the
+models that the model passed.
 
 The same two snapshots always give the same result. The changes of the steps sum to the whole change except
 for rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
@@ -125,21 +130,23 @@ def compare_snapshots(
     view: str,
     inputs: StepInputs | None = None,
 ) -> BoardDiff:
-    """Compare two snapshots: one view of them, or one board by category or language.
+    """Compare one board of two snapshots, and split the rating changes by the four steps of the module.
 
     Args:
         connection: a connection to the store.
         files: the ledger files of the store.
         before: the older snapshot.
-        after: the newer snapshot.
-        view: a view, or the name of a board by category or language.
-        inputs: the votes after each step, if they were read before for another view; None to read them here.
+        after: the newer snapshot. The same snapshot as `before` is allowed.
+        view: name of the board: a view, or a board by category or language.
+        inputs: the votes that are counted after each step. A caller that compares several views reads them once with
+            `StepInputs.read`, for all these views. None to read them here.
 
     Returns:
-        The moves of all models, with their causes.
+        The moves of all models of either board, and what differs between the snapshots. A rating change is None if the
+        board could not be rated after a step; `missing_points_reason` then says why.
 
     Raises:
-        Usage: `before` is newer than `after`, or a snapshot does not have this view.
+        Usage: `before` is newer than `after`, or a snapshot does not have this board.
     """
     if before.sequence > after.sequence:
         raise Usage(f"expected the older snapshot first, got {before.sequence} and then {after.sequence}")

@@ -27,19 +27,26 @@ Parts = dict[str, quality_gate.Columns | quality_gate.Rows]
 
 
 def dry_run(url: str) -> dict[str, Any]:
-    """Compute what a refresh would publish now. No backfill is run.
+    """Compute what a refresh would publish now. No backfill is run. The candidate is the snapshot that was computed.
 
     Returns:
         A dictionary with these keys:
 
-        dry_run                  True
-        would_publish, why_not   whether a snapshot would be published, and the reasons if not
-        after                    sequence number of the newest snapshot
-        log_size, votes_counted, votes_excluded, unrated, method   as in the body of a snapshot
-        boards                   names of the boards by category and language
-        moves                    model, rank before, rank after and places of each move in the defended view
-        held                     the moves for which the candidate would be held
-        gate                     {"success", "critical", "warnings"} of the quality gate
+        dry_run          True
+        would_publish    whether the candidate would be published
+        why_not          list of the reasons why it would not be published; empty if it would
+        after            sequence number of the newest published snapshot; 0 if there is none
+        log_size         number of votes in the candidate's log
+        votes_counted    number of votes that the candidate counts
+        votes_excluded   number of votes in the log that exclusions leave out
+        unrated          [{"model", "reason"}]: the models that the candidate's defended view does not rate
+        method           the method in the candidate's body; None if the body has none
+        boards           names of the candidate's boards by category and language, sorted
+        moves            [{"model", "before", "after", "places"}]: the models whose rank in the defended view differs
+                         from that in the newest published snapshot (`far_moves`); empty if there is none
+        held             those of the moves for which the candidate would be held; empty if it would not be held
+        gate             {"success": bool, "critical": [text], "warnings": [text]}: the result of the quality gate, with
+                         the expectations that failed
 
     Raises:
         BadCounts: the vote log would be empty.

@@ -12,24 +12,28 @@
     battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench
     interval_coverage         coverage of 95% intervals, by simulation
-    taste_boards              votes of voters with tastes and power-law numbers of votes
+    taste_boards              simulated votes for clustered_coverage: each voter has a taste, and few voters cast many
+                              votes
     clustered_coverage        coverage of intervals clustered by voter, by simulation
     sequence_coverage         coverage of confidence sequences on growing boards, by simulation
     selection_bias            correction of the winner's curse, by simulation
-    selection_coverage        coverage of the intervals of a selected variant, by simulation
+    selection_coverage        coverage of intervals for the best of several variants of one model, by simulation
     detector_accuracy         false-alarm rates and detection delays, by voter_detector_accuracy and
                               window_detector_accuracy
     accuracy_figure           a measured figure with its target
     real_boards               votes of real people: crowd workers, and judges of translations
     real_voter_accuracy       false alarms and power among real voters
     planted_attacks           attackers who are added to real voters
-    real_streams              the detection of single voters, run over real votes
+    real_streams              runs the detectors of single voters over real votes, for real_voter_accuracy
     annotator_ability         abilities of voters as am-ELO estimates them, for comparison
-    backlog_accuracy          power and false findings of the evaluation of a backlog, on a backlog_stream
-    cohort_accuracy           power and false findings of the tests of cohorts and habits in a backlog
+    backlog_stream            simulated votes of honest voters and attackers, for backlog_accuracy and cohort_accuracy
+    backlog_accuracy          power and false findings when a backlog is evaluated for attackers
+    cohort_accuracy           power and false findings when a backlog is evaluated for cohorts (groups of voters, such
+                              as a network) and for habits of voters
 
 A peer is another package that computes ratings. A backlog is the set of votes that were cast before the first snapshot.
-The time of a rating task begins with a table of strings in memory (a pandas DataFrame read from Parquet) and ends with
-ratings; reading the file is not included. "First" is the first call in a process, and "warm" is the fastest later call.
-Peak memory is the largest resident set of the process, with table and interpreter.
+Power is the share of the attackers that are found. The time of a rating task begins with a table of strings in memory
+(a pandas DataFrame read from Parquet) and ends with ratings; reading the file is not included. The first time is the
+time of the first call in a process. The warm time is the shortest time of the later calls in the process. Peak memory
+is the largest resident set of the process, with table and interpreter.
 """

@@ -96,18 +96,21 @@ class HttpConnection:
 async def run_load(
     host: str, port: int, paths: Sequence[str], turns: int, seconds: float, connections: int
 ) -> list[LoadResult]:
-    """Send requests to the empty route and to the mix of paths, in turns.
+    """Measure requests to the route /empty, which does no work, and requests to a mix of paths.
+
+    The two kinds of requests alternate: a turn of /empty for some seconds, then a turn of the mix, and so on. All
+    connections send requests at the same time.
 
     Args:
         host: host of the server.
         port: port of the server.
         paths: the mix. A path occurs several times in proportion to its weight.
-        turns: number of turns of the empty route; the mix has the same number.
+        turns: number of turns of each kind.
         seconds: length of a turn in seconds.
         connections: number of open connections.
 
     Returns:
-        Two results: of the empty route, and of the mix.
+        Two results over all turns: that of /empty, and that of the mix.
     """
     opened = [HttpConnection(host, port) for _ in range(connections)]
     await asyncio.gather(*(one.open() for one in opened))

@@ -32,7 +32,13 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 
 
 def list_row(body: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row | None:
-    """Return a row with the field `preliminary`, as `list_rows` does; None for no row, or for an unlisted one."""
+    """Return a copy of one row with the field `preliminary`, or None if the row is not listed.
+
+    Args:
+        body: the body of the snapshot that contains the row. Its method decides whether the row is listed, and whether
+            it is preliminary: True for a model with few votes (`list_rows`).
+        row: a row of a board. For None, None is returned.
+    """
     return None if row is None else next(iter(list_rows(body, [dict(row)])), None)
 
 

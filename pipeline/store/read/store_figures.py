@@ -24,10 +24,12 @@ def count_rejects(connection: Connection) -> dict[str, int]:
 
 
 def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Return up to `limit` rejects in the order of source, partition and offset.
+    """Return the first `limit` rejects, sorted by source, partition and offset. A reject is a record that is no vote.
 
     Returns:
-        Rows of source, partition (the source's number), offset, origin, reason and detail.
+        A dictionary for each reject. "source" is the name of the source, for example a Kafka topic; "partition" is the
+        number of the partition within the source; "offset" is the record's offset in the partition. The other keys are
+        "origin", "reason" and "detail".
     """
     r, p, s = schema.reject.c, schema.partition.c, schema.source.c
     query = (

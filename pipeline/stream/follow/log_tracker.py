@@ -1,7 +1,8 @@
-"""Reads new events from a set of logs, and stores how far the logs were published.
+"""Reads new events from a set of log files, and stores the position up to which the events of each log were published.
 
-A poll reads the known logs first, then new files. A new file that begins like a known log is most likely a copy that a
-rotation is making, so it is read only after it has stopped growing.
+An event is published when the broker has confirmed it. Logs may be rotated: a log gets another name, or it is copied
+and then emptied. A poll reads the known logs first, then new files. A new file that begins like a known log is most
+likely a copy that a rotation is making, so it is read only after it has stopped growing.
 """
 
 from collections import Counter

@@ -120,11 +120,14 @@ class EvidencePath:
         return after, models, beside
 
     def history(self, providers: ProviderCells, reference_of: Callable[[int], Reference]) -> CellHistory:
-        """Return the counts of cells over these votes.
+        """Return what each vote of the path adds to the counts of its voter's cells, and the counts before all of them.
+
+        A cell has a voter's votes on one model, or a voter's votes on the models of one provider. The counts before
+        the path come from `joined.targets` for models, and from `providers` for providers.
 
         Args:
-            providers: the cells before the votes; not changed.
-            reference_of: returns the reference of a snapshot, given its sequence number.
+            providers: the cells of providers before the votes of the path; not changed.
+            reference_of: returns the reference of a snapshot, given the sequence number of the snapshot.
         """
         return CellHistory.of(self.votes, self.joined.targets, self.joined.rows, providers, reference_of)
 
