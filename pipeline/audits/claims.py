@@ -183,7 +183,9 @@ class AccuracyDrop:
 
 
 def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
-    """Return the loss between two scores. The two sets of questions are taken as independent, which is conservative.
+    """Return the loss of accuracy from one score to another, with its variance.
+
+    The two sets of questions are taken as independent, which is conservative.
 
     Args:
         before: score on the original questions.
@@ -193,7 +195,9 @@ def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
 
 
 def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
-    """Test for each model whether its loss is larger than the median loss of the other models.
+    """Test for each model whether its loss of accuracy is larger than the median loss of the other models.
+
+    The result has one test for each model, in the order of `drops`.
 
     The variance includes the variance of the median: (1.2533 s)²/m for m normal losses with standard deviation s.
 

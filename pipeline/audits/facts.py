@@ -123,8 +123,8 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
 def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
     """Return facts about each release of a provider.
 
-    They are the disclosed number of variants, the number that was seen, and the score with and without the winner's
-    curse (the luck in the score of the best of several variants).
+    The facts are the number of variants that the provider disclosed, the number that was seen, and the score with and
+    without the winner's curse (the luck in the score of the best of several variants).
 
     Args:
         provider: name of the provider.

@@ -61,7 +61,7 @@ class LockstepGroup:
 def lockstep(
     voter: npt.ArrayLike, pair: npt.ArrayLike, outcome: npt.ArrayLike, at: npt.ArrayLike, prompt: npt.ArrayLike
 ) -> tuple[LockstepGroup, ...]:
-    """Find groups of voters in n votes, the densest group first.
+    """Find groups of voters who cast the same votes at the same time, more often than chance explains.
 
     Args:
         voter: int[n], an integer for the voter of each vote. Votes with −1 (no voter) are left out.
@@ -69,7 +69,10 @@ def lockstep(
             one.
         outcome: int[n], the outcome of each vote, seen from a fixed side of the pair.
         at: int[n], time of each vote in microseconds since 1970 UTC.
-        prompt: int[n], an integer for the prompt of each vote. Votes without a prompt must share one.
+        prompt: int[n], an integer for the prompt of each vote. All votes without a prompt must have the same integer.
+
+    Returns:
+        The groups, the densest first; none if no two voters share a vote on one pair, prompt and ten minutes.
     """
     who, *rest = (np.asarray(column, dtype=np.int64) for column in (voter, pair, outcome, at, prompt))
     known = who != -1

@@ -118,9 +118,10 @@ def evaluate_policy(policy: Mapping[str, Mapping[str, float]], facts: PolicyFact
 
 
 def active_shares(counts: PairCounts) -> Float64:
-    """Return each model's share of appearances under active sampling: float64[K] with sum 1.
+    """Return the share of appearances that each model would have under active sampling: float64[K] with sum 1.
 
-    A pair without votes is treated as a pair with one vote of the largest possible variance.
+    Active sampling draws a pair of models in proportion to the precision that one more vote of the pair gains (rule
+    `fair_sampling` of the module). A pair without votes is treated as a pair with one vote of the largest variance.
 
     Raises:
         BadCounts: there are fewer than two models.

@@ -62,7 +62,10 @@ class TaskMix:
 
 
 def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
-    """Rate a board with the votes as cast, and with each pair's votes reweighted to one mix of tasks.
+    """Rate a board twice: with the votes as cast, and with the votes of each pair reweighted to one mix of tasks.
+
+    In this mix, each task has its share of all votes of the board. A task in which a pair has no votes is left out for
+    this pair.
 
     Args:
         tasks: task → its pair counts. All counts must have the same `models`.

@@ -81,15 +81,16 @@ class TopChurn:
 
 
 def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
-    """Find the changes of the first place on one board, and test their number.
+    """Find the changes of the first place on one board, and test whether there are more than chance explains.
 
-    The model with the highest score is first; among equal scores, the model with more votes.
+    The model with the highest score is first; among equal scores, the model with more votes. Changes to a model that is
+    new on the board are returned and not tested.
 
     Args:
-        snapshots: the snapshots of the board, oldest first.
+        snapshots: the snapshots of the board, oldest first; at least one.
 
     Returns:
-        The changes, oldest first, and the p-value of their number.
+        The changes, oldest first; an upper bound of the number expected by chance; and the p-value.
     """
     changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day

@@ -57,13 +57,15 @@ class BacklogVotes:
         at: Int64,
         network: npt.ArrayLike | None = None,
     ) -> BacklogVotes:
-        """Sort columns of n votes by voter and time. Votes of a voter at one time keep the order of their rows.
+        """Sort columns of n votes by voter and time, and leave out votes without a voter.
+
+        Votes of a voter at one time keep the order of their rows.
 
         Args:
             models: M, the number of models.
-            voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter, which is left out.
-            model_a, model_b: int[n], numbers of the models.
-            outcome: int[n], positions in OUTCOMES.
+            voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter.
+            model_a, model_b: int[n], numbers of the models, from 0 to M − 1.
+            outcome: int[n], positions in OUTCOMES. The two kinds of ties both become TIED.
             at: int64[n], event times in microseconds since 1970 UTC.
             network: int[n], numbers of the networks, 0 for none; None if all are unknown.
         """
@@ -85,9 +87,10 @@ class BacklogVotes:
         )
 
     def take(self, rows: npt.NDArray[np.int64] | Bool) -> BacklogVotes:
-        """Return the votes that `rows` selects, a mask or ascending positions.
+        """Return the votes of some rows. `names` stays the same, also if a voter has no vote among these rows.
 
-        `names`, and the positions in it, stay the same.
+        Args:
+            rows: bool[n], true for the selected votes; or int64, their positions, ascending.
         """
         columns = ("row", "voter", "model_a", "model_b", "outcome", "at", "network")
         return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
@@ -156,12 +159,12 @@ class BacklogCells:
 
     @classmethod
     def of_providers(cls, votes: BacklogVotes, providers: Int64, least: int) -> BacklogCells:
-        """Return the cells of providers with at least `least` votes.
+        """Return the cells of voters and providers: a cell has a voter's votes on exactly one model of one provider.
 
         Args:
-            votes: the votes. Votes on two models of one provider do not count.
+            votes: the votes. A vote on two models of one provider is in no cell.
             providers: int64[M], the number of the provider of each model, from 0 to M − 1; −1 if it is unknown.
-            least: the smallest number of votes.
+            least: cells with fewer votes are left out.
         """
         n, a, b = len(votes.voter), providers[votes.model_a], providers[votes.model_b]
         code = np.concatenate([a, b]) + np.tile(votes.voter.astype(np.int64) * votes.models, 2)

@@ -159,14 +159,15 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
 
 
 def random_values(votes: BacklogVotes, rows: Int64, reference: Reference) -> Float64:
-    """Return the value of "clicks at random" for each voter, float64[v]: half over decisive votes, half with ties too.
+    """Return the evidence that each voter clicks at random, against an honest voter: float64[v], as in `voter_bias`.
 
-    It is the value of the detector `voter_bias`. Its error rate is measured, not proved.
+    It is the average of two likelihood ratios: one over the voter's decisive votes, and one over all votes, ties
+    included. It is 1 for a voter without counted votes. Its error rate is measured, not proved.
 
     Args:
-        votes: the votes.
-        rows: the rows of the votes that count.
-        reference: the reference.
+        votes: the votes of all v voters.
+        rows: positions of the votes that count. A vote on a model without a rating in the reference does not count.
+        reference: a reference that was fitted without the voters of these rows.
     """
     decided, ties = np.zeros(len(votes.names)), np.zeros(len(votes.names))
     for low in range(0, len(rows), _CHUNK):

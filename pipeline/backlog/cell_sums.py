@@ -20,18 +20,20 @@ _COLUMNS = 8
 def count_rows(
     votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference, raised: float = 0.0
 ) -> tuple[Int64, CellCounts]:
-    """Count some rows of `cells`, cell by cell. A row is left out if the reference lacks one of its models.
+    """Count the votes of some rows of `cells`, cell by cell. A row is a vote in a cell.
+
+    A row is not counted if the reference lacks one of the two models of its vote.
 
     Args:
         votes: the votes.
         cells: the cells of these votes.
         rows: positions of rows of `cells`, ascending.
         reference: gives the chances of an honest voter.
-        raised: logits by which the largest honest chances of a win are raised.
+        raised: number of logits by which the largest honest chances of a win are raised.
 
     Returns:
-        Two values: int64[c], the positions in `cells` of the counted cells, ascending; and their counts. A cell without
-            a counted row is left out.
+        Two values: int64[c], the positions in `cells` of the cells with a counted row, ascending; and the counts of
+            these cells.
     """
     chances = _raise(reference.high_chances, raised) if raised else reference.high_chances
     number = np.cumsum(np.append(False, cells.cell[rows[1:]] != cells.cell[rows[:-1]])) if len(rows) else rows

@@ -63,16 +63,16 @@ class CohortVotes:
         return cls(own, BacklogCells.of(own), owner, numbers[number] if len(parts) else parts)
 
     def tie_shares(self, cell: Int64, parts: Bool, share: float, raised: float) -> Float64:
-        """Return the largest honest share of ties of each cell's cohort on the cell's model, float64[c].
+        """Return float64[c], the largest share of ties that counts as honest in each cell.
 
-        It is the share of the cohort's votes on other models, with TIE_VOTES votes of the board's share, two standard
-        errors higher, and raised.
+        It is computed from the votes of the cell's cohort on other models than the cell's model. Their share of ties,
+        with TIE_VOTES votes of the board's share added, is raised by two standard errors, and then by `raised` logits.
 
         Args:
-            cell: int64[c], positions of the cells.
+            cell: int64[c], positions of cells in `cells`.
             parts: bool[p], the parts whose votes count.
-            share: the board's share of ties.
-            raised: number of logits by which the share is raised.
+            share: the share of ties among all votes of the board.
+            raised: number of logits.
         """
         votes, ties = self.votes.votes_of_voter * parts, self.votes.ties_of_voter * parts
         numbers, place = np.unique(self.group, return_inverse=True)
@@ -103,12 +103,14 @@ class CohortCells:
 
     @classmethod
     def of(cls, cohorts: CohortVotes, reference: Reference, parts: Bool, raised: float) -> CohortCells:
-        """Evaluate the cells of some parts.
+        """Compute the likelihood ratios of the cells of some parts. A part has all votes of one voter in one cohort.
+
+        Of each cell, the first MOST_VOTES votes count.
 
         Args:
             cohorts: the votes in cohorts.
             reference: a reference that was fitted without the votes of these cohorts.
-            parts: bool[p], the parts.
+            parts: bool[p], the parts whose cells are evaluated.
             raised: number of logits by which the honest chances are raised.
         """
         cells = cohorts.cells
@@ -150,7 +152,10 @@ def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> 
 
 
 def log_products(parts: list[CohortCells], pair_of: PairNumbers) -> Float64:
-    """Return ln of the evidence of each pair of a cohort and a model, by side: float64[pairs, 2].
+    """Return ln of the evidence about each pair of a cohort and a model, by side: float64[pairs, 2].
+
+    The sides are "promotes" and "demotes" (SIDES). The e-value of a pair is the sum over both sides. Its null
+    hypothesis is that all voters of the cohort are honest about the model.
 
     Args:
         parts: the evaluated cells of all folds.

@@ -65,7 +65,9 @@ def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]
 
 
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
-    """Return the strata of account ages at the voter's first vote.
+    """Return cohorts of accounts of similar age. All votes of a voter are in the stratum of the age at the first vote.
+
+    The strata are those of AGES and AGE_NAMES. Accounts of unknown age have a stratum of their own.
 
     Args:
         votes: the votes.
@@ -77,12 +79,14 @@ def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
 
 
 def by_label(kind: str, votes: BacklogVotes, label: Int32) -> Cohorts:
-    """Return the cohorts of votes with one label, such as a prompt. A label of fewer than LEAST_VOTERS voters is none.
+    """Return cohorts of votes that have the same label, such as the same prompt.
+
+    Votes with a label of fewer than LEAST_VOTERS voters are in no cohort.
 
     Args:
         kind: the kind of the cohorts.
         votes: the votes.
-        label: int32[n], the label of each vote, a small number; 0 for none.
+        label: int32[n], the label of each vote, a number from 1; 0 for none. Memory grows with the largest label.
     """
     pairs = np.unique(label.astype(np.int64) * len(votes.names) + votes.voter)
     voters = np.bincount(pairs // max(len(votes.names), 1))

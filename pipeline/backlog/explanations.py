@@ -23,17 +23,18 @@ _NAMED, _MAX_LOG = 3, 600.0
 
 
 def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -> dict[int, list[dict[str, Any]]]:
-    """Find the alternatives with the largest shares of each voter's average e-value.
+    """Find the alternatives that contribute most to each voter's e-value (the average of its two e-values).
 
     Args:
         evaluator: has the votes and their cells.
         reference: the reference that evaluated the voters.
-        who: bool[v], the voters.
+        who: bool[v], the voters to explain.
 
     Returns:
-        Position of a voter → up to three alternatives, the largest share first. An alternative is {"what", "share"};
-            one about a model also has "model" (its number in the backlog) and "delta". One about a provider names one
-            of its models, and "what" says so.
+        Position of a voter → up to three alternatives, the largest share first. Each is a dictionary: "what" is a text
+            for people, and "share" is the alternative's share of the e-value, from 0 to 1. An alternative about a model
+            also has "model", the model's number in the backlog, and "delta", the size of the bias in logits. In an
+            alternative about a provider, "what" says so, and "model" is one of the provider's models.
     """
     votes, cells = evaluator.votes, evaluator.cells
     ranked = evaluator.ranked.of_voters(cells, who)

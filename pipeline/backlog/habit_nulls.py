@@ -69,12 +69,15 @@ def habit_spread(voter: Int64, hit: Float64, chance: Float64) -> float:
 
 
 def log_ratios(hits: Int64, votes: Int64, chance: Float64, spread: float) -> Float64:
-    """Return ln of the ratio of each voter, float64[v]; −∞ if fewer votes than expected show the habit.
+    """Return ln of the ratio of each voter, float64[v]: a voter with the habit against an honest voter.
+
+    It is −∞ unless more votes than expected show the habit.
 
     Args:
-        hits, votes: int64[v], H and n.
-        chance: float64[v], p.
-        spread: s.
+        hits: int64[v], H: how many of the voter's votes show the habit.
+        votes: int64[v], n: how many of the voter's votes could show it.
+        chance: float64[v], p: the mean chance of these votes to show the habit, if the voter were like all others.
+        spread: s, the standard deviation of the readiness of honest voters, in logits.
     """
     variance = spread**2 * (1 + (WIDE**2 - 1) * WIDE_SHARE)
     middle = logit(np.clip(chance, _LEAST, 1 - _LEAST)) * np.sqrt(1 + _SHRINK * variance)

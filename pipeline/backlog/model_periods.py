@@ -72,10 +72,11 @@ class ModelPeriods:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[PeriodFinding]:
-        """Find models in rounds: the strongest in each round, until no e-value is above (number of tests)/α.
+        """Find models whose results in one period differ from those in the other periods, one after another.
 
-        At most ten models are found, and none if there are fewer than two periods. The votes on a found model in its
-        period do not count in later rounds.
+        Each round finds the model and the period with the largest e-value. The rounds end when no e-value is above t/α,
+        where t is the number of pairs of a model and a period that have votes, or after ten findings. Nothing is found
+        if there are fewer than two periods. The votes on a found model in its period do not count in later rounds.
 
         Args:
             excluded: bool[v], voters whose votes do not count.

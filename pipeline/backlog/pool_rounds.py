@@ -119,15 +119,19 @@ class VoterPools:
         return found
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> tuple[list[PooledFinding], Float64]:
-        """Find models in rounds, until no e-value is above (number of models)/α, or until ten models are found.
+        """Find models that groups of voters promote or demote, one after another.
+
+        Each round finds the model with the largest e-value, and excludes the members of its group. The rounds end when
+        no e-value is above (number of models)/α, or after ten findings. The null hypothesis of a model's e-value is
+        that all voters on the model are honest.
 
         Args:
             excluded: bool[v], voters who count neither in references nor in pools.
-            alpha: the tolerated probability of a false finding.
+            alpha: α, the tolerated probability of a false finding.
 
         Returns:
-            Two values: the findings, in the order in which they were found; and float64[M], the ln of the e-value of
-                each model in the first round, 0 if there was no reference.
+            Two values: the findings, in the order in which they were found; and float64[M], ln of the e-value of each
+                model in the first round. It is 0 for every model if no reference could be fitted.
         """
         votes, cells = self.evaluator.votes, self.evaluator.cells
         stratum = strata_of(votes)

@@ -83,17 +83,18 @@ class GroupPools:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[GroupFinding]:
-        """Find cohorts in rounds: the strongest in each round, until no e-value is above (number of tests)/α.
+        """Find cohorts whose voters promote or demote a model, one after another.
 
-        A cohort that is found again on a model, without its members, is one finding with more members. There are at
-        most 20 rounds.
+        Each round finds the pair of a cohort and a model with the largest e-value, and excludes the members. The rounds
+        end when no e-value is above t/α, where t is the number of tested pairs, or after 20 rounds. If the rest of a
+        cohort is found again on the same model, its members are added to the first finding.
 
         Args:
-            excluded: bool[v], voters who count neither in references nor in cohorts.
-            alpha: the tolerated probability of a false finding.
+            excluded: bool[v], voters who count neither in references nor in cohorts; not changed.
+            alpha: α, the tolerated probability of a false finding.
 
         Returns:
-            The findings, in the order in which they were found. None if no vote is in a cohort.
+            The findings, in the order in which they were found; an empty list if no vote is in a cohort.
         """
         if not self.cohorts.group.any():
             return []

@@ -118,12 +118,13 @@ def strata_of(votes: BacklogVotes) -> Int64:
 
 
 def log_products(log_e: Float64, group: Int64, groups: int, shares: tuple[float, ...] = SHARES) -> Float64:
-    """Return float64[groups, 18], ln of the evidence of each group for each alternative.
+    """Return float64[groups, 18], ln of the evidence that some voters of a group are biased, for each alternative.
 
-    The evidence is the mean over the shares ε of Π_v (1 − ε + ε E_v), where E_v is the ratio of voter v's cell.
+    The evidence is the mean over the shares ε of Π_v (1 − ε + ε E_v), where E_v is the likelihood ratio of the cell of
+    voter v. The null hypothesis is that all voters of the group are honest.
 
     Args:
-        log_e: float64[c, 18], ln of each cell's ratios.
+        log_e: float64[c, 18], ln of each cell's ratios, one column for each alternative of `evidence.cells.WEIGHTS`.
         group: int64[c], the group of each cell.
         groups: number of groups.
         shares: the shares ε of biased voters.

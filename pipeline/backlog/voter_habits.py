@@ -113,10 +113,11 @@ class VoterHabits:
     fold: Int8
 
     def find(self, references: Sequence[Reference | None], excluded: Bool) -> list[HabitFinding]:
-        """Return the voters with an e-value of FOUND_AT or more, the strongest first.
+        """Return the voters with an e-value of at least FOUND_AT, the strongest first.
 
-        Voters who are far from all others would make habits seem to spread more than they do. So the voters at
-        SUSPECT_AT do not count in the estimates of the next round, until these voters stay the same.
+        Voters who are far from all others would make habits seem to spread more than they do. So the voters with an
+        e-value of at least SUSPECT_AT do not count in the estimates of the next round. The rounds end when these voters
+        stay the same, or after five rounds.
 
         Args:
             references: the reference of each fold, fitted on the other folds.

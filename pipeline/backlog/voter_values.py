@@ -99,7 +99,9 @@ class VoterEvaluator:
         into.cells[who] = exact[who]
 
     def weighted_cells(self, reference: Reference, who: Bool, ranked: RankedCells) -> list[WeightedCells]:
-        """Return the cells of models, and those of providers if any provider is known.
+        """Return the counts and weights of cells: an item for the cells of models, and one for those of providers.
+
+        The second item is missing if no provider is known.
 
         Args:
             reference: the reference that gives the chances of the counts.

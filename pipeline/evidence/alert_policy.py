@@ -37,7 +37,9 @@ _MAX_LEVEL = 8
 
 
 def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]:
-    """Return the steps at which a key reached a level that was not emitted before, and update `emitted`.
+    """Return the steps at which a key reached a level above all its earlier levels, and update `emitted`.
+
+    A key is what evidence is about, such as a voter.
 
     Args:
         level: int64[n], the level of the step's key after each of n steps.

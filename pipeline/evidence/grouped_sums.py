@@ -37,9 +37,9 @@ def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
 
 
 def number_groups(keys: Int64) -> Int64:
-    """Return int64[n], a number from 0 for each key; equal keys have equal numbers, in the order of the first ones.
+    """Return int64[n], a number for each key: 0 for the first key, 1 for the next different key, and so on.
 
-    Hashing is several times as fast as sorting by `numpy.unique`.
+    Equal keys have equal numbers. Hashing is several times as fast as sorting by `numpy.unique`.
     """
     codes = pa.array(keys).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     return np.asarray(codes, dtype=np.int64)

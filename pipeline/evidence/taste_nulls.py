@@ -151,10 +151,13 @@ def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple
 def told_ratios(
     ties: Float64, losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]
 ) -> Float64:
-    """Return float64[n, 3], ln of the ratio of losses told as ties, at most MOST_TOLD, for each size of a bias.
+    """Return float64[n, 3], the log-likelihood ratio of losses that became ties, for each δ in DELTAS.
+
+    The alternative is a voter who votes "tie" where an honest voter votes against the model. The result is at most
+    MOST_TOLD.
 
     Args:
-        ties, losses, votes: float64[n], k, X and n.
+        ties, losses, votes: float64[n], the numbers k of ties, X of losses and n of votes in each cell.
         chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
         shares: the result of `tie_shares`.
     """

@@ -39,9 +39,10 @@ class CellRows:
     logit: Float64
 
     def sharpness(self) -> float:
-        """Return the standard deviation of voters' sharpness, from pairs of votes that share no model.
+        """Estimate the standard deviation of sharpness over voters, from pairs of a voter's votes that share no model.
 
-        It is 0 if there are no such pairs.
+        A voter's sharpness is the factor by which the voter's logits differ from those of the board. The result is 0 if
+        there are no such pairs.
         """
         both = np.flatnonzero(np.bincount(self.vote)[self.vote] == 2)
         if not len(both):

@@ -65,6 +65,9 @@ def voter_intervals(
 ) -> VoterIntervals:
     """Compute a board's intervals clustered by voter, and its confidence sequences.
 
+    The standard error of a rating is the larger of two: the one clustered by voter, widened for few effective voters,
+    and the one that takes all votes as independent.
+
     Args:
         board: the board, whose ratings may be shifted by an anchor.
         fitted: the fit of the board's models, with the covariance from counts.

@@ -74,11 +74,11 @@ class VoterBattles:
 
 
 def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) -> VoterScores:
-    """Return the sums over the scores of all voters.
+    """Sum s sᵀ and s⁴ over all voters, where s is the score of a voter. A vote without a voter counts as one voter.
 
     Args:
         fitted: the fit of these votes.
-        models: names of the models of the fit, in its order. The codes of the votes are positions in `models`.
+        models: names of the fitted models, in the order of the fit. The codes of the votes are positions in `models`.
         votes: the votes, in any order.
     """
     size = len(models)

@@ -107,7 +107,7 @@ class SelectionGain:
 
 
 def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
-    """Return by how much the best of N scores is expected to exceed the family mean.
+    """Return by how much the best of N scores is expected to exceed the family mean, split into quality and luck.
 
     Args:
         n: number of variants tested.

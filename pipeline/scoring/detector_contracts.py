@@ -40,9 +40,10 @@ class VoterVotes:
     prompt: Int64
 
     def take(self, rows: npt.NDArray[Any]) -> VoterVotes:
-        """Return the votes that `rows` selects, a mask or positions.
+        """Return the votes of some rows; `names` stays the same.
 
-        `names`, and the positions in it, stay the same.
+        Args:
+            rows: bool[n], true for the selected votes; or int64, their positions.
         """
         columns = ("voter", "offset", "at", "model_a", "model_b", "outcome", "prompt")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})

@@ -71,7 +71,7 @@ def voter_number(pseudonym: Int64) -> Int64:
 
 
 def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> list[WindowVoters]:
-    """Return the voters of each of several windows.
+    """Return one item for each window: its voters with their numbers of votes, in a sample if there are too many.
 
     Args:
         voter: int64[n], the number of each vote's voter (`voter_number`); 0 without a voter.
@@ -126,7 +126,7 @@ class SittingCounter:
         self._recent: deque[tuple[int, WindowVoters]] = deque()
 
     def read(self, number: int, parts: Sequence[WindowVoters]) -> SittingCounts:
-        """Return the sittings that begin in a window.
+        """Count the sittings that begin in a window, and remember the window's voters for later calls.
 
         Args:
             number: number of the window, counted from 1970 UTC. Numbers must ascend from call to call.
