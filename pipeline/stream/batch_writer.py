@@ -87,10 +87,13 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        chunks, decoded: the polled records, and the decoded ones. The end of a chunk is its partition's next offset.
+        connection: the transaction.
+        chunks: the polled records. The end of a chunk becomes the next offset of its partition.
+        decoded: the same records, decoded.
         numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
-        references: refreshed here. A new snapshot is put in force for the batch's partitions.
+        references: refreshed here. If there is a new snapshot, it comes in force for the partitions of this batch: its
+            reference evaluates the votes from the start of the batch on.
         context: the values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 

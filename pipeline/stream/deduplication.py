@@ -52,6 +52,10 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
         connection: a transaction, which reads the stored votes.
         votes: the n votes of the batch.
         numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
+
+    Returns:
+        Which votes are new; and for each duplicate, the position of the first vote with its id, in the store or earlier
+            in the batch, and whether both have the same body.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

@@ -42,7 +42,8 @@ def apply_name_quota(
 ) -> DecodedBatch:
     """Return the batch with votes on new model names beyond the quota turned into rejects.
 
-    A batch without such votes is returned unchanged. The admitted names get numbers in the store.
+    A model name is new if neither the dictionary nor the registry has it. A batch without votes beyond the quota is
+    returned unchanged. New names within the quota get numbers in the store.
 
     Args:
         store: the store with the dictionary, the registry and the counts.

@@ -31,7 +31,8 @@ class LineBlock:
 def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) -> Iterator[LineBlock]:
     """Yield the lines of a log after a position, block by block.
 
-    A last line without a newline is not yielded, unless the log is complete.
+    A last line without a newline is not yielded, unless the log is complete. Of a line that is too long for a record,
+    only the beginning is yielded, so that the record is rejected.
 
     Args:
         file: the log.

@@ -44,7 +44,9 @@ class LineageIds:
         self._counted: set[tuple[int, int]] = set()
 
     def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
-        """Return the object that derives the vote ids of the lineage of a log.
+        """Return the object that derives vote ids for a log and for all logs of its lineage.
+
+        A lineage consists of the logs that had the same name one after another.
 
         Args:
             log: the log that is read next.

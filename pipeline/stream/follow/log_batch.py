@@ -29,11 +29,11 @@ class LogBatch:
         Args:
             log: the position.
             lines: the lines, without blank ones.
-            mapping: maps a line to an event.
-            ids: the vote ids of the lineage of the log.
+            mapping: maps a line to an event, or to None if the line is no event.
+            ids: derives the vote ids of the log's lineage.
 
         Returns:
-            The events of these lines.
+            The events with their record numbers. Lines that are no events are left out.
         """
         mapped = [(log.records + n, mapping.event(line, ids)) for n, line in enumerate(lines)]
         events = [(row, event) for row, event in mapped if event is not None]

@@ -49,9 +49,10 @@ class Continuation:
 
 
 def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition]:
-    """Return the known logs that a file may continue or copy, because the first bytes are the same.
+    """Return those of the known logs that a file may continue or copy, because the first bytes are the same.
 
-    A log is also returned if the file is too short to compare these bytes.
+    A log is also returned if the file is too short to compare these bytes. A log of which nothing was read is not
+    returned.
     """
     heads: dict[int, str] = {}
     return [
@@ -62,9 +63,10 @@ def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition
 
 
 def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuation | None:
-    """Return which known log a file continues: the match of the beginning of the file with what was read of a log.
+    """Return the known log that a file continues, and the position from which the file has new lines.
 
-    If several logs match, the match with the largest number of equal bytes is returned. None if no log matches.
+    The beginning of the file is compared with the bytes before the known positions of the logs. If several positions
+    match, the one with most bytes is returned. None if none matches.
     """
     points = sorted({point.offset for log in logs for point in log.points()})
     digest, found = PrefixDigest(), {}

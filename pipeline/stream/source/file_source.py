@@ -89,6 +89,8 @@ class FileSource:
     ) -> list[FileReading]:
         """Read the file, find its new records, and sort these by time.
 
+        A reading is a pass over new records of a file, with the offsets that these records get.
+
         Args:
             known: the readings of all files that are in the store.
             next_offset: next offset of the partition. If the end of a reading is after this offset, the reading was
