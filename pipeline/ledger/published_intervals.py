@@ -117,7 +117,7 @@ def compute_intervals(
 
     Args:
         counts: the votes of the view.
-        scores: the sums over voters of the view's rated models.
+        scores: the sums over voters of the view's rated models, in any order of the models.
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
         share: least share of the votes that the largest component must have.
         models_ever: number of models with votes in the raw view.
@@ -129,6 +129,7 @@ def compute_intervals(
     """
     board = compute_leaderboard(counts, anchor=anchor, least_share=share)
     rated, _ = select_rated_models(counts, least_share=share)
+    scores = scores.in_order(rated.models)
     return voter_intervals(board, fit(rated), rated, scores, level=level, models_ever=models_ever)
 
 

@@ -45,6 +45,18 @@ class VoterScores:
     scatter: Float64
     fourth: Float64
 
+    def in_order(self, models: tuple[str, ...]) -> "VoterScores":
+        """Return the sums with the models in another order.
+
+        Raises:
+            BadCounts: `models` are not the models of the sums.
+        """
+        place = {name: at for at, name in enumerate(self.models)}
+        if place.keys() != set(models) or len(models) != len(place):
+            raise BadCounts(f"expected the sums of the {len(models)} rated models, got {len(self.models)} models")
+        rows = np.array([place[name] for name in models], dtype=np.int64)
+        return VoterScores(models, self.scatter[np.ix_(rows, rows)], self.fourth[rows])
+
     @property
     def effective(self) -> Float64:
         """The degrees of freedom ν of each model's variance, float64[K]; at least 1."""

@@ -23,6 +23,7 @@ from pipeline.ratings import PairCounts, fit
 from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
 from pipeline.store.boards import board_listing, exclusion_list, snapshot_intervals, snapshots
 from pipeline.store.log import newest_votes, voter_sums
+from pipeline.store.votes import dictionary
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 pytestmark = pytest.mark.postgres
@@ -88,6 +89,25 @@ def test_a_snapshot_has_intervals_clustered_by_voter_that_a_reader_verifies(boar
     document, sums = published(board)
     assert sums["raw"].scatter == pytest.approx(summed_directly(board), rel=1e-5, abs=1e-5)
     assert sums["defended"].scatter == pytest.approx(summed_directly(board, "voter 5"), rel=1e-5, abs=1e-5)
+
+
+def test_models_may_have_numbers_in_any_order(tmp_path: Path) -> None:
+    names = dict(zip(["ant", "bee", "cat", "dog"], ["wolf", "ant", "yak", "bee"], strict=True))
+    board = Board(str(tmp_path / "store.db"), tmp_path)
+
+    def renamed(n: int) -> dict[str, Any]:
+        vote = event(n)
+        return {**vote, "model_a": names[vote["model_a"]], "model_b": names[vote["model_b"]]}
+
+    first = [vote for vote in map(renamed, range(300)) if {vote["model_a"], vote["model_b"]} <= {"wolf", "yak"}]
+    with using(OPTIONS):
+        board.read(*first)
+        board.read(*map(renamed, range(300, 640)))
+        board.refresh()
+        with board.store() as store, store.read() as connection:
+            assert list(dictionary.model_names(connection).values())[:2] == ["wolf", "yak"]
+        document, sums = published(board)
+    assert {row["model"] for row in document["views"]["raw"]} == set(names.values()) == set(sums["raw"].models)
 
 
 @pytest.mark.long
