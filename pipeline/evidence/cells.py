@@ -219,11 +219,7 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
 
     The bound takes a fifth of the time of the value. The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄ x)ⁿ for the
     mean p̄. So the ratio of wins is at most e^(d KL(W/d, p)), the ratio of the best single bias without taste. A bound
-    of the same form applies to losses.
-
-    Args:
-        counts: the counts of the c cells.
-        reference: the reference that the chances in `counts` come from.
+    of the same form applies to losses. `counts` and `reference` are those of `cell_e_values`.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

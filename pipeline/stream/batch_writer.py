@@ -87,13 +87,10 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        connection: the transaction.
-        chunks: the polled records. The end of a chunk becomes the next offset of its partition.
-        decoded: the same records, decoded.
+        chunks, decoded: the polled records; the same, decoded. A chunk's end becomes its partition's next offset.
         numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
-        references: refreshed here. If there is a new snapshot, it comes in force for the partitions of this batch: its
-            reference evaluates the votes from the start of the batch on.
+        references: refreshed here. A new snapshot comes in force: its reference evaluates the votes from this batch on.
         context: the values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 
