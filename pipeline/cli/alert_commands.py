@@ -12,10 +12,10 @@ from pipeline.cli.on_call_text import (
     expect_known,
     parse_since,
     print_alerts,
-    print_paragraphs,
     subject_text,
     urgency,
 )
+from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.incident_text import count
 from pipeline.jobs import moderation

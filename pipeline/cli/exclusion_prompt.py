@@ -7,7 +7,7 @@ import typer
 from sqlalchemy.engine import Connection
 
 from pipeline.cli.app import err
-from pipeline.cli.on_call_text import print_paragraphs
+from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.incident_text import count
 from pipeline.jobs import exclusion_preview

@@ -17,10 +17,10 @@ from pipeline.cli.on_call_text import (
     local_time,
     parse_since,
     print_incidents,
-    print_paragraphs,
     subject_text,
     urgency,
 )
+from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.jobs import incident_decisions
 from pipeline.open_store import existing_store, now

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.alert_text import format_e_value, summarize
 from pipeline.cli.app import out
-from pipeline.cli.terminal import Terminal, styled
+from pipeline.cli.terminal import print_paragraphs, styled
 from pipeline.errors import Usage
 from pipeline.events.codenames import codename
 from pipeline.incident_text import confidence, count
@@ -86,23 +85,6 @@ def subject_text(subject: Mapping[str, Any]) -> str:
     kind, name = subject["kind"], str(subject["id"])
     words = codename(name) if kind == "voter" else name
     return f"{kind} {words} ({name})" if words != name else f"{kind} {name}"
-
-
-def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
-    """Print texts: in a terminal, wrapped between words at the terminal's width; elsewhere each on one line.
-
-    Args:
-        lines: the texts. Spaces at the beginning of a text indent all of its lines.
-        indent: number of further spaces before each line.
-        console: the terminal to print to.
-    """
-    for line in lines:
-        text = line.lstrip(" ")
-        left = indent + len(line) - len(text)
-        if console.is_terminal:
-            console.print(Padding(styled(text), (0, 0, 0, left)))
-        else:
-            console.print(" " * left + text)
 
 
 def _first_line(severity: str, state: str, name: str, since: str) -> Text:

@@ -16,6 +16,7 @@ from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.battle_input import BattleInput, MethodOption, SkipBadOption, read_input
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
+from pipeline.cli.terminal import print_paragraphs
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import RatingError, Usage
 from pipeline.formats import ColumnMapping
@@ -28,6 +29,8 @@ _COLUMNS = (
     "model", "rating", "se", "lower", "upper", "rank", "rank_best", "rank_worst", "rank_best_joint",
     "rank_worst_joint", "votes",
 )  # fmt: skip
+
+_MORE = "--json and --out FILE.csv have the decimals, standard errors and joint rank sets"
 
 
 @app.command()
@@ -88,8 +91,7 @@ def rate(
         emit({**_document(rated, rows, options), **read.document})
     else:
         _print(rated, rows, file.name, options)
-        for note in read.notes:
-            out.print(note)
+        print_paragraphs(read.notes)
 
 
 def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:
@@ -97,7 +99,7 @@ def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bo
     try:
         return rate_battles(read.battles, options, progress)
     except RatingError:
-        err.lines(() if as_json else read.notes)
+        print_paragraphs(() if as_json else read.notes, console=err)
         raise
 
 
@@ -188,7 +190,7 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
     how = "style control, " if options.style else ""
     interval = f"{options.bootstrap} bootstraps" if options.bootstrap else f"{options.level:.0%} intervals"
     by = " by voter" if options.by_voter else ""
-    out.print(board_table(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
+    out.print(board_table(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width, _MORE))
     if rated.without_style:
         out.print(f"{rated.without_style:,} votes without style counts were not used")
     for line in coefficient_lines(_coefficients(rated, options.level)):
@@ -200,7 +202,7 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
         if group.board is None:
             out.print(f"{title}: not rated: {group.reason}")
         else:
-            out.print(board_table(_group_rows(group.board), title, out.width))
+            out.print(board_table(_group_rows(group.board), title, out.width, _MORE))
     for swap in rated.swaps:
         if swap is not None:
             out.print(_sentence(swap))
@@ -240,6 +242,7 @@ def _progress(quiet: bool) -> Iterator[Any]:
         def step(what: str, total: int) -> Iterator[Callable[[int], None]]:
             task = bar.add_task(what, total=total or None)
             yield lambda done: bar.advance(task, done)
-            bar.update(task, total=total or 1, completed=total or 1)
+            # The total was an estimate; what was counted is the total now.
+            bar.update(task, total=bar.tasks[task].completed)
 
         yield step

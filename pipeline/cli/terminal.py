@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.progress import ProgressColumn, Task
 from rich.segment import Segment
 from rich.text import Text
@@ -78,6 +79,23 @@ def styled(*parts: str | tuple[str, str]) -> Text:
         parts: the parts of the line: a text, or a text with a style, such as ("wrong", "bold red").
     """
     return Text.assemble(*(visible(p) if isinstance(p, str) else (visible(p[0]), p[1]) for p in parts))
+
+
+def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
+    """Print texts: in a terminal, wrapped between words at the terminal's width; elsewhere each on one line.
+
+    Args:
+        lines: the texts. Spaces at the beginning of a text indent all of its lines.
+        indent: number of further spaces before each line.
+        console: the terminal to print to.
+    """
+    for line in lines:
+        text = line.lstrip(" ")
+        left = indent + len(line) - len(text)
+        if console.is_terminal:
+            console.print(Padding(styled(text), (0, 0, 0, left)))
+        else:
+            console.print(" " * left + text)
 
 
 def met(passed: bool | None) -> tuple[str, str]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
+from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -14,10 +16,13 @@ _WIDTH = 24
 # Unregistered models that are named.
 _UNREGISTERED_SHOWN = 10
 _NARROW = 14
+_INTERVAL = "interval"
 # Terminal width from which an alert's subject has a column of its own; below it, the subject precedes the summary.
 _SUBJECT = 115
 
-_RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "sure", "votes", "e-value"})
+_RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "sure", "votes", "e-value", _INTERVAL})
+# Columns of numbers that are never broken or cut; the others share what is left of a narrow terminal.
+_WHOLE = frozenset({"rank", "rating", "rank set", "sure", "votes", _INTERVAL})
 
 # A column: its title, the narrowest terminal that shows it, and the function that makes a row's cell.
 _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
@@ -49,27 +54,58 @@ _INTERVAL_NAMES = (
 )
 
 
-def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
-    """Build the table of one view of a snapshot. With a small `width` (in characters) it has fewer columns.
+def board_table(
+    rows: Sequence[Mapping[str, Any]], title: str, width: int = 120, more: str = "--json has the decimals"
+) -> Table:
+    """Build the table of one view of a snapshot.
 
-    A row that has an interval clustered by voter shows this interval and its sure ranks.
+    A row that has an interval clustered by voter shows this interval and its sure ranks. The table has the widest of
+    these layouts that fits: with drawn intervals; with numbers only; without lines between columns; and, as the last,
+    rounded to whole points.
+
+    Args:
+        rows: the rows of the board.
+        title: the title of the table.
+        width: width of the terminal in characters.
+        more: says where the decimals are; stated under a table without them.
     """
+    for drawn, digits, grid in ((_WIDTH, 2, True), (_NARROW, 2, True), (0, 2, True), (0, 2, False), (0, 0, False)):
+        columns = _board_columns(rows, drawn, digits)
+        if _width_of(columns, rows, 3 if grid else 2) <= width:
+            break
+    table = _table(title, columns, rows, width)
+    if not grid:
+        table.box, table.show_edge, table.pad_edge, table.collapse_padding = box.SIMPLE_HEAD, False, False, True
+    if not digits:
+        table.caption, table.caption_justify = f"in whole points; {more}", "left"
+    return table
+
+
+def _board_columns(rows: Sequence[Mapping[str, Any]], drawn: int, digits: int) -> list[_Column]:
+    """Return the columns of a board, with intervals drawn over so many characters and points with so many digits."""
     lower, upper, best, worst = (partial(_preferred, *names) for names in _INTERVAL_NAMES)
-    low, high = (f(map(bound, rows)) if rows else 0.0 for f, bound in ((min, lower), (max, upper)))
-    drawn = _WIDTH if width >= 120 else _NARROW
-    picture = "" if width >= 100 else "interval"  # where there is room, the numbers of the interval have the title
     columns: list[_Column] = [
         ("rank", 0, lambda r: str(r["rank"])),
+        ("rank set", 0, lambda r: f"{best(r)}–{worst(r)}"),
         ("model", 0, lambda r: f"{r['model']} *" if r.get("preliminary") else r["model"]),
-        ("rating", 0, lambda r: f"{r['rating']:.2f}"),
-        ("interval", 100, lambda r: f"{lower(r):.2f} … {upper(r):.2f}"),
-        (picture, 72, lambda r: draw_interval(lower(r), r["rating"], upper(r), low, high, drawn)),
-        ("rank set", 95, lambda r: f"{best(r)}–{worst(r)}"),
+        ("rating", 0, lambda r: f"{r['rating']:.{digits}f}"),
+        (_INTERVAL, 0, lambda r: f"{lower(r):.{digits}f} … {upper(r):.{digits}f}"),
         ("votes", 0, lambda r: f"{r['votes']:,}"),
     ]
     if any(row.get("sure_best") is not None for row in rows):
-        columns.insert(6, ("sure", 80, lambda r: f"{r['sure_best']}–{r['sure_worst']}" if r["sure_best"] else ""))
-    return _table(title, columns, rows, width)
+        columns.insert(2, ("sure", 0, lambda r: f"{r['sure_best']}–{r['sure_worst']}" if r["sure_best"] else ""))
+    if drawn and rows:
+        low, high = min(map(lower, rows)), max(map(upper, rows))
+        left, right = f"{low:.0f}", f"{high:.0f}"
+        axis = left + right.rjust(drawn - len(left))
+        columns.insert(-1, (axis, 0, lambda r: draw_interval(lower(r), r["rating"], upper(r), low, high, drawn)))
+    return columns
+
+
+def _width_of(columns: Sequence[_Column], rows: Sequence[Mapping[str, Any]], between: int) -> int:
+    """Return the width of a table; `between` is the number of characters between two columns."""
+    widest = (max(cell_len(text) for text in (name, *(str(cell(row)) for row in rows))) for name, _, cell in columns)
+    return sum(widest) + between * len(columns) + 1
 
 
 def _preferred(first: str, second: str, row: Mapping[str, Any]) -> Any:
@@ -123,7 +159,8 @@ def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, A
     kept = [column for column in columns if width >= column[1]]
     for name, _, _ in kept:
         left = name not in _RIGHT
-        table.add_column(name, justify="left" if left else "right", overflow="fold" if left else "ellipsis")
+        overflow: Literal["fold", "ellipsis"] = "fold" if left else "ellipsis"
+        table.add_column(name, justify="left" if left else "right", overflow=overflow, no_wrap=name in _WHOLE)
     for row in rows:
         table.add_row(*(cell(row) for _, _, cell in kept))
     return table

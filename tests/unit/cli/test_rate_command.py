@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
 from pipeline.cli.main import main
+from pipeline.cli.terminal import Terminal
 from pipeline.cli.terminal_tables import board_table, draw_interval
 
 ROOT = Path(__file__).parents[3]
@@ -293,9 +294,41 @@ def test_a_table_of_no_known_format_says_which_columns_became_which_fields(tmp_p
     assert found["notes"][1] == f"{stated}, cast_at from created_at"
 
 
-def test_the_drawn_interval_has_a_title_in_a_narrow_terminal() -> None:
-    assert [column.header for column in board_table([], "a board", 80).columns][3] == "interval"
-    assert [column.header for column in board_table([], "a board", 120).columns][3:5] == ["interval", ""]
+def _board(name: str) -> list[dict]:
+    return [
+        {"rank": n + 1, "model": name + str(n), "rating": 1100.25 - n, "lower": 1052.75 - n, "upper": 1147.75 - n,
+         "rank_best": 1, "rank_worst": 11, "votes": 2_762}
+        for n in range(11)
+    ]  # fmt: skip
+
+
+def _printed(rows: list[dict], width: int) -> str:
+    console = Terminal()
+    console.width = width
+    with console.capture() as capture:
+        console.print(board_table(rows, "a board", width, "--json has more"))
+    return capture.get()
+
+
+@pytest.mark.parametrize(("width", "length"), [(80, 5), (80, 30), (80, 33), (80, 70), (100, 40), (120, 20)])
+def test_a_board_keeps_its_numbers_in_a_narrow_terminal(width: int, length: int) -> None:
+    text = _printed(_board("m" * length), width)
+    assert max(map(len, text.splitlines())) <= width
+    numbers = ["1", "1–11", "2,762"]
+    exact = ["1100.25", "1052.75 … 1147.75"]
+    rounded = ["1100", "1053 … 1148"]
+    assert all(number in text for number in numbers + (exact if "1100.25" in text else rounded))
+    assert ("--json has more" in text) == ("1100.25" not in text)
+    assert length > 40 or text.count("mmm0 ") == 1  # a name stays on one line
+
+
+def test_a_drawn_interval_is_shown_where_there_is_room_and_has_an_axis() -> None:
+    headers = {width: [str(column.header) for column in board_table(_board("ant"), "b", width).columns]
+               for width in (80, 160)}  # fmt: skip
+    assert headers[160][-2].split() == ["1043", "1148"]
+    assert len(headers[160][-2]) == 24
+    assert [one for one in headers[80] if one[0].isdigit()] in ([], [headers[80][-2]])
+    assert headers[80][:5] == ["rank", "rank set", "model", "rating", "interval"]
 
 
 def test_a_rating_loads_neither_kafka_nor_a_database() -> None:
