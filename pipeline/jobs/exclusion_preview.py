@@ -61,6 +61,10 @@ def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarg
         connection: reads the store, with a role that may read voters.
         action: `exclude` or `restore`.
         targets: what would be excluded or restored.
+
+    Returns:
+        The number of votes and voters that move, and the models whose rank changes. There are no ranks before the first
+        snapshot, or if the votes cannot be rated.
     """
     effect = moderation.preview_exclusions(connection, action, targets)
     voters = _count_voters(connection, targets)

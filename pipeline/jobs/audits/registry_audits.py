@@ -41,17 +41,17 @@ def audit_best_of_n(given: AuditInput) -> Audited:
     The winner's curse is the luck in the score of the best of several variants.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"releases"}, a list with the figures of each release.
     """
     shown = [{**asdict(one), "n": one.n, "at": format_rfc3339(one.at)} for one in given.releases]
     return model_releases.best_of_n(given.releases), {"releases": shown}
 
 
 def audit_retractions(given: AuditInput) -> Audited:
-    """Find published scores that were withdrawn.
+    """Find published scores that were withdrawn, and vote counts that fell from one snapshot to the next.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"snapshots"}, the number of published snapshots.
     """
     withdrawn = retraction.withdrawn_scores(given.events, given.first_rated_at, given.first_vote_at)
     return (*withdrawn, *vote_decreases(given)), {"snapshots": given.published}
@@ -127,12 +127,13 @@ def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
 
 
 def audit_perturbations(given: AuditInput) -> Audited:
-    """Compare each model's loss on a reworded benchmark with the losses of the other models.
+    """Compare each model's loss of accuracy on a reworded benchmark with the losses of the other models.
 
-    Benchmarks with results of fewer than three models are left out.
+    Benchmarks with results of fewer than three models are not tested.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"benchmarks", "tests"}, the names of the benchmarks with reworded
+        results, and the number of tests.
     """
     results = [e for e in given.events if isinstance(e, BenchmarkResult)]
     plain = {(e.benchmark, given.state.first_name(e.model)): e for e in results if not e.perturbed}
@@ -163,7 +164,7 @@ def audit_arena_gap(given: AuditInput) -> Audited:
     The gain of a model is its score minus the score of the first model of its family.
 
     Returns:
-        The findings, and the report of the audit.
+        The findings, and the report of the audit: {"tests"}, the number of comparisons.
     """
     measured: dict[str, dict[str, BenchmarkResult]] = {}
     for event in given.events:

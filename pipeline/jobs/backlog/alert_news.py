@@ -31,11 +31,19 @@ def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[A
 
 
 def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
-    """Return the signals that add something to the stored alerts, and to the signals before them.
+    """Return the signals that say more than the stored alerts, and more than earlier signals about the same alert.
 
-    A signal is left out if a person resolved its alert for the same votes, or if its alert is open with the same group
-    and at least the same level and severity. The alert of a signal has the same detector, subject and direction. The
-    group of a member's signal becomes the id under which the alert about the group is stored.
+    The alert of a signal is the stored alert with the same detector, subject and direction. A signal is left out if a
+    person resolved its alert for the same votes, or if its alert is unresolved with the same group and at least the
+    same level and severity.
+
+    Args:
+        connection: reads the store.
+        signals: the signals. The signal about a group of voters comes before the signals about its members.
+
+    Returns:
+        The signals that are left, in the same order. Where a signal about a member names its group, it has the id under
+        which the alert about the group is stored.
     """
     found: list[AlertSignal] = []
     stored_as: dict[str, str] = {}

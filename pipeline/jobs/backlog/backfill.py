@@ -45,12 +45,22 @@ def backfill(
         progress: called while votes are read and evaluated.
 
     Returns:
-        {"kind", "form", "rounds", "nested_rounds", "votes", "voters", "votes_without_voter", "voters_not_comparable",
-        "complete", "found", "critical", "findings", "alerts", "unchecked", "written"}. `findings` lists what was found,
-        `alerts` the ids of the alerts that were opened or escalated, `unchecked` is the number of votes that are still
-        not evaluated. `written` is False with `check`, and if another process evaluated the same votes meanwhile. If
-        there is nothing to evaluate, `votes` is 0 and there is no finding; `votes_without_voter` then counts those of
-        earlier backfills.
+        A dictionary with these keys. If there is nothing to evaluate, nothing is found and no vote is read.
+
+        kind                    "backfill"
+        form                    "iterated" or "nested" (`pipeline.backlog.voter_rounds`)
+        rounds, nested_rounds   number of rounds of the iterated and of the nested form
+        votes, voters           number of votes that were read, and of their voters
+        votes_without_voter     number of votes that cannot be evaluated, because they name no voter; if there is
+                                nothing to evaluate, those of earlier backfills
+        voters_not_comparable   number of voters who were not evaluated, because the other votes cannot be rated
+        complete                whether all voters were evaluated
+        found, critical         number of findings, and of critical findings
+        findings                the findings as dictionaries
+        alerts                  ids of the alerts that were opened or escalated
+        unchecked               number of votes that are still not evaluated
+        written                 False with `check`, if there is nothing to evaluate, and if another process evaluated
+                                the same votes meanwhile
     """
     with existing_store(url) as store:
         return _run(store, None, "always" if strict else "never", "nested" if strict else None, check, progress)

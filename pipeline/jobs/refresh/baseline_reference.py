@@ -58,7 +58,13 @@ def read_baseline_votes(connection: Connection, log_size: int, given: RatingInpu
     """Return the newest votes from which the reference is estimated.
 
     Left out are votes that do not count, retracted votes, votes of flagged or excluded voters, and votes on models that
-    are not in the registry.
+    are not in the registry. A flagged voter has an unresolved alert.
+
+    Args:
+        connection: reads the store.
+        log_size: number of leaves of the vote log; later votes are not read.
+        given: the input of the rating, which has the excluded votes and the unregistered models.
+        method: the method. Votes that its rules leave out do not count.
     """
     votes = newest_votes.read_newest(connection, log_size, NEWEST_VOTES)
     counted = np.isin(votes.fate, COUNTED) & (votes.flags & rule_mask(method.rules) == 0)

@@ -70,10 +70,11 @@ def open_alerts(connection: Connection) -> list[list[str]]:
 
 
 def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
-    """Return the offsets at which the votes of the log at a size end.
+    """Return how far the first `log_size` leaves of the vote log reach in each partition.
 
     Returns:
-        [source, partition, next offset] of each partition, sorted. The partition has the source's number.
+        [source, partition, next offset] for each partition with a leaf, sorted: the name of the source, the number of
+        the partition within the source, and the offset after the last sealed vote.
     """
     known = arrow_reader.partition_sources(connection)
     return sorted([*known[part], end] for part, end in leaf_index.next_offsets(connection, log_size).items())

@@ -60,10 +60,10 @@ def rate_evaluated(url: str, log_size: int) -> str:
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Do what `rate` does within the caller's write transaction, without a backfill; return the same id.
+    """Do what `rate` does within the caller's write transaction, without a backfill; return the id that `rate` returns.
 
-    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. `options` are
-    the settings.
+    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. The candidate's
+    files are written to the ledger files of `store`. `options` are the settings.
     """
     voter_share.update_alert(connection, now())
     if options.auto_voter:
