@@ -23,7 +23,7 @@ def list_accounts(
     Args:
         connection: reads the store, with a role that may read voters.
         voters: pseudonyms, 16 hexadecimal digits; an erased voter is named by a label, and has no votes.
-        alerts: the alerts of the incident, as `alert_queries.read_alerts` returns them.
+        alerts: the alerts of one incident, as `alert_queries.read_alerts` returns them.
 
     Returns:
         {"voter", "codename", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}.

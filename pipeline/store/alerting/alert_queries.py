@@ -201,7 +201,9 @@ def source_partition(connection: Connection, partition_no: int) -> int:
 
 
 def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
-    """Return evidence with models by name, partitions by the source's number, and times in RFC 3339.
+    """Return evidence in the form for people: models have names, partitions their number within the source.
+
+    Times are texts in RFC 3339.
 
     Args:
         connection: reads the store.
@@ -228,7 +230,10 @@ def _format_value(connection: Connection, key: str, value: Any, names: Mapping[i
 def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
     """Return a row of `select_alerts` in the form in which `integrity alerts --json` shows an alert.
 
-    If `now` (microseconds since 1970 UTC) is after the end of its snooze, a snoozed alert is shown as open.
+    Args:
+        row: the row.
+        now: present time in microseconds since 1970 UTC. A snoozed alert is shown as open if its snooze ended before
+            this time. None shows the stored state.
     """
     until = row["snoozed_until"]
     awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now

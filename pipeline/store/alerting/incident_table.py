@@ -109,9 +109,10 @@ def read_public(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple[str, str], int]:
-    """Return how many alerts in some states opened after the newest grouping, by detector and severity.
+    """Count the alerts in some states that opened after the newest grouping, and are therefore in no incident yet.
 
-    A kind of which every alert is grouped is 0, not missing.
+    Returns:
+        (detector, severity) → number of these alerts, for every combination that any stored alert has; 0 without one.
     """
     a, e = schema.alert.c, schema.alert_event.c
     last = _stored_inputs(connection).get("alert_event", 0)

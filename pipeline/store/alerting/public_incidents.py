@@ -94,7 +94,9 @@ def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) 
 
 
 def publish_evidence(alert: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
-    """Return an alert that is not about a voter as evidence of a public incident: to the hour, without networks.
+    """Return an alert that is not about a voter in the form in which a public incident shows it as evidence.
+
+    Times are rounded down to the hour, and names of networks are left out.
 
     Args:
         alert: the alert in the form of `alert_queries.format_alert`.

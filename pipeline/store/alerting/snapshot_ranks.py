@@ -32,7 +32,7 @@ class SnapshotRanks:
 
         Args:
             model: name of the model.
-            begin, end: when an incident about it began and ended, in microseconds since 1970 UTC.
+            begin, end: when an incident about the model began and ended, in microseconds since 1970 UTC.
 
         Returns:
             {"raw", "defended", "before", "after"}. "raw" and "defended" are the ranks in these views of the newest

@@ -27,8 +27,9 @@ def add_intervals(
 ) -> list[dict[str, Any]]:
     """Return the rows with the columns `published_intervals.COLUMNS`, None where the snapshot has no intervals.
 
-    The interval of the gap to the next model is None if the next row of the board is about another model, because a
-    model between them is not listed. All columns are None if the ledger's folder lacks the snapshot's file.
+    A row has the interval of the gap between its model and the next model of the snapshot. This interval is None if
+    `rows` lacks the next model, because the model is not listed. All columns are None if the ledger's folder lacks the
+    snapshot's file of intervals.
 
     Args:
         files: the files of the ledger.

@@ -52,8 +52,8 @@ def create_engine(url: sa.URL, *, worker: bool) -> Engine:
 
     Args:
         url: URL of the database.
-        worker: limits in PostgreSQL the time that this process waits for locks (1 s) and leaves a transaction idle (3
-            s).
+        worker: True limits, in PostgreSQL, how long this process waits for a lock (1 s) and leaves a transaction idle
+            (3 s).
 
     Raises:
         StoreUnavailable: the folder of the SQLite file cannot be created.

@@ -33,6 +33,8 @@ _BLOCK = 50_000
 def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa.ChunkedArray], log_size: int) -> Int64:
     """Decide which votes of a segment are outside the samples of their prompts, and store the new counts of prompts.
 
+    Of the votes on a frequent prompt, only those in the sample of the prompt count.
+
     Args:
         connection: a transaction with the lock of seals.
         prompt: int64[n], the prompt's hash of each vote of the segment that counts and has a prompt. No value is 0.

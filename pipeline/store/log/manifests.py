@@ -59,9 +59,10 @@ class PreviousManifest:
 
     @classmethod
     def of(cls, stored: SignedManifest) -> "PreviousManifest":
-        """Read these fields from a stored manifest.
+        """Read the fields of this class from a stored manifest.
 
-        Form and digest of the manifest are not checked, because that takes long; the audit checks them.
+        The form and the digest of the manifest are not checked here, because that takes long; the ledger audit checks
+        both.
         """
         document = json.loads(stored.body)
         return cls(stored.sha256, document["board"], stored.sequence, tuple(document["keys"]))
@@ -131,7 +132,9 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 
 
 def read_cosignatures(connection: Connection, sequence: int) -> bytes:
-    """Return the signature lines of all witnesses of one head, joined and sorted by witness; b"" if there are none.
+    """Return the signature lines that all witnesses made for one head, joined in the order of the witnesses' names.
+
+    The result is b"" if there are none.
 
     Args:
         connection: reads the store.

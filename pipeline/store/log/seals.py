@@ -247,7 +247,7 @@ def _frontier(connection: Connection) -> Frontier:
 
 
 def unpack_frontier(log_size: int, edge: bytes) -> Frontier:
-    """Return the right edge of the log after a segment.
+    """Return the right edge of the log's tree after a segment: the hashes from which the tree can grow.
 
     Args:
         log_size: number of leaves of the log after the segment.

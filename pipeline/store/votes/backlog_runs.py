@@ -80,6 +80,12 @@ def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetR
 
     If the newest run of this kind that tested anything had the same ranges, this is the state before that run, because
     tests of the same votes are one family. Otherwise it is the state after the newest run.
+
+    Args:
+        connection: reads the store.
+        kind: kind of the run.
+        ranges: (partition_no, first offset, end) of each range.
+        alpha: e-LOND's bound of the share of false discoveries.
     """
     return repeated_state(connection, kind, ranges, alpha) or newest_state(connection, alpha)
 

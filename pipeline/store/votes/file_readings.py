@@ -60,7 +60,7 @@ def read_readings(connection: Connection, partition_no: int) -> list[FileReading
 def begin(
     connection: Connection, partition_no: int, next_offset: int, readings: Iterable[FileReading]
 ) -> list[FileReading]:
-    """Store readings before their first batch.
+    """Store readings before their first batch. A reading is a pass over new records of a file.
 
     An unfinished reading of the partition that is not among `readings` is marked as abandoned: it ends at
     `next_offset`, and its digest becomes empty.

@@ -71,9 +71,9 @@ def append_chunk(
             rejects.
 
     Returns:
-        The rejects of this chunk and the new contradictions, in the form of `list_rejects`. An event whose id another
-        event has is among the rejects. None if another reader has already stored these offsets; then nothing is
-        written.
+        The rejects of this chunk and the new contradictions, in the form of `list_rejects`. An event is also rejected
+        if a different event with the same id is stored. None if another reader has already stored these offsets; then
+        nothing is written.
     """
     if not move_position(connection, _position_name(source), chunk):
         return None

@@ -36,14 +36,15 @@ def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
 
 
 def split_range(given: Sequence[tuple[int, int]], first: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Split a range of offsets by the snapshots in force.
+    """Split a range of offsets by the snapshots in force: those whose references evaluate the votes.
 
     Args:
         given: the result of `periods`.
         first, end: the range of offsets [first, end).
 
     Yields:
-        (number of the snapshot, first offset, end offset). Offsets before the first period are left out.
+        (sequence number of the snapshot, first offset, end offset), in the order of offsets. Offsets before the first
+        period are left out, because no snapshot evaluates their votes.
     """
     ends = [*(offset for offset, _ in given[1:]), end][: len(given)]
     for (start, sequence), stop in zip(given, ends, strict=True):

@@ -19,7 +19,9 @@ from pipeline.store.votes.partitions import all_next_offsets
 
 
 def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = None) -> list[OffsetRange]:
-    """Return the ranges of offsets whose votes no snapshot preceded, sorted by partition.
+    """Return the ranges of offsets that were stored before the first snapshot came into force, sorted by partition.
+
+    No snapshot evaluated the votes at these offsets.
 
     Args:
         connection: reads the store.
@@ -38,7 +40,7 @@ def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = N
 def unchecked_ranges(
     connection: Connection, ends: Mapping[int, int] | None = None, form: RunForm | None = None
 ) -> list[OffsetRange]:
-    """Return the ranges of offsets whose votes no snapshot preceded and no backfill evaluated.
+    """Return the ranges of offsets whose votes neither a snapshot nor a backfill evaluated.
 
     Args:
         connection: reads the store.
@@ -63,9 +65,9 @@ def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
 
 
 def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
-    """Count the accepted and late votes that no snapshot preceded and no backfill evaluated.
+    """Count the accepted and late votes that neither a snapshot nor a backfill evaluated.
 
-    Votes without a voter in the ranges of a backfill are included.
+    Votes without a voter that a backfill read are included, because it cannot evaluate them.
 
     Args:
         connection: reads the store.

@@ -35,9 +35,13 @@ def carrying_partitions(connection: Connection, partition_no: int) -> list[int]:
     """Return the other partitions that may have states of voters who vote in a partition now, the youngest first.
 
     Partitions of other sources are included, such as the file of an imported history. Other partitions of the same
-    source are included only if the partitions of the source did not all begin within an hour. In that case partitions
-    were added later, and a voter's votes may since go to another partition than before. If all began together, each
-    voter stays in one partition.
+    source are included only if the partitions of the source did not all begin within an hour. Then some were added
+    later, and since then a voter's votes may go to another partition than before. If all partitions of a source began
+    together, each voter stays in one partition.
+
+    Args:
+        connection: reads the store.
+        partition_no: the partition number of the store (partition_no).
     """
     p = schema.partition.c
     sources = {int(row[0]): int(row[1]) for row in connection.execute(sa.select(p.partition_no, p.source_no))}
