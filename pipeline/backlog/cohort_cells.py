@@ -228,6 +228,6 @@ class PairNumbers:
         return np.where(known, place, len(self.code))
 
     def of_cells(self, cell: Int32) -> Int64:
-        """Return the pair to which each cell belongs, as `__call__` numbers pairs."""
+        """Return the number of the pair of each cell of `cohorts.cells`; `len(code)` if the pair is not tested."""
         cells = self.cohorts.cells
         return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))

@@ -55,7 +55,7 @@ class Cohorts:
 
     @property
     def raised(self) -> float:
-        """Number of logits by which the honest chances are raised."""
+        """Number of logits by which the honest chances of a win are raised for cohorts of this kind."""
         return RAISED[self.kind]
 
 

@@ -91,7 +91,10 @@ def log_ratios(hits: Int64, votes: Int64, chance: Float64, spread: float) -> Flo
 
 
 def upper_logs(hits: Int64, votes: Int64, chance: Float64) -> Float64:
-    """Return an upper bound of ln of the ratios of each voter, float64[v]: n KL(H/n, p), 0 if H/n is below p."""
+    """Return float64[v], an upper bound of ln of each voter's ratio (`log_ratios`): n KL(H/n, p), 0 if H/n is below p.
+
+    `hits`, `votes` and `chance` are those of `log_ratios`.
+    """
     share, p = hits / np.maximum(votes, 1), np.clip(chance, 1e-9, 1 - 1e-9)
     found = xlogy(hits, share / p) + xlogy(votes - hits, (1 - share) / (1 - p))
     return np.where(share > p, found, 0.0)

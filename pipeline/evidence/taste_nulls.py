@@ -84,7 +84,7 @@ def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
     The alternative is that the logit of each win is δ higher than that of an honest voter with unknown taste.
 
     Args:
-        wins, decided: float64[n], W and d.
+        wins, decided: float64[n], number W of wins and number d of decided battles in each cell.
         chances: float64[n, nodes], from `chances_by_taste`.
     """
     grown = np.log1p(chances[:, None, :] * np.expm1(_SIZES)[:, None]) * decided[:, None, None]
@@ -135,7 +135,7 @@ def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple
     The alternative is that losses are rarer than for an honest voter.
 
     Args:
-        losses, votes: float64[n], X and n.
+        losses, votes: float64[n], number X of losses and number n of votes in each cell.
         chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
         shares: the result of `tie_shares`.
     """
@@ -171,7 +171,7 @@ def told_ratios(
 
 
 def told_logs(ties: Float64, losses: Float64) -> Float64:
-    """Return float64[n, 3], ln of b^k e^(−δX) for each size of a bias."""
+    """Return float64[n, 3], ln of bᵏ e^(−δX) for each δ in DELTAS: k ties, X losses, and b = 2 − e^(−δ)."""
     return np.asarray(ties[:, None] * np.log1p(-np.expm1(-_SIZES)) - losses[:, None] * _SIZES)
 
 

@@ -83,7 +83,7 @@ def rated_share(counts: PairCounts) -> float:
 
 
 def count_rated(counts: PairCounts) -> int:
-    """Return how many models can be rated together; 0 if there are no votes."""
+    """Return how many models the largest strongly connected component has: these can be rated. 0 without votes."""
     return len(_components(counts)[0][0]) if counts.total else 0
 
 

@@ -110,7 +110,10 @@ class BacklogInput:
         return (int(at.min()), int(at.max()) + 1) if len(at) else (0, 1)
 
     def cohorts(self) -> list[Cohorts]:
-        """Return the cohorts that are tested, each kind once. The numbers of networks are those of the store."""
+        """Return the divisions of the votes into cohorts: by network, by account age, by prompt, and by session.
+
+        The number of a cohort of a network is the store's number of the network's name (term_no).
+        """
         votes, rows = self.votes, self.votes.row
         prompt, session = (_positive(column[rows]) for column in (self.columns.prompt, self.columns.session))
         return [
@@ -126,7 +129,7 @@ class BacklogInput:
         return HabitColumns(self.columns.style[rows], self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
 
     def prompt_of(self, number: int) -> int:
-        """Return 32 bits of the hash of a prompt, as alerts show it, given its number as a cohort."""
+        """Return 32 bits of the hash of a prompt, as alerts show it. `number` is the number of the prompt's cohort."""
         labels = np.unique(self.columns.prompt[self.votes.row])
         return int(labels[number - 1]) & 0xFFFFFFFF
 

@@ -33,7 +33,7 @@ def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> 
 
 
 def find_ids(connection: Connection, name: str) -> set[str]:
-    """Return the ids of the alerts that name something, as for `names`."""
+    """Return the ids of the alerts that name a model, provider, network or voter, in the way that `names` states."""
     a = schema.alert.c
     return set(connection.scalars(sa.select(a.alert_id).where(names(connection, a.subject, name))))
 

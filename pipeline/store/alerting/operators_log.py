@@ -117,7 +117,7 @@ def record_export(connection: Connection, what: str, target: str, now: int, afte
 
 
 def count_decisions(connection: Connection) -> dict[str, int]:
-    """Return how many decisions the log has, by action. Exports, logins and refusals are none."""
+    """Return action → number of rows with this action. Exports, logins and refusals are no decisions and left out."""
     c = schema.operator_log.c
     decided = c.action.not_in((LOGIN, FAILED_LOGIN, DENIED)) & c.action.not_like("export.%")
     rows = connection.execute(sa.select(c.action, sa.func.count()).where(decided).group_by(c.action))

@@ -96,7 +96,7 @@ def _header(element: int, count: int, *, has_nulls: bool = False) -> bytes:
 
 
 def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:
-    """Register these parameter types with a connection of the driver."""
+    """Register the parameter types of this module with a connection of the driver."""
     connection.adapters.register_dumper(BigIntegers, _BigIntegersDumper)
     connection.adapters.register_dumper(Blobs, _BlobsDumper)
     connection.adapters.register_dumper(Uuids, _UuidsDumper)

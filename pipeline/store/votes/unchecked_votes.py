@@ -25,7 +25,7 @@ def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = N
 
     Args:
         connection: reads the store.
-        ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
+        ends: partition number (partition_no) → offset; this and later offsets are ignored. None ignores no offset.
 
     Returns:
         (partition_no, 0, end) of each partition with such offsets: all offsets before `end`.
@@ -44,8 +44,8 @@ def unchecked_ranges(
 
     Args:
         connection: reads the store.
-        ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
-        form: count only backfills of this form; None for all.
+        ends: partition number (partition_no) → offset; this and later offsets are ignored. None ignores no offset.
+        form: only backfills of this form count as evaluation; None for all forms.
 
     Returns:
         (partition_no, first offset, end) of each partition with such offsets.
@@ -71,7 +71,7 @@ def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = Non
 
     Args:
         connection: reads the store.
-        ends: partition number (partition_no) → the offset before which votes are counted; default: all votes.
+        ends: partition number (partition_no) → offset; this and later offsets are ignored. None ignores no offset.
     """
     todo = count_votes(connection, unchecked_ranges(connection, ends))
     return todo + count_without_voter(connection, ends)

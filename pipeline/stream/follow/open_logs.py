@@ -38,7 +38,7 @@ class OpenLogs:
         return self._files[key]
 
     def keep(self, key: Key, path: Path) -> None:
-        """Open a file, unless 100 files are open already. Errors are ignored."""
+        """Open a file, unless it is open or 100 files are open. Nothing happens if the file cannot be opened."""
         if key not in self._files and len(self._files) < _MOST:
             try:
                 self.get(key, path)
