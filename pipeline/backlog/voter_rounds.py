@@ -100,8 +100,8 @@ class VoterFolds:
     def nested(self) -> VoterRounds:
         """Evaluate each fold once, by a reference that no voter of the fold has influenced.
 
-        For each fold, a call of `iterated` without the fold finds the voters of the other folds that are excluded. So
-        the cost is about that of one `iterated` call per fold.
+        For each fold, a call of `iterated` without the fold finds the excluded voters of the other folds. With F folds,
+        this takes about F times as long as one call of `iterated`.
 
         Returns:
             The values of all voters. `excluded` has the suspects, and the voters whose average reached EXCLUDED_AT.

@@ -30,9 +30,10 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
             counted.
 
     Returns:
-        {"provider", "as_of", "sources", "facts", "findings"}. A fact has the fields of `audits.facts.ProviderFact`,
-        with "fact" instead of "name". The findings are those findings of the audits in PROVIDER_AUDITS that are about
-        the provider or its models. A public page also has "facts_under_test".
+        {"provider", "as_of", "sources", "facts", "findings"}. "as_of" is the time of the newest vote or registry event,
+        and "sources" describes the data. A fact has the fields of `audits.facts.ProviderFact`, with "fact" instead of
+        "name". "findings" are those findings of the audits in PROVIDER_AUDITS that are about the provider or its
+        models. A public page also has "facts_under_test", the number of facts that are left out.
 
     Raises:
         Usage: the registry has no such provider; the message lists the known providers.

@@ -49,9 +49,16 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
             the file in the settings, if any.
 
     Returns:
-        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. "audits" is name of an audit → its
-        report. If an audit could not run, its report has the reason. A finding has the field "discovery": whether
-        e-LOND selected it, or None if it states a fact instead of a test.
+        A dictionary with these keys:
+
+        at           time of the newest vote or registry event, in RFC 3339
+        votes        number of audited votes
+        findings     the findings as dictionaries. The field "discovery" states whether e-LOND, which limits the share
+                     of false discoveries, selected the finding; None for a finding that is a fact and no test
+        audits       name of an audit → its report, or the reason why it could not run (`run_audits`)
+        policy       the verdict on each rule of the policy
+        alerts       {"told": number of alerts for findings, "cleared": number of cleared alerts}
+        hypotheses   state of e-LOND after the sweep: its level, and the numbers of families and of discoveries so far
 
     Raises:
         Usage: the policy is not valid, or the other board's file does not exist.

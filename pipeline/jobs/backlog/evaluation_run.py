@@ -119,7 +119,12 @@ class EvaluationRun:
         return ELond(start.alpha, newest.submitted + 1, newest.rejected + discoveries)
 
     def report(self, findings: BacklogFindings, signals: list[AlertSignal]) -> dict[str, Any]:
-        """Return what was evaluated and found, as JSON types. `signals` are the alerts of the findings."""
+        """Return what was evaluated and found, as JSON types: the keys of `backfill` up to `findings`.
+
+        Args:
+            findings: the findings.
+            signals: the alerts of the findings.
+        """
         votes = self.given.votes
         missing = int((~findings.evaluated).sum())
         return {

@@ -75,6 +75,10 @@ def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[st
     Args:
         shown: the board of the view.
         counts: the votes of the view; None to leave out the fields about votes.
+
+    Returns:
+        About the fit: {"models", "gradient_norm", "iterations", "converged", "unrated"}. About the votes: {"votes",
+        "counts_sha256", "rated_share"}. "rated_share" is the share of the votes between models that can be rated.
     """
     counted: dict[str, Any] = {}
     if counts is not None:

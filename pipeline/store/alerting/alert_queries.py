@@ -77,8 +77,9 @@ def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
     """Return an alert in the form of `format_alert`, with its history and its 20 newest votes.
 
-    An alert that selects votes by windows also has the number of these votes. An alert about a voter whose evidence
-    names likely explanations also has the counts of `voter_record.read_record`.
+    The history is in the field "history", the votes are in "votes". An alert that selects votes by windows also has the
+    field "selected": the counts of `voter_record.count_selected`. An alert about a voter whose evidence names likely
+    explanations also has the field "record": the counts of `voter_record.read_record`.
 
     Raises:
         UnknownAlert: no alert has this id.

@@ -52,7 +52,7 @@ class HiddenModels:
 
     @classmethod
     def of_body(cls, body: Mapping[str, Any]) -> HiddenModels:
-        """Return the models that the body of a snapshot states as under test when the snapshot was made."""
+        """Return the models that were under test when a snapshot was made, as the body of the snapshot states."""
         names = frozenset(body.get("method", {}).get("listing", {}).get("hidden", ()))
         return cls(names, names)
 

@@ -174,14 +174,15 @@ def read_votes(connection: Connection, log_size: int) -> StyledVotes:
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Return model number (model_no) → sums over the answers of this model in the first `log_size` leaves.
-
-    A model without answers has sums of 0.
+    """Sum the style counts of the answers of some models, and their squares, over the first `log_size` leaves.
 
     Args:
         connection: reads the store.
-        log_size: number of leaves.
-        models: model numbers of the wanted models.
+        log_size: number of leaves of the vote log.
+        models: model numbers (model_no) of these models.
+
+    Returns:
+        Model number → sums over the answers of the model; sums of 0 for a model without answers.
     """
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
