@@ -68,7 +68,7 @@ class RandomFinding:
     Attributes:
         voter: position of the voter in the backlog.
         votes, ties: number of the voter's votes and ties.
-        e_value: the evidence, at least 1/α.
+        e_value: the evidence against an honest voter, at least 1/α.
     """
 
     voter: int

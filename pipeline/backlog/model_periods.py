@@ -1,4 +1,4 @@
-"""Compares each model in each period of four weeks with the model in all other periods.
+"""Compares the results of each model in each period of four weeks with its results in all other periods.
 
 If a model wins more than in the other periods, an attack promoted the model, or the model itself was changed. This test
 cannot distinguish the two. It is the only test that finds attacks by accounts with one vote each. The votes of a period

@@ -42,7 +42,8 @@ class PooledFinding:
     Attributes:
         model: number of the model.
         direction: one of SIDES.
-        log_e: ln of the e-value; for accomplices, the ln of the e-value of the strongest voter who was found alone.
+        log_e: ln of the e-value, whose null hypothesis is that all voters on the model are honest; for accomplices, ln
+            of the e-value of the strongest voter who was found alone.
         members: int64[k], positions of the voters who belong to the group, ascending.
         likelihood: float64[k], the probabilities that these voters belong to the group.
         expected: the expected number of members among all voters.

@@ -27,7 +27,7 @@ _RARE_LOSSES = len(KINDS) - 1
 
 @dataclass(frozen=True)
 class SmallCells:
-    """The ratios of c cells with fewer than LEAST_VOTES votes, by rows of two tables.
+    """The likelihood ratios of c cells with fewer than LEAST_VOTES votes, as row numbers of two tables of ratios.
 
     Attributes:
         cell: int32[c], positions in `CohortVotes.cells`.

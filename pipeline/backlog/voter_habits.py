@@ -1,13 +1,14 @@
-"""Finds voters with a habit that honest habits do not explain: in what style they prefer, or in "both bad".
+"""Finds voters with a habit that honest voters do not have: they prefer one style of answers, or press "both bad".
 
 Style: of the decided votes on two answers that differ in one feature (length, headers, lists, bold, emoji), how often
-does the voter prefer the answer with more, or with less, of it? The expected chance is that of the two models, shifted
-by the preference of all other voters. "Both bad": how often does the voter press it, given how often others press it
-for the two models? Never pressing it is an honest habit, and no evidence.
+does the voter prefer the answer that has more of the feature, or less? The expected chance is that of the two models,
+shifted by the preference of all other voters. "Both bad": how often does the voter press this button, given how often
+others press it for the two models? A voter who never presses it is honest, so this is no evidence.
 
-A voter's e-value is the weighted average of the e-values of both habits. That of style is the weighted average over
-features and directions, with the weights below. All chances come from voters of other folds. `habit_nulls` has the
-ratios. The e-values lead to warnings only: that honest habits are no more extreme than assumed is measured, not proved.
+A voter's e-value is the weighted average of the e-values of the two habits; the null hypothesis is an honest voter. The
+e-value of style is the weighted average over features and directions. All chances come from voters of other folds.
+`habit_nulls` has the ratios. The e-values lead to warnings only: that honest habits are no more extreme than assumed is
+measured, not proved.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class VoterRounds:
         excluded: bool[v], the suspects, and the voters whose average reached EXCLUDED_AT in the last round.
         rounds: number of rounds; in the nested form the largest number for any fold.
         evaluated: bool[v], false for voters of a fold whose other folds cannot be rated.
-        references: the reference of each evaluated fold in the last round; None if the other folds cannot be rated.
+        references: for each fold of the last round, the reference from the other folds; None if they cannot be rated.
     """
 
     values: VoterValues

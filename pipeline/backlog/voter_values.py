@@ -1,11 +1,11 @@
-"""Computes each voter's e-value after the last vote: the average of a value against bands and one against a mixture.
+"""Computes each voter's e-value after the last vote, as the average of two e-values.
 
-Both values use a reference that was fitted on the votes of other voters, and are about the null hypothesis of an honest
-voter. The value against bands compares with the honest voter in a band of tastes who makes the value smallest
-(`band_values`). The value against the mixture compares with an honest voter whose taste is drawn from the measured
-distribution of tastes (`pipeline.evidence.cells`, with the weight TARGET_WEIGHT); the alternatives that are not about
-one model are added. If the providers of the models are known, a tenth of TARGET_WEIGHT is for alternatives about all
-models of one provider.
+The null hypothesis of both is an honest voter, and both use a reference that was fitted on the votes of other voters.
+The value against bands compares the voter with the honest voter in a band of tastes who makes the value smallest
+(`band_values`). The value against the mixture compares the voter with an honest voter whose taste is drawn from the
+measured distribution of tastes (`pipeline.evidence.cells`). In the second value, alternatives about single models have
+the total weight TARGET_WEIGHT, and the alternatives of the first value that are not about one model are added. If the
+providers of the models are known, a tenth of TARGET_WEIGHT is for alternatives about all models of one provider.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ chances p_i with mean p. So the expectation of the ratio is at most 1, for every
 The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. This
 distribution is made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid.
 The first ratio below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor of battles
-between unequal models. The second tests whether X losses in n votes are too few. The third tests whether losses were
-told as ties: k ties are too many and X losses too few, with b = 2 − e^(−δ). A strong taste explains rare losses, but
-not many ties, and it makes wins more frequent.
+between unequal models. The second tests whether X losses in n votes are too few. The third tests whether losses became
+ties: k ties are too many and X losses too few, with b = 2 − e^(−δ). A strong taste explains rare losses, but not many
+ties, and it makes wins more frequent.
 
     E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
 
@@ -44,8 +44,8 @@ EVEN_TIES = 1.05
 """Ties between equal models, as a multiple of the share over all pairs: measured on a real board."""
 
 MOST_TOLD = 11.0
-"""ln of the largest ratio of losses told as ties. With it, such votes alone raise a warning and never exclude a voter,
-since a voter may have a reason to tie more on one model."""
+"""ln of the largest ratio of losses that became ties. With this limit, such votes alone raise a warning and never
+exclude a voter, since a voter may have a reason to tie more on one model."""
 
 _NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, 6, 6.5, np.inf])
 _WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)

@@ -4,7 +4,7 @@ A job returns data; the caller turns the data into text.
 
 dag_api.py          lists the functions that a DAG may import
 refresh/            seals, checks, rates and publishes: from committed votes to a signed snapshot
-backlog/            evaluates votes that no snapshot preceded, and nightly those of the last weeks
+backlog/            evaluates votes from before the first snapshot, and nightly those of the last weeks
 custody/            verifies and audits the ledger; witnesses, retraction, erasure, key rotation
 audits/             runs the audits of a sweep, and builds the page of a provider
 restoration.py      restores a backup of a store

@@ -1,4 +1,4 @@
-"""Runs the processes that run all the time: the worker reads, scores and stores votes; the monitor closes windows.
+"""Runs the long-lived processes: the worker reads, scores and stores votes, and the monitor closes windows.
 
 source/               reads events from a source: Kafka, a file
 worker.py             runs the loop: claim partitions, poll, write, stop

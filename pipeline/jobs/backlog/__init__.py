@@ -5,10 +5,10 @@ there was none: these votes are a backlog. A backlog is evaluated as a whole, by
 night the votes of the last weeks are evaluated in the same way. The mathematics is in `pipeline.backlog`, which reads
 and writes nothing.
 
-backfill.py       evaluates every vote that no snapshot preceded; the first refresh of a store calls it
+backfill.py       evaluates every vote from before the first snapshot; the first refresh of a store calls it
 reevaluation.py   evaluates the votes of the last weeks again
 backlog_input.py  reads the votes of a store as the columns of a backlog
 evaluation_run.py evaluates a backlog, opens alerts and records the run
 backlog_alerts.py turns findings into alerts
-alert_news.py     selects the alerts that add something to the stored ones
+alert_news.py     selects the alerts that say more than the stored alerts
 """

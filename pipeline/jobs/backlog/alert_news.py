@@ -1,4 +1,4 @@
-"""Selects those alerts of an evaluation that add something to the stored alerts.
+"""Selects those alerts of an evaluation that say more than the stored alerts.
 
 An alert that a person has resolved is not opened again by the same votes. The alert about a member of a
 group names the stored alert about the group. No alert names a voter who was erased.

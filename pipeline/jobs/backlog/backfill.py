@@ -1,4 +1,4 @@
-"""Evaluates every vote that no snapshot preceded.
+"""Evaluates every vote from before the first snapshot: votes that no snapshot evaluated when they were read.
 
 All votes before the first snapshot in force are evaluated together, including votes that an earlier run evaluated,
 because a few late votes alone could not be compared with others. The first refresh of a store calls
@@ -32,10 +32,10 @@ def no_progress(_what: str, _done: int) -> None:
 def backfill(
     url: str, *, strict: bool = False, check: bool = False, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Evaluate every vote that no snapshot preceded, if any of these votes was not evaluated by an earlier run.
+    """Evaluate all votes from before the first snapshot, unless earlier runs have evaluated all of them.
 
-    The votes that an earlier run evaluated are evaluated again, for comparison. The alerts that add something to the
-    stored ones are opened.
+    The votes that an earlier run evaluated are evaluated again, for comparison. Alerts that say more than the stored
+    alerts are opened (`alert_news`).
 
     Args:
         url: address of the store.

@@ -34,7 +34,7 @@ class EvaluationRun:
     """One evaluation of a backlog of a store.
 
     Attributes:
-        kind: `backfill` of votes that no snapshot preceded, or `reevaluate` of the last weeks.
+        kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
         given: the votes.
         key: the secret key that assigns voters to folds.
         nested: when the nested form is computed (`BacklogEvaluation`).

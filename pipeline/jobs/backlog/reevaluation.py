@@ -2,7 +2,7 @@
 
 As in a backfill, voters are compared with other voters, not with snapshots. The weeks of successive runs overlap. Each
 night is one family of e-LOND, so that the share of false discoveries over all nights is bounded. First, a backfill
-evaluates the votes that no snapshot preceded.
+evaluates the votes from before the first snapshot.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pipeline.vocabulary.time import DAY
 def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
     """Evaluate the votes of the last weeks (setting `nightly_weeks`) by comparing voters with each other.
 
-    If some votes that no snapshot preceded are not evaluated yet, a backfill runs first. A repeated run on the same
-    votes opens no further alert and adds no family to e-LOND.
+    If some votes from before the first snapshot are not evaluated yet, a backfill runs first. A repeated run on the
+    same votes opens no further alert and adds no family to e-LOND.
 
     Args:
         url: address of the store.

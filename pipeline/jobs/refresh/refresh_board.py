@@ -22,7 +22,8 @@ _TRIES = 3
 def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
     """Run all steps of a refresh: seal, check, rate, check the candidate, publish.
 
-    The first refresh of a store evaluates the votes before it rates them (backfill), because no snapshot preceded them.
+    The first refresh of a store evaluates the votes before it rates them (backfill): they were read before the first
+    snapshot, so no snapshot evaluated them.
     If another refresh published a different snapshot meanwhile, the steps are repeated, at most three times in total.
 
     Args:

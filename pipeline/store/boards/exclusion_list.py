@@ -26,7 +26,7 @@ POLICIES = (AUTO_VOTER, BACKFILL_VOTER)
 """The policies that exclude voters. The setting `auto_voter` switches both."""
 
 BACKFILL_VOTER_DETECTOR = "backfill_voter"
-"""The detector of alerts about voters whose votes no snapshot preceded."""
+"""The detector of alerts about voters that a backfill found in votes from before the first snapshot."""
 
 KINDS = ("voter", "vote", "votes")
 

@@ -36,7 +36,7 @@ class BacklogRun:
     """An evaluation of a backlog.
 
     Attributes:
-        kind: `backfill` of votes that no snapshot preceded, or `reevaluate` of the last weeks.
+        kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
         form: `nested` if the nested form was computed for every fold, else `iterated`.
         fold_key: id of the secret key that assigns voters to folds.
         rounds, nested_rounds: numbers of rounds of the two forms; 0 nested rounds if that form was not computed.

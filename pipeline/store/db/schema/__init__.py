@@ -11,7 +11,7 @@ alerts.py     alerts with their history, exclusions, and incidents
 ledger.py     the public ledger: the vote log and the snapshot log
 boards.py     snapshots, the verdicts that let them be published, held publications, correction notices
 registry.py   registry events and their rejects, and sweeps
-backlogs.py   evaluations of votes that no snapshot preceded, and of the last weeks
+backlogs.py   evaluations of votes from before the first snapshot, and of the last weeks
 operations.py facts about the store, operators' tokens and log, leases, the outbox
 """
 

@@ -1,4 +1,4 @@
-"""Defines the tables of evaluations of backlogs: votes that no snapshot preceded, and votes of the last weeks."""
+"""Defines the tables of evaluations of backlogs: votes from before the first snapshot, and votes of the last weeks."""
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
