@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from pipeline.cli.comparable_votes import select_comparable
 from pipeline.cli.ingest_notes import repeat_notes
-from pipeline.errors import Disconnected
+from pipeline.errors import BadCounts, Disconnected
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, open_battles
 from pipeline.formats.battle_tables import has_text, read_battles
@@ -23,7 +24,6 @@ from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_estimate import estimate_rows
 from pipeline.formats.vote_collector import ALL_COLUMNS, NeededColumns
-from pipeline.ratings import select_rated_models
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions
 from pipeline.ratings.method import SENTENCES, Method, find_counted
@@ -38,11 +38,8 @@ SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
 ]
 
-LEAST_SHARE = 0.5
-"""The least share of the votes that must be between models that can be compared with each other."""
-
-# The beginning of a reason, which the line above the reasons states already.
-_NOT_RATED = "Not rated: "
+# Columns that were not read that a note names; --json has all.
+_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +50,16 @@ class BattleInput:
         battles: the votes that count.
         notes: the notes, as sentences for people.
         document: the same facts, as data for `--json`.
+        not_rated: how many records have no part in the ratings, and why, as phrases. With the votes of `battles`, these
+            are all records of the file.
+        refused: the error if no group of models has enough votes for a rating, else None.
     """
 
     battles: BattleColumns
     notes: list[str]
     document: dict[str, Any] = field(default_factory=dict)
+    not_rated: list[str] = field(default_factory=list)
+    refused: Disconnected | None = None
 
 
 def read_input(
@@ -69,9 +71,7 @@ def read_input(
     needs: RatingOptions | None = None,
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> BattleInput:
-    """Read a battle file, and leave out the votes that the method leaves out.
-
-    Votes on models outside the largest connected component are left out too.
+    """Read a battle file, without the votes that the method leaves out and those on models that cannot be compared.
 
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input.
@@ -85,47 +85,78 @@ def read_input(
     Raises:
         UnknownFormat: the format of the file is not known.
         BadRecord: a record is not a valid vote.
-        BadInput: the file or the method is not valid.
+        BadInput: the file or the method is not valid, or `needs` asks for voters and no vote names one.
     """
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
     with readable_path(path) as source:
         file = open_battles(source, mapping)
         check = _text_check(rules) if has_text(file) else None
         with progress(estimate_rows(file)) as step:
-            read = read_battles(file, step, None, left_out, check, _needed_columns(needs, rules))
-    read = _with_frequent_prompts(read)
+            read = _with_frequent_prompts(read_battles(file, step, None, left_out, check, _needed(needs, rules)))
     repeated, conflicting, more_categories = read.repeated, read.conflicting, read.more_categories
+    records = len(read) + sum(left_out.counts.values()) + repeated
     counted, by_rule = find_counted(read.flags, len(read), rules)
     if needs is not None:
         read = read.narrowed(voters=_needs_voters(needs), style=needs.style, group=needs.group)
     battles = read if counted.all() else read.select(counted)
     del read, counted  # as large as what the method leaves
+    _require_voters(battles, needs, file)
     against_itself = _name_self_battles(left_out, rules, by_rule)
-    battles, apart = _comparable(battles)
+    among = select_comparable(battles)
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
-    notes = format_notes(file, also_read)
-    notes += left_out_notes(left_out, file)
-    notes += _method_notes(rules.name, by_rule, against_itself)
-    notes += apart
-    notes += repeat_notes(repeated, conflicting)
-    notes += _category_notes(more_categories)
+    notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file)
+    notes += _method_notes(rules.name, by_rule, against_itself) + among.notes
+    notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories)
     document = {
         "format": file.form.name,
+        "records": records,
         "unread_columns": [column for column in file.unread if column not in also_read],
         "left_out": left_out.document(),
         "method": {"name": rules.name, "left_out": by_rule},
+        "unrated": among.unrated,
         "repeated_ids": repeated,
         "conflicting_ids": conflicting,
         "notes": notes,
     }
-    return BattleInput(battles, notes, document)
+    left = _left_out_phrases(left_out, rules.name, by_rule)
+    left += _phrases(repeated, "with the id of an earlier one")
+    left += _phrases(among.unrated["votes"], "on models that cannot be compared")
+    return BattleInput(among.battles, notes, document, left, among.refused)
+
+
+def _left_out_phrases(left_out: LeftOut, method: str, by_rule: dict[str, int]) -> list[str]:
+    by_reason = [
+        f"{count:,} left out ({EXPLANATIONS.get(reason, reason)})" for reason, count in left_out.counts.items()
+    ]
+    return _phrases(sum(by_rule.values()), f"left out by the method {method}") + by_reason
+
+
+def _phrases(count: int, what: str) -> list[str]:
+    return [f"{count:,} {what}"] if count else []
 
 
 def _needs_voters(needs: RatingOptions) -> bool:
     return needs.by_voter or needs.influence > 0
 
 
-def _needed_columns(needs: RatingOptions | None, rules: Method) -> NeededColumns:
+def _require_voters(battles: BattleColumns, needs: RatingOptions | None, file: BattleFile) -> None:
+    """Raise BadCounts if the options need voters and no vote names one."""
+    if needs is None or not _needs_voters(needs) or battles.has_voters or not len(battles):
+        return
+    option = "--by-voter" if needs.by_voter else "--influence"
+    columns = {part.form.texts["voter_id"].column for part in file.parts if "voter_id" in part.form.texts}
+    found = (
+        f"the values of {', '.join(sorted(columns))} identify nobody (they are empty, or the address of a proxy)"
+        if columns
+        else f"{file.parts[0].container.name} has no known column of voters"
+    )
+    raise BadCounts(
+        f"{option} needs voters: {found}; `--columns voter_id=HEADER` names the column of voters, and without {option} "
+        "the file is rated as it is"
+    )
+
+
+def _needed(needs: RatingOptions | None, rules: Method) -> NeededColumns:
     """Return the columns that are collected while the file is read."""
     prompts = "frequent_prompt" in rules.rules
     if needs is None:
@@ -151,16 +182,23 @@ def _with_frequent_prompts(read: BattleColumns) -> BattleColumns:
     return replace(read, flags={**read.flags, "frequent_prompt": flag}, prompt=None)
 
 
-def _method_notes(method: str, by_rule: dict[str, int], against_itself: int) -> list[str]:
+def _method_notes(method: str, by_rule: dict[str, int], against_itself: dict[str, int]) -> list[str]:
     """Return how many votes each rule left out, and how many of these are battles of a model against itself."""
-    notes = [
-        f"{count:,} votes {SENTENCES[rule]} were left out by the method {method} (--method none counts them)"
+    return [
+        f"{count:,} vote{'s' * (count > 1)} {SENTENCES[rule]} {'were' if count > 1 else 'was'} left out by the method "
+        f"{method}{_counted_without(count, against_itself.get(rule, 0))}"
         for rule, count in by_rule.items()
         if count
     ]
-    if against_itself:
-        notes.append(f"{against_itself:,} of these are battles of a model against itself, which no method counts")
-    return notes
+
+
+def _counted_without(count: int, own: int) -> str:
+    """Return how many of the votes that a rule left out the method none counts; `own` are against the model itself."""
+    if not own:
+        return f" (--method none counts {'them' if count > 1 else 'it'})"
+    return (
+        f"; --method none counts {count - own:,} of them, {own:,} {'are' if own > 1 else 'is'} a model against itself"
+    )
 
 
 def _category_notes(more: int) -> list[str]:
@@ -173,36 +211,14 @@ def _category_notes(more: int) -> list[str]:
     ]
 
 
-def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]) -> int:
-    """Count battles of a model against itself under the first rule that leaves them out, and return their number."""
+def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]) -> dict[str, int]:
+    """Count battles of a model against itself under the first rule that leaves them out; return rule → their number."""
     rows, flags = left_out.flagged_self_battles()
     counted, named = find_counted(flags, len(rows), rules)
     for rule, count in named.items():
         by_rule[rule] = by_rule.get(rule, 0) + count
     left_out.forget_self_battles(~counted)
-    return int((~counted).sum())
-
-
-def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
-    """Return the votes among the largest group of models that can be compared, if they are at least half of all."""
-    if not len(battles):
-        return battles, []
-    try:
-        rated, apart = select_rated_models(battles.pair_counts(), least_share=LEAST_SHARE)
-    except Disconnected:
-        # The fit raises the error after the notes are printed.
-        return battles, [
-            f"{len(battles):,} votes do not connect their {len(battles.models):,} models, so that no rating is "
-            "possible: no group of models that won and lost against each other has half of the votes; `integrity "
-            "convert` writes the votes as they were read"
-        ]
-    if not apart:
-        return battles, []
-    inside = np.isin(battles.models, rated.models)
-    kept = battles.select(inside[battles.a] & inside[battles.b])
-    others = len(battles) - len(kept)
-    notes = [f"{len(apart)} models cannot be compared with the others; their {others:,} votes are not rated:"]
-    return kept, notes + [f"  {one.model}: {one.reason.removeprefix(_NOT_RATED)}" for one in apart]
+    return named
 
 
 def left_out_notes(left_out: LeftOut, file: BattleFile) -> list[str]:

@@ -84,23 +84,42 @@ def rate(
         reading = partial(progress, "reading")
         read = read_input(file, mapping, skip_bad=skip_bad, method=method, needs=options, progress=reading)
         rated = _rated(read, options, progress, as_json)
+    notes = [_account(read, rated), *read.notes, *_group_notes(rated, options)]
     rows = _board_rows(rated.board)
     for path in save or []:
         _WRITERS[path.suffix](path, rows)
     if as_json:
-        emit({**_document(rated, rows, options), **read.document})
+        emit({**_document(rated, rows, options), **read.document, "notes": notes})
     else:
         _print(rated, rows, file.name, options)
-        print_paragraphs(read.notes)
+        print_paragraphs(notes)
 
 
 def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:
     """Compute the ratings. If they cannot be computed, print how the file was read before the error is raised."""
     try:
+        if read.refused is not None:
+            raise read.refused
         return rate_battles(read.battles, options, progress)
     except RatingError:
         print_paragraphs(() if as_json else read.notes, console=err)
         raise
+
+
+def _account(read: BattleInput, rated: BattleRatings) -> str:
+    """Return a line with what became of each record of the file."""
+    records = read.document["records"]
+    unstyled = [f"{rated.without_style:,} without style counts"] if rated.without_style else []
+    what = ", ".join([f"{rated.votes:,} rated", *unstyled, *read.not_rated])
+    return f"{records:,} record{'s' * (records != 1)}: {what}"
+
+
+def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:
+    """Return a note if the user asked for boards of groups and no vote is in a group."""
+    if not options.group or rated.groups:
+        return []
+    name = options.group
+    return [f"no vote has a {name}: there is no board to add (`--columns {name}=HEADER` names its column)"]
 
 
 def _require_compatible(options: RatingOptions) -> None:
@@ -140,6 +159,7 @@ def _document(rated: BattleRatings, rows: list[dict[str, Any]], options: RatingO
     result: dict[str, Any] = {
         "rows": rows,
         "votes": rated.votes,
+        "level": options.level,
         "gradient_norm": board.gradient_norm,
         "converged": board.converged,
     }

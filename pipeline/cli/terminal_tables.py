@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 from rich import box
@@ -17,6 +18,10 @@ _WIDTH = 24
 _UNREGISTERED_SHOWN = 10
 _NARROW = 14
 _INTERVAL = "interval"
+# The look of a table without lines between columns.
+_OPEN: Mapping[str, Any] = {
+    "box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "collapse_padding": True,
+}  # fmt: skip
 # Terminal width from which an alert's subject has a column of its own; below it, the subject precedes the summary.
 _SUBJECT = 115
 
@@ -73,12 +78,10 @@ def board_table(
         columns = _board_columns(rows, drawn, digits)
         if _width_of(columns, rows, 3 if grid else 2) <= width:
             break
-    table = _table(title, columns, rows, width)
-    if not grid:
-        table.box, table.show_edge, table.pad_edge, table.collapse_padding = box.SIMPLE_HEAD, False, False, True
+    look = {} if grid else _OPEN
     if not digits:
-        table.caption, table.caption_justify = f"in whole points; {more}", "left"
-    return table
+        look = {**look, "caption": f"in whole points; {more}", "caption_justify": "left"}
+    return _table(title, columns, rows, width, look)
 
 
 def _board_columns(rows: Sequence[Mapping[str, Any]], drawn: int, digits: int) -> list[_Column]:
@@ -154,8 +157,14 @@ def comparison_table(
     return _table("Raw and defended ratings", columns, shown, width)
 
 
-def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, Any]], width: int) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+def _table(
+    title: str,
+    columns: Sequence[_Column],
+    rows: Sequence[Mapping[str, Any]],
+    width: int,
+    look: Mapping[str, Any] = MappingProxyType({}),
+) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", **look)
     kept = [column for column in columns if width >= column[1]]
     for name, _, _ in kept:
         left = name not in _RIGHT

@@ -8,7 +8,7 @@ from pipeline.formats.battle_format import OneHotOutcome
 from pipeline.formats.battle_formats.table import TABLE
 
 
-def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
+def format_notes(file: BattleFile, also_read: Container[str] = (), most: int | None = None) -> list[str]:
     """Return sentences about how a file was read.
 
     They name its formats, files whose content has another kind than the suffix names, and columns that are not read.
@@ -16,6 +16,7 @@ def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
     Args:
         file: the file.
         also_read: columns that are read for another purpose than the fields of a vote, and so are not reported.
+        most: how many of the columns that are not read are named; None for all.
     """
     forms = Counter(part.form.name for part in file.parts)
     several = len(file.parts) > 1
@@ -27,7 +28,10 @@ def format_notes(file: BattleFile, also_read: Container[str] = ()) -> list[str]:
     lists = {source.column for part in file.parts for source in part.form.texts.values() if source.keys == ("0",)}
     notes += [f"of the list {column} only the first entry was read" for column in sorted(lists)]
     unread = [column for column in file.unread if column not in also_read]
-    if unread:
+    if most is not None and len(unread) > most:
+        columns = {column for part in file.parts for column in part.columns}
+        notes.append(f"{len(unread)} of {len(columns)} columns were not read: {', '.join(unread[:most])}, …")
+    elif unread:
         notes.append(f"columns that were not read: {', '.join(unread)}")
     return notes
 

@@ -9,7 +9,7 @@ components and none of them has most of the votes.
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import BadCounts
 from ..vocabulary.arrays import Int64
 from .pair_counts import PairCounts
-from .win_graph import components_of_pairs, disconnected_error
+from .win_graph import components_of_pairs, disconnected_error, label_islands
 
 PUBLISHED_SHARE = 0.5
 """The least share of votes in the rated component with which a board is published. The threshold of the alert about
@@ -56,6 +56,45 @@ def select_rated_models(
         expected = f"expected a component with at least {least_share:.1%} of the votes, the largest has {share:.1%}"
         raise disconnected_error(parts, counts.models, expected)
     return counts.subset(parts[0]), _left_out(counts, parts[0])
+
+
+def explain_disconnection(counts: PairCounts) -> str:
+    """Return a sentence about votes of which no group of models has enough: why not, and how many the largest has.
+
+    Raises:
+        BadCounts: there are no votes.
+    """
+    _, votes = _components(counts)
+    met = counts.battles_per_model() > 0
+    islands = len(np.unique(label_islands(len(counts.models), counts.a, counts.b)[met]))
+    cause = (
+        f"they form {islands:,} islands that never met"
+        if islands > 1
+        else "some of them only won or only lost against the others"
+    )
+    do = "votes do" if counts.total > 1 else "vote does"
+    return (
+        f"{counts.total:,} {do} not connect {int(met.sum()):,} models: {cause}; the largest group that "
+        f"can be rated has {int(votes[0]):,} of {counts.total:,} votes"
+    )
+
+
+def find_islands(counts: PairCounts, rated: Sequence[str]) -> list[tuple[tuple[str, ...], int]]:
+    """Find the groups of models that met each other, but no rated model.
+
+    Args:
+        counts: all votes.
+        rated: the rated models.
+
+    Returns:
+        A pair for each group, the one with the most votes first: its models, and the number of votes among them.
+    """
+    names = np.array(counts.models, dtype=object)
+    label = label_islands(len(names), counts.a, counts.b)
+    votes = np.bincount(label[counts.a], weights=counts.table().sum(axis=1), minlength=len(names)).astype(np.int64)
+    apart = np.setdiff1d(np.flatnonzero(votes), label[np.isin(names, list(rated))])
+    found = [(tuple(names[label == one].tolist()), int(votes[one])) for one in apart.tolist()]
+    return sorted(found, key=lambda island: (-island[1], island[0]))
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:

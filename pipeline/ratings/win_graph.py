@@ -85,6 +85,22 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
     return [parts[k] for k in order], votes[order]
 
 
+def label_islands(models: int, a: Int32, b: Int32) -> Int32:
+    """Label the islands: groups of models that met each other, directly or through others, and no other model.
+
+    Args:
+        models: K, the number of models.
+        a: int32[P], code of the first model of each pair that met.
+        b: int32[P], code of the second model of each pair that met.
+
+    Returns:
+        int32[K], the number of each model's island. A model without a vote is an island of its own.
+    """
+    edges = csr_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(models, models))
+    label: Int32 = connected_components(edges, directed=False)[1].astype(np.int32)
+    return label
+
+
 def largest_component(W: Float64) -> tuple[Int64, float]:
     """Find the strongly connected component with the most votes.
 

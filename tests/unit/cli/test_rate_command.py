@@ -45,11 +45,24 @@ def _ratings(found: dict, key: str = "rating") -> np.ndarray:
 
 def test_a_board_as_json() -> None:
     found = document(SMALL)
-    how_read = {"format", "unread_columns", "left_out", "method", "repeated_ids", "conflicting_ids", "notes"}
+    how_read = {
+        "format",
+        "records",
+        "level",
+        "unrated",
+        "unread_columns",
+        "left_out",
+        "method",
+        "repeated_ids",
+        "conflicting_ids",
+        "notes",
+    }
     assert set(found) == {"rows", "votes", "gradient_norm", "converged"} | how_read
     assert (found["format"], found["unread_columns"], found["left_out"]) == ("table", [], {})
     assert [set(row) for row in found["rows"]] == [ROW] * 6
     assert (found["votes"], found["converged"]) == (900, True)
+    assert (found["records"], found["level"], found["unrated"]) == (900, 0.95, {"votes": 0, "models": []})
+    assert found["notes"][0] == "900 records: 900 rated"
     assert found["gradient_norm"] < 1e-8
     assert _ratings(found) == pytest.approx(1000 + np.array(EXPECTED["theta"]) * POINTS, abs=0.0051)
     assert _ratings(found, "se") == pytest.approx(np.array(EXPECTED["se"]) * POINTS, abs=0.0051)
@@ -106,7 +119,11 @@ def test_boards_by_group(tmp_path: Path) -> None:
     found = document(path, "--group", "language")
     assert [(g["group"], g["votes"], len(g["rows"])) for g in found["groups"]] == [("en", 300, 6), ("fr", 300, 6)]
     assert "fr: 300 votes" in run(path, "--group", "language")
-    assert document(path, "--group", "category")["groups"] == []
+    no_category = document(path, "--group", "category")
+    assert no_category["groups"] == []
+    why = "no vote has a category: there is no board to add (`--columns category=HEADER` names its column)"
+    assert why in no_category["notes"]
+    assert not any("there is no board" in note for note in found["notes"])
 
 
 def test_files_hold_the_same_rows(tmp_path: Path) -> None:
@@ -152,8 +169,8 @@ def test_bad_options_and_input_are_named(arguments, message: str, monkeypatch: p
     ("option", "message"),
     [
         ("--style", "expected votes with style counts"),
-        ("--by-voter", "expected votes with voters"),
-        ("--influence=2", "voters"),
+        ("--by-voter", "--by-voter needs voters: bare.csv has no known column of voters; `--columns voter_id=HEADER`"),
+        ("--influence=2", "--influence needs voters: bare.csv has no"),
     ],
 )
 def test_a_file_without_the_needed_columns_is_an_error(
@@ -165,6 +182,17 @@ def test_a_file_without_the_needed_columns_is_an_error(
     with pytest.raises(SystemExit):
         main()
     assert message in json.loads(capsys.readouterr().out)["message"]
+
+
+def test_voters_that_identify_nobody_are_an_error_without_notes(tmp_path: Path, monkeypatch, capsys) -> None:
+    path = tmp_path / "nobody.csv"
+    path.write_text("model_a,model_b,winner,judge,mood\nant,bee,model_a,,x\nant,bee,model_b,,y\n")
+    monkeypatch.setattr("sys.argv", ["integrity", "rate", str(path), "--by-voter"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--by-voter needs voters: the values of judge identify nobody" in line
 
 
 def _battles(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -215,11 +243,20 @@ def test_bad_records_are_left_out_when_asked(tmp_path: Path) -> None:
 
 def test_models_without_a_common_battle_are_listed_and_the_others_rated(tmp_path: Path) -> None:
     row = {"model_a": "ant", "model_b": "bee", "winner": "model_a"}
-    rows = [row, {**row, "winner": "model_b"}, row, {"model_a": "cat", "model_b": "dog", "winner": "tie"}]
+    rows = [row, {**row, "winner": "model_b"}, row, {"model_a": "cat", "model_b": "dog", "winner": "tie"},
+            {"model_a": "ant", "model_b": "elk", "winner": "model_a"}]  # fmt: skip
     found = document(_battles(tmp_path / "a.jsonl", rows))
     assert found["votes"] == 3
     assert [one["model"] for one in found["rows"]] == ["ant", "bee"]
-    assert any("2 models cannot be compared" in note for note in found["notes"])
+    assert found["notes"][0] == "5 records: 3 rated, 2 on models that cannot be compared"
+    start = found["notes"].index("3 models cannot be compared with the others; their 2 votes are not rated:")
+    assert found["notes"][start + 1 : start + 3] == [
+        "  2 models form a group of their own: they met each other (1 vote), but no rated model: cat, dog",
+        "  elk: It lost all of its 1 vote against rated models; a rating needs a win or a tie.",
+    ]
+    assert found["unrated"]["votes"] == 2
+    assert [(one["model"], one["votes"]) for one in found["unrated"]["models"]] == [("cat", 1), ("dog", 1), ("elk", 1)]
+    assert found["unrated"]["models"][0]["reason"] == "Not rated: it never met a rated model (1 vote)."
 
 
 def test_a_battle_against_itself_that_the_method_names_is_counted_by_the_method(tmp_path: Path) -> None:
@@ -245,7 +282,12 @@ def test_a_battle_against_itself_that_the_method_names_is_counted_by_the_method(
         assert found["method"]["left_out"]["not_anonymous"] == 2, name
         assert found["left_out"] == {"self_battle": {"records": 2, "first": 3}}, name
         assert found["votes"] == 2
-        assert "1 of these are battles of a model against itself, which no method counts" in found["notes"]
+        told = (
+            "2 votes cast with the models' names in view were left out by the method arena; --method none counts 1 of "
+        )
+        assert f"{told}them, 1 is a model against itself" in found["notes"]
+        account = "6 records: 2 rated, 2 left out by the method arena, 2 left out (a model against itself)"
+        assert (found["records"], found["notes"][0]) == (6, account)
         everything = document(path, "--method", "none")
         assert everything["left_out"] == {"self_battle": {"records": 3, "first": 2}}, name
         assert everything["votes"] == 3
@@ -278,8 +320,13 @@ def test_votes_that_cannot_be_rated_are_explained_after_how_they_were_read(
         assert end.value.code == 2
     shown = capsys.readouterr()
     assert "columns that were not read: mood" in shown.err
-    assert "2 votes do not connect their 4 models" in shown.err
-    assert json.loads(shown.out)["error"] == "Disconnected"
+    told = (
+        "2 votes do not connect 4 models: they form 2 islands that never met; the largest group that can be rated has "
+        "0 of 2 votes, half are needed. Rate a file with more votes (a folder or a quoted glob joins shards)"
+    )
+    assert shown.err.count("do not connect") == 2  # once for each run
+    assert f"Disconnected: {told}" in shown.err
+    assert json.loads(shown.out) == {"error": "Disconnected", "message": told}
 
 
 def test_a_table_of_no_known_format_says_which_columns_became_which_fields(tmp_path: Path) -> None:
@@ -291,7 +338,7 @@ def test_a_table_of_no_known_format_says_which_columns_became_which_fields(tmp_p
     path = _battles(tmp_path / "votes.json", [*rows, {**rows[0], "winner": "model_b"}])
     found = document(path, "--columns", "model_a=left_model,model_b=right_model")
     stated = "fields of the table: model_a from left_model, model_b from right_model, vote_id from id"
-    assert found["notes"][1] == f"{stated}, cast_at from created_at"
+    assert found["notes"][2] == f"{stated}, cast_at from created_at"
 
 
 def _board(name: str) -> list[dict]:
@@ -389,6 +436,25 @@ def test_votes_on_a_frequent_prompt_beyond_its_sample_are_left_out(tmp_path: Pat
     mine = tmp_path / "mine.toml"
     mine.write_text('name = "mine"\n[rules]\nidentity_leak = true\n')
     assert document(path, "--method", str(mine))["votes"] == 460
+
+
+def test_repeated_ids_and_empty_outcomes_are_in_the_account(tmp_path: Path) -> None:
+    rows = [{"id": f"v{n % 8}", "model_a": "ab"[n % 2], "model_b": "ba"[n % 2], "winner": ("model_a", "", "tie")[n % 3]}
+            for n in range(12)]  # fmt: skip
+    path = _battles(tmp_path / "votes.jsonl", rows)
+    found = document(path)
+    left = sum(one["records"] for one in found["left_out"].values())
+    assert found["records"] == 12 == found["votes"] + left + found["repeated_ids"]
+    assert found["notes"][0].startswith(f"12 records: {found['votes']} rated, ")
+
+
+def test_a_long_list_of_unread_columns_is_short_in_notes_and_whole_in_json(tmp_path: Path) -> None:
+    spare = {f"spare{n}": n for n in range(19)}
+    rows = [{"model_a": "a", "model_b": "b", "winner": ("model_a", "model_b")[n % 2], **spare} for n in range(4)]
+    found = document(_battles(tmp_path / "votes.jsonl", rows))
+    names = "spare0, spare1, spare2, spare3, spare4, spare5"
+    assert f"19 of 22 columns were not read: {names}, …" in found["notes"]
+    assert found["unread_columns"] == list(spare)
 
 
 def test_a_rating_names_texts_as_read(tmp_path: Path) -> None:
