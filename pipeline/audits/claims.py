@@ -68,7 +68,7 @@ class ScoreTest:
     """The test of whether a difference of scores is larger than expected.
 
     Attributes:
-        model: the model.
+        model: name of the model.
         benchmark: name of the benchmark.
         gap: the difference of the scores as shares, positive in the suspected direction.
         expected: the expected value of `gap` under the null hypothesis.
@@ -112,7 +112,7 @@ class ClaimCheck:
     """A claimed score, and the measured score of the same model on the same benchmark.
 
     Attributes:
-        model: the model.
+        model: name of the model.
         benchmark: name of the benchmark.
         claimed: the claimed score.
         measured: the measured score.

@@ -43,7 +43,7 @@ def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
 
     Args:
         groups: the group of each amount.
-        amounts: the amounts.
+        amounts: the amounts, as many as `groups`.
 
     Returns:
         Group → sum of its amounts, sorted by group.

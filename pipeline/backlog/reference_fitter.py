@@ -44,7 +44,7 @@ class ReferenceFitter:
 
         Args:
             votes: the n votes.
-            cells: their cells.
+            cells: the cells of these votes.
             fold: int[n], the fold of each vote, from 0 to `folds` − 1.
             folds: number of folds.
             left_out: bool[n], votes that count in no reference; None for no vote.

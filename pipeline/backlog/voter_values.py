@@ -65,7 +65,7 @@ class VoterEvaluator:
 
         Args:
             votes: the votes.
-            cells: their cells.
+            cells: the cells of these votes.
             providers: int64[M], the provider of each model, as the number of one of its models; −1 if it is unknown.
                 None if no provider is known.
         """

@@ -124,7 +124,8 @@ def change_exclusion(
         reason: reason of the decision.
 
     Returns:
-        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" is
+        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "kind" and
+        "target" are those of the first exclusion that was added or undone, and "name" is the operator. "votes_in" is
         the number of votes that the next refresh will count again, "votes_out" the number that it will no longer count.
         "done" is a sentence.
 

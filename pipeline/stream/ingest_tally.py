@@ -51,7 +51,7 @@ class IngestTally:
         """Add the tally of one batch to a worker's metrics.
 
         Args:
-            metrics: the metrics.
+            metrics: the metrics of the worker; they are updated.
             seconds: time from the poll of the batch to its commit.
         """
         for fate in RECORD_FATES:

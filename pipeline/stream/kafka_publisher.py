@@ -90,7 +90,7 @@ class RecordProducer:
         """Send a record. If too many records are not acknowledged yet, wait for the oldest of them.
 
         Args:
-            record: the record.
+            record: the record in the form in which it is sent.
             name: name of the file that contains the record.
             row: record number in the file.
 

@@ -67,7 +67,7 @@ class RecordPreparer:
         """Prepare the records of a file, in their order.
 
         Args:
-            records: the records.
+            records: the records as bytes, in the order of the file.
             name: name of the file. The key of a record without an id is derived from it.
         """
         left, row = iter(records), 0

@@ -35,7 +35,7 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
 
     Args:
         topic: the topic of rejects.
-        reject: the reject.
+        reject: the rejected record, with the reason and a sample of its bytes.
         partition: number of the record's partition in its source.
         offset: offset of the record.
         origin: file and record number from which the record was published, None if unknown.

@@ -66,7 +66,7 @@ class BacklogInput:
 
         Args:
             connection: reads the store.
-            ranges: the ranges.
+            ranges: (partition_no, first offset, end) of each range.
             since: only votes cast from this time on, in microseconds since 1970 UTC; None for all.
             progress: called with the number of votes of each block that was read.
         """

@@ -122,7 +122,7 @@ class EvaluationRun:
         """Return what was evaluated and found, as JSON types: the keys of `backfill` up to `findings`.
 
         Args:
-            findings: the findings.
+            findings: the findings that `evaluate` returned.
             signals: the alerts of the findings.
         """
         votes = self.given.votes

@@ -74,7 +74,7 @@ def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
 
     Returns:
         [source, partition, next offset] for each partition with a leaf, sorted: the name of the source, the number of
-        the partition within the source, and the offset after the last sealed vote.
+        the partition within the source, and the offset before which the partition is sealed.
     """
     known = arrow_reader.partition_sources(connection)
     return sorted([*known[part], end] for part, end in leaf_index.next_offsets(connection, log_size).items())

@@ -54,7 +54,7 @@ def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Colle
 
     Args:
         counts: the counts of votes by label and flags.
-        label: the label.
+        label: a category, a language, or ALL for all votes.
         method: the method.
         fates: fates of the votes.
     """

@@ -232,7 +232,7 @@ def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
     """Return a row of `select_alerts` in the form in which `integrity alerts --json` shows an alert.
 
     Args:
-        row: the row.
+        row: a row of `select_alerts`.
         now: present time in microseconds since 1970 UTC. A snoozed alert is shown as open if its snooze ended before
             this time. None shows the stored state.
     """

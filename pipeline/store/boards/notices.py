@@ -25,7 +25,7 @@ def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, n
 
     Args:
         connection: the transaction.
-        snapshot: the snapshot.
+        snapshot: the published snapshot that the notice is about.
         text: one line that says what is wrong.
         name: name of the author.
         now: present time in microseconds since 1970 UTC.

@@ -86,7 +86,7 @@ def read(cursor: Any, query: str, types: Sequence[Any], block_rows: int) -> Iter
 
     Args:
         cursor: a cursor of the driver.
-        query: the query.
+        query: the query as SQL text, without parameters.
         types: PostgreSQL's types of the columns.
         block_rows: largest number of rows in a block.
     """

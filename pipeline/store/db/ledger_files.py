@@ -1,7 +1,7 @@
 """Reads and writes the files of the public ledger.
 
-These are segments and bundle files, named by their SHA-256; the hashes of the vote log; and the signed heads of the
-snapshot log.
+There are three kinds of files: segments and bundle files, named by their SHA-256; the hashes of the vote log; and the
+signed heads of the snapshot log.
 
 Segments, bundle files and heads are complete or absent, because a file is written under another name and
 then renamed. A file that a row names is flushed to the disk before the row is committed.

@@ -109,7 +109,7 @@ def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
 
     Args:
         connection: the transaction.
-        run: the run.
+        run: the run, with its ranges and its states of e-LOND.
         now: present time in microseconds since 1970 UTC.
     """
     row = {

@@ -89,7 +89,7 @@ def is_known(file: LogFile, log: LogPosition, original: LogFile | None) -> bool:
     """Return whether a file is a shorter copy of a log, so that it contains no new line.
 
     Args:
-        file: the file.
+        file: the unknown file.
         log: the position of the log.
         original: the file of the log, which may have been truncated meanwhile; None if it is gone.
     """
