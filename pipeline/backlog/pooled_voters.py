@@ -105,7 +105,7 @@ class PooledCells:
 
     @staticmethod
     def join(parts: list[PooledCells]) -> PooledCells:
-        """Return the cells of several parts as one."""
+        """Return the cells of all items of `parts`, at least one, as one object in the same order."""
         return PooledCells(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("voter", "model", "log_e")))
 
 

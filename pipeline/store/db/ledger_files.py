@@ -181,7 +181,7 @@ class DraftFile(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        """Append bytes.
+        """Append bytes, and return their number. The first call creates the file.
 
         Raises:
             Unavailable: the folder cannot be written to.

@@ -28,11 +28,11 @@ _LAST_VOTES = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
-    """Return a change token: numbers of which at least one changes when something changes that readers see.
+    """Return a change token: a tuple of numbers that differs whenever something that readers see has changed.
 
-    The numbers are, in this order: the newest snapshot, the newest entry of an alert, an exclusion and an incident, a
-    checksum of the newest grouping of alerts, the newest registry event and correction notice, the time of the newest
-    prepared answer, and the number of signatures of witnesses. All but the checksum only grow.
+    The numbers are, in this order: the newest snapshot; the newest entry about an alert, about an exclusion and about
+    an incident; a checksum of the newest grouping of alerts; the newest registry event; the newest correction notice;
+    the time of the newest prepared answer; and the number of signatures of witnesses. All but the checksum only grow.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [

@@ -9,7 +9,10 @@ Key = tuple[int, int]
 
 
 class SettlingFiles:
-    """Keeps size, modification time and number of polls of each new file not read yet, under (device, inode)."""
+    """Keeps the size, the modification time and the number of polls of each new file that is not read yet.
+
+    A file is identified by (device, inode).
+    """
 
     def __init__(self) -> None:
         self._seen: dict[Key, tuple[int, int, int]] = {}

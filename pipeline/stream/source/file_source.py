@@ -191,7 +191,7 @@ class FileSource:
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Make `poll` continue at an offset. If `prepare` was not called, all records of the file count as new."""
+        """Make `poll` continue at `offsets[0]`. If `prepare` was not called, all records of the file count as new."""
         if self._parts is None:
             self.prepare()
         self._next = offsets[0]
