@@ -52,10 +52,12 @@ class BadRecord(BadInput):
         position: 0-based row of the record in a file, or its offset in a topic.
         reason: one word for the kind of fault, as counted in metrics.
         detail: a sentence with what was expected and what was found.
+        line: 1-based line of the file on which the record begins; None if the file has no lines, or it is not known.
     """
 
-    def __init__(self, source: str, position: int, reason: str, detail: str) -> None:
-        super().__init__(f"{source}, record {position}: {reason}: {detail}")
+    def __init__(self, source: str, position: int, reason: str, detail: str, line: int | None = None) -> None:
+        at_line = "" if line is None else f" (line {line})"
+        super().__init__(f"{source}, record {position}{at_line}: {reason}: {detail}")
         self.source = source
         self.position = position
         self.reason = reason

@@ -19,7 +19,7 @@ from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
-from pipeline.formats.record_places import describe_record
+from pipeline.formats.record_places import describe_record, plain_detail
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_estimate import estimate_rows
@@ -234,4 +234,5 @@ def left_out_notes(left_out: LeftOut, file: BattleFile) -> list[str]:
 def _left_out_note(reason: str, count: int, left_out: LeftOut, file: BattleFile) -> str:
     row, detail = left_out.first[reason]
     many = f"{count:,} record{'s were' if count > 1 else ' was'} left out"
-    return f"{many}: {EXPLANATIONS.get(reason, f'{reason}: {detail}')} (the first is {describe_record(file, row)})"
+    what = EXPLANATIONS.get(reason) or f"{reason}: {plain_detail(file, detail)}"
+    return f"{many}: {what} (the first is {describe_record(file, row)})"

@@ -1,12 +1,21 @@
 """Finds the file and the record that belong to a row number, if rows are counted over several files."""
 
+import re
+from itertools import islice
+
 import pyarrow.parquet as pq
 
 from pipeline.errors import BadRecord
-from pipeline.formats.battle_file import BattleFile, raw_records
+from pipeline.formats.battle_file import OWN, BattleFile, raw_records
 from pipeline.formats.containers import Container
+from pipeline.formats.json_pieces import read_lines
 from pipeline.formats.left_out import HINTS
-from pipeline.formats.tables import delimited_records
+from pipeline.formats.tables import delimited_records, line_of_row
+
+_SKIP_BAD = "--skip-bad"
+_LEAVES_OUT = "leaves such records out and counts them"
+# What the decoder says of a record without a field; in the record of a table the cell is empty.
+_LACKING = re.compile("Object missing required field `([a-z_]+)`")
 
 
 def find_record(file: BattleFile, row: int) -> tuple[str, int]:
@@ -21,17 +30,23 @@ def find_record(file: BattleFile, row: int) -> tuple[str, int]:
     Returns:
         Two values: the name of the file; and the 0-based number of the record in the file.
     """
-    *containers, last = file.containers
-    for container in containers:
+    index, record = _find(file, row)
+    return file.containers[index].name, record
+
+
+def _find(file: BattleFile, row: int) -> tuple[int, int]:
+    """Return the position of the file that contains a row, and the record of the row in that file."""
+    *containers, _ = file.containers
+    for index, container in enumerate(containers):
         records = _count(container)
         if row < records:
-            return container.name, row
+            return index, row
         row -= records
-    return last.name, row
+    return len(containers), row
 
 
 def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecord:
-    """Return the error about a row that is not a battle, with its file and record and an option that may help.
+    """Return the error about a row that is not a battle, with its file, record and line, and options that may help.
 
     Args:
         file: the file, or the files that are read as one.
@@ -39,9 +54,28 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
         reason: one word for the kind of fault.
         detail: what was expected and what was found.
     """
-    name, record = find_record(file, row)
-    hint = HINTS.get(reason, "")
-    return BadRecord(name, record, reason, f"{detail}; {hint}" if hint else detail)
+    index, record = _find(file, row)
+    part = file.parts[index]
+    detail = plain_detail(file, detail)
+    hints = [detail, HINTS.get(reason, ""), "" if _SKIP_BAD in detail else f"{_SKIP_BAD} {_LEAVES_OUT}"]
+    return BadRecord(part.container.name, record, reason, "; ".join(filter(None, hints)), _line(part.container, record))
+
+
+def plain_detail(file: BattleFile, detail: str) -> str:
+    """Return what is wrong with a record, in the words of a table: a field that its record lacks is an empty cell."""
+    field = None if file.form.name == OWN else _LACKING.match(detail)
+    return f"{field[1]} is empty{detail[field.end() :]}" if field else detail
+
+
+def _line(container: Container, record: int) -> int | None:
+    """Return the 1-based line on which a record of CSV, TSV or JSON Lines begins; None in other files."""
+    if container.kind in ("csv", "tsv"):
+        return line_of_row(container, record)
+    if container.kind != "json lines":
+        return None
+    with container.open() as stream:
+        filled = (line for line, text in enumerate(read_lines(stream), 1) if text.strip())
+        return next(islice(filled, record, None), None)
 
 
 def describe_record(file: BattleFile, row: int) -> str:

@@ -53,6 +53,33 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
             raise UnknownFormat(f"{container.name}, line {rows.line_num}: {error}") from None
 
 
+def line_of_row(container: Container, row: int) -> int | None:
+    """Return the 1-based line on which a row of a CSV or TSV file begins; None if the file has no such row.
+
+    Args:
+        container: the file.
+        row: the 0-based row, as `delimited_records` yields them.
+    """
+    with container.open() as stream, _text(stream) as text:
+        ends = 0
+
+        def counted() -> Iterator[str]:
+            nonlocal ends
+            for line in text:
+                ends += 1
+                yield line
+
+        rows = csv.reader(_content(counted()), delimiter=container.delimiter)
+        columns, before = len(next(rows, [])), ends
+        for cells in rows:
+            start, before = before + 1, ends
+            if len(cells) > columns or any(map(_is_filled, cells)):
+                if not row:
+                    return start
+                row -= 1
+    return None
+
+
 def parquet_records(container: Container, wanted: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a Parquet file as dictionaries with the columns in `wanted`.
 

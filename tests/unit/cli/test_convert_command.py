@@ -87,7 +87,7 @@ def test_an_error_leaves_no_file_and_an_old_file_as_it_was(tmp_path: Path) -> No
     source.write_text(BAD)
     done = convert(source, target)
     assert done.returncode == 2
-    assert "bad.csv, record 1: unknown_outcome" in done.stderr
+    assert "bad.csv, record 1 (line 3): unknown_outcome" in done.stderr
     assert os.listdir(tmp_path) == ["bad.csv"]  # noqa: PTH208  # hidden files count too
     target.write_text("kept")
     assert convert(source, target, "--force").returncode == 2

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.battle_input import left_out_notes
 from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
@@ -151,6 +152,37 @@ def test_what_is_no_battle_is_named_with_its_row(tmp_path: Path, rows, place: in
         read_battles(open_battles(path))
     assert caught.value.position == place
     assert caught.value.reason == reason
+
+
+LINES = {
+    "a.csv": 'sep=,\nmodel_a,model_b,winner\nant,bee,model_a\n\n,,\n"a\nnt",bee,tie\nant,,tie\n',
+    "b.jsonl": '{"model_a": "ant", "model_b": "bee", "winner": "tie"}\n\n{"model_a": "ant", "winner": "tie"}\n',
+}
+
+
+@pytest.mark.parametrize(("name", "record", "line"), [("a.csv", 1, 6), ("b.jsonl", 1, 3)])
+def test_a_bad_record_is_named_with_its_line_and_the_next_step(
+    tmp_path: Path, name: str, record: int, line: int
+) -> None:
+    path = tmp_path / name
+    path.write_text(LINES[name])
+    with pytest.raises(BadRecord, match=rf"{name}, record {record} \(line {line}\): ") as caught:
+        read_battles(open_battles(path))
+    assert caught.value.detail.endswith("--skip-bad leaves such records out and counts them")
+
+
+def test_an_empty_cell_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("model_a,model_b,winner\nant,bee,model_a\n\nant,,tie\n")
+    with pytest.raises(BadRecord) as caught:
+        read_battles(open_battles(path))
+    told = "missing_field: model_b is empty; --skip-bad leaves such records out and counts them"
+    assert str(caught.value) == f"a.csv, record 1 (line 4): {told}"
+    left_out, file = LeftOut(skip_bad=True), open_battles(path)
+    read_battles(file, left_out=left_out)
+    assert left_out_notes(left_out, file) == [
+        "1 record was left out: missing_field: model_b is empty (the first is record 1)"
+    ]
 
 
 def test_a_battle_of_a_model_against_itself_is_left_out_and_counted(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_what_is_no_vote_is_named_or_left_out_and_counted(tmp_path: Path) -> Non
         tmp_path,
         [EVENT, bad, {**EVENT, "model_b": "a", "vote_id": "of one model"}, registry, {**EVENT, "vote_id": "w"}],
     )
-    with pytest.raises(BadRecord, match=r"events\.jsonl, record 1: unknown_outcome: expected one of"):
+    with pytest.raises(BadRecord, match=r"events\.jsonl, record 1 \(line 2\): unknown_outcome: expected one of"):
         convert(source, tmp_path / "votes.csv")
     left_out = LeftOut(skip_bad=True)
     convert(source, tmp_path / "votes.csv", left_out=left_out)
@@ -222,7 +222,7 @@ def test_a_battle_of_a_model_against_itself_stays_what_it_is(tmp_path: Path) -> 
 def test_a_time_that_is_none_is_an_error_that_says_how_to_leave_it_out(tmp_path: Path) -> None:
     source = tmp_path / "set.csv"
     source.write_text("model_a,model_b,winner,tstamp\na,b,tie,yesterday\n")
-    with pytest.raises(BadRecord, match=r"record 0: bad_time: .*yesterday.*--columns cast_at="):
+    with pytest.raises(BadRecord, match=r"record 0 \(line 2\): bad_time: .*yesterday.*--columns cast_at="):
         convert(source, tmp_path / "votes.csv")
     reader = VoteReader(open_battles(source, ColumnMapping.parse("cast_at=")), LeftOut())
     assert [batch["cast_at"].to_pylist() for batch in reader.batches()] == [[None]]

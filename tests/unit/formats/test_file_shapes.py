@@ -185,7 +185,7 @@ def test_numbers_of_a_table_with_gaps_are_true_and_false(tmp_path: Path) -> None
     )
     assert read_battles(open_battles(path)).outcome.tolist() == [0, 2]
     path.write_text(path.read_text() + "ant,bee,0,0,0\n")
-    with pytest.raises(BadRecord, match=r"record 2: .*winner_model_a=0, winner_model_b=0, winner_tie=0"):
+    with pytest.raises(BadRecord, match=r"record 2 \(line 4\): .*winner_model_a=0, winner_model_b=0, winner_tie=0"):
         read_battles(open_battles(path))
 
 

@@ -87,7 +87,7 @@ def test_plain_votes_are_read_at_once(tmp_path: Path) -> None:
 def test_a_record_that_is_no_vote_is_named_with_its_row(line: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(_line() + line)
     assert read_by_column(open_battles(tmp_path / "a.jsonl")) is None
-    with pytest.raises(BadRecord, match=f"record 1: {reason}"):
+    with pytest.raises(BadRecord, match=rf"record 1 \(line 2\): {reason}"):
         read_battles(open_battles(tmp_path / "a.jsonl"))
 
 
