@@ -26,7 +26,7 @@ from pipeline.formats.row_estimate import estimate_rows
 from pipeline.formats.vote_collector import ALL_COLUMNS, NeededColumns
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions
-from pipeline.ratings.method import SENTENCES, Method, find_counted
+from pipeline.ratings.method import RULES, SENTENCES, Method, find_counted
 from pipeline.ratings.prompt_samples import outside_samples
 from pipeline.settings.method_file import SHIPPED, load_method
 
@@ -80,7 +80,7 @@ def read_input(
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
         needs: the options of the rating; columns that it does not need are left out. None for all columns.
         progress: called with the estimated number of rows of the file, 0 if unknown. It returns a context manager,
-            whose value is a function that is called with the number of votes read since the last call.
+            whose value is a function that is called with the number of records read since the last call.
 
     Raises:
         UnknownFormat: the format of the file is not known.
@@ -105,7 +105,7 @@ def read_input(
     among = select_comparable(battles)
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
     notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file)
-    notes += _method_notes(rules.name, by_rule, against_itself) + among.notes
+    notes += _method_notes(rules, by_rule, against_itself) + among.notes
     notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories)
     document = {
         "format": file.form.name,
@@ -182,11 +182,20 @@ def _with_frequent_prompts(read: BattleColumns) -> BattleColumns:
     return replace(read, flags={**read.flags, "frequent_prompt": flag}, prompt=None)
 
 
-def _method_notes(method: str, by_rule: dict[str, int], against_itself: dict[str, int]) -> list[str]:
-    """Return how many votes each rule left out, and how many of these are battles of a model against itself."""
+def _method_notes(rules: Method, by_rule: dict[str, int], against_itself: dict[str, int]) -> list[str]:
+    """Return how many votes each rule left out, and how many of these are battles of a model against itself.
+
+    If no rule could be applied, the note says so.
+    """
+    if rules.rules and not by_rule:
+        stated = ", ".join(RULES[rule][0] for rule in rules.rules)
+        return [
+            f"no rule of the method {rules.name} could be applied, so that every vote counts: no record states any "
+            f"of {stated}, and no texts show them"
+        ]
     return [
         f"{count:,} vote{'s' * (count > 1)} {SENTENCES[rule]} {'were' if count > 1 else 'was'} left out by the method "
-        f"{method}{_counted_without(count, against_itself.get(rule, 0))}"
+        f"{rules.name}{_counted_without(count, against_itself.get(rule, 0))}"
         for rule, count in by_rule.items()
         if count
     ]

@@ -52,7 +52,7 @@ def read_by_record(
 
     Args:
         file: the file.
-        step: called with the number of votes read since the last call; None for no calls.
+        step: called with the number of records read since the last call; None for no calls.
         waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
         left_out: counts the records that are left out. A record that the decoder rejects is left out only if
             `left_out.skip_bad` is true. None as for a new `LeftOut`.
@@ -69,11 +69,11 @@ def read_by_record(
     """
     left_out = left_out or LeftOut()
     collected = VoteCollector(FLAGS, file.mapping.proxies, needed, ids_are_checked=True)
-    for chunk, rows in _chunks(file, waits, left_out, check):
+    for chunk, rows, records in _chunks(file, waits, left_out, check):
         votes, kept = _decoded(file, chunk, rows, left_out)
         _collect(collected, votes, [chunk[i] for i in kept], needed.texts)
         if step is not None:
-            step(len(votes))
+            step(records)
     found = collected.finish()
     stated = {name: values for name, values in found.flags.items() if values.max(initial=-1) >= 0}
     return replace(found, flags=stated, more_categories=len(collected.more_categories))
@@ -104,8 +104,11 @@ def _collect(
 
 def _chunks(
     file: BattleFile, waits: Waits | None, left_out: LeftOut, check: RecordCheck | None
-) -> Iterator[tuple[list[bytes | Fields], list[int]]]:
-    """Yield lists of records with their rows, without records that are not votes of the format."""
+) -> Iterator[tuple[list[bytes | Fields], list[int], int]]:
+    """Yield lists of records with their rows, without records that are not votes of the format.
+
+    The third value is the number of records read for a list, with those that are not votes.
+    """
     records = enumerate(mapped_records(file, waits, check))
     while some := list(islice(records, _CHUNK)):
         chunk, rows = [], []
@@ -117,7 +120,7 @@ def _chunks(
             else:
                 chunk.append(record[: MAX_BYTES + 1] if isinstance(record, bytes) else record)
                 rows.append(row)
-        yield chunk, rows
+        yield chunk, rows, len(some)
 
 
 def _decoded(

@@ -26,8 +26,8 @@ def read_battles(
 
     Args:
         file: the file.
-        step: called with the number of votes read since the last call. If reading by column fails, `step` is called
-            with a negative number, and the votes are counted again.
+        step: called with the number of records read since the last call. If reading by column fails, `step` is called
+            with a negative number, and the records are counted again.
         waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
         left_out: counts the records that are left out. A record that the decoder rejects is left out only if
             `left_out.skip_bad` is true. None as for a new `LeftOut`.
@@ -67,8 +67,8 @@ def read_by_column(
 
     Args:
         file: the file.
-        step: called with the number of votes read since the last call. If reading fails, it is called with minus the
-            number of all votes read.
+        step: called with the number of records read since the last call. If reading fails, it is called with minus the
+            number of all records read.
         left_out: counts the records that are left out. If reading fails, it has counts that the caller must clear.
         needed: the columns that are collected.
         check: adds fields computed from the texts of a record; None if texts need not be read. Only the fields
@@ -87,10 +87,10 @@ def read_by_column(
         outcomes, proxies = file.outcomes(file.form), file.mapping.proxies
         mapper = ColumnMapper(file.form, outcomes, left_out or LeftOut(), proxies, needed, check)
         for piece in pieces(file, needed.texts, TEXT_COLUMNS if check else ()):
-            added = mapper.add(piece)
-            done += added
+            mapper.add(piece)
+            done += len(piece)
             if step is not None:
-                step(added)
+                step(len(piece))
         return mapper.finish()
     except Undecided:
         if step is not None:

@@ -80,13 +80,10 @@ class ColumnMapper:
         more = () if check is None or _LEAK in form.flags else (_LEAK,)
         self._votes = VoteCollector((*form.flags, *more), proxies, needed)
 
-    def add(self, piece: Piece) -> int:
+    def add(self, piece: Piece) -> None:
         """Map a piece, and add its votes.
 
         Records without an outcome and battles of a model against itself are left out and counted.
-
-        Returns:
-            The number of votes in the piece.
 
         Raises:
             Undecided: a record can be read, or its error explained, only by mapping single records.
@@ -120,7 +117,6 @@ class ColumnMapper:
             self._style_of(piece, is_vote),
             self._labels_of(piece)[is_vote] if self._has_labels else None,
         )
-        return int(np.count_nonzero(is_vote))
 
     def finish(self) -> BattleColumns:
         """Return all votes, except those whose id an earlier vote has.

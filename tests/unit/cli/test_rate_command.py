@@ -438,6 +438,17 @@ def test_votes_on_a_frequent_prompt_beyond_its_sample_are_left_out(tmp_path: Pat
     assert document(path, "--method", str(mine))["votes"] == 460
 
 
+def test_a_method_without_a_rule_that_applies_is_told(tmp_path: Path) -> None:
+    vote = {"model_a": "a", "model_b": "b"}
+    rows = [{**vote, "winner": ("model_a", "model_b")[n % 2]} for n in range(4)]
+    path = _battles(tmp_path / "plain.jsonl", rows)
+    told = "no rule of the method arena could be applied, so that every vote counts: no record states any of anonymous"
+    assert any(note.startswith(told) for note in document(path)["notes"])
+    assert not any("no rule" in note for note in document(path, "--method", "none")["notes"])
+    flagged = _battles(tmp_path / "flagged.jsonl", [{**row, "anonymous": True} for row in rows])
+    assert not any("no rule" in note for note in document(flagged)["notes"])
+
+
 def test_repeated_ids_and_empty_outcomes_are_in_the_account(tmp_path: Path) -> None:
     rows = [{"id": f"v{n % 8}", "model_a": "ab"[n % 2], "model_b": "ba"[n % 2], "winner": ("model_a", "", "tie")[n % 3]}
             for n in range(12)]  # fmt: skip

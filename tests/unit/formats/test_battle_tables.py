@@ -219,6 +219,16 @@ def test_progress_counts_every_vote(tmp_path: Path) -> None:
     assert sum(steps) == 21_400
 
 
+def test_progress_counts_records_that_are_no_votes_too(tmp_path: Path) -> None:
+    rows = [_battle(), _battle("bee", "bee"), _battle(), _battle(winner="")]
+    for reader in (read_by_column, read_by_record):
+        steps: list[int] = []
+        (tmp_path / "a.json").write_text(json.dumps(rows))
+        found = reader(open_battles(tmp_path / "a.json"), steps.append)
+        assert found is not None
+        assert (len(found), sum(steps)) == (2, 4)
+
+
 def test_a_file_in_no_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(UnknownFormat):
