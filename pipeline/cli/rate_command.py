@@ -30,7 +30,7 @@ _COLUMNS = (
     "rank_worst_joint", "votes",
 )  # fmt: skip
 
-_MORE = "--json and --out FILE.csv have the decimals, standard errors and joint rank sets"
+_MORE = "--json and --out FILE.csv have decimals, standard errors, joint rank sets"
 
 
 @app.command()

@@ -18,6 +18,8 @@ _WIDTH = 24
 _UNREGISTERED_SHOWN = 10
 _NARROW = 14
 _INTERVAL = "interval"
+# The columns of a board in a terminal that leaves fewer characters than this for the names of models.
+_FEW, _LEAST_NAME = ("rank", "model", "rating", "votes"), 10
 # The look of a table without lines between columns.
 _OPEN: Mapping[str, Any] = {
     "box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "collapse_padding": True,
@@ -60,27 +62,32 @@ _INTERVAL_NAMES = (
 
 
 def board_table(
-    rows: Sequence[Mapping[str, Any]], title: str, width: int = 120, more: str = "--json has the decimals"
+    rows: Sequence[Mapping[str, Any]], title: str, width: int = 120, more: str = "--json has all columns"
 ) -> Table:
     """Build the table of one view of a snapshot.
 
     A row that has an interval clustered by voter shows this interval and its sure ranks. The table has the widest of
     these layouts that fits: with drawn intervals; with numbers only; without lines between columns; and, as the last,
-    rounded to whole points.
+    rounded to whole points. A terminal that is too narrow for that shows neither intervals nor rank sets.
 
     Args:
         rows: the rows of the board.
         title: the title of the table.
         width: width of the terminal in characters.
-        more: says where the decimals are; stated under a table without them.
+        more: says where the rest is; stated under a table without drawn intervals.
     """
     for drawn, digits, grid in ((_WIDTH, 2, True), (_NARROW, 2, True), (0, 2, True), (0, 2, False), (0, 0, False)):
         columns = _board_columns(rows, drawn, digits)
         if _width_of(columns, rows, 3 if grid else 2) <= width:
             break
+    else:
+        numbers = [column for column in columns if column[0] != "model"]
+        if _width_of(numbers, rows, 2) + _LEAST_NAME > width:
+            columns = [column for column in columns if column[0] in _FEW]
     look = {} if grid else _OPEN
-    if not digits:
-        look = {**look, "caption": f"in whole points; {more}", "caption_justify": "left"}
+    if not drawn:
+        caption = more if digits else f"in whole points; {more}"
+        look = {**look, "caption": caption, "caption_justify": "left"}
     return _table(title, columns, rows, width, look)
 
 

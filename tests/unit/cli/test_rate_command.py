@@ -365,8 +365,16 @@ def test_a_board_keeps_its_numbers_in_a_narrow_terminal(width: int, length: int)
     exact = ["1100.25", "1052.75 … 1147.75"]
     rounded = ["1100", "1053 … 1148"]
     assert all(number in text for number in numbers + (exact if "1100.25" in text else rounded))
-    assert ("--json has more" in text) == ("1100.25" not in text)
+    assert ("in whole points" in text) == ("1100.25" not in text)
+    assert ("--json has more" in text) == ("●" not in text)
     assert length > 40 or text.count("mmm0 ") == 1  # a name stays on one line
+
+
+def test_a_very_narrow_terminal_keeps_the_names() -> None:
+    text = _printed(_board("m"), 40)
+    assert max(map(len, text.splitlines())) <= 40
+    assert text.splitlines()[1].split() == ["rank", "model", "rating", "votes"]
+    assert text.splitlines()[3].split() == ["1", "m0", "1100", "2,762"]
 
 
 def test_a_drawn_interval_is_shown_where_there_is_room_and_has_an_axis() -> None:
