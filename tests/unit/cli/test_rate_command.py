@@ -329,6 +329,19 @@ def test_votes_that_cannot_be_rated_are_explained_after_how_they_were_read(
     assert json.loads(shown.out) == {"error": "Disconnected", "message": told}
 
 
+def test_votes_that_only_one_side_won_are_told_as_that(tmp_path: Path, monkeypatch, capsys) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("model_a,model_b,winner\nant,bee,model_a\nbee,cat,model_a\n")
+    monkeypatch.setattr("sys.argv", ["integrity", "rate", str(path), "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    told = json.loads(capsys.readouterr().out)["message"]
+    assert told.startswith(
+        "2 votes do not connect 3 models: some of them only won or only lost against the others; the largest group that "
+        "can be rated has 0 of 2 votes"
+    )
+
+
 def test_a_table_of_no_known_format_says_which_columns_became_which_fields(tmp_path: Path) -> None:
     rows = [
         {"id": f"{n}", "left_model": "ab"[n % 2], "right_model": "ba"[n % 2], "winner": ("model_a", "tie")[n % 2],
