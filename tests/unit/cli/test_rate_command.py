@@ -337,8 +337,8 @@ def test_votes_that_only_one_side_won_are_told_as_that(tmp_path: Path, monkeypat
         main()
     told = json.loads(capsys.readouterr().out)["message"]
     assert told.startswith(
-        "2 votes do not connect 3 models: some of them only won or only lost against the others; the largest group that "
-        "can be rated has 0 of 2 votes"
+        "2 votes do not connect 3 models: some of them only won or only lost against the others; the largest group "
+        "that can be rated has 0 of 2 votes"
     )
 
 
