@@ -134,6 +134,7 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
+    moderation.expect_hours(hours)
     with opened.read() as connection:  # an unknown or ambiguous id is refused before any change
         given = list(dict.fromkeys(one if ":" in one else alert_queries.resolve_id(connection, one) for one in names))
         if action in {"exclude", "restore"} and not as_json:

@@ -22,7 +22,7 @@ from pipeline.cli.on_call_text import (
 )
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
-from pipeline.jobs import incident_decisions
+from pipeline.jobs import incident_decisions, moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import (
@@ -181,6 +181,7 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
+    moderation.expect_hours(hours)
     if action not in {"merge", "split"}:
         with opened.read() as connection:  # each incident once, and an unknown or ambiguous id before any change
             names = list(dict.fromkeys(incident_table.resolve_id(connection, one) for one in names))

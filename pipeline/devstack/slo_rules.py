@@ -5,7 +5,6 @@ window as a series, and define one alert for each severity. The alert fires when
 both a long and a short window.
 """
 
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -94,4 +93,3 @@ def _percent(objective: float) -> str:
 if __name__ == "__main__":
     with DEFINITIONS.open("rb") as file:
         RULES.write_text(rules_text(tomllib.load(file)), encoding="utf-8")
-    sys.stdout.write(f"{RULES}\n")

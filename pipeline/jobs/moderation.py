@@ -55,8 +55,7 @@ def change_alert_state(
         UnknownAlert: no alert has this id.
         Usage: the alert is resolved and the action is neither resolve nor reopen, or `hours` is out of range.
     """
-    if hours is not None and not 0 < hours <= _MAX_HOURS:
-        raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
+    expect_hours(hours)
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     before, expected = alert_lifecycle.read_state(connection, alert_id), expected_exclusions(connection)
     state = alert_lifecycle.change_state(connection, alert_id, action, operator.name, reason, now(), until)
@@ -69,6 +68,12 @@ def change_alert_state(
     for_long = f" for {hours:g} hours" if until is not None else ""
     done = f"{alert_id} is {state}{for_long}: {effect}{_kept(connection, alert_id, action)}"
     return {"alert": alert_id, "state": state, "next_refresh": asdict(effect), "done": done}
+
+
+def expect_hours(hours: float | None) -> None:
+    """Raise `Usage` if the duration of a snooze is out of range; None is accepted."""
+    if hours is not None and not 0 < hours <= _MAX_HOURS:
+        raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
 
 
 def change_alert_states(
@@ -94,8 +99,7 @@ def change_alert_states(
     Raises:
         Usage: `hours` is out of range.
     """
-    if hours is not None and not 0 < hours <= _MAX_HOURS:
-        raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
+    expect_hours(hours)
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     expected = expected_exclusions(connection)
     before = {one: alert_lifecycle.read_state(connection, one)["state"] for one in alert_ids}
@@ -268,6 +272,7 @@ def _expect_target(connection: Connection, action: str, kind: str, subject: str)
     Raises:
         Usage: names the target.
     """
+    exclusion_list.expect_kind(action, kind)
     if kind == "voter":
         voter = exclusion_list.parse_voter(subject)
         if not (voter_record.has_voter(connection, voter) or exclusion_list.has_entry(connection, kind, subject)):

@@ -324,7 +324,8 @@ def test_an_exclusion_by_hand_needs_a_reason_and_is_undone_by_another_entry(stor
 
 
 def test_a_refresh_without_changes_gives_the_same_snapshot(store: str, story: Story, command: Command) -> None:
-    assert command("refresh", "--store", store) == story.answers["refresh second"]
+    again = command("refresh", "--store", store)
+    assert {**again, "seconds": 0} == {**story.answers["refresh second"], "seconds": 0}
 
 
 def test_verify_passes_on_an_unchanged_store(story: Story, command: Command) -> None:

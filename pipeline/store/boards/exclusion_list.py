@@ -73,8 +73,7 @@ def add_entry(
     Raises:
         Usage: reason or name is empty, or the target has the wrong form.
     """
-    if action not in {"exclude", "restore"} or kind not in KINDS:
-        raise Usage(f"expected exclude or restore of a {' or '.join(KINDS)}, got {action} of a {kind}")
+    expect_kind(action, kind)
     if not reason.strip() or not name.strip():
         raise Usage("expected a reason and a name: nothing is excluded or restored without both")
     if kind == "voter":
@@ -96,6 +95,12 @@ def add_entry(
             "label": label,
         },
     )
+
+
+def expect_kind(action: str, kind: str) -> None:
+    """Raise `Usage` unless the action is exclude or restore and the kind is one of KINDS."""
+    if action not in {"exclude", "restore"} or kind not in KINDS:
+        raise Usage(f"expected exclude or restore of a {' or '.join(KINDS)}, got {action} of a {kind}")
 
 
 def parse_voter(target: str) -> int:
