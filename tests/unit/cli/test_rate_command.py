@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.cli.app import out
 from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.cli.terminal import Terminal
@@ -133,7 +134,8 @@ def test_files_hold_the_same_rows(tmp_path: Path) -> None:
     assert [{k: type(rows[0][k])(v) for k, v in row.items()} for row in read] == rows
 
 
-def test_a_person_gets_a_table_with_drawn_intervals() -> None:
+def test_a_person_gets_a_table_with_drawn_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out, "_width", 140)
     text = run(SMALL, "--style", "--by-voter", "--influence", "0")
     assert "900 votes, style control" in text
     assert text.count("●") == 6
