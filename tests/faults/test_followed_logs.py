@@ -106,8 +106,15 @@ def following(*words: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The document of a follower that is asked to end."""
+    until(lambda: catches(process.pid, signal.SIGTERM))  # a process that is still starting just ends
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors

@@ -25,6 +25,7 @@ _NAMED = ("model", "provider")
 _NETWORK = "one network"
 # Fields of an alert in which a short name of a network could occur by chance.
 _KEPT = frozenset({"id", "detector", "severity", "state", "opened_at"})
+_RANKS = ("raw", "defended", "before", "after")
 _FIELDS = (
     "id", "severity", "state", "opened_at", "begun_at", "last_at", "what", "alerts", "votes",
     "votes_left_out", "excluded_by", "awaits_refresh",
@@ -87,7 +88,8 @@ def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) 
         "e_value": None if body["e_value"] is None else float(f"{body['e_value']:.1e}"),
         "accounts": None if few else body["accounts"],
         "accounts_left_out": None if few else body["accounts_left_out"],
-        "rank": None if names_hidden else body["rank"],
+        # In this order for every database role: PostgreSQL sorts the keys of a document that a view has taken apart.
+        "rank": None if names_hidden or body["rank"] is None else {name: body["rank"].get(name) for name in _RANKS},
     }
     published: dict[str, Any] = hidden.document(found)
     return published
