@@ -17,6 +17,7 @@ docs/glossary.md explains each term. From the command line down, each package im
     expectation_suites.py  checks expectations on votes, registry and snapshots (Great Expectations)
     metrics/            defines every Prometheus metric; metrics_server.py serves them
     devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
+    report/             reports what a file of votes supports, without a store
     backlog/            evaluates votes that were cast before the first snapshot was published
     detectors/          computes evidence about voters, models, providers, networks
     audits/             runs slow checks of a whole board

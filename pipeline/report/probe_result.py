@@ -1,0 +1,72 @@
+"""Represents the result of a probe, and what a probe may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeOptions:
+    """Options of the probes.
+
+    Attributes:
+        level: coverage of the intervals, between 0 and 1.
+        top: number of first ranks whose set of models is checked (top-k).
+        rounds: number of random draws of a probe that draws.
+        seed: seed of the draws. The same seed gives the same results.
+    """
+
+    level: float = 0.95
+    top: int = 5
+    rounds: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What a probe found.
+
+    Attributes:
+        id: name of the probe, such as `position_bias`.
+        title: name of the probe for people.
+        figure: the figure that the threshold is for; None if it was not computed.
+        unit: unit of the figure, such as "votes" or "share".
+        interval: lower and upper bound of the figure; None if it is a count without uncertainty or was not computed.
+        threshold: the figure from which (or below which) the probe fires, see `sentence`; None if not computed.
+        fired: whether the votes give a reason to doubt the order of the board in the way that the probe checks.
+        sentence: the result in plain English; states the figure and what it means.
+        unavailable: why the figure could not be computed; None if it was.
+        details: further figures, as plain values for JSON.
+    """
+
+    id: str
+    title: str
+    figure: float | None
+    unit: str
+    interval: tuple[float, float] | None
+    threshold: float | None
+    fired: bool
+    sentence: str
+    unavailable: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the result as a dictionary of plain values, for JSON."""
+        return asdict(self)
+
+
+def unavailable_result(name: str, title: str, unit: str, reason: str) -> ProbeResult:
+    """Return the result of a probe that could not compute its figure.
+
+    Args:
+        name: the `id` of the result.
+        title: name of the probe for people.
+        unit: unit of the figure.
+        reason: why the figure could not be computed, as the end of a sentence.
+    """
+    return ProbeResult(
+        id=name, title=title, figure=None, unit=unit, interval=None, threshold=None, fired=False,
+        sentence=f"{title}: not computed, because {reason}.", unavailable=reason,
+    )  # fmt: skip

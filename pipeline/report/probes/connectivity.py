@@ -1,0 +1,59 @@
+"""Measures how many votes connect the weakest cut of the board, and which models no votes connect with the others.
+
+The figure is the conductance of the weakest cut: the votes across the cut, divided by the votes on the models of its
+smaller side (`pipeline.audits.graph_health`). The probe fires if it is below 1/8, or if at least 5% of the votes are
+outside the strongly connected component of the win digraph that is rated: other models cannot be compared with it
+(Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The votes of a design
+are not random, so there is no interval.
+"""
+
+from __future__ import annotations
+
+from pipeline.audits.graph_health import graph_health
+from pipeline.report.probe_result import ProbeOptions, ProbeResult
+from pipeline.report.probes.probe import Probe
+from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_votes import ReportVotes
+
+_WEAK = 0.125
+_OUTSIDE = 0.05
+_NAMED = 6
+
+
+def _run(votes: ReportVotes, board: ReportBoard, _: ProbeOptions) -> ProbeResult:
+    rated = board.counts.total / len(votes)
+    health = graph_health(board.counts)
+    split = 1 - rated >= _OUTSIDE
+    listed = ", ".join(health.side[:_NAMED]) + (", …" if len(health.side) > _NAMED else "")
+    details = {
+        "rated_share": rated, "unrated_models": len(board.unrated), "conductance": health.conductance,
+        "side": list(health.side), "crossing_votes": health.crossing, "lambda2": health.lambda2,
+        "worst_pair": list(health.worst), "worst_se": health.worst_se, "median_se": health.median_se,
+    }  # fmt: skip
+    if split:
+        sentence = (
+            f"{1 - rated:.1%} of the votes are on models that no votes connect with the rated models: "
+            f"{len(board.unrated):,} models cannot be compared with the others."
+        )
+    elif health.weak:
+        sentence = (
+            f"Only {health.crossing:,} votes compare {listed} with the other models, {health.conductance:.1%} of "
+            f"their votes: the order between the two groups depends on these few votes."
+        )
+    else:
+        sentence = f"All rated models are well connected: across the weakest cut go {health.crossing:,} votes."
+    return ProbeResult(
+        id="connectivity",
+        title="Connectivity",
+        figure=health.conductance,
+        unit="share of votes across the weakest cut",
+        interval=None,
+        threshold=_WEAK,
+        fired=split or health.weak,
+        sentence=sentence,
+        details=details,
+    )
+
+
+CONNECTIVITY = Probe("connectivity", "Connectivity", "share of votes across the weakest cut", _run)
+"""Whether the votes connect all models."""

@@ -1,0 +1,25 @@
+"""Defines a probe: its name, its unit and its function."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.report.probe_result import ProbeOptions, ProbeResult
+from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_votes import ReportVotes
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe.
+
+    Attributes:
+        id: name of the probe, such as `position_bias`.
+        title: name of the probe for people.
+        unit: unit of its figure.
+        run: computes the result from all votes, the board and the options. It may raise `RatingError`.
+    """
+
+    id: str
+    title: str
+    unit: str
+    run: Callable[[ReportVotes, ReportBoard, ProbeOptions], ProbeResult]

@@ -1,0 +1,81 @@
+"""Rates the votes of a report: the models that can be rated together, by maximum likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.ratings import (
+    Fit,
+    Leaderboard,
+    PairCounts,
+    UnratedModel,
+    assemble_leaderboard,
+    fit,
+    select_rated_models,
+    simultaneous_rank_sets,
+    wald_intervals,
+    with_clustered_covariance,
+    with_tie_only_variance,
+)
+from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.arrays import Int64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportBoard:
+    """The rated models of a report. Arrays of models are in the order of `counts.models`, not of the ranks.
+
+    Attributes:
+        votes: the votes between the R rated models. Its `models` are `counts.models`.
+        counts: these votes by pair and outcome.
+        fitted: their fit. The covariance is that of independent votes.
+        clustered: the fit with the covariance clustered by voter; `fitted` if no vote has a voter.
+        leaderboard: the board, best first, with intervals from `clustered` and joint rank sets.
+        level: coverage of the intervals.
+        unrated: the models without a rating, with reasons.
+    """
+
+    votes: ReportVotes
+    counts: PairCounts
+    fitted: Fit
+    clustered: Fit
+    leaderboard: Leaderboard
+    level: float
+    unrated: tuple[UnratedModel, ...]
+
+    @property
+    def order(self) -> Int64:
+        """int64[R], the models as positions in `counts.models`, best first."""
+        place = {name: code for code, name in enumerate(self.counts.models)}
+        return np.array([place[name] for name in self.leaderboard.models], dtype=np.int64)
+
+
+def rate_report_votes(votes: ReportVotes, *, level: float = 0.95, least_share: float = 0.0) -> ReportBoard:
+    """Rate the models of the largest group that can be compared.
+
+    Args:
+        votes: all votes of the file that count.
+        level: coverage of the intervals.
+        least_share: the least share of the votes that the group must have.
+
+    Raises:
+        RatingError: there are no votes, the largest group has fewer than `least_share` of the votes or only one model,
+            or the fit does not converge.
+    """
+    counts, unrated = select_rated_models(PairCounts.from_codes(votes.models, *votes.codes), least_share=least_share)
+    fitted = fit(counts)
+    rated = votes.between(counts.models)
+    voter = rated.known("voter")
+    clustered = fitted if voter is None else with_clustered_covariance(fitted, *rated.codes, voter)
+    shown = with_tie_only_variance(clustered, counts)
+    board = assemble_leaderboard(
+        counts.models,
+        shown,
+        wald_intervals(shown, level=level),
+        votes=counts.battles_per_model(),
+        unrated=unrated,
+        joint=simultaneous_rank_sets(shown, level=level),
+    )
+    return ReportBoard(rated, counts, with_tie_only_variance(fitted, counts), shown, board, level, unrated)

@@ -1,0 +1,95 @@
+"""Represents the votes of a file as columns of integer codes; a column that the file does not have is None."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
+
+NO_TIME = np.iinfo(np.int64).min
+"""The time of a vote without a time."""
+
+_COLUMNS = (
+    "model_a", "model_b", "outcome", "position", "voter", "prompt", "session", "time", "category", "language", "turn",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ReportVotes:
+    """N votes on K models. A column is None if the file has no such column.
+
+    Attributes:
+        models: names of the K models.
+        model_a, model_b: int32[N], positions of the two models in `models`; the two differ.
+        outcome: int32[N], position of the outcome in `OUTCOMES`.
+        position: int8[N], 1 if model a was shown first, −1 if model b was shown first, 0 if unknown.
+        voter, prompt, session: int64[N], equal numbers for votes of one voter, on one prompt, of one session; −1 if
+            unknown.
+        time: int64[N], microseconds since 1970 UTC; NO_TIME if unknown.
+        category, language: int32[N], position in `categories` and `languages`; −1 if unknown.
+        turn: int32[N], number of turns of the conversation before the vote, from 1; 0 if unknown.
+        categories, languages: names of the labels.
+        provider: int32[K], position of each model's provider in `providers`; −1 if unknown.
+        providers: names of the providers.
+    """
+
+    models: tuple[str, ...]
+    model_a: Int32
+    model_b: Int32
+    outcome: Int32
+    position: Int8 | None = None
+    voter: Int64 | None = None
+    prompt: Int64 | None = None
+    session: Int64 | None = None
+    time: Int64 | None = None
+    category: Int32 | None = None
+    language: Int32 | None = None
+    turn: Int32 | None = None
+    categories: Sequence[str] = ()
+    languages: Sequence[str] = ()
+    provider: Int32 | None = None
+    providers: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        """Return the number of votes."""
+        return len(self.model_a)
+
+    @property
+    def codes(self) -> tuple[Int32, Int32, Int32]:
+        """The columns `model_a`, `model_b` and `outcome`, in the order in which the estimators take them."""
+        return self.model_a, self.model_b, self.outcome
+
+    def select(self, rows: Bool | Int64) -> ReportVotes:
+        """Return the votes of some rows. The models stay.
+
+        Args:
+            rows: bool[N], true for the selected votes; or int64, their positions.
+        """
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        return replace(self, **{name: column[rows] for name, column in columns.items() if column is not None})
+
+    def between(self, models: Sequence[str]) -> ReportVotes:
+        """Return the votes between some models. The `models` of the result are these, in the given order.
+
+        Args:
+            models: names among `models`.
+        """
+        place = {name: code for code, name in enumerate(self.models)}
+        kept = np.array([place[name] for name in models], dtype=np.int64)
+        table = np.full(len(self.models), -1, dtype=np.int32)
+        table[kept] = np.arange(len(kept), dtype=np.int32)
+        a, b = table[self.model_a], table[self.model_b]
+        rows = (a >= 0) & (b >= 0)
+        selected = self.select(rows)
+        provider = None if self.provider is None else self.provider[kept]
+        return replace(selected, models=tuple(models), model_a=a[rows], model_b=b[rows], provider=provider)
+
+    def known(self, column: str) -> npt.NDArray[np.int64] | None:
+        """Return the column `voter`, `prompt` or `session` as int64[N]; None if no vote has a value in it."""
+        values: Int64 | None = getattr(self, column)
+        return None if values is None or not (values >= 0).any() else values
