@@ -180,7 +180,8 @@ class VoteCollector:
         if not len(self._prompts):
             return None
         _fill(self._prompts, votes, 0)
-        return self._prompts.finish()
+        found = self._prompts.finish()
+        return found if found.any() else None
 
     def _finish_voters(self, *, needed: bool) -> tuple[pa.StringArray, Sequence[str], Int64]:
         """Return the ids of voters, the sorted voters, and int64[N]: each vote's position among them, −1 for none."""

@@ -17,6 +17,9 @@ from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.cli.terminal import Terminal
 from pipeline.cli.terminal_tables import board_table, draw_interval
+from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_tables import read_by_column
+from pipeline.formats.record_reader import open_battles
 
 ROOT = Path(__file__).parents[3]
 SMALL = ROOT / "tests/golden/small_votes.csv"
@@ -459,6 +462,22 @@ def test_votes_on_a_frequent_prompt_beyond_its_sample_are_left_out(tmp_path: Pat
     mine = tmp_path / "mine.toml"
     mine.write_text('name = "mine"\n[rules]\nidentity_leak = true\n')
     assert document(path, "--method", str(mine))["votes"] == 460
+
+
+@pytest.mark.parametrize("road", ["column", "column of empty texts", "record"])
+def test_a_rule_about_prompts_is_not_applied_where_no_vote_has_one(tmp_path: Path, road: str) -> None:
+    vote = {"model_a": "a", "model_b": "b", "prompt_hash": "" if road == "column of empty texts" else None}
+    rows = [{**vote, "winner": ("model_a", "model_b")[n % 2]} for n in range(4)]
+    path = tmp_path / ("battles.json" if road == "record" else "battles.parquet")
+    if road == "record":  # our own events in an array are read one by one
+        own = {"schema": 1, "voter_id": "v", "cast_at": "2026-01-01T00:00:00Z"}
+        path.write_text(json.dumps([{**own, **row, "vote_id": f"{n}"} for n, row in enumerate(rows)]))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in rows[0]])), path)
+    assert (read_by_column(open_battles(path, ColumnMapping())) is None) == (road == "record")
+    found = document(path)
+    assert (found["votes"], found["method"]["left_out"]) == (4, {})
+    assert any(note.startswith("no rule of the method arena could be applied") for note in found["notes"])
 
 
 def test_a_method_without_a_rule_that_applies_is_told(tmp_path: Path) -> None:
