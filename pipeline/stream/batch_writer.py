@@ -178,8 +178,10 @@ def _read_prior_states(
     """Read the states of the batch's voters before scoring, while no other thread uses the connection."""
     if references.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
+    parts, first = np.unique(votes.partition, return_index=True)
+    began = dict(zip(parts.tolist(), votes.appended_at[first].tolist(), strict=True))
     found = {
-        part: context.states.get(connection, part, voters)
+        part: context.states.get(connection, part, voters, began[part])
         for part, voters in vote_processor.visible_voters(votes, fates, references.reference).items()
     }
     return lambda part, _: found[part]

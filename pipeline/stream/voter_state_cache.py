@@ -5,8 +5,7 @@ votes, so it is not written with every batch. States are written every 20 batche
 offset: the written states include all votes before this offset. The next owner of a partition replays the votes from
 the state offset on (`replay_states`). The replay opens no alerts, because the former owner opened them.
 
-An unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their
-owner.
+An unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their owner.
 
 The store has one packed state per voter: for each detector a tag byte, a length and the detector's state. A new
 detector finds no state for any voter. The state of a removed detector is dropped at the voter's next vote.
@@ -56,15 +55,20 @@ class VoterStateCache:
         self._unwritten: ByVoter = {}
         self._batches, self._since = 0, time.monotonic()
 
-    def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
+    def get(
+        self, connection: Connection, part: int, voters: Sequence[int], appended_at: int | None = None
+    ) -> list[DetectorStates | None]:
         """Return the states of voters from memory or, if they are not there, from the store.
 
-        The state of a voter who is new to the partition is read from the partition where the voter was before.
+        The state of a voter who is new to the partition is read from the partition where the voter was before. Which
+        partitions are searched is read again after every write of states, since files are imported meanwhile.
 
         Args:
             connection: reads the store.
             part: the partition number of the store (partition_no).
             voters: pseudonyms.
+            appended_at: append time of the first vote of the partition that is not stored yet, in microseconds since
+                1970 UTC; None if all are stored.
 
         Returns:
             For each voter, the state of every detector; None for a voter without a state.
@@ -75,16 +79,16 @@ class VoterStateCache:
         if missing:
             stored = voter_states.read(connection, part, missing)
             new = [voter for voter in missing if voter not in stored]
-            if new and (others := self._carrying_partitions(connection, part)):
+            if new and (others := self._carrying_partitions(connection, part, appended_at)):
                 stored |= voter_states.read_carried(connection, others, new)
             for row, voter in enumerate(voters) if stored else ():
                 if found[row] is None and voter in stored:
                     found[row] = unpack_parts(stored[voter], self._tags)
         return found
 
-    def _carrying_partitions(self, connection: Connection, part: int) -> list[int]:
+    def _carrying_partitions(self, connection: Connection, part: int, appended_at: int | None) -> list[int]:
         if part not in self._carrying:
-            self._carrying[part] = voter_states.carrying_partitions(connection, part)
+            self._carrying[part] = voter_states.carrying_partitions(connection, part, appended_at)
         return self._carrying[part]
 
     def put(self, states: Mapping[int, Mapping[int, DetectorStates]]) -> None:
@@ -117,7 +121,8 @@ class VoterStateCache:
         return packed
 
     def mark_written(self) -> None:
-        """Mark all states as written, so that they may be evicted."""
+        """Mark all states as written, so that they may be evicted; and forget which partitions are searched."""
+        self._carrying.clear()
         for part, group in self._unwritten.items():
             young = self._young.setdefault(part, {})
             before = len(young)

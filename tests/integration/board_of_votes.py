@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.read import log_proofs, snapshot_bundles
 from pipeline.stream.source import FileSource
+from pipeline.stream.source.file_source import FILES
 from pipeline.stream.worker import Worker
 
 # Votes that follow a pattern are evidence against everybody; tests of evidence switch the backfill on.
@@ -61,11 +62,24 @@ class Board:
 
     def read(self, *events: dict[str, Any]) -> None:
         """Events through the worker, as a file."""
+        self.read_topic(FILES, *events)
+
+    def read_topic(self, name: str, *events: dict[str, Any], progress: Callable[[], None] = lambda: None) -> None:
+        """Events through the worker, as a source of its own: another topic has another name.
+
+        Args:
+            name: the source's name in the store.
+            events: the votes.
+            progress: called after every batch.
+        """
         path = self.folder / f"part-{self.files}.jsonl"
         self.files += 1
         path.write_text("".join(json.dumps(one) + "\n" for one in events), encoding="utf-8")
+        source = FileSource(path)
+        source.name = name
         with closing(open_store(self.url, voter_key=self.options.key, worker=True)) as store:
-            Worker(FileSource(path), store, self.options, VOTER, "test").run(until_end=True)
+            worker = Worker(source, store, self.options, VOTER, "test", progress=lambda _: progress())
+            worker.run(until_end=True)
 
     def vote(self, number: int) -> None:
         """So many new votes."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from pipeline import jobs
 from pipeline.detectors import VOTER
-from pipeline.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.votes import voter_states
-from pipeline.stream.source import FileSource
-from pipeline.stream.worker import Worker
 from pipeline.vocabulary.time import HOUR
-from tests.integration.board_of_votes import OPTIONS, Board, using
+from tests.integration.board_of_votes import OPTIONS, Board, event, using
 from tests.streams.attacks import Attack, make_attack
 from tests.streams.independent import DAY, BoardSpec, Votes, make_board, records
 
@@ -45,17 +42,6 @@ def alerts(board: Board) -> list[tuple[Any, ...]]:
         return sorted(tuple(row) for row in rows)
 
 
-def read(board: Board, source: str, events: list[dict[str, Any]]) -> None:
-    """Read events as a source of its own, as a topic would be."""
-    path = board.folder / f"{source}.jsonl"
-    path.write_text("".join(json.dumps(one) + "\n" for one in events), encoding="utf-8")
-    files = FileSource(path)
-    files.name = source
-    store = open_store(board.url, voter_key=board.options.key, worker=True)
-    Worker(files, store, board.options, VOTER, "test").run(until_end=True)
-    store.close()
-
-
 @pytest.mark.long
 def test_a_stream_goes_on_with_the_evidence_of_an_imported_file(tmp_path: Path) -> None:
     given = votes()
@@ -71,22 +57,88 @@ def test_a_stream_goes_on_with_the_evidence_of_an_imported_file(tmp_path: Path) 
             board.refresh()
             board.read(*events[early:half])
             if sources[1] == "topic":
-                read(board, "topic", events[half:])
+                board.read_topic("topic", *events[half:])
             else:
                 board.read(*events[half:])
             found[name] = alerts(board)
-            replayed = jobs.replay_detector(board.url, "voter_bias")
-            assert len([one for one in replayed if one["severity"] == "critical"]) >= 4
-            found[f"{name}, replayed"] = sorted(
-                (one["subject"]["id"], one["level"], one["e_value"]) for one in replayed
-            )
+            found[f"{name}, replayed"] = replayed_alerts(board)
     assert "critical" in {one[3] for one in found["one"]}
     assert found["two"] == found["one"]
     assert found["two, replayed"] == found["one, replayed"]
 
 
-def test_states_are_looked_for_where_a_voter_may_have_been_before(tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_stream_goes_on_with_the_evidence_of_a_file_that_is_imported_while_it_is_read(tmp_path: Path) -> None:
+    given = votes()
+    events = list(records(given))
+    early, middle, late = (int((given.at < HONEST + days * DAY).sum()) for days in (0, 0.75, 1.5))
+    accounts = [one for one, attack in zip(events[early:late], given.attack[early:late], strict=True) if attack]
+    others = [one for one, attack in zip(events[middle:late], given.attack[middle:late], strict=True) if not attack]
+    before = [one for one, attack in zip(events[early:middle], given.attack[early:middle], strict=True) if not attack]
+    assert len(accounts) > 100
+    batch = len(others) // 25  # states are written every 20 batches
+    found = {}
+    for name in ("before", "meanwhile"):
+        folder = tmp_path / name
+        folder.mkdir()
+        board = Board(str(folder / "b.db"), folder, OPTIONS.model_copy(update={"batch_votes": batch}))
+        imports = [lambda board=board: board.read(*accounts)]
+        with using(OPTIONS):
+            board.read_topic("earlier", *events[:early])
+            board.refresh()
+            board.read_topic("earlier", *before)
+            if name == "before":
+                imports.pop()()
+
+            def progress(imports: list[Any] = imports) -> None:
+                """Import the file after the first batch."""
+                if imports:
+                    imports.pop()()
+
+            board.read_topic("topic", *others, *events[late:], progress=progress)
+            assert not imports
+            found[name] = alerts(board)
+            found[f"{name}, replayed"] = replayed_alerts(board)
+    assert "critical" in {one[3] for one in found["before"]}
+    assert found["meanwhile"] == found["before"]
+    assert found["meanwhile, replayed"] == found["before, replayed"]
+    biased = [one for one in found["meanwhile"] if one[0] == "voter_bias"]
+    assert {one[1] for one in biased} == {one[0] for one in found["meanwhile, replayed"]}
+
+
+def replayed_alerts(board: Board) -> list[tuple[Any, ...]]:
+    """The signals of a detector that reads all votes again: subject, level and e-value."""
+    replayed = jobs.replay_detector(board.url, "voter_bias")
+    assert len([one for one in replayed if one["severity"] == "critical"]) >= 4
+    return sorted((one["subject"]["id"], one["level"], one["e_value"]) for one in replayed)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+def test_the_first_votes_of_a_partition_say_when_it_began_before_they_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = Board(str(tmp_path / "b.db"), tmp_path)
+    search, asked = voter_states.carrying_partitions, []
+
+    def carrying(connection: Connection, part: int, appended_at: int | None) -> list[int]:
+        asked.append((part, appended_at))
+        return search(connection, part, appended_at)
+
+    monkeypatch.setattr(voter_states, "carrying_partitions", carrying)
+    with using(OPTIONS):
+        board.vote(60)
+        board.refresh()
+        board.read_topic("topic", *(event(n) for n in range(60, 90)))
+    with board.store() as store, store.read() as connection:
+        assert asked == [(2, voter_states.began_at(connection, 2))]
+
+
+def test_states_are_looked_for_where_a_voter_may_have_been_before(url: str, tmp_path: Path) -> None:
+    board = Board(url, tmp_path)
     board.vote(3)
     with board.store() as store:
         with store.write() as connection:
@@ -100,12 +152,17 @@ def test_states_are_looked_for_where_a_voter_may_have_been_before(tmp_path: Path
         with store.read() as connection:
             first = int(row["partition_no"])
             carrying = {part: voter_states.carrying_partitions(connection, part) for part in (first, 11, 13, 14, 15)}
+            begins_at = {at: voter_states.carrying_partitions(connection, 15, at) for at in (HOUR, HOUR + 1)}
+            ignored = voter_states.carrying_partitions(connection, 11, 3 * HOUR)
     others = {11, 12, 13, 14}
     assert set(carrying[first]) == others
     assert set(carrying[11]) == {first, 13, 14}, "its source's partitions began together"
     assert set(carrying[13]) == {first, 11, 12, 14}, "a partition was added to its source"
     assert set(carrying[14]) == {first, 11, 12, 13}
-    assert set(carrying[15]) == {first, *others}, "it is new itself"
+    assert set(begins_at[HOUR + 1]) == {first, *others}, "its first vote, not stored yet, adds it to its source"
+    assert set(begins_at[HOUR]) == {first, 13, 14}, "it begins together with the others of its source"
+    assert carrying[15] == begins_at[HOUR], "it has no vote"
+    assert ignored == carrying[11], "the stored vote says when a partition began"
     assert carrying[13].index(14) < carrying[13].index(11), "the youngest first"
 
 

@@ -31,7 +31,7 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
     return found
 
 
-def carrying_partitions(connection: Connection, partition_no: int) -> list[int]:
+def carrying_partitions(connection: Connection, partition_no: int, appended_at: int | None = None) -> list[int]:
     """Return the other partitions that may have states of voters who vote in a partition now, the youngest first.
 
     Partitions of other sources are included, such as the file of an imported history. Other partitions of the same
@@ -42,14 +42,21 @@ def carrying_partitions(connection: Connection, partition_no: int) -> list[int]:
     Args:
         connection: reads the store.
         partition_no: the partition number of the store (partition_no).
+        appended_at: append time of the vote with which the partition begins, if the store has none of its votes yet, in
+            microseconds since 1970 UTC; None for no such vote. A stored vote goes before it.
     """
-    p = schema.partition.c
-    sources = {int(row[0]): int(row[1]) for row in connection.execute(sa.select(p.partition_no, p.source_no))}
-    if len(sources) < 2 or partition_no not in sources:  # two
+    p, v = schema.partition.c, schema.vote.c
+    first = sa.select(v.appended_at).where(v.partition_no == p.partition_no).order_by(v.offset).limit(1)
+    query = sa.select(p.partition_no, p.source_no, first.correlate(schema.partition).scalar_subquery())
+    rows = connection.execute(query).all()
+    sources = {int(part): int(source) for part, source, _ in rows}
+    if len(sources) < 2 or partition_no not in sources:
         return []
-    began = {part: at for part in sources if (at := began_at(connection, part)) is not None}
+    began = {int(part): int(at) for part, _, at in rows if at is not None}
+    if appended_at is not None:
+        began.setdefault(partition_no, appended_at)
     own = [at for part, at in began.items() if sources[part] == sources[partition_no]]
-    was_added_to = bool(own) and (partition_no not in began or max(own) - min(own) > HOUR)
+    was_added_to = bool(own) and max(own) - min(own) > HOUR
     found = [
         part for part in began if part != partition_no and (was_added_to or sources[part] != sources[partition_no])
     ]
