@@ -159,6 +159,47 @@ def test_new_votes_of_the_group_open_a_resolved_alert_again(board: Board) -> Non
     assert "open" in {row["state"] for row in alerts(board, subject_kind="model")}
 
 
+def test_votes_in_another_partition_are_compared_by_time_with_those_of_a_resolved_alert(board: Board) -> None:
+    one = given(board)
+    record(board, one, findings(one, [pool(3)]))
+    for row in alerts(board):
+        resolve(board, row["alert_id"])
+    board.read_topic("topic", *(event(n) for n in range(VOTES, VOTES + 30)))
+    more = given(board)
+    (old, last, _), (new, place, _) = one.last_vote(3), more.last_vote(3)
+    assert (old != new, place < last) == (True, True), "the newer vote has the smaller offset, in another partition"
+    record(board, more, findings(more, [pool(3)]))
+    opened = [row for row in alerts(board, subject_kind="voter") if row["state"] == "open"]
+    assert [(row["partition_no"], row["offset"]) for row in opened] == [(new, place)], "new votes are news"
+
+    for row in alerts(board):
+        resolve(board, row["alert_id"])
+    record(board, more, findings(more, [pool(3)]))
+    record(board, one, findings(one, [pool(3)]))
+    assert {row["state"] for row in alerts(board, subject_kind="voter")} == {"resolved"}, "older votes are none"
+
+
+@pytest.mark.parametrize(("days", "opened"), [(13, 0), (14, 0), (15, 1), (26, 1)])
+def test_a_period_is_news_if_more_than_half_of_it_is_after_the_resolved_one(
+    board: Board, days: int, opened: int
+) -> None:
+    one = given(board)
+    first = one.period()[0] // HOUR * HOUR
+    period = PeriodFinding(1, first, first + 28 * DAY, "promotes", 15.0, 9, 4)
+    record(board, one, findings(one, [], [period]))
+    resolve(board, alerts(board, detector="model_period")[0]["alert_id"])
+    slid = replace(period, first=first + days * DAY, end=first + (28 + days) * DAY)
+    record(board, one, findings(one, [], [slid]))
+    assert [row["state"] for row in alerts(board, detector="model_period")].count("open") == opened
+
+
+def test_a_tested_group_counts_as_a_discovery_beside_accomplices_in_the_other_direction(board: Board) -> None:
+    one = given(board)
+    tested = replace(pool(5, 6), direction="demotes")
+    record(board, one, findings(one, [pool(3, 4, accomplices=True), tested]))
+    assert state(board) == (1, 1)
+
+
 def test_new_members_name_the_alert_that_is_already_open(board: Board) -> None:
     one = given(board)
     record(board, one, findings(one, [pool(3, 4)]))

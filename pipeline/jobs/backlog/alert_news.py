@@ -1,7 +1,7 @@
 """Selects those alerts of an evaluation that say more than the stored alerts.
 
-An alert that a person has resolved is not opened again by the same votes. The alert about a member of a
-group names the stored alert about the group. No alert names a voter who was erased.
+An alert that a person has resolved is not opened again by the same votes. The alert about a member of a group names the
+stored alert about the group. No alert names a voter who was erased.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.jobs.backlog.backlog_alerts import PERIOD, whole_hours
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import voter_record
 from pipeline.store.db import schema
-from pipeline.vocabulary.time import HOUR, parse_rfc3339
+from pipeline.vocabulary.time import parse_rfc3339
 
 
 def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
@@ -73,7 +73,8 @@ def _with_group(one: AlertSignal, stored_as: dict[str, str]) -> AlertSignal:
 def _stored(connection: Connection, key: tuple[str, str, str]) -> list[Any]:
     """Return the stored alerts with this key, latest first."""
     a = schema.alert.c
-    query = sa.select(a.alert_id, a.state, a.severity, a.level, a.offset, a.evidence)
+    columns = a.alert_id, a.state, a.severity, a.level, a.partition_no, a.offset, a.opened_at, a.evidence
+    query = sa.select(*columns)
     query = query.where(a.detector == key[0], a.subject == key[1], a.direction == key[2])
     return list(connection.execute(query.order_by(a.opened_at.desc(), a.alert_id)).all())
 
@@ -81,16 +82,20 @@ def _stored(connection: Connection, key: tuple[str, str, str]) -> list[Any]:
 def _same_votes(row: Any, one: AlertSignal) -> bool:
     """Return whether the votes of a signal are among those for which an alert was last raised.
 
-    The beginning of the evidence about a model moves with the weeks that are evaluated, so its end decides. Periods
-    move as a whole: they are the same if they share more than the hours at their ends.
+    A voter's last vote decides: by its offset, or by its time if the two last votes are in different partitions, whose
+    offsets cannot be compared. The beginning of the evidence about a model moves with the weeks that are evaluated, so
+    its end decides. Periods move as a whole: they are the same if at least half of the new one is inside the stored
+    one.
     """
     if one.subject_kind == "voter":
+        if row.partition_no != one.partition:
+            return bool(row.opened_at >= one.at)
         return bool(row.offset >= one.offset)
     evidence = json.loads(row.evidence)
     times = evidence.get("window") or evidence["period"]
     first, end = whole_hours((parse_rfc3339(times[0]), parse_rfc3339(times[1])))
     if one.detector == PERIOD:
-        return one.offset + HOUR < end and first + HOUR < one.at
+        return 2 * (min(one.at, end) - max(one.offset, first)) >= one.at - one.offset
     return end >= one.at
 
 

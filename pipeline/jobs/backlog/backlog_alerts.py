@@ -65,10 +65,14 @@ class BacklogAlerts:
 
         A group that was found through voters who were found alone does not count, and neither do signals about voters.
         """
-        known = {self.given.model_name(one.model) for one in self.findings.pools if one.accomplices}
+        known = {
+            (self.given.model_name(one.model), _PASSIVE[one.direction])
+            for one in self.findings.pools
+            if one.accomplices
+        }
         return [
             one for one in signals
-            if one.subject_kind == "model" and not (one.detector == POOL and one.subject in known)
+            if one.subject_kind == "model" and not (one.detector == POOL and (one.subject, one.direction) in known)
         ]  # fmt: skip
 
     def afterwards(self, nested: bool = False) -> str:

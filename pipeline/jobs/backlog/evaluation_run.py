@@ -1,8 +1,8 @@
 """Evaluates a backlog, opens alerts about what was found, and records the run.
 
-Alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, cohorts
-and weeks of one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run
-that could test nothing adds no family. Repeated runs over the same votes are one family together.
+Alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, cohorts and weeks of
+one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run that could test
+nothing adds no family. Repeated runs over the same votes are one family together.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class EvaluationRun:
         """Evaluate the votes. Nothing is written.
 
         Args:
-            start: the state of e-LOND before the run; its level is shared by the three kinds of tests.
+            start: the state of e-LOND before the run; its level is shared by the six kinds of tests.
 
         Returns:
             The findings, and the object that turns them into alerts.
