@@ -1,7 +1,7 @@
 """Creates the application: routes, error handlers, middleware.
 
-Every response has the security headers. Scripts of any web site may read the API, but cannot change
-anything through it. Pages load nothing from other hosts. Costly requests run in a thread pool of their own.
+Every response has the security headers. Scripts of any web site may read the API, but cannot change anything through
+it. Pages load nothing from other hosts. Costly requests run in a thread pool of their own.
 """
 
 from collections.abc import AsyncIterator

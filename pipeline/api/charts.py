@@ -1,7 +1,7 @@
 """Draws charts on the server, with Vega-Lite, as SVG.
 
-The same rows give the same bytes. An SVG contains no script, and pages show it in <img>, where browsers do
-not run scripts.
+The same rows give the same bytes. An SVG contains no script, and pages show it in <img>, where browsers do not run
+scripts.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Runs costly requests in a small pool of threads, so that they do not delay other requests.
 
-At most `threads` requests run at the same time, each with a database connection reserved for the pool. At
-most `queue` requests wait; further requests are refused immediately with status 503. A client that exceeds its limit
-per minute is refused with status 429. Requests that are answered from the cache do not count towards these limits.
+At most `threads` requests run at the same time, each with a database connection reserved for the pool. At most `queue`
+requests wait; further requests are refused immediately with status 503. A client that exceeds its limit per minute is
+refused with status 429. Requests that are answered from the cache do not count towards these limits.
 """
 
 import math

@@ -1,8 +1,7 @@
 """Checks whether a request has a token with the required scopes, and records refused requests in the operators' log.
 
-A token allows only the actions of its scopes. An action needs the scopes of everything that it changes. A
-missing, an expired and a revoked token get the same response, which does not state the reason. Each refusal is a row of
-the log.
+A token allows only the actions of its scopes. An action needs the scopes of everything that it changes. A missing, an
+expired and a revoked token get the same response, which does not state the reason. Each refusal is a row of the log.
 """
 
 import logging

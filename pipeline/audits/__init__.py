@@ -25,6 +25,6 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     top_churn         compares how often the first place changes with what the intervals allow
     policy            evaluates the rules of a policy file
 
-An audit reads no clock and no file and uses no random numbers. Every figure is reported with its inputs. A
-figure that cannot be computed is None or raises an error.
+An audit reads no clock and no file and uses no random numbers. Every figure is reported with its inputs. A figure that
+cannot be computed is None or raises an error.
 """

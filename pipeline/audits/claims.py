@@ -12,8 +12,7 @@ arena_gap          compares a model's gain on arena-like benchmarks with its gai
                    benchmark, and 66.5, 64.4 and 65.9% on another (Singh et al. 2025, "The Leaderboard Illusion",
                    section 4).
 
-Scores are shares in [0, 1]. A test uses the two-sided p-value and fires only if the gap has the suspected
-direction.
+Scores are shares in [0, 1]. A test uses the two-sided p-value and fires only if the gap has the suspected direction.
 
 Blind spot: a different prompt, harness or number of shots can explain a gap as well as a false claim can. Two results
 on the same questions are correlated. The standard errors assume independence, so for such results they are too large

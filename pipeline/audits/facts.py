@@ -5,8 +5,7 @@ interval of the probability that a model of the group is drawn. A battle has 0, 
 average, so the variance of this number is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score
 without the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 
-A reader with the same log and registry can compute every figure again. An unknown figure is None, with the
-reason.
+A reader with the same log and registry can compute every figure again. An unknown figure is None, with the reason.
 
 Blind spot: variants that were never submitted under the provider's name.
 """

@@ -11,8 +11,8 @@ public_removal           every removal has a public notice; a model without vote
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 6.
 
-A rule that cannot be evaluated is neither passed nor failed. The rules about retractions, private variants
-and removals are evaluated over the whole registry: what was wrong in the past still fails after it ended.
+A rule that cannot be evaluated is neither passed nor failed. The rules about retractions, private variants and removals
+are evaluated over the whole registry: what was wrong in the past still fails after it ended.
 
 Blind spot: whether a notice is true.
 """

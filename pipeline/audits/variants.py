@@ -7,8 +7,8 @@ remains after the tests have ended.
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
 
-The same registry gives the same findings. A variant counts as under test from its submission to its
-release, retraction or deprecation.
+The same registry gives the same findings. A variant counts as under test from its submission to its release, retraction
+or deprecation.
 
 Blind spot: variants that were never submitted under the provider's name.
 """

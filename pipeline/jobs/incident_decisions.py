@@ -1,8 +1,8 @@
 """Applies decisions of people about a whole incident: its state, its exclusions, splits, merges and notes.
 
-`restore` undoes what `exclude` did, and nothing else: what the policy auto-voter/1 leaves out stays left
-out until the incident is resolved. `split` and `merge` undo each other. Each decision is one entry of the incident's
-history and at least one row of the operators' log.
+`restore` undoes what `exclude` did, and nothing else: what the policy auto-voter/1 leaves out stays left out until the
+incident is resolved. `split` and `merge` undo each other. Each decision is one entry of the incident's history and at
+least one row of the operators' log.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Carries out decisions of people about alerts and votes. The CLI and the API use this module.
 
-A decision and its row in the operators' log are written in one transaction. The result states how many
-votes the next refresh will count more or fewer because of the decision. A target that does not exist raises an error.
+A decision and its row in the operators' log are written in one transaction. The result states how many votes the next
+refresh will count more or fewer because of the decision. A target that does not exist raises an error.
 """
 
 from collections.abc import Sequence

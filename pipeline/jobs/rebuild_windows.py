@@ -5,9 +5,9 @@ monitor and `replay` raise an error if the windows are stale (`store.votes.stale
 rebuild the windows, because their database roles may not delete rows, and only one of many processes that start
 together should count all votes.
 
-The rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals what the
-workers counted: the votes before each partition's next offset, each evaluated by the snapshot in force for it. A late
-vote counts in the window that contains the newest event time of the votes stored before it.
+The rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals what the workers
+counted: the votes before each partition's next offset, each evaluated by the snapshot in force for it. A late vote
+counts in the window that contains the newest event time of the votes stored before it.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Restores a backup as a new store, and verifies the store.
 
-Nothing is written before every file of the backup has been checked and the target is known to be empty. The
-database is written last, so an interrupted restore leaves no store that looks complete.
+Nothing is written before every file of the backup has been checked and the target is known to be empty. The database is
+written last, so an interrupted restore leaves no store that looks complete.
 """
 
 import hmac

@@ -4,8 +4,8 @@ With PostgreSQL a thread writes the batches: psycopg releases the interpreter lo
 the caller's thread writes them: SQLite works inside this process and takes the lock again after every row, so a second
 thread would wait up to 5 ms for each row.
 
-At most one batch is being written. Batches are written in the order of submission. The error of a batch is
-raised by `wait`.
+At most one batch is being written. Batches are written in the order of submission. The error of a batch is raised by
+`wait`.
 """
 
 from collections.abc import Callable

@@ -5,8 +5,8 @@ characters, in any language. A hash and a signature of each recent prompt are re
 signatures are computed with a secret key, so nobody can find a prompt by hashing a list of candidates. Signatures are
 stored in a file, so that the next run finds the same copies.
 
-A prompt that was hashed before `flush` gets the same hash again after a crash, as long as it is among the
-remembered prompts.
+A prompt that was hashed before `flush` gets the same hash again after a crash, as long as it is among the remembered
+prompts.
 """
 
 import fcntl

@@ -7,8 +7,7 @@ event is stored as a reject with its reason. An event that contradicts earlier e
 counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are published on the topic
 of rejects through the worker's outbox.
 
-The next offset never moves past an event that is not stored. Not handled: a registry topic with several
-partitions.
+The next offset never moves past an event that is not stored. Not handled: a registry topic with several partitions.
 """
 
 import threading

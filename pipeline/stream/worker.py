@@ -1,9 +1,8 @@
 """Runs a worker: claims partitions, writes batches, stops cleanly.
 
-Every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is
-dropped, never written. SIGTERM ends the process after the current batch. A worker is healthy while it stores batches or
-has proof that nothing is left to store (`liveness`). At most two batches are in memory, so a slow store slows the
-reading.
+Every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is dropped,
+never written. SIGTERM ends the process after the current batch. A worker is healthy while it stores batches or has
+proof that nothing is left to store (`liveness`). At most two batches are in memory, so a slow store slows the reading.
 """
 
 import time

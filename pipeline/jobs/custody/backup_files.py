@@ -1,8 +1,8 @@
 """Writes and reads the files of a backup, which is a folder or a tar file with a list of digests.
 
-The list `backup.json` is written last, so a backup without this file is not complete. Only files in the
-list are read, and only names of a few fixed forms are allowed, so no name leads outside the target of a restore. All
-files are readable by their owner only.
+The list `backup.json` is written last, so a backup without this file is not complete. Only files in the list are read,
+and only names of a few fixed forms are allowed, so no name leads outside the target of a restore. All files are
+readable by their owner only.
 """
 
 from __future__ import annotations

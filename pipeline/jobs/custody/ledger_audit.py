@@ -7,9 +7,9 @@ Five checks are made:
     offsets     checks that every offset of every partition has a fate, and that every sealed offset is in a segment
     tiles       checks the stored hashes from which proofs are made
 
-Every check runs, even if another fails. A failed check opens a critical alert that only a person can
-resolve: even if a later audit passes, the log was wrong once. Damaged tiles are reported and rebuilt, because they can
-be computed from the log; they are no failure.
+Every check runs, even if another fails. A failed check opens a critical alert that only a person can resolve: even if a
+later audit passes, the log was wrong once. Damaged tiles are reported and rebuilt, because they can be computed from
+the log; they are no failure.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Exports the votes of a store in the schema of arena-human-preference-140k, without data about persons.
 
-An export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the
-votes that a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do
-not count are in batches of their own. An export is recorded in the operators' log before it begins.
+An export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the votes that
+a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do not count
+are in batches of their own. An export is recorded in the operators' log before it begins.
 """
 
 from __future__ import annotations

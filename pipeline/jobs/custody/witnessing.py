@@ -3,9 +3,8 @@
 A witness is an independent party that signs the head of the snapshot log if it continues the head that the witness
 signed before. Its signature is a cosignature: the board stores it beside its own.
 
-A witness writes the new head to disk before it returns the signature. A witness signs one head at a time,
-under a lock on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest
-names.
+A witness writes the new head to disk before it returns the signature. A witness signs one head at a time, under a lock
+on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest names.
 """
 
 import fcntl

@@ -10,8 +10,8 @@ The change from the older board to the newer is split into four steps, and the b
 For each model, the result also has the new battles, the score that the older board expected in these battles, and the
 models that the model passed.
 
-The same two snapshots always give the same result. The changes of the steps sum to the whole change except
-for rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
+The same two snapshots always give the same result. The changes of the steps sum to the whole change except for
+rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
 """
 
 from collections.abc import Mapping

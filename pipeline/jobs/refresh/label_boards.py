@@ -2,8 +2,8 @@
 
 A candidate is a snapshot before its publication.
 
-A board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and
-the views are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
+A board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and the views
+are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
 """
 
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
 """Reads the keys that sign a board's checkpoints, and decides how a new key follows an old one (rotation).
 
-The public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous
-snapshot, or by a new key and that key together. A store whose key is missing publishes nothing: if a new key alone
-signed, readers could not distinguish it from a forger's key.
+The public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous snapshot, or
+by a new key and that key together. A store whose key is missing publishes nothing: if a new key alone signed, readers
+could not distinguish it from a forger's key.
 """
 
 from dataclasses import dataclass

@@ -2,9 +2,8 @@
 
 A candidate is a snapshot before its publication.
 
-The manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an
-unsigned or incomplete snapshot. A candidate is not published if another snapshot was published since the candidate was
-made.
+The manifest, its leaf in the log and the signatures are written in one transaction, so readers never see an unsigned or
+incomplete snapshot. A candidate is not published if another snapshot was published since the candidate was made.
 """
 
 from sqlalchemy.engine import Connection

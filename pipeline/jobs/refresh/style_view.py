@@ -1,8 +1,8 @@
 """Rates the view `style`: the defended votes under style control, which corrects for length and formatting of answers.
 
-The view is published if votes have style counts and the fit converges. Otherwise the snapshot has the
-reason, and the other two views are published without it. The fit needs every vote with style counts, not only the new
-votes; 2 million votes take about a second.
+The view is published if votes have style counts and the fit converges. Otherwise the snapshot has the reason, and the
+other two views are published without it. The fit needs every vote with style counts, not only the new votes; 2 million
+votes take about a second.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Writes the tables of votes that every rating engine rates.
 
-The same seed gives the same rows. Each table is written once in a run, and all engines read the same Parquet
-file.
+The same seed gives the same rows. Each table is written once in a run, and all engines read the same Parquet file.
 """
 
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Writes votes as canonical JSON lines, several times faster than through the vote class.
 
-Each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left
-out.
+Each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left out.
 """
 
 from collections.abc import Iterator, Sequence

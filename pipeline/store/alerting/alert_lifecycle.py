@@ -1,7 +1,7 @@
 """Opens, escalates and clears alerts, and changes their states.
 
-The history of an alert only grows. Every change of state, and every escalation (more evidence for an open
-alert), adds a dated entry with a name and a reason.
+The history of an alert only grows. Every change of state, and every escalation (more evidence for an open alert), adds
+a dated entry with a name and a reason.
 """
 
 import json

@@ -3,8 +3,8 @@
 An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
 evidence selects.
 
-Each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and
-once for all alerts about voters.
+Each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and once for all
+alerts about voters.
 """
 
 from __future__ import annotations

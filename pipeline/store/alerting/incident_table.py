@@ -1,7 +1,6 @@
 """Stores the incidents of the newest grouping, and the history of what people decided about incidents.
 
-The rows of `incident` are derived from alerts, votes and decisions, and can be made again. The history only
-grows.
+The rows of `incident` are derived from alerts, votes and decisions, and can be made again. The history only grows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Converts alerts to the form for the public, which describes the votes and never identifies the voter.
 
-A public alert about a voter names the voter by a label that is made for this alert alone. The alert
-contains no vote, offset or exact time of the voter, so a person who votes under another voter's id learns nothing about
-that voter's votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter
-is published only if it is listed as harmless. No public alert names a model under test.
+A public alert about a voter names the voter by a label that is made for this alert alone. The alert contains no vote,
+offset or exact time of the voter, so a person who votes under another voter's id learns nothing about that voter's
+votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter is published
+only if it is listed as harmless. No public alert names a model under test.
 """
 
 from collections.abc import Mapping

@@ -2,10 +2,10 @@
 
 A blind is a random value of a vote. It prevents that others find the private fields from the hash in the leaf.
 
-After an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs,
-counts and ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays
-excluded. The remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their
-label, and no alert names an erased vote.
+After an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs, counts and
+ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays excluded. The
+remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their label, and no
+alert names an erased vote.
 """
 
 from bisect import bisect_right

@@ -1,7 +1,7 @@
 """Stores answers that a refresh prepares for the API, because they take long or need columns that the API may not read.
 
-The moves from one snapshot to the next never change, so they stay stored. All other answers are about the
-newest snapshot, and the next refresh replaces them.
+The moves from one snapshot to the next never change, so they stay stored. All other answers are about the newest
+snapshot, and the next refresh replaces them.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Creates and resolves labels: random names that alerts and exclusions show to the public instead of pseudonyms.
 
-Each alert about a voter has its own label, so nobody can link two alerts about one voter or derive a label
-from an id or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name excluded voters by
-label; `resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the pseudonym from a label.
+Each alert about a voter has its own label, so nobody can link two alerts about one voter or derive a label from an id
+or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name excluded voters by label;
+`resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the pseudonym from a label.
 """
 
 import re

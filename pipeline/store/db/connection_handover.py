@@ -2,8 +2,8 @@
 
 A SQLAlchemy connection and its transaction are not thread-safe.
 
-Within a `with` block of `lend` or `lend_to_thread`, a statement of any other thread raises `ConnectionLent`
-before it reaches the database.
+Within a `with` block of `lend` or `lend_to_thread`, a statement of any other thread raises `ConnectionLent` before it
+reaches the database.
 """
 
 from collections.abc import Callable, Iterator

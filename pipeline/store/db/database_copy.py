@@ -1,7 +1,7 @@
 """Copies a whole database to a file and back: SQLite's online backup, PostgreSQL's pg_dump and pg_restore.
 
-A copy is the database as one transaction sees it, even while others write. No password is passed to a
-program as an argument.
+A copy is the database as one transaction sees it, even while others write. No password is passed to a program as an
+argument.
 """
 
 import os

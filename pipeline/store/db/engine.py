@@ -1,8 +1,8 @@
 """Opens a store: migrates it, checks its voter key, and opens transactions.
 
-A store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its
-lock at the beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with
-the voter key with which it was made.
+A store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its lock at the
+beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with the voter key
+with which it was made.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 There are three kinds of files: segments and bundle files, named by their SHA-256; the hashes of the vote log; and the
 signed heads of the snapshot log.
 
-Segments, bundle files and heads are complete or absent, because a file is written under another name and
-then renamed. A file that a row names is flushed to the disk before the row is committed.
+Segments, bundle files and heads are complete or absent, because a file is written under another name and then renamed.
+A file that a row names is flushed to the disk before the row is committed.
 
 All hashes of a level of the log are in one file, and a tile is a range of this file. One file for each tile would be
 four thousand files for a million leaves. Hashes are computed from committed leaves only, so two writers write the same

@@ -2,10 +2,10 @@
 
 `pipeline.ratings.prompt_samples` defines which prompts are frequent, and how many votes the sample of each has.
 
-A vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log,
-the segment included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and
-PostgreSQL. A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts. If its
-prompts are more than a quarter of all known prompts, it reads the counts of all prompts.
+A vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log, the segment
+included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and PostgreSQL.
+A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts. If its prompts are
+more than a quarter of all known prompts, it reads the counts of all prompts.
 """
 
 from __future__ import annotations

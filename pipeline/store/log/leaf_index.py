@@ -3,8 +3,8 @@
 The row of a segment has the ranges of offsets whose votes are in the segment. Some offsets have no vote (duplicates,
 rejects, transaction markers), so a range also has its runs: intervals of consecutive offsets that all have a vote.
 
-A leaf is found from ranges and runs, never by reading votes. A look-up reads the ranges of all segments, and
-the runs of the ranges that it needs.
+A leaf is found from ranges and runs, never by reading votes. A look-up reads the ranges of all segments, and the runs
+of the ranges that it needs.
 """
 
 import zlib

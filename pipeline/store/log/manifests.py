@@ -2,8 +2,8 @@
 
 A head, or checkpoint, states the size and the root hash of a log.
 
-Rows are appended in the order of their sequence numbers, by the transaction that holds the publication
-lock. A row never changes.
+Rows are appended in the order of their sequence numbers, by the transaction that holds the publication lock. A row
+never changes.
 """
 
 import json

@@ -3,8 +3,8 @@
 Exclusions are for doubtful votes. Retractions are for votes that should never have counted: cast by a test, published
 by mistake, or withdrawn by the voter.
 
-A retraction has a reason and a name, and is a leaf of the public log. The leaf of the vote stays. A vote is
-retracted at most once, and only after it was sealed.
+A retraction has a reason and a name, and is a leaf of the public log. The leaf of the vote stays. A vote is retracted
+at most once, and only after it was sealed.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,7 @@
 """Verifies the public log against the stored votes: builds every leaf again from its vote and compares the two.
 
-The error for a vote that was changed, removed or added names the vote's leaf, or its partition and offset.
-If the private fields of a vote were erased, only the public part of the leaf is compared. No other difference is
-accepted.
+The error for a vote that was changed, removed or added names the vote's leaf, or its partition and offset. If the
+private fields of a vote were erased, only the public part of the leaf is compared. No other difference is accepted.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A refresh reads these counts instead of votes. A board is here a set of votes that are counted together: all votes, the
 votes with one category, or the votes with one language.
 
-The stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total
-changes only in a transaction with the lock of seals. The votes of a segment that was sealed before votes had labels
-count only on the board of all votes.
+The stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total changes only in
+a transaction with the lock of seals. The votes of a segment that was sealed before votes had labels count only on the
+board of all votes.
 """
 
 from __future__ import annotations

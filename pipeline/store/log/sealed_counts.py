@@ -1,7 +1,7 @@
 """Stores the counts of sealed votes by pair of models, outcome and fate. A refresh reads these counts, not the votes.
 
-The stored total is the sum of the counts of all segments (`total_matches_segments`). The total changes only
-under the lock of the seal. The time to read the total does not grow with the number of votes.
+The stored total is the sum of the counts of all segments (`total_matches_segments`). The total changes only under the
+lock of the seal. The time to read the total does not grow with the number of votes.
 """
 
 from dataclasses import dataclass

@@ -2,8 +2,7 @@
 
 A segment is a range of leaves that was sealed together. Its labels are in a public file beside the file of its leaves.
 
-The file depends only on the stored votes and on the stored decisions about frequent prompts, so it can be
-made again.
+The file depends only on the stored votes and on the stored decisions about frequent prompts, so it can be made again.
 """
 
 from __future__ import annotations

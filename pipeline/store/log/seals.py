@@ -4,9 +4,9 @@ A seal appends leaves to the log (RFC 6962): first the votes at offsets [sealed_
 in the order (partition, offset), then the pending retractions. Each root covers all earlier leaves, so no vote can be
 changed, added or removed later without a change of every later root.
 
-A lock allows one seal at a time. The files of a segment are written before the row that names them. This
-row is written in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing
-of a seal or the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
+A lock allows one seal at a time. The files of a segment are written before the row that names them. This row is written
+in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing of a seal or
+the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Writes the hashes of the vote log, from which tiles (256 hashes of one level) and proofs are read.
 
-Hashes are computed from the log alone, so any process may write them at any time, even twice. Hashes
-computed from the file of a segment are written only if they give the root that the store has.
+Hashes are computed from the log alone, so any process may write them at any time, even twice. Hashes computed from the
+file of a segment are written only if they give the root that the store has.
 """
 
 from collections.abc import Iterable

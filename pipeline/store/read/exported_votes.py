@@ -1,7 +1,7 @@
 """Reads stored votes for an export, batch by batch, with the columns of a vote event.
 
-Voters and sessions are named by random labels, which are different in every export. Network, age of the
-account and hash of the prompt are left out, so nothing else in an export identifies a voter.
+Voters and sessions are named by random labels, which are different in every export. Network, age of the account and
+hash of the prompt are left out, so nothing else in an export identifies a voter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Makes proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
-Every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof
-of a vote in a log of n leaves reads O(log n) tiles.
+Every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof of a vote in
+a log of n leaves reads O(log n) tiles.
 """
 
 from dataclasses import dataclass

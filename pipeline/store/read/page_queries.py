@@ -2,8 +2,8 @@
 
 The rows of a board are read by `store.boards.snapshots`.
 
-A page begins after the last row of the previous page (keyset, never OFFSET), so new rows do not shift the
-pages. The size of an answer does not grow with the age of the log.
+A page begins after the last row of the previous page (keyset, never OFFSET), so new rows do not shift the pages. The
+size of an answer does not grow with the age of the log.
 """
 
 import zlib

@@ -3,9 +3,9 @@
 A backlog is a set of votes that are evaluated together after they were cast. e-LOND bounds the share of false
 discoveries over all runs.
 
-A vote counts as evaluated if it names a voter and a complete run of the kind `backfill` covers its offset.
-The ranges of a partition begin at its first offset or where an earlier range ends. The hypotheses of all runs are one
-sequence of e-LOND. Runs of one kind over the same ranges are one family of this sequence.
+A vote counts as evaluated if it names a voter and a complete run of the kind `backfill` covers its offset. The ranges
+of a partition begin at its first offset or where an earlier range ends. The hypotheses of all runs are one sequence of
+e-LOND. Runs of one kind over the same ranges are one family of this sequence.
 """
 
 from __future__ import annotations

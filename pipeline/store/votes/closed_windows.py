@@ -3,8 +3,8 @@
 A window is five minutes of event time. It is closed when no more votes are expected for it. A partition that sends
 nothing is left out, so that other partitions need not wait for it.
 
-A window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next
-monitor therefore finds all of these changes or none.
+A window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next monitor
+therefore finds all of these changes or none.
 """
 
 from collections.abc import Iterable

@@ -2,8 +2,8 @@
 
 An issued battle is a battle that the operator showed to a voter, whether or not the voter voted.
 
-The counts, the keys of the counted battles and the next offset change in one transaction, so no battle of a
-window is counted twice, and none is skipped.
+The counts, the keys of the counted battles and the next offset change in one transaction, so no battle of a window is
+counted twice, and none is skipped.
 """
 
 import json

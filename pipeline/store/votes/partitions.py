@@ -1,9 +1,9 @@
 """Records the owner of each partition of the sources, and how far the partition is read.
 
-The database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is
-the first statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for
-each of its partitions to the table of batches, which is called the ledger of offsets. The row is added in the
-transaction that writes the votes of the batch.
+The database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is the first
+statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each of its
+partitions to the table of batches, which is called the ledger of offsets. The row is added in the transaction that
+writes the votes of the batch.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
 """Stores registry events from files and from the registry topic in the order of arrival, and rejected records.
 
-Every valid event is stored, even if it contradicts others. Contradictions are found by reading all events,
-and an event that arrives later may resolve a contradiction (`pipeline.registry`). An event is rejected only if a
-different event with the same id is stored.
+Every valid event is stored, even if it contradicts others. Contradictions are found by reading all events, and an event
+that arrives later may resolve a contradiction (`pipeline.registry`). An event is rejected only if a different event
+with the same id is stored.
 """
 
 import hashlib

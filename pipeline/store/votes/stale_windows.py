@@ -2,8 +2,8 @@
 
 `store.db.migrate` describes the mark, `jobs.rebuild_windows` computes the counts.
 
-While window counts are stale, no process adds to them or reads them. They are deleted and computed again in
-one transaction, during which no worker commits a batch.
+While window counts are stale, no process adds to them or reads them. They are deleted and computed again in one
+transaction, during which no worker commits a batch.
 """
 
 import sqlalchemy as sa

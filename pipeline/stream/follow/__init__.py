@@ -17,8 +17,8 @@ settling_files    remembers new files that may still be growing copies
 log_tracker       reads what is new in all logs
 log_follower      runs the loop: read, send, wait for the broker, store the positions
 
-A position is stored after the broker has confirmed the votes before it. A follower that was killed
-therefore sends some votes again, with the same ids, and the store counts each vote once. A file is recognised by its
-inode and its content, so a renamed log is not read again, and a copy is read from the position of the log on. A line is
-read when it ends with a newline.
+A position is stored after the broker has confirmed the votes before it. A follower that was killed therefore sends some
+votes again, with the same ids, and the store counts each vote once. A file is recognised by its inode and its content,
+so a renamed log is not read again, and a copy is read from the position of the log on. A line is read when it ends with
+a newline.
 """

@@ -1,8 +1,8 @@
 """Turns settings into kafka-python's options for TLS and SASL, which every client gets.
 
-A setting that would have no effect is an error, so that nobody connects without TLS by mistake. If a
-certificate or key file cannot be used, an error names it before any connection is made. Passwords never appear in logs,
-not even when the client logs its options.
+A setting that would have no effect is an error, so that nobody connects without TLS by mistake. If a certificate or key
+file cannot be used, an error names it before any connection is made. Passwords never appear in logs, not even when the
+client logs its options.
 """
 
 import importlib

@@ -3,8 +3,8 @@
 Records are collected into pieces of about 64 MB. A full piece is sorted and written to a temporary folder. Reading
 merges the pieces block by block. If all records fit into one piece, they stay in memory.
 
-The order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece
-while records are added, and one block of each piece while they are read.
+The order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece while records
+are added, and one block of each piece while they are read.
 """
 
 import errno
