@@ -5,17 +5,19 @@ and workers keep reading votes. A repeated run continues where the failed run en
 
 | task           | reason of the failure                        | look at                         | can wait    |
 |----------------|----------------------------------------------|---------------------------------|-------------|
-| seal           | the store or the ledger's disk is missing    | `integrity doctor`              | 3 hours     |
+| seal           | the store or the ledger's disk is missing    | `integrity doctor`              | 2 hours     |
 | check          | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
-| rate           | the models cannot be compared                | `integrity refresh --store URL` | 3 hours     |
+| rate           | the models cannot be compared                | `integrity refresh --store URL` | 2 hours     |
 | check_snapshot | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
-| publish        | the signing key or the disk is missing       | `integrity doctor`              | 3 hours     |
-| publish        | the top moves too far, a person must release | deploy/runbooks/publication-held.md | 3 hours |
+| publish        | the signing key or the disk is missing       | `integrity doctor`              | 2 hours     |
+| publish        | the top moves too far, a person must release | deploy/runbooks/publication-held.md | 2 hours |
 
 A run is skipped while the log is empty, because there is nothing to check or rate before the first vote.
-One failed run may be ignored, because the next run includes its votes. After three hours the alert RatingRefreshStale
-fires (deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling has no use, because a run
-always rates the current log.
+"Can wait" counts from the last successful run. One failed run may be ignored, because the next run includes its votes.
+Two hours and about ten minutes after the last successful run the alert FreshnessBudgetBurn pages
+(deploy/runbooks/freshness-budget-burn.md), unless QualityGateFailed or PublicationHeld tells the cause instead.
+RatingRefreshStale follows after three hours, and is not sent beside any of the three. Clearing a task is always safe.
+Backfilling has no use, because a run always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON).
