@@ -4,6 +4,7 @@
 the API.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from pipeline.devstack.service import http_get
 from pipeline.errors import Unavailable
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+_RULES = DEPLOY / "prometheus" / "rules"
 _PAGE = "http://127.0.0.1:8000"
 
 
@@ -36,17 +38,26 @@ def find_program(*names: str) -> str:
     return found
 
 
+def _expect_deployed(path: Path) -> None:
+    if not path.exists():
+        raise Unavailable(f"expected {path}, got none: only a checkout of the project has it, and no installed package")
+
+
 class AlertmanagerServer(LocalServer):
     """One Alertmanager on the loopback interface. It is not part of a cluster."""
 
     name: ClassVar[str] = "alertmanager"
 
     def check(self) -> None:
-        """Raise `Unavailable` if the program is missing."""
+        """Raise `Unavailable` if the program or its configuration is missing."""
         self._program()
+        _expect_deployed(self._deployed())
 
     def _program(self) -> str:
         return find_program("prometheus-alertmanager", "alertmanager")
+
+    def _deployed(self) -> Path:
+        return DEPLOY / "alertmanager" / "alertmanager.yml"
 
     def _prepare(self) -> None:
         """Write nothing: the configuration is the deployed one."""
@@ -54,7 +65,7 @@ class AlertmanagerServer(LocalServer):
     def _command(self) -> Sequence[str]:
         return [
             self._program(),
-            f"--config.file={DEPLOY / 'alertmanager' / 'alertmanager.yml'}",
+            f"--config.file={self._deployed()}",
             f"--storage.path={self.directory / 'data'}",
             f"--web.listen-address={LOOPBACK}:{self.port}",
             "--cluster.listen-address=",  # no gossip: it would listen on every address of the machine
@@ -93,8 +104,10 @@ class PrometheusServer(LocalServer):
         self._configuration = self.directory / "prometheus.yml"
 
     def check(self) -> None:
-        """Raise `Unavailable` if the program is missing."""
+        """Raise `Unavailable` if the program, the configuration or the rules are missing."""
         find_program("prometheus")
+        _expect_deployed(DEPLOY / "prometheus" / "prometheus.yml")
+        _expect_deployed(_RULES)
 
     def _prepare(self) -> None:
         text = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
@@ -109,7 +122,7 @@ class PrometheusServer(LocalServer):
         addresses = {f'"{old}"': f'"{LOOPBACK}:{port}"' for old, port in self.targets.items()}
         return addresses | {
             f'"{_PAGE}"': f'"{self.external_url}"',
-            "rules/*.yml": str(DEPLOY / "prometheus" / "rules" / "*.yml"),
+            "rules/*.yml": str(_RULES / "*.yml"),
             "scrape_interval: 15s": f"scrape_interval: {self.seconds}s",
             "evaluation_interval: 15s": f"evaluation_interval: {self.seconds}s",
             # The timeout must not exceed the interval.
@@ -126,3 +139,33 @@ class PrometheusServer(LocalServer):
 
     def _is_ready(self) -> bool:
         return http_get(self.port, "/-/ready") is not None
+
+
+class ExporterPrometheusServer(PrometheusServer):
+    """One Prometheus that scrapes one exporter only and tells no Alertmanager, so that nobody is called.
+
+    Of what is deployed it has the rules only.
+
+    Args:
+        directory: folder for the configuration, the data (of 15 days) and the log.
+        exporter: port of the exporter on the loopback interface.
+        seconds: number of seconds between two scrapes, and between two evaluations of the rules.
+    """
+
+    def __init__(self, directory: Path, *, exporter: int, seconds: int) -> None:
+        super().__init__(directory, targets={}, seconds=seconds)
+        self.exporter = exporter
+
+    def _prepare(self) -> None:
+        target = {"targets": [f"{LOOPBACK}:{self.exporter}"], "labels": {"board": "text"}}
+        settings = {
+            "global": {
+                "scrape_interval": f"{self.seconds}s",
+                "scrape_timeout": f"{min(10, self.seconds)}s",
+                "evaluation_interval": f"{self.seconds}s",
+                "external_labels": {"external_url": self.external_url},
+            },
+            "rule_files": [str(_RULES / "*.yml")],
+            "scrape_configs": [{"job_name": "integrity-exporter", "static_configs": [target]}],
+        }
+        self._configuration.write_text(json.dumps(settings, indent=1), encoding="utf-8")  # JSON is YAML

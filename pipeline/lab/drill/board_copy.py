@@ -1,8 +1,10 @@
 """Runs worker, monitor, exporter and Prometheus on a copy of a board, so that a drill changes nothing of the board.
 
 The copy is made by a backup and a restore. It has the keys of the board, because otherwise its snapshots and voters
-would differ from those of the board. So the copy is in a folder that only its owner can read, asks no witness for a
-signature, and is removed at the end.
+would differ from those of the board. So the copy, its keys and its ledger are in a temporary folder that only its owner
+can read, and that is removed at the end. The copy asks no witness for a signature, and its Prometheus calls nobody.
+
+The tables of a copy in PostgreSQL stay in the database that was given: drop the database afterwards.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline import settings as configuration
-from pipeline.devstack.monitoring import PrometheusServer
+from pipeline.devstack.monitoring import ExporterPrometheusServer
 from pipeline.errors import Unavailable
 from pipeline.jobs import read_store_status, restoration
 from pipeline.jobs.custody.backup import back_up
@@ -26,8 +28,6 @@ from pipeline.metrics_server import serve
 from pipeline.open_store import existing_store
 
 _INTEGRITY = Path(sys.executable).with_name("integrity")
-# What must not lead from the copy to the board: its ledger, its witnesses, its topics.
-_CUT = {"INTEGRITY_LEDGER": "", "INTEGRITY_WITNESSES": ""}
 _END_SECONDS = 20.0
 
 
@@ -39,11 +39,13 @@ class BoardCopy:
         url: the address of the copy.
         folder: a folder for files of the drill.
         prometheus: the address of its Prometheus; "" if the program is missing.
+        environment: what the environment of its processes has besides: the address, and folders for keys and ledger.
     """
 
     url: str
     folder: Path
     prometheus: str
+    environment: Mapping[str, str] = field(repr=False)  # the address may have a password
 
     def read(self, votes: Path) -> None:
         """Let a worker read votes from a file.
@@ -51,8 +53,8 @@ class BoardCopy:
         Raises:
             Unavailable: the worker failed. The message has the worker's output.
         """
-        command = [str(_INTEGRITY), "work", "--source", str(votes), "--store", self.url, "--until-end", "--json"]
-        done = subprocess.run(command, env=os.environ | _CUT, capture_output=True, text=True, check=False)
+        command = [str(_INTEGRITY), "work", "--source", str(votes), "--until-end", "--json"]
+        done = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Unavailable(f"expected the worker to read the votes, got:\n{done.stdout}{done.stderr}")
 
@@ -72,20 +74,39 @@ def copied_board(url: str, to: str, scrape: int, say: Callable[[str], object]) -
         copy = to or str(folder / "copy.db")
         say("backing up the board")
         back_up(url, folder / "backup")
-        cut = configuration.load().model_copy(update={"ledger": "", "witnesses": "", "store": copy})
-        stack.enter_context(configuration.override(cut))
+        # What must not lead from the copy to the board, or stay: its ledger, its keys, its witnesses.
+        cut = {"store": copy, "ledger": str(folder / "ledger"), "witnesses": ""}
+        stack.enter_context(configuration.override(configuration.load().model_copy(update=cut)))
+        state = {"XDG_STATE_HOME": str(folder / "state")}
+        stack.enter_context(_environment(state))
+        environment = state | {f"INTEGRITY_{name.upper()}": value for name, value in cut.items()}
         say("restoring and verifying the copy")
         restoration.restore(copy, folder / "backup")
         opened = stack.enter_context(existing_store(copy, with_key=False))
         collector = StoreCollector(lambda: read_store_status(opened))
         exporter = stack.enter_context(closing(serve(collector.own_registry(), 0)))
-        stack.enter_context(_running("monitor", "--store", copy, "--json", log=folder / "monitor.log"))
-        yield BoardCopy(copy, folder, _start_prometheus(stack, folder, exporter.port, scrape, say))
+        stack.enter_context(_running("monitor", "--json", environment=environment, log=folder / "monitor.log"))
+        yield BoardCopy(copy, folder, _start_prometheus(stack, folder, exporter.port, scrape, say), environment)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process for the duration of a `with` block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _start_prometheus(stack: ExitStack, folder: Path, exporter: int, scrape: int, say: Callable[[str], object]) -> str:
     try:
-        server = PrometheusServer(folder / "prometheus", targets={"exporter:9464": exporter}, seconds=scrape)
+        server = ExporterPrometheusServer(folder / "prometheus", exporter=exporter, seconds=scrape)
         stack.enter_context(server)
     except Unavailable as missing:
         say(f"no page is measured: {missing}")
@@ -94,11 +115,15 @@ def _start_prometheus(stack: ExitStack, folder: Path, exporter: int, scrape: int
 
 
 @contextmanager
-def _running(*words: str, log: Path) -> Iterator[None]:
+def _running(*words: str, environment: Mapping[str, str], log: Path) -> Iterator[None]:
     """Run a command of ours beside this process for the duration of a `with` block."""
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [str(_INTEGRITY), *words], env=os.environ | _CUT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            [str(_INTEGRITY), *words],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
         )
         try:
             yield
