@@ -70,7 +70,7 @@ bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQ
 bench-ratings: setup .venv-bench/.synced ## the rating engine beside arena-rank and evalica, as ratios of one run
 	@$(BIN)/integrity bench ratings $(ARGS)
 
-up: setup kafka prometheus ## all services as local processes in .stack, under a supervisor
+up: setup kafka prometheus ## all services as local processes in .stack, a test and never a real board
 	@$(BIN)/python -m pipeline.devstack up $(ARGS)
 
 status: setup ## which services run, where, and which alerts fire
@@ -79,7 +79,7 @@ status: setup ## which services run, where, and which alerts fire
 down: setup ## stop all services; the data stays in .stack
 	@$(BIN)/python -m pipeline.devstack down $(ARGS)
 
-drill: setup ## an invented campaign against the stack of make up: seconds until it pages and is left out
+drill: setup ## an invented campaign against the stack of make up, where its votes stay: seconds until it pages
 	@$(BIN)/python -m pipeline.devstack drill $(ARGS)
 
 test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups

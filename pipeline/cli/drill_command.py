@@ -19,6 +19,7 @@ from pipeline.errors import Unavailable, Usage
 from pipeline.lab.drill.board_copy import copied_board
 from pipeline.lab.drill.campaign import ACCOUNTS, VOTES_EACH, DrillCampaign, plan_campaign
 from pipeline.lab.drill.chain import PAGE_SECONDS, Chain, DrillResult, Link
+from pipeline.lab.drill.store_topic import expect_read
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import operators_log
@@ -29,7 +30,7 @@ _NOT_A_TEST = (
     "expected a store that is marked as a test, got a board: invented votes would stay in its log. "
     "`integrity drill --copy` drills on a copy of it"
 )
-_MARK = "Mark a store that has published nothing as a test, for ever: drills may send it votes. Nothing else is done."
+_MARK = "Mark a store that has no votes as a test, for ever: drills may send it votes. Nothing else is done."
 
 
 # As many parameters as the command has options.
@@ -84,6 +85,7 @@ def drill(
     else:
         with existing_store(url) as opened:
             campaign = plan(opened)
+            expect_read(opened, str(to))
             _ask(campaign, yes)
             chain = Chain(opened, url, campaign, prometheus, timeout, _tell)
             result = chain.run(lambda: _publish(campaign, str(to), url), who)
@@ -122,8 +124,9 @@ def _publish(campaign: DrillCampaign, to: str, url: str) -> None:
     with TemporaryDirectory(prefix="integrity-drill-") as folder:
         votes = Path(folder) / "votes.jsonl"
         campaign.write_jsonl(votes)
-        command = [str(_INTEGRITY), "publish", str(votes), "--to", to, "--store", url, "--no-text-checks", "--json"]
-        done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
+        command = [str(_INTEGRITY), "publish", str(votes), "--to", to, "--no-text-checks", "--json"]
+        environment = os.environ | {"INTEGRITY_STORE": url}  # a password in it is not in the list of processes
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unavailable(f"expected the votes to be published, got:\n{done.stdout}{done.stderr}")
 

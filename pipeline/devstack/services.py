@@ -161,7 +161,7 @@ class StackServices:
         )
 
     def mark_as_test(self) -> None:
-        """Mark the new store as a test, for `integrity drill`. A store that has published before stays as it is."""
+        """Mark the new store as a test, for `integrity drill`. A store that has votes stays as it is."""
         command = [str(INTEGRITY), "drill", "--mark-as-test", "--json"]
         environment = os.environ | self.environment
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -64,7 +64,7 @@ def plan_campaign(
         votes_each: number of votes of each account.
 
     Raises:
-        Usage: there is no snapshot, or the board does not rate the target.
+        Usage: there is no snapshot, the board has fewer than three public models, or it does not rate the target.
     """
     newest = snapshots.latest(connection)
     times = [one.event_time for one in partitions.read_progress(connection)]
@@ -73,6 +73,8 @@ def plan_campaign(
     hidden = HiddenModels.of_body(newest.body)
     rows = sorted(snapshots.read_rows(connection, newest.snapshot_id, "defended"), key=lambda row: row["rank"])
     models = [row["model"] for row in rows if row["model"] not in hidden]
+    if len(models) < 3:
+        raise Usage(f"expected a board of at least three models, got {len(models)}")
     chosen = target or _free_model(connection, models)
     if chosen not in models:
         raise Usage(
@@ -86,8 +88,6 @@ def plan_campaign(
 
 def _free_model(connection: Connection, models: list[str]) -> str:
     """Return the first model from three quarters of the ranking downwards that no open incident is about."""
-    if len(models) < 3:
-        raise Usage(f"expected a board of at least three models, got {len(models)}")
     start = int(_PLACE * len(models))
     taken = {
         about["name"]

@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -108,7 +109,13 @@ class Chain:
         Args:
             send: sends the votes; it may return before they are stored.
             operator: who excludes the votes.
+
+        Raises:
+            Usage: the address of Prometheus is none. Nothing was sent.
+            Unavailable: Prometheus does not answer. Nothing was sent.
         """
+        if self._prometheus:
+            _firing(self._prometheus)
         self._began = time.monotonic()
         send()
         self._add("votes sent", self._elapsed(), f"{len(self._campaign.events)} for {self._campaign.target}")
@@ -164,12 +171,16 @@ class Chain:
         return best if accounts else None
 
     def _paged(self) -> str | None:
-        """Return the sentence of the page about the incident; None while none fires."""
+        """Return the sentence of the page about the incident; None while none fires or Prometheus does not answer."""
         found = self._find()
         if found is None:
             return None
         ids = {found.incident_id, *found.body["former_ids"]}
-        for alert in _firing(self._prometheus):
+        try:
+            firing = _firing(self._prometheus)
+        except Unavailable:
+            return None
+        for alert in firing:
             labels = alert["labels"]
             if labels.get("incident") in ids and labels["severity"] == "critical":
                 self._incident()  # the newest sentence
@@ -212,13 +223,22 @@ def _firing(prometheus: str) -> list[dict[str, Any]]:
     """Return the pages about incidents that fire now.
 
     Raises:
+        Usage: the address does not begin with http:// or https:// and the name of a host.
         Unavailable: Prometheus does not answer.
     """
-    if urllib.parse.urlsplit(prometheus).scheme not in {"http", "https"}:
+    if not _is_web_address(prometheus):
         raise Usage(f"--prometheus: expected http://HOST:PORT, got {prometheus!r}")
     try:
         with urllib.request.urlopen(f"{prometheus}/api/v1/alerts", timeout=10) as response:  # noqa: S310 - checked above
             alerts = json.load(response)["data"]["alerts"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         raise Unavailable(f"expected Prometheus at {prometheus}, got: {error}") from error
     return [one for one in alerts if one["labels"]["alertname"] == _RULE and one["state"] == "firing"]
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or brackets that do not match
+        return False

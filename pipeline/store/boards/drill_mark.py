@@ -1,7 +1,8 @@
 """Marks a store as a test, into which `integrity drill` may send invented votes.
 
-Votes cannot be taken out of a log again. So a store can only be marked before it has published anything: a board that
-somebody reads is never a test. The mark stays for ever.
+Votes cannot be taken out of a log again. So a store can only be marked before it has votes: a board that somebody votes
+on or reads is never a test. The mark stays for ever, and so do the votes of a drill. `make up` marks its new store: a
+stack of `make up` is never a real board.
 """
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ def mark_as_test(connection: Connection) -> bool:
     """Mark the store as a test, and return whether it was not marked before.
 
     Raises:
-        Usage: the store has published a snapshot.
+        Usage: the store has votes, or has published a snapshot.
     """
     if is_test(connection):
         return False
@@ -32,6 +33,11 @@ def mark_as_test(connection: Connection) -> bool:
         raise Usage(
             f"expected a store without snapshots, got one with {published}: a board that was published is no test. "
             "`integrity drill --copy` drills on a copy of it"
+        )
+    if connection.scalar(sa.select(sa.exists().select_from(schema.vote))):
+        raise Usage(
+            "expected a store without votes, got one with votes: it may be a real board, and invented votes would stay "
+            "in it. Mark a new store before its first vote; `integrity drill --copy` drills on a copy of a board"
         )
     dialect.upsert(connection, schema.meta, ["name"], [{"name": _NAME, "value": "1"}])
     return True

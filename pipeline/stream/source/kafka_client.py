@@ -1,4 +1,4 @@
-"""Creates Kafka clients with safe options, reads the cluster id, and turns polled records into a `Chunk`.
+"""Creates Kafka clients with safe options, identifies a topic, and turns polled records into a `Chunk`.
 
 Four of kafka-python's defaults are unsafe. Three are changed here: a client would skip to the latest offset if its
 offset is missing, read uncommitted records, and create topics by accident. The fourth, automatic commits, is switched
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from pipeline.errors import BrokerRefused, BrokerUnavailable
@@ -69,8 +69,10 @@ def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminC
     return connect(KafkaAdminClient, bootstrap, security, request_timeout_ms=CONNECT_MS)
 
 
-def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
-    """Return the id of a Kafka cluster, after checking that we may read a topic of the cluster.
+def source_name(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
+    """Return kafka:CLUSTER/TOPIC, the name that a store has for a topic, after checking that we may read the topic.
+
+    CLUSTER is the id of the Kafka cluster, which stays the same when its brokers move.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
@@ -88,11 +90,34 @@ def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> st
             raise BrokerUnavailable(f"{bootstrap} has no topic {topic!r}: `integrity publish` creates it")
         if not found.may_read:
             raise BrokerRefused(f"{bootstrap}: no ACL lets us read topic {topic!r} (READ and DESCRIBE on the topic)")
-        return str(admin.describe_cluster()["cluster_id"])
+        return f"kafka:{admin.describe_cluster()['cluster_id']}/{topic}"
     except KafkaError as error:  # the broker stopped after the connection was made
         raise broker_error(f"the Kafka broker at {bootstrap} did not list its topics", error) from error
     finally:
         admin.close()
+
+
+def end_offsets(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> dict[int, int]:
+    """Return partition → next offset to be written, for each partition of a topic.
+
+    Args:
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        topic: name of the topic.
+        security: options for TLS and SASL, from `client_security`.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        BrokerRefused: the broker refuses our login, or forbids us to read the topic.
+    """
+    consumer = create_consumer(bootstrap, security)
+    try:
+        numbers = sorted(consumer.partitions_for_topic(topic) or ())
+        ends = consumer.end_offsets([TopicPartition(topic, number) for number in numbers], timeout_ms=ANSWER_MS)
+    except KafkaError as error:
+        raise broker_error(f"the Kafka broker at {bootstrap} did not return the offsets of {topic}", error) from error
+    finally:
+        consumer.close()
+    return {tp.partition: int(end) for tp, end in ends.items()}
 
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
 from pipeline.errors import BrokerUnavailable
 from pipeline.events.chunk import Chunk
 from pipeline.stream.source.event_source import find_offset_gap
-from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_consumer, to_chunk
+from pipeline.stream.source.kafka_client import ANSWER_MS, create_consumer, source_name, to_chunk
 from pipeline.stream.source.kafka_connection import broker_error
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 
@@ -33,7 +33,7 @@ class RegistryTopic:
             BrokerUnavailable: no broker answers, or the topic is missing or has several partitions.
             BrokerRefused: the broker refuses our login, or forbids us to read the topic.
         """
-        self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"
+        self.name = source_name(bootstrap, topic, security)
         self._partition = TopicPartition(topic, 0)
         self._consumer = create_consumer(bootstrap, security, group_id=None)
         try:

@@ -25,7 +25,7 @@ from kafka.errors import (
 from pipeline.errors import BrokerUnavailable, OffsetGap
 from pipeline.events.chunk import Chunk
 from pipeline.stream.source.event_source import find_offset_gap
-from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_consumer, to_chunk
+from pipeline.stream.source.kafka_client import ANSWER_MS, create_consumer, source_name, to_chunk
 from pipeline.stream.source.kafka_connection import broker_error
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 
@@ -80,7 +80,7 @@ class KafkaSource:
             BrokerRefused: the broker refuses our login, or forbids us to read the topic.
         """
         self._bootstrap, self._security, self._topic = bootstrap, security, topic
-        self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"
+        self.name = source_name(bootstrap, topic, security)
         self._rebalances = _RebalanceCounter()
         self._consumer = create_consumer(
             bootstrap,
