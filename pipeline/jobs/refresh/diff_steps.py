@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -224,4 +225,13 @@ def _input(
 def _options(snapshot: PublishedSnapshot) -> Settings:
     """Return the settings of a snapshot that ratings depend on, without those that this version does not know."""
     known = Settings.model_fields.keys() & set(_RATING)
-    return Settings(**{name: value for name, value in snapshot.body["settings"].items() if name in known})
+    return _settings(tuple((name, value) for name, value in sorted(snapshot.body["settings"].items()) if name in known))
+
+
+@cache
+def _settings(values: tuple[tuple[str, Any], ...]) -> Settings:
+    """Return settings with these values.
+
+    Making them reads the environment, which takes over a millisecond, and all boards of a snapshot have the same.
+    """
+    return Settings(**dict(values))
