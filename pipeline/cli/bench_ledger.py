@@ -41,7 +41,7 @@ def ledger(
         f"(bar: at most {bars['verify']:g})",
         f"refresh after {ledger_costs.NEW_VOTES:,} more votes: {ratios['refresh']:.2f} times that of the first "
         f"{ledger_costs.NEW_VOTES:,} (bar: at most {bars['refresh']:g}); "
-        f"{median(found.later):.1f} s, and {median(found.by_voter):.1f} s for steps by voter",
+        f"{median(found.later):.1f} s, and {median(found.uncounted):.1f} s for intervals clustered by voter",
         f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
     ):
         out.print(line)

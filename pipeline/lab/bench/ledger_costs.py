@@ -5,9 +5,8 @@
     verify    time of `verify_bundle` (hashes, counts, ratings), divided by the time to read the bundle's Parquet files
               and to run the same loop
     refresh   time of a refresh after 10,000 more votes, divided by the time of a refresh of the first 10,000 votes on
-              an empty log; both are medians of three. Not counted are the steps that read the votes of single voters:
-              backfill, the reference with its taste, and intervals clustered by voter. They read at most the newest
-              million votes.
+              an empty log; both are medians of three. Two steps are not counted: the backfill, which only the first
+              refresh of a store has, and the intervals clustered by voter, whose times are stated beside the ratio
     proof     number of tiles that are read for the receipt of one vote
 
 The store is synthetic: it has votes on 129 models in four partitions, and as many voters per vote as a real board. The
@@ -58,8 +57,8 @@ _LISTS = 1_000
 _FLAGGED = 0.1
 
 
-BY_VOTER = ("backfill", "reference", "intervals")
-"""Steps of a refresh (`step_times`) that read the votes of single voters."""
+UNCOUNTED = ("backfill", "intervals")
+"""Steps of a refresh (`step_times`) that the ratio leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,9 @@ class LedgerCosts:
         bare_hashing: time of SHA-256 over their leaves, one after another.
         reading: time to read their Parquet files.
         verify: time to verify the bundle.
-        first: times of refreshes of the first 10,000 votes, without the steps in `BY_VOTER`.
+        first: times of refreshes of the first 10,000 votes, without the steps in `UNCOUNTED`.
         later: times of refreshes after 10,000 more votes, without these steps.
-        by_voter: times of these steps in the refreshes after 10,000 more votes.
+        uncounted: times of these steps in the refreshes after 10,000 more votes.
         tiles_read: largest number of tiles read for a receipt, over the receipts of 100 votes.
         path: number of hashes in the longest proof of these receipts.
     """
@@ -86,7 +85,7 @@ class LedgerCosts:
     verify: float
     first: tuple[float, ...]
     later: tuple[float, ...]
-    by_voter: tuple[float, ...]
+    uncounted: tuple[float, ...]
     tiles_read: int
     path: int
 
@@ -144,9 +143,9 @@ def measure(make_url: Callable[[str], str], folder: Path, votes: int, report: Ca
         later = [_later_refresh(url, options, number) for number in range(_ROUNDS)]
         tiles, path = _proofs(store)
         store.close()
-    without, by_voter = zip(*later, strict=True)
+    without, uncounted = zip(*later, strict=True)
     return LedgerCosts(
-        votes, seal, bare, reading, verified, tuple(one[0] for one in first), without, by_voter, tiles, path
+        votes, seal, bare, reading, verified, tuple(one[0] for one in first), without, uncounted, tiles, path
     )
 
 
@@ -168,11 +167,11 @@ def _later_refresh(url: str, options: Settings, number: int) -> tuple[float, flo
 
 
 def _refresh_times(url: str) -> tuple[float, float]:
-    """Return the seconds of a refresh without the steps in BY_VOTER, and the seconds of these steps."""
+    """Return the seconds of a refresh without the steps in UNCOUNTED, and the seconds of these steps."""
     begun = time.perf_counter()
     steps = jobs.refresh_board(url)["seconds"]
-    by_voter = sum(steps.get(name, 0.0) for name in BY_VOTER)
-    return time.perf_counter() - begun - by_voter, by_voter
+    uncounted = sum(steps.get(name, 0.0) for name in UNCOUNTED)
+    return time.perf_counter() - begun - uncounted, uncounted
 
 
 def _floor(folder: Path) -> tuple[float, float]:
