@@ -22,10 +22,14 @@ Modules:
     leaderboard         sorts rated models into rows, best first
     grouped_ratings     computes leaderboards by category or language
     style_control       fits ratings and style coefficients together; style_newton: maximises, vote_rows: sums
+    pair_parameter      maximises a likelihood of strengths and one more parameter
+    tie_models          fits the tie models of Rao & Kupper and of Davidson
+    pair_covariate      fits ratings together with the effect of one covariate, such as the position of a model
     residuals           computes score minus win probability of each vote
     winners_curse       computes the selection bias of the best of N variants, and estimates without it
     selection_intervals computes intervals for the best of N variants when the spread of their quality is unknown
     fragility           searches for the fewest votes without which two models swap ranks
+    vote_changes        searches for the fewest votes to flip, or to add, so that two models swap ranks
     voter_influence     finds the voters whose votes move a rating most
     battle_columns      represents votes as columns; battle_ratings: computes every estimate above from them
     method              defines the named rules by which votes are left out of a board

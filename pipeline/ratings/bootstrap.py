@@ -11,7 +11,8 @@ The same seed gives the same rounds on every machine. The strengths θ of each r
 model has an interval too. A round without an estimate (for example, because a model lost its only win) is drawn again
 and counted. If more than 5% of the rounds have no estimate, an error names the models.
 
-Blind spot: votes of one voter are treated as independent.
+With `clusters`, a round draws whole voters with replacement instead of votes (Field & Welsh 2007, JRSS B 69), so that
+votes of one voter need not be independent. Without, they are treated as independent.
 """
 
 from collections import Counter
@@ -21,13 +22,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from ..errors import BadCounts, Disconnected
-from ..vocabulary.arrays import Float64
+from ..vocabulary.arrays import Float64, Int32, Int64
 from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit_matrix, pair_weights
+from .clustered_sandwich import voter_clusters
 from .pair_counts import PairCounts
 from .win_graph import is_strongly_connected, strong_components
 
@@ -76,6 +78,43 @@ class BootstrapRatings:
         return result
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterVotes:
+    """The votes of each of G clusters, such as voters, in the cells of pair counts.
+
+    Attributes:
+        votes: sparse float64[3P, G], number of votes of each cluster in each cell: first the P pairs with a winner a,
+            then with a winner b, then without a winner.
+    """
+
+    votes: csr_array
+
+    @classmethod
+    def of(cls, counts: PairCounts, a: Int32, b: Int32, outcome: Int32, cluster: Int64) -> "ClusterVotes":
+        """Count the votes of each cluster.
+
+        Args:
+            counts: the N votes as pair counts.
+            a, b, outcome: int32[N], codes of the models and of the outcome of each vote.
+            cluster: int64[N], equal for votes of one cluster; −1 for a vote that is a cluster of its own.
+        """
+        number, _ = voter_clusters(cluster)
+        pairs, size = len(counts.a), len(counts.models)
+        keys = counts.a.astype(np.int64) * size + counts.b
+        pair = np.searchsorted(keys, np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b))
+        # The outcome for the first model of the pair: 0 won, 1 lost, 2 neither.
+        result = np.where((a > b) & (outcome < 2), 1 - outcome, np.minimum(outcome, 2))
+        shape = (3 * pairs, int(number.max()) + 1 if len(number) else 0)
+        return cls(coo_array((np.ones(len(number)), (result * pairs + pair, number)), shape=shape).tocsr())
+
+    def draw(self, rng: np.random.Generator) -> Float64:
+        """Draw as many clusters as there are, with replacement; return float64[3P], their votes in each cell."""
+        size = self.votes.shape[1]
+        times = np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64)
+        result: Float64 = self.votes @ times
+        return result
+
+
 @single_blas_thread
 def bootstrap_ratings(
     counts: PairCounts,
@@ -85,6 +124,7 @@ def bootstrap_ratings(
     seed: int = 0,
     reweight: int | None = None,
     progress: Callable[[int], None] | None = None,
+    clusters: ClusterVotes | None = None,
 ) -> BootstrapRatings:
     """Draw `rounds` resamples of the votes and fit each of them.
 
@@ -96,6 +136,7 @@ def bootstrap_ratings(
         seed: seed of the draws.
         reweight: None for equal weights; n for the weights `pair_weights(counts, n)`, which are the same in all rounds.
         progress: called with the number of rounds done since the last call.
+        clusters: the same votes by cluster, to draw clusters; None to draw votes.
 
     Returns:
         The strengths in every round.
@@ -109,7 +150,7 @@ def bootstrap_ratings(
         raise BadCounts(f"expected at least 2 rounds, got {rounds}")
     if len(fitted.theta) != len(counts.models):
         raise BadCounts(f"expected a fit of {len(counts.models)} models, got one of {len(fitted.theta)}")
-    cells = _Cells(counts, fitted, reweight)
+    cells = _Cells(counts, fitted, reweight, clusters)
     streams = np.random.SeedSequence(seed).spawn(rounds)
     theta = np.empty((rounds, len(counts.models)))
     redrawn: Counter[tuple[str, ...]] = Counter()
@@ -146,8 +187,10 @@ def _require_few(redrawn: Counter[tuple[str, ...]], rounds: int, *, given_up: bo
 class _Cells:
     """The votes as 3 P cells: each of P pairs with each of a wins, b wins, no winner."""
 
-    def __init__(self, counts: PairCounts, fitted: Fit, reweight: int | None) -> None:
-        self._counts, self._theta = counts, fitted.theta
+    def __init__(
+        self, counts: PairCounts, fitted: Fit, reweight: int | None, clusters: ClusterVotes | None = None
+    ) -> None:
+        self._counts, self._theta, self._clusters = counts, fitted.theta, clusters
         size = len(counts.models)
         self._a, self._b, self._size = counts.a, counts.b, size
         self._votes = np.concatenate([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad])
@@ -176,7 +219,10 @@ class _Cells:
         rng = np.random.default_rng(stream)
         failed: list[tuple[str, ...]] = []
         while len(failed) < _MAX_DRAWS:
-            votes = rng.multinomial(self._total, self._shares).astype(np.float64)
+            if self._clusters is None:
+                votes = rng.multinomial(self._total, self._shares).astype(np.float64)
+            else:
+                votes = self._clusters.draw(rng)
             W = self._wins(votes)
             if is_strongly_connected(W):
                 return votes, failed

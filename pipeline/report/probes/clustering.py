@@ -1,0 +1,108 @@
+"""Measures by how much standard errors grow if votes of one voter, one prompt or one session are not independent.
+
+The figure is the mean standard error clustered by voter (or prompt, or session), divided by the mean standard error of
+independent votes; the largest of the three is reported (square root of the variance inflation or design effect, Kish
+1965, Survey Sampling; covariance of Liang & Zeger 1986, Biometrika 73). The interval is a delete-a-group jackknife of
+the logarithm over 20 random groups of clusters (Kott 2001, J. Official Statistics 17). The probe fires if the figure is
+above 1.15 and the whole interval above 1.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+from typing import Any
+
+import numpy as np
+from scipy.linalg import inv
+from scipy.stats import t as student
+
+from pipeline.ratings.clustered_sandwich import voter_clusters, voter_scores
+from pipeline.ratings.residuals import residuals
+from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probes.probe import Probe
+from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.arrays import Float64, Int64
+
+_ID, _TITLE, _UNIT = "clustering", "Votes that are not independent", "ratio of standard errors"
+_THRESHOLD = 1.15
+_COLUMNS = ("voter", "prompt", "session")
+_GROUPS = 20
+# Fewer clusters give a variance that is too small, and no interval.
+_LEAST_CLUSTERS = 20
+
+
+def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
+    found: dict[str, Any] = {}
+    for name in _COLUMNS:
+        codes = board.votes.known(name)
+        if codes is None:
+            found[name] = {"unavailable": f"the file has no {name}s"}
+            continue
+        cluster, names = voter_clusters(codes)
+        if len(names) < _LEAST_CLUSTERS:
+            found[name] = {"unavailable": f"{len(names)} {name}s are too few", "clusters": len(names)}
+            continue
+        found[name] = _inflation(board, cluster, len(names), options)
+    computed = [name for name in _COLUMNS if "ratio" in found[name]]
+    if not computed:
+        reasons = "; ".join(one["unavailable"] for one in found.values())
+        return unavailable_result(_ID, _TITLE, _UNIT, reasons)
+    by = max(computed, key=lambda name: found[name]["ratio"])
+    most = found[by]
+    fired = [one for one in computed if found[one]["ratio"] > _THRESHOLD and found[one]["interval"][0] > 1]
+    sentence = (
+        f"Counting the votes of one {by} as dependent makes standard errors {most['ratio']:.2f} times as large; the "
+        f"busiest 1% of {most['clusters']:,} {by}s cast {most['busiest_share']:.1%} of the votes."
+    )
+    return ProbeResult(
+        id=_ID, title=_TITLE, figure=most["ratio"], unit=_UNIT, interval=tuple(most["interval"]), threshold=_THRESHOLD,
+        fired=bool(fired), sentence=sentence, details={"largest": by, "by": found},
+    )  # fmt: skip
+
+
+def _inflation(board: ReportBoard, cluster: Int64, known: int, options: ProbeOptions) -> dict[str, Any]:
+    votes, fitted = board.votes, board.fitted
+    size = len(votes.models)
+    residual = residuals(fitted.theta, *votes.codes)
+    scores = voter_scores(votes.model_a, votes.model_b, residual, cluster, size)
+    inverse = inv(fitted.hessian + np.trace(fitted.hessian) / size**2)
+    plain = _mean_error(inverse, board)
+    group = np.random.default_rng(options.seed).integers(0, _GROUPS, scores.shape[0])
+    parts = np.stack([_scatter(scores[np.flatnonzero(group == k)]) for k in range(_GROUPS)])
+    total = parts.sum(axis=0)
+    ratio = _error(inverse, total) / plain
+    left_out = np.log([_error(inverse, (total - part) * _GROUPS / (_GROUPS - 1)) for part in parts])
+    se = float(np.sqrt((_GROUPS - 1) / _GROUPS * ((left_out - left_out.mean()) ** 2).sum()))
+    margin = float(student.ppf((1 + options.level) / 2, _GROUPS - 1)) * se
+    sizes = np.sort(np.bincount(cluster)[:known])[::-1]
+    busiest = int(sizes[: max(1, known // 100)].sum())
+    return {
+        "ratio": ratio, "interval": [exp(log(ratio) - margin), exp(log(ratio) + margin)], "clusters": known,
+        "variance_inflation": ratio**2, "busiest_share": busiest / len(votes), "largest_cluster": int(sizes[0]),
+    }  # fmt: skip
+
+
+def _scatter(scores: Any) -> Float64:
+    result: Float64 = (scores.T @ scores).toarray()
+    return result
+
+
+def _error(inverse: Float64, scatter: Float64) -> float:
+    """Return the mean standard error of the models, in logits."""
+    variance = np.einsum("ij,jk,ki->i", inverse, scatter, inverse, optimize=True)
+    return float(np.sqrt(np.maximum(variance, 0.0)).mean())
+
+
+def _mean_error(inverse: Float64, board: ReportBoard) -> float:
+    """Return the mean standard error of independent votes, in logits."""
+    a, b, outcome = board.votes.codes
+    square = residuals(board.fitted.theta, a, b, outcome) ** 2
+    size = len(inverse)
+    edges = np.bincount(a.astype(np.int64) * size + b, square, size * size).reshape(size, size)
+    edges = edges + edges.T
+    return _error(inverse, np.diag(edges.sum(axis=1)) - edges)
+
+
+CLUSTERING = Probe(_ID, _TITLE, _UNIT, _run)
+"""By how much standard errors grow if the votes of one voter, prompt or session are not independent."""

@@ -1,0 +1,74 @@
+"""Measures whether one strength for each model explains who beats whom.
+
+A triad of models is cyclic if by the majority of decisive votes a beats b, b beats c and c beats a (Kendall & Babington
+Smith 1940, Biometrika 31). Some cycles occur by chance. The figure is the share of cyclic triads, among triads with
+three decided pairs, minus the mean share of draws from the Bradley-Terry fit of the decisive votes with the same number
+of votes for each pair. Ties are left out of the fit, since cycles are counted among wins only. The interval has the
+percentiles of the difference over the draws. The probe fires if the whole interval is above 0.02.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.ratings import fit, select_rated_models
+from pipeline.ratings.newton import win_probability
+from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probes.probe import Probe
+from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.arrays import Float64
+
+_ID, _TITLE, _UNIT = "intransitivity", "Preference cycles", "share of cyclic triads beyond expectation"
+_THRESHOLD = 0.02
+_LEAST_TRIADS = 10
+
+
+def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
+    counts, _left = select_rated_models(board.counts.decisive(), least_share=0.5)
+    wins = counts.decisive_matrix()
+    cycles, triads = cyclic_triads(wins)
+    if triads < _LEAST_TRIADS:
+        return unavailable_result(_ID, _TITLE, _UNIT, f"only {triads} groups of three models have three decided pairs")
+    a, b = counts.a, counts.b
+    p, votes = win_probability(fit(counts).theta)[a, b], (wins + wins.T)[a, b].astype(np.int64)
+    rng = np.random.default_rng(options.seed)
+    shares = np.empty(options.rounds)
+    for k in range(options.rounds):
+        drawn = np.zeros_like(wins)
+        drawn[a, b] = rng.binomial(votes, p)
+        drawn[b, a] = votes - drawn[a, b]
+        of_draw = cyclic_triads(drawn)
+        shares[k] = of_draw[0] / of_draw[1] if of_draw[1] else 0.0
+    observed, expected = cycles / triads, float(shares.mean())
+    low, high = (observed - np.quantile(shares, [(1 + options.level) / 2, (1 - options.level) / 2])).tolist()
+    return ProbeResult(
+        id=_ID, title=_TITLE, figure=observed - expected, unit=_UNIT, interval=(low, high), threshold=_THRESHOLD,
+        fired=low > _THRESHOLD,
+        sentence=(
+            f"{cycles:,} of {triads:,} groups of three models are cycles ({observed:.1%}); one strength for each model "
+            f"gives {expected:.1%}."
+        ),
+        details={
+            "observed_share": observed, "expected_share": expected, "cyclic_triads": cycles, "decided_triads": triads,
+            "models": len(counts.models), "draws": options.rounds,
+        },
+    )  # fmt: skip
+
+
+def cyclic_triads(wins: Float64) -> tuple[int, int]:
+    """Count the cyclic triads, and the triads of which all three pairs are decided.
+
+    Args:
+        wins: float64[K, K], number of decisive votes for i over j.
+    """
+    beats = (wins > wins.T).astype(np.float64)
+    decided = beats + beats.T
+    # trace(A³) is three times the number of cycles, trace(E³) six times that of triangles.
+    cycles = float(np.einsum("ij,ji->", beats @ beats, beats)) / 3
+    triads = float(np.einsum("ij,ji->", decided @ decided, decided)) / 6
+    return round(cycles), round(triads)
+
+
+INTRANSITIVITY = Probe(_ID, _TITLE, _UNIT, _run)
+"""Whether one strength for each model explains who beats whom."""

@@ -1,0 +1,63 @@
+"""Compares the order of a board with the order of another fit of the same models.
+
+A pair of models counts as reversed if the board separates it jointly and the other fit orders it the other way round.
+Pairs that the board does not separate may change places in any fit, so they are not counted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from pipeline.report.report_board import ReportBoard
+from pipeline.vocabulary.arrays import Bool, Float64
+
+
+def difference_errors(covariance: Float64) -> Float64:
+    """Return float64[K, K], the standard errors of θ_i − θ_j from the covariance of θ."""
+    variance = np.diag(covariance)[:, None] + np.diag(covariance)[None, :] - 2 * covariance
+    result: Float64 = np.sqrt(np.maximum(variance, 0.0))
+    return result
+
+
+def separated_pairs(board: ReportBoard) -> Bool:
+    """Return bool[R, R], true where model i is above model j with joint control of all pairs.
+
+    The critical value is that of the joint rank sets (`pipeline.ratings.rank_sets`).
+    """
+    joint = board.leaderboard.joint
+    critical = np.inf if joint is None else joint.critical
+    theta, se = board.clustered.theta, difference_errors(board.clustered.covariance)
+    return np.asarray((theta[:, None] - theta[None, :] > critical * se) & (se > 0))
+
+
+def reversed_pairs(board: ReportBoard, theta: Float64) -> list[tuple[str, str]]:
+    """Return the jointly separated pairs (above, below) that another fit orders the other way round.
+
+    Args:
+        board: the board.
+        theta: float64[R], the strengths of the other fit.
+    """
+    names = board.counts.models
+    found = np.argwhere(separated_pairs(board) & (theta[:, None] <= theta[None, :]))
+    return [(names[i], names[j]) for i, j in found.tolist()]
+
+
+def moved_models(board: ReportBoard, theta: Float64) -> int:
+    """Return how many models have another rank by the strengths `theta` (float64[R])."""
+    before, after = (np.argsort(-values, kind="stable") for values in (board.fitted.theta, theta))
+    return int((before != after).sum())
+
+
+def kendall_tau(first: Float64, second: Float64) -> float:
+    """Return Kendall's τ-b of two orders of the same models: 1 for the same order, −1 for the reverse.
+
+    Args:
+        first, second: float64[R], the strengths. Two models or more, not all equal.
+    """
+    return float(kendalltau(first, second).statistic)
+
+
+def name_pairs(pairs: list[tuple[str, str]], most: int = 3) -> str:
+    """Return the first pairs as text, such as "a above b, c above d, …"."""
+    return ", ".join(f"{i} above {j}" for i, j in pairs[:most]) + (", …" if len(pairs) > most else "")

@@ -1,0 +1,96 @@
+"""Measures the advantage of the model that is shown first, and whether correcting it changes the order.
+
+Model: logit P(a beats b) = θ_a − θ_b + φ x, with x = 1 if a was shown first and −1 if b was (Agresti 2013, Categorical
+Data Analysis, section 11.6.2; `pipeline.ratings.pair_covariate`). The figure is φ in log-odds, its interval the Wald
+interval with the sandwich covariance, clustered by voter where voters are known. The probe fires if the whole interval
+is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 points. `details` says which jointly
+separated pairs the correction reverses.
+
+Not computed if the file does not say which model was shown first, or if the order of the models of a vote says
+something else: their names in order, or the winner first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, ndtri
+
+from pipeline.ratings.pair_covariate import rate_with_covariate
+from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probes.order_changes import kendall_tau, moved_models, name_pairs, reversed_pairs
+from pipeline.report.probes.probe import Probe
+from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_votes import ReportVotes
+
+_ID, _TITLE, _UNIT = "position_bias", "Advantage of being shown first", "log-odds"
+_THRESHOLD = 0.05
+_BOTH = np.array([-1.0, 1.0])
+# Share of votes with the names in order, or with the winner first, from which the order is not a position.
+_SORTED = 0.98
+_BOTH_ORDERS = 0.2
+
+
+def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
+    votes = board.votes
+    if votes.position is None or not votes.position.any():
+        return unavailable_result(_ID, _TITLE, _UNIT, "the file does not say which model was shown first")
+    votes = votes.select(votes.position != 0)
+    reason = _no_position(votes)
+    if reason:
+        return unavailable_result(_ID, _TITLE, _UNIT, reason)
+    first_is_a = (np.asarray(votes.position) > 0).astype(np.int64)
+    found = rate_with_covariate(
+        len(votes.models), votes.codes, first_is_a, _BOTH, board.fitted.theta, name="position",
+        voter=votes.known("voter"),
+    )  # fmt: skip
+    z = float(ndtri((1 + options.level) / 2))
+    low, high = found.effect - z * found.effect_se, found.effect + z * found.effect_se
+    decisive = votes.outcome < 2
+    wins = int((decisive & ((votes.outcome == 0) == (first_is_a == 1))).sum())
+    flipped = reversed_pairs(board, found.theta)
+    fired = low > _THRESHOLD or high < -_THRESHOLD
+    rate = wins / max(int(decisive.sum()), 1)
+    after = (
+        f"correcting for it reverses {len(flipped)} separated pair{'s' * (len(flipped) != 1)} ({name_pairs(flipped)})"
+        if flipped
+        else "correcting for it reverses no separated pair"
+    )
+    return ProbeResult(
+        id=_ID, title=_TITLE, figure=found.effect, unit=_UNIT, interval=(low, high), threshold=_THRESHOLD, fired=fired,
+        sentence=(
+            f"The model shown first wins {rate:.1%} of {int(decisive.sum()):,} decisive votes, a change of "
+            f"{100 * (float(expit(found.effect)) - 0.5):+.1f} percentage points for equal models; {after}."
+        ),
+        details={
+            "effect": found.effect, "effect_se": found.effect_se, "first_win_rate": rate,
+            "decisive_votes": int(decisive.sum()), "votes_with_position": len(votes),
+            "reversed_pairs": [list(pair) for pair in flipped], "models_moved": moved_models(board, found.theta),
+            "kendall_tau": kendall_tau(board.fitted.theta, found.theta),
+        },
+    )  # fmt: skip
+
+
+def _no_position(votes: ReportVotes) -> str | None:
+    """Return why the order of the models of a vote is not the position, or None."""
+    position = np.asarray(votes.position)
+    first = np.where(position > 0, votes.model_a, votes.model_b)
+    second = np.where(position > 0, votes.model_b, votes.model_a)
+    size = len(votes.models)
+    met = np.bincount(first.astype(np.int64) * size + second, minlength=size * size).reshape(size, size) > 0
+    pairs = (met | met.T).sum() / 2
+    if pairs and (met & met.T).sum() / 2 < _BOTH_ORDERS * pairs:
+        return "nearly every pair of models is always shown in the same order"
+    names = np.argsort(np.argsort(np.array(votes.models, dtype=object)))
+    forward = float((names[first] < names[second]).mean())
+    if forward > _SORTED or forward < 1 - _SORTED:
+        return "the models of a vote are in the order of their names"
+    decisive = votes.outcome < 2
+    if decisive.any():
+        won = float(((votes.outcome == 0) == (position > 0))[decisive].mean())
+        if won > _SORTED or won < 1 - _SORTED:
+            return "the winner is always named first or always last, so that the order is not the position"
+    return None
+
+
+POSITION_BIAS = Probe(_ID, _TITLE, _UNIT, _run)
+"""The advantage of the model that is shown first."""

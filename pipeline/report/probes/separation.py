@@ -1,0 +1,141 @@
+"""Measures which neighbours on the board the votes separate.
+
+Two neighbours are separated each if their difference exceeds z standard errors of the difference, and jointly if it
+exceeds the critical value of all pairs of models together (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step
+version of `pipeline.ratings.rank_sets`). Overlap of the two models' intervals is no such test. The standard error is
+clustered by voter where voters are known.
+
+The figure is the share of neighbours that are not separated jointly. The interval is that of the share if θ is drawn
+again from its normal distribution around the estimate. The probe fires if more than a quarter is not separated.
+
+Votes needed: standard errors shrink with the square root of the votes, so all votes must be (c · SE / gap)² times as
+many at the same design, where c is the critical value. If the new votes are all between the two neighbours, m votes
+change the variance v of the difference to about 1 / (1/v + m w), where w is the information of one vote (the sum of the
+information of two independent estimates). Both take the gap for the true one, so they are lower bounds rather than
+forecasts.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.special import ndtri
+
+from pipeline.ratings import POINTS_PER_LOGIT
+from pipeline.report.probe_result import ProbeOptions, ProbeResult
+from pipeline.report.probes.order_changes import difference_errors
+from pipeline.report.probes.probe import Probe
+from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.arrays import Float64
+
+_ID, _TITLE, _UNIT = "separation", "Separation of neighbours", "share of neighbours not separated"
+_THRESHOLD = 0.25
+_DRAWS = 2_000
+
+
+def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
+    order = board.order
+    theta, covariance = board.clustered.theta[order], board.clustered.covariance[np.ix_(order, order)]
+    gap = theta[:-1] - theta[1:]
+    se = np.diagonal(difference_errors(covariance), 1)
+    z = float(ndtri((1 + options.level) / 2))
+    joint = board.leaderboard.joint
+    critical = z if joint is None else joint.critical
+    drawn = _drawn_gaps(covariance, options.seed)
+    unseparated = _share(gap[None, :], se, critical)[0]
+    shares = _share(np.abs(gap + drawn), se, critical)
+    each, jointly = (int(((gap > c * se) & (se > 0)).sum()) for c in (z, critical))
+    family = _family_critical(drawn, se, options.level)
+    pairs = _pairs(board, gap, se, (z, critical))
+    total = sorted(int(pair["votes_in_total"]) for pair in pairs if not pair["jointly"] and pair["votes_in_total"])
+    median = total[len(total) // 2] if total else None
+    first = (
+        f"The votes separate {jointly} of {len(gap)} pairs of neighbours jointly ({each} if each pair is tested alone)."
+    )
+    more = f" The median pair that is not separated needs {median:,} votes in total at this design." if median else ""
+    low, high = np.quantile(shares, [(1 - options.level) / 2, (1 + options.level) / 2]).tolist()
+    return ProbeResult(
+        id=_ID, title=_TITLE, figure=float(unseparated), unit=_UNIT, interval=(low, high), threshold=_THRESHOLD,
+        fired=bool(unseparated > _THRESHOLD), sentence=first + more,
+        details={
+            "neighbours": len(gap), "separated_each": each, "separated_jointly": jointly,
+            "separated_among_neighbours": int(((gap > family * se) & (se > 0)).sum()), "critical": critical,
+            "critical_among_neighbours": family, "median_votes_needed": median, "pairs": pairs,
+        },
+    )  # fmt: skip
+
+
+def _pairs(board: ReportBoard, gap: Float64, se: Float64, critical: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return one row for each pair of neighbours, from the top."""
+    votes, theta = board.counts.total, board.fitted.theta[board.order]
+    names = board.leaderboard.models
+    counts = board.counts
+    tied = counts.tie_share()
+    rows: list[dict[str, Any]] = []
+    for k, (difference, error) in enumerate(zip(gap.tolist(), se.tolist(), strict=True)):
+        p = 1 / (1 + np.exp(theta[k + 1] - theta[k]))
+        # The variance of a score is p (1 − p) for decisive votes and about 0 for ties.
+        information = (p * (1 - p)) / (1 - tied) if tied < 1 else 0.0
+        rows.append(
+            {
+                "above": names[k], "below": names[k + 1], "gap": difference * POINTS_PER_LOGIT,
+                "se": error * POINTS_PER_LOGIT, "each": bool(error > 0 and difference > critical[0] * error),
+                "jointly": bool(error > 0 and difference > critical[1] * error),
+                "votes_in_total": votes_in_total(difference, error, critical[1], votes),
+                "votes_between": votes_between(difference, error, critical[1], information),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def votes_in_total(gap: float, se: float, critical: float, votes: int) -> int | None:
+    """Return how many votes in total separate a gap at the same design; None for a gap or standard error of 0.
+
+    Args:
+        gap: difference of the two strengths.
+        se: its standard error, in the same unit.
+        critical: number of standard errors that separate.
+        votes: number of votes now.
+    """
+    return ceil(votes * (critical * se / gap) ** 2) if gap > 0 and se > 0 else None
+
+
+def votes_between(gap: float, se: float, critical: float, information: float) -> int | None:
+    """Return how many further votes between two models separate them; None for a gap or standard error of 0.
+
+    Args:
+        gap: difference of the two strengths in logits.
+        se: its standard error in logits.
+        critical: number of standard errors that separate.
+        information: information of one vote about the difference, in 1/logits².
+    """
+    if gap <= 0 or se <= 0 or information <= 0:
+        return None
+    return max(0, ceil(((critical / gap) ** 2 - 1 / se**2) / information))
+
+
+def _drawn_gaps(covariance: Float64, seed: int) -> Float64:
+    """Return float64[draws, K − 1], errors of the gaps of neighbours, drawn from their normal distribution."""
+    values, vectors = eigh(covariance)
+    normal = np.random.default_rng(seed).standard_normal((_DRAWS, len(values)))
+    drawn = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    return np.asarray(drawn[:, :-1] - drawn[:, 1:])
+
+
+def _share(gaps: Float64, se: Float64, critical: float) -> Float64:
+    return np.asarray(1 - ((gaps > critical * se) & (se > 0)).mean(axis=1))
+
+
+def _family_critical(drawn: Float64, se: Float64, level: float) -> float:
+    """Return the critical value of the neighbours alone, as if the order had been chosen before the votes."""
+    known = se > 0
+    largest = np.abs(drawn[:, known] / se[known]).max(axis=1) if known.any() else np.zeros(len(drawn))
+    return float(np.quantile(largest, level))
+
+
+SEPARATION = Probe(_ID, _TITLE, _UNIT, _run)
+"""Which neighbours the votes separate."""
