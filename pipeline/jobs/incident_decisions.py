@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
+from pipeline.incident_text import count
 from pipeline.jobs import moderation
 from pipeline.open_store import now
 from pipeline.store.alerting import alert_lifecycle, alert_queries, incident_table, operators_log
@@ -53,8 +54,8 @@ def change_state(
 ) -> dict[str, Any]:
     """Acknowledge, snooze, appeal, resolve or reopen all alerts of an incident, and group all alerts anew.
 
-    Alerts that have the state already, and resolved ones, stay as they are. `reopen` is about the alerts that the last
-    `resolve` of the incident resolved.
+    Alerts that have the state already, and resolved ones, stay as they are; but `snooze` gives snoozed alerts the new
+    end. `reopen` is about the alerts that the last `resolve` of the incident resolved.
 
     Args:
         connection: a write transaction.
@@ -87,7 +88,7 @@ def change_state(
         "state": _NEXT[action],
         "alerts": len(changed),
         "next_refresh": asdict(effect),
-        "done": f"incident {incident['id']} is {_NEXT[action]} ({len(changed)} alerts): {effect}",
+        "done": f"incident {incident['id']} is {_NEXT[action]} ({count(len(changed), 'alert')}): {effect}",
     }
 
 
@@ -178,15 +179,13 @@ def split(connection: Connection, given: str, alerts: Sequence[str], operator: O
     if strange:
         raise Usage(f"incident {incident['id']}: expected ids of its alerts, got {strange[0]!r}")
     if not alerts or len(set(alerts)) == len(incident["alert_ids"]):
-        raise Usage(
-            f"incident {incident['id']}: expected some of its {incident['alerts']} alerts, got {len(set(alerts))}"
-        )
+        total = count(incident["alerts"], "alert")
+        raise Usage(f"incident {incident['id']}: expected some of its {total}, got {len(set(alerts))}")
     _record(connection, incident["id"], "split", operator, reason, sorted(set(alerts)))
     regroup(connection)
     rest = next(one for one in incident["alert_ids"] if one not in alerts)
     out, left = (incident_table.incident_of(connection, one) for one in (alerts[0], rest))
-    number = len(set(alerts))
-    moved = f"{number} alert{'s' if number > 1 else ''} of incident {incident['id']}"
+    moved = f"{count(len(set(alerts)), 'alert')} of incident {incident['id']}"
     return {"incident": out, "rest": left, "done": f"{moved} are incident {out} now, the others incident {left}"}
 
 
@@ -237,23 +236,24 @@ def add_note(connection: Connection, given: str, operator: Operator, text: str) 
 
 
 def _changeable(connection: Connection, incident: Mapping[str, Any], action: str) -> list[str]:
-    """Return the alerts of an incident whose state an action changes."""
+    """Return the alerts of an incident whose state, or end of a snooze, an action changes."""
     state = {one: alert_lifecycle.read_state(connection, one)["state"] for one in incident["alert_ids"]}
     if action == "reopen":
         ids = [incident["id"], *incident["former_ids"]]
         last = incident_table.last_resolved(connection, ids)
         return [one for one in incident["alert_ids"] if one in last and state[one] == "resolved"]
-    return [one for one, now_ in state.items() if now_ not in (_NEXT[action], "resolved")]
+    kept = {"resolved"} if action == "snooze" else {"resolved", _NEXT[action]}
+    return [one for one, now_ in state.items() if now_ not in kept]
 
 
 def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
-    """Return what people left out because of alerts of an incident, and what is still left out."""
-    found: dict[ExclusionTarget, str | None] = {}
-    for alert_id in exclusion_list.read_targets_by_alert(connection).keys() & set(incident["alert_ids"]):
-        for one in exclusion_list.read_active_of_alert(connection, alert_id):
-            if one.name not in exclusion_list.POLICIES:
-                found[(one.kind, one.target)] = alert_id
-    return sorted(found.items())
+    """Return what is left out by a last entry of a person that names an alert of an incident as its cause, sorted."""
+    mine = set(incident["alert_ids"])
+    return [
+        ((one.kind, one.target), one.alert_id)
+        for one in exclusion_list.read_active(connection)
+        if one.alert_id in mine and one.name not in exclusion_list.POLICIES
+    ]
 
 
 def _causes(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:

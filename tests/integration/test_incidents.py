@@ -215,6 +215,45 @@ def test_exclude_and_restore_leave_policies_and_other_people_alone(board: Board)
     assert sorted(name for name, _ in left) == ["auto-voter/1", "auto-voter/1", "bob"]
 
 
+def test_restore_leaves_what_another_person_excluded_without_one_of_its_alerts(board: Board) -> None:
+    critical = [signal(board, n, severity="critical", e_value=2e4, level=2) for n in range(2)]
+    other = signal(board, 2, "demotes", "ant", "other", e_value=800.0)
+    raise_alerts(board, *critical, signal(board, 2), other)
+    (one,) = listed(board)
+    board.refresh()  # the policy leaves out 0 and 1
+    with board.store() as store:
+        bobs = f"voter:{format_pseudonym(store.pseudonym('sybil 0'))}"
+    decide(board, moderation.change_exclusion, "exclude", bobs, Operator("bob", "cli", "test"), "known to bob")
+    with pytest.raises(Usage, match="nobody excluded votes"):
+        decide(board, incident_decisions.change_exclusions, one["id"], "restore", WHO, "x")
+    for action in ("exclude", "restore"):
+        assert decide(board, incident_decisions.change_exclusions, one["id"], action, WHO, "x")["targets"] == 1
+    x = schema.exclusion.c
+    with board.store() as store, store.read() as connection:
+        assert sorted(entry.name for entry in exclusion_list.read_active(connection)) == ["auto-voter/1", "bob"]
+        causes = list(connection.scalars(sa.select(x.alert_id).where(x.name == "erin").order_by(x.exclusion_no)))
+    assert causes[0] == causes[1]
+
+
+def test_a_further_snooze_gives_every_unresolved_alert_the_new_end(board: Board) -> None:
+    first, second, third = raise_alerts(board, *(signal(board, n) for n in range(3)))
+    (one,) = listed(board)
+    decide(board, moderation.change_alert_state, third, "resolve", WHO, "honest")
+    assert decide(board, incident_decisions.change_state, one["id"], "snooze", WHO, "x", 1.0)["alerts"] == 2
+    assert decide(board, incident_decisions.change_state, one["id"], "snooze", WHO, "x", 5.0)["alerts"] == 2
+    decide(board, moderation.change_alert_state, first, "reopen", WHO, "look again")
+    least = now() + 24 * HOUR
+    assert decide(board, incident_decisions.change_state, one["id"], "snooze", WHO, "x", 24.0)["alerts"] == 2
+    a = schema.alert.c
+    with board.store() as store, store.read() as connection:
+        ends = {row.alert_id: row.snoozed_until for row in connection.execute(sa.select(a.alert_id, a.snoozed_until))}
+    assert (ends[third], ends[first]) == (None, ends[second])
+    assert ends[second] >= least
+    decide(board, moderation.change_alert_state, first, "resolve", WHO, "honest")
+    done = decide(board, incident_decisions.change_state, one["id"], "resolve", WHO, "x")["done"]
+    assert "is resolved (1 alert): " in done
+
+
 def test_reopen_leaves_alone_what_was_resolved_one_by_one(board: Board) -> None:
     first, *_ = raise_alerts(board, *(signal(board, n) for n in range(4)))
     (one,) = listed(board)

@@ -40,6 +40,7 @@ class ActiveExclusion:
         target: a voter's pseudonym in hexadecimal digits, a vote id, or the text of a selection of votes.
         reason, name: reason and author of the entry.
         public: the target in the form for the public, with a voter's label instead of the pseudonym.
+        alert_id: id of the alert that is the cause of the entry, None if there is none.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class ActiveExclusion:
     reason: str
     name: str
     public: str = field(default="", compare=False)
+    alert_id: str | None = field(default=None, compare=False)
 
 
 def add_entry(
@@ -121,7 +123,7 @@ def read_active(connection: Connection) -> list[ActiveExclusion]:
     Exclusions of erased voters are left out; their votes are excluded one by one.
     """
     return [
-        ActiveExclusion(kind, target, row["reason"], row["name"], row["label"] or target)
+        ActiveExclusion(kind, target, row["reason"], row["name"], row["label"] or target, row["alert_id"])
         for (kind, target), row in sorted(_last_entries(connection).items())
         if row["action"] == "exclude" and not (kind == "voter" and voter_labels.is_label(target))
     ]
