@@ -1,13 +1,14 @@
 """Runs the commands alerts and replay: list alerts, record decisions, and show which alerts a detector would raise."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline import alert_text, jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.cli.exclusion_prompt import confirm, show_preview
+from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
 from pipeline.cli.on_call_text import (
     expect_known,
     parse_since,
@@ -137,18 +138,19 @@ def _decide(
     moderation.expect_hours(hours)
     with opened.read() as connection:  # an unknown or ambiguous id is refused before any change
         given = list(dict.fromkeys(one if ":" in one else alert_queries.resolve_id(connection, one) for one in names))
-        if action in {"exclude", "restore"} and not as_json:
+        if action in {"exclude", "restore"}:
             changed = [target for one in given for target in moderation.targets_of(connection, action, one)]
-            show_preview(connection, action, ", ".join(given), list(dict.fromkeys(changed)))
+            if not as_json:
+                show_preview(connection, action, ", ".join(given), list(dict.fromkeys(changed)))
     if action in {"exclude", "restore"}:
         confirm(f"alerts {action}", yes=yes or as_json, required=False)
     with opened.write() as connection:
-        results = [
-            moderation.change_alert_state(connection, one, action, who, reason, hours)
-            if action in moderation.ALERT_SCOPES
-            else moderation.change_exclusion(connection, action, one, who, reason)
-            for one in given
-        ]
+        results: list[dict[str, Any]] = []
+        for one in given:
+            if action in moderation.ALERT_SCOPES:
+                results.append(moderation.change_alert_state(connection, one, action, who, reason, hours))
+            elif not is_done(results, partial(moderation.targets_of, connection, action, one)):
+                results.append(moderation.change_exclusion(connection, action, one, who, reason))
     text = "\n".join(one["done"] for one in results)
     emit_or_print(as_json, results if len(names) > 1 else results[0], text, out, soft_wrap=True)
 

@@ -1,7 +1,7 @@
 """Shows what a decision about exclusions would change, and asks whether to go on."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 from sqlalchemy.engine import Connection
@@ -47,6 +47,23 @@ def _details(found: ExclusionPreview, accounts: int) -> list[str]:
 def _move_text(move: RankMove) -> str:
     before, after = ("not listed" if rank is None else f"#{rank}" for rank in (move.before, move.after))
     return f"{move.model} {before} to {after}"
+
+
+def is_done(decided: Sequence[object], find_targets: Callable[[], object]) -> bool:
+    """Return whether the decisions of a command before have changed all that a further one would change.
+
+    Args:
+        decided: the results of the decisions before.
+        find_targets: finds what the further decision would change, and raises `Usage` if that is nothing. It found
+            something before the first decision.
+    """
+    if not decided:
+        return False
+    try:
+        find_targets()
+    except Usage:
+        return True
+    return False
 
 
 def confirm(command: str, *, yes: bool, required: bool = True) -> None:

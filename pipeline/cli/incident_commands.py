@@ -1,15 +1,15 @@
 """Runs the command incidents: lists incidents, shows one, and carries out decisions about one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
-from sqlalchemy.engine import Connection
 
 from pipeline import incident_text
 from pipeline.alert_text import summarize
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.cli.exclusion_prompt import confirm, show_preview
+from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
 from pipeline.cli.on_call_text import (
     SEVERITIES,
     both_times,
@@ -201,7 +201,7 @@ def _decide(
                     results.append(incident_decisions.add_note(connection, one, who, reason))
                 elif action in incident_decisions.STATE_ACTIONS:
                     results.append(incident_decisions.change_state(connection, one, action, who, reason, hours))
-                elif not _is_done(connection, one, action, results):
+                elif not is_done(results, partial(incident_decisions.exclusion_targets, connection, one, action)):
                     results.append(incident_decisions.change_exclusions(connection, one, action, who, reason))
     text = "\n".join(one["done"] for one in results)
     emit_or_print(as_json, results if len(results) > 1 else results[0], text, out, soft_wrap=True)
@@ -216,14 +216,3 @@ def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_
             targets = list(dict.fromkeys(target for causes in found for target, _ in causes))
             show_preview(connection, action, f"{word} {', '.join(names)}", targets)
     confirm(f"incidents {action}", yes=yes)
-
-
-def _is_done(connection: Connection, name: str, action: str, results: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the decisions about the incidents before have changed all accounts of an incident too."""
-    if not results:
-        return False
-    try:
-        incident_decisions.exclusion_targets(connection, name, action)
-    except Usage:  # the preview found something to change
-        return True
-    return False

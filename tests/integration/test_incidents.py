@@ -452,6 +452,29 @@ def test_alerts_are_listed_by_urgency_chosen_and_decided_several_at_once(board: 
     assert "logits" not in command("show", opened[1]).stdout
 
 
+def test_one_command_restores_a_voter_whom_two_alerts_excluded(board: Board) -> None:
+    both = raise_alerts(board, signal(board, 1), signal(board, 1, "demotes", "ant", "other"))
+    (other,) = raise_alerts(board, signal(board, 2, model="bee"))
+
+    def command(action: str, *words: str) -> Any:
+        return called("alerts", action, *words, "--reason", "x", "--store", board.url, settings=SETTINGS)
+
+    def left_out() -> int:
+        with board.store() as store, store.read() as connection:
+            return len(exclusion_list.read_active(connection))
+
+    assert command("exclude", *both).returncode == 0
+    for more in ((), ("--json",)):
+        refused = command("restore", *both, other, *more)
+        assert (refused.returncode, f"alert {other}: none of its votes" in refused.stderr, left_out()) == (2, True, 1)
+    assert command("restore", *both).returncode == 0
+    assert left_out() == 0
+    command("exclude", *both)
+    done = command("restore", *both, "--json")
+    assert [one["action"] for one in json.loads(done.stdout)] == ["restore"]
+    assert left_out() == 0
+
+
 def test_batches_and_their_order_change_nothing(board: Board) -> None:
     signals = [
         *(signal(board, n) for n in range(8)),
