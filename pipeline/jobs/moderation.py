@@ -58,6 +58,7 @@ def change_alert_state(
     expect_hours(hours)
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     before, expected = alert_lifecycle.read_state(connection, alert_id), expected_exclusions(connection)
+    reason = voter_labels.without_codenames(connection, reason, alert_id)
     state = alert_lifecycle.change_state(connection, alert_id, action, operator.name, reason, now(), until)
     effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     after = {"state": state, "snoozed_until": until, **asdict(effect)}
@@ -103,6 +104,7 @@ def change_alert_states(
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     expected = expected_exclusions(connection)
     before = {one: alert_lifecycle.read_state(connection, one)["state"] for one in alert_ids}
+    reason = voter_labels.without_codenames(connection, reason)
     for one in alert_ids:
         alert_lifecycle.change_state(connection, one, action, operator.name, reason, now(), until)
     effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
@@ -139,14 +141,15 @@ def change_exclusion(
     """
     targets, alert_id = _targets(connection, action, target)
     expected, active = expected_exclusions(connection), _active(connection)
+    why = voter_labels.without_codenames(connection, reason, alert_id)
     for kind, subject in targets:
-        exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
+        exclusion_list.add_entry(connection, action, kind, subject, why, operator.name, now(), alert_id)
     effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     # The log cannot forget a voter who is erased: it has labels, as the public has.
     shown = {one: _public_target(connection, one, alert_id) for one in targets}
     before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
     after = {"excluded": list(shown.values()) if action == "exclude" else [], **asdict(effect)}
-    why, about = reason, target if alert_id is not None else shown[targets[0]]
+    about = target if alert_id is not None else shown[targets[0]]
     for (_, subject), text in shown.items():
         why = why.replace(subject, text.partition(":")[2])
     why = voter_labels.without_voters(connection, why)
@@ -182,6 +185,7 @@ def change_exclusions(
     """
     expected, active = expected_exclusions(connection), _active(connection)
     shown = {one: _public_target(connection, one, alert_id) for one, alert_id in targets}
+    reason = voter_labels.without_codenames(connection, reason)
     for (kind, subject), alert_id in targets:
         exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
     effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,11 @@ from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.incidents.carriers import CarriedAlert, incident_id
 from pipeline.incidents.claims import Claim
-from pipeline.jobs import incident_decisions
+from pipeline.jobs import incident_decisions, moderation
 from pipeline.store import Store
-from pipeline.store.alerting import alert_lifecycle, incident_grouping
+from pipeline.store.alerting import alert_lifecycle, alert_queries, incident_grouping
 from pipeline.store.alerting.operators_log import Operator
+from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
 from pipeline.store.votes import registry_events
 from tests.integration import incident_board
@@ -233,6 +235,50 @@ def test_history_has_hours_and_no_notes_for_the_public(
     ]
     assert public["history"][0]["at"].endswith(":00:00Z")
     assert public["state"] == "acknowledged"
+
+
+def test_codenames_in_reasons_become_labels_before_anybody_reads_them(store: Store, tmp_path: Path) -> None:
+    found, one, two = incidents(store), voter(store, "sybil 3"), voter(store, "sybil 4")
+    spaced = codename(two).replace("-", " ").title()
+    reason, dog = f"{codename(one)} and {spaced} are one person", found["dog"]["id"]
+    with store.read() as connection:
+        alerts = {alert["subject"]["id"]: alert for alert in alert_queries.list_alerts(connection)}
+    mine, about = alerts[one], alerts["dog"]["id"]
+    with store.write() as connection:
+        for action in ("ack", "snooze", "appeal", "resolve", "reopen"):
+            incident_decisions.change_state(connection, dog, action, WHO, reason)
+            for alert in (mine["id"], about):
+                moderation.change_alert_state(connection, alert, action, WHO, reason)
+        incident_decisions.add_note(connection, dog, WHO, reason)
+        parts = incident_decisions.split(connection, dog, [mine["id"]], WHO, reason)
+        incident_decisions.merge(connection, parts["incident"], parts["rest"], WHO, reason)
+        incident_decisions.change_exclusions(connection, dog, "exclude", WHO, reason)
+        incident_decisions.change_exclusions(connection, dog, "restore", WHO, reason)
+        for target in (mine["id"], f"voter:{one}", about):
+            moderation.change_exclusion(connection, "exclude", target, WHO, f"{reason}, {codename(one)}")
+    body = json.dumps(snapshot_body(store, tmp_path))
+    secret = {re.sub("[- ]", "", codename(voter(store, f"sybil {n}"))) for n in range(SYBILS)}
+    addresses = [f"{API}/incidents/{dog}", f"{API}/exclusions", f"{API}/alerts/{mine['id']}", f"{API}/alerts/{about}"]
+    with TestClient(create_app(store)) as reader, store.read() as connection:
+        texts = {one: reader.get(one).text for one in [*addresses, f"/incidents/{dog}", "/exclusions"]}
+        for table in (schema.alert_event, schema.exclusion, schema.incident_event, schema.operator_log):
+            reasons = [row for row in connection.scalars(table.select().with_only_columns(table.c.reason)) if row]
+            assert any("are one person" in row for row in reasons), table.name
+            texts[table.name] = "\n".join(reasons)
+    for where, text in {**texts, "snapshot": body}.items():
+        assert not [words for words in secret if words in re.sub(r"[-\s]", "", text.lower())], where
+        assert where == "snapshot" or "are one person" in text, where
+    assert f"{mine['label']} and voter-" in texts[f"{API}/alerts/{mine['id']}"]
+
+
+def snapshot_body(store: Store, folder: Path) -> dict[str, Any]:
+    """The body of a snapshot that is published now, with its exclusions."""
+    Board(store.url, folder).refresh()
+    with store.read() as connection:
+        newest = snapshots.latest(connection)
+    assert newest is not None
+    assert newest.body["exclusions"]
+    return dict(newest.body)
 
 
 def test_alerts_that_name_a_model_in_any_role_are_found(client: TestClient) -> None:

@@ -21,7 +21,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
     Args:
         url: address of the store.
         vote_id: id of the vote.
-        reason: why the vote is retracted. Pseudonyms in it are replaced by labels.
+        reason: why the vote is retracted. Labels replace the pseudonyms and codenames in it.
         name: the person who retracts the vote.
 
     Returns:
@@ -31,7 +31,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
         Usage: there is no such vote, the vote is not sealed or already retracted, or the reason or name is missing.
     """
     with existing_store(url) as store, store.write() as connection:
-        reason = voter_labels.without_voters(connection, reason)
+        reason = voter_labels.without_voters(connection, voter_labels.without_codenames(connection, reason))
         leaf = retractions.retract(connection, ingest.expect_stored(connection, vote_id), vote_id, reason, name, now())
         operator, after = operators_log.process_operator(name), {"leaf": leaf}
         operators_log.record(connection, operator, "vote.retract", vote_id, now(), reason=reason, after=after)
