@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline import incident_text
 from pipeline.alert_text import summarize
-from pipeline.api.error_responses import Problem, not_found
+from pipeline.api.error_responses import Problem
 from pipeline.errors import Usage
 from pipeline.store.alerting import account_records, alert_queries, incident_table, public_incidents
 from pipeline.store.boards.hidden_models import HiddenModels
@@ -158,7 +158,12 @@ def _with_text(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -
 
 def _public_detail(connection: Connection, given: str, hidden: HiddenModels) -> dict[str, Any]:
     bodies = [one for one in incident_table.read_public(connection) if one["severity"] != public_incidents.NOTE]
-    body = _named(given, {name: one for one in bodies for name in (one["id"], *one["public"]["ids"])})
+    known = {name: one["id"] for one in bodies for name in (one["id"], *one["public"]["ids"])}
+    try:
+        incident_id = incident_table.choose_id(given, known)
+    except Usage as error:
+        raise Problem(404, str(error)) from None
+    body = next(one for one in bodies if one["id"] == incident_id)
     alerts = alert_queries.read_alerts(connection, body["public"]["alert_ids"])
     events = incident_table.read_events(connection, [body["id"], *body["public"]["ids"]])
     history = [public_incidents.publish_event(one, hidden) for one in events]
@@ -179,20 +184,6 @@ def _detail_for_operators(connection: Connection, given: str) -> dict[str, Any]:
         "history": incident_table.read_events(connection, [incident_id, *stored.body["former_ids"]]),
         "account_rows": account_records.list_accounts(connection, stored.private["voters"], alerts),
     }
-
-
-def _named(given: str, known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the incident of an id, or of the unique beginning of one."""
-    found = {one["id"]: one for name, one in known.items() if name.startswith(given)}
-    if given in known:
-        return known[given]
-    if len(found) != 1:
-        raise (
-            not_found("the id of an incident", given)
-            if not found
-            else Problem(404, f"expected the id of an incident, got {given!r}, which begins the ids of {len(found)}")
-        )
-    return next(iter(found.values()))
 
 
 def _alert(alert: Mapping[str, Any]) -> dict[str, Any]:

@@ -195,9 +195,22 @@ def test_bad_input_is_a_problem_document(client: TestClient) -> None:
         assert says in answer.json()["detail"] + str(answer.json().get("errors")), where
 
 
-def test_a_unique_beginning_is_enough_and_an_ambiguous_one_says_so(store: Store, client: TestClient) -> None:
+def test_a_unique_beginning_is_enough_and_an_ambiguous_one_says_so(
+    store: Store, client: TestClient, operator: dict[str, str]
+) -> None:
     dog = incidents(store)["dog"]["id"]
     assert client.get(f"{API}/incidents/{dog[:6]}").json()["id"] == dog
+    with store.write() as connection:  # two ids that begin alike
+        for number, name in enumerate(("dog", "bee")):
+            i, new = schema.incident.c, f"aaaabbbbccc{number}"
+            body = json.dumps({**incidents(store)[name], "id": new})
+            changed = schema.incident.update().where(i.incident_id == incidents(store)[name]["id"])
+            connection.execute(changed.values(incident_id=new, body=body))
+    for headers in ({}, operator):
+        for given, said in (("aaaabb", "begins the ids of 2 incidents"), ("0123456789ab", "no incident has it")):
+            answer = client.get(f"{API}/incidents/{given}", headers=headers)
+            assert (answer.status_code, said in answer.json()["detail"]) == (404, True), answer.text
+        assert client.get(f"{API}/incidents/aaaabbbbccc0", headers=headers).json()["id"] == "aaaabbbbccc0"
 
 
 def test_models_under_test_are_not_named(store: Store, client: TestClient, tmp_path: Path) -> None:

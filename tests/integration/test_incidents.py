@@ -254,6 +254,17 @@ def test_a_further_snooze_gives_every_unresolved_alert_the_new_end(board: Board)
     assert "is resolved (1 alert): " in done
 
 
+def test_the_history_of_an_incident_with_more_alerts_than_a_statement_takes_values(board: Board) -> None:
+    ids = [f"{number:012x}" for number in range(70_000)]
+    with board.store() as store, store.write() as connection:
+        for place, alert in ((-1, "a"), (0, "b"), (35_000, "c")):
+            incident_table.add_event(connection, ids[place], "resolve", "erin", f"about {alert}", now(), [alert])
+        events = incident_table.read_events(connection, ids)
+        assert [one["reason"] for one in events] == ["about a", "about b", "about c"]
+        assert set(events[0]) == {"at", "action", "name", "reason"}
+        assert incident_table.last_resolved(connection, ids) == {"c"}
+
+
 def test_reopen_leaves_alone_what_was_resolved_one_by_one(board: Board) -> None:
     first, *_ = raise_alerts(board, *(signal(board, n) for n in range(4)))
     (one,) = listed(board)

@@ -6,7 +6,7 @@ The rows of `incident` are derived from alerts, votes and decisions, and can be 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,12 +145,28 @@ def resolve_id(connection: Connection, given: str) -> str:
     known: dict[str, str] = {}
     for one in read_public(connection):
         known |= dict.fromkeys((one["id"], *one["former_ids"]), one["id"])
+    try:
+        return choose_id(given, known)
+    except Usage as error:
+        raise Usage(f"{error}; `integrity incidents` lists them") from None
+
+
+def choose_id(given: str, known: Mapping[str, str]) -> str:
+    """Return the present id of the incident that a person named.
+
+    Args:
+        given: an id, a former id, or the beginning of those of one incident only.
+        known: id or former id → present id, of every incident that the person may read.
+
+    Raises:
+        Usage: no incident has such an id, or several have.
+    """
     found = {now for name, now in known.items() if name.startswith(given)} if given else set()
     if given in known:
         return known[given]
     if len(found) != 1:
         several = f"it begins the ids of {len(found)} incidents" if found else "no incident has it"
-        raise Usage(f"expected the id of an incident, got {given!r}: {several}; `integrity incidents` lists them")
+        raise Usage(f"expected the id of an incident, got {given!r}: {several}")
     return found.pop()
 
 
@@ -183,9 +199,10 @@ def add_event(
 def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return the history of an incident, oldest entry first. `incident_ids` are its present id and its former ids."""
     e = schema.incident_event.c
-    query = sa.select(e.at, e.action, e.name, e.reason).where(e.incident_id.in_(list(incident_ids)))
-    rows = connection.execute(query.order_by(e.event_no)).mappings()
-    return [{**row, "at": format_rfc3339(row["at"])} for row in rows]
+    return [
+        {"at": format_rfc3339(row.at), "action": row.action, "name": row.name, "reason": row.reason}
+        for row in _event_rows(connection, incident_ids, e.at, e.name, e.reason)
+    ]
 
 
 def ids_with_events(connection: Connection) -> set[str]:
@@ -211,10 +228,21 @@ def last_resolved(connection: Connection, incident_ids: Iterable[str]) -> set[st
         connection: reads the store.
         incident_ids: the present id of the incident and its former ids.
     """
-    e = schema.incident_event.c
-    query = sa.select(e.alerts).where(e.incident_id.in_(list(incident_ids)), e.action == "resolve")
-    found = connection.scalar(query.order_by(e.event_no.desc()).limit(1))
-    return set() if found is None else set(json.loads(found))
+    rows = _event_rows(connection, incident_ids, schema.incident_event.c.alerts)
+    found = [row.alerts for row in rows if row.action == "resolve"]
+    return set(json.loads(found[-1])) if found else set()
+
+
+def _event_rows(
+    connection: Connection, incident_ids: Iterable[str], *columns: sa.ColumnElement[Any]
+) -> list[sa.Row[Any]]:
+    """Return the rows of the history of an incident, oldest first. There is about one former id for each alert."""
+    e, ids = schema.incident_event.c, sorted(set(incident_ids))
+    rows: list[sa.Row[Any]] = []
+    for start in range(0, len(ids), dialect.CHUNK):
+        chosen = e.incident_id.in_(ids[start : start + dialect.CHUNK])
+        rows += connection.execute(sa.select(e.event_no, e.action, *columns).where(chosen))
+    return sorted(rows, key=lambda row: int(row.event_no))
 
 
 def incident_of(connection: Connection, alert_id: str) -> str:
