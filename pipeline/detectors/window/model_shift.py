@@ -17,7 +17,8 @@ The alert states whether the model changed or may have been attacked (`model_shi
 changed, the votes of all kinds of voters show the change: of new and established accounts, and on all networks. The
 alert then says "all kinds of voters see it: the model itself changed", and otherwise "attack or change: cannot be told"
 with the reason. While a kind of voters has too few votes to decide this, an alert opens only at a million times the
-evidence, and its e-value is divided by a million.
+evidence, and the e-values of its signals are divided by a million. An open alert escalates when its evidence has grown
+by a factor of 100.
 
 A renamed model is one model under its first name. A deprecated or retracted model is not tested.
 
@@ -37,7 +38,7 @@ not make.
 >>> board = SimulatedBoard(days=4, votes=60, seed=1, models=12, effects=[swap])
 >>> alarms = [(k, one.subject, one.direction) for k, _, found in board.alerts([ModelShift()]) for one in found]
 >>> alarms[0]
-(887, 'm003', 'performs better than in its snapshots')
+(923, 'm003', 'performs better than in its snapshots')
 """
 
 import math
@@ -90,12 +91,12 @@ class ModelShift:
     ) -> tuple[KeyedColumns, list[Signal]]:
         columns, rows = found.sums.columns, np.flatnonzero(found.tested)
         readings = found.readings()
-        log_e = found.log_e.copy()
-        for at, reading in readings.items():
-            if reading.is_open and not columns["level"][at]:
-                log_e[at] -= _HELD
+        held = np.zeros_like(found.log_e)
+        for at in (at for at, reading in readings.items() if reading.is_open):
+            held[at] = _HELD
+        unopened = columns["level"] == 0
         decision = alert_policy.decide_alerts(
-            log_e[rows].ravel(),
+            (found.log_e - np.where(unopened, held, 0))[rows].ravel(),
             {name: columns[name][rows].ravel() for name in alert_policy.NO_ALERT},
             alarms=context.false_alarms,
             share=context.false_share,
@@ -105,10 +106,12 @@ class ModelShift:
         for name, values in decision.columns.items():
             after[name] = np.zeros_like(columns[name])
             after[name][rows] = values.reshape(-1, 2)
+        # The alert escalates when there is more evidence than now, not because it is no longer divided.
+        after["told"] = after["told"] + np.where(unopened & (after["level"] > 0), held, 0)
         signals: list[Signal] = []
         for place in decision.raised.tolist():
             row, side = int(rows[place // 2]), place % 2
-            level, e_value = int(after["level"][row, side]), from_log_units(int(log_e[row, side]))
+            level, e_value = int(after["level"][row, side]), from_log_units(int((found.log_e - held)[row, side]))
             signals.append(self._alert(found, (row, side), level, e_value, window, context))
         ended = [
             (int(rows[place // 2]), place % 2, "its results were as expected for a day") for place in decision.cleared

@@ -10,10 +10,12 @@ change by δ is
 
 where c is the median of d over all models, since the change of one model also changes the results of its opponents. 1/v
 is the variance of x/v. v/j² stands for the error of the snapshots, whose variance is 0 if the snapshots learn from all
-votes, and 1/j if they do not change. v/j² is 1/j for v = j; for a smaller v, at most 21% of the variance is missing. φ
-is 1.1, or more if most models differ from c by more than chance explains: because votes of one voter depend on each
-other, because of drift, or because the snapshots do not change. φ is estimated from a median, so that a few models that
-changed do not make φ large. L is the mean over the sizes δ.
+votes, and 1/j if they do not change. v/j² is 1/j for v = j and more for a larger v; for a smaller v, 1/v + 1/j is at
+most 1.21 times 1/v + v/j² (1.207 times, for v = 0.41 j). φ is estimated from the distances of all models' d from c.
+They are larger than chance explains where votes of one voter depend on each other, where strengths drift, or where the
+snapshots do not change. φ is at least 1.1, and at least 1.5 for fewer than 40 models, since few distances say little.
+For fewer than 8 models it is 1.5. The estimate is a median, so that a few models that changed do not make φ large. L is
+the mean over the sizes δ.
 """
 
 import math
@@ -30,7 +32,7 @@ SIZES = np.array([0.25, 0.5])
 """The sizes δ of a change, in logits."""
 
 _LEAST_SPREAD, _UNKNOWN_SPREAD = 1.1, 1.5
-_FEWEST, _FEWEST_FOR_SPREAD = 3, 8
+_FEWEST, _FEWEST_FOR_SPREAD, _FEWEST_FOR_CERTAIN_SPREAD = 3, 8, 40
 # Information with which a sum of votes is nearly normal.
 _LEAST_INFORMATION = 10.0
 _MAD_TO_SD = 1.4826
@@ -94,7 +96,6 @@ def _medians(values: Float64, known: Bool) -> Float64:
 def _spreads(scores: Float64, known: Bool) -> Float64:
     """Return φ of each column of standard scores."""
     count = known.sum(axis=0)
-    scale = _MAD_TO_SD * _medians(np.abs(scores), known)
-    # The median of few scores is itself uncertain: only what is clearly above 1 counts.
-    clear = (scale * np.maximum(1 - 1.5 / np.sqrt(np.maximum(count, 1)), 0)) ** 2
-    return np.where(count < _FEWEST_FOR_SPREAD, _UNKNOWN_SPREAD, np.maximum(clear, _LEAST_SPREAD))
+    estimated = (_MAD_TO_SD * _medians(np.abs(scores), known)) ** 2
+    least = np.where(count < _FEWEST_FOR_CERTAIN_SPREAD, _UNKNOWN_SPREAD, _LEAST_SPREAD)
+    return np.where(count < _FEWEST_FOR_SPREAD, _UNKNOWN_SPREAD, np.maximum(estimated, least))

@@ -2,7 +2,8 @@
 
 If a model itself changed, the votes of all kinds of voters show the change. The votes of an attack come from some
 accounts or networks only. There are three kinds of accounts by age. The fourth kind, "most networks", has the votes
-from networks without two of the four groups of networks: those two that show the change best.
+from networks without six of the sixteen groups of networks: those six whose excess is largest. So the networks of an
+attack must be in more than six groups to pass for all.
 
 Let δ be the change that all votes together show, at most 0.6 logits, and z be δ divided by the standard error of one
 kind's own change. If z ≥ 3, the kind shows the change if its own change is at least 0.4 δ, and otherwise does not. If
@@ -33,7 +34,7 @@ _CLEAR, _ABOVE, _SEEN = 3.0, 2.5, 0.4
 _MOST = 0.6
 # A smaller share of the votes is not needed in order to tell.
 _LEAST_SHARE, _LEAST_NETWORKED = 0.15, 0.2
-_LEFT_OUT = 2
+_LEFT_OUT = 6
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def read_strata(excess: Float64, information: Float64, before: tuple[float, floa
 
 
 def _weakest_networks(excess: Float64, information: Float64) -> tuple[float, float]:
-    """Return the sums of the groups of networks without the two that show the change best."""
+    """Return the sums of the groups of networks without those of the largest excess."""
     rest = np.argsort(-excess, kind="stable")[_LEFT_OUT:NETWORK_GROUPS]
     return float(excess[rest].sum()), float(information[rest].sum())
 

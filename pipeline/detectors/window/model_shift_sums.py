@@ -3,13 +3,23 @@
 A slot lasts at least six hours and until the board has 1,500 votes, so that a board with few votes has long slots. The
 newest 32 closed slots and the open one are kept; what is older is in one sum. A result is counted as two numbers:
 
-    excess        wins minus expected wins, of decided evaluated votes
-    information   Σ p(1 − p) over these votes, where p is the chance of a win by the snapshot in force
+    excess        n (w − p̄), summed over cells of votes. A cell is a model, a stratum and a window; n is the number of
+                  its decided evaluated votes, w the share of them that the model won, and p̄ the mean chance of a win
+                  by the snapshot in force, over the cell's evaluated votes, ties included
+    information   Σ n p̄(1 − p̄) over the same cells
 
 If the logit of a model is δ higher than in the snapshot, its excess is about δ times its information. Both are integers
-in units of 2⁻¹⁰. Both are summed for each of seven strata, which are kinds of voters: three by the age of the account,
-and four groups of networks by the hash of the network's name. Each vote is in one stratum by age, and in one by network
-if the vote states a network.
+in units of 2⁻¹⁰. Both are summed for each of nineteen strata, which are kinds of voters: three by the age of the
+account, and sixteen groups of networks by the hash of the network's name. Each vote is in one stratum by age, and in
+one by network if the vote states a network.
+
+Approximations: n p̄(1 − p̄) is Σ p(1 − p) plus n times the variance of p within the cell. So the information is too
+large, the more so the more the model's opponents differ in strength, and the estimated change of the logit is too
+small. p̄ is the mean over all evaluated votes, not over the decided ones.
+
+Votes that no snapshot evaluated show no change, since no chance is known for them: they are in no excess, stratum or
+slot. Later snapshots learn from them. So each decided one adds 0.15, a cautious p(1 − p), to the information of the
+votes before the first slot.
 """
 
 import hashlib
@@ -29,7 +39,7 @@ from pipeline.vocabulary.time import HOUR
 SLOTS = 32
 """Number of closed slots."""
 
-AGES, NETWORK_GROUPS = len(COHORTS), 4
+AGES, NETWORK_GROUPS = len(COHORTS), 16
 STRATA = AGES + NETWORK_GROUPS
 UNIT = 2.0**-10
 """The unit of excess and information."""
@@ -54,6 +64,7 @@ _NEW_KEY: dict[str, Any] = {
     "information_before": np.int64(0),
 }
 _SLOTTED = ("excess", "information", "decided")
+_BY_STRATUM = ("excess", "information")
 _OF_BOARD = ("slots", "slot_votes")
 
 
@@ -74,8 +85,8 @@ class ShiftSums:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "ShiftSums":
-        """Return the sums that `to_state` stored."""
-        columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
+        """Return the sums that `to_state` stored, also if an earlier version with four groups of networks did."""
+        columns = {name: _in_groups(name, values) for name, values in state.items() if name not in _OF_BOARD}
         starts = state.get("slots", np.full(SLOTS + 1, -1, dtype=np.int64))
         return cls(columns, starts, int(state.get("slot_votes", np.zeros(1))[0]))
 
@@ -150,6 +161,16 @@ def _results(cells: GroupedModelCounts) -> tuple[Float64, Float64]:
     decided, expected = won + lost, more + less
     chance = np.divide(more, expected, out=np.full(len(won), 0.5), where=expected > 0)
     return won - decided * chance, decided * chance * (1 - chance)
+
+
+def _in_groups(name: str, values: Any) -> Any:
+    """Return a column of a state; the sums of each of four groups of networks are spread over the groups made of it."""
+    if not name.startswith(_BY_STRATUM) or name.endswith("_before") or values.shape[-1] == STRATA:
+        return values
+    ages, networks = values[..., :AGES], values[..., AGES:]
+    parts = NETWORK_GROUPS // networks.shape[-1]
+    # Groups are remainders of one hash: group g of four became g, g + 4, g + 8 and g + 12.
+    return np.concatenate([ages, *((networks + part) // parts for part in range(parts))], axis=-1).astype(values.dtype)
 
 
 @lru_cache(maxsize=100_000)

@@ -12,7 +12,7 @@ from pipeline.scoring.detector_contracts import WindowContext
 from pipeline.scoring.window import COHORTS, MEASURES, GroupedModelCounts, Window
 from tests.unit.detectors.slow_windows import CAP, HOUR, Policy, SlowSignal
 
-STRATA = (*COHORTS, 0, 1, 2, 3)
+STRATA = (*COHORTS, *range(16))
 TEXTS = {1: "performs better than in its snapshots", -1: "performs worse than in its snapshots"}
 
 
@@ -55,7 +55,7 @@ class ModelShift:
             missed = now["wins"] + now["losses"] - now["evaluated_wins"] - now["evaluated_losses"]
             self.before.setdefault(model, [0.0, 0.0])[1] += round(missed * 0.15 * 1024) / 1024
         self.add(slot, window.cohorts, list(window.cohorts.group))
-        groups = [hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % 4 for name in window.networks.group]
+        groups = [hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % 16 for name in window.networks.group]
         self.add(slot, window.networks, groups)
 
     @staticmethod
@@ -79,6 +79,7 @@ class ModelShift:
             for key, log, spread in self.ratios(slot):
                 ratios.setdefault(key, []).append((log, slot, spread))
         log_e: dict[str, float] = {}
+        held: dict[str, float] = {}
         for (model, sign), found in ratios.items():
             known = context.registry.models.get(model)
             if known is not None and (known.deprecated_at is not None or known.retracted_at is not None):
@@ -86,13 +87,16 @@ class ModelShift:
             top = max(log for log, _, _ in found)
             total = min(top + math.log(sum(math.exp(log - top) for log, _, _ in found)), CAP) - math.log(120)
             key = f"{model}\x1f{sign:+d}"
-            if total >= 0 and not self.policy.level.get(key):
-                _, slot, spread = max(found, key=lambda one: one[0])
-                total -= math.log(1e6) if self.is_open(model, sign, slot, spread) else 0
+            _, slot, spread = max(found, key=lambda one: one[0])
+            held[key] = math.log(1e6) if total >= 0 and self.is_open(model, sign, slot, spread) else 0.0
             log_e[key] = total
-        raised, cleared = self.policy.step(log_e, context.false_alarms, context.false_share)
+        lowered = {key: e - (0 if self.policy.level.get(key) else held[key]) for key, e in log_e.items()}
+        raised, cleared = self.policy.step(lowered, context.false_alarms, context.false_share)
+        for key in raised:
+            if self.policy.level[key] == 1:
+                self.policy.reported[key] = log_e[key]
         signals = [
-            SlowSignal(window.end, "model", *self.named(key), self.policy.level[key], math.exp(log_e[key]))
+            SlowSignal(window.end, "model", *self.named(key), self.policy.level[key], math.exp(log_e[key] - held[key]))
             for key in order(raised)
         ]
         gone = [key for key, level in self.policy.level.items() if level and key not in log_e]
@@ -118,8 +122,8 @@ class ModelShift:
             return []
         common = statistics.median(shift - usual for shift, usual, _ in sums.values())
         scores = [abs(shift - usual - common) / math.sqrt(error) for shift, usual, error in sums.values()]
-        wide = 1.4826 * statistics.median(scores) * max(1 - 1.5 / math.sqrt(len(sums)), 0)
-        spread = 1.5 if len(sums) < 8 else max(wide**2, 1.1)
+        wide = 1.4826 * statistics.median(scores)
+        spread = 1.5 if len(sums) < 8 else max(wide**2, 1.5 if len(sums) < 40 else 1.1)
         found = []
         for model, (shift, usual, error) in sums.items():
             for sign in (1, -1):
@@ -138,8 +142,8 @@ class ModelShift:
         x, v = (sum(one) for one in zip((0.0, 0.0), *(s.of(model) for s in self.slots[:slot]), strict=True))
         if shift * math.sqrt(v / spread) < 3 or -sign * x / v >= 0.4 * shift:
             return False
-        networks = sorted(((*of(group), group) for group in range(4)), key=lambda one: (-one[0], one[2]))
-        rest = sum(x for x, _, _ in networks[2:]), sum(v for _, v, _ in networks[2:])
+        networks = sorted(((*of(group), group) for group in range(16)), key=lambda one: (-one[0], one[2]))
+        rest = sum(x for x, _, _ in networks[6:]), sum(v for _, v, _ in networks[6:])
         seen = unseen = 0
         unclear = [0.0, 0.0]
         unknown = False

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.detectors import ModelShift
-from pipeline.detectors.window.model_shift_reading import read_strata
+from pipeline.detectors.window.model_shift_ratios import shift_ratios
+from pipeline.detectors.window.model_shift_reading import ShiftReading, read_strata
+from pipeline.detectors.window.model_shift_sums import NETWORK_GROUPS, SLOTS
+from pipeline.evidence.fixed_point import LOG_UNIT
 from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
-from pipeline.scoring.signals import AlertSignal, ClearedSignal
+from pipeline.registry import RegistryState
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import GroupedModelCounts, Window
+from pipeline.vocabulary.time import HOUR
 from tests.unit.detectors import slow_model_shift as slow
 from tests.unit.detectors.test_slow_windows import board_stream, check
 
@@ -19,9 +29,12 @@ BEFORE = (0.0, 200.0)
 
 def reading(
     *shifts: float, votes: tuple[float, ...] = (20, 100, 40, 30, 40, 35, 35), before: tuple[float, float] = BEFORE
-):
-    information = np.array(votes)
-    return read_strata(np.array(shifts) * information, information, before, 1.1)
+) -> ShiftReading:
+    """Three ages, and four quarters of the sixteen groups of networks, each quarter with equal groups."""
+    quarter = NETWORK_GROUPS // 4
+    information = np.concatenate([votes[:3], np.repeat(np.array(votes[3:]) / quarter, quarter)])
+    shift = np.concatenate([shifts[:3], np.repeat(shifts[3:], quarter)])
+    return read_strata(shift * information, information, before, 1.1)
 
 
 def test_a_change_that_all_kinds_see_is_a_change_of_the_model() -> None:
@@ -100,3 +113,115 @@ def test_the_later_names_of_a_renamed_model_are_told() -> None:
         found += [one for one in signals if isinstance(one, AlertSignal) and one.subject == "m003"]
     assert "(also called m003-new)" in found[0].evidence["what"]
     assert found[0].evidence["reading"] == "change"
+
+
+MODELS = tuple(f"m{i:03d}" for i in range(10))
+NETWORKS = tuple(f"AS{i}" for i in range(60))
+Cells = dict[tuple[str, str], tuple[int, int]]
+"""(group, model) -> number of decided votes and of wins; the snapshots expect half of them."""
+
+
+def counted(cells: Cells) -> GroupedModelCounts:
+    rows = [(2 * n, n, won, n - won, 2 * n, won, n - won, 1024 * n, 1024 * n) for n, won in cells.values()]
+    keys = list(cells)
+    counts = np.array(rows, dtype=np.int64).reshape(-1, 9)
+    return GroupedModelCounts(tuple(group for group, _ in keys), tuple(model for _, model in keys), counts)
+
+
+def six_hours(number: int, ages: Cells, networks: Cells) -> Window:
+    """A window that ends a slot: the votes of six hours."""
+    cohorts = counted(ages)
+    totals = np.array([cohorts.counts[[one == m for one in cohorts.model]].sum(axis=0) for m in MODELS])
+    begin = 6 * HOUR * number
+    none = counted({})
+    return Window(begin, begin + 6 * HOUR, 2_000, 0, MODELS, totals, cohorts, counted(networks), none, {})
+
+
+def observed(windows: list[Window]) -> tuple[WindowState, list[list[Signal]]]:
+    context = WindowContext(RegistryState({}, {}, None))
+    state, found = {}, []
+    for window in windows:
+        state, signals = ModelShift().observe(window, state, context)
+        found.append(signals)
+    return state, found
+
+
+def alerts(signals: list[Signal]) -> list[AlertSignal]:
+    return [one for one in signals if isinstance(one, AlertSignal)]
+
+
+USUAL: Cells = {("established", m): (400, 200) for m in MODELS} | {("new", m): (100, 50) for m in MODELS}
+
+
+def test_an_alert_that_was_held_escalates_by_its_votes_alone() -> None:
+    """New accounts have too few votes at first. Some more of theirs decide it, and are hardly any evidence."""
+    swapped = {("established", "m000"): (600, 425), ("new", "m000"): (144, 85)}
+    windows = [six_hours(i, USUAL, {}) for i in range(6)] + [six_hours(6, USUAL | swapped, {})]
+    more = {("established", "m000"): (2, 1), ("new", "m000"): (40, 29)}
+    state, found = observed([*windows, six_hours(7, USUAL | more, {})])
+    (opened,) = alerts(found[6])
+    assert "too few votes of new accounts" in opened.evidence["what"]
+    assert (opened.level, opened.severity) == (1, "warning")
+    assert alerts(found[7]) == []
+    assert state["level"][0].tolist() == [1, 0]
+    # The evidence that the alert opened with is the whole one, and its e-value a millionth of this.
+    assert math.exp(state["told"][0, 0] * LOG_UNIT) == pytest.approx(1e6 * opened.e_value, rel=1e-5)
+
+
+def test_a_held_alert_escalates_when_its_evidence_has_grown_by_a_hundred() -> None:
+    swapped = {("established", "m000"): (600, 425), ("new", "m000"): (144, 85)}
+    windows = [six_hours(i, USUAL, {}) for i in range(6)] + [six_hours(6, USUAL | swapped, {})]
+    _, found = observed([*windows, six_hours(7, USUAL | {("established", "m000"): (200, 145)}, {})])
+    assert [one.level for one in alerts(found[6])] == [1]
+    assert [(one.level, one.severity) for one in alerts(found[7])] == [(2, "critical")]
+
+
+def test_the_votes_of_three_networks_are_no_change_of_the_model() -> None:
+    """Accounts of all ages vote on three networks, in three of four quarters of all groups of networks."""
+    quarters = {hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % 4: name for name in NETWORKS}
+    attacking = [quarters[i] for i in range(3)]
+    usual: Cells = {(network, m): (8, 4) for m in MODELS for network in NETWORKS}
+    windows = [six_hours(i, USUAL, usual) for i in range(6)]
+    ages = {("established", "m000"): (700, 440), ("new", "m000"): (250, 165)}
+    networks = {(network, "m000"): (158, 109) for network in attacking}
+    _, found = observed([*windows, six_hours(6, USUAL | ages, usual | networks)])
+    (alert,) = alerts(found[6])
+    assert alert.evidence["reading"] == "attack or change"
+    assert "not seen by votes of most networks" in alert.evidence["what"]
+
+
+@pytest.mark.parametrize("models", [8, 12, 20, 39])
+def test_the_spread_of_few_models_is_not_underestimated(models: int) -> None:
+    """Honest votes that scatter twice as much as independent ones, since votes of one voter hang together."""
+    rng = np.random.default_rng(4)
+    spreads, alarms = [], 0
+    for _ in range(60):
+        information = np.full((models, SLOTS + 1), 25.0)
+        excess = rng.normal(0, np.sqrt(2 * information))
+        earlier = np.zeros(models), np.full(models, 2_000.0)
+        ratios = shift_ratios(excess, information, np.ones(SLOTS + 1, dtype=np.bool_), *earlier)
+        spreads.append(float(ratios.spread.mean()))
+        alarms += int(ratios.log_sum().max() >= math.log(120 * 2 * models))
+    assert np.mean(spreads) >= 1.95
+    assert alarms == 0
+
+
+def test_sums_of_an_earlier_version_with_four_groups_of_networks_are_read_on() -> None:
+    usual: Cells = {(network, m): (8, 4 + (i % 3 == 0)) for m in MODELS for i, network in enumerate(NETWORKS)}
+    state, _ = observed([six_hours(i, USUAL, usual) for i in range(4)])
+    earlier: dict[str, Any] = dict(state)
+    for name in ("excess", "excess_now", "information", "information_now"):
+        ages, groups = state[name][..., :3], state[name][..., 3:]
+        four = groups.reshape(*groups.shape[:-1], 4, 4).sum(axis=-2, dtype=groups.dtype)
+        earlier[name] = np.concatenate([ages, four], axis=-1)
+    last = six_hours(4, USUAL, usual)
+    context = WindowContext(RegistryState({}, {}, None))
+    whole, _ = ModelShift().observe(last, state, context)
+    after, _ = ModelShift().observe(last, earlier, context)
+    for name, column in whole.items():
+        assert (after[name].shape, after[name].dtype) == (column.shape, column.dtype), name
+    for name in ("excess", "information"):
+        assert np.array_equal(after[name][..., :3], whole[name][..., :3])
+        four = (sums[name][..., 3:].reshape(len(MODELS), SLOTS, 4, 4).sum(axis=-2) for sums in (after, whole))
+        assert np.array_equal(*four)
+        assert (whole[name][..., 3:] != 0).any()
