@@ -118,7 +118,7 @@ class SamplingSkew:
         if int(since[0]) != declared.since or bool(issued[0]) != (window.issued is not None):
             columns, signals = self._begin_policy(columns, declared, window)
             since, issued = np.array([declared.since]), np.array([window.issued is not None])
-        columns = _with_other(columns, declared)
+        columns = _with_other(columns, declared.other)
         if (window.accepted if window.issued is None else window.issued.battles) and context.steady:
             columns, unlisted = self._count(columns, window, context, declared)
             columns, skewed = self._test(columns, window, declared)
@@ -131,7 +131,7 @@ class SamplingSkew:
         """Close the factors of the previous policy and clear its alerts."""
         signals: list[Signal] = []
         if KEY in columns:
-            columns.setdefault("other", columns["theta"])
+            columns = _with_other(columns, {})
             columns["closed"] = np.where(columns["level"] > 0, 0, _factors(columns))
             for i in np.flatnonzero(columns["level"] > 0).tolist():
                 _, subject, direction = _subject(columns, i)
@@ -218,12 +218,12 @@ class SamplingSkew:
         return window.alert(self.name, kind, subject, direction, e_value, level, evidence)
 
 
-def _with_other(columns: KeyedColumns, declared: _DeclaredShares) -> KeyedColumns:
-    """Return a state with the shares by the other rule where an older version stored none, or 0."""
+def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColumns:
+    """Return a state with the shares by the other rule (else θ) where an older version stored none, or 0."""
     theta = columns["theta"]
     other = columns.get("other", np.zeros(len(theta)))
     missing = (theta > 0) & (other == 0)
-    known = [declared.other.get(key, share) for key, share in zip(columns[KEY].tolist(), theta.tolist(), strict=True)]
+    known = [given.get(key, share) for key, share in zip(columns[KEY].tolist(), theta.tolist(), strict=True)]
     return columns | {"other": np.where(missing, known, other)}
 
 

@@ -9,7 +9,8 @@ battles is L(π) = (1 − π)^−n if the model does not appear, and 0 if it app
 
 π⁻ is a lower bound of the model's share in the votes (`sampling_bounds`): 0.85 times π by the rule for pairs that gives
 the smaller share, since voters complete battles with some models less often than with others. M has a chance of a false
-alarm with each appearance of a model, so that a small error of π adds up over months. E has one chance for each policy.
+alarm with each appearance of a model, so that a small error of π adds up over months. E has one chance for each policy,
+so it is computed with π, although a model whose share in the votes is smaller has more false alarms by E (see below).
 
 The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
 never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.
@@ -29,7 +30,8 @@ the policy is true and changes once a month. Each further change adds a hundredt
 this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is never
 drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N battles
 contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with one false alarm a month is much faster
-(`least_battles`). The alert by the published definition has no false alarms.
+(`least_battles`). If the share in the votes is 0.85 π for one of these models, E raises a false alarm for it with 3.8
+times the chance that the bound assumes. The alert by the published definition has no false alarms.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.detectors import SamplingSkew, VoteBurst
 from pipeline.evidence.keyed_state import KEY
-from pipeline.lab.simulate.simulated_board import SimulatedBoard
+from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 from pipeline.scoring.signals import AlertSignal, ClearedSignal
 
 BOARD = SimulatedBoard(days=0.2, votes=200, seed=4, models=12, providers=4)
@@ -34,17 +34,27 @@ def test_sampling_skew_has_its_lower_bounds_again_within_the_policy(stored: str)
     assert found == signals
 
 
-def test_sampling_skew_closes_a_policy_of_an_earlier_version() -> None:
-    windows = [(window, BOARD.context(i)) for i, window in enumerate(BOARD.windows())]
+@pytest.mark.parametrize("stored", ["no column", "zeros"])
+def test_sampling_skew_closes_a_policy_of_an_earlier_version(stored: str) -> None:
+    # A model that is drawn too rarely: evidence by the lower bound, which the shares by the other rule limit.
+    rare = replace(BOARD, effects=[WindowEffect(first=0, end=58, sampling={"m003": 0.7})])
+    windows = [(window, rare.context(i)) for i, window in enumerate(rare.windows())]
     state: Any = {}
     for window, context in windows[:-1]:
         state, _ = SamplingSkew().observe(window, state, context)
+    # Within one provider's pairs and others alike: as an earlier version counted, by the declared shares alone.
+    alike = {**state, "other": state["theta"]}
     earlier = {name: column for name, column in state.items() if name != "other"}
+    if stored == "zeros":
+        earlier["other"] = np.zeros_like(state["other"])
     window, context = windows[-1]
     assert context.registry.policy is not None
     changed = replace(context.registry, policy=replace(context.registry.policy, since=window.start))
     after, _ = SamplingSkew().observe(window, earlier, replace(context, registry=changed))
+    whole, _ = SamplingSkew().observe(window, alike, replace(context, registry=changed))
     assert (after["other"][after["theta"] > 0] > 0).all()
+    assert np.array_equal(after["closed"], whole["closed"])
+    assert whole["closed"].any()
 
 
 def test_vote_burst_ends_alerts_about_networks_whose_votes_it_forgets() -> None:
