@@ -23,6 +23,7 @@ _QUICK_SCALE = 0.1
 
 @bench.command()
 def evidence(
+    context: typer.Context,
     only: Annotated[str, typer.Option(help=f"Only these parts, comma-separated: {', '.join(PARTS)}.")] = "",
     scale: Annotated[float, typer.Option(help="Sample size as a fraction: .1 is faster and less precise.")] = 1.0,
     real: Annotated[bool, typer.Option("--real", help="Real voters, and attackers planted among them.")] = False,
@@ -36,12 +37,23 @@ def evidence(
     quick: Annotated[bool, typer.Option("--quick", help="Small samples: faster and less precise.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure false-alarm rate and power of every detector, with estimated ratings. Takes about five minutes."""
+    """Measure false-alarm rate and power of every detector, with estimated ratings.
+
+    Takes about five minutes. With --real and a file of judgements it takes more than an hour, with --quick besides a
+    quarter of an hour; without that file, some minutes.
+    """
+    if not 0 < scale <= 1:
+        raise Usage(f"--scale: expected above 0 and at most 1, got {scale}")
     if real:
         if only:
             raise Usage(f"--only: expected no parts together with --real, got {only!r}")
+        if scale != 1:
+            raise Usage(f"--scale: expected no scale together with --real (--quick measures less), got {scale}")
         figures = list(real_voters(_real_boards(wmt), QUICK_ORDERS if quick else ORDERS, step=_report_step))
     else:
+        source = context.get_parameter_source("wmt")
+        if source is not None and source.name == "COMMANDLINE":
+            raise Usage(f"--wmt: expected --real beside it, got {str(wmt)!r} alone")
         figures = _simulated(only, min(scale, _QUICK_SCALE) if quick else scale)
     if as_json:
         emit([_document(figure) for figure in figures])
@@ -54,8 +66,6 @@ def _simulated(only: str, scale: float) -> list[AccuracyFigure]:
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:
         raise Usage(f"--only: expected some of {', '.join(PARTS)}, got {unknown[0]!r}")
-    if not 0 < scale <= 1:
-        raise Usage(f"--scale: expected above 0 and at most 1, got {scale}")
     figures: list[AccuracyFigure] = []
     for name in chosen:
         err.print(f"{name} …")

@@ -1,6 +1,7 @@
 """Real voters as a benchmark: the shipped votes, draws, planted attackers, and the runs of the product over them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
 from pipeline.errors import Usage
+from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.bench.annotator_ability import estimate_abilities
+from pipeline.lab.bench.detector_accuracy import PARTS
 from pipeline.lab.bench.planted_attacks import ATTACKS, PlantedAttack, plant, without_attack
 from pipeline.lab.bench.real_boards import RealBoard, RealVotes, read_crowd, read_judges
 from pipeline.lab.bench.real_streams import run_backlog, run_stream
@@ -156,10 +159,55 @@ def test_the_verb_prints_the_figures_of_both_groups(tmp_path: Path, monkeypatch:
     assert figures["crowd: target only: warned within 100 votes"]["value"] == 1
 
 
-def test_parts_and_real_voters_are_not_measured_together() -> None:
-    done = CliRunner().invoke(app, ["bench", "evidence", "--real", "--only", "power"])
-    assert isinstance(done.exception, Usage) or done.exit_code == 2, done.output
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--real", "--only", "power"], "--only: expected no parts together with --real, got 'power'"),
+        (["--real", "--scale", "0.1"], "--scale: expected no scale together with --real"),
+        (["--real", "--scale", "7"], "--scale: expected above 0 and at most 1, got 7.0"),
+        (["--only", "sampling", "--wmt", "j.parquet"], "--wmt: expected --real beside it, got 'j.parquet' alone"),
+    ],
+)
+def test_an_option_without_effect_is_refused(given: list[str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(*_: object, **__: object) -> list[AccuracyFigure]:
+        raise AssertionError("measured although an option has no effect")
+
+    monkeypatch.setattr("pipeline.cli.bench_evidence.real_voters", measured)
+    monkeypatch.setitem(PARTS, "sampling", measured)
+    done = CliRunner().invoke(app, ["bench", "evidence", *given])
+    assert expected in f"{done.exception} {done.output}"
+    assert isinstance(done.exception, Usage)
 
 
-def test_nothing_is_left_out_of_the_figures_of_a_group() -> None:
-    assert list(real_voters({}, 1)) == []
+def test_a_file_of_judgements_in_the_environment_is_no_option_without_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PARTS, "sampling", lambda scale: [AccuracyFigure("sampling", scale, "share")])
+    given = ["bench", "evidence", "--only", "sampling", "--quick", "--json"]
+    done = CliRunner(env={"INTEGRITY_BENCH_WMT": "j.parquet"}).invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert [one["value"] for one in json.loads(done.stdout)] == [0.1]
+
+
+def test_every_person_and_every_rule_is_in_the_figures_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight people with each number of votes at and beside the bounds of the groups by votes cast."""
+    monkeypatch.setattr("pipeline.lab.bench.real_voter_accuracy.ATTACKS", ())
+    votes = honest_votes(people=40, each=130)
+    kept = np.zeros(len(votes.voter), dtype=np.bool_)
+    for person in range(40):
+        kept[np.flatnonzero(votes.voter == person)[: (25, 26, 100, 101, 130)[person % 5]]] = True
+    board = RealBoard("b", votes.take(kept), np.arange(int(kept.sum())), sides=True)
+    found = {one.what: one for one in real_voters({"crowd": [board]}, 1)}
+    rules = {name.removeprefix("crowd: 40 people × 1 orders: ") for name in found if "orders: " in name}
+    assert rules == {
+        "stream: biased", "stream: random", "backlog: biased", "backlog: in a group",
+        "am-ELO, ability at most 0", "production rule", "Fisher", "likelihood ratio",
+    }  # fmt: skip
+    by_votes = [re.search(r"of (\d+) with (.*) votes", name) for name in found]
+    numbers = {one[2]: int(one[1]) for one in by_votes if one}
+    seen = run_stream(without_attack(board.draw(np.random.default_rng([1, 0])))).seen
+    assert numbers == {
+        "1 to 25": int(((seen > 0) & (seen <= 25)).sum()),
+        "26 to 100": int(((seen > 25) & (seen <= 100)).sum()),
+        "more than 100": int((seen > 100).sum()),
+    }
+    assert sum(numbers.values()) == 40
+    assert {"crowd: excluded by machine", "  … of them with a slope of 0.3 or more"} < set(found)
