@@ -10,9 +10,9 @@ expectation is at most 1.
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
 and three kinds. The bias shows in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses
 that are too rare (.3). The last kind finds a voter who votes "tie" instead of a loss. Half of its weight is for losses
-that are rarer than any taste makes them, half for losses that became ties; the second half is limited, so that it can
-raise a warning and not exclude a voter. The same alternatives are tested for all models of one provider together, over
-the votes on exactly one of them.
+that are rarer than any taste makes them, half for losses that became ties; the second half is limited, so that alone it
+can raise a warning and not exclude a voter. The same alternatives are tested for all models of one provider together,
+over the votes on exactly one of them.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's

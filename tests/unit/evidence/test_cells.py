@@ -12,6 +12,7 @@ from scipy.stats import beta, norm
 from pipeline.evidence import DELTAS, Reference, cells, taste_nulls
 from pipeline.evidence.taste import Taste
 from pipeline.evidence.tie_ratios import TIES_KEPT
+from pipeline.scoring.signals import CRITICAL
 
 FINE = np.linspace(-7, 7, 2801)
 FINE_WEIGHTS = norm.pdf(FINE) / norm.pdf(FINE).sum()
@@ -228,6 +229,21 @@ def test_losses_told_as_ties_are_found_among_voters_of_strong_taste_and_exclude_
     favoured = cells.count_cells(np.zeros(n, int), a, b, loved, even).counts.take([0])
     rare, told_too = (cells.log_ratios(one, even, 1.0)[0, 0, 2].max() for one in (favoured, counts))
     assert rare < 7 < taste_nulls.MOST_TOLD - 1 < told_too
+
+
+def test_ratios_of_losses_told_as_ties_alone_exclude_nobody_and_together_with_others_may() -> None:
+    """At their limit in every cell, for and against: 8,981. With too few losses beside them, the sum has no limit."""
+    limit = math.exp(taste_nulls.MOST_TOLD)
+    told = cells.WEIGHTS[:, cells.KINDS.index("rare losses")].sum() / 2 * limit
+    assert 8_900 < told < CRITICAL
+    reference = board(20, taste=0.1)
+    n = 3_000
+    a = np.where(np.arange(n) % 3 == 0, 4, np.arange(n) % 15 + 5)
+    b = np.where(a == 4, np.arange(n) % 15 + 5, (a - 4) % 15 + 5)
+    outcome = np.where(a == 4, 2, np.arange(n) % 2).astype(np.int8)
+    ratios = cells.log_ratios(cells.count_cells(np.zeros(n, int), a, b, outcome, reference).counts, reference, 0.1)
+    assert ratios[0, 0, cells.KINDS.index("rare losses")].max() > taste_nulls.MOST_TOLD + 1
+    assert cells.voter_e_values(np.zeros(n, int), a, b, outcome, reference)[1][0] > CRITICAL
 
 
 def test_the_supporter_of_a_provider_is_found_over_its_models_together() -> None:
