@@ -11,6 +11,7 @@ publication_hold.py    keeps a candidate that moves the top too far from publica
 refresh_board.py       runs all steps in a row
 step_times.py          measures how long each step takes
 dry_run.py             computes what a refresh would publish, without publishing
+model_axis.py          turns stored counts into pair counts over the models of the store
 rating_input.py        reads what is rated: counts of each view, exclusions, the votes for the reference
 board_method.py        reads the method of a snapshot, and writes it into the body of the snapshot
 method_counts.py       counts votes by the rules of a method, and by category and language
@@ -25,5 +26,7 @@ snapshot_signing.py    signs a candidate's manifest and publishes it
 signing_keys.py        reads the signing keys, and decides how a new key follows an old one
 prepare_answers.py     stores answers that a request could not compute
 diff_steps.py          rates the votes after each step from one snapshot to the next
+new_votes.py           counts the votes between two snapshots, without reading older votes
+compared_snapshots.py  reads what a comparison of two snapshots needs
 board_diff.py          computes why ranks changed between two snapshots
 """

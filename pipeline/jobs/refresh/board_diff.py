@@ -22,9 +22,10 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.jobs.refresh.diff_steps import STEPS, Row, StepInputs, attribute_points, changed_rules, view_counts
+from pipeline.jobs.refresh.compared_snapshots import ComparedSnapshots
+from pipeline.jobs.refresh.diff_steps import STEPS, Row, attribute_points, changed_rules
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts
-from pipeline.store.boards import board_listing, snapshots
+from pipeline.store.boards import board_listing
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.db.ledger_files import LedgerFiles
@@ -128,7 +129,7 @@ def compare_snapshots(
     before: PublishedSnapshot,
     after: PublishedSnapshot,
     view: str,
-    inputs: StepInputs | None = None,
+    inputs: ComparedSnapshots | None = None,
 ) -> BoardDiff:
     """Compare one board of two snapshots, and split the rating changes by the four steps of the module.
 
@@ -138,8 +139,8 @@ def compare_snapshots(
         before: the older snapshot.
         after: the newer snapshot. The same snapshot as `before` is allowed.
         view: name of the board: a view, or a board by category or language.
-        inputs: the votes that are counted after each step. A caller that compares several views reads them once with
-            `StepInputs.read`, for all these views. None to read them here.
+        inputs: the rows and votes of both snapshots. A caller that compares several views reads them once with
+            `ComparedSnapshots.read`, for all these views. None to read them here.
 
     Returns:
         The moves of all models of either board, and what differs between the snapshots. A rating change is None if the
@@ -153,12 +154,11 @@ def compare_snapshots(
     for one in (before, after):
         if view not in one.body["views"] and view not in one.body.get("boards", {}):
             raise Usage(f"expected a snapshot with a view {view}, got {one.snapshot_id[:12]}")
-    old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
-    new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
+    inputs = inputs or ComparedSnapshots.read(connection, files, before, after, [view])
+    old, new = inputs.old[view], inputs.new[view]
     on, off = changed_rules(before, after)
-    chain = inputs or StepInputs.read(connection, files, before, after, [view])
-    points, reason = attribute_points(before, after, view, chain, old, new)
-    fresh = _new_votes(view_counts(chain.after, view), view_counts(chain.exclusions, view))
+    points, reason = attribute_points(before, after, view, inputs.chain, old, new)
+    fresh = inputs.new_votes(view)
     battles = _battles(fresh, old)
     passes = _find_passes(old, new)
     found = []
@@ -221,15 +221,6 @@ def snapshot_differences(
     return added, tuple(e for key, e in old.items() if key not in new), _settings(before, after)
 
 
-def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
-    """Return by how much each count grew; 0 for a count from which more votes were retracted than were cast."""
-    size, table = len(after.models), after.table().copy()
-    pairs, known = after.a * size + after.b, before.a * size + before.b
-    both = np.isin(pairs, known)
-    table[both] -= before.table()[np.searchsorted(known, pairs[both])]
-    return PairCounts.from_rows(after.models, after.a, after.b, np.maximum(table, 0))
-
-
 def _settings(before: PublishedSnapshot, after: PublishedSnapshot) -> dict[str, tuple[Any, Any]]:
     old, new = before.body["settings"], after.body["settings"]
     values = {name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
@@ -259,14 +250,14 @@ def _battles(fresh: PairCounts, old: Mapping[str, Row]) -> dict[str, NewBattles]
 def _find_passes(old: Mapping[str, Row], new: Mapping[str, Row]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Return for each model on both boards the models that it passed, and the models that passed it, nearest first."""
     both = sorted(old.keys() & new.keys(), key=lambda model: (new[model]["rank"], model))
-    found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-    for place, model in enumerate(both):
-        was = old[model]["rank"]
-        below, above = both[place + 1 :], reversed(both[:place])
-        passed = tuple(m for m in below if old[m]["rank"] < was and new[m]["rank"] > new[model]["rank"])
-        by = tuple(m for m in above if old[m]["rank"] > was and new[m]["rank"] < new[model]["rank"])
-        found[model] = (passed, by)
-    return found
+    was, now = (np.array([rows[model]["rank"] for model in both], dtype=np.int64) for rows in (old, new))
+    # [i, j]: model j was above model i and is below it.
+    overtaken = (was[None, :] < was[:, None]) & (now[None, :] > now[:, None])
+    passed, passed_by = (dict[int, list[str]](), dict[int, list[str]]())
+    for i, j in np.argwhere(overtaken).tolist():
+        passed.setdefault(i, []).append(both[j])
+        passed_by.setdefault(j, []).append(both[i])
+    return {model: (tuple(passed.get(i, ())), tuple(reversed(passed_by.get(i, ())))) for i, model in enumerate(both)}
 
 
 def _key(entry: Mapping[str, str]) -> tuple[str, str]:

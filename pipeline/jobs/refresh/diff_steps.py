@@ -12,6 +12,8 @@ from pipeline.compute.board_cells import ALL, Label
 from pipeline.errors import RatingError
 from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.jobs.refresh.board_rows import rate_view
+from pipeline.jobs.refresh.model_axis import ModelAxis
+from pipeline.jobs.refresh.new_votes import count_styled
 from pipeline.jobs.refresh.rating_input import RatingInput, counted_fates, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ledger import segment
@@ -19,6 +21,7 @@ from pipeline.ratings import Leaderboard, PairCounts
 from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.settings import Settings
 from pipeline.store.boards import excluded_votes
+from pipeline.store.boards.excluded_votes import VotesByPosition
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.db import dialect
 from pipeline.store.db.ledger_files import LedgerFiles
@@ -101,11 +104,17 @@ def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
     return body["exclusions"], body.get("unregistered", []), counted_fates(body)
 
 
+def differ_by_votes_only(before: PublishedSnapshot, after: PublishedSnapshot) -> bool:
+    """Return whether two snapshots count by the same rules, exclusions and models, and rate by the same settings."""
+    same_rules = changed_rules(before, after) == ((), ())
+    return same_rules and _counted_by(before) == _counted_by(after) and _options(before) == _options(after)
+
+
 def attribute_points(
     before: PublishedSnapshot,
     after: PublishedSnapshot,
     view: str,
-    chain: StepInputs,
+    chain: StepInputs | None,
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, tuple[Points, Points]], str]:
@@ -115,7 +124,7 @@ def attribute_points(
         before: the older snapshot.
         after: the newer snapshot.
         view: a view, or the name of a board by category or language.
-        chain: the votes counted after each step.
+        chain: the votes counted after each step; None if the snapshots differ by new votes only.
         old: model → its row in the older snapshot.
         new: model → its row in the newer snapshot.
 
@@ -123,6 +132,13 @@ def attribute_points(
         Two values. The first is model → (step → change, rule → change), in points. The second says why some changes are
         None; "" if none are.
     """
+    start, end = ({model: row["rating"] for model, row in rows.items()} for rows in (old, new))
+    if chain is None:
+        still = dict.fromkeys(STEPS[:-1], 0.0)
+        return {
+            model: ({**still, STEPS[-1]: _difference(start[model], end[model])}, {})
+            for model in old.keys() & new.keys()
+        }, ""
     options = [_options(one) for one in (before, after)]
     rating = _StepRatings({model: row["rating"] for model, row in old.items()}, view, options[1])
     settings = rating.after("settings", chain.before, changed=options[0] != options[1])
@@ -131,7 +147,6 @@ def attribute_points(
         ends.append(rating.after(f"method, {rule}", given, changed=_changed(last, given, view)))
         last = given
     exclusions = rating.after("exclusions", chain.exclusions, changed=_changed(last, chain.exclusions, view))
-    start, end = ({model: row["rating"] for model, row in rows.items()} for rows in (old, new))
     points = {}
     for model in old.keys() & new.keys():
         at = [None if one is None else one.get(model) for one in (start, settings, ends[-1], exclusions, end)]
@@ -143,9 +158,13 @@ def attribute_points(
 def _differences(names: Sequence[str], at: Sequence[float | None]) -> Points:
     """Return name of a step → rating after the step minus rating before it; None if one of the ratings is unknown."""
     return {
-        name: None if first is None or second is None else round(second - first, 2) + 0.0
+        name: None if first is None or second is None else _difference(first, second)
         for name, first, second in zip(names, at[:-1], at[1:], strict=True)
     }
+
+
+def _difference(first: float, second: float) -> float:
+    return round(second - first, 2) + 0.0
 
 
 class _StepRatings:
@@ -184,11 +203,7 @@ def view_counts(given: RatingInput, view: str) -> PairCounts:
         return given.board(view)
     if view != "style":
         return given.views[view]
-    labels = given.views["raw"].models
-    place = {given.model_no[name]: at for at, name in enumerate(labels)}
-    a, b = (np.array([place[number] for number in codes.tolist()], dtype=np.int64)
-            for codes in (given.styled.model_a, given.styled.model_b))  # fmt: skip
-    return PairCounts.from_codes(labels, a, b, given.styled.outcome)
+    return count_styled(given.styled, ModelAxis({number: name for name, number in given.model_no.items()}))
 
 
 def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, float]:
@@ -213,13 +228,22 @@ def _input(
 ) -> RatingInput:
     """Return the votes of a log as a snapshot counts them, but by this method."""
     waiting, listed = by.body.get("unregistered", ()), by.body["exclusions"]
-    left_out = None
-    if not dialect.may_read(connection, "vote", "voter"):
-        # Exclusions name voters, whom this database role cannot look up; the snapshot's file names the leaves.
-        leaves = segment.read_excluded(files.get(by.body["excluded"]["sha256"]), by.snapshot_id)["leaf"].to_pylist()
-        places = leaf_index.find_votes(connection, [leaf for leaf in leaves if leaf < log_size])
-        left_out = excluded_votes.read_votes_at(connection, places.values())
+    left_out = read_left_out(connection, files, log_size, by)
     return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting, method, boards)
+
+
+def read_left_out(
+    connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot
+) -> VotesByPosition | None:
+    """Return the votes of a log that the exclusions of a snapshot exclude, from the snapshot's file of leaves.
+
+    None if the database role may read voters: exclusions name voters, and votes are found by them.
+    """
+    if dialect.may_read(connection, "vote", "voter"):
+        return None
+    leaves = segment.read_excluded(files.get(by.body["excluded"]["sha256"]), by.snapshot_id)["leaf"].to_pylist()
+    places = leaf_index.find_votes(connection, [leaf for leaf in leaves if leaf < log_size])
+    return excluded_votes.read_votes_at(connection, places.values())
 
 
 def _options(snapshot: PublishedSnapshot) -> Settings:

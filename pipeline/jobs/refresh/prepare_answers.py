@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BadInput, Usage
 from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
-from pipeline.jobs.refresh.diff_steps import StepInputs, changed_rules
-from pipeline.jobs.refresh.rating_input import RatingInput
+from pipeline.jobs.refresh.compared_snapshots import ComparedSnapshots
+from pipeline.jobs.refresh.diff_steps import changed_rules
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
@@ -98,18 +98,18 @@ def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot
         pairs[week.snapshot_id] = ("recent_moves", week)
     pairs |= {one.snapshot_id: ("moves", one) for one in last}
     found: dict[tuple[Kind, str], Any] = {}
-    ends: dict[tuple[str, ...], RatingInput] = {}
+    read: dict[tuple[str, ...], ComparedSnapshots] = {}
     for kind, before in pairs.values():
-        inputs: StepInputs | None = None
+        inputs: ComparedSnapshots | None = None
         names = tuple(_names_of_both(before, newest))
         for view in names:
             try:
-                inputs = inputs or StepInputs.read(connection, files, before, newest, names, ends.get(names))
-                ends[names] = inputs.after
+                inputs = inputs or ComparedSnapshots.read(connection, files, before, newest, names, read.get(names))
+                read[names] = inputs
                 diff = compare_snapshots(connection, files, before, newest, view, inputs)
             except (BadInput, Usage) as error:  # the snapshot is published; a reader who asks is told the same
                 _log.warning("moves in view %s are not stored: %s", view, error)
                 continue
             stored = StoredMoves(diff.moves, diff.votes, diff.missing_points_reason)
-            found[kind, moves_name(before.snapshot_id, newest.snapshot_id, view)] = msgspec.to_builtins(stored)
+            found[kind, moves_name(before.snapshot_id, newest.snapshot_id, view)] = stored
     return found

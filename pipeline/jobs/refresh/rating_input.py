@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection
 from pipeline.compute.board_cells import Label
 from pipeline.jobs.refresh import method_counts
 from pipeline.jobs.refresh.method_counts import LabelCounts
+from pipeline.jobs.refresh.model_axis import ModelAxis
 from pipeline.open_store import now
 from pipeline.ratings import PairCounts
 from pipeline.ratings.method import ALL_VOTES, Method
-from pipeline.ratings.pair_sums import sum_rows
 from pipeline.registry import Registry
 from pipeline.store.boards import excluded_votes, exclusion_list, voter_labels
 from pipeline.store.boards.excluded_votes import VotesByPosition
@@ -115,7 +115,7 @@ def read_rating_input(
             boards.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
-    models = _ModelAxis(dictionary.model_names(connection))
+    models = ModelAxis(dictionary.model_names(connection))
     listed = _current_exclusions(connection) if listed is None else listed
     resolved = voter_labels.resolve(connection, listed)
     named = _NamedVotes.of(resolved)
@@ -141,7 +141,7 @@ def read_rating_input(
         out.total,
         flags.total,
         listed,
-        _registered(_styled(connection, log_size, method, left_out), models.names, unregistered),
+        registered_votes(styled_votes(connection, log_size, method, left_out), models.names, unregistered),
         {leaf: entry[place] for place, leaf in leaves.items()},
         {view: _battles(counts, unregistered) for view, counts in (*views.items(), *by_name.items())},
         raw.total - raw.without_models(unregistered).total,
@@ -183,34 +183,8 @@ class _NamedVotes:
         return excluded_votes.find_votes(connection, log_size, voters, **but, fates=fates)
 
 
-class _ModelAxis:
-    """The models of a store as the axis of pair counts, by their numbers.
-
-    Attributes:
-        names: number → name.
-    """
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        axis = sorted(names)
-        self.names = names
-        self._labels = tuple(names[number] for number in axis)
-        self._position = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
-        self._position[axis] = np.arange(len(axis))
-
-    def pairs(self, rows: Any) -> PairCounts:
-        """Return rows (model_a, model_b, outcome, …, votes) as counts over the models of the store."""
-        cells = np.array(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else np.zeros((0, 4), dtype=np.int64)
-        size = len(self._labels)
-        pair = self._position[cells[:, 0]] * size + self._position[cells[:, 1]]
-        found, votes = sum_rows(pair * 4 + cells[:, 2], cells[:, -1:], size * size * 4)
-        table = np.zeros((len(found), 4), dtype=np.int64)
-        table[np.arange(len(found)), found % 4] = votes[:, 0]
-        found //= 4
-        return PairCounts.from_rows(self._labels, found // max(1, size), found % max(1, size), table)
-
-
 def _boards(
-    counts: LabelCounts, excluded: LabelCounts, models: _ModelAxis, method: Method, fates: Sequence[int]
+    counts: LabelCounts, excluded: LabelCounts, models: ModelAxis, method: Method, fates: Sequence[int]
 ) -> tuple[dict[str, PairCounts], dict[str, int]]:
     """Return name of a board → its counts, and name of a label with too few votes for a board → its number of votes."""
     large, small = method_counts.labels_by_size(counts, method, fates)
@@ -227,9 +201,15 @@ def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
     return {place: row for place, row in votes.items() if not row.flags & mask} if mask else votes
 
 
-def _styled(connection: Connection, log_size: int, method: Method, left_out: VotesByPosition) -> StyledVotes:
+def styled_votes(
+    connection: Connection, log_size: int, method: Method, left_out: VotesByPosition, first: int = 0
+) -> StyledVotes:
+    """Return the votes of the style view in the leaves `first` to `log_size` − 1, also those on unregistered models.
+
+    `left_out` has the votes among them that exclusions exclude; retracted votes are left out too.
+    """
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
-    votes = sealed_styles.read_votes(connection, log_size).without(uncounted)
+    votes = sealed_styles.read_votes(connection, log_size, first).without(uncounted)
     return votes.where(votes.flags & rule_mask(method.rules) == 0)
 
 
@@ -257,7 +237,8 @@ def _battles(counts: PairCounts, names: Collection[str]) -> dict[str, int]:
     return {name: battles.get(name, 0) for name in sorted(names)}
 
 
-def _registered(votes: StyledVotes, numbers: Mapping[int, str], unregistered: Collection[str]) -> StyledVotes:
+def registered_votes(votes: StyledVotes, numbers: Mapping[int, str], unregistered: Collection[str]) -> StyledVotes:
+    """Return the votes without those on unregistered models; `numbers` maps the number of a model to its name."""
     if not unregistered:
         return votes
     out = [number for number, name in numbers.items() if name in unregistered]

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -55,7 +56,7 @@ def replace(connection: Connection, snapshot_id: str, event_no: int, answers: An
         connection: the transaction.
         snapshot_id: id of the newest snapshot.
         event_no: number of the newest registry event that the answers contain.
-        answers: (kind, name) → answer, a JSON value.
+        answers: (kind, name) → answer, a JSON value or a `msgspec.Struct`.
         now: present time in microseconds since 1970 UTC.
     """
     p = schema.prepared.c
@@ -63,7 +64,7 @@ def replace(connection: Connection, snapshot_id: str, event_no: int, answers: An
     rows = [
         {
             "kind": kind, "name": name, "snapshot_id": snapshot_id, "event_no": event_no, "prepared_at": now,
-            "body": zlib.compress(json.dumps(answer, ensure_ascii=False).encode()),
+            "body": zlib.compress(msgspec.json.encode(answer)),
         }
         for (kind, name), answer in answers.items()
     ]  # fmt: skip

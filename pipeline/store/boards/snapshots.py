@@ -7,7 +7,7 @@ prevents that two snapshots follow the same snapshot.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,6 +229,16 @@ def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[
     rows = [dict(row) for row in connection.execute(query).mappings()]
     # Not ordered by the database: the order of names depends on its collation.
     return sorted(rows, key=lambda row: (row["rank"], -row["rating"], row["model"]))
+
+
+def read_boards(connection: Connection, snapshot_id: str, views: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return view → its rows, in no order, for several views of a snapshot; [] for a view that it does not have."""
+    c = schema.snapshot_row.c
+    found: dict[str, list[dict[str, Any]]] = {view: [] for view in views}
+    query = sa.select(c.view, *(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view.in_(found))
+    for view, *row in connection.execute(query):
+        found[view].append(dict(zip(_ROW, row, strict=True)))
+    return found
 
 
 def read_reference(connection: Connection, sequence: int) -> Reference | None:

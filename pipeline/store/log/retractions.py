@@ -129,6 +129,13 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
     )
 
 
+def any_between(connection: Connection, first: int, end: int) -> bool:
+    """Return whether one of the leaves [first, end) is a retraction."""
+    r = schema.retraction.c
+    found = sa.select(r.retraction_no).where(r.leaf >= first, r.leaf < end).limit(1)
+    return connection.scalar(found) is not None
+
+
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
     """Return (model_a, model_b, outcome, fate) of each vote that is retracted by one of the leaves [first, end)."""
     r, v = schema.retraction.c, schema.vote.c

@@ -62,6 +62,16 @@ def read_boards(
     return {label: cells.rows() for label, cells in found.items() if boards is None or label in boards}
 
 
+def read_new(connection: Connection, first: int, log_size: int, boards: Collection[Label]) -> Mapping[Label, Int64]:
+    """Return the counts of the votes in the leaves `first` to `log_size` − 1, as `read_boards` does.
+
+    A seal must have ended at both sizes. Votes that a retraction among these leaves retracts are subtracted.
+    """
+    s = schema.segment.c
+    found = board_cells.total(_segments(connection, sa.and_(s.log_size > first, s.log_size <= log_size)))
+    return {label: cells.rows() for label, cells in found.items() if label in boards}
+
+
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
     """Return board → counts of the votes at these positions (partition_no, offset), as `read_boards` does."""
     return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}

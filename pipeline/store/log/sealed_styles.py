@@ -164,10 +164,11 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
     return all(np.array_equal(whole[name], found[name][kept]) for name in names)
 
 
-def read_votes(connection: Connection, log_size: int) -> StyledVotes:
-    """Return the counted votes with style counts among the first `log_size` leaves, in the order of the log."""
+def read_votes(connection: Connection, log_size: int, first: int = 0) -> StyledVotes:
+    """Return the counted votes with style counts in the leaves `first` to `log_size` − 1, in the order of the log."""
     s = schema.segment.c
-    query = sa.select(s.styles).where(s.log_size <= log_size, s.styles.is_not(None)).order_by(s.segment_no)
+    which = (s.log_size > first, s.log_size <= log_size, s.styles.is_not(None))
+    query = sa.select(s.styles).where(*which).order_by(s.segment_no)
     parts = [unpack(bytes(raw)) for raw in connection.scalars(query)]
     columns = [np.concatenate([part[name] for part in parts] or [np.zeros(0, _DTYPE)[name]]) for name in _NAMES]
     return StyledVotes(*columns)

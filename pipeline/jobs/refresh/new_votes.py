@@ -1,0 +1,78 @@
+"""Counts the votes that were sealed between two snapshots, by view and board, without reading older votes."""
+
+from collections.abc import Collection
+
+from sqlalchemy.engine import Connection
+
+from pipeline.compute.board_cells import ALL, Label
+from pipeline.jobs.refresh import method_counts
+from pipeline.jobs.refresh.model_axis import ModelAxis
+from pipeline.jobs.refresh.rating_input import registered_votes, styled_votes, without_rules
+from pipeline.ratings import PairCounts
+from pipeline.ratings.method import ALL_VOTES, Method
+from pipeline.store.boards.excluded_votes import VotesByPosition
+from pipeline.store.log import leaf_index, sealed_boards
+from pipeline.store.log.sealed_styles import StyledVotes
+from pipeline.store.votes import dictionary
+from pipeline.vocabulary.fates import COUNTED
+
+
+def count_new_votes(
+    connection: Connection,
+    first: int,
+    log_size: int,
+    left_out: VotesByPosition,
+    fates: Collection[int],
+    unregistered: Collection[str],
+    method: Method,
+    names: Collection[str],
+) -> dict[str, PairCounts]:
+    """Count the votes of the leaves `first` to `log_size` − 1, among which no retraction may be.
+
+    A snapshot of the larger log, minus one of the smaller log that counts by the same rules, has these votes. That one
+    is not read, so the time depends on the number of new votes only. There are eight arguments, because
+    `rating_input.read_rating_input` takes the same of a whole log.
+
+    Args:
+        connection: reads the store.
+        first: number of leaves of the smaller log.
+        log_size: number of leaves of the larger log.
+        left_out: votes of the larger log that exclusions exclude.
+        fates: fates of the votes that count in the defended view.
+        unregistered: models whose votes do not count.
+        method: the method, whose rules leave votes out of all views but raw.
+        names: views, and names of boards by category or language.
+
+    Returns:
+        Each of `names` → its new votes, on the axis of all models of the store.
+    """
+    axis = ModelAxis(dictionary.model_names(connection))
+    labels = {name: Label(*name.split("/", 1)) for name in names if "/" in name}
+    boards = sealed_boards.read_new(connection, first, log_size, {ALL, *labels.values()})
+    excluded = without_rules(_since(connection, first, left_out), method)
+    out = sealed_boards.count_votes(connection, excluded)
+    found: dict[str, PairCounts] = {}
+    for name in names:
+        if name == "style":
+            styled = styled_votes(connection, log_size, method, excluded, first)
+            counts = count_styled(registered_votes(styled, axis.names, unregistered), axis)
+        elif name == "raw":
+            counts = axis.pairs(method_counts.counted_rows(boards, ALL, ALL_VOTES, COUNTED))
+        else:
+            label = labels.get(name, ALL)
+            counted = (axis.pairs(method_counts.counted_rows(one, label, method, fates)) for one in (boards, out))
+            counts = next(counted).minus(next(counted))
+        found[name] = counts.without_models(unregistered)
+    return found
+
+
+def count_styled(votes: StyledVotes, axis: ModelAxis) -> PairCounts:
+    """Return the pair counts of votes with style counts, on the axis of all models of the store."""
+    a, b = (axis.codes(numbers) for numbers in (votes.model_a, votes.model_b))
+    return PairCounts.from_codes(axis.labels, a, b, votes.outcome)
+
+
+def _since(connection: Connection, first: int, votes: VotesByPosition) -> VotesByPosition:
+    """Return the votes that are not among the first `first` leaves."""
+    ends = leaf_index.next_offsets(connection, first)
+    return {place: row for place, row in votes.items() if place[1] >= ends.get(place[0], 0)}
