@@ -26,7 +26,7 @@ _make = typer.main.get_command
 def made_once(app: typer.Typer) -> Any:
     """The command of an application, which Typer makes anew at every call: that takes longer than most verbs run."""
     size = _size(app)
-    if _made.get(app, (0, None))[0] != size:  # a verb's module is imported when the verb is called first
+    if _made.get(app, (-1, None))[0] != size:  # a verb's module is imported when the verb is called first
         _made[app] = size, _make(app)
     return _made[app][1]
 

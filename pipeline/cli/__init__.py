@@ -5,7 +5,8 @@
     main.py                   runs a command; turns errors into an exit status and a message (entry point)
     app.py                    defines the Typer application, the shared options and JSON output
     terminal.py               prints everything to the terminal: no markup, no hidden characters
-    lazy_group.py             loads only the module that defines a command
+    lazy_group.py             imports the module of a command when the command is run
+    command_table.py          lists every command with its module and the first paragraph of its help
     commands.py               loads all commands
     publish_command.py        publish: sends battle files and growing logs to Kafka
     follow_logs.py            follows growing logs for publish

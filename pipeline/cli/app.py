@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import settings
 from pipeline.cli.terminal import Terminal, err, out, write_json
 
 app = typer.Typer(
@@ -24,7 +23,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON
 
 def store_url(option: str | None) -> str:
     """Return the value of --store; if the option is not given, the setting INTEGRITY_STORE."""
-    return option or settings.load().store
+    if option:
+        return option
+    from pipeline import settings  # noqa: PLC0415  # takes longer to import than the help takes to print
+
+    return settings.load().store
 
 
 def emit(value: Any) -> None:

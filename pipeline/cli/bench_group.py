@@ -1,4 +1,4 @@
-"""Defines the group of `integrity bench` commands; each benchmark module adds its command."""
+"""Defines the group of `integrity bench` commands, with the table of its commands. Each module adds its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +9,52 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.app import app
-from pipeline.devstack import PostgresServer
+from pipeline.cli.lazy_group import CommandEntry, lazy_group
 
 bench = typer.Typer(help="Benchmarks: each reports ratios measured within one run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+
+BENCHMARKS: dict[str, CommandEntry] = {
+    "stream": CommandEntry(
+        "bench_stream", "Measure votes per second of a bare client loop and of the worker, into SQLite and PostgreSQL."
+    ),
+    "ratings": CommandEntry(
+        "bench_ratings", "Measure time, peak memory and error of ratings, compared with arena-rank and evalica."
+    ),
+    "evidence": CommandEntry(
+        "bench_evidence",
+        "Measure false-alarm rate and power of every detector, with estimated ratings. Takes about five minutes.",
+    ),
+    "intervals": CommandEntry(
+        "bench_intervals",
+        "Measure the coverage of intervals where voters have tastes, at one evaluation and over many evaluations.",
+    ),
+    "selection": CommandEntry(
+        "bench_selection",
+        "Measure bias and error of the best of N scores, and the coverage of its intervals when τ is unknown.",
+    ),
+    "sweep": CommandEntry(
+        "bench_sweep",
+        "Measure time and memory of a sweep over a large board, compared with one read of its segments and one fit.",
+    ),
+    "api": CommandEntry(
+        "bench_api",
+        "Measure requests per second and p99 of mixed reads while a worker runs, as ratios to an empty route.",
+    ),
+    "ledger": CommandEntry(
+        "bench_ledger", "Measure sealing, verifying a bundle, refreshing a long log and proving a vote."
+    ),
+    "formats": CommandEntry(
+        "bench_formats",
+        "Measure speed and memory of reading Parquet and JSON Lines, each reader in a separate process.",
+    ),
+}
+
+
+@bench.callback(cls=lazy_group(bench, BENCHMARKS))
+def _group() -> None:
+    """Keep the names of commands, of which only one is registered at first."""
+
 
 PostgresqlOption = Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")]
 
@@ -30,6 +72,8 @@ def temporary_databases(postgresql: bool) -> Iterator[tuple[Path, Callable[[str]
     with TemporaryDirectory(prefix="integrity-bench-") as name:
         folder = Path(name)
         if postgresql:
+            from pipeline.devstack import PostgresServer  # noqa: PLC0415  # most benchmarks need no server
+
             with PostgresServer(folder / "postgres") as server:
                 yield folder, server.create_database
         else:

@@ -1,62 +1,48 @@
-"""Imports the module of one command only, so that a command starts fast.
+"""Defines groups of commands that import the module of a command when the command is run.
 
-Importing a module registers its commands. Importing all of them, with audits and benchmarks, would double the start
-time of `integrity work`, which starts often and on many machines.
+The list of commands, completions and suggestions come from a table of names and summaries, so that they import none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any, NamedTuple
 
-from pipeline.cli.app import app
-
-_BENCHMARKS = ("stream", "ratings", "evidence", "intervals", "selection", "sweep", "api", "ledger", "formats")
-_COMMANDS = {
-    "publish_command": "publish",
-    "worker_commands": "work monitor",
-    "board_commands": "refresh leaderboard diff",
-    "verification_commands": "verify bundle receipt",
-    "ledger_commands": "audit retract erase rotate-key",
-    "witness_commands": "witness",
-    "alert_commands": "alerts replay",
-    "incident_commands": "incidents",
-    "rate_command": "rate",
-    "convert_command": "convert",
-    "export_command": "export",
-    "history_command": "history",
-    "sweep_command": "sweep",
-    "backfill_command": "backfill",
-    "provider_command": "provider",
-    "redteam_command": "redteam",
-    "drill_command": "drill",
-    "store_commands": "migrate pseudonym rejects doctor",
-    "backup_commands": "backup restore",
-    "server_commands": "serve exporter",
-    "token_commands": "tokens",
-    "operators_command": "operators",
-    "notice_commands": "notice",
-    **dict.fromkeys((f"bench_{name}" for name in _BENCHMARKS), "bench"),
-    "demo_command": "demo",
-}
-COMMAND_MODULES: dict[str, tuple[str, ...]] = {}
-for _module, _names in _COMMANDS.items():
-    for _name in _names.split():
-        COMMAND_MODULES[_name] = (*COMMAND_MODULES.get(_name, ()), _module)
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 
-def load(words: Sequence[str] = ()) -> None:
-    """Import the module of a command, which registers the command.
+class CommandEntry(NamedTuple):
+    """A command in the table of a group.
+
+    Attributes:
+        module: the module of this package that registers the command when it is imported.
+        summary: the first paragraph of the command's help.
+    """
+
+    module: str
+    summary: str
+
+
+def lazy_group(application: typer.Typer, table: Mapping[str, CommandEntry]) -> type[TyperGroup]:
+    """Return the class of a group of commands, as Typer expects it in `cls`.
 
     Args:
-        words: the command line. If its first word is not a command, all modules are imported, so that help lists them.
+        application: the application that the modules register their commands with.
+        table: name of a command → its entry. Help lists the commands in this order.
     """
-    command = next(iter(words), "")
-    for module in COMMAND_MODULES.get(command, _COMMANDS):
-        import_module(f"pipeline.cli.{module}")
 
+    class _LazyGroup(TyperGroup):
+        def __init__(self, *, commands: Mapping[str, Any], **options: Any) -> None:
+            named_only = {name: TyperCommand(name, help=entry.summary) for name, entry in table.items()}
+            super().__init__(commands={**named_only, **commands}, **options)
 
-@app.callback()
-def _group() -> None:
-    """Keep the names of commands. Without a callback, Typer drops the name if only one command is registered."""
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            """Return a command that is run or whose options are completed, after its module was imported."""
+            entry = table.get(args[0])
+            if entry is not None:
+                import_module(f"{__package__}.{entry.module}")
+                made: Any = typer.main.get_command(application)
+                self.commands[args[0]] = made.commands[args[0]]
+            return super().resolve_command(ctx, args)
 
-
-__all__ = ["COMMAND_MODULES", "app", "load"]
+    return _LazyGroup

@@ -17,11 +17,11 @@ import sys
 
 import typer
 
-from pipeline.cli.app import app, emit, err
-from pipeline.cli.lazy_group import load
+from pipeline.cli.app import emit, err
+from pipeline.cli.command_table import app
 from pipeline.cli.terminal import CRASHED, guard_output, print_crash, styled
 from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, Usage, VerificationFailed
-from pipeline.settings.checks import without_passwords
+from pipeline.vocabulary.url_passwords import without_passwords
 
 # Typer has its own copy of click's errors, of which only the subclasses have public names.
 _UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
@@ -42,7 +42,6 @@ def _run() -> int:
     if any(without_passwords(word) != word for word in sys.argv[1:]):
         err.print(_IN_ARGUMENTS, soft_wrap=True)
     try:
-        load(sys.argv[1:])
         return int(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED

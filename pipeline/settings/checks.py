@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
+from pipeline.vocabulary.url_passwords import without_passwords
+
 PREFIX = "INTEGRITY_"
 SECRETS = ("voter_key", "ledger_key", "ledger_key_before")
 """The settings with keys in hexadecimal digits. Their values are never shown."""
@@ -108,12 +110,6 @@ def shown(name: str, value: Any) -> Any:
     if name in _HIDDEN:
         return "(set)" if value else ""
     return without_passwords(value) if isinstance(value, str) else value
-
-
-def without_passwords(text: str) -> str:
-    """Replace each password in a URL by ***, both before the @ and among the parameters."""
-    hidden = re.sub(r"(://[^:/@\s]*):[^\s]*@", r"\1:***@", text)
-    return re.sub(r"(?i)\b((?:ssl)?password|passfile|oauth_client_secret)=[^&\s]*", r"\1=***", hidden)
 
 
 def _expectation(field: FieldInfo) -> str:

@@ -11,6 +11,7 @@ arrays         names numpy array types
 packing        packs typed arrays as bytes
 visible_text   writes hidden characters of foreign text as escapes
 export_text    makes foreign text safe in CSV cells and in Markdown
+url_passwords  hides passwords in URLs
 command_parser parses arguments, and prints through visible_text
 parquet_pages  reads the sizes that the pages of a Parquet file declare
 voter_identity gives each voter's id one spelling; finds ids that identify no voter

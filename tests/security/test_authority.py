@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.api.app import create_app
 from pipeline.api.change_token import ChangeToken
-from pipeline.cli.lazy_group import COMMAND_MODULES
+from pipeline.cli.command_table import COMMANDS
 from pipeline.devstack.postgres import binary_folder
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs import incident_actions
@@ -516,7 +516,7 @@ def test_every_command_that_decides_writes_exactly_one_row(
         monkeypatch.setenv("PATH", str(binary_folder()), prepend=os.pathsep)
     login = pwd.getpwuid(os.getuid()).pw_name
     table = commands(store, tmp_path)
-    assert {words[0] for words in table.values()} | NOT_DECIDING == set(COMMAND_MODULES)
+    assert {words[0] for words in table.values()} | NOT_DECIDING == set(COMMANDS)
     for action, words in table.items():
         before = len(entries(store))
         done = called(*words, "--store", board.url, "--json", settings=SETTINGS)
