@@ -8,11 +8,12 @@ this distribution was estimated for the board (`taste`). `taste_nulls` has the r
 expectation is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
-and three kinds. The bias shows in decided battles and in rarer ties (.4), in decided battles alone (.3), or in losses
-that are too rare (.3). The last kind finds a voter who votes "tie" instead of a loss. Half of its weight is for losses
-that are rarer than any taste makes them, half for losses that became ties; the second half is limited, so that alone it
-can raise a warning and not exclude a voter. The same alternatives are tested for all models of one provider together,
-over the votes on exactly one of them.
+of the bias and three kinds. A bias of the first kind shows in decided battles and in rarer ties (weight 0.4), of the
+second kind in decided battles alone (0.3), of the third kind in losses that are too rare (0.3). The third kind finds a
+voter who votes "tie" instead of a loss. Half of its weight is for losses that are rarer than any taste makes them, and
+half for losses that became ties. The ratio of losses that became ties is limited: alone it can raise a warning, but not
+exclude a voter. The same alternatives are tested for all models of one provider together. The votes that count in this
+test are those on exactly one model of the provider.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's
@@ -217,9 +218,10 @@ def average_ratios(ratios: Float64) -> Float64:
 def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     """Return float64[c], an upper bound of the logarithm of each cell's e-value (`cell_e_values`), for any taste.
 
-    The bound takes a fifth of the time of the value. The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄ x)ⁿ for the
-    mean p̄. So the ratio of wins is at most e^(d KL(W/d, p)), the ratio of the best single bias without taste. A bound
-    of the same form applies to losses. `counts` and `reference` are those of `cell_e_values`.
+    The bound takes a fifth of the time that the e-value takes. The mean of (1 + p x)ⁿ over tastes is at least
+    (1 + p̄ x)ⁿ for the mean p̄. So the ratio of W wins in d decided battles is at most e^(d KL(W/d, p)). This is the
+    ratio against a voter without own taste, for the size of the bias that makes it largest. A bound of the same form
+    applies to losses. `counts` and `reference` are those of `cell_e_values`.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

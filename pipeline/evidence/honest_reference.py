@@ -262,7 +262,9 @@ class Reference:
 
     @staticmethod
     def taste_band(votes: Int64) -> Int64:
-        """Return int64[n], the index on the first axis of `target_ratios` of the band for each vote on a model.
+        """Return int64[n], the band for each vote on a model, as a position on the first axis of `target_ratios`.
+
+        The band grows with the voter's number of votes on the model (BAND_GROWTH).
 
         Args:
             votes: int64[n], number of the voter's earlier votes on the model.

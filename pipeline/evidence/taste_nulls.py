@@ -15,10 +15,10 @@ chances p_i with mean p. So the expectation of the ratio is at most 1, for every
 
 The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. This
 distribution is made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid.
-The first ratio below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor of battles
-between unequal models. The second tests whether X losses in n votes are too few. The third tests whether losses became
-ties: k ties are too many and X losses too few, with b = 2 − e^(−δ). A strong taste explains rare losses, but not many
-ties, and it makes wins more frequent.
+The first ratio below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor by which
+unequal models tie more rarely. The second tests whether X losses in n votes are too few. The third tests whether losses
+became ties: k ties are too many and X losses too few, with b = 2 − e^(−δ). A strong taste for the model can explain
+that losses are rare, but not that ties are frequent, since it makes wins more frequent instead.
 
     E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
 

@@ -16,14 +16,17 @@ CAP = 4
 
 @dataclass(frozen=True)
 class CellRows:
-    """The decided votes that count, as arrays of length n. A vote has one row for each of its two models.
+    """The decided votes that count, as arrays with one item for each row. A row is one vote in one cell.
+
+    A vote is in two cells, since it has two models. A cell keeps only its first `CAP` rows, so a vote may have two
+    rows, one or none.
 
     Attributes:
         cell: number of the row's cell, counted from 0. A cell is one voter with one model.
         voter: the row's voter.
         model: position of the row's model.
         vote: position of the vote among all votes.
-        pair: number of the row's voter and unordered pair of models.
+        pair: a number that is equal for the votes of one voter on the same two models, on whichever side.
         residual: 1 if the row's model won, else 0, minus the board's probability p that it wins.
         weight: p(1 − p).
         logit: the board's logit of a win of the row's model.

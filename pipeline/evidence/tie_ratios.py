@@ -1,7 +1,8 @@
 """Tabulates log-likelihood ratios for whether a battle was a tie, by the honest probability of a tie.
 
-The honest probability is that of the voter, from the voter's other votes, rounded down to one of TIE_LEVELS levels. All
-alternatives tie more rarely than that, so a voter who ties more often makes every ratio smaller on average.
+The honest probability is the one that the caller predicts for the voter, rounded down to one of TIE_LEVELS levels. In
+no alternative are ties more likely than this. So if a voter ties more often than predicted, no ratio is larger on
+average.
 """
 
 import numpy as np
