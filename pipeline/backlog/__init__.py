@@ -10,7 +10,7 @@ backlog_votes     represents votes as columns, and the cells of these votes
 folds             assigns voters to folds by a keyed hash
 reference_fitter  fits the reference of a fold on the votes of the other folds
 cell_sums         counts the votes of cells, and sums an honest voter's chances of a win and of a tie
-band_values       computes each voter's e-value against the honest voters in the band, and against clicks at random
+band_values       computes each voter's e-value against honest voters in the band, and the evidence of random clicks
 voter_values      computes two e-values of each voter: against the band, and against honest voters with random tastes
 voter_rounds      evaluates all folds in rounds; a round's references leave out the voters found in the round before
 explanations      names the alternatives that explain a voter's votes

@@ -127,8 +127,8 @@ class BacklogVotes:
 class BacklogCells:
     """The cells of a backlog. A cell has the votes of one voter on one model, so each vote is in two cells.
 
-    There are c cells. Arrays with 2n rows have two rows for each vote, one in each of its cells. Cells of providers
-    (`of_providers`) have the votes of one voter on one provider instead, and only the rows of large cells.
+    There are c cells. A row is one vote in one cell, so the n votes have 2n rows. The object from `of_providers` has
+    cells of one voter and one provider instead. Its arrays of rows are shorter than 2n, since small cells are left out.
 
     Attributes:
         voter, model: int32[c], voter and model (or provider) of each cell, sorted by voter, then by model.

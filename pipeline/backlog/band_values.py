@@ -37,7 +37,7 @@ class RankedCells:
             second, and so on.
         rows: positions of the rows of these cells in `BacklogCells`, ascending.
         start: for each ranked cell, the position in `rows` of the cell's first row.
-        band: the band of each row (`Reference.taste_band`).
+        band: for each row, the position of its band on the first axis of `Reference.target_ratios`.
     """
 
     cell: Int64
@@ -48,9 +48,10 @@ class RankedCells:
 
     @classmethod
     def of(cls, cells: BacklogCells) -> RankedCells:
-        """Rank the cells of each voter by the vote with which they reached RANKED_AFTER votes.
+        """Rank each voter's cells in the order in which the cells reached RANKED_AFTER votes.
 
-        Cells with fewer votes have no rank and are left out.
+        If two cells reach this number with one vote, the cell of its model a comes first. Cells with fewer votes have
+        no rank and are left out.
         """
         reach = np.flatnonzero(cells.place == RANKED_AFTER - 1)
         cell = cells.cell[reach].astype(np.int64)  # one row for each ranked cell, ascending
@@ -135,13 +136,15 @@ def _target_steps(votes: BacklogVotes, cells: BacklogCells, rows: Int64, band: I
 
 
 def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int64:
-    """Return the sums of log-ratios of the alternatives GENERIC for each voter, int64[v, 3] in units of 2⁻²⁰ nats.
+    """Sum each voter's log-likelihood ratios of three alternatives: always left, always right, against the rating.
 
     Args:
         votes: the votes of all v voters.
-        rows: positions of the votes that count. Other voters have the sum 0.
-        reference: a reference that was fitted without the voters of these rows. Votes on a model without a rating in it
-            do not count.
+        rows: positions of the votes that count. A vote on a model without a rating in the reference does not count.
+        reference: a reference that was fitted without the voters of these rows.
+
+    Returns:
+        int64[v, 3] in units of 2⁻²⁰ nats, one column for each alternative; 0 for a voter without counted votes.
     """
     sums = np.zeros((len(votes.names), 3))
     for low in range(0, len(rows), _CHUNK):
@@ -187,9 +190,12 @@ def random_values(votes: BacklogVotes, rows: Int64, reference: Reference) -> Flo
 
 
 def generic_evidence(sums: Int64) -> Int64:
-    """Return the evidence of each alternative of GENERIC, its weight included: int64[v, 3] in units of 2⁻²⁴.
+    """Compute what the alternatives always left, always right and against the rating add to each voter's e-value.
 
     Args:
         sums: the result of `generic_sums`.
+
+    Returns:
+        int64[v, 3] in units of 2⁻²⁴, one column for each alternative. The weights of the alternatives are included.
     """
     return to_e_units((1 - TARGET_WEIGHT) / len(GENERIC), sums)

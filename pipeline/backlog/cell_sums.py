@@ -1,4 +1,4 @@
-"""Counts the votes of cells, and sums the chances with which an honest voter would win or tie them.
+"""Counts the votes of cells, and sums an honest voter's chances of a win and of a tie over these votes.
 
 A cell has the votes of one voter on one model.
 """
@@ -29,7 +29,7 @@ def count_rows(
         cells: the cells of these votes.
         rows: positions of rows of `cells`, ascending.
         reference: gives the chances of an honest voter.
-        raised: number of logits by which the largest honest chances of a win are raised.
+        raised: number of logits by which each honest chance of a win is raised before the chances are summed.
 
     Returns:
         Two values: int64[c], the positions in `cells` of the cells with a counted row, ascending; and the counts of

@@ -65,8 +65,8 @@ class CohortVotes:
     def tie_shares(self, cell: Int64, parts: Bool, share: float, raised: float) -> Float64:
         """Return float64[c], the largest share of ties that counts as honest in each cell.
 
-        It is computed from the votes of the cell's cohort on other models than the cell's model. Their share of ties,
-        with TIE_VOTES votes of the board's share added, is raised by two standard errors, and then by `raised` logits.
+        The share of ties is estimated from the cohort's battles without the cell's model, together with TIE_VOTES votes
+        that have the board's share of ties. The estimate is raised by two standard errors, and then by `raised` logits.
 
         Args:
             cell: int64[c], positions of cells in `cells`.
@@ -196,7 +196,7 @@ class PairNumbers:
 
     Attributes:
         cohorts: the votes in cohorts.
-        code: int64[pairs], group × models + model, ascending.
+        code: int64[pairs], number of the cohort × M + number of the model, ascending, for a board of M models.
         voters: int64[pairs], the number of voters of the cohort with votes on the model.
     """
 

@@ -89,10 +89,10 @@ class BacklogFindings:
         pools: models that a group of voters promotes or demotes.
         groups: kind of cohorts, such as `network` → the cohorts that promote or demote a model.
         periods: models whose results in four weeks differ from all other weeks.
-        unusual: bool[v], true for voters that a finding about models names, and for voters that were excluded on the
-            way.
-        habits: voters with a habit in what they prefer, whom no other finding names.
-        random: voters who seem to click at random, and have no finding of their own in `voters`.
+        unusual: bool[v], true for suspects, for voters in `voters`, for members in `pools` and `groups`, and for voters
+            who were excluded in the rounds for single voters.
+        habits: voters with a habit, such as a preference for long answers, who are not in `unusual`.
+        random: voters who seem to click at random and who are not in `unusual`.
     """
 
     rounds: int
@@ -114,8 +114,8 @@ class BacklogEvaluation:
     Attributes:
         votes: the votes.
         key: the secret key of the folds, so that nobody can choose a fold.
-        nested: when the nested form (`voter_rounds`) is computed: never, only if a value of the rounds reaches
-            CRITICAL, or always.
+        nested: when the nested form (`voter_rounds`) is computed: never, only if the average e-value of some voter
+            reaches CRITICAL without it, or always.
         cohorts: the kinds of cohorts that are tested, in this order.
         suspects: bool[v], voters that count in no reference, for example because they are already excluded; None for no
             voters.

@@ -41,7 +41,7 @@ class PooledFinding:
 
     Attributes:
         model: number of the model.
-        direction: one of SIDES.
+        direction: `promotes` or `demotes`.
         log_e: ln of the e-value, whose null hypothesis is that all voters on the model are honest; for accomplices, ln
             of the e-value of the strongest voter who was found alone.
         members: int64[k], positions of the voters who belong to the group, ascending.
@@ -94,7 +94,9 @@ class VoterPools:
     progress: Progress = no_progress
 
     def find_accomplices(self, targets: Sequence[KnownTarget], suspects: Bool, excluded: Bool) -> list[PooledFinding]:
-        """Find voters who act like voters who were found alone, but have too few votes to be found alone.
+        """Find accomplices: voters who promote or demote the same model as a voter who was found alone.
+
+        An accomplice has too few votes to be found alone.
 
         Args:
             targets: the models that the voters who were found alone promote or demote.
@@ -122,9 +124,10 @@ class VoterPools:
     def find(self, excluded: Bool, alpha: float = ALPHA) -> tuple[list[PooledFinding], Float64]:
         """Find models that groups of voters promote or demote, one after another.
 
-        Each round finds the model with the largest e-value, and excludes the members of its group. The rounds end when
-        no e-value is above (number of models)/α, or after ten findings. The null hypothesis of a model's e-value is
-        that all voters on the model are honest.
+        Each round finds the model with the largest e-value, and excludes the members of its group. If no member can be
+        named, the votes on the model count in no reference of the later rounds. The rounds end when no e-value is above
+        (number of models)/α, or after ten findings. The null hypothesis of a model's e-value is that all voters on the
+        model are honest.
 
         Args:
             excluded: bool[v], voters who count neither in references nor in pools.

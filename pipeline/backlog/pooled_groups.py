@@ -35,7 +35,7 @@ class GroupFinding:
     Attributes:
         group: number of the cohort.
         model: number of the model.
-        direction: one of SIDES.
+        direction: `promotes` or `demotes`.
         log_e: ln of the e-value. The null hypothesis is that all voters of the cohort are honest about the model.
         voters: number of the cohort's voters on the model.
         members: int64[k], positions of the voters who promote or demote the model, ascending.

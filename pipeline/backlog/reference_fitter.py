@@ -65,7 +65,8 @@ class ReferenceFitter:
 
         Returns:
             A reference for each list, with the model numbers of the backlog; None if the votes cannot be rated. The
-                taste of a list's reference is estimated in the first call with that list, and kept.
+                taste of the voters is estimated in the first call with a list, and later calls with that list use the
+                same estimate.
         """
         votes = self._votes
         rows = self._rows[~excluded[votes.voter[self._rows]]]

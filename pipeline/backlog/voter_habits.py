@@ -72,10 +72,11 @@ class HabitFinding:
 
     Attributes:
         voter: position of the voter in the backlog.
-        habit: the habit that explains the votes best, as a part of a sentence.
-        e_value: the e-value.
-        votes, hits: number of votes that could show the habit, and that showed it.
-        expected: number of such votes of a voter without a habit.
+        habit: the habit that explains the votes best, as a part of a sentence: "prefers longer answers".
+        e_value: the e-value of the voter, over all habits.
+        votes: number of votes that could show the habit.
+        hits: number of these votes that showed it.
+        expected: the expected number of hits if the voter had no habit.
     """
 
     voter: int

@@ -45,7 +45,8 @@ class VoterRounds:
 
     Attributes:
         values: the values of all voters; 1 for voters who were not evaluated.
-        excluded: bool[v], the suspects, and the voters whose average reached EXCLUDED_AT in the last round.
+        excluded: bool[v], the voters whose average reached EXCLUDED_AT in the last evaluation, and the voters who were
+            under suspicion before the first round (`VoterFolds.suspects`).
         rounds: number of rounds; in the nested form the largest number for any fold.
         evaluated: bool[v], false for voters of a fold whose other folds cannot be rated.
         references: for each fold of the last round, the reference from the other folds; None if they cannot be rated.
@@ -67,7 +68,7 @@ class VoterFolds:
         fitter: fits references on the votes of some of the folds.
         fold: int8[v], the fold of each voter.
         folds: number of folds.
-        suspects: bool[v], voters that count in no reference from the start.
+        suspects: bool[v], voters whose votes count in no reference, from the first round on.
         progress: called after each evaluation of a fold.
     """
 

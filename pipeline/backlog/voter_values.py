@@ -75,8 +75,8 @@ class VoterEvaluator:
     def evaluate(self, reference: Reference, who: Bool, into: VoterValues) -> None:
         """Write the e-values of some voters into `into`.
 
-        If the average of a voter's values is below 30 even with an upper bound of the value against the mixture, the
-        upper bound is written.
+        The value against the mixture takes long to compute. So an upper bound of the value is computed first. If the
+        average of a voter is below 30 even with this bound, the bound is written instead of the value.
 
         Args:
             reference: a reference that was fitted without these voters.
@@ -122,8 +122,9 @@ class WeightedCells:
     """The counts and weights of c cells.
 
     Attributes:
-        voter, key: int32[c], the voter, and the model or provider.
-        counts: the counts.
+        voter: int32[c], the voter of each cell.
+        key: int32[c], the number of the cell's model, or of its provider.
+        counts: the counts of each cell's votes, and the sums of their honest chances.
         weight: float64[c], the weight of the cell in the voter's e-value.
     """
 
@@ -136,7 +137,15 @@ class WeightedCells:
     def of(
         cls, votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference, whole: float
     ) -> WeightedCells:
-        """Count rows of `cells`; `whole` is the total weight of a voter's cells."""
+        """Count the votes of some cells, and compute the weights of these cells.
+
+        Args:
+            votes: the votes.
+            cells: the cells of these votes, of models or of providers.
+            rows: positions of the rows of `cells` that count. Cells without a counted row are left out.
+            reference: the reference that gives the chances of the counts.
+            whole: the total weight of the cells of one voter.
+        """
         found, counts = count_rows(votes, cells, rows, reference)
         voter = cells.voter[found]
         weight = whole * cell_weights(voter.astype(np.int64), counts.votes)
