@@ -1,7 +1,7 @@
 """Reads a battle file for a command, with notes about how it was read and what was left out."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from pipeline.cli.comparable_votes import select_comparable
 from pipeline.cli.ingest_notes import repeat_notes
 from pipeline.errors import BadCounts, Disconnected
 from pipeline.formats import ColumnMapping
-from pipeline.formats.battle_file import BattleFile, open_battles
+from pipeline.formats.battle_file import BattleFile, join_files, open_battles
 from pipeline.formats.battle_tables import has_text, read_battles
 from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
@@ -63,22 +63,25 @@ class BattleInput:
 
 
 def read_input(
-    path: Path,
+    path: Path | Sequence[Path],
     mapping: ColumnMapping,
     *,
     skip_bad: bool = False,
     method: str = "",
     needs: RatingOptions | None = None,
+    more: frozenset[str] = frozenset(),
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> BattleInput:
     """Read a battle file, without the votes that the method leaves out and those on models that cannot be compared.
 
     Args:
-        path: a file, a folder of shards, a glob, or "-" for standard input.
+        path: a file, a folder of shards, a glob, or "-" for standard input; or several, which are read as one.
         mapping: names of columns and outcomes that the user gave.
         skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
         needs: the options of the rating; columns that it does not need are left out. None for all columns.
+        more: the names in NUMBERS that are collected too, and the prompts with them, if there are any names; only
+            without `needs`.
         progress: called with the estimated number of rows of the file, 0 if unknown. It returns a context manager,
             whose value is a function that is called with the number of records read since the last call.
 
@@ -88,11 +91,13 @@ def read_input(
         BadInput: the file or the method is not valid, or `needs` asks for voters and no vote names one.
     """
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
-    with readable_path(path) as source:
-        file = open_battles(source, mapping)
+    with ExitStack() as opened:
+        sources = [opened.enter_context(readable_path(one)) for one in ([path] if isinstance(path, Path) else path)]
+        file = join_files([open_battles(source, mapping) for source in sources])
         check = _text_check(rules) if has_text(file) else None
         with progress(estimate_rows(file)) as step:
-            read = _with_frequent_prompts(read_battles(file, step, None, left_out, check, _needed(needs, rules)))
+            read = read_battles(file, step, None, left_out, check, _needed(needs, rules, more))
+            read = _with_frequent_prompts(read, rules, keep=bool(more))
     repeated, conflicting, more_categories = read.repeated, read.conflicting, read.more_categories
     records = len(read) + sum(left_out.counts.values()) + repeated
     counted, by_rule = find_counted(read.flags, len(read), rules)
@@ -156,11 +161,11 @@ def _require_voters(battles: BattleColumns, needs: RatingOptions | None, file: B
     )
 
 
-def _needed(needs: RatingOptions | None, rules: Method) -> NeededColumns:
+def _needed(needs: RatingOptions | None, rules: Method, more: frozenset[str]) -> NeededColumns:
     """Return the columns that are collected while the file is read."""
-    prompts = "frequent_prompt" in rules.rules
+    prompts = "frequent_prompt" in rules.rules or bool(more)
     if needs is None:
-        return replace(ALL_COLUMNS, prompts=prompts)
+        return replace(ALL_COLUMNS, prompts=prompts, numbers=more)
     return NeededColumns(_needs_voters(needs), needs.style, frozenset(filter(None, [needs.group])), prompts)
 
 
@@ -174,12 +179,12 @@ def _text_check(rules: Method) -> RecordCheck | None:
     return TextChecks(NearPrompts(b""))
 
 
-def _with_frequent_prompts(read: BattleColumns) -> BattleColumns:
-    """Flag the votes outside the samples of frequent prompts, and forget the prompts."""
-    if read.prompt is None:
-        return read
+def _with_frequent_prompts(read: BattleColumns, rules: Method, *, keep: bool) -> BattleColumns:
+    """Flag the votes outside the samples of frequent prompts if the method asks for it; forget the prompts or not."""
+    if read.prompt is None or "frequent_prompt" not in rules.rules:
+        return read if keep else replace(read, prompt=None)
     flag = np.where(read.prompt == 0, -1, outside_samples(read.prompt)).astype(np.int8)
-    return replace(read, flags={**read.flags, "frequent_prompt": flag}, prompt=None)
+    return replace(read, flags={**read.flags, "frequent_prompt": flag}, prompt=read.prompt if keep else None)
 
 
 def _method_notes(rules: Method, by_rule: dict[str, int], against_itself: dict[str, int]) -> list[str]:

@@ -26,6 +26,7 @@ Modules:
     column_pieces     represents a piece of a file: Arrow columns or decoded JSON records
     vote_piece        reads votes in our own JSON Lines as a piece
     column_values     reads whole columns of values, as `cell_values` reads single ones
+    number_columns    reads the columns that a report needs as numbers: times, sessions, networks, turns
     text_codes        assigns codes to names, groups and voters, piece by piece
     repeated_ids      finds votes whose id an earlier vote has
     text_hashes       hashes the texts of a column

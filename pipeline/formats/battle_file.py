@@ -115,6 +115,13 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
     return BattleFile(tuple(_open_part(inspect(one), mapping) for one in list_files(path)), mapping)
 
 
+def join_files(files: Sequence[BattleFile]) -> BattleFile:
+    """Return several battle files, opened with one mapping, as one battle file."""
+    if len(files) == 1:
+        return files[0]
+    return BattleFile(tuple(part for file in files for part in file.parts), files[0].mapping)
+
+
 def _open_part(container: Container, mapping: ColumnMapping) -> BattlePart:
     columns, kinds = _columns(container)
     known = frozenset(columns)

@@ -146,16 +146,17 @@ class BattleFormat:
         sources = [*self.texts.values(), *self.times.values(), *((self.turn,) if self.turn else ())]
         return self.rating_columns(self.texts) | {source.column for source in sources} | self.also_read
 
-    def rating_columns(self, texts: Iterable[str]) -> frozenset[str]:
+    def rating_columns(self, fields: Iterable[str]) -> frozenset[str]:
         """Return the names of the columns that a rating reads.
 
-        These have the models, the outcome, the labels, the flags, the style counts, and some text fields.
+        These have the models, the outcome, the labels, the flags, the style counts, and some other fields.
 
         Args:
-            texts: the text fields (keys of `BattleFormat.texts`) that the rating needs.
+            fields: the fields that the rating needs: keys of `texts` and `times`, and "turn".
         """
+        places = {**self.texts, **self.times, **({"turn": self.turn} if self.turn else {})}
         sources = [self.model_a, self.model_b, *self.labels, *self.true_labels.values(), *self.named_labels.values()]
-        sources += [self.texts[name] for name in texts if name in self.texts]
+        sources += [places[name] for name in fields if name in places]
         sources += [s for flag in self.flags.values() for s in (flag.source, flag.unless) if s is not None]
         sources += [source for features in self.style.values() for source in features.values()]
         return frozenset({source.column for source in sources}) | outcome_columns(self.outcome)

@@ -23,6 +23,7 @@ from pipeline.formats.battle_file import BattleFile, Waits, decoded
 from pipeline.formats.battle_format import CODE, CONVERSATION, FLAGS, Fields
 from pipeline.formats.cell_values import truth_value
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
+from pipeline.formats.number_columns import vote_numbers
 from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, mapped_records
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME
@@ -71,7 +72,7 @@ def read_by_record(
     collected = VoteCollector(FLAGS, file.mapping.proxies, needed, ids_are_checked=True)
     for chunk, rows, records in _chunks(file, waits, left_out, check):
         votes, kept = _decoded(file, chunk, rows, left_out)
-        _collect(collected, votes, [chunk[i] for i in kept], needed.texts)
+        _collect(collected, votes, [chunk[i] for i in kept], needed)
         if step is not None:
             step(records)
     found = collected.finish()
@@ -80,10 +81,10 @@ def read_by_record(
 
 
 def _collect(
-    collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields], fields: Sequence[str]
+    collected: VoteCollector, votes: Sequence[Vote], records: Sequence[bytes | Fields], needed: NeededColumns
 ) -> None:
-    """Add votes and the records that they come from; `fields` are the text fields that are needed."""
-    columns = {field: list(map(attrgetter(field), votes)) for field in (*_NAMES, *fields)}
+    """Add votes and the records that they come from."""
+    columns = {field: list(map(attrgetter(field), votes)) for field in (*_NAMES, *needed.texts)}
     columns["vote_id"] = [None if one == _NO_ID else one for one in columns["vote_id"]]
     flags = {flag: list(map(_flag, map(attrgetter(flag), votes))) for flag in FLAGS if flag != CODE}
     flags[CODE] = list(map(_code, records))
@@ -99,6 +100,7 @@ def _collect(
         {flag: np.array(values, dtype=np.int8) for flag, values in flags.items()},
         None if style is None else (style[:, 0], style[:, 1]),
         np.array(labels, dtype=np.int64) if any(labels) else None,
+        {name: vote_numbers(name, [getattr(vote, name) for vote in votes]) for name in sorted(needed.numbers)},
     )
 
 

@@ -86,7 +86,7 @@ def read_by_column(
     try:
         outcomes, proxies = file.outcomes(file.form), file.mapping.proxies
         mapper = ColumnMapper(file.form, outcomes, left_out or LeftOut(), proxies, needed, check)
-        for piece in pieces(file, needed.texts, TEXT_COLUMNS if check else ()):
+        for piece in pieces(file, needed.fields, TEXT_COLUMNS if check else ()):
             mapper.add(piece)
             done += len(piece)
             if step is not None:

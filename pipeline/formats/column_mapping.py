@@ -30,6 +30,7 @@ from pipeline.formats.column_values import (
     true_label_column,
 )
 from pipeline.formats.left_out import NO_OUTCOME, LeftOut
+from pipeline.formats.number_columns import number_columns
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.text_codes import Texts, TextSequence
@@ -116,6 +117,7 @@ class ColumnMapper:
             {name: flag[is_vote] for name, flag in flags.items()},
             self._style_of(piece, is_vote),
             self._labels_of(piece)[is_vote] if self._has_labels else None,
+            {name: values[is_vote] for name, values in number_columns(form, piece, self._needed.numbers).items()},
         )
 
     def finish(self) -> BattleColumns:

@@ -23,18 +23,19 @@ _ROWS = 128 * 1024
 _TEXT_ROWS = 2_000
 
 
-def pieces(file: BattleFile, texts: Collection[str], conversations: Collection[str] = ()) -> Iterator[Piece]:
+def pieces(file: BattleFile, fields: Collection[str], conversations: Collection[str] = ()) -> Iterator[Piece]:
     """Yield a battle file as pieces, in the order of the rows.
 
     Args:
         file: the file.
-        texts: text fields to read, in addition to the columns that every rating needs.
+        fields: fields to read (`BattleFormat.rating_columns`), in addition to the columns that every rating needs.
         conversations: columns of long texts to read too, in smaller pieces.
 
     Raises:
         Undecided: the file must be read record by record, for example because it cannot be parsed.
     """
-    columns, rows = sorted(file.form.rating_columns(texts) | set(conversations)), _TEXT_ROWS if conversations else _ROWS
+    columns = sorted(file.form.rating_columns(fields) | set(conversations))
+    rows = _TEXT_ROWS if conversations else _ROWS
     for part in file.parts:
         container = part.container
         try:

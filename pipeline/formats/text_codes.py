@@ -194,10 +194,16 @@ class VoterCodes:
 
 def _may_name_nobody(texts: pa.StringArray) -> Bool:
     """Return bool[n], false where an id is surely one voter's, in the one spelling of it."""
+    doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.invert(pc.string_is_ascii(texts)))
+    found = pc.fill_null(doubtful, False).to_numpy(zero_copy_only=False)
+    return np.asarray(placeholders(texts) | found)
+
+
+def placeholders(texts: pa.StringArray) -> Bool:
+    """Return bool[n], true for an id that is a placeholder of a missing value."""
     bare = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(texts)), f"^(?:{PREFIXES})[_:-]", "")
-    doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.is_in(bare, pa.array(sorted(PLACEHOLDERS))))
-    doubtful = pc.or_(doubtful, pc.invert(pc.string_is_ascii(texts)))
-    return np.asarray(pc.fill_null(doubtful, False).to_numpy(zero_copy_only=False))
+    found = pc.is_in(bare, pa.array(sorted(PLACEHOLDERS)))
+    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
 
 
 def row_positions(column: pa.DictionaryArray) -> npt.NDArray[Any]:

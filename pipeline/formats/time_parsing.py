@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from pipeline.vocabulary.time import END_TIME, FIRST_TIME, SECOND, format_rfc3339, to_microseconds
 
-# Numbers below are seconds (up to the year 5138), then milliseconds up to the same time, then microseconds.
-_SECONDS_BELOW = 1e11
-_MILLISECONDS_BELOW = 1e14
+SECONDS_BELOW = 1e11
+MILLISECONDS_BELOW = 1e14
+"""Numbers below are seconds (up to the year 5138), then milliseconds up to the same time, then microseconds."""
+
 # Characters of an invalid value that are passed on.
 _MAX_TEXT = 100
 
@@ -30,6 +31,15 @@ def to_rfc3339(value: object, column: str = "") -> str | None:
     except (OverflowError, ValueError):
         time = FIRST_TIME - 1
     return format_rfc3339(time) if FIRST_TIME <= time < END_TIME else _refused(value, column)
+
+
+def to_time(value: object) -> int | None:
+    """Return a time as microseconds since 1970 UTC; None for a value that is not a time from 2000 to 2099."""
+    try:
+        time = _microseconds(value)
+    except (OverflowError, ValueError):
+        return None
+    return time if FIRST_TIME <= time < END_TIME else None
 
 
 def _refused(value: object, column: str) -> str:
@@ -61,9 +71,9 @@ def _microseconds(value: object) -> int:
 def _from_number(number: float) -> int:
     if not math.isfinite(number) or number < 0:
         raise ValueError(number)
-    if number >= _MILLISECONDS_BELOW:
+    if number >= MILLISECONDS_BELOW:
         number /= 1e6
-    elif number >= _SECONDS_BELOW:
+    elif number >= SECONDS_BELOW:
         number /= 1e3
     return round(number * SECOND)
 

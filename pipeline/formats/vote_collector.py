@@ -38,17 +38,24 @@ class NeededColumns:
         style: whether style counts are needed.
         groups: the names in GROUPS that are needed.
         prompts: whether the hashes of prompts are needed.
+        numbers: the names in NUMBERS that are needed.
     """
 
     voters: bool = True
     style: bool = True
     groups: frozenset[str] = frozenset(GROUPS)
     prompts: bool = False
+    numbers: frozenset[str] = frozenset()
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The text fields of a vote that are read."""
         return (*TEXTS, PROMPT) if self.prompts else TEXTS
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a vote that are read."""
+        return (*self.texts, *sorted(self.numbers))
 
 
 ALL_COLUMNS = NeededColumns()
@@ -88,6 +95,7 @@ class VoteCollector:
         self._flags = {name: ColumnBuffer(np.int8) for name in flags}
         self._style = ColumnBuffer(np.int32, len(STYLE_FEATURES)), ColumnBuffer(np.int32, len(STYLE_FEATURES))
         self._labels, self._prompts = ColumnBuffer(np.int64), ColumnBuffer(np.int64)
+        self._numbers: dict[str, ColumnBuffer] = {}
 
     # Many parameters: the columns of a piece.
     def add(
@@ -98,6 +106,7 @@ class VoteCollector:
         flags: Mapping[str, Int8],
         style: tuple[Int32, Int32] | None,
         labels: Int64 | None,
+        numbers: Mapping[str, Int64] | None = None,
     ) -> None:
         """Add n votes.
 
@@ -108,6 +117,7 @@ class VoteCollector:
             flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
             style: two arrays int32[n, 5] of style counts, for both answers; None if no vote has any.
             labels: int64[n], bit k is set if a vote has the category k; None if no vote has any.
+            numbers: name in NUMBERS → its column of n numbers; the names are those of every call. None for no columns.
 
         Raises:
             Undecided: a name is missing, or the decoder of events must check an id.
@@ -133,10 +143,12 @@ class VoteCollector:
             buffer.append(counts)
         if PROMPT in texts:
             _fill(self._prompts, before, 0)
-            self._prompts.append(_text_numbers(text_column(texts[PROMPT])))
+            self._prompts.append(text_numbers(text_column(texts[PROMPT])))
         if labels is not None:
             _fill(self._labels, before, 0)
             self._labels.append(labels)
+        for name, column in (numbers or {}).items():
+            self._numbers.setdefault(name, ColumnBuffer(np.int64)).append(column)
         self._outcome.append(outcome)
 
     def finish(self, accepts: Callable[[Sequence[str]], bool] = lambda _: True) -> BattleColumns:
@@ -172,6 +184,7 @@ class VoteCollector:
             flags={name: values.finish() for name, values in self._flags.items()},
             categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
             prompt=self._finish_prompts(votes),
+            numbers={name: values.finish() for name, values in self._numbers.items()},
         )
         return columns if identity is None else columns.without_repeats(identity)
 
@@ -199,7 +212,7 @@ def _group(coded: TextCodes, codes: ColumnBuffer, votes: int) -> tuple[tuple[str
     return labels, codes.finish(table=table)
 
 
-def _text_numbers(column: pa.DictionaryArray) -> Int64:
+def text_numbers(column: pa.DictionaryArray) -> Int64:
     """Return int64[n], equal numbers for equal texts; 0 for an empty text and for none."""
     texts = column.dictionary.cast(pa.string())
     numbers = np.append(hash_texts(texts)[0].view(np.int64), 0)

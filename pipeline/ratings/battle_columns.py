@@ -18,6 +18,9 @@ _PIECE = 1 << 18
 GROUPS = ("category", "language")
 """The properties of a vote by which votes are split into group boards."""
 
+NUMBERS = ("cast_at", "voter_since", "session", "network", "turn")
+"""The properties of a vote that no rating needs, but a report does."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BattleColumns:
@@ -38,6 +41,9 @@ class BattleColumns:
             has label k. Both are empty if no vote has a label.
         prompt: int64[N], equal numbers for votes on equal prompts, 0 for a vote without a prompt; None if prompts were
             not collected.
+        numbers: name in NUMBERS → int64[N], for the properties that were collected. Times are microseconds since 1970
+            UTC, NO_TIME for none. Sessions and networks are equal numbers for equal names, 0 for none. A turn is its
+            number, 0 for none.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
         more_categories: number of labels without a bit in `categories`, because all 63 bits were taken.
@@ -54,6 +60,7 @@ class BattleColumns:
     flags: Mapping[str, Int8] = field(default_factory=dict)
     categories: tuple[tuple[str, ...], Int64] = ((), np.zeros(0, dtype=np.int64))
     prompt: Int64 | None = None
+    numbers: Mapping[str, Int64] = field(default_factory=dict)
     repeated: int = 0
     conflicting: int = 0
     more_categories: int = 0
@@ -121,6 +128,7 @@ class BattleColumns:
             flags={name: values[rows] for name, values in self.flags.items()},
             categories=(labels, bits[rows] if labels else bits),
             prompt=None if self.prompt is None else self.prompt[rows],
+            numbers={name: values[rows] for name, values in self.numbers.items()},
         )
 
     def select_counts(self, rows: Bool) -> PairCounts:
@@ -139,8 +147,8 @@ class BattleColumns:
     def narrowed(self, *, voters: bool, style: bool, group: str) -> "BattleColumns":
         """Return the votes without the columns that a rating does not need.
 
-        A column that is left out is filled with −1 and takes no memory. `flags` are always left out, and `categories`
-        unless `group` is "category".
+        A column that is left out is filled with −1 and takes no memory. `flags` and `numbers` are always left out, and
+        `categories` unless `group` is "category".
 
         Args:
             voters: whether voters are needed.
@@ -157,6 +165,7 @@ class BattleColumns:
             flags={},
             categories=self.categories if group == "category" else ((), np.zeros(0, dtype=np.int64)),
             prompt=None,
+            numbers={},
         )
 
 
