@@ -30,6 +30,8 @@
     operators_command.py      operators log: lists the operators' log
     notice_commands.py        notice add, notice list: correction notices
     rate_command.py           rate: rates a battle file, without a store
+    report_command.py         report: says whether the board of a file of votes can be trusted, without a store
+    report_text.py            prints a report for people
     convert_command.py        convert: writes a battle file in another format
     export_command.py         export: writes the votes of a store that count as a public data set
     output_file.py            writes an output file, which is complete or absent

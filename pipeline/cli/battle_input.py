@@ -80,8 +80,8 @@ def read_input(
         skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
         needs: the options of the rating; columns that it does not need are left out. None for all columns.
-        more: the names in NUMBERS that are collected too, and the prompts with them, if there are any names; only
-            without `needs`.
+        more: the names in NUMBERS that are collected too, only without `needs`. With any name, prompts are collected
+            as well, and no note quotes a value of a record, as it is for a report.
         progress: called with the estimated number of rows of the file, 0 if unknown. It returns a context manager,
             whose value is a function that is called with the number of records read since the last call.
 
@@ -91,13 +91,8 @@ def read_input(
         BadInput: the file or the method is not valid, or `needs` asks for voters and no vote names one.
     """
     rules, left_out = load_method(method or SHIPPED, "--method"), LeftOut(skip_bad)
-    with ExitStack() as opened:
-        sources = [opened.enter_context(readable_path(one)) for one in ([path] if isinstance(path, Path) else path)]
-        file = join_files([open_battles(source, mapping) for source in sources])
-        check = _text_check(rules) if has_text(file) else None
-        with progress(estimate_rows(file)) as step:
-            read = read_battles(file, step, None, left_out, check, _needed(needs, rules, more))
-            read = _with_frequent_prompts(read, rules, keep=bool(more))
+    file, check, read = _read(path, mapping, rules, left_out, _needed(needs, rules, more), progress)
+    read = _with_frequent_prompts(read, rules, keep=bool(more))
     repeated, conflicting, more_categories = read.repeated, read.conflicting, read.more_categories
     records = len(read) + sum(left_out.counts.values()) + repeated
     counted, by_rule = find_counted(read.flags, len(read), rules)
@@ -109,7 +104,7 @@ def read_input(
     against_itself = _name_self_battles(left_out, rules, by_rule)
     among = select_comparable(battles)
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
-    notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file)
+    notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file, quote=not more)
     notes += _method_notes(rules, by_rule, against_itself) + among.notes
     notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories)
     document = {
@@ -127,6 +122,24 @@ def read_input(
     left += _phrases(repeated, "with the id of an earlier one")
     left += _phrases(among.unrated["votes"], "on models that cannot be compared")
     return BattleInput(among.battles, notes, document, left, among.refused)
+
+
+# Many parameters: those of `read_input`, in another form.
+def _read(
+    path: Path | Sequence[Path],
+    mapping: ColumnMapping,
+    rules: Method,
+    left_out: LeftOut,
+    needed: NeededColumns,
+    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
+) -> tuple[BattleFile, RecordCheck | None, BattleColumns]:
+    """Return the opened files as one, the check of their texts, and all of their votes."""
+    with ExitStack() as opened:
+        sources = [opened.enter_context(readable_path(one)) for one in ([path] if isinstance(path, Path) else path)]
+        file = join_files([open_battles(source, mapping) for source in sources])
+        check = _text_check(rules) if has_text(file) else None
+        with progress(estimate_rows(file)) as step:
+            return file, check, read_battles(file, step, None, left_out, check, needed)
 
 
 def _left_out_phrases(left_out: LeftOut, method: str, by_rule: dict[str, int]) -> list[str]:
@@ -235,18 +248,19 @@ def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]
     return named
 
 
-def left_out_notes(left_out: LeftOut, file: BattleFile) -> list[str]:
+def left_out_notes(left_out: LeftOut, file: BattleFile, *, quote: bool = True) -> list[str]:
     """Return one sentence for each reason why records were left out.
 
     Args:
         left_out: the counted records that were left out.
         file: the file.
+        quote: whether a sentence may quote the value that is wrong.
     """
-    return [_left_out_note(reason, count, left_out, file) for reason, count in left_out.counts.items()]
+    return [_left_out_note(reason, count, left_out, file, quote) for reason, count in left_out.counts.items()]
 
 
-def _left_out_note(reason: str, count: int, left_out: LeftOut, file: BattleFile) -> str:
+def _left_out_note(reason: str, count: int, left_out: LeftOut, file: BattleFile, quote: bool) -> str:
     row, detail = left_out.first[reason]
     many = f"{count:,} record{'s were' if count > 1 else ' was'} left out"
-    what = EXPLANATIONS.get(reason) or f"{reason}: {plain_detail(file, detail)}"
+    what = EXPLANATIONS.get(reason) or (f"{reason}: {plain_detail(file, detail)}" if quote else reason)
     return f"{many}: {what} (the first is {describe_record(file, row)})"

@@ -65,6 +65,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "rate_command",
         "Rate a battle file without a store. The first invalid record is an error unless --skip-bad is given.",
     ),
+    "report": CommandEntry(
+        "report_command", "Say whether the board of a file of votes can be trusted, and why. No store is needed."
+    ),
     "convert": CommandEntry(
         "convert_command",
         "Write the votes of a battle file in another format, with all fields that the file has for each vote.",

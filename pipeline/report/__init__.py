@@ -1,5 +1,12 @@
 """Reports what a file of votes supports: the board, what its votes can separate, and what its order depends on.
 
+build_report   builds a report: the one door to the package
+report         represents a report
+verdict        writes the answer and its five sentences
+render_page    renders a report as one HTML page that loads nothing
+report_columns makes the columns of a report from the votes of a battle file
+board_rows     makes the rows of the board, and counts the neighbours that the votes separate
+evidence       looks for manipulation in the votes
 report_votes   represents the votes of a file as columns, with the columns that only some files have
 report_board   rates the votes, for the probes and the report
 probe_result   represents the result of a probe: a figure with its interval, threshold and sentence

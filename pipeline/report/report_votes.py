@@ -16,6 +16,7 @@ NO_TIME = np.iinfo(np.int64).min
 
 _COLUMNS = (
     "model_a", "model_b", "outcome", "position", "voter", "prompt", "session", "time", "category", "language", "turn",
+    "network", "voter_since", "style",
 )  # fmt: skip
 
 
@@ -33,6 +34,10 @@ class ReportVotes:
         time: int64[N], microseconds since 1970 UTC; NO_TIME if unknown.
         category, language: int32[N], position in `categories` and `languages`; −1 if unknown.
         turn: int32[N], number of turns of the conversation before the vote, from 1; 0 if unknown.
+        network: int64[N], equal numbers for votes from one network; −1 if unknown.
+        voter_since: int64[N], when the account of the vote's voter was made, as `time`.
+        style: int8[N, 5], for each feature of `STYLE_FEATURES` 1 if answer a has more of it, −1 if b has more, 0 if
+            both have as much or it is unknown.
         categories, languages: names of the labels.
         provider: int32[K], position of each model's provider in `providers`; −1 if unknown.
         providers: names of the providers.
@@ -50,6 +55,9 @@ class ReportVotes:
     category: Int32 | None = None
     language: Int32 | None = None
     turn: Int32 | None = None
+    network: Int64 | None = None
+    voter_since: Int64 | None = None
+    style: Int8 | None = None
     categories: Sequence[str] = ()
     languages: Sequence[str] = ()
     provider: Int32 | None = None
@@ -90,6 +98,6 @@ class ReportVotes:
         return replace(selected, models=tuple(models), model_a=a[rows], model_b=b[rows], provider=provider)
 
     def known(self, column: str) -> npt.NDArray[np.int64] | None:
-        """Return the column `voter`, `prompt` or `session` as int64[N]; None if no vote has a value in it."""
+        """Return `voter`, `prompt`, `session` or `network` as int64[N]; None if no vote has a value in this column."""
         values: Int64 | None = getattr(self, column)
         return None if values is None or not (values >= 0).any() else values

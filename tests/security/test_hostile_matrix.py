@@ -91,6 +91,8 @@ ASKED = {
 
 WITHOUT_STORE = {
     "rate": [["{word}"], ["{file}", "--anchor", "{word}"], ["{file}", "--columns", "{word}"]],
+    "report": [["{word}"], ["{file}", "--out", "{folder}/{word}.html"], ["{file}", "--columns", "{word}"],
+               ["{file}", "--method", "{word}"]],
     "convert": [["{word}", "{folder}/converted.csv"], ["{file}", "{folder}/{word}.csv"], ["{file}", "{word}"]],
     "history": [["{word}"], ["{file}", "--board", "{word}"], ["{file}", "--renames", "{word}"]],
     "restore": [["{word}", "--store", "{folder}/restored"], ["{folder}/no backup", "--store", "{word}"]],

@@ -1,0 +1,181 @@
+"""Runs the command report: says whether the board of a file of votes can be trusted, and why."""
+
+import hashlib
+import secrets
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import settings
+from pipeline.cli.app import JsonOption, app, emit, err
+from pipeline.cli.battle_input import BattleInput, MethodOption, SkipBadOption, read_input
+from pipeline.cli.output_file import ForceOption, new_file, require_new
+from pipeline.cli.report_text import print_report
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
+from pipeline.cli.terminal import print_paragraphs
+from pipeline.errors import Usage
+from pipeline.formats import ColumnMapping
+from pipeline.formats.containers import exists, list_files, readable_path
+from pipeline.ratings.battle_columns import NUMBERS
+from pipeline.report.build_report import ReportOptions, build_report
+from pipeline.report.render_page import render_page
+from pipeline.report.report import ReportSource, SourceFile
+from pipeline.report.report_columns import report_votes
+
+_STANDARD_INPUT = Path("-")
+# What `rate` says about reading a file, and a report too.
+_READING = ("format", "records", "unread_columns", "left_out", "method", "unrated", "repeated_ids", "conflicting_ids")
+
+
+# Long because each option of a command is a parameter.
+@app.command()
+def report(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…",
+            help="As for `rate`: files, folders, quoted globs, or - for standard input. Several are read as one.",
+        ),
+    ],
+    save: Annotated[Path | None, typer.Option("--out", help="Write the report to this .html file.")] = None,
+    force: ForceOption = False,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals, between 0 and 1.")] = 0.95,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of all draws, among them the labels of voters; default: a fresh one."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if manipulation is found.")] = False,
+    columns: ColumnsOption = "",
+    outcomes: OutcomesOption = "",
+    winner_is: WinnerIsOption = "",
+    skip_bad: SkipBadOption = False,
+    method: MethodOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether the board of a file of votes can be trusted, and why. No store is needed.
+
+    The report has a verdict in five sentences, the board, the evidence of manipulation, what the order of the board
+    depends on, what could not be checked, and how to make it again. No id of a voter is in it.
+    """
+    _require_usable(files, save, level, force=force)
+    mapping = ColumnMapping.parse(columns, outcomes, winner_is)
+    mapping = replace(mapping, proxies=settings.load().proxy_networks)
+    seed = secrets.randbits(48) if seed is None else seed
+    chosen: dict[str, str | bool] = {
+        "--columns": columns, "--outcomes": outcomes, "--winner-is": winner_is, "--skip-bad": skip_bad,
+        "--method": method, "--level": "" if level == ReportOptions().level else str(level), "--seed": str(seed),
+    }  # fmt: skip
+    with _progress(quiet=as_json) as progress, ExitStack() as opened:
+        paths = [opened.enter_context(readable_path(one)) for one in files]
+        read = read_input(
+            paths, mapping, skip_bad=skip_bad, method=method, more=frozenset(NUMBERS),
+            progress=partial(progress.reading, "reading"),
+        )  # fmt: skip
+        if read.refused is not None:
+            print_paragraphs(() if as_json else read.notes, console=err)
+            raise read.refused
+        source = _source(paths, files, read, chosen, seed)
+        made = build_report(report_votes(read.battles), source, ReportOptions(level=level, progress=progress.step))
+    if save is not None:
+        with new_file(save, force=force) as draft:
+            draft.write_text(render_page(made), encoding="utf-8")
+    if as_json:
+        emit({**made.document(), **({"written": str(save)} if save else {})})
+    else:
+        print_report(made, saved=save)
+    if check and made.found:
+        raise typer.Exit(1)
+
+
+def _require_usable(files: Sequence[Path], save: Path | None, level: float, *, force: bool) -> None:
+    """Raise Usage for words of the command line that cannot be right."""
+    for one in files:
+        if one != _STANDARD_INPUT and not exists(one):
+            raise Usage(f"expected a file, a folder, a glob or -, got {one}")
+    if not 0 < level < 1:
+        raise Usage(f"--level: expected a number between 0 and 1, got {level}")
+    named = [_STANDARD_INPUT if one == _STANDARD_INPUT else path.resolve() for one in files for path in _listed(one)]
+    for place, one in enumerate(named):
+        if one in named[:place]:
+            raise Usage(f"expected each file once, got {one.name} twice: its votes would count twice")
+    if save is None:
+        return
+    if save.suffix.lower() not in (".html", ".htm"):
+        raise Usage(f"--out: expected a name that ends in .html, got {save}")
+    if save.resolve() in named:
+        raise Usage(f"expected an output file that is no input, got {save} as both")
+    require_new(save, force)
+
+
+def _listed(path: Path) -> list[Path]:
+    return [path] if path == _STANDARD_INPUT else list_files(path)
+
+
+def _source(
+    paths: Sequence[Path], files: Sequence[Path], read: BattleInput, chosen: dict[str, str | bool], seed: int
+) -> ReportSource:
+    """Return where the votes come from: the files' names without their folders, since these may name a person."""
+    options = [word for name, value in chosen.items() if value for word in _option(name, value)]
+    names = ["-" if one == _STANDARD_INPUT else _shown(one) for one in files]
+    reading = {name: read.document[name] for name in _READING} | {"notes": read.notes}
+    return ReportSource(
+        files=[_hashed(one) for path in paths for one in list_files(path)],
+        reading=reading,
+        command=shlex.join(["integrity", "report", *names, *options]),
+        version=version("leaderboard-integrity"),
+        seed=seed,
+    )
+
+
+def _option(name: str, value: str | bool) -> list[str]:
+    """Return an option as words of a command; a value that names a file loses its folders."""
+    if value is True:
+        return [name]
+    return [name, Path(str(value)).name if name == "--method" else str(value)]
+
+
+def _shown(path: Path) -> str:
+    return path.name or path.resolve().name
+
+
+def _hashed(path: Path) -> SourceFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return SourceFile(name=path.name, sha256=digest, bytes=path.stat().st_size)
+
+
+class _Progress:
+    """Shows on standard error what the command does."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._tasks: dict[str, Any] = {}
+
+    @contextmanager
+    def reading(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show how many records were read."""
+        task = self._bar.add_task(what, total=total or None)
+        yield lambda done: self._bar.advance(task, done)
+        self._bar.update(task, total=self._bar.tasks[task].completed)
+
+    def step(self, what: str) -> None:
+        """Show that a step ended."""
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=None)
+        self._bar.advance(self._tasks[what])
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[_Progress]:
+    with progress_bar(quiet) as bar:
+        yield _Progress(bar)
+
+
+__all__ = ["report"]

@@ -1,0 +1,83 @@
+"""Prints a report for people: the verdict, the first places of the board, what was found, and what was not checked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.cli.app import out
+from pipeline.cli.terminal import print_paragraphs, styled
+from pipeline.cli.terminal_tables import board_table
+from pipeline.report.evidence import EvidenceSection
+from pipeline.report.render_page import format_odds
+from pipeline.report.report import Report
+from pipeline.report.verdict import NO, YES
+
+# The places of the board, and the findings of a test, that are printed; --json and --out FILE.html have all.
+_PLACES, _FINDINGS = 10, 5
+_MORE = "--json and --out FILE.html have the whole report"
+
+
+def print_report(report: Report, saved: Path | None) -> None:
+    """Print a report.
+
+    Args:
+        report: the report.
+        saved: where the whole report was written, so that the verdict is enough; None for nowhere.
+    """
+    answer = report.verdict.answer
+    out.print(styled("Can this board be trusted? ", (f"{answer.capitalize()}.", _tone(answer))))
+    for number, sentence in enumerate(report.verdict.sentences, 1):
+        print_paragraphs([f"{number}. {sentence}"])
+    if saved is not None:
+        print_paragraphs([f"The whole report was written to {saved}"])
+        return
+    out.print("")
+    rows = [{**row, "rank_best": row["rank_best_joint"], "rank_worst": row["rank_worst_joint"]} for row in report.rows]
+    title = f"First {_PLACES} of {len(rows)} models" if len(rows) > _PLACES else "The board"
+    out.print(board_table(rows[:_PLACES], title, out.width, _MORE))
+    print_paragraphs(["", *_evidence(report), "", *_probes(report), "", *_unchecked(report), "", *_source(report)])
+
+
+def _tone(answer: str) -> str:
+    return "bold red" if answer == NO else "bold green" if answer == YES else "bold yellow"
+
+
+def _evidence(report: Report) -> Iterator[str]:
+    yield "Manipulation:"
+    for one in report.evidence:
+        if one.unavailable is None:
+            yield f"  {_mark(one)} {one.title}: {one.answer}"
+            for finding in one.findings[:_FINDINGS] if one.found > 1 else one.findings[:1]:
+                yield f"    {format_odds(finding.odds)} if honest: {finding.sentence}"
+            if one.found > _FINDINGS:
+                yield f"    … {one.found - _FINDINGS:,} more; {_MORE}"
+            if one.found:
+                yield f"    Error rate: {one.error_rate}"
+
+
+def _mark(one: EvidenceSection) -> str:
+    return "-" if not one.found else "!!" if one.accuses else "!"
+
+
+def _probes(report: Report) -> Iterator[str]:
+    yield "What the order depends on:"
+    for one in report.probes:
+        if one.unavailable is None:
+            yield f"  {'!' if one.fired else '-'} {one.title}: {one.sentence}"
+
+
+def _unchecked(report: Report) -> Iterator[str]:
+    yield "Not checked:"
+    by_reason: dict[str, list[str]] = {}
+    for one in report.unchecked:
+        by_reason.setdefault(one.why, []).append(one.what)
+    for why, whats in by_reason.items():
+        yield f"  {'; '.join(whats)}: {why}"
+
+
+def _source(report: Report) -> Iterator[str]:
+    reading = report.source.reading
+    yield f"{reading['records']:,} records, {report.facts['votes']:,} votes count"
+    yield from reading["notes"]
+    for one in report.source.files:
+        yield f"{one.name}: SHA-256 {one.sha256}"
+    yield f"to make this report again: {report.source.command}"

@@ -1,0 +1,109 @@
+"""Builds the report of a table of votes: the one door to the package, for the command line and for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.report.board_rows import board_rows, count_separated
+from pipeline.report.evidence import EvidenceSection, find_evidence
+from pipeline.report.evidence.find_evidence import why_no_voters
+from pipeline.report.evidence.random_labels import RandomLabels
+from pipeline.report.evidence.sampling_facts import spread_of_votes
+from pipeline.report.probe_result import ProbeOptions, ProbeResult
+from pipeline.report.probes import run_probes
+from pipeline.report.report import Report, ReportSource, Unchecked
+from pipeline.report.report_board import rate_report_votes
+from pipeline.report.report_votes import NO_TIME, ReportVotes
+from pipeline.report.verdict import judge
+from pipeline.vocabulary.time import format_rfc3339
+
+_ALWAYS = (
+    Unchecked(
+        what="Whether votes were added, changed or removed before the file was made",
+        why="a file has no log that commits to its votes; `integrity verify` checks boards that have one",
+    ),
+    Unchecked(
+        what="Which models were tested in private, and which of their results were not published",
+        why="a file of votes names only models that were shown",
+    ),
+)
+_ACCOUNTS = Unchecked(
+    what="Whether one person votes under several ids",
+    why="an id is all that a file says about a voter; the tests of groups and cohorts find what such ids do together",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Options of a report.
+
+    Attributes:
+        level: coverage of the intervals, between 0 and 1.
+        progress: called with the name of each step that ends.
+    """
+
+    level: float = 0.95
+    progress: Callable[[str], None] = lambda _: None
+
+
+def build_report(votes: ReportVotes, source: ReportSource, options: ReportOptions | None = None) -> Report:
+    """Build the report of some votes.
+
+    Args:
+        votes: the votes that count.
+        source: where they come from. Its seed, and the hashes of its files, decide all random draws.
+        options: options of the report; None for the defaults.
+
+    Raises:
+        RatingError: the votes have no rating.
+    """
+    options = options or ReportOptions()
+    board = rate_report_votes(votes, level=options.level)
+    options.progress("board")
+    hashes = ",".join(one.sha256 for one in source.files)
+    evidence = find_evidence(
+        board.votes,
+        RandomLabels(source.seed, hashes),
+        f"{source.seed} {hashes}".encode(),
+        lambda: options.progress("evidence"),
+    )
+    probes = run_probes(votes, board, ProbeOptions(level=options.level, seed=source.seed % 2**32))
+    options.progress("probes")
+    rows = board_rows(board)
+    separated = count_separated(rows)
+    return Report(
+        verdict=judge(rows, separated, evidence, probes, options.level),
+        facts=_facts(board.votes),
+        rows=rows,
+        separated=separated,
+        evidence=evidence,
+        probes=tuple(probes),
+        unchecked=_unchecked(evidence, probes, voters=why_no_voters(board.votes) is None),
+        source=source,
+        level=options.level,
+    )
+
+
+def _facts(votes: ReportVotes) -> dict[str, Any]:
+    time = None if votes.time is None else votes.time[votes.time != NO_TIME]
+    voter = votes.known("voter")
+    return {
+        "votes": len(votes),
+        "models": len(votes.models),
+        "voters": None if voter is None else len(np.unique(voter[voter >= 0])),
+        "period": None if time is None else [format_rfc3339(int(at))[:10] for at in (time.min(), time.max())],
+        "ties": float((votes.outcome >= 2).mean()),
+        "spread": spread_of_votes(votes),
+    }
+
+
+def _unchecked(
+    evidence: Sequence[EvidenceSection], probes: Sequence[ProbeResult], *, voters: bool
+) -> tuple[Unchecked, ...]:
+    open_questions = [*((s.title, s.unavailable) for s in evidence), *((p.title, p.unavailable) for p in probes)]
+    lacking = [Unchecked(what=what, why=why) for what, why in open_questions if why]
+    return (*lacking, *((_ACCOUNTS,) if voters else ()), *_ALWAYS)

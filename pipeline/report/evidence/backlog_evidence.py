@@ -1,0 +1,282 @@
+"""Evaluates the votes of a report as a backlog, and tells of single voters, groups of voters, cohorts and weeks.
+
+The functions are those that evaluate the imported votes of a store (`pipeline.backlog`): each voter is compared with
+the votes of other voters, by cross-fitting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes, RandomFinding, VoterFinding, cohorts
+from pipeline.backlog.cohorts import AGE, AGE_NAMES, NETWORK, PROMPT, SESSION, Cohorts
+from pipeline.backlog.evaluation import Nested
+from pipeline.backlog.model_periods import PeriodFinding
+from pipeline.backlog.pool_rounds import PooledFinding
+from pipeline.backlog.pooled_groups import GroupFinding
+from pipeline.backlog.voter_habits import HabitColumns, HabitFinding
+from pipeline.report.evidence.discoveries import discoveries
+from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection, capital, count
+from pipeline.report.evidence.evidence_tests import (
+    COHORT,
+    GROUP,
+    HABIT,
+    POOLED_ALPHA,
+    POOLED_KINDS,
+    RANDOM_CLICKS,
+    SINGLE_VOTER,
+    UNUSUAL_VOTER,
+    WEEKS,
+)
+from pipeline.report.evidence.random_labels import RandomLabels
+from pipeline.report.report_votes import NO_TIME, ReportVotes
+from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.outcomes import OUTCOME_CODES
+from pipeline.vocabulary.time import format_rfc3339
+
+_About = TypeVar("_About", VoterFinding, RandomFinding, HabitFinding)
+_MOST_LOG = 700.0
+OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, WEEKS)
+"""The tests of an evaluation, in the order of its sections."""
+
+
+@dataclass(frozen=True)
+class BacklogEvidence:
+    """The votes of a report as a backlog.
+
+    Attributes:
+        given: the votes of the report.
+        labels: gives labels to voters.
+        key: the key of the folds.
+        nested: when the nested form of the evaluation is computed (`BacklogEvaluation`).
+        progress: called after each pass over some of the votes.
+    """
+
+    given: ReportVotes
+    labels: RandomLabels
+    key: bytes
+    nested: Nested = "if_found"
+    progress: Callable[[], None] = lambda: None
+
+    def sections(self) -> list[EvidenceSection]:
+        """Evaluate the votes, and return a section for each kind of test."""
+        found, votes = self._evaluate()
+        compared = int(found.evaluated.sum())
+        if not compared:
+            reason = "the votes of the other voters are too few, or do not connect the models"
+            return [test.unanswered(reason) for test in OF_BACKLOG]
+        known = {"voters": compared, "voters_not_comparable": len(votes.names) - compared, "rounds": found.rounds}
+        sure = {one.voter for one in _kept(found.voters, compared, _least)}
+        pushers = [one for one in found.voters if one.voter in sure]
+        unusual = [one for one in _kept(found.voters, compared, _average) if one.voter not in sure]
+        groups, followers = self._pools(found, pushers, votes)
+        return [
+            SINGLE_VOTER.answered(
+                [self._voter(one, _least(one)) for one in pushers],
+                f"None of {compared:,} voters votes in a way that honest tastes do not explain.",
+                **known,
+            ),
+            UNUSUAL_VOTER.answered(
+                [self._voter(one, one.e_value) for one in unusual] + followers,
+                "No voter has an unusual taste.",
+                **known,
+            ),
+            RANDOM_CLICKS.answered(
+                [self._random(one) for one in _kept(found.random, compared, _average)],
+                "No voter seems to click at random.",
+                **known,
+            ),
+            HABIT.answered(
+                [self._habit(one) for one in _kept(found.habits, compared, _average)],
+                "No voter prefers a style of answers, or calls both bad, more than honest habits explain.",
+                **known,
+            ),
+            GROUP.answered(groups, "No group of voters with few votes each promotes or demotes a model.", **known),
+            self._cohort_section(found),
+            self._week_section(found),
+        ]
+
+    def _evaluate(self) -> tuple[BacklogFindings, BacklogVotes]:
+        given = self.given
+        assert given.voter is not None  # noqa: S101  # the caller has checked it
+        at = np.arange(len(given)) if given.time is None else np.where(given.time == NO_TIME, 0, given.time)
+        network = None if given.network is None else given.network + 1
+        votes = BacklogVotes.from_columns(
+            len(given.models), given.voter + 1, given.model_a, given.model_b, given.outcome, at, network
+        )
+        both_bad = given.outcome[votes.row] == OUTCOME_CODES["both_bad"]
+        style = np.zeros((len(votes.row), 5), dtype=np.int8) if given.style is None else given.style[votes.row]
+        evaluation = BacklogEvaluation(
+            votes, self.key, self.nested, self._cohorts(votes), alpha=POOLED_ALPHA, progress=self.progress,
+            habits=HabitColumns(style, both_bad), providers=_providers(given),
+        )  # fmt: skip
+        return evaluation.run(), votes
+
+    def _cohorts(self, votes: BacklogVotes) -> list[Cohorts]:
+        """Return the divisions of the votes into cohorts that the file allows."""
+        given, found = self.given, []
+        if given.network is not None:
+            found.append(cohorts.by_first_vote(NETWORK, votes, votes.network))
+        if given.voter_since is not None and given.time is not None:
+            found.append(cohorts.by_age(votes, given.voter_since[votes.row]))
+        for kind, column in ((PROMPT, given.prompt), (SESSION, given.session)):
+            if column is not None:
+                found.append(cohorts.by_label(kind, votes, _from_one(column[votes.row])))
+        return found
+
+    def _voter(self, one: VoterFinding, odds: float) -> EvidenceFinding:
+        best = one.likeliest[0]
+        model = self.given.models[best["model"]] if "model" in best else None
+        label = self.labels.of("voter", one.voter)
+        does = f"{best['what']} {model}" if model is not None else f"votes as no honest voter would: {best['what']}"
+        sentence = f"{capital(label)} {does}, in {count(one.votes, 'vote')}."
+        details = {
+            "ties": one.ties, "model": model, "explanation": best["what"], "explained_share": best["share"],
+            "odds_bands": one.band, "odds_cells": one.cells, "odds_nested": one.strict,
+        }  # fmt: skip
+        return EvidenceFinding(
+            kind="voter", subject=label, direction=does, sentence=sentence, odds=odds, votes=one.votes,
+            details=details,
+        )  # fmt: skip
+
+    def _random(self, one: RandomFinding) -> EvidenceFinding:
+        label = self.labels.of("voter", one.voter)
+        return EvidenceFinding(
+            kind="voter", subject=label, direction="clicks at random", odds=one.e_value, votes=one.votes,
+            sentence=f"{capital(label)} seems to click at random, in {count(one.votes, 'vote')}.",
+            details={"ties": one.ties},
+        )  # fmt: skip
+
+    def _habit(self, one: HabitFinding) -> EvidenceFinding:
+        label = self.labels.of("voter", one.voter)
+        shown = f"{one.hits:,} of {one.votes:,} votes that could show it, where {one.expected:.0f} are expected"
+        return EvidenceFinding(
+            kind="voter", subject=label, direction=one.habit, odds=one.e_value, votes=one.votes,
+            sentence=f"{capital(label)}: {one.habit}: {shown}.",
+            details={"hits": one.hits, "expected": one.expected},
+        )  # fmt: skip
+
+    def _pools(
+        self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes
+    ) -> tuple[list[EvidenceFinding], list[EvidenceFinding]]:
+        """Return the findings about groups, and those about accomplices of voters who are not named as pushers."""
+        targets = {one.likeliest[0].get("model") for one in pushers}
+        groups: list[EvidenceFinding] = []
+        followers: list[EvidenceFinding] = []
+        for one in found.pools:
+            known = not one.accomplices or one.model in targets
+            (groups if known else followers).append(self._pool(one, votes))
+        return groups, followers
+
+    def _pool(self, one: PooledFinding, votes: BacklogVotes) -> EvidenceFinding:
+        model, some = self.given.models[one.model], len(one.members)
+        verb = _verb(one.direction) + "s" * (some == 1)
+        if one.accomplices:
+            sentence = f"{count(some, 'more voter')} {verb} {model} as a voter does who was found alone"
+        elif some:
+            sentence = f"{count(some, 'voter')} with few votes each {verb} {model} together"
+        else:
+            sentence = f"Voters with few votes each {verb} {model} together; none of them can be named"
+        sentence += f", in {count(one.votes, 'vote')}." if some else "."
+        details = {
+            "voters": len(one.members), "expected_voters": one.expected, "accomplices": one.accomplices,
+            "labels": [self.labels.of("voter", voter) for voter in one.members[:100].tolist()],
+            "period": _period(self.given, votes, one.members),
+        }  # fmt: skip
+        return EvidenceFinding(
+            kind="model", subject=model, direction=f"{_verb(one.direction)}d by a group", sentence=sentence,
+            odds=_odds(one.log_e), votes=one.votes, details=details,
+        )  # fmt: skip
+
+    def _cohort_section(self, found: BacklogFindings) -> EvidenceSection:
+        if not found.groups:
+            return COHORT.unanswered("the file names no network, prompt, session or age of an account")
+        kinds = ", ".join(POOLED_KINDS[kind] for kind in found.groups)
+        findings = [self._cohort(kind, one) for kind, several in found.groups.items() for one in several]
+        return COHORT.answered(
+            findings, f"No cohort promotes or demotes a model; compared were {kinds}.", kinds=list(found.groups)
+        )
+
+    def _cohort(self, kind: str, one: GroupFinding) -> EvidenceFinding:
+        model = self.given.models[one.model]
+        who = AGE_NAMES[one.group - 1] if kind == AGE else self.labels.of(kind, one.group)
+        where = f"voters, {who}," if kind == AGE else f"voters in {who}" if kind != PROMPT else f"voters under {who}"
+        sentence = f"{one.voters:,} {where} {_verb(one.direction)} {model}; {len(one.members):,} of them can be named."
+        return EvidenceFinding(
+            kind="model", subject=model, direction=f"{_verb(one.direction)}d by {who}", sentence=sentence,
+            odds=_odds(one.log_e) / one.tests, votes=0,
+            details={
+                "cohort": kind, "label": who, "voters": one.voters, "named": len(one.members), "tests": one.tests,
+            },
+        )  # fmt: skip
+
+    def _week_section(self, found: BacklogFindings) -> EvidenceSection:
+        if self.given.time is None:
+            return WEEKS.unanswered("the file has no times")
+        findings = [self._week(one) for one in found.periods]
+        return WEEKS.answered(findings, "No model wins more or less often in four weeks than in its other weeks.")
+
+    def _week(self, one: PeriodFinding) -> EvidenceFinding:
+        model = self.given.models[one.model]
+        more = "more" if one.direction == "promotes" else "less"
+        first, end = (format_rfc3339(time)[:10] for time in (one.first, one.end))
+        sentence = (
+            f"{model} wins {more} often from {first} to {end} than in its other weeks, among {one.voters:,} voters: an "
+            "attack, or the model was changed."
+        )
+        return EvidenceFinding(
+            kind="model", subject=model, direction=f"wins {more} often than in other weeks", sentence=sentence,
+            odds=_odds(one.log_e) / one.tests, votes=0,
+            details={"from": first, "to": end, "voters": one.voters, "tests": one.tests},
+        )  # fmt: skip
+
+
+def _kept(found: Sequence[_About], tested: int, value: Callable[[Any], float]) -> list[_About]:
+    """Return the findings about voters that remain when the share of false ones is limited."""
+    kept = discoveries(np.array([value(one) for one in found]), tested)
+    return [one for one, keep in zip(found, kept.tolist(), strict=True) if keep]
+
+
+def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
+    return one.e_value
+
+
+def _least(one: VoterFinding) -> float:
+    """Return the value that must be large before a voter is named: against the band, and the mixture of tastes."""
+    return min(one.e_value, one.cells) if one.strict is None else one.strict
+
+
+def _odds(log_e: float) -> float:
+    return math.exp(min(log_e, _MOST_LOG))
+
+
+def _verb(direction: str) -> str:
+    return "promote" if direction == "promotes" else "demote"
+
+
+def _from_one(label: Int64) -> Int32:
+    """Return numbers from 1 for labels from 0 on; 0 for none."""
+    return (label + 1).astype(np.int32)
+
+
+def _period(given: ReportVotes, votes: BacklogVotes, members: Int64) -> list[str] | None:
+    """Return the days of the first and the last vote of some voters; None without times."""
+    if given.time is None or not len(members):
+        return None
+    at = votes.at[np.isin(votes.voter, members)]
+    return [format_rfc3339(int(time))[:10] for time in (at.min(), at.max())]
+
+
+def _providers(given: ReportVotes) -> Int64 | None:
+    """Return the provider of each model as the number of the first of its models, −1 for none."""
+    if given.provider is None:
+        return None
+    first: dict[int, int] = {}
+    for model, provider in enumerate(given.provider.tolist()):
+        first.setdefault(provider, model)
+    return np.array([-1 if one < 0 else first[one] for one in given.provider.tolist()], dtype=np.int64)

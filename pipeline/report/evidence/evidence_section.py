@@ -1,0 +1,113 @@
+"""Represents what the votes say about one kind of manipulation: findings, each with the error rate of its test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+VOTERS, COHORTS, BURSTS, SAMPLING = GROUPS = ("voters", "cohorts", "bursts", "sampling")
+"""The parts of a report with evidence, in their order."""
+
+MOST_LISTED = 1_000
+"""The most findings of a section that a report keeps. `EvidenceSection.found` counts all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceFinding:
+    """One finding.
+
+    Attributes:
+        kind: what the finding is about.
+        subject: a model's name, or the random label of voters, a prompt, a network or a session.
+        direction: what is unusual, in a few words.
+        sentence: the finding in plain English.
+        odds: the evidence: how many times less often than once an honest subject would show as much. An e-value, or 1
+            divided by a p-value that is corrected for all tests of its kind.
+        votes: number of votes that the finding is about.
+        details: further figures, as plain values for JSON.
+    """
+
+    kind: Literal["voter", "model", "prompt", "network", "session", "board"]
+    subject: str
+    direction: str
+    sentence: str
+    odds: float
+    votes: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSection:
+    """The findings of one kind of test.
+
+    Attributes:
+        id: name of the section, such as `voters`.
+        group: the part of the report with the section: one of GROUPS.
+        accuses: whether a finding says that votes were cast to change the board. Other findings have other causes too.
+        title: name of the section for people.
+        question: the question that the section answers.
+        error_rate: how often the test finds something where nothing is wrong, as a sentence.
+        answer: the answer in one sentence.
+        findings: the findings, the strongest first, at most MOST_LISTED.
+        found: number of all findings.
+        unavailable: why the question could not be answered, as the end of a sentence; None if it was answered.
+        tested: what was tested, as plain values for JSON, such as the number of voters.
+    """
+
+    id: str
+    group: str
+    accuses: bool
+    title: str
+    question: str
+    error_rate: str
+    answer: str
+    findings: Sequence[EvidenceFinding] = ()
+    found: int = 0
+    unavailable: str | None = None
+    tested: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the section as a dictionary of plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceTest:
+    """A test of which a section has the result. The attributes are those of `EvidenceSection`."""
+
+    id: str
+    group: str
+    accuses: bool
+    title: str
+    question: str
+    error_rate: str
+
+    def answered(self, findings: Sequence[EvidenceFinding], nothing: str, **tested: Any) -> EvidenceSection:
+        """Return the section of a test whose question was answered.
+
+        Args:
+            findings: all findings, in any order.
+            nothing: the answer if there are no findings.
+            tested: what was tested.
+        """
+        ranked = sorted(findings, key=lambda one: -one.odds)
+        many = f"{len(ranked):,} findings; the strongest: {ranked[0].sentence}" if len(ranked) > 1 else ""
+        answer = many or (ranked[0].sentence if ranked else nothing)
+        return EvidenceSection(
+            **asdict(self), answer=answer, findings=tuple(ranked[:MOST_LISTED]), found=len(ranked), tested=tested
+        )
+
+    def unanswered(self, reason: str) -> EvidenceSection:
+        """Return the section of a test that could not be made; `reason` is the end of a sentence that says why."""
+        return EvidenceSection(**asdict(self), answer=f"Not checked: {reason}.", unavailable=reason)
+
+
+def count(number: int, what: str) -> str:
+    """Return a number with its noun, such as "1 vote" or "2,000 votes"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]

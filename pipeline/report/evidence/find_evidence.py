@@ -1,0 +1,74 @@
+"""Runs all tests of a report that a file allows, and says which it does not allow, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.errors import RatingError
+from pipeline.report.evidence import evidence_tests as tests
+from pipeline.report.evidence.backlog_evidence import OF_BACKLOG, BacklogEvidence
+from pipeline.report.evidence.evidence_section import EvidenceSection, EvidenceTest
+from pipeline.report.evidence.random_labels import RandomLabels
+from pipeline.report.evidence.sampling_facts import sides
+from pipeline.report.evidence.share_bursts import share_bursts
+from pipeline.report.evidence.voter_timing import fast_voters, lockstep_voters
+from pipeline.report.report_votes import ReportVotes
+
+LEAST_VOTERS = 5
+"""With fewer voters there are no others to compare a voter with."""
+
+
+def find_evidence(
+    votes: ReportVotes, labels: RandomLabels, key: bytes, progress: Callable[[], None] = lambda: None
+) -> tuple[EvidenceSection, ...]:
+    """Run all tests.
+
+    Args:
+        votes: the votes between the rated models.
+        labels: gives labels to voters and other private subjects.
+        key: the key of the folds.
+        progress: called after each pass over some of the votes.
+
+    Returns:
+        One section for each test, in the order of the report. A test that the file does not allow says why.
+    """
+    voters = why_no_voters(votes)
+    timed = voters or ("the file has no times" if votes.time is None else None)
+    if voters is None:
+        try:
+            found = BacklogEvidence(votes, labels, key, progress=progress).sections()
+        except RatingError as error:
+            found = [one.unanswered(str(error)) for one in OF_BACKLOG]
+    else:
+        found = [one.unanswered(voters) for one in OF_BACKLOG]
+    single, unusual, random, habit, group, cohort, weeks = found
+    return (
+        single,
+        _run(tests.FAST_VOTER, timed, lambda: fast_voters(votes, labels)),
+        unusual,
+        random,
+        habit,
+        group,
+        cohort,
+        _run(tests.LOCKSTEP, timed, lambda: lockstep_voters(votes, labels)),
+        _run(tests.SHARE_BURST, "the file has no times" if votes.time is None else None, lambda: share_bursts(votes)),
+        weeks,
+        sides(votes),
+    )
+
+
+def why_no_voters(votes: ReportVotes) -> str | None:
+    """Return why voters cannot be compared, as the end of a sentence; None if they can."""
+    voter = votes.known("voter")
+    if voter is None:
+        return "the file names no voters"
+    number = len(np.unique(voter[voter >= 0]))
+    if number < LEAST_VOTERS:
+        return f"the file names {number} voter{'s' * (number > 1)} only, so that nobody can be compared with others"
+    return None
+
+
+def _run(test: EvidenceTest, reason: str | None, run: Callable[[], EvidenceSection]) -> EvidenceSection:
+    return run() if reason is None else test.unanswered(reason)

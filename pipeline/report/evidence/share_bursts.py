@@ -1,0 +1,146 @@
+"""Finds hours and days in which a model gets more than three times its share of the votes.
+
+Formula: x of the n votes of an hour (or a day) are on the model. Its share π is that of the votes around: of the three
+and a half days before and after an hour, of the two weeks before and after a day, without the hour or day itself, and
+only between the model's first and last vote. Null hypothesis: x has the mean nπ⁺ and the variance φnπ⁺, with
+π⁺ = π + 2 SE(π), and φ ≥ 1 the spread of all hours and models around their shares (its largest hundredth cut off). The
+p-value is the upper tail of a negative binomial (of a Poisson if φ = 1) distribution, times the number of tests.
+
+A step of the board's own sampling doubles the share at most, because the share of the votes around has one half after
+the step. So only more than 3 nπ⁺ votes are a finding: an unannounced boost of a model remains a possible cause.
+
+Source: the share and its upper bound as in the detector `vote_burst`. Blind spot: a burst below three times the share;
+one that lasts for days; votes without a time; many small models that burst together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betainc, pdtrc
+
+from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection
+from pipeline.report.evidence.evidence_tests import SHARE_BURST, TEST_ALPHA
+from pipeline.report.report_votes import NO_TIME, ReportVotes
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.time import DAY, HOUR, format_rfc3339
+
+RATIO = 3.0
+"""Less than so many times the share is no burst."""
+
+# Bins before and after one; the least votes of a burst; the largest table of bins and models.
+_AROUND = {HOUR: 84, DAY: 14}
+_LEAST = 10
+_MOST_CELLS = 20_000_000
+_NAMES = {HOUR: "hour", DAY: "day"}
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Counts of votes in bins of time.
+
+    Attributes:
+        width: width of a bin in microseconds; start: the start of the first one.
+        votes: int64[B], votes in each bin; shown: int64[B, K], those on each model.
+    """
+
+    width: int
+    start: int
+    votes: Int64
+    shown: Int64
+
+
+def share_bursts(votes: ReportVotes) -> EvidenceSection:
+    """Return the section about bursts of votes on one model."""
+    assert votes.time is not None  # noqa: S101  # the caller has checked it
+    rows = np.flatnonzero(votes.time != NO_TIME)
+    time = votes.time[rows]
+    span = int(time.max() - time.min())
+    if span < 2 * DAY:
+        return SHARE_BURST.unanswered("the votes span less than two days")
+    both = np.stack([votes.model_a[rows], votes.model_b[rows]]).astype(np.int64)
+    found, tests = [], 0
+    tables = [
+        _count(time, both, len(votes.models), width)
+        for width in _AROUND
+        if (span // width + 1) * len(votes.models) <= _MOST_CELLS and span >= 4 * width
+    ]
+    for table in tables:
+        tests += int((table.shown > 0).sum())
+    for table in tables:
+        found += _bursts(table, votes.models, tests)
+    return SHARE_BURST.answered(found, "No model gets a burst of votes within an hour or a day.", tests=tests)
+
+
+def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins:
+    start = int(time.min()) // width * width
+    place = (time - start) // width
+    bins = int(place.max()) + 1
+    shown = sum(np.bincount(place * models + side, minlength=bins * models) for side in both)
+    return _Bins(width, start, np.bincount(place, minlength=bins), np.asarray(shown).reshape(bins, models))
+
+
+def _bursts(table: _Bins, models: tuple[str, ...], tests: int) -> list[EvidenceFinding]:
+    share, around = _shares_around(table)
+    n = table.votes[:, None]
+    high = np.minimum(share + 2 * np.sqrt(share * (1 - share) / np.maximum(around, 1)), 1.0)
+    tested = (table.shown > 0) & (around > 0) & (share > 0)
+    spread = _spread(table.shown, n * share, share, tested)
+    mean = n * high
+    large = tested & (table.shown >= _LEAST) & (table.shown > RATIO * mean)
+    bins, model = np.nonzero(large)
+    p = _tail(table.shown[large], mean[large], spread) * tests
+    kept = np.flatnonzero(p < TEST_ALPHA)
+    return [
+        _finding(table, models, int(bins[k]), int(model[k]), float(share[bins[k], model[k]]), float(p[k])) for k in kept
+    ]
+
+
+def _shares_around(table: _Bins) -> tuple[Float64, Int64]:
+    """Return each model's share of the votes around each bin, and the number of these votes while the model lived."""
+    reach, bins = _AROUND[table.width], len(table.votes)
+    shown = table.shown > 0
+    live = (np.cumsum(shown, axis=0) > 0) & (np.cumsum(shown[::-1], axis=0)[::-1] > 0)
+    first = np.maximum(np.arange(bins) - reach, 0)
+    end = np.minimum(np.arange(bins) + reach + 1, bins)
+
+    def around(values: Int64) -> Int64:
+        whole = np.concatenate([np.zeros((1, values.shape[1]), dtype=np.int64), np.cumsum(values, axis=0)])
+        return np.asarray(whole[end] - whole[first] - values)
+
+    votes = around(table.votes[:, None] * live)
+    return around(table.shown) / np.maximum(votes, 1), votes
+
+
+def _spread(shown: Int64, mean: Float64, share: Float64, tested: Bool) -> float:
+    """Return φ, the mean squared deviation from the shares in units of a binomial variance, at least 1."""
+    told = tested & (mean >= 1)
+    if not told.any():
+        return 1.0
+    squared = (shown[told] - mean[told]) ** 2 / (mean[told] * np.maximum(1 - share[told], 1e-3))
+    return max(float(np.minimum(squared, np.quantile(squared, 0.99)).mean()), 1.0)
+
+
+def _tail(x: Int64, mean: Float64, spread: float) -> Float64:
+    """Return P(X ≥ x) for X with this mean and a variance that is `spread` times as large."""
+    if spread <= 1.0 + 1e-9:
+        return np.asarray(pdtrc(x - 1, mean))
+    # scipy's function of this distribution takes whole numbers only.
+    return np.asarray(betainc(x, mean / (spread - 1), 1 - 1 / spread))
+
+
+def _finding(table: _Bins, models: tuple[str, ...], at: int, model: int, share: float, p: float) -> EvidenceFinding:
+    time = format_rfc3339(table.start + at * table.width)
+    when = time[:10] if table.width == DAY else f"{time[:10]} {time[11:16]} UTC"
+    shown, votes = int(table.shown[at, model]), int(table.votes[at])
+    return EvidenceFinding(
+        kind="model", subject=models[model], direction=f"burst in the {_NAMES[table.width]} of {when}",
+        odds=1 / max(p, 1e-300), votes=shown,
+        sentence=f"{models[model]} is in {shown:,} of the {votes:,} votes in the {_NAMES[table.width]} of {when}, "
+        f"{shown / votes:.0%}; around it is in {share:.1%}. Either voters came for it, or the board showed it more.",
+        details={
+            "begins": time, "width": _NAMES[table.width], "votes": votes, "share": shown / votes, "share_around": share,
+            "p_value": p,
+        },
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""Renders a report as one HTML page that needs nothing else: no script, no picture, no font, no network.
+
+Every text is escaped. The page's own policy (Content-Security-Policy) forbids all requests and all styles but its own,
+whose hash it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.report.evidence.evidence_section import GROUPS
+from pipeline.report.report import Report
+from pipeline.vocabulary.visible_text import visible
+
+SHOWN = 20
+"""The findings of a section that the page lists; JSON has all."""
+
+# Width of the drawing of an interval, in its own units.
+_WIDTH = 200.0
+_TITLES = {
+    "voters": "Single voters",
+    "cohorts": "Groups and cohorts of voters",
+    "bursts": "Bursts and weeks",
+    "sampling": "What voters were shown",
+}
+_LARGEST_PLAIN = 10_000_000
+
+
+@cache
+def _environment() -> Environment:
+    folder = files("pipeline.report").joinpath("templates")
+    pages = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in ("report.html", "report.css")}
+    made = Environment(loader=DictLoader(pages), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                       lstrip_blocks=True)  # fmt: skip
+    made.filters |= {"odds": format_odds, "number": _number, "visible": visible}
+    return made
+
+
+def render_page(report: Report) -> str:
+    """Return the page of a report as HTML."""
+    environment = _environment()
+    style = environment.get_template("report.css").render()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    document = _visible(report.document())
+    return environment.get_template("report.html").render(
+        report=document,
+        groups=[(_TITLES[name], [one for one in document["evidence"] if one["group"] == name]) for name in GROUPS],
+        reasons=[
+            (why, [one["what"] for one in several])
+            for why, several in groupby(document["unchecked"], key=lambda one: one["why"])
+        ],
+        drawn=_drawn(document["rows"]),
+        shown=SHOWN,
+        style=Markup(style),  # noqa: S704  # our own file, whose hash the policy names
+        style_hash=digest,
+    )
+
+
+def _visible(value: Any) -> Any:
+    """Return plain values with hidden characters of their texts as escapes."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {key: _visible(one) for key, one in value.items()}
+    return [_visible(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Return the places of each interval and rating in a drawing."""
+    low: float = min(row["lower"] for row in rows)
+    high: float = max(row["upper"] for row in rows)
+    span = max(high - low, 1e-9)
+
+    def place(points: float) -> float:
+        return round(4 + (points - low) / span * (_WIDTH - 8), 1)
+
+    return [{name: place(row[name]) for name in ("lower", "rating", "upper")} for row in rows]
+
+
+def format_odds(value: float) -> str:
+    """Return how rare something is among honest subjects, such as "1 in 2,000"."""
+    if value < _LARGEST_PLAIN:
+        return f"1 in {value:,.0f}"
+    return f"1 in 10^{int(f'{value:.0e}'.partition('e')[2])}"
+
+
+def _number(value: float | None) -> str:
+    """Return a figure with as many digits as a reader needs."""
+    if value is None:
+        return "–"
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

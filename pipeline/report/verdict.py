@@ -1,0 +1,130 @@
+"""Writes the verdict of a report: the answer to "can this board be trusted?", and five sentences.
+
+The sentences say who leads and how surely, what the votes can separate, what manipulation was found, what the order
+depends on, and what could not be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report.evidence import EvidenceSection
+from pipeline.report.evidence.evidence_section import capital, count
+from pipeline.report.probe_result import ProbeResult
+
+NO, CARE, YES = "not as it stands", "with care", "as far as its votes show"
+"""The answers to "can this board be trusted?"."""
+
+FEWEST = "fewest_votes"
+"""The probe that says how few votes change the first place."""
+
+# Names that a sentence lists.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict of a report.
+
+    Attributes:
+        answer: NO, CARE or YES.
+        sentences: the five sentences.
+    """
+
+    answer: str
+    sentences: tuple[str, str, str, str, str]
+
+
+def judge(
+    rows: Sequence[Mapping[str, Any]],
+    separated: Mapping[str, int],
+    evidence: Sequence[EvidenceSection],
+    probes: Sequence[ProbeResult],
+    level: float,
+) -> Verdict:
+    """Return the verdict.
+
+    Args:
+        rows: the board, from `board_rows`.
+        separated: how many neighbours are separated, from `count_separated`.
+        evidence: the sections of evidence.
+        probes: the results of the probes.
+        level: coverage of the intervals.
+    """
+    accused = [section for section in evidence if section.accuses and section.found]
+    doubts = [*(p for p in probes if p.fired), *(s for s in evidence if s.found or s.unavailable)]
+    answer = NO if accused else CARE if doubts or _first(rows) > 1 else YES
+    return Verdict(
+        answer,
+        (
+            _leader(rows, level),
+            _separation(separated),
+            _manipulation(accused, evidence),
+            _dependence(probes),
+            _unchecked(evidence, probes),
+        ),
+    )
+
+
+def _first(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many models may be the first."""
+    return sum(row["rank_best_joint"] == 1 for row in rows)
+
+
+def _leader(rows: Sequence[Mapping[str, Any]], level: float) -> str:
+    top, rivals = rows[0], _first(rows) - 1
+    points = f"{top['rating']:,.0f} points ({level:.0%} interval {top['lower']:,.0f} to {top['upper']:,.0f})"
+    sure = (
+        "and no other model may be first, if all models are judged together"
+        if not rivals
+        else f"but {count(rivals, 'other model')} may be first as well, if all models are judged together"
+    )
+    return f"{top['model']} leads with {points}, {sure}."
+
+
+def _separation(separated: Mapping[str, int]) -> str:
+    pairs, each, jointly = (separated[name] for name in ("neighbours", "each", "jointly"))
+    sure = "none" if not jointly else "all" if jointly == pairs else f"{jointly:,}"
+    alone = "" if each == jointly else f" ({each:,} if each pair is judged alone)"
+    rest = "" if jointly == pairs else "; the order of the others is open"
+    return f"Of {count(pairs, 'pair')} of neighbours the votes separate {sure} for sure{alone}{rest}."
+
+
+def _manipulation(accused: Sequence[EvidenceSection], evidence: Sequence[EvidenceSection]) -> str:
+    if accused:
+        kinds = ", ".join(f"{section.title.lower()} ({section.found:,})" for section in accused)
+        return f"Manipulation was found: {kinds}. {accused[0].findings[0].sentence}"
+    open_tests = [section for section in evidence if section.accuses and section.unavailable]
+    tested = sum(section.accuses for section in evidence) - len(open_tests)
+    if not tested:
+        return f"Whether votes were manipulated cannot be told: {open_tests[0].unavailable}."
+    rest = f"; {count(len(open_tests), 'further test')} could not be made" if open_tests else ""
+    return f"No manipulation was found by {count(tested, 'test')}{rest}."
+
+
+def _dependence(probes: Sequence[ProbeResult]) -> str:
+    made = [probe for probe in probes if probe.unavailable is None]
+    fired = [probe for probe in made if probe.fired]
+    fewest = next((probe.sentence.rstrip(".") for probe in made if probe.id == FEWEST), "")
+    start = f"{fewest}; " if fewest else ""
+    if not fired:
+        return capital(f"{start}none of {count(len(made), 'probe')} gives a reason to doubt the order.")
+    names = _listed([probe.title.lower() for probe in fired])
+    verb = "gives" if len(fired) == 1 else "give"
+    return capital(f"{start}{len(fired):,} of {count(len(made), 'probe')} {verb} a reason to doubt the order: {names}.")
+
+
+def _unchecked(evidence: Sequence[EvidenceSection], probes: Sequence[ProbeResult]) -> str:
+    reasons = [one for one in (*(s.unavailable for s in evidence), *(p.unavailable for p in probes)) if one]
+    always = "whether votes were added or removed before this file was made, no file can show"
+    if not reasons:
+        return capital(f"{always}.")
+    why = _listed(list(dict.fromkeys(reasons)))
+    return f"{count(len(reasons), 'question')} could not be checked, because {why}; {always}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
