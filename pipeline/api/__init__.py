@@ -40,6 +40,7 @@ hosts.
     page_sessions.py       keeps the sessions of operators who signed in on the page
     page_operator.py       finds the operator of a session, and reads the forms of operators
     operator_access.py     checks tokens and scopes, and records refused requests
+    atom_feed.py           writes Atom feeds
     charts.py              draws Vega-Lite charts as SVG
     pages/                 renders the web pages, with templates/ and static/
 """

@@ -106,7 +106,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     api.include_router(operator_routes.routes(reader, changes))
     api.include_router(incident_operator_routes.routes(reader, changes))
     app.include_router(api)
-    templates = PageTemplates(options.appeals)
+    templates = PageTemplates(options.appeals, options.external_url)
     app.include_router(pages.routes(reader, templates, costly, changes, app))
     add_error_handlers(app, templates.problem)
 

@@ -75,6 +75,19 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
     return _detail_for_operators(connection, given) if operator else _public_detail(connection, given, hidden)
 
 
+def newest_with_history(connection: Connection, hidden: HiddenModels, limit: int) -> list[dict[str, Any]]:
+    """Return the newest incidents in the public form, newest first, each with its `history`.
+
+    Args:
+        connection: reads the store.
+        hidden: models without a name for the public.
+        limit: largest number of incidents.
+    """
+    bodies = [one for one in incident_table.read_public(connection) if one["severity"] != public_incidents.NOTE]
+    newest = sorted(bodies, key=newest_first)[:limit]
+    return [{**_public(one, hidden), "history": _public_history(connection, one, hidden)} for one in newest]
+
+
 def resolve_id(connection: Connection, given: str) -> str:
     """Return the id of an incident for an operator, from its id, a former id, or the unique beginning of one.
 
@@ -165,13 +178,17 @@ def _public_detail(connection: Connection, given: str, hidden: HiddenModels) -> 
         raise Problem(404, str(error)) from None
     body = next(one for one in bodies if one["id"] == incident_id)
     alerts = alert_queries.read_alerts(connection, body["public"]["alert_ids"])
-    events = incident_table.read_events(connection, [body["id"], *body["public"]["ids"]])
-    history = [public_incidents.publish_event(one, hidden) for one in events]
     return {
         **_public(body, hidden),
         "evidence": [_alert(public_incidents.publish_evidence(one, hidden)) for one in alerts],
-        "history": [one for one in history if one is not None],
+        "history": _public_history(connection, body, hidden),
     }
+
+
+def _public_history(connection: Connection, body: Mapping[str, Any], hidden: HiddenModels) -> list[dict[str, Any]]:
+    events = incident_table.read_events(connection, [body["id"], *body["public"]["ids"]])
+    history = [public_incidents.publish_event(one, hidden) for one in events]
+    return [one for one in history if one is not None]
 
 
 def _detail_for_operators(connection: Connection, given: str) -> dict[str, Any]:

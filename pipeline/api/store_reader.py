@@ -17,7 +17,7 @@ from pipeline.store import Store
 from pipeline.store.boards import board_listing, hidden_models, prepared_answers, snapshot_intervals, snapshots
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
-from pipeline.store.read import page_queries
+from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import format_rfc3339
 
 # Log sizes whose newest vote is cached: a year of hourly snapshots has 8,760.
@@ -59,6 +59,15 @@ class StoreReader:
         if found is None:
             raise Problem(404, "no snapshot is published yet: `integrity refresh` publishes one", NO_STORE)
         return found
+
+    def board_name(self, connection: Connection) -> str:
+        """Return the name of the board, which the first snapshot fixes.
+
+        Raises:
+            Problem: status 404, if no snapshot is published yet.
+        """
+        self.latest(connection)
+        return log_proofs.parse_manifest(log_proofs.newest_manifest(connection).body).board
 
     def rows(
         self, connection: Connection, snapshot: PublishedSnapshot, view: str, board: str | None = None

@@ -65,6 +65,13 @@ def _address(text: str) -> str:
     return text
 
 
+def _page_address(text: str) -> str:
+    """Return the address of the pages without a slash at its end, so that a path can be appended."""
+    if text and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_~/-]{1,280}", text):
+        raise ValueError("the address of the page without query, such as https://board.example")
+    return text.rstrip("/")
+
+
 def _addresses(text: str) -> str:
     for one in filter(None, map(str.strip, text.split(","))):
         try:
@@ -80,6 +87,7 @@ LogIds = Annotated[str, _one_of("keyed", "conversation")]
 SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
 SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
 Address = Annotated[str, AfterValidator(_address)]
+PageAddress = Annotated[str, AfterValidator(_page_address)]
 Seed = Annotated[str, AfterValidator(_hexadecimal)]
 Anchor = Annotated[str, AfterValidator(_model_and_points)]
 Proxies = Annotated[str, AfterValidator(_addresses)]

@@ -20,6 +20,7 @@ from pipeline.settings.checks import (
     Address,
     Anchor,
     LogIds,
+    PageAddress,
     Proxies,
     SaslMechanism,
     SecurityProtocol,
@@ -60,6 +61,8 @@ class Settings(BaseSettings):
         hold_top: number of ranks that belong to the top.
         appeals: address of a page or a mailbox where voters and providers can appeal, shown on pages, in the API and
             in manifests; "" for none.
+        external_url: address under which readers reach the pages, such as https://board.example. Links in feeds,
+            citations, share cards and embeddable tables begin with it; "" for links without a host, and no share cards.
         topic_votes, topic_registry, topic_battles, topic_alerts, topic_rejected: names of the Kafka topics.
         group: consumer group of the workers; "" for a name derived from the store. The name can be changed safely if a
             group is stuck, since the store keeps the offsets.
@@ -144,6 +147,7 @@ class Settings(BaseSettings):
     hold_places: int = Field(default=0, ge=0, le=10_000)
     hold_top: int = Field(default=10, ge=1, le=10_000)
     appeals: Address = ""
+    external_url: PageAddress = ""
     topic_votes: Topic = "arena.votes"
     topic_registry: Topic = "arena.registry"
     topic_battles: Topic = "arena.battles"

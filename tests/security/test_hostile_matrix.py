@@ -118,6 +118,8 @@ WORDLESS = {
     "bench sweep", "bench api", "bench ledger", "bench formats",
 }  # fmt: skip
 DESIGNED = {0, 1, 2, 3, 4}
+# Kinds of answers that must show hidden characters as escapes.
+TEXTS = ("text/html", "text/csv", "application/json", "application/problem", "image/svg", "application/atom")
 # Found, redirected, not found, refused: neither a fault of the program nor a limit that would hide one.
 ANSWERS = {200, 307, 401, 404, 422}
 
@@ -344,7 +346,7 @@ def test_every_route_answers_hostile_words(scene: Scene, accept: str) -> None:
                 for name, value in answer.headers.items():
                     assert visible(value) == value, (where, name)
                 kind = answer.headers.get("content-type", "")
-                if kind.startswith(("text/html", "text/csv", "application/json", "application/problem", "image/svg")):
+                if kind.startswith(TEXTS):
                     text = answer.text.replace("\r\n", "\n")
                     assert visible(text, lines=True) == text, where
                 if "html" in kind:

@@ -14,6 +14,8 @@ the page as text.
     reader_bar.py          returns what pages for the public and for operators have in common
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
+    feed_pages.py          serves the Atom feeds
+    feed_entries.py        makes the entries of the feeds from snapshots, moves and incidents
     runbook_pages.py       serves the runbooks of alert rules and incidents
     site_pages.py          serves the list of API addresses, charts, static files
 """
@@ -27,6 +29,7 @@ from pipeline.api.page_sessions import PageSessions
 from pipeline.api.pages import (
     alert_pages,
     board_pages,
+    feed_pages,
     incident_actions,
     incident_pages,
     model_pages,
@@ -57,6 +60,7 @@ def routes(
     router.include_router(incident_pages.routes(reader, templates, costly, sessions))
     router.include_router(incident_actions.routes(reader, sessions, changes))
     router.include_router(sign_in_pages.routes(reader, templates, sessions))
+    router.include_router(feed_pages.routes(reader, costly, templates.site))
     router.include_router(runbook_pages.routes(templates))
     router.include_router(site_pages.routes(reader, templates, costly, app))
     return router

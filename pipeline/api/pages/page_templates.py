@@ -30,9 +30,11 @@ class PageTemplates:
 
     Args:
         appeals: address of a page or a mailbox where voters and providers can appeal; "" for none.
+        site: the address under which readers reach the pages; "" if it is not known.
     """
 
-    def __init__(self, appeals: str = "") -> None:
+    def __init__(self, appeals: str = "", site: str = "") -> None:
+        self.site = site
         self._environment = Environment(
             loader=PackageLoader("pipeline.api"),
             autoescape=True,
@@ -47,6 +49,7 @@ class PageTemplates:
             "RULES": SENTENCES,
             "appeals": appeals,
             "appeals_link": _link(appeals),
+            "site": site,
         }
 
     def page(self, name: str, headers: Mapping[str, str], **values: Any) -> HTMLResponse:
