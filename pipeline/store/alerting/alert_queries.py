@@ -104,11 +104,11 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
-    """Return an alert about windows with the end of its votes in the field `until`.
+    """Return an alert about windows in which the field `until`, the end of its votes, is set.
 
-    An alert that is not over has no `until`. Its votes then go on to the end of the last closed window or, for an alert
-    about a backlog (votes that were evaluated afterwards), to the end of the window in its evidence. All other alerts
-    are returned unchanged.
+    An alert that has ended has this time already, and is returned unchanged, as are alerts that are not about windows.
+    The votes of any other alert go on to the end of the last closed window. If the alert is about a backlog (votes that
+    were evaluated afterwards), its votes end with the window in its evidence.
 
     Args:
         shown: an alert as `format_alert` returns it.

@@ -111,7 +111,7 @@ def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple
     """Count the alerts in some states that opened after the newest grouping, and are therefore in no incident yet.
 
     Returns:
-        (detector, severity) → number of these alerts, for every combination that any stored alert has; 0 without one.
+        (detector, severity) → number of these alerts, or 0. Every combination that some stored alert has is included.
     """
     a, e = schema.alert.c, schema.alert_event.c
     last = _stored_inputs(connection).get("alert_event", 0)

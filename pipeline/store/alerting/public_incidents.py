@@ -49,7 +49,7 @@ def models_named(incident: Incident, alerts: Iterable[Mapping[str, Any]]) -> lis
 
 
 def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
-    """Return the ids that the public may read of an incident.
+    """Return the ids of alerts, and the former ids, of an incident that the public may read.
 
     Args:
         incident: the incident.

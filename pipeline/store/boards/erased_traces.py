@@ -24,9 +24,9 @@ _ERASED = "(erased)"
 def forget_voter(connection: Connection, voter: str, now: int) -> None:
     """Remove the pseudonym of a voter from the store's alerts, exclusions, verdicts and incidents.
 
-    The subject of an alert and the target of an exclusion become the label. The alerts are resolved, and lose the
-    offset and the names of votes. In texts, such as reasons, "(erased)" replaces the pseudonym. All incidents are
-    deleted; the next grouping makes them again.
+    The label of an alert replaces the pseudonym as its subject, and the label of an exclusion as its target. The alerts
+    are resolved. Their offset and everything in their evidence that names a vote are removed. In texts, such as
+    reasons, "(erased)" replaces the pseudonym. All incidents are deleted; the next grouping makes them again.
 
     Args:
         connection: the transaction.

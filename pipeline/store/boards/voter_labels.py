@@ -35,10 +35,10 @@ def is_label(text: str) -> bool:
 
 
 def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
-    """Return the label for an exclusion of a voter. It is not stored here.
+    """Return the label to store with a new exclusion of a voter. The caller stores it.
 
-    The label is that of the alert that caused the exclusion, else that of the voter's previous exclusion, else a new
-    one.
+    It is the label of the alert that caused the exclusion. Without such an alert, it is the label of the voter's
+    previous exclusion. Without a previous exclusion, it is a new label.
 
     Args:
         connection: reads the store.

@@ -78,7 +78,7 @@ def count_votes(connection: Connection, positions: Collection[VotePosition]) -> 
 
 
 def boards_of(connection: Connection, positions: Collection[VotePosition]) -> Boards:
-    """Return the counts of the votes at these positions (partition_no, offset), packed by board."""
+    """Return board → cells of the votes at these positions (partition_no, offset), each with its number of votes."""
     labelled = leaf_index.next_offsets(connection, sealed_labels.labelled_from(connection))
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:

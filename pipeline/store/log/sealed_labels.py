@@ -36,8 +36,8 @@ class LabelledVotes:
     """The n votes of a segment with their labels, in the order of their leaves.
 
     Attributes:
-        key: int64[n]. The bits of each integer hold model_a, model_b, outcome, fate and stated rules of a vote
-            (`board_cells.cell_keys`). The rule about frequent prompts is not included yet.
+        key: int64[n]. The bits of each integer hold the models, the outcome and the fate of a vote, and the rules that
+            its flags name (`board_cells.cell_keys`). The rule about frequent prompts is not included yet.
         prompt: int64[n], hash of the vote's prompt; 0 for a vote without a prompt.
         counted: bool[n], True for a vote whose fate counts.
         vote_id: ids of the n votes.

@@ -118,7 +118,7 @@ class SegmentBuilder:
             ranges: (partition_no, first offset, end) of each range.
 
         Returns:
-            The ranges that are left; a range that was read in part is cut.
+            The ranges that are left. Of a range that was read in part, only the rest is included.
         """
 
         def prepare(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:

@@ -49,7 +49,7 @@ class VoterLabels:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def of(self, pseudonyms: Int64, prefix: str) -> pa.StringArray:
-        """Return the label of each pseudonym, which begins with `prefix`; null for the pseudonym 0."""
+        """Return the label of each pseudonym, null for the pseudonym 0. Every label begins with `prefix`."""
         distinct, position = np.unique(pseudonyms, return_inverse=True)
         labels = [None if one == 0 else f"{prefix}-{self._digest(one)}" for one in distinct.tolist()]
         return pa.array(labels, pa.string()).take(pa.array(position.ravel()))

@@ -184,7 +184,8 @@ def list_alerts(
         after: id of the last alert of the page before; None for the first page.
         public: return alerts in the form for the public (`public_alerts`). A filter `subject` then names a voter by the
             label of the alert.
-        hidden: models without a name for the public. A public filter by the name of one finds nothing.
+        hidden: models without a name for the public. If `public` is true, a filter by the name of such a model finds
+            nothing.
         wanted: filters `state`, `severity`, `detector`, `subject_kind` and `subject`: the value that alerts must have.
             A `subject` without a `subject_kind` finds alerts that name it in any role, also in their evidence.
 

@@ -91,7 +91,12 @@ def append_chunk(
 
 
 def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
-    """Move a stored position to the end of a chunk.
+    """Move the stored position of a reader of a topic to the end of the chunk that it stores now.
+
+    Args:
+        connection: the transaction that stores the chunk.
+        name: name of the position, in which the topic is named.
+        chunk: records of the topic.
 
     Returns:
         False if another reader has moved the position past the start of the chunk; it is then not changed.

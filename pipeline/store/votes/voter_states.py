@@ -42,8 +42,8 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
     Args:
         connection: reads the store.
         partition_no: the partition number of the store (partition_no).
-        appended_at: append time of the vote with which the partition begins, if the store has none of its votes yet, in
-            microseconds since 1970 UTC; None for no such vote. A stored vote goes before it.
+        appended_at: append time in microseconds since 1970 UTC of the vote that is about to be the first one of the
+            partition; None if there is no such vote. It is ignored if the partition has a stored vote.
     """
     p, v = schema.partition.c, schema.vote.c
     first = sa.select(v.appended_at).where(v.partition_no == p.partition_no).order_by(v.offset).limit(1)
