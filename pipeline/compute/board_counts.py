@@ -45,9 +45,10 @@ class SegmentBoards:
 def recount(
     segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
 ) -> Iterator[tuple[SealedSegment, Boards]]:
-    """Yield pairs of a segment and its counts by board.
+    """Yield each segment with its counts by board.
 
-    The counts of the votes that the retractions in the segment retract are subtracted, so a count may be negative.
+    A retraction takes its vote off the counts of the segment in which the retraction is, not of the segment in which
+    the vote is. So a count may be negative.
 
     Args:
         segments: all segments of a log, in order.

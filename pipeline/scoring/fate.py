@@ -21,12 +21,12 @@ MAX_AHEAD = 5 * MINUTE
 
 
 def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | None]) -> Int64:
-    """Return int64[n], one time for each vote, in microseconds since 1970 UTC.
+    """Return int64[n], for each vote the time whose window it counts in, in microseconds since 1970 UTC.
 
-    A vote counts in the window with its time. The time of most votes is `cast_at`. A late vote that was read from a
-    topic is the exception: the window of its `cast_at` may be closed. The time of such a vote is the event time that
-    its partition has reached with this vote: the largest min(cast_at, appended_at) so far. The time of a late vote that
-    was read from a file is `cast_at`; otherwise an old file that is read today would look like a burst of votes today.
+    This time is `cast_at`, except for a late vote that was read from a topic, since the window of its `cast_at` may be
+    closed. Such a vote counts in the window of the largest min(cast_at, appended_at) that its partition has had up to
+    this vote. A late vote that was read from a file counts at `cast_at`. Otherwise an old file that is read today would
+    look like a burst of votes today.
 
     Args:
         batch: all n votes of a batch, sorted by partition, then by offset.

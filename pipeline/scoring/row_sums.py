@@ -10,7 +10,7 @@ from pipeline.vocabulary.arrays import Int64
 def sort_keys(*columns: Int64) -> tuple[Int64, Int64]:
     """Sort rows by several columns, the first column first.
 
-    The columns are sorted as one number where they fit, which is three times as fast.
+    If the columns fit together into one number of 63 bits, the rows are sorted by it. This is three times as fast.
 
     Args:
         columns: int64[n] each, at least 0.

@@ -94,7 +94,12 @@ def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
 
 
 def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
-    """Return the voters of a window, where the votes of the voters in `forgotten` count as votes without a voter."""
+    """Return the voters of a window, with the votes of some voters counted as votes without a voter or a network.
+
+    Args:
+        voters: the voters of the window; not changed.
+        forgotten: int64[k], numbers of the voters whose votes lose voter and network (`voter_number`).
+    """
     rows = voters.rows.copy()
     rows[np.isin(rows[:, 0], forgotten), :2] = 0
     return WindowVoters(voters.bits, sum_rows(rows, 2))
