@@ -164,10 +164,13 @@ def votes_elsewhere(
 ) -> tuple[Float64, Float64]:
     """Return how many votes and ties each key's cohort has in earlier windows on models other than the key's model.
 
+    A key is a cohort and a model, with the direction in which the votes may be biased.
+
     Args:
         groups: the cohorts (`learn_ties`).
         names: the cohort of each of k keys.
-        own_votes, own_ties: float64[k], votes and ties of the key's cohort on the key's model, with the same weights.
+        own_votes, own_ties: float64[k], votes and ties of the key's cohort on the key's model. Older votes must have
+            lost weight at the same rate as in `groups`.
 
     Returns:
         Two arrays float64[k]: the votes and the ties; 0 for an unknown cohort.

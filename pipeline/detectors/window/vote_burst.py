@@ -9,7 +9,7 @@ of a share ρ times as large. The evidence is the equally weighted mixture over 
 Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
 
 For a network, x and n are numbers of sittings that begin in the window (`scoring.sittings`): a voter's votes without a
-pause of half an hour count once, since they are not independent. Models are drawn anew for each vote, so votes count.
+pause of half an hour count once, since they are not independent. For a model, every vote counts: models are drawn anew.
 
 Networks have no declared share, and neither have the models of a board without a policy. Their share is learned for
 each hour of the day, from windows without an alert about them. The upper bound π⁺ = π̂ + 2 SE takes the place of π. A

@@ -10,4 +10,7 @@ explanations       names the alternatives that explain a voter's votes best
 target_models      keeps the models that a voter has met, and their ranks
 state_codec        packs a voter's state as bytes
 component_codec    packs the part of the state for folded votes
+
+A voter's older votes are folded, which means that they are added to sums and then no longer kept one by one. The votes
+that are still kept are called pending (`state_codec`).
 """

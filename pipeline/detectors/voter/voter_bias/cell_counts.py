@@ -2,8 +2,8 @@
 
 A cell has a voter's votes on one model, or a voter's votes on the models of one provider.
 
-The counts of folded votes are in the voter's state (`state_codec`). The counts of later votes are added when they are
-needed.
+The votes of a voter that are already added to the sums of the voter's state are called folded; their counts are in the
+state (`state_codec`). The counts of later votes are added when they are needed.
 """
 
 from __future__ import annotations
@@ -134,13 +134,14 @@ class CellHistory:
         return counts, ProviderCells(self.providers.voter[met], self.providers.provider[met], after[met])
 
     def after(self, looks: Int64) -> tuple[CellsOfVotes, CellsOfVotes]:
-        """Return the cells of a voter after each of some votes (looks).
+        """Return the cells of a vote's voter after each of some votes (looks), that vote included.
 
         Args:
             looks: int64[l], positions of votes.
 
         Returns:
-            Two values: for each look the cells of models of the voter who cast the vote; and the cells of providers.
+            Two values: the cells of models, and the cells of providers. A voter's cells are repeated for each of the
+                voter's looks.
         """
         voter = self.votes.voter[looks]
         first = np.searchsorted(self.votes.voter, voter)

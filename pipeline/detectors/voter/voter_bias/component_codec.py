@@ -49,7 +49,8 @@ def _upgrade(state: bytes) -> bytes:
 def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels, ProviderCells]:
     """Read the components of packed states.
 
-    A history and a new voter have no components; their sums are 0 and they have no models and no providers.
+    A state of a voter without folded votes (a history) has no components, and neither has a new voter. The sums of such
+    a voter are 0, and the voter has no models and no providers.
 
     Args:
         states: the packed states; None stands for a new voter.

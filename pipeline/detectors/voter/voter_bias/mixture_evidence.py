@@ -123,7 +123,7 @@ class MixtureEvidence:
         return found * (1 + 1e-9)
 
     def parts(self, looks: Int64) -> tuple[tuple[float, CellsOfVotes], ...]:
-        """Return the cells at some votes with the total weights of their alternatives.
+        """Return a voter's cells after each of some votes, and the total weights of the alternatives about them.
 
         Args:
             looks: int64[l], positions of votes.
