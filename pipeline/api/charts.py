@@ -5,20 +5,32 @@ scripts.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import vl_convert
 
-_BLUE, _DEEP, _QUIET, _GRID = "#0b4f8a", "#16324f", "#52606d", "#e4e8ec"
 _SANS = "Helvetica, Arial, sans-serif"
-_CONFIG = {
-    "font": _SANS,
-    "background": "white",
-    "view": {"stroke": None},
-    "axis": {"labelColor": _QUIET, "titleColor": _QUIET, "gridColor": _GRID, "domain": False, "labelFontSize": 12,
-             "titleFontSize": 12, "titleFontWeight": "normal", "tickColor": _GRID},
-}  # fmt: skip
+
+Theme = Literal["light", "dark"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Palette:
+    """The colours of a chart, those of `static/site.css`."""
+
+    line: str
+    point: str
+    text: str
+    grid: str
+    paper: str
+
+
+_PALETTES: Mapping[Theme, _Palette] = {
+    "light": _Palette("#0b4f8a", "#16324f", "#52606d", "#e4e8ec", "#fff"),
+    "dark": _Palette("#7fbdf2", "#b9dafa", "#a3afbb", "#333f4b", "#12181f"),
+}
 
 # Width of the plot without axes in pixels, on a desktop and on a phone.
 WIDE, NARROW = 640, 270
@@ -26,54 +38,63 @@ WIDE, NARROW = 640, 270
 Row = Mapping[str, Any]
 
 
-def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
+def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
     """Draw a model's history as SVG: the defended rating with its interval, and the raw rating as a dashed line.
 
     Args:
         defended: the history in the view `defended`, with the fields of `HistoryPointDocument`.
         raw: the history in the view `raw`, with the same fields.
         width: width of the chart in pixels.
+        theme: the colours of a light or a dark page.
 
     Returns:
         The bytes of the SVG file.
     """
+    colours = _PALETTES[theme]
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
     time = _time(values, width)
     layers = [
         {"transform": [{"filter": "datum.view == 'defended'"}],
-         "mark": {"type": "area", "color": _BLUE, "opacity": 0.18},
+         "mark": {"type": "area", "color": colours.line, "opacity": 0.18},
          "encoding": {"x": time, "y": _points("lower"), "y2": {"field": "upper"}}},
         {"transform": [{"filter": "datum.view == 'raw'"}],
-         "mark": {"type": "line", "color": _QUIET, "strokeDash": [4, 3], "strokeWidth": 1.5},
+         "mark": {"type": "line", "color": colours.text, "strokeDash": [4, 3], "strokeWidth": 1.5},
          "encoding": {"x": time, "y": _points("rating")}},
         {"transform": [{"filter": "datum.view == 'defended'"}],
-         "mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
+         "mark": _marked_line(colours),
          "encoding": {"x": time, "y": _points("rating")}},
     ]  # fmt: skip
     if len(defended) == 1:
-        layers[0]["mark"] = {"type": "rule", "color": _BLUE, "strokeWidth": 3}
-    return _svg(values, layers, width, height=210)
+        layers[0]["mark"] = {"type": "rule", "color": colours.line, "strokeWidth": 3}
+    return _svg(values, layers, colours, width, height=210)
 
 
-def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
+def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
     """Draw a model's share of the battles over time, as SVG.
 
     Args:
         rows: the model's history, with the fields of `HistoryPointDocument`.
         width: width of the chart in pixels.
+        theme: the colours of a light or a dark page.
 
     Returns:
         The bytes of the SVG file.
     """
+    colours = _PALETTES[theme]
     values = [_point(row, "defended") for row in rows]
     layers = [
-        {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
+        {"mark": _marked_line(colours),
          "encoding": {"x": _time(values, width),
                       "y": {"field": "share", "type": "quantitative", "title": "share of battles",
                             "axis": {"format": ".1%", "tickCount": 4}}}},
     ]  # fmt: skip
-    return _svg(values, layers, width, height=130)
+    return _svg(values, layers, colours, width, height=130)
+
+
+def _marked_line(colours: _Palette) -> dict[str, Any]:
+    point = {"color": colours.point, "size": 45}
+    return {"type": "line", "color": colours.line, "strokeWidth": 2.5, "point": point}
 
 
 def _point(row: Row, view: str) -> dict[str, Any]:
@@ -111,10 +132,23 @@ def _points(field: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _svg(values: list[dict[str, Any]], layers: list[dict[str, Any]], width: int, height: int) -> bytes:
+def _config(colours: _Palette) -> dict[str, Any]:
+    return {
+        "font": _SANS,
+        "background": colours.paper,
+        "view": {"stroke": None},
+        "axis": {"labelColor": colours.text, "titleColor": colours.text, "gridColor": colours.grid, "domain": False,
+                 "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "tickColor": colours.grid},
+    }  # fmt: skip
+
+
+def _svg(
+    values: list[dict[str, Any]], layers: list[dict[str, Any]], colours: _Palette, width: int, height: int
+) -> bytes:
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": width, "height": height, "padding": 4, "config": _CONFIG, "data": {"values": values}, "layer": layers,
+        "width": width, "height": height, "padding": 4, "config": _config(colours),
+        "data": {"values": values}, "layer": layers,
     }  # fmt: skip
     svg: str = vl_convert.vegalite_to_svg(spec)
     return svg.encode()

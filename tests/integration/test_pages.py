@@ -123,6 +123,11 @@ def test_every_page_is_accessible_and_fits_its_width(page: Page) -> None:
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{name} is {wide} pixels too wide"
         found = axe.run(page, options=RULES).response["violations"]
+        page.emulate_media(color_scheme="dark")
+        if shots:
+            page.screenshot(path=f"{shots}/{name}-{page.viewport_size['width']}-dark.png", full_page=True)
+        found += axe.run(page, options={"runOnly": ["color-contrast"]}).response["violations"]
+        page.emulate_media(color_scheme="light")
         if found:
             wrong[name] = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
     assert wrong == {}
@@ -143,6 +148,19 @@ def test_every_link_is_reachable_by_keyboard(page: Page) -> None:
         page.keyboard.press("Tab")
         reached.add(page.locator(":focus").inner_text())
     assert any("Which models rose or fell" in text for text in reached)
+
+
+@pytest.mark.chromium
+def test_a_dark_screen_gets_a_dark_page_and_dark_charts_and_paper_a_light_one(page: Page) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    page.goto("/model?model=zeta")
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(background) == "rgb(18, 24, 31)"
+    page.wait_for_function("[...document.images].every(one => one.complete && one.currentSrc.endsWith('theme=dark'))")
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    assert not page.get_by_role("navigation", name="Site").is_visible()
 
 
 @pytest.mark.chromium

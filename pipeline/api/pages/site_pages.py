@@ -37,11 +37,12 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, ap
         name: Literal["rating", "share"],
         model: ModelParam,
         size: Literal["wide", "narrow"] = "wide",
+        theme: charts.Theme = "light",
     ) -> Response:
-        """A model's history up to a snapshot."""
+        """A model's history up to a snapshot, in the colours of a light or a dark page."""
         width = charts.WIDE if size == "wide" else charts.NARROW
         # A page has up to four: they wait for their turn like other costly requests, and are not counted by client.
-        svg = await costly.run(request, lambda: _draw(reader, snapshot, name, model, width), limited=False)
+        svg = await costly.run(request, lambda: _draw(reader, snapshot, name, model, width, theme), limited=False)
         return Response(svg, media_type=_SVG, headers=RENDERED)
 
     @router.get("/static/{name}")
@@ -51,7 +52,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, ap
     return router
 
 
-def _draw(reader: StoreReader, snapshot: str, name: str, model: str, width: int) -> bytes:
+def _draw(reader: StoreReader, snapshot: str, name: str, model: str, width: int, theme: charts.Theme) -> bytes:
     with reader.connect() as connection:
         newest = reader.snapshot(connection, snapshot).sequence
         if model in reader.hidden(connection):
@@ -60,7 +61,9 @@ def _draw(reader: StoreReader, snapshot: str, name: str, model: str, width: int)
     defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
     if not defended and not raw:
         raise not_found("a model that the snapshot rates", model)
-    return charts.rating(defended, raw, width) if name == "rating" else charts.share(defended, width)
+    if name == "rating":
+        return charts.rating(defended, raw, width, theme)
+    return charts.share(defended, width, theme)
 
 
 def _addresses(openapi: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str, bool]]]]:

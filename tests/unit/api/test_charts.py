@@ -44,3 +44,14 @@ def test_one_snapshot_can_be_drawn_and_a_phone_gets_a_narrower_chart() -> None:
     )
     assert float(wide.attrib["width"]) > charts.WIDE
     assert charts.NARROW < float(narrow.attrib["width"]) <= 390 - 32  # a phone's width without its margins
+
+
+def test_a_dark_page_gets_a_dark_chart() -> None:
+    for draw in (
+        lambda theme: charts.rating(POINTS, POINTS, theme=theme),
+        lambda theme: charts.share(POINTS, theme=theme),
+    ):
+        light, dark = draw("light").decode(), draw("dark").decode()
+        assert 'fill="#12181f"' in dark
+        assert 'fill="#12181f"' not in light
+        assert set(re.findall("#[0-9a-f]{6}", light)) & set(re.findall("#[0-9a-f]{6}", dark)) == set()
