@@ -86,7 +86,7 @@ def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCell
     that is about models. A vote on a model that the reference lacks is no evidence.
 
     Args:
-        votes: the votes.
+        votes: the votes of the backlog.
         cells: the cells of these votes.
         ranked: the ranked cells to evaluate.
         reference: a reference that was fitted without the voters of these cells.

@@ -61,7 +61,13 @@ class Cohorts:
 
 
 def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]) -> Cohorts:
-    """Return cohorts in which all votes of a voter are in the cohort of the voter's first vote."""
+    """Return cohorts in which all votes of a voter are in the cohort of the voter's first vote.
+
+    Args:
+        kind: the kind of the cohorts, such as NETWORK.
+        votes: the n votes of the backlog.
+        group: int[n], number of each vote's cohort, from 1; 0 for a vote in no cohort.
+    """
     return Cohorts(kind, group[votes.starts[:-1]].astype(np.int32)[votes.voter])
 
 
@@ -71,7 +77,7 @@ def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
     The strata are those of AGES and AGE_NAMES. Accounts of unknown age have a stratum of their own.
 
     Args:
-        votes: the votes.
+        votes: the votes of the backlog.
         since: int64[n], the time at which the account of each vote's voter was made; NO_TIME if unknown.
     """
     age = np.maximum(votes.at - np.where(since == NO_TIME, votes.at, since), 0)
@@ -86,7 +92,7 @@ def by_label(kind: str, votes: BacklogVotes, label: Int32) -> Cohorts:
 
     Args:
         kind: the kind of the cohorts.
-        votes: the votes.
+        votes: the votes of the backlog.
         label: int32[n], the label of each vote, a number from 1; 0 for none. Memory grows with the largest label.
     """
     pairs = np.unique(label.astype(np.int64) * len(votes.names) + votes.voter)

@@ -112,7 +112,7 @@ class BacklogEvaluation:
     """Evaluates the votes of a backlog.
 
     Attributes:
-        votes: the votes.
+        votes: the votes of the backlog.
         key: the secret key of the folds, so that nobody can choose a fold.
         nested: when the nested form (`voter_rounds`) is computed: never, only if the average e-value of some voter
             reaches CRITICAL without it, or always.

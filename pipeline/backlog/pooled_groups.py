@@ -73,7 +73,7 @@ class GroupPools:
     Attributes:
         evaluator: has the votes and their cells.
         cohorts: the cohorts of the votes.
-        key: the key of the folds.
+        key: the secret key by which cohorts are assigned to folds.
         progress: called after each pass over the voters.
     """
 

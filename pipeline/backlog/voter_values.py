@@ -64,7 +64,7 @@ class VoterEvaluator:
         """Store the arrays.
 
         Args:
-            votes: the votes.
+            votes: the votes of the backlog.
             cells: the cells of these votes.
             providers: int64[M], the provider of each model, as the number of one of its models; −1 if it is unknown.
                 None if no provider is known.
@@ -140,7 +140,7 @@ class WeightedCells:
         """Count the votes of some cells, and compute the weights of these cells.
 
         Args:
-            votes: the votes.
+            votes: the votes of the backlog.
             cells: the cells of these votes, of models or of providers.
             rows: positions of the rows of `cells` that count. Cells without a counted row are left out.
             reference: the reference that gives the chances of the counts.
@@ -152,7 +152,12 @@ class WeightedCells:
         return cls(voter, cells.model[found], counts, weight)
 
     def add(self, values: Float64, voters: int) -> Float64:
-        """Return float64[v], the sum over each voter's cells of weight times value."""
+        """Return float64[v], for each voter the weighted sum of the values of the voter's cells.
+
+        Args:
+            values: float64[c], a value for each cell, such as its e-value.
+            voters: v, the number of voters.
+        """
         return np.asarray(np.bincount(self.voter, self.weight * values, voters))
 
 

@@ -70,9 +70,9 @@ def decided_share(table: Float64) -> Float64:
 
 
 def upper_shift(base: Float64) -> Float64:
-    """Return float64[r], an upper bound of how far the wins of each model are above the snapshot's, in logits.
+    """Return float64[r], an upper bound of how far each model's logit of a win is above the snapshot's.
 
-    The bound is the difference in the comparison votes plus two standard errors.
+    The bound is two standard errors above the distance that the comparison votes show.
 
     Args:
         base: float64[r, 5], the comparison votes on each model; for "demoted" with wins and losses exchanged.

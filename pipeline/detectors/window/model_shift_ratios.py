@@ -62,9 +62,10 @@ def shift_ratios(
     """Compute the likelihood ratios of m models for a change at the start of each of s slots.
 
     Args:
-        excess, information: float64[m, s], sums of each slot.
-        begun: bool[s], the slots that there have been; the sums of the others are 0.
-        earlier_excess, earlier: float64[m], sums of all votes before the first slot.
+        excess, information: float64[m, s], excess and information of each slot.
+        begun: bool[s], false for slots that are not used yet, whose sums are 0.
+        earlier_excess: float64[m], excess of all votes before the first slot.
+        earlier: float64[m], information of these votes.
     """
     since, about = (np.cumsum(sums[:, ::-1], axis=1)[:, ::-1] for sums in (excess, information))
     learned = earlier_excess[:, None] + np.cumsum(excess, axis=1) - excess

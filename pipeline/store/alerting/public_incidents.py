@@ -52,7 +52,7 @@ def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
     """Return the ids of alerts, and the former ids, of an incident that the public may read.
 
     Args:
-        incident: the incident.
+        incident: the incident with all its alerts, those about voters included.
         acted: the ids of incidents under which people decided something.
 
     Returns:

@@ -48,7 +48,7 @@ def is_hidden(body: Mapping[str, Any], model: str) -> bool:
 
 
 def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
-    """Return those rows of unrated models whose models are not under test, according to the body of the snapshot."""
+    """Return those rows in `unrated` whose models are not under test, according to the body of the snapshot."""
     return [one for one in unrated if not is_hidden(body, one["model"])]
 
 

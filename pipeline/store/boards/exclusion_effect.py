@@ -1,8 +1,8 @@
 """Counts the votes that a decision moves into or out of the defended view at the next refresh.
 
-The defended view is the board without excluded votes. The next refresh uses the exclusions that are in force then: all
-that were not undone. Before that, it applies the policies that exclude voters. The effect of a decision is the
-difference between the exclusions that the refresh will use with the decision and without it.
+The defended view is the board without excluded votes. A refresh first applies the policies that exclude voters, and
+then uses all exclusions that were not undone. The effect of a decision is the difference between the exclusions that
+the next refresh would use with the decision and without it.
 """
 
 from dataclasses import dataclass

@@ -122,15 +122,15 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return the votes of the segments that end in the leaves (first, end] of the vote log, as column name → values.
+    """Return the votes that were sealed between two log sizes, as column name → values.
 
     At most a million votes are returned, shared among the partitions. Of a partition with more votes than its share,
     the newest are returned.
 
     Args:
         connection: reads the store.
-        first: the log size that was checked before.
-        end: the log size up to which votes are read.
+        first: the smaller log size, up to which votes were checked before.
+        end: the larger log size, up to which votes are read.
     """
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(

@@ -87,7 +87,7 @@ def without_codenames(connection: Connection, reason: str, alert_id: str | None 
 
     Args:
         connection: reads the store.
-        reason: the reason.
+        reason: the text of the reason, in which codenames may occur.
         alert_id: id of the alert that the decision is about, whose label its voter gets; None if there is none.
     """
     plain = re.sub(_BETWEEN_WORDS, "-", reason.lower())

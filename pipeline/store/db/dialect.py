@@ -280,7 +280,7 @@ def key_bytes(connection: Connection, column: str) -> str:
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Return columns of the rows at these positions (partition_no, offset), in the same order. All rows must exist."""
+    """Return the columns (SQL text) of the rows at these positions (partition_no, offset), in order. All must exist."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]

@@ -84,7 +84,10 @@ def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -
 
 
 def read_marked(connection: Connection, partition_no: int, first: int, end: int) -> Int64:
-    """Return the offsets in [first, end) of a partition with votes outside the samples of their prompts, ascending."""
+    """Return the offsets in [first, end) of a partition at which the vote is outside the sample of its prompt.
+
+    They are ascending.
+    """
     f = schema.frequent_vote.c
     query = sa.select(f.offset).where(f.partition_no == partition_no, f.offset >= first, f.offset < end)
     return np.array(list(connection.scalars(query.order_by(f.offset))), dtype=np.int64)

@@ -91,7 +91,19 @@ def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetR
 
 
 def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond | None:
-    """Return the state of e-LOND before the newest run of a kind that tested anything; None if its ranges differ."""
+    """Return the state of e-LOND before the newest run of a kind, if that run had the same ranges of offsets.
+
+    Runs that tested nothing are ignored.
+
+    Args:
+        connection: reads the store.
+        kind: kind of the run.
+        ranges: (partition_no, first offset, end) of each range, in any order.
+        alpha: e-LOND's bound of the share of false discoveries.
+
+    Returns:
+        The state; None if that run had other ranges, or if there is no such run.
+    """
     r, g = schema.backlog_run.c, schema.backlog_range.c
     query = sa.select(r.run_no, r.submitted_before, r.rejected_before)
     # A run that tested nothing is no family.

@@ -95,7 +95,7 @@ def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
 
     Args:
         connection: the transaction that stores the chunk.
-        name: name of the position, in which the topic is named.
+        name: name under which the position is stored; it contains the name of the topic.
         chunk: records of the topic.
 
     Returns:
