@@ -1,8 +1,8 @@
 """Converts incidents to the form for the public, which states what votes did and never identifies a voter.
 
 The public form has counts and whole hours: no pseudonym, network or exact time, and no alert about a voter. An incident
-of fewer than FEWEST accounts has no number of accounts, because it could tie two alerts to one voter. Notes, which are
-about one voter, have no public form. No model under test is named.
+of fewer than FEWEST accounts does not state their number, since a small number could show that two alerts are about one
+voter. Notes, which are about one voter, have no public form. No model under test is named.
 """
 
 from __future__ import annotations

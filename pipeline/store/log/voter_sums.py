@@ -50,7 +50,7 @@ _ARRAYS = ("models", "excluded", "scatter", "single", "fourth", "theta")
 
 
 def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
-    """Return the stored sums over the voters of a view; None without any, or if an earlier version stored them."""
+    """Return the stored sums over the voters of a view; None if there are none, or only those of an earlier version."""
     t = schema.sealed_total.c
     row = connection.execute(sa.select(t.log_size, t.counts).where(t.name == _PREFIX + view)).one_or_none()
     if row is None:
