@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium nginx drill slo-rules clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings bench-report up status down kafka prometheus faketime chromium nginx drill slo-rules clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ lint: setup ## style, types, the order of imports, dead code
 
 bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQL
 	@$(BIN)/integrity bench stream $(ARGS)
+
+bench-report: setup .venv-bench/.synced ## the probes of a report beside arenakit, on the same file
+	@$(BIN)/integrity bench report $(ARGS)
 
 bench-ratings: setup .venv-bench/.synced ## the rating engine beside arena-rank and evalica, as ratios of one run
 	@$(BIN)/integrity bench ratings $(ARGS)

@@ -47,6 +47,6 @@
     redteam_command.py        redteam: runs known attacks against the detectors
     bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
                               bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py,
-                              bench_formats.py
+                              bench_formats.py, bench_report.py
     terminal_tables.py        builds tables for boards and alerts
 """

@@ -21,6 +21,9 @@ BENCHMARKS: dict[str, CommandEntry] = {
     "ratings": CommandEntry(
         "bench_ratings", "Measure time, peak memory and error of ratings, compared with arena-rank and evalica."
     ),
+    "report": CommandEntry(
+        "bench_report", "Compare figures and time of the probes of a report with arenakit, on the same file."
+    ),
     "evidence": CommandEntry(
         "bench_evidence",
         "Measure false-alarm rate and power of every detector, with estimated ratings. Takes about five minutes.",

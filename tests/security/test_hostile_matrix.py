@@ -109,6 +109,7 @@ WITHOUT_STORE = {
     "redteam": [["--scenario", "{word}"]],
     "drill": [["--copy", "--store", "{folder}/{word}"], ["--to", "{word}", "--store", "{folder}/{word}"]],
     "bench ratings": [["--only", "{word}"]],
+    "bench report": [["{folder}/{word}"]],
     "bench evidence": [["--only", "{word}"], ["--real", "--wmt", "{word}"]],
 }  # fmt: skip
 

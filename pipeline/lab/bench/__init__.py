@@ -8,6 +8,7 @@
     rating_comparison         the rating engine relative to its peers, each run in its own process
     rating_tables             the tables of votes that every engine rates
     rating_tasks, peers       the project's tasks, and the peers' tasks
+    report_comparison         the probes of a report relative to arenakit, with report_tasks, on report_table
     format_speed              speed and memory of reading battle files, relative to bare reads
     battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench

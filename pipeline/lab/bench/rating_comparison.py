@@ -191,14 +191,14 @@ class RatingComparison:
 
     def _ours(self, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
         self._report(f"{OURS}: {task}")
-        return _child(
+        return run_child(
             [sys.executable, "-m", "pipeline.lab.bench.rating_tasks", task, str(path), str(repeats), str(rounds)]
         )
 
     def _peer(self, peer: str, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
         self._report(f"{peer}: {task}" + (f", {rounds} rounds" if rounds else ""))
         script = str(_PEERS / _SCRIPTS[peer])
-        found = _child([str(self._python), "-W", "ignore", script, task, str(path), str(repeats), str(rounds)])
+        found = run_child([str(self._python), "-W", "ignore", script, task, str(path), str(repeats), str(rounds)])
         self.versions[peer] = found["version"]
         return found
 
@@ -237,8 +237,11 @@ def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
     return float(np.abs(difference).max() * POINTS_PER_LOGIT)
 
 
-def _child(command: list[str]) -> dict[str, Any]:
+def run_child(command: list[str]) -> dict[str, Any]:
     """Run one child process and return its JSON document.
+
+    Args:
+        command: the program and its arguments. It prints the document as its last line.
 
     Raises:
         Unavailable: the process failed; quotes its last line.

@@ -21,6 +21,7 @@ The probes are pure functions of the votes, the board and the options.
 from __future__ import annotations
 
 from pipeline.errors import RatingError
+from pipeline.ratings.blas_threads import single_blas_thread
 from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.clustering import CLUSTERING
 from pipeline.report.probes.connectivity import CONNECTIVITY
@@ -69,6 +70,7 @@ def run_probes(votes: ReportVotes, board: ReportBoard, options: ProbeOptions | N
     return [_run(probe, votes, board, options or ProbeOptions()) for probe in PROBES]
 
 
+@single_blas_thread
 def _run(probe: Probe, votes: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
     try:
         return probe.run(votes, board, options)

@@ -41,7 +41,12 @@ def _run(votes: ReportVotes, board: ReportBoard, _: ProbeOptions) -> ProbeResult
             f"their votes: the order between the two groups depends on these few votes."
         )
     else:
-        sentence = f"All rated models are well connected: across the weakest cut go {health.crossing:,} votes."
+        sentence = f"The rated models are well connected: across the weakest cut go {health.crossing:,} votes."
+        if board.unrated:
+            count = len(board.unrated)
+            sentence += (
+                f" {count:,} model{'s' * (count > 1)} with {1 - rated:.1%} of the votes cannot be compared with them."
+            )
     return ProbeResult(
         id="connectivity",
         title="Connectivity",

@@ -5,4 +5,5 @@ The scripts run in an environment with the peers' packages and without this proj
 timed_task        times the calls of a task and prints the result
 arena_rank_tasks  runs the tasks with arena-rank
 evalica_tasks     runs the tasks with evalica
+arenakit_tasks    runs the audit of arenakit, beside the probes of a report
 """
