@@ -25,8 +25,7 @@ BENCHMARKS: dict[str, CommandEntry] = {
         "bench_report", "Compare figures and time of the probes of a report with arenakit, on the same file."
     ),
     "evidence": CommandEntry(
-        "bench_evidence",
-        "Measure false-alarm rate and power of every detector, with estimated ratings. Takes about five minutes.",
+        "bench_evidence", "Measure false-alarm rate and power of every detector, with estimated ratings."
     ),
     "intervals": CommandEntry(
         "bench_intervals",
