@@ -5,7 +5,7 @@ from collections.abc import Callable
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api.security_headers import OF_PAGES, OF_THE_API, strict_transport
+from pipeline.api.security_headers import headers_for, strict_transport
 
 # Longer than any decision of an operator.
 _MAX_BODY = 64 << 10
@@ -51,7 +51,7 @@ class ResponseHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = OF_THE_API if scope["path"].startswith("/api/") else OF_PAGES
+        added = headers_for(scope["path"])
         if scope.get("scheme") == "https":
             added += self._secured
 

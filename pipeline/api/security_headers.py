@@ -2,18 +2,24 @@
 
 Header = tuple[bytes, bytes]
 
-EVERYWHERE: tuple[Header, ...] = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        b"frame-ancestors 'none'",
-    ),
+_NOBODY, _ANYBODY = b"'none'", b"*"
+
+
+def _policy(framed_by: bytes) -> Header:
+    text = (
+        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors "
+    )
+    return b"content-security-policy", text + framed_by
+
+
+_COMMON: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
+
+EVERYWHERE: tuple[Header, ...] = (_policy(_NOBODY), *_COMMON, (b"x-frame-options", b"DENY"))
 
 OF_PAGES: tuple[Header, ...] = (*EVERYWHERE, (b"cross-origin-resource-policy", b"same-origin"))
 """The headers of pages. They prevent other sites from embedding a page, a style sheet or a chart."""
@@ -25,6 +31,25 @@ OF_THE_API: tuple[Header, ...] = (
     (b"cross-origin-resource-policy", b"cross-origin"),
 )
 """The headers of API responses. Scripts of any site may read the API, but no header allows them to change anything."""
+
+_FOR_OTHER_SITES: Header = (b"cross-origin-resource-policy", b"cross-origin")
+
+OF_PICTURES: tuple[Header, ...] = (*EVERYWHERE, _FOR_OTHER_SITES)
+"""The headers of badges and share cards, which other sites show as pictures."""
+
+OF_FRAMES: tuple[Header, ...] = (_policy(_ANYBODY), *_COMMON, _FOR_OTHER_SITES)
+"""The headers of the table that other sites show in a frame. It has no form, so a click in a frame changes nothing."""
+
+_FRAMED, _PICTURES = "/embed/board", ("/badges/", "/cards/")
+
+
+def headers_for(path: str) -> tuple[Header, ...]:
+    """Return the headers of the response to a request for a path."""
+    if path.startswith("/api/"):
+        return OF_THE_API
+    if path == _FRAMED:
+        return OF_FRAMES
+    return OF_PICTURES if path.startswith(_PICTURES) else OF_PAGES
 
 
 def strict_transport(days: int) -> Header:

@@ -1,0 +1,34 @@
+"""Checks that the newest snapshot is in the signed snapshot log, as the badge of the board states."""
+
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Refuted
+from pipeline.ledger import signed_note
+from pipeline.ledger.merkle import leaf_hash, root
+from pipeline.ledger.signed_note import VerifierKey
+from pipeline.store.log import manifests
+from pipeline.store.read import log_proofs
+
+_WHERE = "checkpoint"
+
+
+def is_newest_proved(connection: Connection) -> bool:
+    """Return whether the newest head is signed by a key of the board and commits to the newest manifest.
+
+    The keys are those that the manifest names, so this shows that the log agrees with itself. Only a reader who has the
+    key by another way can check who signed.
+
+    Raises:
+        Usage: nothing is published.
+    """
+    signed = log_proofs.newest_manifest(connection)
+    leaves = manifests.leaf_hashes(connection, signed.sequence)
+    try:
+        manifest = log_proofs.parse_manifest(signed.body)
+        note = signed_note.parse(signed.checkpoint, _WHERE)
+        signers = signed_note.verify(note, map(VerifierKey.parse, manifest.keys), _WHERE, strict=False)
+        head = signed_note.parse_checkpoint(note, _WHERE)
+    except Refuted:
+        return False
+    is_last_leaf = leaves.endswith(leaf_hash(signed.body))
+    return bool(signers) and is_last_leaf and (head.size, head.root) == (signed.sequence, root(leaves))
