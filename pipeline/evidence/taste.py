@@ -32,7 +32,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, polygamma
 
-from pipeline.evidence.taste_pairs import cell_rows, pair_sums
+from pipeline.evidence.grouped_sums import group_starts
+from pipeline.evidence.taste_pairs import Codes, decided_votes, pair_sums
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 _GROUPS = 10
@@ -76,25 +77,26 @@ ASSUMED_TASTE = Taste(0.5, 0.1, 0.4, 0)
 """The taste of a board with too few votes for an estimate: that of a crowd of paid workers, the widest measured."""
 
 
-def estimate_taste(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, difference: Float64) -> Taste:
+def estimate_taste(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64) -> Taste:
     """Estimate the taste and the sharpness of the voters of a board.
 
     Args:
         voter: int64[n], the voter of each vote. The first four decisive votes of a voter on a model count.
-        model_a, model_b: int64[n], positions of the models of each vote.
+        model_a, model_b: int[n], positions of the models of each vote.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are ignored.
         difference: float64[n], the board's logit of a win of model a, from a fit on decisive votes.
 
     Returns:
         The estimate; `ASSUMED_TASTE` if fewer than two models have enough pairs of votes by one voter.
     """
-    votes = cell_rows(voter, model_a, model_b, outcome, difference)
+    votes = decided_votes(voter, model_a, model_b, outcome, difference)
     if not len(votes.cell):
         return ASSUMED_TASTE
-    above, below = pair_sums(votes.cell, votes.residual, votes.weight)
+    above, below = pair_sums(votes.cell, votes.sign * votes.residual[votes.vote], votes.weight[votes.vote])
     models = int(votes.model.max()) + 1
-    first = np.unique(votes.cell, return_index=True)[1]
-    place = votes.model[first] * _GROUPS + _hash_group(votes.voter[first])
+    first = np.flatnonzero(group_starts(votes.cell))
+    owner = voter[outcome < 2][votes.vote[first]]
+    place = votes.model[first] * _GROUPS + _hash_group(owner)
     top, bottom = (
         np.bincount(place, weights=sums, minlength=models * _GROUPS).reshape(models, _GROUPS) for sums in (above, below)
     )

@@ -1,4 +1,8 @@
-"""Computes sums over pairs of a voter's votes, from which taste and sharpness are estimated."""
+"""Computes sums over pairs of a voter's votes, from which taste and sharpness are estimated.
+
+A vote has two rows, one for each of its models. A cell has the rows of one voter with one model. Only cells with two or
+more rows have pairs; most cells of a large board have one, and take no part in a sum.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +11,44 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from pipeline.evidence.grouped_sums import count_before, number_groups
-from pipeline.vocabulary.arrays import Float64, Int8, Int64
+from pipeline.evidence.grouped_sums import number_groups, order_by_cell
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
+
+Codes = Int32 | Int64
+"""Positions of models."""
 
 CAP = 4
 """The number of votes of a voter on a model that count."""
 
 
 @dataclass(frozen=True)
-class CellRows:
-    """The decided votes that count, as arrays with one item for each row. A row is one vote in one cell.
-
-    A vote is in two cells, since it has two models. A cell keeps only its first `CAP` rows, so a vote may have two
-    rows, one or none.
+class DecidedVotes:
+    """The decided votes, as arrays of length n, and the m rows of the cells with two or more rows.
 
     Attributes:
-        cell: number of the row's cell, counted from 0. A cell is one voter with one model.
-        voter: the row's voter.
-        model: position of the row's model.
-        vote: position of the vote among all votes.
-        pair: a number that is equal for the votes of one voter on the same two models, on whichever side.
-        residual: 1 if the row's model won, else 0, minus the board's probability p that it wins.
+        who: number of each vote's voter, counted from 0.
+        residual: 1 if the first model won, else 0, minus the board's probability p that it wins.
         weight: p(1 − p).
-        logit: the board's logit of a win of the row's model.
+        logit: the board's logit of a win of the first model.
+        whole: whether both rows of a vote are among the first `CAP` of their cells.
+        cell: int64[m], number of each row's cell, counted from 0, ascending. Rows beyond the first `CAP` of a cell are
+            left out.
+        vote: int64[m], position of the row's vote among the decided votes.
+        model: int64[m], position of the row's model.
+        sign: float64[m], 1 for the first model of a vote, −1 for the second: the factor of the vote's residual.
+        pair: int64[m], a number that is equal for the votes of one voter on the same two models, on whichever side.
     """
 
-    cell: Int64
-    voter: Int64
-    model: Int64
-    vote: Int64
-    pair: Int64
+    who: Int64
     residual: Float64
     weight: Float64
     logit: Float64
+    whole: Bool
+    cell: Int64
+    vote: Int64
+    model: Int64
+    sign: Float64
+    pair: Int64
 
     def sharpness(self) -> float:
         """Estimate the standard deviation of sharpness over voters, from pairs of a voter's votes that share no model.
@@ -47,60 +56,76 @@ class CellRows:
         A voter's sharpness is the factor by which the voter's logits differ from those of the board. The result is 0 if
         there are no such pairs.
         """
-        both = np.flatnonzero(np.bincount(self.vote)[self.vote] == 2)
-        if not len(both):
+        one = np.flatnonzero(self.whole)
+        if not len(one):
             return 0.0
-        one = both[np.unique(self.vote[both], return_index=True)[1]]
-        who = number_groups(self.voter)
+        both, voters = np.flatnonzero(self.whole[self.vote]), int(self.who.max()) + 1
+        # Two votes on one pair of models share both cells, so both rows of each are in cells with more rows.
+        twice = both[
+            (self.sign[both] > 0) & (np.bincount(self.vote[both], minlength=len(self.who))[self.vote[both]] == 2)
+        ]
         u, w = self.residual * self.logit, self.weight * self.logit**2
         # All pairs, minus the pairs that share a model; the pairs that share both were taken away twice.
-        parts = [(one, who, 1), (both, self.cell, -1), (one, self.pair, 1)]
-        above = np.sum([sign * _by_voter(rows, group, u, who) for rows, group, sign in parts], axis=0)
-        below = np.sum([sign * _by_voter(rows, group, w, who) for rows, group, sign in parts], axis=0)
-        q = 1 / (1 + np.bincount(who[one], weights=w[one], minlength=len(above)))
+        shared = (self.vote[both], self.cell[both]), (self.vote[twice], self.pair[twice])
+        above, below = (
+            _squares(self.who[one], x[one], voters) - self._by_voter(*shared[0], x) + self._by_voter(*shared[1], x)
+            for x in (u, w)
+        )
+        q = 1 / (1 + np.bincount(self.who[one], weights=w[one], minlength=voters))
         bottom = float((q * below).sum())
         return float(np.sqrt(max(float((q * above).sum()), 0.0) / bottom)) if bottom > 0 else 0.0
 
+    def _by_voter(self, votes: Int64, group: Int64, values: Float64) -> Float64:
+        """Return Σ over a voter's groups of (Σx)² − Σx², for each voter; a group belongs to one voter.
 
-def _by_voter(rows: Int64, group: Int64, values: Float64, who: Int64) -> Float64:
-    """Return Σ over a voter's groups of (Σx)² − Σx², for each voter; a group belongs to one voter."""
-    inside = number_groups(group[rows])
-    owner = np.zeros(int(inside.max()) + 1, dtype=np.int64)
-    owner[inside] = who[rows]
-    sums = np.bincount(inside, weights=values[rows]) ** 2 - np.bincount(inside, weights=values[rows] ** 2)
-    return np.asarray(np.bincount(owner, weights=sums, minlength=int(who.max()) + 1), dtype=np.float64)
+        `votes` are positions in `values`, and `group` the group of each.
+        """
+        inside, voters = number_groups(group), int(self.who.max()) + 1
+        owner = np.zeros(int(inside.max(initial=-1)) + 1, dtype=np.int64)
+        owner[inside] = self.who[votes]
+        sums = _squares(inside, values[votes], len(owner))
+        return np.asarray(np.bincount(owner, weights=sums, minlength=voters), dtype=np.float64)
 
 
-def cell_rows(voter: Int64, model_a: Int64, model_b: Int64, outcome: Int8, difference: Float64) -> CellRows:
-    """Return the decided votes as rows, two for each vote. A cell keeps the rows of its first `CAP` votes.
+def _squares(group: Int64, values: Float64, groups: int) -> Float64:
+    """Return (Σx)² − Σx² of each group."""
+    x, xx = (np.bincount(group, weights=one, minlength=groups) for one in (values, values**2))
+    return np.asarray(x**2 - xx, dtype=np.float64)
+
+
+def decided_votes(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64) -> DecidedVotes:
+    """Return the decided votes, and their rows in cells with two or more rows. The first `CAP` votes of a cell count.
 
     Args:
         voter: int64[n], the voter of each vote.
-        model_a, model_b: int64[n], positions of the models of each vote.
+        model_a, model_b: int[n], positions of the models of each vote.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are left out.
         difference: float64[n], the board's logit of a win of model a.
     """
     decided = np.flatnonzero(outcome < 2)
-    who = np.repeat(voter[decided], 2)
-    model = np.stack([model_a[decided], model_b[decided]], axis=1).ravel().astype(np.int64)
-    logit = np.stack([difference[decided], -difference[decided]], axis=1).ravel()
-    won = np.stack([outcome[decided] == 0, outcome[decided] == 1], axis=1).ravel()
-    number = number_groups(who)
-    width = int(model.max(initial=0)) + 1
-    code = number * width + model
-    rows = np.flatnonzero(count_before(code) < CAP)
-    p, won = expit(logit[rows]), won[rows]
-    low, high = np.minimum(model_a, model_b)[decided], np.maximum(model_a, model_b)[decided]
-    pair = (number * width + np.repeat(low, 2)) * width + np.repeat(high, 2)
-    return CellRows(
-        number_groups(code[rows]),
-        who[rows],
-        model[rows],
-        decided[rows // 2],
-        pair[rows],
-        won - p,
+    who, logit = number_groups(voter[decided]), difference[decided]
+    models = np.stack([model_a[decided], model_b[decided]], axis=1)
+    row, sizes = order_by_cell(np.repeat(who, 2), models.ravel())
+    row, sizes = row[np.repeat(sizes > 1, sizes)].astype(np.int64), sizes[sizes > 1]
+    place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    whole = np.ones(len(decided), dtype=np.bool_)
+    whole[row[place >= CAP] // 2] = False
+    row, cell = row[place < CAP], np.repeat(np.arange(len(sizes)), sizes)[place < CAP]
+    vote, side = row // 2, row % 2
+    p, sign = expit(logit), np.where(side == 0, 1.0, -1.0)
+    width = int(models.max(initial=0)) + 1
+    low, high = models[vote].min(axis=1), models[vote].max(axis=1)
+    return DecidedVotes(
+        who,
+        (outcome[decided] == 0) - p,
         p * (1 - p),
-        logit[rows],
+        logit,
+        whole,
+        cell,
+        vote.astype(np.int64),
+        models[vote, side].astype(np.int64),
+        sign,
+        (who[vote] * width + low) * width + high,
     )
 
 

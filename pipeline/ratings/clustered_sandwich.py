@@ -78,11 +78,20 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
             clusters.
     """
     known = voter != -1
-    names, numbers = np.unique(voter[known], return_inverse=True)
+    names, numbers = _distinct(voter[known])
     result = np.empty(len(voter), dtype=np.int64)
     result[known] = numbers
     result[~known] = len(names) + np.arange(len(voter) - len(numbers))
     return result, names
+
+
+def _distinct(voter: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the distinct voters, ascending, and the position of each vote's voter among them."""
+    if (voter[1:] >= voter[:-1]).all():  # sorted already
+        first = np.append(np.ones(min(1, len(voter)), dtype=np.bool_), voter[1:] != voter[:-1])
+        return voter[first], np.cumsum(first) - 1
+    names, numbers = np.unique(voter, return_inverse=True)
+    return names, numbers
 
 
 def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> csr_array:

@@ -10,7 +10,7 @@ from pipeline.evidence.taste import (
     estimate_taste,
     estimate_tie_habits,
 )
-from pipeline.evidence.taste_pairs import CAP, cell_rows, pair_sums
+from pipeline.evidence.taste_pairs import CAP, decided_votes, pair_sums
 
 
 def votes(seed: int, taste: float, sharpness: float = 0.0, voters: int = 1500, each: int = 25, models: int = 20):
@@ -49,16 +49,17 @@ def test_sharpness_is_told_apart_from_taste() -> None:
 
 def test_the_formula_by_hand() -> None:
     # One voter, model 0 twice and model 1 twice: two votes a > b at p = ½, residuals ½ and −½.
-    rows = cell_rows(*(np.array(x) for x in ([5, 5], [0, 0], [1, 1])), np.array([0, 0], np.int8), np.zeros(2))
-    assert rows.residual.tolist() == [0.5, -0.5, 0.5, -0.5]
-    above, below = pair_sums(rows.cell, rows.residual, rows.weight)
+    rows = decided_votes(*(np.array(x) for x in ([5, 5], [0, 0], [1, 1])), np.array([0, 0], np.int8), np.zeros(2))
+    residual = rows.sign * rows.residual[rows.vote]
+    assert residual.tolist() == [0.5, 0.5, -0.5, -0.5]
+    above, below = pair_sums(rows.cell, residual, rows.weight[rows.vote])
     assert above.tolist() == [0.5 / 1.5, 0.5 / 1.5]  # (Σr)² − Σr² = 1 − ½, q = 1/(1 + ½)
     assert below.tolist() == [0.125 / 1.5, 0.125 / 1.5]
 
 
 def test_only_the_first_votes_of_a_cell_count() -> None:
     n = 30
-    rows = cell_rows(np.zeros(n, int), np.zeros(n, int), np.ones(n, int), np.zeros(n, np.int8), np.zeros(n))
+    rows = decided_votes(np.zeros(n, int), np.zeros(n, int), np.ones(n, int), np.zeros(n, np.int8), np.zeros(n))
     assert np.bincount(rows.cell).tolist() == [CAP, CAP]
     assert rows.vote.max() == CAP - 1
     voter, a, b, outcome, difference = votes(4, 0.3)
@@ -110,3 +111,32 @@ def test_busy_voters_who_tie_more_do_not_change_the_spread_of_ties() -> None:
 def test_voters_who_never_vote_twice_say_nothing_about_ties() -> None:
     assert estimate_tie_habits(np.ones(9, int), np.zeros(9, int)) is None
     assert estimate_tie_habits(np.full(9, 5), np.zeros(9, int)) is None
+
+
+def test_sharpness_is_the_sum_over_all_pairs_of_votes_that_share_no_model() -> None:
+    rng = np.random.default_rng(8)
+    n = 4_000
+    voter, a = rng.integers(-300, 300, n), rng.integers(0, 6, n)
+    b, outcome = (a + rng.integers(1, 6, n)) % 6, rng.integers(0, 3, n).astype(np.int8)
+    difference = rng.normal(0, 1, n)
+    seen: dict[tuple[int, int], int] = {}
+    kept: dict[int, list[tuple[set[int], float, float]]] = {}
+    for i in np.flatnonzero(outcome < 2).tolist():
+        cells = [(int(voter[i]), int(model)) for model in (a[i], b[i])]
+        places = [seen.get(cell, 0) for cell in cells]
+        seen.update((cell, place + 1) for cell, place in zip(cells, places, strict=True))
+        if max(places) < CAP:
+            p = expit(difference[i])
+            u, w = ((outcome[i] == 0) - p) * difference[i], p * (1 - p) * difference[i] ** 2
+            kept.setdefault(int(voter[i]), []).append(({int(a[i]), int(b[i])}, u, w))
+    above = below = 0.0
+    for votes_of_voter in kept.values():
+        q = 1 / (1 + sum(w for _, _, w in votes_of_voter))
+        pairs = [(x, y) for x in votes_of_voter for y in votes_of_voter if not x[0] & y[0]]
+        above += q * sum(x[1] * y[1] for x, y in pairs)
+        below += q * sum(x[2] * y[2] for x, y in pairs)
+    found = decided_votes(voter, a, b, outcome, difference).sharpness()
+    assert found == pytest.approx(np.sqrt(max(above, 0.0) / below), rel=1e-9, abs=1e-9)
+    order = np.argsort(voter, kind="stable")
+    ordered = decided_votes(*(column[order] for column in (voter, a, b, outcome, difference))).sharpness()
+    assert ordered == pytest.approx(found, rel=1e-9, abs=1e-9)
