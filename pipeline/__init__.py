@@ -6,6 +6,7 @@ docs/glossary.md explains each term. From the command line down, each package im
     cli/                implements the command `integrity`
     lab/                simulates votes, runs benchmarks and simulated attacks (the red team)
     api/                serves the HTTP API and the pages
+    vote_files/         reads a file of votes for a rating or a report, for commands and notebooks
     jobs/               runs refreshes, ledger custody, audits, moderation: what DAGs and commands start
     stream/             reads votes from Kafka or a file into the store (worker), closes windows (monitor)
     open_store.py       opens a store with the keys and folders that the settings name

@@ -10,8 +10,6 @@
     commands.py               loads all commands
     publish_command.py        publish: sends battle files and growing logs to Kafka
     follow_logs.py            follows growing logs for publish
-    battle_input.py           reads a battle file for a command, and notes how it was read
-    comparable_votes.py       selects the votes of a file whose models can be compared
     ingest_notes.py           builds sentences about the votes that were read
     stream_options.py         defines the options that publish and work share
     worker_commands.py        work, monitor: read votes, close windows

@@ -8,9 +8,8 @@ import typer
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err
-from pipeline.cli.battle_input import SkipBadOption, left_out_notes
 from pipeline.cli.output_file import ForceOption, new_file, require_new
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, SkipBadOption, WinnerIsOption, progress_bar
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, open_battles
@@ -25,6 +24,7 @@ from pipeline.formats.vote_writer import open_writer, output_kind
 from pipeline.open_store import known_voter_key, publish_folder
 from pipeline.settings import Settings
 from pipeline.stream.text_reading import TextReading, delayed_text_reading
+from pipeline.vote_files.vote_input import left_out_notes
 
 _STANDARD_INPUT = "-"
 _WRITTEN_AS = {

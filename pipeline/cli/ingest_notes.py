@@ -5,25 +5,6 @@ from collections.abc import Mapping, Sequence
 from pipeline.formats.left_out import HINTS, LeftOut
 
 
-def repeat_notes(repeated: int, conflicting: int) -> list[str]:
-    """Return sentences about records whose id an earlier record has.
-
-    Args:
-        repeated: number of such records.
-        conflicting: number of these records whose battle or voter differs from the earlier record's.
-    """
-    if not repeated:
-        return []
-    notes = [f"{repeated:,} of the records repeat the id of an earlier one and do not count again"]
-    if conflicting:
-        notes.append(
-            f"{conflicting:,} of these state another battle under the same id, and the first one counts: expected an "
-            "id for each vote, not for each question. `--columns vote_id=HEADER` names another column, `--columns "
-            "vote_id=` derives ids from the records"
-        )
-    return notes
-
-
 def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | None, str]]) -> list[str]:
     """Return a sentence for each reason for which records were rejected, with the first such record.
 

@@ -14,21 +14,24 @@ import typer
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.battle_input import BattleInput, MethodOption, SkipBadOption, read_input
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
+from pipeline.cli.stream_options import (
+    ColumnsOption,
+    MethodOption,
+    OutcomesOption,
+    SkipBadOption,
+    WinnerIsOption,
+    progress_bar,
+)
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import RatingError, Usage
 from pipeline.formats import ColumnMapping
-from pipeline.ratings import Leaderboard, RankSwap
+from pipeline.ratings import RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
 from pipeline.settings import Settings
 from pipeline.vocabulary.export_text import csv_cell
-
-_COLUMNS = (
-    "model", "rating", "se", "lower", "upper", "rank", "rank_best", "rank_worst", "rank_best_joint",
-    "rank_worst_joint", "votes",
-)  # fmt: skip
+from pipeline.vote_files.rating_document import BOARD_COLUMNS, rating_document, require_compatible
+from pipeline.vote_files.vote_input import VoteInput, read_vote_input
 
 _MORE = "--json and --out FILE.csv have decimals, standard errors, joint rank sets"
 
@@ -77,25 +80,24 @@ def rate(
         anchor=Settings(anchor=anchor).anchor_points, group=group or "", fragility=fragility, influence=influence,
         seed=seed,
     )  # fmt: skip
-    _require_compatible(options)
+    require_compatible(options)
     with _progress(as_json) as progress:
         mapping = ColumnMapping.parse(columns, outcomes, winner_is)
         mapping = replace(mapping, proxies=settings.load().proxy_networks)
         reading = partial(progress, "reading")
-        read = read_input(file, mapping, skip_bad=skip_bad, method=method, needs=options, progress=reading)
+        read = read_vote_input(file, mapping, skip_bad=skip_bad, method=method, needs=options, progress=reading)
         rated = _rated(read, options, progress, as_json)
-    notes = [_account(read, rated), *read.notes, *_group_notes(rated, options)]
-    rows = _board_rows(rated.board)
+    document = rating_document(read, rated, options)
     for path in save or []:
-        _WRITERS[path.suffix](path, rows)
+        _WRITERS[path.suffix](path, document["rows"])
     if as_json:
-        emit({**_document(rated, rows, options), **read.document, "notes": notes})
+        emit(document)
     else:
-        _print(rated, rows, file.name, options)
-        print_paragraphs(notes)
+        _print(rated, document, file.name, options)
+        print_paragraphs(document["notes"])
 
 
-def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:
+def _rated(read: VoteInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:
     """Compute the ratings. If they cannot be computed, print how the file was read before the error is raised."""
     try:
         if read.refused is not None:
@@ -106,123 +108,23 @@ def _rated(read: BattleInput, options: RatingOptions, progress: Any, as_json: bo
         raise
 
 
-def _account(read: BattleInput, rated: BattleRatings) -> str:
-    """Return a line with what became of each record of the file."""
-    records = read.document["records"]
-    unstyled = [f"{rated.without_style:,} without style counts"] if rated.without_style else []
-    what = ", ".join([f"{rated.votes:,} rated", *unstyled, *read.not_rated])
-    return f"{records:,} record{'s' * (records != 1)}: {what}"
-
-
-def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:
-    """Return a note if the user asked for boards of groups and no vote is in a group."""
-    if not options.group or rated.groups:
-        return []
-    name = options.group
-    return [f"no vote has a {name}: there is no board to add (`--columns {name}=HEADER` names its column)"]
-
-
-def _require_compatible(options: RatingOptions) -> None:
-    if options.bootstrap and (options.style or options.by_voter):
-        raise Usage("--bootstrap: expected it without --style and --by-voter, which it does not support")
-    if (options.fragility or options.influence) and (options.style or options.reweight):
-        raise Usage("--fragility and --influence: expected them without --style and --reweight")
-    if options.group and (options.style or options.reweight):
-        raise Usage("--group: expected it without --style and --reweight")
-    if options.bootstrap == 1 or options.bootstrap < 0:
-        raise Usage(f"--bootstrap: expected at least 2 rounds, got {options.bootstrap}")
-
-
-def _board_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    joint = board.joint
-    if joint is None:
-        raise Usage("expected a board with joint rank sets")
-    columns = (
-        board.rating, board.se, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst,
-        joint.best, joint.worst, board.votes,
-    )  # fmt: skip
-    return _rows(board, _COLUMNS, columns)
-
-
-def _rows(board: Leaderboard, names: Sequence[str], columns: Sequence[Any]) -> list[dict[str, Any]]:
-    rows = zip(board.models, *(column.tolist() for column in columns), strict=True)
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _group_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    columns = (board.rating, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst, board.votes)
-    return _rows(board, ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes"), columns)
-
-
-def _document(rated: BattleRatings, rows: list[dict[str, Any]], options: RatingOptions) -> dict[str, Any]:
-    board = rated.board
-    result: dict[str, Any] = {
-        "rows": rows,
-        "votes": rated.votes,
-        "level": options.level,
-        "gradient_norm": board.gradient_norm,
-        "converged": board.converged,
-    }
-    if rated.style is not None:
-        result["coefficients"] = _coefficients(rated, options.level)
-        result["votes_without_style"] = rated.without_style
-        result["features_without_effect"] = list(rated.constant)
-    if rated.resampled is not None:
-        drawn = rated.resampled
-        result["bootstrap"] = {"rounds": len(drawn.theta), "seed": drawn.seed, "redrawn": drawn.redrawn}
-    if options.group:
-        result["groups"] = [
-            {"group": g.label, "votes": g.votes, "reason": g.reason, "rows": _group_rows(g.board) if g.board else []}
-            for g in rated.groups
-        ]
-    if options.fragility:
-        result["fragility"] = [_swap(swap) for swap in rated.swaps]
-        result["dethroned"] = _swap(rated.dethroned)
-    if options.influence:
-        result["influence"] = [
-            {"voter": voter, "votes": v.votes, "model": v.model, "points": v.points, "exact": v.exact}
-            for voter, v in rated.voters
-        ]
-    return result
-
-
-def _coefficients(rated: BattleRatings, level: float) -> list[dict[str, Any]]:
-    found = rated.style
-    if found is None:
-        return []
-    columns = (found.coefficients, *found.coefficient_intervals(level))
-    return [
-        {"feature": name, **dict(zip(("coefficient", "lower", "upper"), (c[k].item() for c in columns), strict=True))}
-        for k, name in enumerate(found.features)
-    ]
-
-
-def _swap(swap: RankSwap | None) -> dict[str, Any] | None:
-    if swap is None:
-        return None
-    return {
-        "above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap,
-        "gap_after": swap.gap_after,
-    }  # fmt: skip
-
-
-def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options: RatingOptions) -> None:
+def _print(rated: BattleRatings, document: dict[str, Any], name: str, options: RatingOptions) -> None:
     how = "style control, " if options.style else ""
     interval = f"{options.bootstrap} bootstraps" if options.bootstrap else f"{options.level:.0%} intervals"
     by = " by voter" if options.by_voter else ""
-    out.print(board_table(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width, _MORE))
+    out.print(board_table(document["rows"], f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width, _MORE))
     if rated.without_style:
         out.print(f"{rated.without_style:,} votes without style counts were not used")
-    for line in coefficient_lines(_coefficients(rated, options.level)):
+    for line in coefficient_lines(document.get("coefficients", [])):
         out.print(line)
     for name_left in rated.constant:
         out.print(f"{name_left:8} never differs between the two sides of a vote")
-    for group in rated.groups:
-        title = f"{group.label}: {group.votes:,} votes"
-        if group.board is None:
-            out.print(f"{title}: not rated: {group.reason}")
+    for group in document.get("groups", []):
+        title = f"{group['group']}: {group['votes']:,} votes"
+        if group["rows"]:
+            out.print(board_table(group["rows"], title, out.width, _MORE))
         else:
-            out.print(board_table(_group_rows(group.board), title, out.width, _MORE))
+            out.print(f"{title}: not rated: {group['reason']}")
     for swap in rated.swaps:
         if swap is not None:
             out.print(_sentence(swap))
@@ -241,7 +143,7 @@ def _sentence(swap: RankSwap) -> str:
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as text:
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, BOARD_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
 

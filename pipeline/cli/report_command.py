@@ -1,6 +1,5 @@
 """Runs the command report: says whether the board of a file of votes can be trusted, and why."""
 
-import hashlib
 import secrets
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +14,16 @@ import typer
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err
-from pipeline.cli.battle_input import BattleInput, MethodOption, SkipBadOption, read_input
 from pipeline.cli.output_file import ForceOption, new_file, require_new
 from pipeline.cli.report_text import print_report
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, progress_bar
+from pipeline.cli.stream_options import (
+    ColumnsOption,
+    MethodOption,
+    OutcomesOption,
+    SkipBadOption,
+    WinnerIsOption,
+    progress_bar,
+)
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
@@ -26,12 +31,12 @@ from pipeline.formats.containers import exists, list_files, readable_path
 from pipeline.ratings.battle_columns import NUMBERS
 from pipeline.report.build_report import ReportOptions, build_report
 from pipeline.report.render_page import render_page
-from pipeline.report.report import ReportSource, SourceFile
+from pipeline.report.report import ReportSource
 from pipeline.report.report_columns import report_votes
+from pipeline.vote_files.report_source import hashed_files, reading_facts
+from pipeline.vote_files.vote_input import VoteInput, read_vote_input
 
 _STANDARD_INPUT = Path("-")
-# What `rate` says about reading a file, and a report too.
-_READING = ("format", "records", "unread_columns", "left_out", "method", "unrated", "repeated_ids", "conflicting_ids")
 
 
 # Long because each option of a command is a parameter.
@@ -74,7 +79,7 @@ def report(
     }  # fmt: skip
     with _progress(quiet=as_json) as progress, ExitStack() as opened:
         paths = [opened.enter_context(readable_path(one)) for one in files]
-        read = read_input(
+        read = read_vote_input(
             paths, mapping, skip_bad=skip_bad, method=method, more=frozenset(NUMBERS),
             progress=partial(progress.reading, "reading"),
         )  # fmt: skip
@@ -119,15 +124,14 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _source(
-    paths: Sequence[Path], files: Sequence[Path], read: BattleInput, chosen: dict[str, str | bool], seed: int
+    paths: Sequence[Path], files: Sequence[Path], read: VoteInput, chosen: dict[str, str | bool], seed: int
 ) -> ReportSource:
     """Return where the votes come from: the files' names without their folders, since these may name a person."""
     options = [word for name, value in chosen.items() if value for word in _option(name, value)]
     names = ["-" if one == _STANDARD_INPUT else _shown(one) for one in files]
-    reading = {name: read.document[name] for name in _READING} | {"notes": read.notes}
     return ReportSource(
-        files=[_hashed(one) for path in paths for one in list_files(path)],
-        reading=reading,
+        files=hashed_files(paths),
+        reading=reading_facts(read),
         command=shlex.join(["integrity", "report", *names, *options]),
         version=version("leaderboard-integrity"),
         seed=seed,
@@ -143,12 +147,6 @@ def _option(name: str, value: str | bool) -> list[str]:
 
 def _shown(path: Path) -> str:
     return path.name or path.resolve().name
-
-
-def _hashed(path: Path) -> SourceFile:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFile(name=path.name, sha256=digest, bytes=path.stat().st_size)
 
 
 class _Progress:

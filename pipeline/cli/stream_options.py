@@ -25,6 +25,14 @@ WinnerIsOption = Annotated[
     str, typer.Option(help="name: the column of the outcome holds the name of the winning model.")
 ]
 
+MethodOption = Annotated[
+    str,
+    typer.Option(help="arena (the default), none (every vote counts), or a TOML file with rules that leave votes out."),
+]
+SkipBadOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
+]
+
 
 def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
     """Return the name of the votes topic.

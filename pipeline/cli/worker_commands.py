@@ -19,12 +19,13 @@ import typer
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, StoreOption, app, emit_or_print, err, store_url
-from pipeline.cli.ingest_notes import changed_notes, reject_notes, repeat_notes, waiting_notes
+from pipeline.cli.ingest_notes import changed_notes, reject_notes, waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, WinnerIsOption, chosen_topic, progress_bar
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.containers import readable_path
+from pipeline.formats.format_notes import repeat_notes
 from pipeline.metrics import WorkerMetrics
 from pipeline.metrics_server import serve
 from pipeline.open_store import now, open_store, publish_folder

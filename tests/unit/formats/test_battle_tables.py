@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.battle_input import left_out_notes
 from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
@@ -19,6 +18,7 @@ from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.formats.left_out import LeftOut
 from pipeline.ratings.battle_columns import BattleColumns
+from pipeline.vote_files.vote_input import left_out_notes
 
 ROOT = Path(__file__).parents[3]
 PLAIN = ColumnMapping()

@@ -1,22 +1,19 @@
-"""Reads a battle file for a command, with notes about how it was read and what was left out."""
+"""Reads a file of votes for a rating or a report, with notes about how it was read and what was left out."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
-from pipeline.cli.comparable_votes import select_comparable
-from pipeline.cli.ingest_notes import repeat_notes
 from pipeline.errors import BadCounts, Disconnected
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, join_files, open_battles
 from pipeline.formats.battle_tables import has_text, read_battles
 from pipeline.formats.containers import readable_path
-from pipeline.formats.format_notes import format_notes
+from pipeline.formats.format_notes import format_notes, repeat_notes
 from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.formats.record_places import describe_record, plain_detail
@@ -29,21 +26,14 @@ from pipeline.ratings.battle_ratings import RatingOptions
 from pipeline.ratings.method import RULES, SENTENCES, Method, find_counted
 from pipeline.ratings.prompt_samples import outside_samples
 from pipeline.settings.method_file import SHIPPED, load_method
-
-MethodOption = Annotated[
-    str,
-    typer.Option(help="arena (the default), none (every vote counts), or a TOML file with rules that leave votes out."),
-]
-SkipBadOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
-]
+from pipeline.vote_files.comparable_votes import select_comparable
 
 # Columns that were not read that a note names; --json has all.
 _NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
-class BattleInput:
+class VoteInput:
     """The votes of a file, and notes about how the file was read.
 
     Attributes:
@@ -62,7 +52,7 @@ class BattleInput:
     refused: Disconnected | None = None
 
 
-def read_input(
+def read_vote_input(
     path: Path | Sequence[Path],
     mapping: ColumnMapping,
     *,
@@ -71,7 +61,7 @@ def read_input(
     needs: RatingOptions | None = None,
     more: frozenset[str] = frozenset(),
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
-) -> BattleInput:
+) -> VoteInput:
     """Read a battle file, without the votes that the method leaves out and those on models that cannot be compared.
 
     Args:
@@ -121,10 +111,10 @@ def read_input(
     left = _left_out_phrases(left_out, rules.name, by_rule)
     left += _phrases(repeated, "with the id of an earlier one")
     left += _phrases(among.unrated["votes"], "on models that cannot be compared")
-    return BattleInput(among.battles, notes, document, left, among.refused)
+    return VoteInput(among.battles, notes, document, left, among.refused)
 
 
-# Many parameters: those of `read_input`, in another form.
+# Many parameters: those of `read_vote_input`, in another form.
 def _read(
     path: Path | Sequence[Path],
     mapping: ColumnMapping,

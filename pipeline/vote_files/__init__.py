@@ -1,0 +1,7 @@
+"""Reads files of votes for ratings and reports, for the command line and for notebooks.
+
+vote_input       reads a file of votes, with notes about how it was read and what was left out
+comparable_votes selects the votes of a file whose models can be compared
+rating_document  builds the document of a rating
+report_source    says where the votes of a report come from
+"""
