@@ -85,8 +85,8 @@ def work(
     with progress_bar(as_json) as bar:
         task = bar.add_task("votes", total=None)
         worker = Worker(
-            origin, opened, options, VOTER, f"{socket.gethostname()}:{os.getpid()}", metrics, send,
-            lambda tally: bar.update(task, completed=tally.read, description=_progress_line(tally)),
+            origin, opened, options, VOTER, f"{socket.gethostname()}:{os.getpid()}", metrics, send, decode_apart=True,
+            progress=lambda tally: bar.update(task, completed=tally.read, description=_progress_line(tally)),
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())

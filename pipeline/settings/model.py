@@ -68,6 +68,7 @@ class Settings(BaseSettings):
             group is stuck, since the store keeps the offsets.
         partitions: number of partitions of a votes topic that `publish` creates.
         batch_votes: largest number of votes in one transaction.
+        decoder_process: whether a worker that reads from Kafka into PostgreSQL decodes records in a second process.
         session_seconds: Kafka gives the partitions of a worker to another worker after this time without heartbeat.
         poll_seconds: Kafka gives the partitions of a worker to another worker after this time without a poll.
         max_consecutive_rejects: the worker stops after this number of rejected records in a row.
@@ -156,6 +157,7 @@ class Settings(BaseSettings):
     group: str = ""
     partitions: int = Field(default=4, ge=1, le=10_000)
     batch_votes: int = Field(default=20_000, ge=1, le=1_000_000)
+    decoder_process: bool = True
     session_seconds: float = Field(default=10.0, ge=1, le=3600)
     poll_seconds: float = Field(default=60.0, ge=1, le=86_400)
     max_consecutive_rejects: int = Field(default=200, ge=1, le=1_000_000_000)

@@ -4,6 +4,9 @@ source/               reads events from a source: Kafka, a file
 worker.py             runs the loop: claim partitions, poll, write, stop
 owned_partition.py    claims the partitions that a worker reads, and describes each of them
 decoding.py           decodes polled records into votes and rejects
+batch_decoder.py      defines what a worker's decoder is, and decodes in the worker's process
+decoder_process.py    decodes in a process of its own
+start_decoder.py      chooses the decoder of a worker
 record_screening.py   checks the headers of records: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled
 batch_writer.py       writes one batch in one transaction

@@ -7,10 +7,10 @@ import numpy as np
 
 from pipeline.events import Reject, VoteBatch, to_columns
 from pipeline.events.chunk import Chunk
+from pipeline.events.record_origins import JoinedOrigins
 from pipeline.events.record_signature import NO_MARKS, RecordMarks
 from pipeline.scoring.signals import AlertSignal
 from pipeline.stream.record_screening import RecordScreen, decode_marked_votes
-from pipeline.stream.source.record_origins import JoinedOrigins
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.voter_identity import Network, find_voter
 
@@ -99,7 +99,7 @@ def decode_chunks(
     Returns:
         The votes and the rejects, in the order (partition, offset).
     """
-    ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
+    ordered = in_order(chunks, partition_no)
     lengths = [len(chunk.values) for chunk in ordered]
     partition = np.repeat([partition_no[chunk.partition] for chunk in ordered], lengths).astype(np.int64)
     offset = np.concatenate([chunk.offsets for chunk in ordered])
@@ -113,10 +113,23 @@ def decode_chunks(
     batch = to_columns(votes, *places, lambda _: voter, of_file[at], session)
     # A file has no append time: it is the cast time, unless that lies in the future of the first reading.
     np.minimum(batch.appended_at, batch.cast_at, out=batch.appended_at, where=batch.of_file)
-    many = len(ordered) > 1  # the origins of a file are made when they are asked for
-    origins = JoinedOrigins([chunk.origins for chunk in ordered]) if many else ordered[0].origins
     signals = [_other_key(screen, key, batch, row) for row, key in _rows_of_other_keys(screen, marks, positions)]
-    return DecodedBatch(batch, rejects, partition, offset, appended, origins, signals)
+    return DecodedBatch(batch, rejects, partition, offset, appended, join_origins(ordered), signals)
+
+
+def in_order(chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> list[Chunk]:
+    """Return the chunks in ascending order of the partition number of the store.
+
+    Args:
+        chunks: polled records, one chunk for each partition.
+        partition_no: number of a partition in its source → partition number of the store.
+    """
+    return sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
+
+
+def join_origins(ordered: Sequence[Chunk]) -> Sequence[str | None]:
+    """Return the origin of each record of at least one chunk. The origins of a file are made when they are read."""
+    return JoinedOrigins([chunk.origins for chunk in ordered]) if len(ordered) > 1 else ordered[0].origins
 
 
 def _marks(chunks: Sequence[Chunk]) -> list[RecordMarks] | None:

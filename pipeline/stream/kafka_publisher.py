@@ -15,6 +15,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner.default import murmur2
 
+from pipeline.events.record_origins import ORIGIN_HEADER
 from pipeline.formats import ColumnMapping, RecordCheck, read_records
 from pipeline.formats.left_out import LeftOut
 from pipeline.settings import Settings
@@ -22,7 +23,6 @@ from pipeline.stream.record_preparation import PreparedRecord, RecordPreparer
 from pipeline.stream.source.kafka_client import RECONNECT_MS, REJECTED_HEADER
 from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
-from pipeline.stream.source.record_origins import ORIGIN_HEADER
 from pipeline.stream.topic_creation import MAX_MESSAGE, create_topics
 from pipeline.vocabulary.visible_text import visible
 

@@ -22,7 +22,7 @@ from pipeline.store import Store
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes import registry_events
 from pipeline.store.votes.dictionary import NameDictionary
-from pipeline.stream.decoding import DecodedBatch
+from pipeline.stream.decoding import DecodedBatch, in_order
 from pipeline.vocabulary.time import HOUR
 
 REASON = "name_quota"
@@ -65,8 +65,8 @@ def apply_name_quota(
         over = _admit(connection, names, fresh, quota, decoded, rows)
     if not over:
         return decoded
-    ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])  # as `decode_chunks`
-    return _with_rejects([value for chunk in ordered for value in chunk.values], decoded, over, quota)
+    values = [value for chunk in in_order(chunks, partition_no) for value in chunk.values]
+    return _with_rejects(values, decoded, over, quota)
 
 
 def _registered(connection: Connection, names: set[str]) -> set[str]:

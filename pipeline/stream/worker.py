@@ -22,7 +22,7 @@ from pipeline.store.votes import partitions
 from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.background_writer import BackgroundWriter
 from pipeline.stream.batch_writer import BatchResult, WriteContext, write_batch, write_voter_states
-from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
+from pipeline.stream.decoding import DecodedBatch
 from pipeline.stream.file_intake import FileIntake
 from pipeline.stream.halt import absence_endured, check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
@@ -30,11 +30,11 @@ from pipeline.stream.liveness import Liveness
 from pipeline.stream.name_numbering import number_batch
 from pipeline.stream.outbox_sender import OutboxSender, Send
 from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, skip_offsets
-from pipeline.stream.record_screening import RecordScreen
 from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.reject_limit import RejectLimit
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
+from pipeline.stream.start_decoder import start_decoder
 from pipeline.stream.voter_state_cache import VoterStateCache, replay_states
 
 # Seconds that a poll waits for a record; shorter while a batch is being written, to notice its end soon.
@@ -62,6 +62,7 @@ class Worker:
         send: delivers outbox messages and returns when they are acknowledged; None without a broker.
         progress: called after every batch with the tally so far.
         tally: counts of all records so far.
+        decode_apart: whether a second process may decode the records (`start_decoder`).
     """
 
     source: Source
@@ -73,6 +74,7 @@ class Worker:
     send: Send | None = None
     progress: Callable[[IngestTally], None] = lambda _: None
     tally: IngestTally = field(default_factory=IngestTally)
+    decode_apart: bool = False
 
     def __post_init__(self) -> None:
         """Register the source, and create the objects that last from batch to batch."""
@@ -90,16 +92,14 @@ class Worker:
         self._references = ReferenceCache()
         self._owned: dict[int, OwnedPartition] = {}
         self._generation, self._stopping = -1, False
-        self._pseudonyms = PseudonymCache(self.store.pseudonym, self.settings.proxy_networks)
-        self._screen = RecordScreen.of(self.source.name, self.settings.publishers, self.store.voter_key)
+        self._decoder = start_decoder(self.source, self.store, self.settings, apart=self.decode_apart)
         self._writer: BackgroundWriter[BatchResult] = BackgroundWriter(threaded=has_server(self.store.engine))
         self._batch: _PolledBatch | None = None  # being written
         self._outbox = OutboxSender(self.send, self._source_no, self._retry)
-        stopping, lease = (lambda: self._stopping), self.settings.lease_seconds
-        self._files = FileIntake.of(self.source, self.store, self.owner, lease, stopping)
+        lease, seconds = self.settings.lease_seconds, self.settings.progress_seconds
+        self._files = FileIntake.of(self.source, self.store, self.owner, lease, lambda: self._stopping)
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
-        watched = self.source, self._source_no, self._retry
-        self._liveness = Liveness(*watched, self.settings.progress_seconds, self.metrics)
+        self._liveness = Liveness(self.source, self._source_no, self._retry, seconds, self.metrics)
 
     def stop(self) -> None:
         """Make `run` return after the current batch. Safe to call from a signal handler."""
@@ -131,6 +131,7 @@ class Worker:
             raise
         finally:
             self._writer.close()
+            self._decoder.close()
             if self._files:
                 self._files.release()
         self._outbox.deliver()
@@ -197,7 +198,7 @@ class Worker:
         """Decode a batch while the previous one is being written, then start writing it."""
         started = time.monotonic()
         partition_no = {number: owned.claim.partition_no for number, owned in self._owned.items()}
-        decoded = decode_chunks(chunks, partition_no, self._pseudonyms, self._screen)
+        decoded = self._decoder.decode(chunks, partition_no)
         self._finish_batch()
         if self.source.generation() != self._generation:
             return  # fenced, or reassigned: the owner reads the batch again

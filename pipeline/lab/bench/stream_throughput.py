@@ -31,6 +31,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.stream.gc_tuning import tune_gc
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.source import FileSource, KafkaSource
 from pipeline.stream.worker import Worker
 
@@ -149,7 +150,11 @@ def _run(source: FileSource | KafkaSource, store: Store, options: Settings, watc
     log = _ProgressLog()
     tune_gc()  # as `integrity work` does
     detectors = VOTER if watched else ()
-    Worker(source, store, options, detectors, "bench", progress=lambda tally: log.add(tally.read)).run(until_end=True)
+
+    def progress(tally: IngestTally) -> None:
+        log.add(tally.read)
+
+    Worker(source, store, options, detectors, "bench", progress=progress, decode_apart=True).run(until_end=True)
     return log.throughput()
 
 
@@ -181,7 +186,7 @@ def _member(
             raise Unavailable(f"expected every worker to have {share} partitions, got another share") from error
         tune_gc()
         start = time.time()
-        tally = Worker(source, store, options, VOTER, f"bench {os.getpid()}").run(until_end=True)
+        tally = Worker(source, store, options, VOTER, f"bench {os.getpid()}", decode_apart=True).run(until_end=True)
         return start, time.time(), tally.read
 
 

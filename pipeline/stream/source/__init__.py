@@ -9,7 +9,6 @@ kafka_security.py        turns settings into the client's options for TLS and SA
 kafka_connection.py      connects a client, and says why it cannot
 kafka_topics.py          finds which topics exist, and whether we may read and write them
 kafka_client.py          creates Kafka clients with safe options, and turns records into a Chunk
-record_origins.py        reads the origin of a record from its headers when it is asked for
 kafka_source.py          reads the votes topic as a member of a consumer group
 kafka_registry_topic.py  reads the registry topic without a group
 """

@@ -14,11 +14,11 @@ from kafka.errors import KafkaError
 
 from pipeline.errors import BrokerRefused, BrokerUnavailable
 from pipeline.events.chunk import Chunk
+from pipeline.events.record_origins import HeaderOrigins
 from pipeline.events.record_signature import NO_MARKS, RecordMarks
 from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
 from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 from pipeline.stream.source.kafka_topics import Access, topic_access
-from pipeline.stream.source.record_origins import HeaderOrigins
 
 # A restarted broker is back within seconds; the client's default waits up to 30 s before it reconnects.
 RECONNECT_MS = 500

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stream.source.record_origins import ORIGIN_HEADER, HeaderOrigins, JoinedOrigins
+from pipeline.events.record_origins import ORIGIN_HEADER, HeaderOrigins, JoinedOrigins
 
 HEADERS = st.none() | st.lists(st.tuples(st.sampled_from([ORIGIN_HEADER, "ce_id"]), st.binary(max_size=4)), max_size=3)
 

@@ -1,0 +1,143 @@
+"""Runs a decoder of batches in a process of its own (`python -m pipeline.stream.decoder_process`).
+
+Both processes exchange pickled messages over the child's standard input and output, each preceded by its length. The
+first message is the setup, so that the voter key is in no argument and no environment. Then every request (chunks,
+partition numbers) gets one answer: the decoded batch, or the error of decoding. The child ends when its input ends,
+so it does not outlive the worker. A child that ended is replaced, and its request is repeated: nothing was written.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import IO, Any
+
+from pipeline.errors import Unavailable
+from pipeline.events.chunk import Chunk
+from pipeline.stream.batch_decoder import DecoderSetup, InlineDecoder, with_shared_names
+from pipeline.stream.decoding import DecodedBatch, in_order, join_origins
+
+# A batch that ends this many decoders in a row is not tried again.
+_TRIES = 3
+_LENGTH_BYTES = 8
+# Bytes that a pipe takes before its writer waits: the largest that Linux gives to everyone (64 KiB by default).
+_PIPE_BYTES, _F_SETPIPE_SZ = 1 << 20, 1031
+
+
+class DecoderProcess:
+    """A `BatchDecoder` that decodes in a child process. It is used by one thread at a time."""
+
+    def __init__(self, setup: DecoderSetup) -> None:
+        """Start the child process."""
+        self._setup = setup
+        self._child = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "pipeline.stream.decoder_process"]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        for pipe in (child.stdin, child.stdout):
+            _enlarge(pipe)
+        with suppress(BrokenPipeError):  # it has ended already: the first request finds out
+            _send(child.stdin, self._setup)
+        return child
+
+    def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
+        """Decode polled records: see `BatchDecoder`.
+
+        Raises:
+            Unavailable: the child process ended three times while it decoded this batch.
+        """
+        bare = [replace(chunk, origins=()) for chunk in chunks]  # the worker keeps the origins
+        code: int | None = None
+        for _ in range(_TRIES):
+            try:
+                _send(self._child.stdin, (bare, dict(partition_no)))
+                answer = _receive(self._child.stdout)
+            except (EOFError, BrokenPipeError):
+                self.close()
+                code = self._child.returncode
+                self._child = self._start()
+                continue
+            if isinstance(answer, BaseException):
+                raise answer
+            decoded: DecodedBatch = answer
+            return replace(decoded, origins=join_origins(in_order(chunks, partition_no)))
+        raise Unavailable(
+            f"the process that decodes records ended {_TRIES} times at one batch, last with exit code "
+            f"{code}: was it killed for its memory? INTEGRITY_DECODER_PROCESS=false decodes without it"
+        )
+
+    def close(self) -> None:
+        """End the child process, and wait for its end."""
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._child.wait()
+
+
+def _enlarge(pipe: IO[bytes] | None) -> None:
+    import fcntl  # noqa: PLC0415 - absent from Windows, like the size of a pipe
+
+    if pipe is not None and sys.platform == "linux":
+        try:
+            fcntl.fcntl(pipe.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
+        except PermissionError:  # a user's pipes are limited together
+            return
+
+
+def _send(pipe: IO[bytes] | None, message: Any) -> None:
+    assert pipe is not None  # noqa: S101 - both ends are pipes
+    packed = memoryview(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+    for part in (memoryview(len(packed).to_bytes(_LENGTH_BYTES, "big")), packed):
+        written = 0
+        while written < len(part):
+            written += pipe.write(part[written:])
+
+
+def _receive(pipe: IO[bytes] | None) -> Any:
+    """Return the next message.
+
+    Raises:
+        EOFError: the other process closed the pipe.
+    """
+    assert pipe is not None  # noqa: S101 - both ends are pipes
+    length = int.from_bytes(_read(pipe, _LENGTH_BYTES), "big")
+    return pickle.loads(_read(pipe, length))  # noqa: S301 - from our own child or parent
+
+
+def _read(pipe: IO[bytes], length: int) -> bytearray:
+    data = bytearray(length)
+    rest = memoryview(data)
+    while rest:
+        count = pipe.readinto(rest)  # type: ignore[attr-defined]  # unbuffered pipes are raw files
+        if not count:
+            raise EOFError
+        rest = rest[count:]
+    return data
+
+
+def _serve() -> None:
+    """Answer requests until the input ends. The worker decides when to stop, also when both get a signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what is printed by mistake must not be taken for an answer
+    try:
+        decoder = InlineDecoder(_receive(requests))
+        while True:
+            chunks, partition_no = _receive(requests)
+            try:
+                answer: object = with_shared_names(decoder.decode(chunks, partition_no))
+            except Exception as error:
+                answer = error
+            _send(answers, answer)
+    except (EOFError, BrokenPipeError):
+        return
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,24 @@
+"""Chooses the decoder of a worker."""
+
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.db.dialect import has_server
+from pipeline.stream.batch_decoder import BatchDecoder, DecoderSetup, InlineDecoder
+from pipeline.stream.decoder_process import DecoderProcess
+from pipeline.stream.source.event_source import Source
+
+
+def start_decoder(source: Source, store: Store, settings: Settings, *, apart: bool) -> BatchDecoder:
+    """Return the decoder of a worker, a process of its own if that makes the worker faster.
+
+    It does so if the worker reads from Kafka and writes to PostgreSQL. With SQLite the worker waits for each write,
+    and a file is read before a second process has started.
+
+    Args:
+        source, store, settings: the worker's.
+        apart: False decodes in this process in any case. INTEGRITY_DECODER_PROCESS=false does the same.
+    """
+    setup = DecoderSetup.of(source.name, store.voter_key, settings)
+    if apart and settings.decoder_process and source.name.startswith("kafka:") and has_server(store.engine):
+        return DecoderProcess(setup)
+    return InlineDecoder(setup)

@@ -1,0 +1,134 @@
+"""Tests that both decoders of a worker give the same votes, and that a decoder process loses and outlives nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from pipeline.errors import Unavailable
+from pipeline.events.chunk import Chunk
+from pipeline.events.pseudonym import format_pseudonym, pseudonym
+from pipeline.events.record_origins import ORIGIN_HEADER, HeaderOrigins
+from pipeline.events.record_signature import NO_MARKS, RecordMarks
+from pipeline.stream.batch_decoder import BatchDecoder, DecoderSetup, InlineDecoder
+from pipeline.stream.decoder_process import DecoderProcess
+from pipeline.stream.decoding import DecodedBatch
+from tests.unit.events.sample_events import KEY, event
+
+SETUP = DecoderSetup("kafka:c/votes", "", KEY, ())
+PARTITION_NO = {0: 7, 1: 3}
+OTHER_KEY: RecordMarks = (b"0123456789abcdef", None, None)
+
+
+def chunk(partition: int, values: list[bytes | None], marks: list[RecordMarks] | None = None) -> Chunk:
+    n = len(values)
+    origins = HeaderOrigins([[(ORIGIN_HEADER, f"p{partition}.jsonl#{row}".encode())] for row in range(n)])
+    at = np.full(n, 1_700_000_000_000_000, dtype=np.int64)
+    return Chunk(partition, np.arange(n, dtype=np.int64), at, values, origins, n, marks=marks)
+
+
+def votes(first: int, n: int, **more: Any) -> list[bytes | None]:
+    return [event(vote_id=f"v{k}", voter_id=f"u{k % 3}", **more) for k in range(first, first + n)]
+
+
+def batches() -> Iterator[list[Chunk]]:
+    yield [chunk(0, votes(0, 5)), chunk(1, votes(5, 4, language="de", categories=["math", "code"], turn=2))]
+    yield [chunk(1, [None, b"{", *votes(9, 2), b"\xff", event(vote_id="x", winner="nobody")])]
+    hashed = [event(vote_id=f"h{k}", voter_id=format_pseudonym(pseudonym(KEY, "u1"))) for k in range(2)]
+    yield [chunk(0, [*hashed, *votes(11, 1)], [OTHER_KEY, OTHER_KEY, NO_MARKS]), chunk(1, votes(12, 1))]
+    yield [chunk(0, [b""])]
+
+
+def comparable(batch: DecodedBatch) -> dict[str, Any]:
+    columns = {f"votes.{one.name}": getattr(batch.votes, one.name) for one in fields(batch.votes)}
+    found = columns | {one.name: getattr(batch, one.name) for one in fields(batch) if one.name != "votes"}
+    found["origins"] = list(batch.origins)
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in found.items()}
+
+
+@pytest.fixture
+def process() -> Iterator[DecoderProcess]:
+    decoder = DecoderProcess(SETUP)
+    yield decoder
+    decoder.close()
+
+
+def only_child() -> psutil.Process:
+    (child,) = [one for one in psutil.Process().children() if "pipeline.stream.decoder_process" in one.cmdline()]
+    return child
+
+
+def test_both_decoders_give_equal_batches_in_any_sequence(process: DecoderProcess) -> None:
+    inline = InlineDecoder(SETUP)
+    for batch in [*batches(), *batches()]:  # again: both remember which keys they have reported
+        here, there = (comparable(one.decode(batch, PARTITION_NO)) for one in (inline, process))
+        assert there == here
+    assert sum(len(one.decode(batch, PARTITION_NO).votes) for one in (inline, process) for batch in batches()) == 2 * 15
+
+
+def test_a_killed_decoder_is_replaced_and_its_batch_decoded(process: DecoderProcess) -> None:
+    batch = next(batches())
+    before = comparable(process.decode(batch, PARTITION_NO))
+    first = only_child()
+    first.send_signal(signal.SIGKILL)
+    assert comparable(process.decode(batch, PARTITION_NO)) == before
+    assert only_child().pid != first.pid
+
+
+def test_a_batch_that_ends_every_decoder_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    decoder = DecoderProcess(SETUP)
+    with pytest.raises(Unavailable, match=r"ended 3 times at one batch, last with exit code 1"):
+        decoder.decode(next(batches()), PARTITION_NO)
+    decoder.close()
+
+
+def test_signals_to_the_whole_group_leave_the_decoder_to_the_worker(process: DecoderProcess) -> None:
+    batch = next(batches())
+    process.decode(batch, PARTITION_NO)  # it has started
+    child = only_child()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        child.send_signal(number)
+    assert len(process.decode(batch, PARTITION_NO).votes) == 9
+    assert only_child().pid == child.pid
+
+
+def test_a_decoder_ends_with_its_worker_even_if_that_is_killed() -> None:
+    program = (
+        "import time\n"
+        "from pipeline.stream.batch_decoder import DecoderSetup\n"
+        "from pipeline.stream.decoder_process import DecoderProcess\n"
+        "decoder = DecoderProcess(DecoderSetup('kafka:c/t', '', bytes(32), ()))\n"
+        "print(decoder._child.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    child = psutil.Process(int(worker.stdout.readline()))
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+    child.wait(timeout=60)
+    assert not child.is_running()
+
+
+def test_the_voter_key_is_in_no_argument_and_no_environment(process: DecoderProcess) -> None:
+    process.decode(next(batches()), PARTITION_NO)
+    child = only_child()
+    seen = " ".join([*child.cmdline(), *child.environ().values()])
+    assert KEY.hex() not in seen
+    assert repr(KEY) not in seen
+
+
+@pytest.mark.parametrize("make", [InlineDecoder, DecoderProcess])
+def test_a_closed_decoder_may_be_closed_again(make: type[BatchDecoder]) -> None:
+    decoder = make(SETUP)  # type: ignore[call-arg]  # both implementations take a setup
+    decoder.close()
+    decoder.close()
