@@ -41,6 +41,9 @@ hosts.
     page_operator.py       finds the operator of a session, and reads the forms of operators
     operator_access.py     checks tokens and scopes, and records refused requests
     atom_feed.py           writes Atom feeds
+    citations.py           writes citations of snapshots as CSL-JSON and BibTeX
+    citation_routes.py     serves citations
+    share_cards.py         draws share cards as PNG
     badges.py              draws badges as SVG
     svg_text.py            builds small SVG pictures that have text
     head_check.py          checks that the newest snapshot is in the signed log

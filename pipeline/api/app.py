@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from pipeline import settings as configuration
 from pipeline.api import (
     alert_routes,
+    citation_routes,
     diff_routes,
     incident_operator_routes,
     incident_routes,
@@ -100,6 +101,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
     for plain in (snapshot_routes, notice_routes, incident_routes, alert_routes, status_routes):
         api.include_router(plain.routes(reader))
+    api.include_router(citation_routes.routes(reader, options.external_url))
     for mixed, work in ((model_routes, costly), (diff_routes, costly), (ledger_routes, bundling)):
         api.include_router(mixed.routes(reader, work))
     app.state.logins = LoginGuard(ClientRates(options.logins_per_minute), metrics)

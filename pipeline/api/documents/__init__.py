@@ -11,6 +11,7 @@ Intervals have 95% coverage.
     model_documents.py     models and providers, and a model's history
     diff_documents.py      moves between two snapshots
     ledger_documents.py    keys, proofs and receipts of the public ledger
+    citation_documents.py  citations of snapshots
     notice_documents.py    correction notices
     action_documents.py    requests of operators, and the responses
     operator_documents.py  the operators' log

@@ -14,6 +14,7 @@ the page as text.
     reader_bar.py          returns what pages for the public and for operators have in common
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
+    card_pages.py          serves share cards
     embed_pages.py         serves badges, the embeddable table, and the page that explains both
     feed_pages.py          serves the Atom feeds
     feed_entries.py        makes the entries of the feeds from snapshots, moves and incidents
@@ -30,6 +31,7 @@ from pipeline.api.page_sessions import PageSessions
 from pipeline.api.pages import (
     alert_pages,
     board_pages,
+    card_pages,
     embed_pages,
     feed_pages,
     incident_actions,
@@ -62,6 +64,7 @@ def routes(
     router.include_router(incident_pages.routes(reader, templates, costly, sessions))
     router.include_router(incident_actions.routes(reader, sessions, changes))
     router.include_router(sign_in_pages.routes(reader, templates, sessions))
+    router.include_router(card_pages.routes(reader, costly))
     router.include_router(embed_pages.routes(reader, templates))
     router.include_router(feed_pages.routes(reader, costly, templates.site))
     router.include_router(runbook_pages.routes(templates))

@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api.cache_policies import RENDERED, REVALIDATE, UNTIL_PUBLISHED
+from pipeline.api.citations import bibtex_entry, csl_item
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.diff_routes import diff_document, find_diff
 from pipeline.api.error_responses import Problem
@@ -96,10 +97,11 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
             body = {**found.body, "exclusions": voter_labels.publish(connection, found.body["exclusions"])}
             body = HiddenModels.of_body(found.body).document(body)
             listed = notices.list_notices(connection, snapshot)
+            cited = csl_item(reader.board_name(connection), shown, templates.site)
         # Cached only until the next publication, which changes the newest head and so the proof.
         return templates.page(
             "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=body, notices=listed,
-            before=before[0].snapshot_id if before else None,
+            before=before[0].snapshot_id if before else None, bibtex=bibtex_entry(cited),
             keys=log_proofs.read_keys(reader.store),
             proof=log_proofs.prove_snapshot(reader.store, snapshot),
         )  # fmt: skip

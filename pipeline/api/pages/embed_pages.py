@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.api import badges
 from pipeline.api.cache_policies import REVALIDATE, UNTIL_PUBLISHED
+from pipeline.api.citations import bibtex_entry, csl_item
 from pipeline.api.head_check import is_newest_proved
 from pipeline.api.incident_views import IncidentFilter, list_incidents
 from pipeline.api.model_summaries import find_model
@@ -61,8 +62,10 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
         with reader.connect() as connection:
             newest = reader.latest(connection)
             rows = reader.listed_rows(connection, newest, "defended")
+            shown = summarize_snapshot(reader, connection, newest)
+            bibtex = bibtex_entry(csl_item(reader.board_name(connection), shown, templates.site))
         model = rows[0]["model"] if rows else ""
-        return templates.page("share", UNTIL_PUBLISHED, snapshot=newest.snapshot_id, model=model)
+        return templates.page("share", UNTIL_PUBLISHED, snapshot=newest.snapshot_id, model=model, bibtex=bibtex)
 
     return router
 
