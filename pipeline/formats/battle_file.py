@@ -32,7 +32,7 @@ class BattlePart:
     """One of the files of a battle file.
 
     Attributes:
-        container: the file, with how its bytes are read.
+        container: the path of the file, and how its bytes are read.
         form: the format of its records.
         columns: the names of its columns, in their order.
         mixed: whether some of its first records have another format, or contain a key twice.
@@ -66,10 +66,7 @@ class BattleFile:
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """The container of each file, in the order in which the files are read.
-
-        A container is the path of a file, with how its bytes are decoded.
-        """
+        """The path of each file, and how its bytes are read, in the order in which the files are read."""
         return tuple(part.container for part in self.parts)
 
     @property
@@ -253,7 +250,7 @@ def decoded(raw: bytes) -> Any:
 def parsed(raw: bytes) -> tuple[Any, bool]:
     """Decode a record from JSON.
 
-    NaN, which Python and pandas write for a missing value, becomes None. Half a surrogate pair in a text is accepted.
+    NaN, which Python and pandas write for a missing value, becomes None. A lone surrogate in a text is accepted.
 
     Returns:
         Two values: the decoded value, None if the bytes are not JSON; and whether the value is an object that contains

@@ -56,7 +56,7 @@ def read_by_record(
         step: called with the number of records read since the last call; None for no calls.
         waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
         left_out: counts the records that are left out. A record that the decoder rejects is left out only if
-            `left_out.skip_bad` is true. None as for a new `LeftOut`.
+            `left_out.skip_bad` is true; otherwise it is an error. None gives no counts, and such a record is an error.
         check: adds fields computed from the texts of a record; None if texts need not be read.
         needed: the columns that are collected.
 

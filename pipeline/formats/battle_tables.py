@@ -30,7 +30,7 @@ def read_battles(
             with a negative number, and the records are counted again.
         waits: called with a description of an incomplete record at the end of the file; None if the file is complete.
         left_out: counts the records that are left out. A record that the decoder rejects is left out only if
-            `left_out.skip_bad` is true. None as for a new `LeftOut`.
+            `left_out.skip_bad` is true; otherwise it is an error. None gives no counts, and such a record is an error.
         check: adds fields computed from the texts of a record; None if texts need not be read. If the file is read by
             column, only the fields `identity_leak` and `prompt_hash` are used.
         needed: the columns that are collected.

@@ -1,8 +1,8 @@
 """Reads Parquet files from untrusted sources, in memory that is proportional to the size of the file.
 
 A file of a thousand bytes can unpack to gigabytes, since repeated rows take almost no bytes. So the unpacked sizes that
-the file declares are checked before anything is read. Texts that repeat within a column stay dictionary codes until a
-few rows at a time are returned.
+the file declares are checked before anything is read. A column of repeated texts is held as dictionary codes; only the
+few rows that are returned at a time are expanded to texts.
 """
 
 from collections.abc import Collection, Iterator

@@ -35,7 +35,7 @@ class Piece(Protocol):
         """Return the rows as records, for checks of texts.
 
         Args:
-            columns: the columns that the records have, as far as the table has them.
+            columns: names of the columns that the records contain. Columns that the table lacks are left out.
         """
 
 
@@ -65,7 +65,7 @@ class ArrowPiece:
         return array
 
     def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        """Return the rows as records, with the given columns as far as the table has them."""
+        """Return the rows as records with the given columns. Columns that the table lacks are left out."""
         names = [name for name in self._batch.schema.names if name in columns]
         rows: list[dict[str, Any]] = self._batch.select(names).to_pylist(maps_as_pydicts="lossy")
         return rows
@@ -96,7 +96,7 @@ class RowPiece:
         return _array([_nested(value, source.keys) for value in values] if source.keys else values)
 
     def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        """Return the rows as records, with the given columns as far as the objects have them."""
+        """Return the rows as records with the given columns. Columns that the objects lack are left out."""
         names = {column: name for column, name in self._attributes.items() if column in columns}
         return [{column: getattr(row, name) for column, name in names.items()} for row in self._rows]
 

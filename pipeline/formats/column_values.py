@@ -145,7 +145,7 @@ def true_label_column(values: Int8, label: str, bits: dict[str, int]) -> Int64:
     """Return int64[n]: the bit of one label is set in each row whose value is 1.
 
     Args:
-        values: int8[n].
+        values: int8[n], 1 for the rows that have the label.
         label: the label.
         bits: label → number of its bit. A new label is added if any value is 1.
 

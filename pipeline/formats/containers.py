@@ -1,8 +1,8 @@
 """Opens battle files: one file or many, compressed or not, each by its kind.
 
-A container is a file with how its bytes are read: kind, compression, encoding. The content of a file decides its kind
-if the content is clear, since JSON Lines are often named .json, and a spreadsheet may write semicolons or UTF-16. If
-the content has another kind than the suffix names, `Container.note` says so.
+A container states the path of a file and how to read its bytes: kind, compression, encoding. If the content of a file
+shows its kind, the suffix is ignored, since JSON Lines are often named .json, and a spreadsheet may write semicolons or
+UTF-16. If the content has another kind than the suffix names, `Container.note` says so.
 """
 
 from __future__ import annotations
@@ -184,9 +184,10 @@ def exists(path: Path) -> bool:
 
 @contextmanager
 def readable_path(path: Path) -> Iterator[Path]:
-    """Yield the path of a file that can be read more than once.
+    """Yield the path of a file that can be read more than once, for a `with` block.
 
-    For "-" it is the path of a temporary copy of standard input.
+    For "-", standard input is copied to a temporary file, and the path of the copy is yielded. Any other path is
+    yielded unchanged.
     """
     if path != STANDARD_INPUT:
         yield path

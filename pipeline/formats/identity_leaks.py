@@ -60,8 +60,8 @@ def _joined(parts: Sequence[str]) -> list[str]:
 class IdentityLeaks:
     """Decides whether the answers of a battle reveal the name of a model, its provider or its family.
 
-    The two cases of the module count. An `IdentityTable` has the names of providers and families, and the words with
-    which an answer refers to its author.
+    The docstring of the module lists the two cases in which an answer does. The names of providers and families, and
+    the words with which an answer refers to its author, come from an `IdentityTable`.
     """
 
     def __init__(self, table: IdentityTable) -> None:
@@ -184,5 +184,5 @@ def _shipped_leaks() -> IdentityLeaks:
 
 
 def shipped_leak_check() -> LeakCheck:
-    """Return a new check with the names of the shipped table."""
+    """Return a new check that uses the table of identities shipped with the package (`load_identities`)."""
     return LeakCheck(_shipped_leaks())

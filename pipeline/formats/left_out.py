@@ -34,9 +34,8 @@ class LeftOut:
             error.
         counts: reason → number of records.
         first: reason → a pair: the 0-based row of the first such record, and the detail of its fault.
-        self_battles: pairs: rows of battles of a model against itself, and flag → the value for each of these rows. If
-            a rule of a method leaves such a battle out, the battle is counted under the rule and not here
-            (`forget_self_battles`).
+        self_battles: the battles of a model against itself that have flags, as one pair for each call of
+            `add_self_battles`: their rows, and flag → the values for these rows.
     """
 
     skip_bad: bool = False
@@ -91,7 +90,9 @@ class LeftOut:
         return rows, {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def forget_self_battles(self, named: Bool) -> None:
-        """Subtract the battles that a rule of a method leaves out, since they are counted under the rule.
+        """Subtract the battles of a model against itself that a rule of a method leaves out.
+
+        They are counted under the rule instead.
 
         Args:
             named: bool[n], true for the battles that a rule leaves out, in the order of `flagged_self_battles`.

@@ -29,7 +29,7 @@ class LineEvents:
     """Maps lines of JSON to vote events.
 
     Attributes:
-        id_key: key from which vote ids are computed for logs that identify a vote by its conversation.
+        id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
     """
 
     def __init__(self, mapping: ColumnMapping | None = None, check: RecordCheck | None = None) -> None:

@@ -1,7 +1,8 @@
 """Reads the columns of votes that a report needs as numbers: times, sessions, networks, turns.
 
-A time that cannot be read is no time: a vote without a time can be rated. Sessions and networks are read as hashes, so
-that none of their names stays in memory.
+A time that cannot be read is taken as missing, because a vote without a time can still be rated. Names of sessions and
+networks are hashed, so that the names themselves do not stay in memory. `ratings.battle_columns.NUMBERS` lists the
+columns.
 """
 
 from __future__ import annotations
@@ -29,10 +30,20 @@ _MICROSECONDS = pa.timestamp("us", "UTC")
 
 
 def number_columns(form: BattleFormat, piece: Piece, names: Collection[str]) -> dict[str, Int64]:
-    """Return the columns of a piece with these names (of NUMBERS); those that the format lacks have no values.
+    """Read some of the columns in NUMBERS from a piece of a battle file.
+
+    Args:
+        form: the format of the file.
+        piece: n rows of the file.
+        names: names of the columns (of NUMBERS).
+
+    Returns:
+        Name → int64[n]: times in microseconds since 1970 UTC, NO_TIME for none; the number of the turn, 0 for none; for
+        sessions and networks equal numbers for equal names, 0 for none. A column that the format lacks has NO_TIME or 0
+        in each row.
 
     Raises:
-        Undecided: a text of a session or a network is no plain text.
+        Undecided: a session or a network is not a plain text, for example a map.
     """
     found = {}
     for name in sorted(names):
@@ -50,7 +61,12 @@ def number_columns(form: BattleFormat, piece: Piece, names: Collection[str]) -> 
 
 
 def vote_numbers(name: str, values: Sequence[Any]) -> Int64:
-    """Return the values of the field `name` (of NUMBERS) of decoded votes, as `number_columns` returns a column."""
+    """Return one column of decoded votes as numbers, int64[n], with the meanings that `number_columns` states.
+
+    Args:
+        name: name of the field (of NUMBERS).
+        values: the value of the field in each of n votes.
+    """
     if name in TIMES:
         times = time_column(pa.array(values, _MICROSECONDS))
         # The first instant stands for a time that is missing or wrong.
@@ -83,7 +99,10 @@ def time_column(array: pa.Array) -> Int64:
 
 
 def name_numbers(column: pa.DictionaryArray) -> Int64:
-    """Return int64[n], equal numbers for equal names of sessions or networks; 0 for none and for a placeholder."""
+    """Return int64[n], equal numbers for equal names of sessions or networks.
+
+    A row without a name, or with a placeholder of a missing name, has 0.
+    """
     texts = column.dictionary.cast(pa.string())
     numbers = np.append(hash_texts(texts)[0].view(np.int64), 0)
     empty = pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0).to_numpy(zero_copy_only=False)

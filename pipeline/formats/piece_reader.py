@@ -1,4 +1,4 @@
-"""Reads battle files in pieces, each some rows as columns, in bounded memory."""
+"""Reads battle files in bounded memory, a piece at a time. A piece contains some rows of the file as columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pieces(file: BattleFile, fields: Collection[str], conversations: Collection[
     Args:
         file: the file.
         fields: fields to read (`BattleFormat.rating_columns`), in addition to the columns that every rating needs.
-        conversations: columns of long texts to read too, in smaller pieces.
+        conversations: names of columns with long texts, which are read too; pieces then have fewer rows.
 
     Raises:
         Undecided: the file must be read record by record, for example because it cannot be parsed.

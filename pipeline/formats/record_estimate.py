@@ -16,8 +16,8 @@ def estimate_records(file: BattleFile) -> int | None:
     """Estimate the number of records of a file, or of several files together.
 
     Returns:
-        The exact number for Parquet, an estimate for other files. None if a file is compressed, since its size says
-            little about the number of records, or cannot be read.
+        The exact number for Parquet, an estimate for other files. None if a Parquet file cannot be read, or if a file
+            is compressed: its size then says little about the number of records.
     """
     counts = [_estimate(container) for container in file.containers]
     return None if None in counts else sum(count or 0 for count in counts)

@@ -62,7 +62,14 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
 
 
 def plain_detail(file: BattleFile, detail: str) -> str:
-    """Return what is wrong with a record, in the words of a table: a field that its record lacks is an empty cell."""
+    """Return the fault of a record in words that fit its file.
+
+    Unless the file has our own events, "Object missing required field `F`" becomes "F is empty".
+
+    Args:
+        file: the file, or the files that are read as one.
+        detail: the fault, as the decoder of events states it.
+    """
     field = None if file.form.name == OWN else _LACKING.match(detail)
     return f"{field[1]} is empty{detail[field.end() :]}" if field else detail
 

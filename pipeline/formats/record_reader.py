@@ -186,11 +186,10 @@ def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
 def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") -> Iterator[bytes]:
     """Yield each record as the bytes of an event. A vote without an id gets a derived id.
 
-    Records that are bytes are unchanged, but cut to a length that the decoder rejects if they are too large.
-
     Args:
-        records: the records: fields of votes, or bytes.
-        id_key: key from which vote ids are computed for logs that identify a vote by its conversation.
+        records: the records. Each is either the fields of a vote or bytes. Bytes are yielded unchanged; if they are
+            larger than an event may be, they are cut to a length that the decoder still rejects.
+        id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
     """
     ids = VoteIds(id_key)
     for record in records:

@@ -117,7 +117,7 @@ class VoteCollector:
             flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
             style: two arrays int32[n, 5] of style counts, for both answers; None if no vote has any.
             labels: int64[n], bit k is set if a vote has the category k; None if no vote has any.
-            numbers: name in NUMBERS → its column of n numbers; the names are those of every call. None for no columns.
+            numbers: name in NUMBERS → its column, int64[n]; every call must give the same names. None for no columns.
 
         Raises:
             Undecided: a name is missing, or the decoder of events must check an id.

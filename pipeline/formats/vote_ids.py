@@ -81,8 +81,8 @@ class VoteIds:
     def encode(self, fields: Fields) -> bytes:
         """Return a record as the bytes of an event, with an id and with the fields that text checks added.
 
-        A missing id is derived, which counts the record. If a record is larger than an event may be, its texts are
-        shortened to save memory; the decoder still rejects it.
+        If the record has no id, one is derived, and the record is counted in `occurrences`. If a record is larger than
+        an event may be, its texts are shortened to save memory; the decoder still rejects it.
         """
         event = {k: v for k, v in fields.items() if v is not None and k not in _RATING_ONLY}
         conversation = str(fields.get(CONVERSATION) or "")
@@ -99,7 +99,7 @@ class VoteIds:
         return raw
 
     def recent(self) -> dict[str, int]:
-        """Return the entries of `occurrences` for the records whose ids were derived last."""
+        """Return those entries of `occurrences` that belong to the last 200 records whose ids were derived."""
         return {key: self._seen[key] for key in self._recent}
 
     def occurrences(self) -> dict[str, int]:
@@ -107,9 +107,11 @@ class VoteIds:
         return dict(self._seen)
 
     def merge(self, occurrences: Mapping[str, int]) -> None:
-        """Take over numbers of identical records that another `VoteIds` counted.
+        """Continue the counts of identical records that another `VoteIds` began.
 
-        For each content the larger number is kept.
+        Args:
+            occurrences: key of a content → number of identical records, from `recent` or `occurrences`. Of this number
+                and our own number, the larger one is kept.
         """
         for key, count in occurrences.items():
             self._seen[key] = max(self._seen[key], count)

@@ -1,7 +1,7 @@
 """Declares arena-human-preference-100k: FastChat battles with style counts, tags, and a hash of the voter.
 
-The publisher's removal of duplicates leaves out votes on frequent prompts, except votes in a sample. The flag
-`deduplicated` is true for the votes that this removal leaves out.
+Of the votes on a frequent prompt, the publisher's boards count only a sample. The flag `deduplicated` is true for the
+votes on frequent prompts that are not in the sample.
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has

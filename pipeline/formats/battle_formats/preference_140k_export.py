@@ -1,7 +1,7 @@
-"""Declares arena-human-preference-140k as this project writes it, with more columns so that no field of a vote is lost.
+"""Declares the format arena-human-preference-140k as this project writes it, with a column for every field of a vote.
 
-The additional columns have the names of our fields. `categories` has all labels of a vote, `category_tag` only the
-labels of the published set.
+The columns that the published set lacks have the names of our fields. `categories` has all labels of a vote;
+`category_tag` has only labels that the published set uses.
 """
 
 from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has

@@ -1,4 +1,7 @@
-"""Declares the format of any other table by the usual names of columns, and puts the user's columns into a format."""
+"""Builds the format of a table that no other module declares, from the usual names of columns.
+
+It also replaces columns of a format by those that the user names.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace

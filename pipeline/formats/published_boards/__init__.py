@@ -13,8 +13,8 @@ Modules:
     board_columns    finds the columns by name, and reads cells by column
     board_cells      reads single cells: names, days, numbers, votes, margins
     board_table      collects the rows of all files as codes and numbers
-    rename_file      reads which names are one model, as a person states it
-    board_merging    merges repeated rows, conflicts, earlier snapshots of a day
+    rename_file      reads a file in which a person states which models were renamed
+    board_merging    drops repeated rows, rows that contradict an earlier file, and earlier snapshots of a day
 
 The first row that cannot be read is an error with its 0-based row, unless the caller asks to leave such rows out.
 If a row has no style rank, interval, organisation or licence, the value is missing and never zero. Names stay as

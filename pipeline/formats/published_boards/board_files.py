@@ -39,9 +39,10 @@ class BoardFile:
 
     Attributes:
         name: name for messages: the path of the file relative to the path that the caller gave.
-        subset: the board that the file's path names; "" if the path names none.
-        folders: the board that the folders of the path name, without the name of the file; "" if they name none.
-        alone: whether this is the only file. If so, its path names a board only by the names of the arena's dataset.
+        subset: name of the board according to the folders and the name of the file; "" if they name none. For a file
+            that is given alone, they name a board only if they look like a path of the arena's dataset.
+        folders: name of the board according to the folders alone; "" if they name none.
+        alone: whether the caller gave the path of this file and of no other.
         day: the day in the file's name as YYYY-MM-DD; "" if the name has none.
         container: the file; None for a bundle.
         rows: the rows of a bundle; None for other files.

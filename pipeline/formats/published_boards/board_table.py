@@ -21,8 +21,8 @@ class BoardColumns:
 
     Attributes:
         texts: field → its distinct texts.
-        codes: field → int32[n], the position of each row's text in `texts`. There are two more fields, "file" and
-            "board", a name made of board and category.
+        codes: field → int32[n], the position of each row's text in `texts`. The field "file" has the file of each row.
+            The field "board" has the name of the board, joined from the board and the category in the file.
         numbers: field → float64[n], NaN where missing. The field "snapshot" is in seconds since 1970 UTC.
         row: int64[n], 0-based row in the file.
     """
@@ -33,7 +33,11 @@ class BoardColumns:
     row: Int64
 
     def select(self, rows: npt.NDArray[np.int64] | Bool) -> "BoardColumns":
-        """Return the rows that `rows` selects, positions or a mask; positions keep their order."""
+        """Return some of the rows.
+
+        Args:
+            rows: either positions, whose order the result has, or a mask, bool[n].
+        """
         codes = {name: column[rows] for name, column in self.codes.items()}
         numbers = {name: column[rows] for name, column in self.numbers.items()}
         return BoardColumns(self.texts, codes, numbers, self.row[rows])
