@@ -83,8 +83,8 @@ class ClusterVotes:
     """The votes of each of G clusters, such as voters, in the cells of pair counts.
 
     Attributes:
-        votes: sparse float64[3P, G], number of votes of each cluster in each cell: first the P pairs with a winner a,
-            then with a winner b, then without a winner.
+        votes: sparse float64[3P, G], number of votes of each cluster in each cell. The rows are the P cells in which a
+            won, then the P cells in which b won, then the P cells without a winner.
     """
 
     votes: csr_array

@@ -4,7 +4,7 @@ An outcome that is not one of the four raises an error and is never taken as a t
 ties once turned every rating into NaN.) The model axis is the sorted names, whatever the order of the votes.
 
 Arrow encodes a column at about 10 ns a value, with one thread for each column. Arrow refuses columns with a number
-among the names, half a surrogate pair or a null. Such a column is read value by value, with the same result or an error
+among the names, a lone surrogate or a null. Such a column is read value by value, with the same result or an error
 that names the row.
 
 Not handled: other spellings of an outcome, such as "tie (bothbad)" (`pipeline.formats`).

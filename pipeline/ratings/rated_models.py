@@ -59,7 +59,13 @@ def select_rated_models(
 
 
 def explain_disconnection(counts: PairCounts) -> str:
-    """Return a sentence about votes of which no group of models has enough: why not, and how many the largest has.
+    """Return a sentence that says why the models of some votes cannot all be rated together.
+
+    The cause is either that the models form islands that never met, or that some models only won or only lost. The
+    sentence also has the number of votes in the largest component.
+
+    Args:
+        counts: votes whose models form several components.
 
     Raises:
         BadCounts: there are no votes.
@@ -98,7 +104,7 @@ def find_islands(counts: PairCounts, rated: Sequence[str]) -> list[tuple[tuple[s
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
-    """Return the unrated models; the reason of each model in `waiting` is replaced by "Not registered …".
+    """Return the unrated models with a new reason, "Not registered …", for each model in `waiting`.
 
     Args:
         unrated: models without a rating.

@@ -91,7 +91,7 @@ def best_of_n_interval(score: float, n: int, se: float, *, kept: float = 1.0, le
 
 
 def undisclosed_bounds(score: float, seen: int, se: float, *, kept: float = 1.0) -> tuple[float, float]:
-    """Return bounds of the quality of a variant whose number of tested variants is not disclosed.
+    """Return bounds of the quality of a variant that was selected from an undisclosed number of variants.
 
     Statistical error is not included.
 

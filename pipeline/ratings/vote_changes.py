@@ -1,14 +1,16 @@
 """Searches for the fewest votes to flip, or to add, so that two models swap ranks.
 
-To flip a vote is to give it the opposite outcome; a tie becomes a win. The first-order influence of each change on the
-gap θ_i − θ_j is that of `fragility`: a change of a vote's score by s moves the gap by s (u_a − u_b), with
-u = H⁺(e_i − e_j), H the information and (y − p)(u_a − u_b) for a vote that is added (Cook & Weisberg 1982; Broderick,
-Giordano & Meager 2020, "An automatic finite-sample robustness metric").
+To flip a vote is to give it the opposite outcome; a tie becomes a win. The influence of a change is its first-order
+effect on the gap θ_i − θ_j. Let u = H⁺(e_i − e_j), where H is the information matrix. A vote of models a and b whose
+score changes by s moves the gap by s (u_a − u_b). An added vote moves it by (y − p)(u_a − u_b), where y − p is the
+residual of the vote (Cook & Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness
+metric").
 
-To flip: the cells (a pair and an outcome) are sorted by influence, the most influential votes are flipped, and an exact
-refit bisects to the smallest number that swaps the two; then again with the influence at that refit. To add: the vote
-with the most influence at the refit is added, in portions of a sixteenth of the estimated number, and the last portion
-is bisected. Every result is confirmed by an exact refit.
+The search for flips sorts the cells (a pair and an outcome) by influence, flips the most influential votes, refits
+exactly, and bisects to the smallest number of votes that swaps the two models. It then repeats this with the influence
+at that refit. The search for additions adds copies of the most influential vote, refits, and chooses the vote again. It
+adds about a sixteenth of the estimated number of votes at a time, and bisects the last portion. Every result is
+confirmed by an exact refit.
 
 Blind spot: the numbers are upper bounds; smaller sets may exist. An attacker who flips votes needs access to votes of
 others; one who adds votes does not.
@@ -43,11 +45,11 @@ class VoteChange:
     """Changes of votes that swap two models.
 
     Attributes:
-        above: the model that is rated higher before.
-        below: the model that is rated higher after.
+        above: the model that is rated higher before the change.
+        below: the model that is rated higher after the change.
         votes: number of votes flipped or added.
-        share: the number as a share of all votes before.
-        theta: float64[K], the strengths after, in logits.
+        share: `votes` divided by the number of all votes before the change.
+        theta: float64[K], strengths of the models after the change, in logits.
     """
 
     above: str
@@ -98,7 +100,7 @@ def fewest_additions(counts: PairCounts, fitted: Fit, above: int, below: int) ->
         above, below: codes of the two models.
 
     Returns:
-        The smallest set found; None if ten times the votes do not swap the two.
+        The smallest set found; None if adding ten times as many votes as there are does not swap the two models.
 
     Raises:
         BadCounts: `above` is not rated higher.

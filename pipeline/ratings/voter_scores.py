@@ -10,7 +10,7 @@ power-law voters 94 to 96% of these intervals contain the true rating, and 92.5 
 B can be updated for a log that has grown a little, because the difference of B and the sum over single votes grows in
 proportion to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.
 
-Each vote without a voter (0) is a cluster of its own. B without voters is the sum over single votes.
+Each vote without a voter (0) is a cluster of its own. If no vote has a voter, B is the sum over single votes.
 
 Blind spot: one person with many pseudonyms counts as many voters.
 """
