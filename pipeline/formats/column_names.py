@@ -21,9 +21,9 @@ class ColumnMapping:
         outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
         winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
         proxies: network addresses of proxies, which identify no voter. Only the rating of a file uses them.
-        id_key: for logs that identify a vote by its conversation, the secret key with which the name of the
-            conversation is hashed to a vote id. If the key is empty, ids are derived from the content of records; if it
-            is None, the names of the conversations are the ids.
+        id_key: for logs that identify a vote by its conversation, the secret key with which the conversation and the
+            turn are hashed to a vote id. If the key is empty, ids are derived from the content of records; if it is
+            None, the conversation and the turn are the id.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Decodes the batches of a worker, in the worker's process or in a process of its own.
 
 Decoding takes a fifth of a worker's time, needs the interpreter lock, and depends on nothing but the records and four
-settings. A second process does it while the worker's threads write the batch before.
+settings. A second process decodes a batch while the worker's threads write the previous batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ class InlineDecoder:
 
 
 def with_shared_names(decoded: DecodedBatch) -> DecodedBatch:
-    """Return the batch with one object for all equal names of a column, which pickle then writes once."""
+    """Return the same batch, in which all equal names of a column are one object. Pickle then writes each name once."""
     v = decoded.votes
     votes = replace(
         v,

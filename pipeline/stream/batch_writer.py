@@ -40,7 +40,7 @@ class WriteContext:
     """The values that are the same for every batch of a worker.
 
     Attributes:
-        source_no: the source number (source_no).
+        source_no: the number that the store gives to the source.
         names: the dictionary of names.
         detectors: the voter detectors to run.
         lateness: microseconds by which a watermark trails the event time.
@@ -87,10 +87,12 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        chunks, decoded: the polled records; the same, decoded. A chunk's end becomes its partition's next offset.
+        chunks: the polled records. The end of a chunk becomes the next offset of its partition.
+        decoded: the same records as votes and rejects.
         numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
-        references: refreshed here. A new snapshot comes in force: its reference evaluates the votes from this batch on.
+        references: the cache of references. If a snapshot was published since the last batch, its reference is loaded
+            into the cache, and evaluates the votes from this batch on.
         context: the values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 

@@ -128,7 +128,13 @@ def in_order(chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> list[C
 
 
 def join_origins(ordered: Sequence[Chunk]) -> Sequence[str | None]:
-    """Return the origin of each record of at least one chunk. The origins of a file are made when they are read."""
+    """Return the origin (file and record number) of each record of some chunks.
+
+    No texts are built for the records of a file; each is built when it is read from the result.
+
+    Args:
+        ordered: at least one chunk.
+    """
     return JoinedOrigins([chunk.origins for chunk in ordered]) if len(ordered) > 1 else ordered[0].origins
 
 

@@ -91,7 +91,7 @@ class FileIntake:
             False if the worker was asked to stop meanwhile; then nothing was stored. True otherwise.
 
         Raises:
-            Usage: the votes of the log are stored already under another kind of ids.
+            Usage: the store has votes of this log under ids of another kind, so they would count twice.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:

@@ -35,7 +35,7 @@ def claim_partitions(
 
     Args:
         connection: the transaction.
-        source_no: the source number (source_no).
+        source_no: the number that the store gives to the source.
         bounds: number of a partition in its source → (first available offset, next offset to be written).
         owner: the name of the worker, for display.
         now: present time in microseconds since 1970 UTC.

@@ -68,7 +68,7 @@ class RecordPreparer:
 
         Args:
             records: the records as bytes, in the order of the file.
-            name: name of the file. The key of a record without an id is derived from it.
+            name: name of the file. A record without an id gets a key that is derived from this name.
         """
         left, row = iter(records), 0
         while chunk := list(islice(left, _CHUNK)):

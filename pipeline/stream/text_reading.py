@@ -21,7 +21,7 @@ class TextReading:
         check: returns the fields computed from the text of a record; None if texts are not checked.
         flush: writes the state that the next run needs to the disk.
         close: closes the files of the state.
-        count: returns two numbers: of battles with text, and of battles among them with an identity leak.
+        count: returns two numbers: the number of battles with text, and how many of these have an identity leak.
         notes: returns sentences for people about the check.
     """
 

@@ -60,15 +60,16 @@ class VoterStateCache:
     ) -> list[DetectorStates | None]:
         """Return the states of voters from memory or, if they are not there, from the store.
 
-        The state of a voter who is new to the partition is read from the partition where the voter was before. Which
-        partitions are searched is read again after every write of states, since files are imported meanwhile.
+        The state of a voter who is new to the partition is read from the partition where the voter was before. The list
+        of partitions to search is kept until `mark_written`, and is then read again from the store, because a file may
+        have been imported.
 
         Args:
             connection: reads the store.
             part: the partition number of the store (partition_no).
             voters: pseudonyms.
-            appended_at: append time of the first vote of the partition that is not stored yet, in microseconds since
-                1970 UTC; None if all are stored.
+            appended_at: append time of the vote that will be the first stored vote of the partition, in microseconds
+                since 1970 UTC. It is ignored if the partition has a stored vote. None if there is no such vote.
 
         Returns:
             For each voter, the state of every detector; None for a voter without a state.
@@ -111,8 +112,8 @@ class VoterStateCache:
         """Return partition number (partition_no) → pseudonym → unwritten state, packed for the store.
 
         Args:
-            batch: states changed by a batch that is not committed yet, in the same order of keys. They replace the
-                cached states of these voters; None for no batch.
+            batch: states changed by a batch that is not committed yet: partition number → pseudonym → the voter's
+                detector states. They replace the cached states of these voters. None if there is no such batch.
         """
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
@@ -121,7 +122,10 @@ class VoterStateCache:
         return packed
 
     def mark_written(self) -> None:
-        """Mark all states as written, so that they may be evicted; and forget which partitions are searched."""
+        """Mark all states as written, so that they may be evicted.
+
+        The list of partitions in which `get` searches for new voters is forgotten, and read again when it is needed.
+        """
         self._carrying.clear()
         for part, group in self._unwritten.items():
             young = self._young.setdefault(part, {})

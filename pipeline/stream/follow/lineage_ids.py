@@ -20,7 +20,7 @@ class LineMapping(Protocol):
     """Maps lines of a log to events. `LineEvents` implements it.
 
     Attributes:
-        id_key: key from which vote ids are computed for logs that identify a vote by its conversation.
+        id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
     """
 
     id_key: bytes | None

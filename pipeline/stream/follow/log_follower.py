@@ -107,7 +107,8 @@ class LogFollower:
         While the broker does not answer, the follower tries again every few seconds.
 
         Args:
-            until_end: return when everything is sent that the logs contain now.
+            until_end: whether to return after all lines that the logs contain have been sent, instead of waiting for
+                more lines.
 
         Raises:
             BrokerRefused: an access rule forbids us to write to a topic.

@@ -24,7 +24,8 @@ def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tupl
         complete: True if the log does not grow any more.
 
     Raises:
-        LogTruncated: the file does not begin with the bytes before the position, or does not any more.
+        LogTruncated: the file does not begin with the bytes before the position, either from the start or because it
+            was truncated while it was read.
     """
     prefix = log.prefix(file)
     if log.offset and prefix.hexdigest() != log.digest:

@@ -27,7 +27,8 @@ class FileScan:
 
     Attributes:
         at: number of records taken so far.
-        conversations: the texts by which the log identifies the first votes, if vote ids are hashes of these texts.
+        conversations: the texts, made of a conversation and a turn, by which the log identifies its first votes. Empty
+            if the log has no such texts, or if these texts are the vote ids themselves.
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:

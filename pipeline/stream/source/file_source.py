@@ -52,8 +52,8 @@ class FileSource:
         waits: description of an incomplete record at the end of the file; "" if there is none.
         changed: 0, unless the beginning of the file differs from what an earlier reading took from a file of this name.
             It is then the number of records that the earlier reading took.
-        conversations: texts by which the log identifies some of its votes, if vote ids are hashes of these texts;
-            complete after `prepare`.
+        conversations: the texts, made of a conversation and a turn, by which the log identifies its first votes. Empty
+            before `prepare`, if the log has no such texts, or if these texts are the vote ids themselves.
     """
 
     name = FILES
@@ -162,7 +162,11 @@ class FileSource:
         return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
 
     def number(self, readings: Sequence[FileReading]) -> None:
-        """Take over readings with numbers. They must be the readings that `prepare` returned, in the same order."""
+        """Replace the readings that `prepare` returned by the same readings with the numbers that the store gave them.
+
+        Args:
+            readings: the stored readings, in the order in which `prepare` returned them.
+        """
         for part, reading in zip(self._parts or [], readings, strict=True):
             part.reading = reading
 
