@@ -34,7 +34,7 @@ class FollowPlan:
         state: folder of the state file; "" for the default, a folder next to the store.
         store: address of the store.
         pace: the intervals, in seconds, between polls and between heartbeats.
-        until_end: whether to stop when everything is sent that the logs have now.
+        until_end: whether to stop after all lines that the logs contain have been sent, instead of waiting for more.
         metrics_port: port for metrics; None to serve no metrics.
         metrics_host: address at which metrics are served.
     """
