@@ -7,6 +7,7 @@ from pipeline.cli.app import out
 from pipeline.cli.terminal import print_paragraphs, styled
 from pipeline.cli.terminal_tables import board_table
 from pipeline.report.evidence import EvidenceSection
+from pipeline.report.evidence.evidence_tests import MEASURED
 from pipeline.report.render_page import format_odds
 from pipeline.report.report import Report
 from pipeline.report.verdict import NO, YES
@@ -46,12 +47,15 @@ def _evidence(report: Report) -> Iterator[str]:
     for one in report.evidence:
         if one.unavailable is None:
             yield f"  {_mark(one)} {one.title}: {one.answer}"
-            for finding in one.findings[:_FINDINGS] if one.found > 1 else one.findings[:1]:
-                yield f"    {format_odds(finding.odds)} if honest: {finding.sentence}"
+            if one.found > 1:
+                for finding in one.findings[:_FINDINGS]:
+                    yield f"    {finding.sentence} Odds: {format_odds(finding.odds)}."
             if one.found > _FINDINGS:
                 yield f"    … {one.found - _FINDINGS:,} more; {_MORE}"
             if one.found:
-                yield f"    Error rate: {one.error_rate}"
+                odds = f"Odds: {format_odds(one.findings[0].odds)}. " if one.found == 1 else ""
+                yield f"    {odds}Error rate: {one.error_rate}"
+    yield f"  {MEASURED}"
 
 
 def _mark(one: EvidenceSection) -> str:

@@ -13,7 +13,7 @@ Text is reduced to plain words (`plain_words`) and then compared exactly.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -52,6 +52,32 @@ class _Names:
         return cls(re.compile(f"(?<= )(?:{spelled})(?= )") if spelled else _NOTHING, frozenset(first))
 
 
+@dataclass(frozen=True, slots=True)
+class _JoinedNames:
+    """The names that are known everywhere, and those of one battle, searched for together.
+
+    One pattern of all of them would be compiled anew for each pair of models, which takes longer than to read answers.
+    """
+
+    everywhere: _Names
+    own: _Names
+
+    def may_be_in(self, words: set[str]) -> bool:
+        """Return whether a text with these words may have one of the names."""
+        return not (self.everywhere.first.isdisjoint(words) and self.own.first.isdisjoint(words))
+
+    def find(self, words: str) -> Iterator[re.Match[str]]:
+        """Yield the names in a text, from the left; of names that begin at one place the longest."""
+        place = 0
+        while True:
+            found = [one for names in (self.everywhere, self.own) if (one := names.pattern.search(words, place))]
+            if not found:
+                return
+            first = min(found, key=lambda one: (one.start(), -one.end()))
+            yield first
+            place = first.end()
+
+
 def _joined(parts: Sequence[str]) -> list[str]:
     """Return the first words of a name when the spaces after them are left out."""
     return ["".join(parts[:n]) for n in range(2, len(parts) + 1)]
@@ -67,7 +93,7 @@ class IdentityLeaks:
     def __init__(self, table: IdentityTable) -> None:
         self._table = table
         self._common = table.common()
-        self._names = table.names()
+        self._names = _Names.of(table.names())
         self._before: dict[str, list[list[str]]] = {}
         for phrase in table.before:
             words = phrase.split()
@@ -89,17 +115,17 @@ class IdentityLeaks:
             for answer in texts
         )
 
-    def _leaks(self, answer: str, own: _Names, known: _Names) -> bool:
+    def _leaks(self, answer: str, own: _Names, known: _JoinedNames) -> bool:
         words = plain_words(answer)
         present = set(words.split())
         if not own.first.isdisjoint(present) and own.pattern.search(words):
             return True
-        if known.first.isdisjoint(present):
+        if not known.may_be_in(present):
             return False
-        return any(self._speaks_of_itself(plain_words(one), known.pattern) for one in _SENTENCES.split(answer))
+        return any(self._speaks_of_itself(plain_words(one), known) for one in _SENTENCES.split(answer))
 
-    def _speaks_of_itself(self, words: str, names: re.Pattern[str]) -> bool:
-        for found in names.finditer(words):
+    def _speaks_of_itself(self, words: str, names: _JoinedNames) -> bool:
+        for found in names.find(words):
             before, after = words[: found.start()].split(), words[found.end() :]
             if any(after.startswith(f" {phrase} ") for phrase in self._table.after):
                 return True
@@ -131,9 +157,11 @@ class IdentityLeaks:
             names |= {" ".join(parts[:n]) for n in range(2, len(parts)) if _has_digit(parts[:n])}
         return _Names.of(names)
 
-    def _known_names(self, models: tuple[str, ...]) -> _Names:
+    def _known_names(self, models: tuple[str, ...]) -> _JoinedNames:
         """Return all names that are known in a battle."""
-        return _Names.of(self._names | {words for model in models if (words := plain_words(model).strip())})
+        return _JoinedNames(
+            self._names, _Names.of({words for model in models if (words := plain_words(model).strip())})
+        )
 
 
 def _has_digit(parts: Iterable[str]) -> bool:

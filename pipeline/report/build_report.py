@@ -76,7 +76,7 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
     rows = board_rows(board)
     separated = count_separated(rows)
     return Report(
-        verdict=judge(rows, separated, evidence, probes, options.level),
+        verdict=judge(rows, separated, evidence, probes, options.level, _lacking(board.votes)),
         facts=_facts(board.votes),
         rows=rows,
         separated=separated,
@@ -99,6 +99,15 @@ def _facts(votes: ReportVotes) -> dict[str, Any]:
         "ties": float((votes.outcome >= 2).mean()),
         "spread": spread_of_votes(votes),
     }
+
+
+def _lacking(votes: ReportVotes) -> list[str]:
+    """Return what the file does not have that a test or a probe needs."""
+    named = {
+        "voters": votes.known("voter"), "times": votes.time, "prompts": votes.prompt, "sessions": votes.session,
+        "networks": votes.network, "turns": votes.turn, "positions on a screen": votes.position,
+    }  # fmt: skip
+    return [name for name, column in named.items() if column is None]
 
 
 def _unchecked(

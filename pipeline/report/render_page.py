@@ -17,6 +17,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report.evidence.evidence_section import GROUPS
+from pipeline.report.evidence.evidence_tests import MEASURED
 from pipeline.report.report import Report
 from pipeline.vocabulary.visible_text import visible
 
@@ -59,6 +60,7 @@ def render_page(report: Report) -> str:
         ],
         drawn=_drawn(document["rows"]),
         shown=SHOWN,
+        measured=MEASURED,
         style=Markup(style),  # noqa: S704  # our own file, whose hash the policy names
         style_hash=digest,
     )

@@ -43,6 +43,7 @@ def judge(
     evidence: Sequence[EvidenceSection],
     probes: Sequence[ProbeResult],
     level: float,
+    lacking: Sequence[str] = (),
 ) -> Verdict:
     """Return the verdict.
 
@@ -52,6 +53,7 @@ def judge(
         evidence: the sections of evidence.
         probes: the results of the probes.
         level: coverage of the intervals.
+        lacking: what the file does not have, such as "voters".
     """
     accused = [section for section in evidence if section.accuses and section.found]
     doubts = [*(p for p in probes if p.fired), *(s for s in evidence if s.found or s.unavailable)]
@@ -63,7 +65,7 @@ def judge(
             _separation(separated),
             _manipulation(accused, evidence),
             _dependence(probes),
-            _unchecked(evidence, probes),
+            _unchecked(evidence, probes, lacking),
         ),
     )
 
@@ -116,13 +118,17 @@ def _dependence(probes: Sequence[ProbeResult]) -> str:
     return capital(f"{start}{len(fired):,} of {count(len(made), 'probe')} {verb} a reason to doubt the order: {names}.")
 
 
-def _unchecked(evidence: Sequence[EvidenceSection], probes: Sequence[ProbeResult]) -> str:
+def _unchecked(evidence: Sequence[EvidenceSection], probes: Sequence[ProbeResult], lacking: Sequence[str]) -> str:
     reasons = [one for one in (*(s.unavailable for s in evidence), *(p.unavailable for p in probes)) if one]
     always = "whether votes were added or removed before this file was made, no file can show"
     if not reasons:
         return capital(f"{always}.")
-    why = _listed(list(dict.fromkeys(reasons)))
-    return f"{count(len(reasons), 'question')} could not be checked, because {why}; {always}."
+    because = f", for want of {_and(lacking)}" if lacking else ""
+    return f"{count(len(reasons), 'question')} could not be answered{because}; {always}."
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -21,10 +21,13 @@ Together they are at most .05."""
 TEST_ALPHA = 0.01
 """The tolerated probability of any false finding of a test about lockstep, bursts or sides."""
 
-_MEASURED = (
-    "found afterwards, by cross-fitting: each voter is compared with the votes of other voters only. The rate is "
-    "measured on simulated and on real honest voters, not proved."
+MEASURED = (
+    "“Measured” rates are those of simulated and of real honest voters; they are not proved. Voters are judged "
+    "afterwards, by cross-fitting: with the votes of other voters only."
 )
+"""What a reader must know about rates that are measured."""
+
+_MEASURED = "measured."
 _POOLED = f"at most {POOLED_ALPHA:.1%} of honest boards have any such finding; {_MEASURED}"
 
 SINGLE_VOTER = EvidenceTest(
@@ -101,7 +104,7 @@ SHARE_BURST = EvidenceTest(
     title="Bursts of votes on one model",
     question="Does a model get more than three times its share of the votes within an hour or a day?",
     error_rate=f"at most {TEST_ALPHA:.0%} of boards have any such finding if models are drawn as in the days around; "
-    "measured, not proved. A file does not say whether the board itself showed the model more often.",
+    f"{_MEASURED} A file does not say whether the board itself showed the model more often.",
 )
 WEEKS = EvidenceTest(
     id="weeks",

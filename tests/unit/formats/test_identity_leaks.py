@@ -1,10 +1,13 @@
 """An answer that tells its model is found; one that only mentions a name is not."""
 
+from time import process_time
+
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.formats.identity_leaks import IdentityLeaks
+from pipeline.formats.identity_leaks import IdentityLeaks, _Names
 from pipeline.formats.identity_table import load_identities, parse_identities
+from pipeline.formats.plain_words import plain_words
 
 LEAKS = IdentityLeaks(load_identities())
 
@@ -90,3 +93,30 @@ def test_the_registry_adds_names() -> None:
 def test_a_table_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match=r"names\.toml: expected"):
         parse_identities(text, "names.toml")
+
+
+@pytest.mark.parametrize(
+    ("models", "answer"),
+    [
+        (("nova-1", "x"), "I am Nova 1 Pro."),
+        (("gpt-4-turbo", "x"), "as an AI called GPT 4 turbo"),
+        (("gemini-1.5-pro", "x"), "I am a Gemini 1.5 Pro"),
+        (("open-hermes", "x"), "I am OpenHermes, not OpenAI or GPT4"),
+    ],
+)
+def test_names_of_a_battle_and_known_names_are_found_as_by_one_pattern(models: tuple[str, str], answer: str) -> None:
+    words = plain_words(answer)
+    names = load_identities().names() | {plain_words(model).strip() for model in models}
+    whole = [found[0] for found in _Names.of(names).pattern.finditer(words)]
+    assert [found[0] for found in LEAKS._known(models).find(words)] == whole
+    assert whole
+
+
+def test_a_pair_of_models_needs_no_pattern_of_all_names() -> None:
+    """A pattern of all names takes 20 ms to compile, and a board has thousands of pairs of models."""
+    table = load_identities()
+    known = IdentityLeaks(table)
+    began = process_time()
+    for number in range(300):
+        known.leaks((f"first-{number}", f"second-{number}"), (("Hello.",), ("Hello.",)))
+    assert process_time() - began < 1.5

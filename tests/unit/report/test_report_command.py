@@ -170,19 +170,22 @@ def test_hostile_names_are_text_in_a_page_that_loads_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("more", "unchecked"),
+    ("more", "unchecked", "lacking"),
     [
-        ({}, "the file names no voters"),
-        ({"judge": lambda k: f"v{k % 12}"}, "the file has no times"),
-        ({"judge": "arena_user", "tstamp": lambda k: 1.7e9 + k}, "the file names no voters"),
-        ({"judge": "one", "tstamp": lambda k: 1.7e9 + 9e4 * k}, "the file names 1 voter only"),
+        ({}, "the file names no voters", "voters, times, prompts, sessions, networks and turns"),
+        ({"judge": lambda k: f"v{k % 12}"}, "the file has no times", "times, prompts, sessions, networks and turns"),
+        (
+            {"judge": "arena_user", "tstamp": lambda k: 1.7e9 + k, "turn": 1}, "the file names no voters",
+            "voters, prompts, sessions and networks",
+        ),
+        ({"judge": "one", "tstamp": lambda k: 1.7e9 + 9e4 * k}, "the file names 1 voter only", "prompts, sessions"),
     ],
-)
-def test_what_a_small_file_lacks_is_said(tmp_path: Path, more: dict[str, Any], unchecked: str) -> None:
+)  # fmt: skip
+def test_what_a_small_file_lacks_is_said(tmp_path: Path, more: dict[str, Any], unchecked: str, lacking: str) -> None:
     found = document(small(tmp_path / "votes.parquet", **more))
     assert any(one["why"].startswith(unchecked) for one in found["unchecked"]), found["unchecked"]
     assert {row["model"] for row in found["rows"]} == {"ant", "bee", "cat"}
-    assert unchecked in " ".join(found["verdict"])
+    assert f"could not be answered, for want of {lacking}" in found["verdict"][4]
 
 
 def test_several_files_are_one_and_none_counts_twice(tmp_path: Path) -> None:
