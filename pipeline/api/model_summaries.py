@@ -79,6 +79,12 @@ def find_model(reader: StoreReader, connection: Connection, name: str) -> dict[s
     return _model_document(key, state, newest, _newest_rows(reader, connection, newest))
 
 
+def registry_facts(connection: Connection) -> dict[str, dict[str, str | None]]:
+    """Return model → its `provider` and `license` in the registry, for every model of the registry."""
+    models = _registry_state(connection).models
+    return {name: {"provider": one.provider or None, "license": one.license or None} for name, one in models.items()}
+
+
 def model_history(reader: StoreReader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
     """Return the rows of a model in all snapshots, with the fields of `HistoryPointDocument`, oldest first.
 

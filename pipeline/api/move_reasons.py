@@ -1,10 +1,20 @@
 """Writes sentences that explain why a model moved between two snapshots. The API and the CLI use this module."""
 
+from collections.abc import Mapping
+from math import hypot
+from typing import Any
+
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove
 
 
 def move_reason(move: ModelMove) -> str:
     """Return a few sentences that explain a move; "" if there is nothing to explain."""
+    cause = move_cause(move)
+    return cause if move.before is None or move.after is None else " ".join([cause, *_neighbours(move)])
+
+
+def move_cause(move: ModelMove) -> str:
+    """Return the first of these sentences: by what a model moved, without the models that it passed."""
     if move.before is None:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:
@@ -18,7 +28,19 @@ def move_reason(move: ModelMove) -> str:
     change = move.rating_change or 0.0
     if (move.places or 0) * change < 0:
         sentences.append(f"The models around it {'lost' if change < 0 else 'won'} more.")
-    return " ".join([*sentences, *_neighbours(move)])
+    return " ".join(sentences)
+
+
+def is_clear(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a rating changed by more than the 95% intervals before and after together allow for.
+
+    The two intervals are taken as independent. They share votes, so the error rate is below 5%.
+
+    Args:
+        before, after: rows of the model, with `rating`, `lower` and `upper`.
+    """
+    widths = [(row["upper"] - row["lower"]) / 2 for row in (before, after)]
+    return bool(abs(after["rating"] - before["rating"]) > hypot(*widths))
 
 
 def _cause(step: str, move: ModelMove) -> str:

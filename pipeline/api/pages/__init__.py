@@ -6,6 +6,9 @@ the page as text.
 
     page_templates.py      renders templates, and formats figures
     board_pages.py         serves the board, snapshots, moves between snapshots
+    board_values.py        reads what the page of a board shows
+    board_headline.py      finds what the first lines of the board say
+    board_filter.py        searches, filters, sorts and pages the lines of a board
     model_pages.py         serves models and providers
     incident_pages.py      serves incidents, and the preview of a decision
     incident_timeline.py   lists what happened in an incident, by time

@@ -1,7 +1,5 @@
 """Defines the web pages about the board, snapshots, and moves between snapshots."""
 
-from collections.abc import Mapping
-from functools import partial
 from itertools import zip_longest
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -16,24 +14,24 @@ from pipeline.api.costly_work import CostlyWork
 from pipeline.api.diff_routes import diff_document, find_diff
 from pipeline.api.error_responses import Problem
 from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
-from pipeline.api.pages.page_templates import PAGE_ROWS, IntervalScale, PageTemplates
+from pipeline.api.move_reasons import is_clear
+from pipeline.api.pages.board_filter import BoardFilter, FilterParam, PageParam, SearchParam, SortParam
+from pipeline.api.pages.board_values import board_values, earlier, label_board_values
+from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
 from pipeline.api.request_params import (
-    VIEWS,
     BoardParam,
     CursorParam,
     SnapshotPairParam,
     SnapshotParam,
-    View,
     ViewParam,
     decode_cursor,
     encode_cursor,
 )
-from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
+from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.prepare_answers import WEEK
-from pipeline.store.boards import board_listing, notices, snapshots, voter_labels
+from pipeline.store.boards import notices, snapshots, voter_labels
 from pipeline.store.boards.hidden_models import HiddenModels
-from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
 
@@ -49,30 +47,35 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
     return router
 
 
+# The pages need one parameter for each thing that a reader may choose.
 def _add_board_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
     @router.get("/")
-    def newest_board(by: ViewParam = "defended", board: BoardParam = None) -> Response:
+    def newest_board(
+        by: ViewParam = "defended", board: BoardParam = None, q: SearchParam = "", provider: FilterParam = "",
+        license: FilterParam = "", sort: SortParam = "rank", page: PageParam = 1,
+    ) -> Response:  # fmt: skip
+        wanted = BoardFilter(by, board, q, provider, license, sort, page)
         with reader.connect() as connection:
             newest = snapshots.latest(connection)
             if newest is None:
                 return templates.page("empty", UNTIL_PUBLISHED)
             if board is not None:
-                return templates.page(
-                    "label_board", UNTIL_PUBLISHED, **_label_board_values(reader, connection, newest, board)
-                )
-            values = _board_values(reader, connection, newest, by)
-            incidents = _open_incidents(reader, connection)
+                values = label_board_values(reader, connection, newest, wanted)
+                return templates.page("label_board", UNTIL_PUBLISHED, **values)
+            values = board_values(reader, connection, newest, wanted, _open_incidents(reader, connection))
         # It names open incidents, which come and go without a publication.
-        return templates.page("board", REVALIDATE, **values, incidents=incidents)
+        return templates.page("board", REVALIDATE, **values)
 
     @router.get("/snapshots/{snapshot}/board")
-    def one_board(snapshot: SnapshotParam, by: ViewParam = "defended", board: BoardParam = None) -> Response:
+    def one_board(
+        snapshot: SnapshotParam, by: ViewParam = "defended", board: BoardParam = None, q: SearchParam = "",
+        provider: FilterParam = "", license: FilterParam = "", sort: SortParam = "rank",
+        page: PageParam = 1,
+    ) -> Response:  # fmt: skip
+        wanted = BoardFilter(by, board, q, provider, license, sort, page)
+        name, read = ("board", board_values) if board is None else ("label_board", label_board_values)
         with reader.connect() as connection:
-            found = reader.snapshot(connection, snapshot)
-            if board is None:
-                name, values = "board", {**_board_values(reader, connection, found, by), "incidents": []}
-            else:
-                name, values = "label_board", _label_board_values(reader, connection, found, board)
+            values = read(reader, connection, reader.snapshot(connection, snapshot), wanted)
         return templates.page(name, UNTIL_PUBLISHED, **values)  # a notice may be added to it
 
 
@@ -117,7 +120,7 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
         def find() -> Response:
             with reader.connect() as connection:
                 newest = reader.latest(connection)
-                before = _earlier(reader, connection, newest, days)
+                before = earlier(reader, connection, newest, days)
             if before is None:
                 raise Problem(404, "there is only one snapshot, so no model has moved yet")
             pair = f"{before.snapshot_id}..{newest.snapshot_id}"
@@ -138,7 +141,10 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
                 ends = [reader.data_until(connection, one.log_size) for one in (found.before, found.after)]
             days = (ends[1] - ends[0]) // DAY if ends[0] is not None and ends[1] is not None else 0
             query = _moves_query(view, board)
-            return templates.page("diff", RENDERED, diff=document, days=days, query=query)
+            both = [row for row in document["rows"] if row["places"] is not None]
+            clear = [row for row in both if is_clear(row["before"], row["after"])]
+            clear.sort(key=lambda row: -abs(row["rating"]))
+            return templates.page("diff", RENDERED, diff=document, days=days, query=query, clear=clear)
 
         return await costly.run(request, compare)
 
@@ -151,75 +157,3 @@ def _open_incidents(reader: StoreReader, connection: Connection) -> list[dict[st
 
 def _moves_query(view: str, board: str | None) -> str:
     return urlencode({"view": view, **({} if board is None else {"board": board})})
-
-
-def _board_values(reader: StoreReader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:
-    read = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
-    rows = {view: reader.listed_rows(connection, found, view) for view in VIEWS}
-    if not rows[by]:
-        by = "defended"
-    newest = snapshots.newest_sequence(connection) == found.sequence
-    before = _earlier(reader, connection, found, WEEK)
-    return {
-        "snapshot": summarize_snapshot(reader, connection, found),
-        "newest": newest,
-        "by": by,
-        "sure": any(row["sure_best"] is not None for row in rows[by]),
-        "lines": _sorted_lines(rows, by),
-        "scale": IntervalScale.covering(rows[by] if by == "style" else [*rows["defended"], *rows["raw"]]),
-        "before": None if before is None else summarize_snapshot(reader, connection, before),
-        "ranks_before": {} if before is None else _defended_ranks(connection, before),
-        "style_reason": found.body.get("style", {}).get("reason", ""),
-        "unrated": board_listing.list_unrated(found.body, found.body["views"][by]["unrated"]),
-        "board_groups": _board_groups(found.body),
-        "method_notes": [*board_listing.method_notes(found.body), *board_listing.listing_notes(found.body, read[by])],
-        "exclusions": HiddenModels.of_body(found.body).document(found.body["exclusions"]),
-        "notices": notices.list_notices(connection, found.snapshot_id),
-    }
-
-
-def _label_board_values(
-    reader: StoreReader, connection: Connection, found: PublishedSnapshot, board: str
-) -> dict[str, Any]:
-    rows = reader.rows(connection, found, "defended", board)
-    read = snapshots.read_rows(connection, found.snapshot_id, board)
-    summary = found.body["boards"][board]
-    return {
-        "snapshot": summarize_snapshot(reader, connection, found),
-        "newest": snapshots.newest_sequence(connection) == found.sequence,
-        "board": board,
-        "rows": rows,
-        "votes": summary["votes"],
-        "overall": _defended_ranks(connection, found),
-        "scale": IntervalScale.covering(rows),
-        "unrated": board_listing.list_unrated(found.body, summary["unrated"]),
-        "board_groups": _board_groups(found.body),
-        "method_notes": board_listing.listing_notes(found.body, read),
-        "notices": notices.list_notices(connection, found.snapshot_id),
-    }
-
-
-def _board_groups(body: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return kind ("category", "language") → its boards with label and votes, the largest first."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for name, summary in body.get("boards", {}).items():
-        kind, _, label = name.partition("/")
-        groups.setdefault(kind, []).append({"name": name, "label": label, "votes": summary["votes"]})
-    return {kind: sorted(groups[kind], key=lambda one: (-one["votes"], one["label"])) for kind in sorted(groups)}
-
-
-def _sorted_lines(rows: Mapping[View, list[dict[str, Any]]], by: View) -> list[dict[str, Any]]:
-    """Return all views side by side, for the models of the view `by` and in its order."""
-    place = {row["model"]: at for at, row in enumerate(rows[by])}
-    lines = [line for line in join_views(rows) if line["model"] in place]
-    return sorted(lines, key=lambda line: place[line["model"]])
-
-
-def _defended_ranks(connection: Connection, snapshot: PublishedSnapshot) -> dict[str, int]:
-    return {row["model"]: row["rank"] for row in snapshots.read_rows(connection, snapshot.snapshot_id, "defended")}
-
-
-def _earlier(
-    reader: StoreReader, connection: Connection, found: PublishedSnapshot, days: float
-) -> PublishedSnapshot | None:
-    return page_queries.earlier_snapshot(connection, found, days, partial(reader.data_until, connection))

@@ -1,0 +1,102 @@
+"""Searches, filters, sorts and pages the lines of a board, by the parameters of its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import Query
+
+from pipeline.api.pages.page_templates import PAGE_ROWS
+from pipeline.api.request_params import View
+
+Line = dict[str, Any]
+Sort = Literal["rank", "model", "provider", "votes", "interval", "moved"]
+
+_TEXT = r"^[^\x00-\x1f\x7f]*$"
+SearchParam = Annotated[str, Query(max_length=100, pattern=_TEXT, description="Text in a model's name or provider.")]
+FilterParam = Annotated[str, Query(max_length=300, pattern=_TEXT, description="Only rows with this value; empty: all.")]
+SortParam = Annotated[Sort, Query(description="By rank, name, provider, most votes, narrowest interval, places won.")]
+PageParam = Annotated[int, Query(ge=0, le=1_000, description="Number of the page; 0 for all rows on one page.")]
+
+SORTS: dict[Sort, str] = {
+    "rank": "rank", "model": "name", "provider": "provider", "votes": "most votes",
+    "interval": "narrowest interval", "moved": "places won",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFilter:
+    """What a reader wants to see of a board. Each attribute is a parameter of the address, with its default.
+
+    Attributes:
+        by: the view whose rows are shown.
+        board: "category/LABEL" or "language/LABEL"; None for the board of all votes.
+        q: text that the name or the provider of a model contains.
+        provider, license: only models with this provider or license; empty for all.
+        sort: order of the rows.
+        page: number of the page, from 1; 0 for all rows on one page.
+    """
+
+    by: View = "defended"
+    board: str | None = None
+    q: str = ""
+    provider: str = ""
+    license: str = ""
+    sort: Sort = "rank"
+    page: int = 1
+
+    def link(self, **changes: Any) -> str:
+        """Return the address of the same board with some parameters changed; the first page unless `page` is given.
+
+        It leads to the table, below the headline.
+        """
+        other = asdict(replace(self, page=1, **changes) if "page" not in changes else replace(self, **changes))
+        defaults = {one.name: one.default for one in fields(self)}
+        chosen = {name: value for name, value in other.items() if value != defaults[name]}
+        return f"?{urlencode(chosen)}#board"
+
+    @property
+    def narrows(self) -> bool:
+        """Whether some models may be left out."""
+        return bool(self.q.strip() or self.provider or self.license)
+
+    def choose(self, lines: Sequence[Line]) -> list[Line]:
+        """Return the lines that the reader wants, in the wanted order, before they are divided into pages."""
+        text = self.q.strip().casefold()
+        found = [
+            line
+            for line in lines
+            if text in f"{line['model']}\n{line['provider'] or ''}".casefold()
+            and self.provider in ("", line["provider"])
+            and self.license in ("", line["license"])
+        ]
+        return found if self.sort == "rank" else sorted(found, key=_KEYS[self.sort])
+
+    def pages(self, number: int) -> int:
+        """Return the number of pages for a number of lines, at least 1."""
+        return max(1, -(-number // PAGE_ROWS))
+
+    def on_page(self, lines: list[Line]) -> list[Line]:
+        """Return the lines of the wanted page; those of the last page if there are fewer pages."""
+        if self.page == 0:
+            return lines
+        start = (min(self.page, self.pages(len(lines))) - 1) * PAGE_ROWS
+        return lines[start : start + PAGE_ROWS]
+
+
+def values_of(lines: Sequence[Line], name: str) -> list[str]:
+    """Return the different values of a field, sorted; lines without a value are left out."""
+    return sorted({line[name] for line in lines if line[name]}, key=str.casefold)
+
+
+# Lines without a value come last. Python's sort keeps the order by rank among equals.
+_KEYS: dict[Sort, Callable[[Line], Any]] = {
+    "model": lambda line: line["model"].casefold(),
+    "provider": lambda line: (line["provider"] is None, (line["provider"] or "").casefold()),
+    "votes": lambda line: -line["row"]["votes"],
+    "interval": lambda line: line["row"]["upper"] - line["row"]["lower"],
+    "moved": lambda line: (line["moved"] is None, -(line["moved"] or 0)),
+}
