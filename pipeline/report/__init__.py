@@ -5,6 +5,7 @@ report         represents a report
 verdict        writes the answer and its five sentences
 render_page    renders a report as one HTML page that loads nothing
 report_columns makes the columns of a report from the votes of a battle file
+model_providers  finds the providers of models by the names of the models
 board_rows     makes the rows of the board, and counts the neighbours that the votes separate
 evidence       looks for manipulation in the votes
 report_votes   represents the votes of a file as columns, with the columns that only some files have

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ratings.battle_columns import BattleColumns
+from pipeline.report.model_providers import find_providers
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
 
@@ -20,7 +21,7 @@ _LEAST_PER_PAIR, _LEAST_VOTES = 4, 50
 
 def report_votes(battles: BattleColumns) -> ReportVotes:
     """Return the votes of a battle file as columns of a report; a column without any value is None."""
-    numbers = battles.numbers
+    numbers, found = battles.numbers, find_providers(battles.models)
     categories, category = battles.groups["category"]
     languages, language = battles.groups["language"]
     return ReportVotes(
@@ -41,6 +42,8 @@ def report_votes(battles: BattleColumns) -> ReportVotes:
         languages=languages,
         turn=_turns(numbers.get("turn")),
         style=_style(battles),
+        provider=found and found[1],
+        providers=found[0] if found else (),
     )
 
 

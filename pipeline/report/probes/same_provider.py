@@ -2,38 +2,43 @@
 
 In battles of one provider, logit P(a beats b) = c (θ_a − θ_b), with θ from the battles of different providers. The
 figure is c − 1, by maximum likelihood: 0 says that models of one provider beat each other as the other battles predict,
-−1 that voters do not tell them apart, below −1 that they come in the opposite order. The interval is the Wald interval
-with the sandwich covariance, clustered by voter where voters are known; θ counts as known. The probe fires if the whole
-interval is outside ±0.25.
+−1 that voters do not tell them apart, below −1 that they come in the opposite order.
 
-Not computed if the file does not name providers, or fewer than 100 votes are between models of one provider.
+The errors of θ make c too small. It is divided by the reliability of the gaps, 1 − Σ w v / Σ w g², where g is the gap
+of a vote's models, v its variance and w = p (1 − p) (regression calibration; Carroll et al. 2006, Measurement Error in
+Nonlinear Models, section 4.2). The interval is a Wald interval. Its variance is the sum of that of the votes of one
+provider (sandwich, clustered by voter where voters are known) and that of θ (delta method). The probe fires if the
+whole interval is outside ±0.25.
+
+Not computed if no two models have a known provider in common, fewer than 100 votes are between models of one
+provider, or the reliability is below ½.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
-from pipeline.ratings import PairCounts, fit, select_rated_models
+from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
 from pipeline.ratings.clustered_sandwich import voter_clusters
 from pipeline.ratings.residuals import OUTCOME_SCORES
 from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
-from pipeline.report.probes.order_changes import moved_models, name_pairs, reversed_pairs
+from pipeline.report.probes.order_changes import difference_errors, moved_models, name_pairs, reversed_pairs
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
-from pipeline.vocabulary.arrays import Float64
 
 _ID, _TITLE, _UNIT = "same_provider", "Battles of one provider", "change of gaps, as a share"
 _THRESHOLD = 0.25
 _LEAST_VOTES = 100
 _STEPS = 50
+_LEAST_RELIABLE = 0.5
 
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
     votes = board.votes
     if votes.provider is None:
-        return unavailable_result(_ID, _TITLE, _UNIT, "the file does not name the providers of models")
+        return unavailable_result(_ID, _TITLE, _UNIT, "no two models have a known provider in common")
     provider_a, provider_b = votes.provider[votes.model_a], votes.provider[votes.model_b]
     same = (provider_a == provider_b) & (provider_a >= 0)
     if int(same.sum()) < _LEAST_VOTES:
@@ -44,9 +49,14 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     if left:
         reason = f"{left[0].model} has no rating from battles with models of other providers"
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
-    theta = fit(counts).theta
-    inside = votes.select(same)
-    scale, se = fit_scale(theta[inside.model_a] - theta[inside.model_b], inside)
+    fitted, voter = fit(counts), others.known("voter")
+    theta, inside = fitted.theta, votes.select(same)
+    if voter is not None:
+        fitted = with_clustered_covariance(fitted, *others.codes, voter)
+    scale, se, reliability = fit_scale(fitted, inside)
+    if reliability < _LEAST_RELIABLE:
+        reason = "the other battles do not tell the models of one provider apart well enough"
+        return unavailable_result(_ID, _TITLE, _UNIT, reason)
     margin = float(ndtri((1 + options.level) / 2)) * se
     low, high = scale - 1 - margin, scale - 1 + margin
     flipped = reversed_pairs(board, theta)
@@ -63,33 +73,45 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
             f"other battles predict; {rest}."
         ),
         details={
-            "same_provider_votes": len(inside), "scale": scale, "scale_se": se,
+            "same_provider_votes": len(inside), "scale": scale, "scale_se": se, "reliability": reliability,
             "reversed_pairs": [list(pair) for pair in flipped], "models_moved": moved_models(board, theta),
         },
     )  # fmt: skip
 
 
-def fit_scale(gap: Float64, votes: ReportVotes) -> tuple[float, float]:
-    """Fit the factor c of logit P(a beats b) = c · gap by maximum likelihood, and its clustered standard error.
+def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
+    """Fit the factor c of logit P(a beats b) = c (θ_a − θ_b) by maximum likelihood.
 
     Args:
-        gap: float64[N], predicted difference of the two models of each vote, in logits.
+        fitted: the fit of other votes on the same models, with its covariance.
         votes: the N votes.
+
+    Returns:
+        Three values: c, corrected for the errors of θ; its standard error, clustered by voter; and the reliability by
+            which both were divided (not divided if it is 0 or less).
     """
-    score = OUTCOME_SCORES[votes.outcome]
-    c, information = 1.0, 0.0
+    a, b = votes.model_a, votes.model_b
+    gap, score = fitted.theta[a] - fitted.theta[b], OUTCOME_SCORES[votes.outcome]
+    c, weight = 1.0, np.zeros_like(gap)
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(c * gap, -700, 700)))
-        information = float((gap**2 * p * (1 - p)).sum())
-        step = float((gap * (score - p)).sum()) / max(information, 1e-12)
+        p = expit(c * gap)
+        weight = p * (1 - p)
+        step = float(gap @ (score - p)) / max(float(weight @ gap**2), 1e-12)
         c += max(-1.0, min(1.0, step))
         if abs(step) < 1e-10:
             break
-    residual = gap * (score - 1 / (1 + np.exp(-np.clip(c * gap, -700, 700))))
+    information = max(float(weight @ gap**2), 1e-12)
+    residual = gap * (score - expit(c * gap))
     voter = votes.known("voter")
     if voter is not None:
         residual = np.asarray(np.bincount(voter_clusters(voter)[0], residual), dtype=np.float64)
-    return c, float(np.sqrt((residual**2).sum())) / max(information, 1e-12)
+    reliability = 1 - float(weight @ difference_errors(fitted.covariance)[a, b] ** 2) / information
+    # An error of the gaps changes c by −c Σ w g (error of the gap) / Σ w g².
+    size = len(fitted.theta)
+    pull = np.bincount(a, weight * gap, size) - np.bincount(b, weight * gap, size)
+    variance = float((residual**2).sum()) + c**2 * float(pull @ fitted.covariance @ pull)
+    divisor = reliability if reliability > 0 else 1.0
+    return c / divisor, float(np.sqrt(variance)) / information / divisor, reliability
 
 
 SAME_PROVIDER = Probe(_ID, _TITLE, _UNIT, _run)

@@ -20,7 +20,7 @@ GOLDEN = {
     "voter_influence": 0.041615,
     "fewest_votes": 0.023,
     "first_turn": 0.0,
-    "same_provider": -0.057421,
+    "same_provider": -0.03434,
 }
 
 PLANTED = {
@@ -28,16 +28,16 @@ PLANTED = {
     "first slot": (PlantedBoard(first_bonus=0.35), {"position_bias"}),
     "first slot of one model": (PlantedBoard(first_bonus=1.2, always_first=4), {"position_bias"}),
     "model that draws": (PlantedBoard(hedger=7), {"tie_rule"}),
-    "circle": (PlantedBoard(cycle=5, votes=60_000, spread=2.4), {"intransitivity"}),
+    "circle": (PlantedBoard(cycle=5, votes=40_000, spread=2.4), {"intransitivity"}),
     "two pools": (PlantedBoard(pools=2), {"connectivity"}),
-    "lopsided budget": (PlantedBoard(budget=0.7, votes=150_000, spread=2.4), {"coverage"}),
-    "busy voters": (PlantedBoard(heavy=60, votes=60_000, heavy_taste=0.8, spread=1.8), {"clustering"}),
+    "lopsided budget": (PlantedBoard(budget=0.7, votes=80_000, spread=2.8), {"coverage"}),
+    "busy voters": (PlantedBoard(heavy=60, votes=40_000, heavy_taste=0.7, spread=1.8), {"clustering"}),
     "prompts with a taste": (PlantedBoard(prompt_taste=0.8, prompts=300, votes=40_000), {"clustering"}),
     "sessions with a taste": (PlantedBoard(session_taste=1.0, sessions=400, votes=40_000), {"clustering"}),
     "loud voter": (PlantedBoard(loud_share=0.15, models=12, votes=40_000, spread=2.0), {"voter_influence"}),
-    "close top": (PlantedBoard(close_top=0.001, votes=300_000), {"fewest_votes"}),
+    "close top": (PlantedBoard(close_top=0.0, votes=40_000, seed=1), {"fewest_votes"}),
     "other order later": (PlantedBoard(later_swap=True), {"first_turn"}),
-    "siblings look alike": (PlantedBoard(sibling_scale=0.4, votes=60_000, spread=1.8), {"same_provider"}),
+    "siblings look alike": (PlantedBoard(sibling_scale=0.4, votes=40_000, spread=1.8), {"same_provider"}),
 }
 
 

@@ -87,7 +87,7 @@ def test_a_probe_says_which_column_the_file_lacks(column: str, probe: str) -> No
     found = next(one for one in run_probes(votes, rate_report_votes(votes)) if one.id == probe)
     assert not found.fired
     assert found.figure is None
-    assert found.unavailable is not None and "the file" in found.unavailable
+    assert found.unavailable is not None and found.sentence.endswith(f"because {found.unavailable}.")
 
 
 @pytest.mark.parametrize(("how", "reason"), [("names", "order of their names"), ("winner", "the winner is always")])
@@ -112,3 +112,19 @@ def test_the_board_counts_only_models_that_can_be_compared() -> None:
     assert board.leaderboard.models == ("x", "y")
     assert [one.model for one in board.unrated] == ["z"]
     assert len(board.votes) == board.counts.total == 2
+
+
+def test_gaps_of_one_provider_are_not_too_small_where_ratings_are_uncertain() -> None:
+    boards = [PlantedBoard(models=16, votes=3_000, spread=0.6, seed=seed) for seed in range(12)]
+    figures = [probes_of(board)["same_provider"].figure for board in boards]
+    known = [figure for figure in figures if figure is not None]
+    # Without the correction the mean is −0.16.
+    assert len(known) >= 10
+    assert abs(np.mean(known)) < 0.07
+
+
+def test_the_scale_of_gaps_is_recovered() -> None:
+    found = probes_of(PlantedBoard(sibling_scale=0.6, votes=60_000, tie_share=0.0, spread=1.0))["same_provider"]
+    assert found.figure == pytest.approx(-0.4, abs=0.05)
+    assert found.interval is not None
+    assert found.interval[0] < -0.4 < found.interval[1]
