@@ -4,7 +4,8 @@ The figure is the largest change of a rating when the votes of one voter are dro
 median gap of neighbours on the board and the standard error of that model. From 1 on, one voter moves a model by a
 whole place and by more than sampling error; there the probe fires. The change is computed to first order for each voter
 and by an exact refit for the five largest (Cook & Weisberg 1982; `pipeline.ratings.voter_influence`). There is no
-interval: the change is a fact about the votes, not an estimate.
+interval: the change is a fact about the votes, not an estimate. No number of a voter is in the result, because it may
+be the voter's id.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _row(one: VoterInfluence, gap: float, error: float, votes: int) -> dict[str,
     points = one.points if one.exact is None else one.exact
     measure = max(gap, error)
     return {
-        "voter": one.voter, "votes": one.votes, "share": one.votes / votes, "model": one.model, "points": points,
+        "votes": one.votes, "share": one.votes / votes, "model": one.model, "points": points,
         "exact": one.exact is not None, "standard_error": error, "places": abs(points) / measure if measure else 0.0,
         "median_gaps": abs(points) / gap if gap else None,
     }  # fmt: skip

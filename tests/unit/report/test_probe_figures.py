@@ -128,3 +128,11 @@ def test_the_scale_of_gaps_is_recovered() -> None:
     assert found.figure == pytest.approx(-0.4, abs=0.05)
     assert found.interval is not None
     assert found.interval[0] < -0.4 < found.interval[1]
+
+
+def test_influential_voters_are_listed_without_a_number_of_theirs() -> None:
+    details = probes_of(PlantedBoard(loud_share=0.1))["voter_influence"].details
+    assert details["largest"][0]["share"] == pytest.approx(0.1, abs=0.02)
+    assert all("voter" not in row for row in details["largest"])
+    # The loud voter, who is the last of 3,001, appears nowhere.
+    assert "3000" not in str(details)
