@@ -30,7 +30,7 @@ from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import file_name, json_response, table_response
 from pipeline.errors import Usage
-from pipeline.ledger.published_intervals import COLUMNS
+from pipeline.ledger.interval_rows import COLUMNS
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot

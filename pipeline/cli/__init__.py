@@ -13,9 +13,13 @@
     ingest_notes.py           builds sentences about the votes that were read
     stream_options.py         defines the options that publish and work share
     worker_commands.py        work, monitor: read votes, close windows
-    board_commands.py         refresh, leaderboard, diff: publish, show and compare boards
-    alert_commands.py         alerts, replay: show and decide alerts and exclusions; what one detector would raise
-    incident_commands.py      incidents: shows and decides incidents, which are campaigns of votes
+    board_commands.py         refresh, diff: publish and compare boards
+    leaderboard_command.py    leaderboard: shows a published board
+    board_choice.py           finds the view or the board that options choose
+    alert_commands.py         alerts, replay: show alerts and exclusions; what one detector would raise
+    alert_decision.py         carries out a decision about alerts or votes
+    incident_commands.py      incidents: shows incidents, which are campaigns of votes
+    incident_decision.py      carries out a decision about incidents
     on_call_text.py           prints lists of alerts and incidents within 80 columns
     exclusion_prompt.py       shows what a decision about exclusions would change, and asks
     verification_commands.py  verify, bundle, receipt: let a reader check published results

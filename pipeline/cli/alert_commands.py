@@ -1,14 +1,12 @@
-"""Runs the commands alerts and replay: list alerts, record decisions, and show which alerts a detector would raise."""
+"""Runs the commands alerts and replay: list and show alerts, and show which alerts a detector would raise."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline import alert_text, jobs
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.cli.on_call_text import (
     expect_known,
     parse_since,
@@ -19,7 +17,6 @@ from pipeline.cli.on_call_text import (
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.incident_text import count
-from pipeline.jobs import moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import alert_mentions, alert_queries, operators_log
@@ -79,7 +76,9 @@ def alerts(
         elif action == "show":
             _show(opened, names, verbose, as_json)
         else:
-            _decide(opened, action, names, operators_log.process_operator(name), reason, hours, yes, as_json)
+            from pipeline.cli.alert_decision import decide  # noqa: PLC0415  # slow to import; lists do not need it
+
+            decide(opened, action, names, operators_log.process_operator(name), reason, hours, yes, as_json)
 
 
 def _choose(
@@ -122,37 +121,6 @@ def _show(opened: Store, names: Sequence[str], verbose: bool, as_json: bool) -> 
         if one["subject"]["kind"] == "voter":
             out.print(subject_text(one["subject"]))
         print_paragraphs(alert_text.explain_lines(one, verbose=verbose))
-
-
-# As many parameters as the command has options for a decision.
-def _decide(
-    opened: Store,
-    action: str,
-    names: Sequence[str],
-    who: operators_log.Operator,
-    reason: str,
-    hours: float | None,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    moderation.expect_hours(hours)
-    with opened.read() as connection:  # an unknown or ambiguous id is refused before any change
-        given = list(dict.fromkeys(one if ":" in one else alert_queries.resolve_id(connection, one) for one in names))
-        if action in {"exclude", "restore"}:
-            changed = [target for one in given for target in moderation.targets_of(connection, action, one)]
-            if not as_json:
-                show_preview(connection, action, ", ".join(given), list(dict.fromkeys(changed)))
-    if action in {"exclude", "restore"}:
-        confirm(f"alerts {action}", yes=yes or as_json, required=False)
-    with opened.write() as connection:
-        results: list[dict[str, Any]] = []
-        for one in given:
-            if action in moderation.ALERT_SCOPES:
-                results.append(moderation.change_alert_state(connection, one, action, who, reason, hours))
-            elif not is_done(results, partial(moderation.targets_of, connection, action, one)):
-                results.append(moderation.change_exclusion(connection, action, one, who, reason))
-    text = "\n".join(one["done"] for one in results)
-    emit_or_print(as_json, results if len(names) > 1 else results[0], text, out, soft_wrap=True)
 
 
 @app.command()

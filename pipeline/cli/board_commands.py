@@ -1,7 +1,7 @@
-"""Runs the commands refresh, leaderboard and diff: publish a board, show a board, compare two boards."""
+"""Runs the commands refresh and diff: publish a board, compare two boards."""
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -10,27 +10,18 @@ from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.cli.backfill_text import evaluation_progress, report_lines
+from pipeline.cli.board_choice import View, require_board
 from pipeline.compute.board_cells import MAX_LABELS
 from pipeline.errors import PublicationHeld, Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, list_moves
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
-from pipeline.store.boards import board_listing, snapshot_intervals, snapshots
-from pipeline.store.boards.hidden_models import HiddenModels
-from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.boards import board_listing, snapshots
 from pipeline.vocabulary.coverage_notes import coverage_notes
 from pipeline.vocabulary.method_rules import SENTENCES
-from pipeline.vocabulary.time import format_rfc3339, from_microseconds, parse_iso8601
 
 # Boards by category and language that `refresh` names.
 _SHOWN = 10
-
-_INTERVAL_NOTE = (
-    "Intervals are 95% intervals that allow for votes of one voter hanging together. Sure ranks hold at all snapshots "
-    "at once, however often somebody looks; --json has the confidence sequences."
-)
-
-View = Literal["raw", "defended", "style"]
 
 
 @app.command()
@@ -117,77 +108,6 @@ def _dry_run_lines(report: dict[str, Any]) -> list[str]:
 
 
 @app.command()
-def leaderboard(
-    store: StoreOption = None,
-    snapshot: Annotated[str | None, typer.Option(help="A snapshot's id or the beginning of it.")] = None,
-    at: Annotated[str | None, typer.Option(help="The snapshot in force at this time (ISO 8601).")] = None,
-    view: Annotated[
-        View, typer.Option(help="raw: all votes; defended: without exclusions; style: defended, style-controlled.")
-    ] = "defended",
-    board: Annotated[
-        str | None, typer.Option(help="category/LABEL or language/LABEL: the defended board of votes with that label.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a published board, by default the newest."""
-    with existing_store(store_url(store)) as opened, opened.read() as connection:
-        found = snapshots.find(connection, snapshot, _parse_time(at))
-        summary = _require_board(found, view, board)
-        rated = snapshots.read_rows(connection, found.snapshot_id, board or view)
-        rows = board_listing.list_rows(found.body, rated)
-        rows = snapshot_intervals.add_intervals(opened.files, found.body, board or view, rows)
-    coefficients = found.body["style"]["coefficients"] if view == "style" else []
-    if as_json:
-        more = {"coefficients": coefficients} if view == "style" else {}
-        stated = {"published_at": format_rfc3339(found.published_at), "view": view, "board": board}
-        listed = HiddenModels.of_body(found.body).document(found.body.get("method"))
-        method = {"method": listed, "boards": sorted(found.body.get("boards", {}))}
-        emit({"snapshot": found.snapshot_id, **stated, "rows": rows, **more, **method})
-        return
-    day = from_microseconds(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
-    title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view if board is None else board}, {day}"
-    out.print(terminal_tables.board_table(rows, title, out.width))
-    for line in terminal_tables.coefficient_lines(coefficients):
-        out.print(line)
-    for model in board_listing.list_unrated(found.body, summary["unrated"]):
-        out.print(f"not rated: {model['model']}: {model['reason']}")
-    if any(row["sure_best"] is not None for row in rows):
-        out.print(_INTERVAL_NOTE, soft_wrap=True)
-    notes = [] if view == "raw" else board_listing.method_notes(found.body)
-    for note in (*notes, *board_listing.listing_notes(found.body, rated, " (*)")):
-        out.print(note, soft_wrap=True)
-
-
-def _require_board(found: PublishedSnapshot, view: View, board: str | None) -> dict[str, Any]:
-    """Return what a snapshot states of a view, or of a board by category or language.
-
-    Raises:
-        Usage: the snapshot has no such view or board, with the reason.
-    """
-    known, short = found.body.get("boards", {}), found.snapshot_id[:12]
-    if board is None:
-        if view not in found.body["views"]:
-            reason = found.body.get("style", {}).get("reason", "snapshots of its version had none")
-            raise Usage(f"expected a snapshot with a view {view}, got {short}: {reason}")
-        return dict(found.body["views"][view])
-    if view != "defended":
-        raise Usage(f"--board: expected it with the view defended, the only one of a board by label, got --view {view}")
-    if board not in known:
-        reason = found.body.get("boards_left_out", {}).get(board, f"it has {', '.join(sorted(known)) or 'no boards'}")
-        raise Usage(f"--board: expected a board of snapshot {short}, got {board}: {reason}")
-    return dict(known[board])
-
-
-def _parse_time(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_iso8601(text)
-    except ValueError as error:
-        raise Usage(f"--at: {error}") from None
-
-
-@app.command()
 def diff(
     before: Annotated[str, typer.Argument(help="The older snapshot's id or the beginning of it.")],
     after: Annotated[str | None, typer.Argument(help="The newer snapshot's id; default: the newest.")] = None,
@@ -200,7 +120,7 @@ def diff(
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         pair = snapshots.find(connection, before), snapshots.find(connection, after)
         for snapshot in pair:
-            _require_board(snapshot, view, board)
+            require_board(snapshot, view, board)
         found = list_moves(compare_snapshots(connection, opened.files, *pair, board or view))
     if as_json:
         emit(_diff_document(found))

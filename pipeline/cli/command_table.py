@@ -22,7 +22,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "refresh": CommandEntry(
         "board_commands", "Seal new votes, check and rate them, and publish a snapshot if anything has changed."
     ),
-    "leaderboard": CommandEntry("board_commands", "Show a published board, by default the newest."),
+    "leaderboard": CommandEntry("leaderboard_command", "Show a published board, by default the newest."),
     "diff": CommandEntry(
         "board_commands",
         "Show which models rose or fell between two snapshots, and why: new votes, exclusions, the method, settings.",

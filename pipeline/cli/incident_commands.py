@@ -1,15 +1,13 @@
 """Runs the command incidents: lists incidents, shows one, and carries out decisions about one."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline import incident_text
 from pipeline.alert_text import summarize
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
-from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, store_url
 from pipeline.cli.on_call_text import (
     SEVERITIES,
     both_times,
@@ -22,7 +20,6 @@ from pipeline.cli.on_call_text import (
 )
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
-from pipeline.jobs import incident_decisions, moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import (
@@ -91,7 +88,9 @@ def incidents(
             if as_json:
                 emit(shown if len(shown) > 1 else shown[0])
             return
-        _decide(opened, action, names, operators_log.process_operator(name), reason, hours, yes, as_json)
+        from pipeline.cli.incident_decision import decide  # noqa: PLC0415  # slow to import; lists do not need it
+
+        decide(opened, action, names, operators_log.process_operator(name), reason, hours, yes, as_json)
 
 
 def _choose(
@@ -135,6 +134,8 @@ def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:
 
 def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, Any]:
     """Return an incident as data; print it unless JSON is asked for."""
+    from pipeline.jobs import incident_decisions  # noqa: PLC0415  # slow to import; lists do not need it
+
     with opened.read() as connection:
         incident, private = incident_decisions.find_incident(connection, given)
         alerts = alert_queries.read_alerts(connection, incident["alert_ids"]) if verbose or as_json else []
@@ -168,51 +169,3 @@ def _print_accounts(opened: Store, voters: Sequence[str], alerts: Sequence[Mappi
 def _alert_line(one: Mapping[str, Any]) -> str:
     about = f"{subject_text(one['subject'])}: {summarize(one) or one['direction']}"
     return f"  {one['id']}  {both_times(one['opened_at'])}  {one['detector']}, {about}"
-
-
-# As many parameters as the command has options for a decision.
-def _decide(
-    opened: Store,
-    action: str,
-    names: Sequence[str],
-    who: operators_log.Operator,
-    reason: str,
-    hours: float | None,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    moderation.expect_hours(hours)
-    if action not in {"merge", "split"}:
-        with opened.read() as connection:  # each incident once, and an unknown or ambiguous id before any change
-            names = list(dict.fromkeys(incident_table.resolve_id(connection, one) for one in names))
-    if action in {"exclude", "restore"}:
-        _preview(opened, action, names, yes=yes, as_json=as_json)
-    results = []
-    with opened.write() as connection:
-        if action == "merge":
-            if len(names) < 2:
-                raise Usage(f"incidents merge: expected the ids of two incidents, got {len(names)}")
-            results = [incident_decisions.merge(connection, names[0], one, who, reason) for one in names[1:]]
-        elif action == "split":
-            results = [incident_decisions.split(connection, names[0], names[1:], who, reason)]
-        else:
-            for one in names:
-                if action == "note":
-                    results.append(incident_decisions.add_note(connection, one, who, reason))
-                elif action in incident_decisions.STATE_ACTIONS:
-                    results.append(incident_decisions.change_state(connection, one, action, who, reason, hours))
-                elif not is_done(results, partial(incident_decisions.exclusion_targets, connection, one, action)):
-                    results.append(incident_decisions.change_exclusions(connection, one, action, who, reason))
-    text = "\n".join(one["done"] for one in results)
-    emit_or_print(as_json, results if len(results) > 1 else results[0], text, out, soft_wrap=True)
-
-
-def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_json: bool) -> None:
-    """Say what a decision about the exclusions of incidents would change together; ask a person at the terminal."""
-    with opened.read() as connection:
-        found = [incident_decisions.exclusion_targets(connection, one, action) for one in names]
-        if not as_json:
-            word = "incident" if len(names) == 1 else "incidents"
-            targets = list(dict.fromkeys(target for causes in found for target, _ in causes))
-            show_preview(connection, action, f"{word} {', '.join(names)}", targets)
-    confirm(f"incidents {action}", yes=yes)

@@ -15,9 +15,23 @@ record_origins    reads the origin of a record from its headers when it is asked
 chunk             represents undecoded records of one partition, as a source delivers them
 """
 
-from pipeline.events.decode import Reject, decode_registry, decode_votes
-from pipeline.events.vote import Style, Vote, canonical_record, derive_vote_id, encode_event
-from pipeline.events.vote_batch import VoteBatch, to_columns
+from typing import TYPE_CHECKING
+
+from pipeline.vocabulary.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from pipeline.events.decode import Reject, decode_registry, decode_votes
+    from pipeline.events.vote import Style, Vote, canonical_record, derive_vote_id, encode_event
+    from pipeline.events.vote_batch import VoteBatch, to_columns
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "decode": "Reject decode_registry decode_votes",
+            "vote": "Style Vote canonical_record derive_vote_id encode_event",
+            "vote_batch": "VoteBatch to_columns",
+        },
+    )
 
 __all__ = [
     "Reject",

@@ -23,9 +23,23 @@ e-value too if the weights sum to at most 1 (Ramdas et al. 2023, "Game-theoretic
 inference", section 3).
 """
 
-from pipeline.evidence.fixed_point import E_UNIT, LOG_UNIT, from_e_units, to_e_units, to_log_units
-from pipeline.evidence.grouped_sums import group_starts, running_sums
-from pipeline.evidence.honest_reference import BAND_GROWTH, DELTAS, EXPECTED_UNIT, Reference
+from typing import TYPE_CHECKING
+
+from pipeline.vocabulary.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from pipeline.evidence.fixed_point import E_UNIT, LOG_UNIT, from_e_units, to_e_units, to_log_units
+    from pipeline.evidence.grouped_sums import group_starts, running_sums
+    from pipeline.evidence.honest_reference import BAND_GROWTH, DELTAS, EXPECTED_UNIT, Reference
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "fixed_point": "E_UNIT LOG_UNIT from_e_units to_e_units to_log_units",
+            "grouped_sums": "group_starts running_sums",
+            "honest_reference": "BAND_GROWTH DELTAS EXPECTED_UNIT Reference",
+        },
+    )
 
 __all__ = [
     "BAND_GROWTH",

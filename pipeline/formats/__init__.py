@@ -48,9 +48,23 @@ Record i of a file is event i of the result. A record that cannot be mapped is p
 rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
 """
 
-from pipeline.formats.column_names import ColumnMapping
-from pipeline.formats.published_boards import PublishedBoard, read_published_boards
-from pipeline.formats.record_reader import RecordCheck, is_registry_event, read_records
+from typing import TYPE_CHECKING
+
+from pipeline.vocabulary.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from pipeline.formats.column_names import ColumnMapping
+    from pipeline.formats.published_boards import PublishedBoard, read_published_boards
+    from pipeline.formats.record_reader import RecordCheck, is_registry_event, read_records
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "column_names": "ColumnMapping",
+            "published_boards": "PublishedBoard read_published_boards",
+            "record_reader": "RecordCheck is_registry_event read_records",
+        },
+    )
 
 __all__ = [
     "ColumnMapping",

@@ -21,8 +21,9 @@ incident_status.py  reads the incidents for the metrics exporter
 The functions of this package are loaded when they are first used, so that a command loads only what its job needs.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pipeline.vocabulary.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pipeline.jobs.audits.provider_page import provider_page
@@ -39,25 +40,26 @@ if TYPE_CHECKING:
     from pipeline.jobs.refresh.refresh_board import publish_held, refresh_board
     from pipeline.jobs.refresh.seal import seal
     from pipeline.jobs.store_status import read_store_status
-
-_HOMES = {
-    "audit_ledger": "custody.ledger_audit",
-    "backfill": "backlog.backfill",
-    "check": "refresh.quality_gate",
-    "check_snapshot": "refresh.quality_gate",
-    "dry_run": "refresh.dry_run",
-    "provider_page": "audits.provider_page",
-    "publish": "refresh.publish",
-    "publish_held": "refresh.refresh_board",
-    "rate": "refresh.rate",
-    "read_store_status": "store_status",
-    "reevaluate": "backlog.reevaluation",
-    "refresh_board": "refresh.refresh_board",
-    "replay_detector": "detector_replay",
-    "seal": "refresh.seal",
-    "sweep": "audits.sweep",
-    "verify_ledger": "custody.ledger_verification",
-}
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "custody.ledger_audit": "audit_ledger",
+            "backlog.backfill": "backfill",
+            "refresh.quality_gate": "check check_snapshot",
+            "refresh.dry_run": "dry_run",
+            "audits.provider_page": "provider_page",
+            "refresh.publish": "publish",
+            "refresh.refresh_board": "publish_held refresh_board",
+            "refresh.rate": "rate",
+            "store_status": "read_store_status",
+            "backlog.reevaluation": "reevaluate",
+            "detector_replay": "replay_detector",
+            "refresh.seal": "seal",
+            "audits.sweep": "sweep",
+            "custody.ledger_verification": "verify_ledger",
+        },
+    )
 
 __all__ = [
     "audit_ledger",
@@ -77,11 +79,3 @@ __all__ = [
     "sweep",
     "verify_ledger",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Load a function of `__all__`; Python calls this for a name that the module does not have yet."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    function = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return function

@@ -31,7 +31,7 @@ from pipeline.scoring.window_processor import (
     windows_between,
 )
 from pipeline.store.alerting import alert_lifecycle, alert_queries, operators_log
-from pipeline.store.boards import snapshots
+from pipeline.store.boards.reference_codec import read_reference
 from pipeline.store.votes import (
     closed_windows,
     partitions,
@@ -114,7 +114,7 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
 
     @cache
     def reference(sequence: int) -> Reference:
-        found = snapshots.read_reference(connection, sequence)
+        found = read_reference(connection, sequence)
         if found is None:
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         return found

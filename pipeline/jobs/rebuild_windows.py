@@ -23,7 +23,7 @@ from pipeline.evidence import Reference
 from pipeline.scoring import window_counter
 from pipeline.scoring.sittings import voter_number
 from pipeline.store import Store
-from pipeline.store.boards import snapshots
+from pipeline.store.boards.reference_codec import read_reference
 from pipeline.store.votes import dictionary, partitions, snapshots_in_force, stale_windows, window_counts
 from pipeline.store.votes.arrow_reader import BATCH_ROWS, read_batch, to_numpy
 from pipeline.vocabulary.arrays import Bool, Int64
@@ -43,7 +43,7 @@ def rebuild_windows(store: Store) -> int:
 def _count_all(connection: Connection) -> None:
     terms = dictionary.terms_of_kind(connection, "network")
     networks = {number: window_counter.network_hash(text) for number, text in terms.items()}
-    reference = cache(lambda sequence: snapshots.read_reference(connection, sequence))
+    reference = cache(lambda sequence: read_reference(connection, sequence))
     files = partitions.file_partitions(connection)
     for part, end in partitions.all_next_offsets(connection).items():
         _count(connection, part, end, _WindowTimes(part in files), networks, reference)

@@ -20,6 +20,7 @@ Modules:
     label_verification   checks labels, and the votes that a method leaves out by them
     published_views      checks that published boards follow from the votes
     voter_scores_file    writes and reads sums over the votes of each voter, as the operator states them
+    interval_rows        defines the rows of the published intervals, and reads their file
     published_intervals  computes and checks intervals that follow from the votes and these sums
     interval_verification checks that the intervals of a bundle follow from the votes and the sums
     bundle               assembles and reads the files of a snapshot; bundle_archive: the same as one zip

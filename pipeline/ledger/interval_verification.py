@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from ..errors import Refuted
 from ..ratings.pair_counts import PairCounts
 from ..ratings.voter_scores import VoterScores
-from . import published_intervals, published_views, size_limits, voter_scores_file
+from . import interval_rows, published_intervals, published_views, size_limits, voter_scores_file
 from .bundle import MANIFEST, BundleFiles, file_size
+from .interval_rows import PublishedIntervals
 from .manifest import Manifest
-from .published_intervals import LEVEL, VIEWS, PublishedIntervals
+from .published_intervals import LEVEL, VIEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class StatedIntervals:
         if stated != (LEVEL, ever, sorted(VIEWS)) or published.summed_at > manifest.vote_log.size:
             raise Refuted(
                 "intervals",
-                published_intervals.PATH,
+                interval_rows.PATH,
                 f"expected level {LEVEL}, {ever} models with votes, the views {' and '.join(VIEWS)}, and sums over at "
                 f"most the {manifest.vote_log.size} leaves of the log",
             )
@@ -56,7 +57,7 @@ def read_stated(files: BundleFiles, manifest: Manifest) -> StatedIntervals | Non
         Refuted: reason `fields`: one of the two files is missing, or a field is wrong. Reason `canonical`,
             `voter_scores` or `limit`: one of the files cannot be read, or is too large.
     """
-    intervals, scores = published_intervals.PATH, voter_scores_file.PATH
+    intervals, scores = interval_rows.PATH, voter_scores_file.PATH
     there = [name in manifest.files for name in (intervals, scores)]
     if not any(there):
         return None
@@ -65,5 +66,5 @@ def read_stated(files: BundleFiles, manifest: Manifest) -> StatedIntervals | Non
     size_limits.require_size(intervals, file_size(files, intervals), size_limits.MAX_JSON)
     models = max(len(manifest.views.raw.rows), len(manifest.views.defended.rows))
     return StatedIntervals(
-        published_intervals.read_intervals(files[intervals]), voter_scores_file.read(files[scores], models)
+        interval_rows.read_intervals(files[intervals]), voter_scores_file.read(files[scores], models)
     )

@@ -1,11 +1,10 @@
-"""Writes, reads and checks `intervals.json`: intervals clustered by voter, confidence sequences and sure ranks.
+"""Computes and checks the intervals of `intervals.json`: clustered by voter, confidence sequences and sure ranks.
 
 Every number follows from the public votes, from the settings in the manifest, and from the operator's statement
 `voter-scores.parquet`. Ratings and ranks themselves are in the manifest, with intervals that need no statement.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from functools import cache
 
 from ..errors import BadCounts, RatingError, Refuted
@@ -15,10 +14,9 @@ from ..ratings.pair_counts import PairCounts
 from ..ratings.rated_models import select_rated_models
 from ..ratings.voter_intervals import VoterIntervals, voter_intervals
 from ..ratings.voter_scores import VoterScores
-from . import canonical_json, voter_scores_file
+from . import voter_scores_file
+from .interval_rows import COLUMNS, PATH, IntervalRow, PublishedIntervals
 
-PATH = "intervals.json"
-"""Path of the file in a bundle."""
 VIEWS = voter_scores_file.VIEWS
 LEVEL = 0.95
 
@@ -26,57 +24,6 @@ LEVEL = 0.95
 _ROUNDING = 0.005 + 1e-5
 # Levels a little below and above LEVEL, whose ranks bound the published ones.
 _NEARLY = 1e-7
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalRow:
-    """The intervals of a model, in points rounded to 0.01.
-
-    Attributes:
-        model: name of the model.
-        clustered_lower, clustered_upper: 95% interval that is valid although the votes of one voter depend on each
-            other.
-        clustered_best, clustered_worst: the ranks that these intervals of all models allow.
-        sequence_lower, sequence_upper: confidence sequence of the rating: with probability 95% it contains the true
-            rating at every snapshot of the board.
-        sure_best, sure_worst: the ranks that the confidence sequences of all differences of ratings allow.
-        gap_lower, gap_upper: confidence sequence of the model's rating minus the rating of the model in the next row;
-            None in the last row.
-    """
-
-    model: str
-    clustered_lower: float
-    clustered_upper: float
-    clustered_best: int
-    clustered_worst: int
-    sequence_lower: float
-    sequence_upper: float
-    sure_best: int
-    sure_worst: int
-    gap_lower: float | None = None
-    gap_upper: float | None = None
-
-
-COLUMNS = tuple(one.name for one in fields(IntervalRow))[1:]
-"""Names of the intervals and ranks of a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedIntervals:
-    """The intervals of a snapshot, as `intervals.json` states them.
-
-    Attributes:
-        level: coverage of the clustered intervals at one snapshot, and of the sequences over all snapshots, from 0 to
-            1.
-        models_ever: number of models with votes in the raw view (`confidence_sequences`).
-        summed_at: size of the vote log at which the sums over voters were last computed from all votes.
-        views: view → rows, best model first.
-    """
-
-    level: float
-    models_ever: int
-    summed_at: int
-    views: Mapping[str, tuple[IntervalRow, ...]]
 
 
 def interval_rows(found: VoterIntervals) -> tuple[IntervalRow, ...]:
@@ -131,16 +78,6 @@ def compute_intervals(
     rated, _ = select_rated_models(counts, least_share=share)
     scores = scores.in_order(rated.models)
     return voter_intervals(board, fit(rated), rated, scores, level=level, models_ever=models_ever)
-
-
-def read_intervals(data: bytes) -> PublishedIntervals:
-    """Read the file `intervals.json`.
-
-    Raises:
-        Refuted: reason `canonical`: the file is not canonical JSON. Reason `fields`: a field is wrong. Reason `limit`:
-            the file is too large.
-    """
-    return canonical_json.load(PublishedIntervals, data, PATH)
 
 
 def check_intervals(

@@ -10,7 +10,7 @@ from typing import Any
 import rfc8785
 
 from ..errors import Refuted
-from . import published_intervals, size_limits, voter_scores_file
+from . import interval_rows, size_limits, voter_scores_file
 from .bundle import EXCLUDED, SNAPSHOT, BundleFiles
 from .manifest import Manifest, PublishedView, sha256_hex
 
@@ -73,7 +73,7 @@ def _expected(manifest: Manifest) -> dict[str, Any]:
 
 def _intervals(manifest: Manifest) -> dict[str, str] | None:
     """Return the digests of the intervals and of the sums over voters, as the body states them; None without them."""
-    names = {"sha256": published_intervals.PATH, "scores_sha256": voter_scores_file.PATH}
+    names = {"sha256": interval_rows.PATH, "scores_sha256": voter_scores_file.PATH}
     found = {key: manifest.files[path] for key, path in names.items() if path in manifest.files}
     return {key: str(digest) for key, digest in found.items()} or None
 

@@ -39,22 +39,49 @@ Every function returns an estimate of all models or raises an error. Two functio
 name each model left out: `select_rated_models`, and `compute_leaderboard` with `least_share`.
 """
 
-from .bootstrap import BootstrapRatings, bootstrap_ratings
-from .bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
-from .clustered_sandwich import with_clustered_covariance
-from .encoding import encode_battles, encode_groups
-from .fragility import RankSwap, fewest_votes_to_replace_first, fewest_votes_to_swap, neighbour_swaps
-from .grouped_ratings import GroupedCounts, GroupLeaderboard, count_groups, rate_groups
-from .intervals import POINTS_PER_LOGIT, MarginalRanks, RatingIntervals, marginal_ranks, wald_intervals
-from .leaderboard import Leaderboard, assemble_leaderboard, compute_leaderboard
-from .pair_counts import PairCounts
-from .rank_sets import RankSets, simultaneous_rank_sets
-from .rated_models import UnratedModel, select_rated_models
-from .style_control import STYLE_FEATURES, fit_style, style_contrast
-from .style_newton import StyleFit
-from .tie_only_models import with_tie_only_variance
-from .voter_influence import VoterInfluence, most_influential_voters
-from .win_graph import largest_component, strong_components
+from typing import TYPE_CHECKING
+
+from ..vocabulary.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from .bootstrap import BootstrapRatings, bootstrap_ratings
+    from .bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
+    from .clustered_sandwich import with_clustered_covariance
+    from .encoding import encode_battles, encode_groups
+    from .fragility import RankSwap, fewest_votes_to_replace_first, fewest_votes_to_swap, neighbour_swaps
+    from .grouped_ratings import GroupedCounts, GroupLeaderboard, count_groups, rate_groups
+    from .intervals import POINTS_PER_LOGIT, MarginalRanks, RatingIntervals, marginal_ranks, wald_intervals
+    from .leaderboard import Leaderboard, assemble_leaderboard, compute_leaderboard
+    from .pair_counts import PairCounts
+    from .rank_sets import RankSets, simultaneous_rank_sets
+    from .rated_models import UnratedModel, select_rated_models
+    from .style_control import STYLE_FEATURES, fit_style, style_contrast
+    from .style_newton import StyleFit
+    from .tie_only_models import with_tie_only_variance
+    from .voter_influence import VoterInfluence, most_influential_voters
+    from .win_graph import largest_component, strong_components
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "bootstrap": "BootstrapRatings bootstrap_ratings",
+            "bradley_terry": "Fit fit fit_decisive fit_matrix pair_weights",
+            "clustered_sandwich": "with_clustered_covariance",
+            "encoding": "encode_battles encode_groups",
+            "fragility": "RankSwap fewest_votes_to_replace_first fewest_votes_to_swap neighbour_swaps",
+            "grouped_ratings": "GroupedCounts GroupLeaderboard count_groups rate_groups",
+            "intervals": "POINTS_PER_LOGIT MarginalRanks RatingIntervals marginal_ranks wald_intervals",
+            "leaderboard": "Leaderboard assemble_leaderboard compute_leaderboard",
+            "pair_counts": "PairCounts",
+            "rank_sets": "RankSets simultaneous_rank_sets",
+            "rated_models": "UnratedModel select_rated_models",
+            "style_control": "STYLE_FEATURES fit_style style_contrast",
+            "style_newton": "StyleFit",
+            "tie_only_models": "with_tie_only_variance",
+            "voter_influence": "VoterInfluence most_influential_voters",
+            "win_graph": "largest_component strong_components",
+        },
+    )
 
 __all__ = [
     "POINTS_PER_LOGIT",

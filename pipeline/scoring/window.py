@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, SubjectKind
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import DAY
 
 MEASURES = (
     "appearances",
@@ -35,6 +36,9 @@ nor in `chosen`, so detectors of sampling do not see it."""
 
 COHORTS = ("unknown", "established", "new")
 """The cohorts of voters' accounts. The code of a cohort is its position here."""
+
+NEW_ACCOUNT = 7 * DAY
+"""Largest age of a new account at the time of the vote, in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,16 +31,13 @@ from pipeline.events import VoteBatch
 from pipeline.evidence import Reference
 from pipeline.scoring.row_sums import sort_keys, sum_groups, sum_rows
 from pipeline.scoring.sittings import WindowVoters, count_voters, voter_number
-from pipeline.scoring.window import MEASURES
+from pipeline.scoring.window import MEASURES, NEW_ACCOUNT
 from pipeline.vocabulary.arrays import Bool, Int8, Int64, UInt8
 from pipeline.vocabulary.fates import LATE, QUARANTINED
-from pipeline.vocabulary.time import DAY, MINUTE, NO_TIME
+from pipeline.vocabulary.time import MINUTE, NO_TIME
 
 WINDOW_WIDTH = 5 * MINUTE
 """Length of a window in microseconds."""
-
-NEW_ACCOUNT = 7 * DAY
-"""Largest age of a new account at the time of the vote, in microseconds."""
 
 COLUMNS = ("kind", "group", "model", *MEASURES)
 COHORT, NETWORK, PROMPT, TRAFFIC = range(4)

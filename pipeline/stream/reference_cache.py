@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
 from pipeline.store.boards import snapshots
+from pipeline.store.boards.reference_codec import read_reference
 
 # Earlier references are for voters who return: a day of hourly refreshes. With 300 models that takes 13 MB.
 _EARLIER = 24
@@ -30,7 +31,7 @@ class ReferenceCache:
         """Load the newest published snapshot if it is not loaded yet."""
         newest = snapshots.newest_sequence(connection)
         if newest != self.sequence:
-            self.reference = snapshots.read_reference(connection, newest)
+            self.reference = read_reference(connection, newest)
             self.sequence = newest
 
     def earlier(self, connection: Connection, sequence: int) -> Reference:
@@ -39,7 +40,7 @@ class ReferenceCache:
         Raises:
             ValueError: the store has no such snapshot.
         """
-        found = self._earlier.get(sequence) or snapshots.read_reference(connection, sequence)
+        found = self._earlier.get(sequence) or read_reference(connection, sequence)
         if found is None:
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         self._earlier[sequence] = found

@@ -9,6 +9,7 @@ alert_states   names the states of an alert
 time           converts microseconds since 1970 UTC to and from text in RFC 3339
 arrays         names numpy array types
 packing        packs typed arrays as bytes
+lazy_names     loads the names that a package exports when they are first used
 visible_text   writes hidden characters of foreign text as escapes
 export_text    makes foreign text safe in CSV cells and in Markdown
 url_passwords  hides passwords in URLs

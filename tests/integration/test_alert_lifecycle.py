@@ -15,7 +15,7 @@ from pipeline.lab.simulate import HonestSpec, SimulatedStream, simulate_stream
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.open_store import open_store
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal
-from pipeline.scoring.window_counter import NEW_ACCOUNT
+from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries

@@ -17,7 +17,7 @@ from pipeline.cli.commands import app
 from pipeline.cli.terminal import out
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.refresh import board_intervals
-from pipeline.ledger import published_intervals, voter_scores_file
+from pipeline.ledger import interval_rows, voter_scores_file
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ratings import PairCounts, fit
 from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
@@ -45,9 +45,9 @@ def published(board: Board) -> tuple[dict[str, Any], dict[str, voter_scores_file
     assert "rest on voter-scores.parquet, the operator's statement" in str(verified)
     body = json.loads(files["snapshot.json"])
     manifest = json.loads(files["manifest.json"])
-    assert body["intervals"]["sha256"] == manifest["files"][published_intervals.PATH]
+    assert body["intervals"]["sha256"] == manifest["files"][interval_rows.PATH]
     sums = voter_scores_file.read(files[voter_scores_file.PATH], 9)
-    return json.loads(files[published_intervals.PATH]), sums
+    return json.loads(files[interval_rows.PATH]), sums
 
 
 def exclude(board: Board, voter: str, action: str = "exclude") -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.jobs import detector_replay
 from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.store.boards import snapshots
+from pipeline.store.boards.reference_codec import read_reference
 from pipeline.store.db import schema
 from pipeline.store.votes import window_counts
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
@@ -110,6 +110,6 @@ def test_a_reference_keeps_the_rules_of_its_snapshot_and_an_old_one_has_none(tmp
 
     with attacked(tmp_path / "board", str(tmp_path / "board.db"), rule=True, camouflage=0) as board:
         with board.store() as store, store.read() as connection:
-            reference = snapshots.read_reference(connection, 1)
+            reference = read_reference(connection, 1)
         assert reference is not None
         assert reference.left_out == 1

@@ -31,6 +31,7 @@ from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
 from pipeline.store.boards import exclusion_list, reference_codec, snapshots
+from pipeline.store.boards.reference_codec import read_reference
 from pipeline.store.db import leases, migrate, schema
 from pipeline.store.db.engine import is_transient
 from pipeline.store.read import store_figures
@@ -461,7 +462,7 @@ def test_published_snapshots_have_a_sequence_number_and_are_found_by_id_and_time
         assert candidate(connection, "one") == one
         with pytest.raises(Usage):
             snapshots.find(connection)
-        assert snapshots.read_reference(connection, 1) is None
+        assert read_reference(connection, 1) is None
         first = snapshots.publish(connection, one, 1, NO_PREVIOUS, "first", 10)
         second = snapshots.publish(connection, two, 2, first.digest, "second", 20)
         assert (first.sequence, first.previous) == (1, NO_PREVIOUS)
@@ -470,7 +471,7 @@ def test_published_snapshots_have_a_sequence_number_and_are_found_by_id_and_time
         assert snapshots.find(connection, one[:8]) == first
         assert snapshots.find(connection, at=19) == first
         assert snapshots.latest(connection) == second
-        found = snapshots.read_reference(connection, 2)
+        found = read_reference(connection, 2)
         assert found is not None
         assert (found.sequence, found.tie_prior) == (2, (3.0, 7.0))
         with pytest.raises(Usage):

@@ -17,7 +17,7 @@ from pipeline.incidents.leanings import find_leanings
 from pipeline.lab.redteam.detector_run import DetectorRun, RaisedAlert
 from pipeline.lab.simulate import SimulatedStream
 from pipeline.lab.simulate.voter_population import NETWORKS
-from pipeline.scoring import window_counter
+from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.vocabulary.arrays import Bool, Int64
 
 
@@ -145,7 +145,7 @@ def _window_votes(stream: SimulatedStream, evidence: Mapping[str, Any], claim: C
         lost = (is_a & (stream.outcome == 1)) | (is_b & (stream.outcome == 0))
         chosen &= {LIFTED: won, LOWERED: lost}.get(claim.effect, is_a | is_b)
     if "cohort" in evidence:
-        chosen &= stream.cast_at - stream.voter_since <= window_counter.NEW_ACCOUNT
+        chosen &= stream.cast_at - stream.voter_since <= NEW_ACCOUNT
     network = evidence.get("network", claim.name if claim.kind == NETWORK else None)
     if network is not None:
         chosen &= stream.network == NETWORKS.index(str(network))

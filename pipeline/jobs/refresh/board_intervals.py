@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from pipeline.jobs.refresh.board_rows import rating_options
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput
 from pipeline.ledger import canonical_json, published_intervals, voter_scores_file
-from pipeline.ledger.published_intervals import IntervalRow, PublishedIntervals
+from pipeline.ledger.interval_rows import IntervalRow, PublishedIntervals
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models
 from pipeline.ratings.method import Method
 from pipeline.ratings.voter_scores import VoterBattles, VoterScores, carry_on, sum_voter_scores, vote_scatter

@@ -23,9 +23,9 @@ from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.jobs.refresh.signing_keys import SigningKeys, board_name, key_chain
 from pipeline.ledger import (
     bundle,
+    interval_rows,
     leaf_labels,
     manifest,
-    published_intervals,
     published_views,
     segment,
     signed_note,
@@ -152,7 +152,7 @@ def _interval_files(body: Mapping[str, Any]) -> dict[str, Digest]:
     stated = body.get("intervals")
     if stated is None:
         return {}
-    paths = {published_intervals.PATH: "sha256", voter_scores_file.PATH: "scores_sha256"}
+    paths = {interval_rows.PATH: "sha256", voter_scores_file.PATH: "scores_sha256"}
     return {path: Digest(stated[key]) for path, key in paths.items()}
 
 

@@ -18,6 +18,7 @@ from pipeline.registry import Registry
 from pipeline.scoring import window_counter
 from pipeline.scoring.detector_contracts import VoterVotes, WindowState
 from pipeline.scoring.signals import AlertSignal
+from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.scoring.window_processor import (
     EvaluatedWindow,
     FalseAlarmLimits,
@@ -243,7 +244,7 @@ def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], a
         mine = (stream.cast_at >= window[0]) & (stream.cast_at < one.until)
         mine &= (stream.model_a == code) | (stream.model_b == code)
         if "cohort" in one.evidence:
-            mine &= stream.cast_at - stream.voter_since <= window_counter.NEW_ACCOUNT
+            mine &= stream.cast_at - stream.voter_since <= NEW_ACCOUNT
         if "network" in one.evidence:
             mine &= stream.network == NETWORKS.index(str(one.evidence["network"]))
         if "prompt" in one.evidence:

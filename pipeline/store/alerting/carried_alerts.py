@@ -24,12 +24,12 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, Claim, claim_of
 from pipeline.incidents.leanings import find_leanings
-from pipeline.scoring.window_counter import NEW_ACCOUNT
+from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import dialect, schema
-from pipeline.store.log.sealed_styles import pack_positions
 from pipeline.store.votes import closed_windows
+from pipeline.store.votes.packed_positions import pack_positions
 from pipeline.store.votes.vote_selections import VoteSelection, prompt_bits
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import COUNTED

@@ -24,7 +24,7 @@ from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
 from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.exclusion_list import ActiveExclusion
 from pipeline.store.db import dialect, schema
-from pipeline.store.log.sealed_styles import pack_positions
+from pipeline.store.votes.packed_positions import pack_positions
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.alert_states import ALERT_STATES
 from pipeline.vocabulary.arrays import Int64

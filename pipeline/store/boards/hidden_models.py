@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.registry import Registry, RegistryState
 from pipeline.store.boards import snapshots
-from pipeline.store.votes import registry_events
+
+if TYPE_CHECKING:
+    from pipeline.registry import RegistryState
 
 PLACEHOLDER = "a model under test"
 """What the public reads in place of the name of a model under test."""
@@ -121,6 +122,9 @@ def read_hidden_models(connection: Connection, now: int) -> HiddenModels:
     listing = {"private_models": HIDDEN} if newest is None else newest.body.get("method", {}).get("listing", {})
     if listing.get("private_models") != HIDDEN:
         return ALL_SHOWN
+    from pipeline.registry import Registry  # noqa: PLC0415  # slow to import; many boards have nothing to hide
+    from pipeline.store.votes import registry_events  # noqa: PLC0415
+
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now)
     keys = models_under_test(state) | {state.first_name(name) for name in listing.get("hidden", ())}
     return HiddenModels(all_names(state, keys), keys)

@@ -1,4 +1,6 @@
-"""Packs the reference of a snapshot as bytes. A reference holds the ratings with which detectors compare votes.
+"""Packs the reference of a snapshot as bytes, and reads a stored one.
+
+A reference holds the ratings with which detectors compare votes.
 
 The number of bytes grows with the number of pairs of models that met in a battle. For a board of few models, the whole
 covariance is stored. For a large board, the variances are stored, and the covariances of the pairs that met. For a pair
@@ -10,9 +12,12 @@ import io
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
 from pipeline.evidence.taste import ASSUMED_TASTE, Taste
+from pipeline.store.db import schema
 from pipeline.vocabulary.arrays import Float64, Int32
 
 # Up to so many models the whole covariance is kept (32 KB).
@@ -79,3 +84,10 @@ def _covariance(data: Any) -> Float64:
     np.fill_diagonal(result, variance)
     result[first, second] = result[second, first] = data["of_pairs"]
     return result
+
+
+def read_reference(connection: Connection, sequence: int) -> Reference | None:
+    """Return the reference of the published snapshot with this number, or None if it has none."""
+    c = schema.snapshot.c
+    raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
+    return unpack_reference(sequence, bytes(raw)) if raw else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Unavailable
-from pipeline.ledger.published_intervals import COLUMNS, read_intervals
+from pipeline.ledger.interval_rows import COLUMNS, read_intervals
 from pipeline.store.db.ledger_files import LedgerFiles
 
 _NOTHING = dict.fromkeys(COLUMNS)
@@ -25,7 +25,7 @@ _Rows = Mapping[str, Mapping[str, Any]]
 def add_intervals(
     files: LedgerFiles, body: Mapping[str, Any], view: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return the rows with the columns `published_intervals.COLUMNS`, None where the snapshot has no intervals.
+    """Return the rows with the columns `interval_rows.COLUMNS`, None where the snapshot has no intervals.
 
     A row has the interval of the gap between its model and the next model of the snapshot. This interval is None if
     `rows` lacks the next model, because the model is not listed. All columns are None if the ledger's folder lacks the

@@ -16,8 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.evidence import Reference
-from pipeline.store.boards.reference_codec import unpack_reference
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -239,13 +237,6 @@ def read_boards(connection: Connection, snapshot_id: str, views: Collection[str]
     for view, *row in connection.execute(query):
         found[view].append(dict(zip(_ROW, row, strict=True)))
     return found
-
-
-def read_reference(connection: Connection, sequence: int) -> Reference | None:
-    """Return the reference of the published snapshot with this number, or None if it has none."""
-    c = schema.snapshot.c
-    raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
-    return unpack_reference(sequence, bytes(raw)) if raw else None
 
 
 def from_row(row: Mapping[str, Any]) -> PublishedSnapshot:

@@ -9,6 +9,7 @@ sort_order            sorts names in an order that does not depend on the collat
 binary_copy           writes and reads rows with PostgreSQL's binary COPY
 csv_query             reads a range of rows as one CSV text
 array_parameters      passes arrays to PostgreSQL as one parameter
+array_dumpers         makes the binary form of these parameters for PostgreSQL's driver
 connection_handover   lets only one thread at a time use a connection
 leases                lets only one process at a time do a job
 schema                defines the tables, by subject

@@ -1,25 +1,17 @@
 """Passes arrays to PostgreSQL as one binary parameter.
 
 The driver would convert a Python list to text, element by element. For the ids of a batch this takes as long as the
-query itself. Here numpy makes the binary form (PostgreSQL source, `array_recv`): a header, then each element after its
-length.
+query itself. `array_dumpers` makes the binary form.
 """
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from psycopg import AsyncConnection, Connection
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 
 from pipeline.vocabulary.arrays import Int64
-
-_INT8, _BYTEA, _UUID, _INT8_ARRAY, _BYTEA_ARRAY, _UUID_ARRAY = 20, 17, 2950, 1016, 1001, 2951
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +35,6 @@ class Uuids:
     values: npt.NDArray[np.void]
 
 
-class _UuidsDumper(Dumper):
-    format = Format.BINARY
-    oid = _UUID_ARRAY
-
-    def dump(self, obj: Uuids) -> bytes:
-        return _fixed_width(_UUID, 16, "V16", obj.values)
-
-
-class _BigIntegersDumper(Dumper):
-    format = Format.BINARY
-    oid = _INT8_ARRAY
-
-    def dump(self, obj: BigIntegers) -> bytes:
-        return _fixed_width(_INT8, 8, ">i8", obj.values)
-
-
-class _BlobsDumper(Dumper):
-    format = Format.BINARY
-    oid = _BYTEA_ARRAY
-
-    def dump(self, obj: Blobs) -> bytes:
-        lengths = [-1 if value is None else len(value) for value in obj.values]  # −1 is NULL
-        packed = {length: struct.pack(">i", length) for length in set(lengths)}
-        values = [value or b"" for value in obj.values]
-        parts = chain.from_iterable(zip(map(packed.__getitem__, lengths), values, strict=True))
-        return _header(_BYTEA, len(values), has_nulls=-1 in packed) + b"".join(parts)
-
-
 def unnest(columns: Mapping[str, Int64 | Sequence[bytes | None]]) -> tuple[str, tuple[Any, ...]]:
     """Return a query whose result has these columns and one row for each array index, and the query's parameters.
 
@@ -82,21 +46,3 @@ def unnest(columns: Mapping[str, Int64 | Sequence[bytes | None]]) -> tuple[str, 
     """
     arrays = (BigIntegers(v) if isinstance(v, np.ndarray) else Blobs(v) for v in columns.values())
     return f"SELECT * FROM unnest({', '.join(['%s'] * len(columns))}) AS given", tuple(arrays)  # noqa: S608
-
-
-def _fixed_width(element: int, width: int, dtype: str, values: npt.NDArray[Any]) -> bytes:
-    rows = np.empty(len(values), dtype=[("length", ">i4"), ("value", dtype)])
-    rows["length"], rows["value"] = width, values
-    return _header(element, len(rows)) + rows.tobytes()
-
-
-def _header(element: int, count: int, *, has_nulls: bool = False) -> bytes:
-    """Return the header: number of dimensions, "has NULLs", element type, length and lower bound of the dimension."""
-    return struct.pack(">iiIii", 1, has_nulls, element, count, 1) if count else struct.pack(">iiI", 0, 0, element)
-
-
-def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:
-    """Register the parameter types of this module with a connection of the driver."""
-    connection.adapters.register_dumper(BigIntegers, _BigIntegersDumper)
-    connection.adapters.register_dumper(Blobs, _BlobsDumper)
-    connection.adapters.register_dumper(Uuids, _UuidsDumper)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psycopg
 from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -46,18 +45,19 @@ def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
     cursor = raw_cursor(connection)
     statement = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)'
+    driver = connection.dialect.loaded_dbapi
     blocks = [_HEADER, *_blocks(fields, n), _TRAILER]  # before COPY begins: it holds locks while it waits for us
     try:
         with cursor.copy(statement) as copy:
             for block in blocks:
                 copy.write(block)
-    except psycopg.Error as error:
+    except driver.Error as error:
         # SQLAlchemy does not wrap errors of this cursor: callers would not recognise a race or a lost connection.
         lost = bool(cursor.connection.closed)
         if lost:
             connection.invalidate(error)
         raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, connection_invalidated=lost, dialect=connection.dialect
+            statement, None, error, driver.Error, connection_invalidated=lost, dialect=connection.dialect
         ) from error
 
 

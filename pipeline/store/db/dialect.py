@@ -4,6 +4,7 @@ Only PostgreSQL needs statements for locks, because a write transaction of SQLit
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -59,12 +59,13 @@ def create_engine(url: sa.URL, *, worker: bool) -> Engine:
         StoreUnavailable: the folder of the SQLite file cannot be created.
     """
     if url.get_backend_name() == "postgresql":
-        options = {"options": _WORKER_OPTIONS} if worker else {}
+        from pipeline.store.db import array_dumpers  # noqa: PLC0415  # imports the driver, which SQLite does not need
+
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
         # The client speaks UTF-8 whatever the server's encoding is, which is checked after.
-        given = {"connect_timeout": 5, "client_encoding": "utf8", **options}
+        given = {"connect_timeout": 5, "client_encoding": "utf8", **({"options": _WORKER_OPTIONS} if worker else {})}
         engine = sa.create_engine(url, pool_size=8, max_overflow=0, connect_args=given)
-        sa.event.listen(engine, "connect", lambda connection, _record: array_parameters.register(connection))
+        sa.event.listen(engine, "connect", lambda connection, _record: array_dumpers.register(connection))
     else:
         _make_folder(url)
         engine = sa.create_engine(url, connect_args={"timeout": 10})
@@ -91,8 +92,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get("readonly", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("readonly") else "BEGIN IMMEDIATE")
 
 
 def database_exists(engine: Engine) -> bool:
@@ -153,7 +153,7 @@ def lock(connection: Connection, number: int) -> None:
 
 def insert(connection: Connection, table: sa.Table) -> Any:
     """Return an INSERT that has `on_conflict_do_update`, `on_conflict_do_nothing` and `excluded`."""
-    return postgresql.insert(table) if has_server(connection) else sqlite.insert(table)
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:

@@ -16,9 +16,9 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.csv_query import csv_query
-from pipeline.store.log.sealed_styles import pack_position, pack_positions
 from pipeline.store.votes.arrow_reader import OffsetRange
 from pipeline.store.votes.ingest import VotePosition
+from pipeline.store.votes.packed_positions import pack_position, pack_positions
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
 from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 

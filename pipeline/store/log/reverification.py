@@ -32,6 +32,7 @@ from pipeline.store.log import (
     vote_leaves,
 )
 from pipeline.store.votes.arrow_reader import read_batches
+from pipeline.store.votes.packed_positions import pack_position
 from pipeline.vocabulary.arrays import Bool, Int64
 
 _ERASED = bytes(WIDTH)
@@ -114,7 +115,7 @@ class _RebuiltSegment:
         offsets: (partition, int64[n]) of each batch.
         erased: the number of erased votes.
         labels: categories, languages and rules of the votes.
-        erased_positions: packed positions of the erased votes (`sealed_styles.pack_position`).
+        erased_positions: packed positions of the erased votes (`packed_positions.pack_position`).
     """
 
     hashes: bytes
@@ -143,7 +144,7 @@ class _RebuiltSegment:
                 erased = _erased(blind)
                 commitments = _with_erased(commitments, file.commitments(at, len(batch)), erased)
                 rebuilt.erased += int(erased.sum())
-                rebuilt.erased_positions += [sealed_styles.pack_position(part, o) for o in offsets[erased].tolist()]
+                rebuilt.erased_positions += [pack_position(part, o) for o in offsets[erased].tolist()]
             hashes.append(leaf_encoding.hashes(vote_leaves.build_leaves(batch, names, commitments)))
             rebuilt.offsets.append((part, offsets))
             rebuilt.styled.append(sealed_styles.build_block(part, batch, late=sealed_styles.has_late(row.styles)))

@@ -24,14 +24,13 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
 from pipeline.store.votes.ingest import VotePosition
+from pipeline.store.votes.packed_positions import pack_position, pack_positions
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 from pipeline.vocabulary.fates import ACCEPTED, COUNTED
 from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
 # The first byte of a block with late votes, without and with flags; compressed bytes begin with another one.
 _WITH_LATE, _WITH_FLAGS = b"L", b"F"
-# Low bits of a packed position are the offset: 2⁴⁰ offsets are a thousand years of a busy partition.
-_OFFSETS = 2**40
 _FIELDS = 10
 _SIDE = _FIELDS // 2
 _DTYPE = np.dtype(
@@ -96,16 +95,6 @@ class StyleMoments:
         return StyleMoments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
-def pack_position(partition_no: int, offset: int) -> int:
-    """Return a position as one integer. These integers sort like (partition_no, offset)."""
-    return partition_no * _OFFSETS + offset
-
-
-def pack_positions(partition_no: Int64, offset: Int64) -> Int64:
-    """Return int64[n], the positions of n votes, packed as `pack_position` does for one vote."""
-    return partition_no.astype(np.int64) * _OFFSETS + offset
-
-
 def has_late(packed: bytes | None) -> bool:
     """Return whether a packed block includes the late votes of its segment; False for None, which is an empty block."""
     return packed is not None and packed[:1] in (_WITH_LATE, _WITH_FLAGS)
@@ -124,7 +113,7 @@ def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) 
     counted = pa.array(COUNTED if late else [ACCEPTED], pa.int32())
     styled = batch.filter(pc.and_(pc.is_in(batch["fate"], counted), batch["style"].is_valid()))
     block = np.zeros(len(styled), dtype=_DTYPE)
-    block["position"] = partition_no * _OFFSETS + styled["offset"].to_numpy()
+    block["position"] = pack_positions(partition_no, styled["offset"].to_numpy())
     for name in ("model_a", "model_b", "outcome", "flags"):
         block[name] = styled[name].to_numpy()
     block["style"] = np.frombuffer(b"".join(styled["style"].to_pylist()), dtype="<i4").reshape(-1, _FIELDS)

@@ -36,6 +36,7 @@ from pipeline.store.log import (
     vote_leaves,
 )
 from pipeline.store.log.segment_builder import SegmentBuilder, SegmentRange
+from pipeline.store.votes.packed_positions import pack_positions
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.visible_text import visible
 
@@ -166,7 +167,7 @@ def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _L
             [one.part for one in builder.ranges], [sum(map(len, one.offsets)) for one in builder.ranges]
         )
         frequent_prompts.mark(connection, partition[frequent], offset[frequent])
-        packed = sealed_styles.pack_positions(partition[frequent], offset[frequent])
+        packed = pack_positions(partition[frequent], offset[frequent])
     rules = votes.rules(frequent)
     boards = votes.boards(rules)
     if builder.retractions:

@@ -1,6 +1,7 @@
 """Stores votes as they were read, and what is computed from them batch by batch.
 
 ingest               writes votes, duplicates and rejects; looks up known ids
+packed_positions     packs the position of a vote into one integer
 partitions           records who owns each partition, and how far it is read
 file_readings        records which records of which file were read, and at which offsets
 dictionary           gives each name a small integer

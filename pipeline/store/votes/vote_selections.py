@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.scoring.window import COHORTS
-from pipeline.scoring.window_counter import NEW_ACCOUNT
+from pipeline.scoring.window import COHORTS, NEW_ACCOUNT
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339

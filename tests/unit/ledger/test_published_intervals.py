@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import Refuted
-from pipeline.ledger import canonical_json, published_intervals, published_views, voter_scores_file
+from pipeline.ledger import canonical_json, interval_rows, published_intervals, published_views, voter_scores_file
 from pipeline.ledger.bundle_verification import verify_bundle
-from pipeline.ledger.published_intervals import IntervalRow, PublishedIntervals
+from pipeline.ledger.interval_rows import IntervalRow, PublishedIntervals
 from pipeline.ledger.vote_log import VoteLog
 from pipeline.ratings import PairCounts, fit, select_rated_models
 from pipeline.ratings.voter_scores import VoterScores, vote_scatter
 from tests.unit.ledger.board_operator import SETTINGS, SIGNER, Files, Operator, small_votes
 
-INTERVALS, SCORES = published_intervals.PATH, voter_scores_file.PATH
+INTERVALS, SCORES = interval_rows.PATH, voter_scores_file.PATH
 CONFIGURATION = published_views.with_digest(SETTINGS)
 Change = Callable[[PublishedIntervals], PublishedIntervals]
 
@@ -69,7 +69,7 @@ def refuted(files: Files) -> str:
 def test_a_reader_computes_the_intervals_again() -> None:
     files = bundle_with()
     assert verify_bundle(files, [SIGNER.verifier]).key_checked
-    found = published_intervals.read_intervals(files[INTERVALS])
+    found = interval_rows.read_intervals(files[INTERVALS])
     (row, *_), defended = found.views["raw"], verify_bundle(files, [SIGNER.verifier]).manifest.views.raw.rows[0]
     assert row.model == defended.model
     assert row.sequence_lower < row.clustered_lower < defended.lower < defended.upper < row.clustered_upper
@@ -219,4 +219,4 @@ def test_sums_that_nobody_can_have_are_refused(view: str, values: Any, reason: s
 
 
 def test_a_row_has_each_column_once() -> None:
-    assert tuple(IntervalRow.__dataclass_fields__)[1:] == published_intervals.COLUMNS
+    assert tuple(IntervalRow.__dataclass_fields__)[1:] == interval_rows.COLUMNS

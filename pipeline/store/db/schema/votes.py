@@ -6,6 +6,7 @@ dictionary: they give each name a number, which the other tables store instead o
 """
 
 from sqlalchemy import (
+    UUID,
     BigInteger,
     Boolean,
     Column,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import UUID
 
 from pipeline.store.db.schema.base import metadata, not_null, numbered, primary_key
 

@@ -1,0 +1,54 @@
+"""Carries out a decision about alerts or votes for the command alerts."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from pipeline.cli.app import emit_or_print, out
+from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
+from pipeline.jobs import moderation
+from pipeline.store import Store
+from pipeline.store.alerting import alert_queries, operators_log
+
+
+# As many parameters as the command has options for a decision.
+def decide(
+    opened: Store,
+    action: str,
+    names: Sequence[str],
+    who: operators_log.Operator,
+    reason: str,
+    hours: float | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Carry out a decision about alerts or votes, and print what was done.
+
+    Args:
+        opened: the store.
+        action: the decision, one of the actions of the command `alerts`.
+        names: ids of alerts, their beginnings, or votes and voters.
+        who: the person who decides.
+        reason: why.
+        hours: length of a snooze; None for until somebody acts.
+        yes: whether the person agreed already.
+        as_json: whether to print JSON, without asking.
+    """
+    moderation.expect_hours(hours)
+    with opened.read() as connection:  # an unknown or ambiguous id is refused before any change
+        given = list(dict.fromkeys(one if ":" in one else alert_queries.resolve_id(connection, one) for one in names))
+        if action in {"exclude", "restore"}:
+            changed = [target for one in given for target in moderation.targets_of(connection, action, one)]
+            if not as_json:
+                show_preview(connection, action, ", ".join(given), list(dict.fromkeys(changed)))
+    if action in {"exclude", "restore"}:
+        confirm(f"alerts {action}", yes=yes or as_json, required=False)
+    with opened.write() as connection:
+        results: list[dict[str, Any]] = []
+        for one in given:
+            if action in moderation.ALERT_SCOPES:
+                results.append(moderation.change_alert_state(connection, one, action, who, reason, hours))
+            elif not is_done(results, partial(moderation.targets_of, connection, action, one)):
+                results.append(moderation.change_exclusion(connection, action, one, who, reason))
+    text = "\n".join(one["done"] for one in results)
+    emit_or_print(as_json, results if len(names) > 1 else results[0], text, out, soft_wrap=True)

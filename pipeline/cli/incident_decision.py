@@ -1,0 +1,71 @@
+"""Carries out a decision about incidents for the command incidents."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from pipeline.cli.app import emit_or_print, out
+from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
+from pipeline.errors import Usage
+from pipeline.jobs import incident_decisions, moderation
+from pipeline.store import Store
+from pipeline.store.alerting import incident_table, operators_log
+
+
+# As many parameters as the command has options for a decision.
+def decide(
+    opened: Store,
+    action: str,
+    names: Sequence[str],
+    who: operators_log.Operator,
+    reason: str,
+    hours: float | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Carry out a decision about incidents, and print what was done.
+
+    Args:
+        opened: the store.
+        action: the decision, one of the actions of the command `incidents`.
+        names: ids of incidents, or their beginnings; to split, the ids of alerts after the first.
+        who: the person who decides.
+        reason: why, or the text of a note.
+        hours: length of a snooze; None for until somebody acts.
+        yes: whether the person agreed already.
+        as_json: whether to print JSON, without a preview.
+    """
+    moderation.expect_hours(hours)
+    if action not in {"merge", "split"}:
+        with opened.read() as connection:  # each incident once, and an unknown or ambiguous id before any change
+            names = list(dict.fromkeys(incident_table.resolve_id(connection, one) for one in names))
+    if action in {"exclude", "restore"}:
+        _preview(opened, action, names, yes=yes, as_json=as_json)
+    results = []
+    with opened.write() as connection:
+        if action == "merge":
+            if len(names) < 2:
+                raise Usage(f"incidents merge: expected the ids of two incidents, got {len(names)}")
+            results = [incident_decisions.merge(connection, names[0], one, who, reason) for one in names[1:]]
+        elif action == "split":
+            results = [incident_decisions.split(connection, names[0], names[1:], who, reason)]
+        else:
+            for one in names:
+                if action == "note":
+                    results.append(incident_decisions.add_note(connection, one, who, reason))
+                elif action in incident_decisions.STATE_ACTIONS:
+                    results.append(incident_decisions.change_state(connection, one, action, who, reason, hours))
+                elif not is_done(results, partial(incident_decisions.exclusion_targets, connection, one, action)):
+                    results.append(incident_decisions.change_exclusions(connection, one, action, who, reason))
+    text = "\n".join(one["done"] for one in results)
+    emit_or_print(as_json, results if len(results) > 1 else results[0], text, out, soft_wrap=True)
+
+
+def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_json: bool) -> None:
+    """Say what a decision about the exclusions of incidents would change together; ask a person at the terminal."""
+    with opened.read() as connection:
+        found = [incident_decisions.exclusion_targets(connection, one, action) for one in names]
+        if not as_json:
+            word = "incident" if len(names) == 1 else "incidents"
+            targets = list(dict.fromkeys(target for causes in found for target, _ in causes))
+            show_preview(connection, action, f"{word} {', '.join(names)}", targets)
+    confirm(f"incidents {action}", yes=yes)
