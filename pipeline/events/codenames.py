@@ -26,8 +26,8 @@ _one_at_a_time = Lock()
 def codename(voter: str) -> str:
     """Return the codename of a voter: three English words or more, joined by hyphens.
 
-    The pseudonym alone decides the codename, so a voter has the same one everywhere, until the range of versions of the
-    library `coolname` in pyproject.toml is changed, which has the words.
+    The codename is computed from the pseudonym alone, so a voter has the same one everywhere. The words come from the
+    library `coolname`, so a new version of the library may change codenames.
 
     Args:
         voter: the pseudonym, 16 hexadecimal digits. Any other text, such as the label of an erased voter, is returned

@@ -18,7 +18,7 @@ _MOST_LETTERS = 500
 
 
 class HeaderOrigins(Sequence[str | None]):
-    """The origin of each record of one poll, by its position."""
+    """A sequence with the origin of each record of one poll. An origin is decoded when it is read from the sequence."""
 
     def __init__(self, headers: Sequence[Headers | None]) -> None:
         """Keep the headers of each record; None or an empty sequence for a record without headers."""

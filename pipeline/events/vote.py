@@ -67,7 +67,7 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
         category, categories: all categories of the vote are `category` and those in `categories`.
         prompt_hash: hash of the prompt, by which equal prompts are recognised.
         network: name of the network from which the vote came.
-        voter_since: when the voter's account was created, as `cast_at`.
+        voter_since: when the voter's account was created, in the same form as `cast_at`.
         style_a, style_b: style of the answers of the two models.
         anonymous: false if the vote was cast with the names of the models in view.
         refusal: whether a model refused to answer.

@@ -88,9 +88,11 @@ class VoteBatch:
         return len(self.offset)
 
     def take(self, rows: npt.NDArray[Any]) -> VoteBatch:
-        """Return the votes that `rows` selects, a mask or positions, in the order of `rows`.
+        """Return some of the votes as a batch.
 
-        A mask that selects all votes returns this batch itself.
+        Args:
+            rows: either positions, whose order the result has, or a mask, bool[n]. For a mask that selects all votes,
+                this batch itself is returned.
         """
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if len(index) == len(self) and rows.dtype == np.bool_:
