@@ -1,8 +1,8 @@
 """Runs the audit `variant_churn`: counts private variants of a provider that are under test at the same time.
 
-A provider's private variants are counted at the moment with most of them under test since the registry began. More than
-3 are a warning; more than 10 are critical (the limit of one public policy for "provisional" models). The finding
-remains after the tests have ended.
+For each provider, the audit finds the largest number of private variants that were ever under test at the same time.
+More than 3 are a warning; more than 10 are critical (the limit of one public policy for "provisional" models). The
+finding remains after the tests have ended.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
@@ -45,9 +45,9 @@ def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
 
 
 def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
-    """Return provider → its private variants that are under test, both sorted by name.
+    """Return provider → its private variants that are under test now. Providers and variants are sorted by name.
 
-    The key "" has the variants without a provider.
+    Variants without a provider are left out.
     """
     result: dict[str, list[str]] = {}
     for name, (_, end) in sorted(_tested_until(state).items()):

@@ -89,8 +89,8 @@ def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float 
         curse: winner's curse in the rating of the tested model, in points (`ratings.winners_curse`).
 
     Returns:
-        The findings about differences that chance does not explain; about another checkpoint first, then about ratings,
-        then about style.
+        The findings about differences that chance does not explain, in this order: the checkpoint, the rating, the
+        style.
     """
     return (*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released))
 
