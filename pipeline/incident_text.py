@@ -80,7 +80,7 @@ def what_was_done(incident: Mapping[str, Any]) -> str:
 
 
 def next_step(incident: Mapping[str, Any]) -> str:
-    """Return what an operator should do about an incident, without commands: for the pages."""
+    """Return what an operator should do about an incident, as sentences for the pages, which name no commands."""
     about = incident["about"][0]
     if incident["state"] == "resolved":
         return "Nothing: it is resolved."

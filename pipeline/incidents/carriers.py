@@ -26,11 +26,14 @@ class CarriedAlert:
         strength: ln of the e-value; 0 for an alert without an e-value.
         is_critical: whether its severity is critical.
         opened_at: when the alert opened, in microseconds since 1970 UTC.
-        begun_at, last_at: when the first and the last of its votes were cast; for an alert without known votes, when
-            the alert opened and when its evidence ended.
-        votes: int64[n], the votes that the alert is about, until its end, ascending. For an alert about a model, these
-            are the votes for or against the model. For an alert that states only more votes than usual, these are all
-            votes on its subject. Empty if the votes are not known.
+        begun_at, last_at: the first and the last moment that the alert is about. For an alert about a voter, this
+            period has all votes of the voter and the moment when the alert opened. For an alert about windows, it has
+            the windows of the evidence. It ends when the alert's evidence ended or, if that is not stored, when the
+            alert opened. For an alert without known votes, it begins when the alert opened.
+        votes: int64[n], the votes that the alert is about, ascending. For an alert about a voter, these are all counted
+            votes of the voter. For an alert about a model, these are the votes for or against the model. For an alert
+            that states only more votes than usual, these are all votes on its subject. The votes of an alert about
+            windows end where its evidence ends. Empty if the votes are not known.
         core: int64[m], the part of `votes` up to the moment of the strongest evidence, ascending.
         voters: int64[k], the voters who cast `votes`, ascending, without 0.
         excess: how many more votes `core` has than expected; None if the evidence states no expectation.
