@@ -1,4 +1,4 @@
-"""Keeps the metrics of a process in its memory: a worker, a follower of logs, an API server."""
+"""Keeps the metrics of a worker, of a follower of logs, or of an API server in the memory of its process."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

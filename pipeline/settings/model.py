@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         anchor: MODEL=POINTS: ratings are shifted so that this model has these points; "" for a mean of 1000.
         auto_voter: whether to exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
         least_share: least share of the votes that should be in the largest connected component. With a smaller share an
-            alert is opened. With less than half, or less than this setting if it is below half, a refresh is refused.
+            alert is opened. A refresh is refused if the share is below this setting and also below half.
         method: the method of the defended view and of the boards by category and language. "arena" is the shipped
             method, "none" counts every vote, and any other value is a TOML file. A snapshot states its method
             separately from the settings.
@@ -274,7 +274,13 @@ class Settings(BaseSettings):
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def log_id_key(self, key: bytes) -> bytes | None:
-        """Return the key for vote ids of raw logs in the form for `formats.ColumnMapping`, from the voter key."""
+        """Return the key of the vote ids of raw logs, as `formats.ColumnMapping.id_key` takes it.
+
+        The result is the voter key; None if `log_ids` is "conversation".
+
+        Args:
+            key: the voter key; b"" if there is none.
+        """
         return key if self.log_ids == "keyed" else None
 
     def shaping(self) -> dict[str, Any]:

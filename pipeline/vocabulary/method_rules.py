@@ -31,7 +31,11 @@ ALL_BITS = sum(RULE_BITS.values())
 
 
 def rule_mask(rules: Iterable[str]) -> int:
-    """Return a number with the bits of the given rules, each named once."""
+    """Return the sum of the bits of some rules.
+
+    Args:
+        rules: names in RULE_BITS, without repetition.
+    """
     return sum(RULE_BITS[rule] for rule in rules)
 
 
