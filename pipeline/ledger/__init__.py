@@ -14,7 +14,7 @@ Modules:
     segment              writes and reads the leaves of one seal as Parquet
     leaf_labels          writes and reads rules, categories and language of leaves, one file for each segment
     manifest             defines what a snapshot claims: the leaf of the snapshot log; manifest_notices: corrections
-    manifest_claims      checks a manifest as far as nothing else is needed
+    manifest_claims      checks what can be checked in a manifest without any other file
     snapshot_body        checks that the body of a snapshot states what its manifest states
     vote_log             reads the vote log leaf by leaf: its root, and which leaves count in each view
     label_verification   checks labels, and the votes that a method leaves out by them

@@ -1,4 +1,4 @@
-"""Signs and verifies notes with Ed25519 (C2SP signed-note), with checkpoints as text (C2SP tlog-checkpoint).
+"""Signs and verifies notes with Ed25519 (C2SP signed-note). Checkpoints are notes, too (C2SP tlog-checkpoint).
 
     origin                          the name of the log
     size                            in decimal
