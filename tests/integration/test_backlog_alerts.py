@@ -33,7 +33,7 @@ SETTINGS = OPTIONS.model_copy(update={"method": "none"})
 VOTES = 600
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     url = f"sqlite:///{tmp_path / 'board.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     with using(SETTINGS.model_copy(update={"ledger": str(tmp_path / "ledger")})):

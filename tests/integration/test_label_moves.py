@@ -20,7 +20,7 @@ API = "/api/v1"
 METHOD = 'name = "labels"\n[rules]\nrefusal = true\n[boards]\nleast_votes = 40\n'
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])])
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     """Two snapshots; between them the weakest model wins all of its French battles."""
     url = str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))

@@ -299,6 +299,7 @@ def test_models_under_test_and_those_with_few_votes_are_rated_and_not_listed(sma
     assert "1 model under test is rated and not listed" in told
 
 
+@pytest.mark.long
 def test_the_commands_say_what_was_left_out_and_show_boards_by_label(small: Board, tmp_path: Path) -> None:
     filled(small)
     settings = {

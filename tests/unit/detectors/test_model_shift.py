@@ -82,6 +82,7 @@ SWAPS = (
 SWAPPED = SimulatedBoard(days=5, votes=30, seed=2, models=12, providers=4, effects=SWAPS)
 
 
+@pytest.mark.long
 def test_model_shift_is_that_of_a_slow_loop() -> None:
     found = check(ModelShift(), slow.ModelShift(), board_stream(SWAPPED))
     assert {(one.subject, one.direction) for one in found if one.level} >= {

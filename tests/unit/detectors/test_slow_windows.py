@@ -174,6 +174,7 @@ def test_vote_burst_without_a_policy_learns_shares_as_a_slow_loop_does() -> None
     assert {one.kind for one in found} == {"model", "provider", "network", ""}
 
 
+@pytest.mark.long
 def test_cohort_bias_is_that_of_a_slow_loop() -> None:
     effects = [
         WindowEffect(first=120, end=150, target="m007", votes=4.0),
@@ -187,6 +188,7 @@ def test_cohort_bias_is_that_of_a_slow_loop() -> None:
     assert ways >= {"promoted new", "demoted new", "promoted network", "demoted network", "demoted prompt"}
 
 
+@pytest.mark.long
 def test_sampling_skew_under_policies_is_that_of_a_slow_loop() -> None:
     effects = [
         WindowEffect(first=0, end=200, sampling={"m005": 2.0}),
@@ -219,6 +221,7 @@ def with_(registry: RegistryState, name: str, **values: Any) -> dict[str, Any]:
     return {**registry.models, name: replace(registry.models[name], **values)}
 
 
+@pytest.mark.long
 def test_a_skew_that_ended_is_over_after_a_day_below_one() -> None:
     """A short skew among many fair votes: the evidence falls below 1 and stays there."""
     board = SimulatedBoard(days=1, votes=1, seed=1, models=4)

@@ -19,6 +19,7 @@ def wide(seed: int) -> Reference:
     return Reference(5, NUMBERS[:10], rng.normal(0, 2.0, 10), np.eye(10) * 0.002, 0.32, (3.2, 6.8))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("choose", ["random", "target", "against", "left", "right", "swap", "honest"])
 def test_long_votes_of_one_kind_raise_what_the_slow_loop_raises(choose: str, seed: int) -> None:

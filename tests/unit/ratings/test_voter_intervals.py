@@ -65,6 +65,7 @@ def test_sums_that_are_carried_on_are_close_to_those_of_all_votes() -> None:
     assert same.scatter == pytest.approx(exact.scatter)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("taste", "seed"), [(0.0, 3), (0.5, 4), (1.0, 5)])
 def test_intervals_cover_where_voters_have_tastes_and_follow_a_power_law(taste: float, seed: int) -> None:
     rng, held, plain, rounds = np.random.default_rng(seed), 0.0, 0.0, 150

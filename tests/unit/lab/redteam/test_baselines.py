@@ -91,6 +91,7 @@ def test_a_model_that_the_snapshot_lacks_is_no_evidence() -> None:
         assert not BASELINES[name].flags(votes, BOARD)[0], name
 
 
+@pytest.mark.long
 def test_voter_bias_finds_voters_for_one_model_and_the_baselines_do_not() -> None:
     # As published: rules that look for unusual voters miss voters who are unusual about one model alone.
     found = {peer.voters: peer for peer in compare_with_baselines(voters=60, seed=4)}
