@@ -87,12 +87,10 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        chunks: the polled records. The end of a chunk becomes the next offset of its partition.
-        decoded: the same records as votes and rejects.
+        chunks, decoded: the records as polled, and as votes and rejects. Next offsets are the ends of the chunks.
         numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
-        references: the cache of references. If a snapshot was published since the last batch, its reference is loaded
-            into the cache, and evaluates the votes from this batch on.
+        references: refreshed here, so that a newly published snapshot evaluates the votes from this batch on.
         context: the values that are the same for every batch.
         now: present time in microseconds since 1970 UTC.
 
