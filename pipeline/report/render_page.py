@@ -33,6 +33,7 @@ _TITLES = {
     "sampling": "What voters were shown",
 }
 _LARGEST_PLAIN = 10_000_000
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @cache
@@ -91,7 +92,7 @@ def format_odds(value: float) -> str:
     """Return how rare something is among honest subjects, such as "1 in 2,000"."""
     if value < _LARGEST_PLAIN:
         return f"1 in {value:,.0f}"
-    return f"1 in 10^{int(f'{value:.0e}'.partition('e')[2])}"
+    return f"1 in 10{str(int(f'{value:.0e}'.partition('e')[2])).translate(_SUPERSCRIPT)}"
 
 
 def _number(value: float | None) -> str:

@@ -97,13 +97,23 @@ def _separation(separated: Mapping[str, int]) -> str:
 def _manipulation(accused: Sequence[EvidenceSection], evidence: Sequence[EvidenceSection]) -> str:
     if accused:
         kinds = ", ".join(f"{section.title.lower()} ({section.found:,})" for section in accused)
-        return f"Manipulation was found: {kinds}. {accused[0].findings[0].sentence}"
+        about = _listed(_targets(accused))
+        return (
+            f"Manipulation was found{about and f', for or against {about}'}: {kinds}. {accused[0].findings[0].sentence}"
+        )
     open_tests = [section for section in evidence if section.accuses and section.unavailable]
     tested = sum(section.accuses for section in evidence) - len(open_tests)
     if not tested:
         return f"Whether votes were manipulated cannot be told: {open_tests[0].unavailable}."
     rest = f"; {count(len(open_tests), 'further test')} could not be made" if open_tests else ""
     return f"No manipulation was found by {count(tested, 'test')}{rest}."
+
+
+def _targets(accused: Sequence[EvidenceSection]) -> list[str]:
+    """Return the models that findings are about, the strongest finding first."""
+    findings = sorted((one for section in accused for one in section.findings), key=lambda one: -one.odds)
+    models = [one.subject if one.kind == "model" else one.details.get("model") for one in findings]
+    return list(dict.fromkeys(str(model) for model in models if model))
 
 
 def _dependence(probes: Sequence[ProbeResult]) -> str:

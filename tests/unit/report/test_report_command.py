@@ -92,6 +92,8 @@ def test_an_attack_is_found_by_its_test(planted: Planted, section: str) -> None:
     finding = best["findings"][0]
     assert finding["odds"] > 100
     assert best["title"].lower() in found["verdict"][2]
+    if section != "fast_voters":
+        assert "for or against m000" in found["verdict"][2]
     if section in ("groups", "share_bursts"):
         assert finding["subject"] == "m000"
     else:
