@@ -8,7 +8,6 @@ apart from the time of the probes, which begins with columns in memory and inclu
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipeline.report.probes import run_probes
 from pipeline.report.report_board import ReportBoard, rate_report_votes
 from pipeline.report.report_votes import ReportVotes
 from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.visible_text import json_text
 
 _OUTCOMES = {"a": 0, "model_a": 0, "b": 1, "model_b": 1, "tie": 2}
 
@@ -114,7 +114,7 @@ def main() -> None:
         cpu.append(time.process_time() - used)
         found = figures(results, board)
     document = {"reading": reading, "seconds": seconds, "cpu": cpu, "peak_mb": peak_mb(), "figures": found}
-    sys.stdout.write(json.dumps(document))
+    sys.stdout.write(json_text(document))
 
 
 if __name__ == "__main__":
