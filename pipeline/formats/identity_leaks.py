@@ -86,8 +86,8 @@ def _joined(parts: Sequence[str]) -> list[str]:
 class IdentityLeaks:
     """Decides whether the answers of a battle reveal the name of a model, its provider or its family.
 
-    The docstring of the module lists the two cases in which an answer does. The names of providers and families, and
-    the words with which an answer refers to its author, come from an `IdentityTable`.
+    The docstring of the module states the two cases in which an answer reveals a name. An `IdentityTable` has the names
+    of providers and families, and the words with which an answer refers to its author.
     """
 
     def __init__(self, table: IdentityTable) -> None:

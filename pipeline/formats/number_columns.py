@@ -38,9 +38,9 @@ def number_columns(form: BattleFormat, piece: Piece, names: Collection[str]) -> 
         names: names of the columns (of NUMBERS).
 
     Returns:
-        Name → int64[n]: times in microseconds since 1970 UTC, NO_TIME for none; the number of the turn, 0 for none; for
-        sessions and networks equal numbers for equal names, 0 for none. A column that the format lacks has NO_TIME or 0
-        in each row.
+        Name → int64[n]. Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none.
+        Sessions and networks are equal numbers for equal names, 0 for none. A column that the format lacks has NO_TIME
+        or 0 in each row.
 
     Raises:
         Undecided: a session or a network is not a plain text, for example a map.

@@ -140,10 +140,12 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
 
     Returns:
         The fields of the vote, with the fields of `check` under the key CHECKED; SKIPPED if the record is not a vote. A
-            record whose `schema` is a whole number already has the fields of a vote and is not mapped. In three cases,
-            bytes are returned instead: an event of this project, unchanged or with the fields of `check` added; a
-            record that is not a JSON object, or whose `schema` is not a whole number, unchanged; and mapped fields
-            that no event can contain, as JSON.
+            record whose `schema` is a whole number already has the fields of a vote and is not mapped.
+
+            Bytes are returned for three kinds of records. An event of this project is returned with the fields of
+            `check` added, if there are any. A record that is not a JSON object, or whose `schema` is not a whole
+            number, is returned unchanged. If the mapped fields have a value that no event can contain, they are
+            returned as JSON.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)

@@ -50,7 +50,7 @@ class BoardTable:
     Attributes:
         skip_bad: whether a row that cannot be read is left out and counted, instead of raising an error.
         left_out: fault → number of rows.
-        first_left_out: fault → place and explanation of the first row with it.
+        first_left_out: fault → place and explanation of the first row with this fault.
     """
 
     skip_bad: bool = False
