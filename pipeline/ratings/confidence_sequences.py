@@ -7,13 +7,13 @@ reason somebody reads the board.
 
 For an estimate with the standard error SE the sequence is the estimate ± c(SE) · SE. Here c is the solution of
     Σ_k w_k (1 + r_k)^(−1/2) exp(c² r_k / (2 (1 + r_k))) = 1/α,   r_k = (τ_k / SE)²
-The left side is a likelihood ratio between normals with the standard deviations τ_k around the true value and the true
-value itself. The τ_k are fixed: 8, 30 and 120 points with the weights .5, .3 and .2. For standard errors from 1 to 80
-points c is 3.2 to 3.9, so a sequence is 1.6 to 2.0 times as wide as the 95% interval. This is the asymptotic confidence
-sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024 (Annals of Statistics 52, theorem 2.2), with a mixture of
-three scales in place of one (Robbins 1970, Annals of Mathematical Statistics 41). It is asymptotic, not exact: the
-estimates of a board must move like a sum of many small independent contributions, whose variance is estimated
-consistently.
+The left side is a likelihood ratio. Its numerator is a mixture of normal distributions around the true value, with the
+standard deviations τ_k and the weights w_k; its denominator is the true value alone. The τ_k are fixed: 8, 30 and 120
+points with the weights .5, .3 and .2. For standard errors from 1 to 80 points c is 3.2 to 3.9, so a sequence is 1.6 to
+2.0 times as wide as the 95% interval. This is the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha,
+Kennedy & Ramdas 2024 (Annals of Statistics 52, theorem 2.2), with a mixture of three scales in place of one (Robbins
+1970, Annals of Mathematical Statistics 41). It is asymptotic, not exact: the estimates of a board must move like a sum
+of many small independent contributions, whose variance is estimated consistently.
 
 Of the variance clustered by voter and the variance from counts, the larger one is used.
 
