@@ -39,7 +39,7 @@ def name_stem(name: str) -> str:
 
 
 def similarity(first: str, second: str) -> float:
-    """Return the Jaccard similarity of the trigrams of the stems of two names, from 0 to 1."""
+    """Return how similar two names are, from 0 to 1: the Jaccard similarity of the trigrams of their stems."""
     a, b = _trigrams(name_stem(first)), _trigrams(name_stem(second))
     return len(a & b) / len(a | b)
 

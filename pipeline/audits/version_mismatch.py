@@ -6,7 +6,8 @@ Four things are compared:
     style    the standardised mean difference d of each style feature, with z = d/√(1/n + 1/m). There is a finding if d
              is at least 0.2 (Cohen's small effect) and p is below 0.01 after Bonferroni correction over the features.
              Without the limit on d, any difference would be significant with enough votes
-    rank     the ranks of both models with and without style control, because a variant tuned for chat gains by style
+    rank     the ranks of both models with and without style control. They are shown beside the ratings, because a
+             variant tuned for chat usually ranks lower under style control
     digest   the digests of the checkpoints, if both are registered; a difference is certain and has no p-value
 
 Motivating case: the tested model had 1417 points, rank 2, and rank 5 under style control; the released model had a rank

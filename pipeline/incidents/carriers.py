@@ -27,8 +27,8 @@ class CarriedAlert:
         is_critical: whether its severity is critical.
         opened_at: when the alert opened, in microseconds since 1970 UTC.
         begun_at, last_at: the first and the last moment that the alert is about. For an alert about a voter, this
-            period has all votes of the voter and the moment when the alert opened. For an alert about windows, it has
-            the windows of the evidence. It ends when the alert's evidence ended or, if that is not stored, when the
+            period covers all votes of the voter and the moment when the alert opened. For an alert about windows, it
+            begins with the window in the evidence and ends when the evidence ended or, if that is not stored, when the
             alert opened. For an alert without known votes, it begins when the alert opened.
         votes: int64[n], the votes that the alert is about, ascending. For an alert about a voter, these are all counted
             votes of the voter. For an alert about a model, these are the votes for or against the model. For an alert

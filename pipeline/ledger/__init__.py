@@ -17,7 +17,7 @@ Modules:
     manifest_claims      checks what can be checked in a manifest without any other file
     snapshot_body        checks that the body of a snapshot states what its manifest states
     vote_log             reads the vote log leaf by leaf: its root, and which leaves count in each view
-    label_verification   checks labels, and the votes that a method leaves out by them
+    label_verification   checks labels, and how many votes the rules of a method leave out because of labels
     published_views      checks that published boards follow from the votes
     voter_scores_file    writes and reads sums over the votes of each voter, as the operator states them
     interval_rows        defines the rows of the published intervals, and reads their file

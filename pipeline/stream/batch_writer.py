@@ -87,7 +87,7 @@ def write_batch(
     """Write one batch inside the caller's transaction; return what the batch changed.
 
     Args:
-        chunks, decoded: the records as polled, and as votes and rejects. Next offsets are the ends of the chunks.
+        chunks, decoded: the polled records, and their votes and rejects. A chunk ends at its partition's next offset.
         numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
         owned: number of a partition in its source → the worker's partition; not changed here.
         references: refreshed here, so that a newly published snapshot evaluates the votes from this batch on.

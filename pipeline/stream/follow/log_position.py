@@ -32,7 +32,7 @@ class EarlierPosition(msgspec.Struct, frozen=True):
 
 
 class LineEnd(msgspec.Struct, frozen=True, array_like=True):
-    """The end of a line that was read. A copy of the log that ends there is recognised by it.
+    """The end of a line that was read. It serves to recognise a copy of the log that ends at this line.
 
     Attributes:
         offset: number of bytes up to the end of the line.
