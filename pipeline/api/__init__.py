@@ -28,6 +28,9 @@ hosts.
     bundle_files.py        writes bundles to temporary files
     snapshot_routes.py     serves snapshots and boards
     model_routes.py        serves models, providers and history
+    model_comparison.py    compares two models
+    comparison_text.py     writes sentences about the comparison of two models
+    comparison_routes.py   serves the comparison of two models
     diff_routes.py         serves moves between two snapshots
     alert_routes.py        serves alerts and exclusions
     incident_routes.py     serves incidents

@@ -19,6 +19,7 @@ from pipeline import settings as configuration
 from pipeline.api import (
     alert_routes,
     citation_routes,
+    comparison_routes,
     diff_routes,
     incident_operator_routes,
     incident_routes,
@@ -98,16 +99,8 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     costly, bundling = CostlyWork(rates, metrics), CostlyWork(rates, metrics, threads=1)
     one_thread = anyio.CapacityLimiter(1)
     changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store, limiter=one_thread))
-    api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
-    for plain in (snapshot_routes, notice_routes, incident_routes, alert_routes, status_routes):
-        api.include_router(plain.routes(reader))
-    api.include_router(citation_routes.routes(reader, options.external_url))
-    for mixed, work in ((model_routes, costly), (diff_routes, costly), (ledger_routes, bundling)):
-        api.include_router(mixed.routes(reader, work))
     app.state.logins = LoginGuard(ClientRates(options.logins_per_minute), metrics)
-    api.include_router(operator_routes.routes(reader, changes))
-    api.include_router(incident_operator_routes.routes(reader, changes))
-    app.include_router(api)
+    app.include_router(_api_routes(reader, options, costly, bundling, changes))
     templates = PageTemplates(options.appeals, options.external_url)
     app.include_router(pages.routes(reader, templates, costly, changes, app))
     add_error_handlers(app, templates.problem)
@@ -125,6 +118,26 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     app.add_middleware(BodyLimit)
     app.add_middleware(ResponseCache, token=changes, published=page_queries.publication_token)
     return app
+
+
+def _api_routes(
+    reader: StoreReader, options: Settings, costly: CostlyWork, bundling: CostlyWork, changes: ChangeToken
+) -> APIRouter:
+    """Return a router with the routes of the API. OpenAPI lists them in this order."""
+    api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
+    for plain in (snapshot_routes, notice_routes, incident_routes, alert_routes, status_routes):
+        api.include_router(plain.routes(reader))
+    api.include_router(citation_routes.routes(reader, options.external_url))
+    for mixed, work in (
+        (model_routes, costly),
+        (comparison_routes, costly),
+        (diff_routes, costly),
+        (ledger_routes, bundling),
+    ):
+        api.include_router(mixed.routes(reader, work))
+    api.include_router(operator_routes.routes(reader, changes))
+    api.include_router(incident_operator_routes.routes(reader, changes))
+    return api
 
 
 def _read_change_token(store: Store) -> tuple[int, ...]:

@@ -92,6 +92,33 @@ def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> byt
     return _svg(values, layers, colours, width, height=130)
 
 
+def comparison(first: Sequence[Row], second: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
+    """Draw the histories of two models as SVG: ratings with their intervals, the second one with dashes.
+
+    Args:
+        first: the history of a model, with the fields of `HistoryPointDocument`.
+        second: the history of another model.
+        width: width of the chart in pixels.
+        theme: the colours of a light or a dark page.
+
+    Returns:
+        The bytes of the SVG file.
+    """
+    colours = _PALETTES[theme]
+    values = [_point(row, side) for side, rows in (("a", first), ("b", second)) for row in rows]
+    time = _time(values, width)
+    layers: list[dict[str, Any]] = []
+    for side, colour, dashes in (("a", colours.line, [1, 0]), ("b", colours.text, [5, 3])):
+        only = [{"filter": f"datum.view == '{side}'"}]
+        line = {"type": "line", "color": colour, "strokeDash": dashes, "strokeWidth": 2.5, "point": {"color": colour}}
+        layers += [
+            {"transform": only, "mark": {"type": "area", "color": colour, "opacity": 0.15},
+             "encoding": {"x": time, "y": _points("lower"), "y2": {"field": "upper"}}},
+            {"transform": only, "mark": line, "encoding": {"x": time, "y": _points("rating")}},
+        ]  # fmt: skip
+    return _svg(values, layers, colours, width, height=230)
+
+
 def _marked_line(colours: _Palette) -> dict[str, Any]:
     point = {"color": colours.point, "size": 45}
     return {"type": "line", "color": colours.line, "strokeWidth": 2.5, "point": point}

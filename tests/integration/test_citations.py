@@ -78,8 +78,13 @@ def test_a_name_cannot_break_bibtex() -> None:
 def test_pages_name_a_card_of_the_right_size(client: TestClient) -> None:
     incident = client.get("/api/v1/incidents").json()["rows"][0]
     snapshot = client.get("/api/v1/latest").json()["snapshot"]
-    pages = {"/": "leads the board", "/model?model=%3Cb%3Eepsilon%3C%2Fb%3E": "<b>epsilon</b>", "/verify": "How to verify",
-             f"/incidents/{incident['id']}": incident["headline"], f"/snapshots/{snapshot}": "Snapshot 3"}  # fmt: skip
+    pages = {
+        "/": "leads the board",
+        "/model?model=%3Cb%3Eepsilon%3C%2Fb%3E": "<b>epsilon</b>",
+        "/verify": "How to verify",
+        f"/incidents/{incident['id']}": incident["headline"],
+        f"/snapshots/{snapshot}": "Snapshot 3",
+    }
     for path, title in pages.items():
         meta = Meta(client.get(path).text).found
         assert title in meta["og:title"], path

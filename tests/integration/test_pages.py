@@ -50,6 +50,10 @@ PAGES = {
     "api": "/api",
     "runbooks": "/runbooks",
     "runbook": "/runbooks/offset-gap",
+    "compare": "/compare?a=zeta&b=gamma/7b",
+    "compare-form": "/compare",
+    "share": "/share",
+    "embed": "/embed/board",
     "nowhere": "/no/such/page",
 }
 

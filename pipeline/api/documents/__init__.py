@@ -9,6 +9,7 @@ Intervals have 95% coverage.
     alert_documents.py     alerts and exclusions
     incident_documents.py  incidents
     model_documents.py     models and providers, and a model's history
+    comparison_documents.py  the comparison of two models
     diff_documents.py      moves between two snapshots
     ledger_documents.py    keys, proofs and receipts of the public ledger
     citation_documents.py  citations of snapshots

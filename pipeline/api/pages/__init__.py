@@ -17,6 +17,7 @@ the page as text.
     reader_bar.py          returns what pages for the public and for operators have in common
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
+    comparison_pages.py    serves the comparison of two models, and its chart
     card_pages.py          serves share cards
     embed_pages.py         serves badges, the embeddable table, and the page that explains both
     feed_pages.py          serves the Atom feeds
@@ -35,6 +36,7 @@ from pipeline.api.pages import (
     alert_pages,
     board_pages,
     card_pages,
+    comparison_pages,
     embed_pages,
     feed_pages,
     incident_actions,
@@ -62,7 +64,7 @@ def routes(
     sessions = PageSessions()
     router.include_router(alert_pages.routes(reader, templates, sessions))
     router.include_router(verification_pages.routes(reader, templates))
-    for mixed in (board_pages, model_pages):
+    for mixed in (board_pages, model_pages, comparison_pages):
         router.include_router(mixed.routes(reader, templates, costly))
     router.include_router(incident_pages.routes(reader, templates, costly, sessions))
     router.include_router(incident_actions.routes(reader, sessions, changes))

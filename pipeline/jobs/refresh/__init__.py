@@ -25,6 +25,7 @@ share_alert.py         opens an alert if a board leaves out many votes
 snapshot_signing.py    signs a candidate's manifest and publishes it
 signing_keys.py        reads the signing keys, and decides how a new key follows an old one
 prepare_answers.py     stores answers that a request could not compute
+pair_battles.py        counts the battles between models
 diff_steps.py          rates the votes after each step from one snapshot to the next
 new_votes.py           counts the votes between two snapshots, without reading older votes
 compared_snapshots.py  reads what a comparison of two snapshots needs

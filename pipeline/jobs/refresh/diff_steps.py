@@ -218,6 +218,11 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
     return dict(zip(shown.models, shown.rating.tolist(), strict=True))
 
 
+def read_counted_votes(connection: Connection, files: LedgerFiles, by: PublishedSnapshot) -> RatingInput:
+    """Return the votes of a snapshot's log as the snapshot counts them, without boards by category and language."""
+    return _input(connection, files, by.log_size, by, stated_method(by.body), [ALL])
+
+
 def _input(
     connection: Connection,
     files: LedgerFiles,

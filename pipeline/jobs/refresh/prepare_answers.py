@@ -15,6 +15,7 @@ from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
 from pipeline.jobs.refresh.compared_snapshots import ComparedSnapshots
 from pipeline.jobs.refresh.diff_steps import changed_rules
+from pipeline.jobs.refresh.pair_battles import ModelBattles, battles_name, count_battles
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
@@ -48,7 +49,7 @@ class StoredMoves(msgspec.Struct):
 
 
 def prepare_answers(store: Store) -> None:
-    """Store the provider pages and comparisons for the newest snapshot.
+    """Store the provider pages, comparisons and battles of models for the newest snapshot.
 
     Nothing is done if there is no snapshot, or if these answers were stored with the present registry. A comparison
     that fails is left out and logged.
@@ -61,6 +62,7 @@ def prepare_answers(store: Store) -> None:
         pages = all_provider_pages(connection)
         answers: dict[tuple[Kind, str], Any] = {("provider", name): page for name, page in pages.items()}
         answers |= _moves(connection, store.files, newest)
+        answers |= _battles(connection, store.files, newest)
         # A board without providers and without a snapshot before has been prepared too.
         answers["recent_moves", ""] = None
     with store.write() as connection:
@@ -79,6 +81,17 @@ def read_moves(
     excluded, restored, settings = snapshot_differences(before, after)
     on, off = changed_rules(before, after)
     return BoardDiff(before, after, view, found.moves, excluded, restored, settings, found.votes, found.untold, on, off)
+
+
+def _battles(
+    connection: Connection, files: LedgerFiles, newest: PublishedSnapshot
+) -> dict[tuple[Kind, str], ModelBattles]:
+    try:
+        found = count_battles(connection, files, newest)
+    except (BadInput, Usage) as error:
+        _log.warning("battles of models are not stored: %s", error)
+        return {}
+    return {("battles", battles_name(newest.snapshot_id, model)): one for model, one in found.items()}
 
 
 def _names_of_both(before: PublishedSnapshot, newest: PublishedSnapshot) -> list[str]:

@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
 
-Kind = Literal["provider", "moves", "recent_moves"]
+Kind = Literal["provider", "moves", "recent_moves", "battles"]
 """Kind of an answer.
 
 provider: the page of a provider. moves: the moves of models from a snapshot to the next one. recent_moves: the moves
-from an older snapshot to the newest one.
+from an older snapshot to the newest one. battles: the battles of one model with each other model.
 """
 
 Answers = Mapping[tuple[Kind, str], Any]

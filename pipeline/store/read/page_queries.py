@@ -7,7 +7,7 @@ size of an answer does not grow with the age of the log.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -159,6 +159,26 @@ def model_history(connection: Connection, model: str, view: str) -> list[dict[st
         .order_by(s.sequence)
     )  # fmt: skip
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def read_label_rows(
+    connection: Connection, snapshot_id: str, models: Collection[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of some models on the boards by category and language of a snapshot, by name of the board.
+
+    Args:
+        connection: reads the store.
+        snapshot_id: id of the snapshot.
+        models: names of the models.
+    """
+    r = schema.snapshot_row.c
+    query = sa.select(schema.snapshot_row).where(
+        r.snapshot_id == snapshot_id, r.model.in_(models), r.view.contains("/", autoescape=True)
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["view"], []).append(dict(row))
+    return found
 
 
 def has_model(connection: Connection, name: str) -> bool:
