@@ -44,7 +44,7 @@ GRANT SELECT ON backlog_range TO integrity_ingest;
 -- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate;
 GRANT INSERT ON segment, segment_range, blind, frequent_vote, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
-GRANT INSERT, UPDATE ON sealed_total, prompt_count TO integrity_rate;
+GRANT INSERT, UPDATE ON sealed_total, prompt_count, kept_votes TO integrity_rate;
 -- A retraction is asked for by a person and gets its leaf with the seal.
 GRANT INSERT ON retraction TO integrity_rate;
 GRANT UPDATE (leaf) ON retraction TO integrity_rate;

@@ -42,8 +42,11 @@ Rows = dict[str, list[tuple[Any, ...]]]
 SINCE_0003 = (
     "file_reading", "file_records", "operator_log", "publication_hold", "notice", "prepared", "frequent_vote",
     "prompt_count", "backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping",
+    "kept_votes",
 )  # fmt: skip
-SINCE_0008 = ("backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping")
+SINCE_0008 = (
+    "backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping", "kept_votes",
+)  # fmt: skip
 # Columns that later versions have.
 COLUMNS_SINCE_0003 = (
     ("alert", "label"), ("exclusion", "label"), ("vote", "flags"), ("vote", "turn"), ("vote", "session"),

@@ -244,6 +244,7 @@ HIDDEN: dict[str, set[str] | None] = {
     "incident": None,  # in the view reading.incident
     "incident_event": {"alerts"},
     "exclusion": None,  # in the view reading.exclusion
+    "kept_votes": None,
     "lease": None,
     "operator_log": {
         "entry_no", "operator", "via", "origin", "target", "reason", "before", "after", "database_role"

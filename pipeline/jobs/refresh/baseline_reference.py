@@ -24,7 +24,7 @@ from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clu
 from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.registry import RegistryState
 from pipeline.store.boards.reference_codec import pack_reference
-from pipeline.store.log import newest_votes, retractions
+from pipeline.store.log import kept_votes, retractions
 from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 from pipeline.vocabulary.fates import COUNTED
@@ -61,12 +61,12 @@ def read_baseline_votes(connection: Connection, log_size: int, given: RatingInpu
     are not in the registry. A flagged voter has an unresolved alert.
 
     Args:
-        connection: reads the store.
+        connection: a write transaction, which may store a copy of the votes for the next refresh.
         log_size: number of leaves of the vote log; later votes are not read.
         given: the input of the rating, which has the excluded votes and the unregistered models.
         method: the method. Votes that its rules leave out do not count.
     """
-    votes = newest_votes.read_newest(connection, log_size, NEWEST_VOTES)
+    votes = kept_votes.read_newest(connection, log_size, NEWEST_VOTES)
     counted = np.isin(votes.fate, COUNTED) & (votes.flags & rule_mask(method.rules) == 0)
     waiting = [given.model_no[name] for name in given.waiting["defended"]]
     counted &= ~(np.isin(votes.model_a, waiting) | np.isin(votes.model_b, waiting))

@@ -18,7 +18,7 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger.merkle import WIDTH
 from pipeline.store.boards import erased_traces, exclusion_list
 from pipeline.store.db import schema
-from pipeline.store.log import leaf_index, sealed_labels
+from pipeline.store.log import kept_votes, leaf_index, sealed_labels
 from pipeline.store.votes import window_counts
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.time import DAY
@@ -103,6 +103,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
         for leaf in row_leaves:
             erased[(leaf - first) * WIDTH : (leaf - first + 1) * WIDTH] = bytes(WIDTH)
         connection.execute(sa.update(schema.blind).where(b.first_leaf == first).values(blinds=bytes(erased)))
+    kept_votes.forget(connection)
     return len(leaves)
 
 

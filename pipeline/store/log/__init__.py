@@ -10,6 +10,7 @@ leaf_index        finds the leaf of a vote and the vote of a leaf
 sealed_counts     stores and reads the counts of sealed votes by pair of models
 sealed_styles     stores and reads the sealed votes with style counts
 newest_votes      reads a few columns of the newest sealed votes
+kept_votes        keeps a packed copy of these columns
 sealed_labels     computes rules, categories and language of sealed votes
 sealed_boards     stores and reads the counts of sealed votes by category, language and rules
 frequent_prompts  decides which votes on frequent prompts are in the sample that counts

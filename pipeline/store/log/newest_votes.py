@@ -5,7 +5,7 @@ The number of votes is limited, so the time does not grow with the log.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.csv_query import csv_query
-from pipeline.store.votes.arrow_reader import OffsetRange
+from pipeline.store.log import frequent_prompts
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.store.votes.packed_positions import pack_position, pack_positions
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
@@ -50,12 +50,58 @@ class NewestVotes:
 
     def where(self, kept: Bool) -> NewestVotes:
         """Return the votes for which the mask `kept` is true."""
-        return NewestVotes(*(column[kept] for column in vars(self).values()))
+        return self if kept.all() else NewestVotes(*(column[kept] for column in vars(self).values()))
+
+    def since(self, row: int) -> NewestVotes:
+        """Return the votes without the first `row` ones."""
+        return NewestVotes(*(column[row:] for column in vars(self).values())) if row else self
+
+    def plus(self, later: NewestVotes) -> NewestVotes:
+        """Return these votes, then the votes of `later`."""
+        if not len(self.voter) or not len(later.voter):
+            return self if len(self.voter) else later
+        pairs = zip(vars(self).values(), vars(later).values(), strict=True)
+        return NewestVotes(*(np.concatenate(pair, dtype=pair[0].dtype, casting="unsafe") for pair in pairs))
 
     def without(self, positions: Collection[VotePosition]) -> NewestVotes:
         """Return the votes without those at the given positions (partition_no, offset)."""
+        if not positions:
+            return self
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         return self.where(~np.isin(self.position, out))
+
+
+_NO_NUMBERS, _NO_CODES = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int8)
+NOTHING = NewestVotes(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_CODES, _NO_CODES, _NO_NUMBERS)
+"""No votes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRange:
+    """A segment of the log.
+
+    Attributes:
+        segment_no: number of the segment.
+        log_size: number of leaves of the log with the segment.
+        leaves: number of leaves of the segment.
+    """
+
+    segment_no: int
+    log_size: int
+    leaves: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentVotes:
+    """The votes of some segments.
+
+    Attributes:
+        votes: the votes in the order of the log.
+        rows: int64[segments], the number of votes of each segment.
+    """
+
+    votes: NewestVotes
+    rows: Int64
 
 
 def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVotes:
@@ -68,42 +114,60 @@ def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVote
         log_size: number of leaves of the log; later votes are not read.
         limit: number of leaves after which no older segment is read.
     """
-    found = [_parse(part, text) for part, text in _texts(connection, _newest_ranges(connection, log_size, limit))]
-    columns = [np.concatenate([part[i] for part in found] or [np.zeros(0, np.int64)]) for i in range(len(_COLUMNS))]
-    position, voter, model_a, model_b, outcome, fate, flags = columns
-    f = schema.frequent_vote.c
-    marked = np.array(connection.execute(sa.select(f.partition_no, f.offset)).all(), dtype=np.int64).reshape(-1, 2)
-    flags |= np.where(np.isin(position, pack_positions(*marked.T)), FREQUENT_PROMPT, 0)
-    return NewestVotes(position, voter, model_a, model_b, outcome.astype(np.int8), fate.astype(np.int8), flags)
+    return read_segments(connection, newest_segments(connection, log_size, limit)).votes
 
 
-def _newest_ranges(connection: Connection, log_size: int, limit: int) -> list[OffsetRange]:
-    """Return (partition, first offset, end) of the newest segments, in the order of the log."""
-    s, r = schema.segment.c, schema.segment_range.c
-    newest = sa.select(s.segment_no, s.leaves).where(s.log_size <= log_size).order_by(s.log_size.desc())
-    first, total = None, 0
-    for segment, leaves in connection.execute(newest):
+def newest_segments(connection: Connection, log_size: int, limit: int) -> list[SealedRange]:
+    """Return the segments whose votes `read_newest` returns, oldest first."""
+    s = schema.segment.c
+    newest = sa.select(s.segment_no, s.log_size, s.leaves).where(s.log_size <= log_size).order_by(s.log_size.desc())
+    found, total = list[SealedRange](), 0
+    for number, size, leaves in connection.execute(newest):
         if total >= limit:
             break
-        first, total = segment, total + leaves
-    if first is None:
+        found.append(SealedRange(int(number), int(size), int(leaves)))
+        total += leaves
+    return found[::-1]
+
+
+def read_segments(connection: Connection, segments: Sequence[SealedRange]) -> SegmentVotes:
+    """Return the votes of consecutive segments."""
+    place = {one.segment_no: at for at, one in enumerate(segments)}
+    parts, rows = list[list[Int64]](), np.zeros(len(segments), dtype=np.int64)
+    marked = [np.zeros(0, dtype=np.int64)]
+    ranges = _ranges(connection, segments)
+    for number, part, first, end in ranges:
+        for text in _texts(connection, part, first, end):
+            parts.append(_parse(part, text))
+            rows[place[number]] += len(parts[-1][0])
+    for part in {one[1] for one in ranges}:
+        mine = [one for one in ranges if one[1] == part]
+        offsets = frequent_prompts.read_marked(connection, part, mine[0][2], mine[-1][3])
+        marked.append(pack_positions(np.full(len(offsets), part), offsets))
+    columns = [np.concatenate([one[i] for one in parts] or [np.zeros(0, np.int64)]) for i in range(len(_COLUMNS))]
+    position, voter, model_a, model_b, outcome, fate, flags = columns
+    flags |= np.where(np.isin(position, np.concatenate(marked)), FREQUENT_PROMPT, 0)
+    votes = NewestVotes(position, voter, model_a, model_b, outcome.astype(np.int8), fate.astype(np.int8), flags)
+    return SegmentVotes(votes, rows)
+
+
+def _ranges(connection: Connection, segments: Sequence[SealedRange]) -> list[tuple[int, int, int, int]]:
+    """Return (segment number, partition, first offset, end) of each range of the segments, in the order of the log."""
+    if not segments:
         return []
-    rows = connection.execute(
-        sa.select(r.partition_no, r.first_offset, r.next_offset)
-        .join(schema.segment, s.segment_no == r.segment_no)
-        .where(r.segment_no >= first, s.log_size <= log_size)
-        .order_by(r.segment_no, r.partition_no)
-    )
-    return [(int(part), int(begin), int(end)) for part, begin, end in rows]
+    r = schema.segment_range.c
+    query = sa.select(r.segment_no, r.partition_no, r.first_offset, r.next_offset)
+    ours = (r.segment_no >= segments[0].segment_no, r.segment_no <= segments[-1].segment_no)
+    rows = connection.execute(query.where(*ours).order_by(r.segment_no, r.partition_no))
+    return [(int(number), int(part), int(first), int(end)) for number, part, first, end in rows]
 
 
-def _texts(connection: Connection, ranges: list[OffsetRange]) -> Iterator[tuple[int, bytes]]:
+def _texts(connection: Connection, part: int, first: int, end: int) -> Iterator[bytes]:
     query = csv_query(connection, dict.fromkeys(_COLUMNS, "integer"), "vote")
-    for part, first, end in ranges:
-        for low in range(first, end, _STEP):
-            text = dialect.fetch_bytes(connection, query, (part, low, min(low + _STEP, end)))
-            if text:
-                yield part, text
+    for low in range(first, end, _STEP):
+        text = dialect.fetch_bytes(connection, query, (part, low, min(low + _STEP, end)))
+        if text:
+            yield text
 
 
 def _parse(part: int, text: bytes) -> list[Int64]:

@@ -82,6 +82,16 @@ sealed_total = Table(
     Column("counts", LargeBinary, nullable=False),
 )
 
+# A packed copy of the newest sealed votes, in one row (kept_votes.py). It names voters: an erasure deletes it, and is
+# counted.
+kept_votes = Table(
+    "kept_votes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("erasures", BigInteger, nullable=False),
+    Column("votes", LargeBinary),
+)
+
 # The snapshot log: the manifest of each published snapshot, and the heads signed with it. Written in the transaction
 # that publishes: no snapshot is visible without it.
 manifest = Table(

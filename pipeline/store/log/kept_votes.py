@@ -1,0 +1,136 @@
+"""Keeps a packed copy of the newest sealed votes, so that not every refresh reads each of them from its row.
+
+The copy has the columns of `newest_votes`. A refresh reads the copy, and from their rows only the votes of segments
+that were sealed since. When these are more than a twentieth, it stores the copy anew. The copy names voters, so an
+erasure deletes it. A refresh that read votes before an erasure does not store them after it: the number of erasures,
+which is in the row of the copy, has then changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import dialect, schema
+from pipeline.store.log import newest_votes
+from pipeline.store.log.newest_votes import NewestVotes, SealedRange
+from pipeline.vocabulary.arrays import Int64
+
+LEAST = 100_000
+"""Fewer votes are not copied: to read them from their rows takes 0.1 s."""
+_NAME = "newest"
+# The copy is stored anew when this share of the votes is not in it.
+_MOST_NEW = 0.05
+_ENDS = b"segments"
+_COLUMNS = {
+    "position": pa.int64(), "voter": pa.int64(), "model_a": pa.int32(), "model_b": pa.int32(), "outcome": pa.int8(),
+    "fate": pa.int8(), "flags": pa.int32(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """The votes of consecutive segments.
+
+    Attributes:
+        ends: number of leaves of the log with each segment, ascending.
+        rows: number of votes of each segment.
+        votes: the votes in the order of the log.
+    """
+
+    ends: Int64
+    rows: Int64
+    votes: NewestVotes
+
+    def of(self, wanted: Sequence[SealedRange]) -> _Copy | None:
+        """Return the part whose segments are wanted; None if the first wanted segment or the last one here is not."""
+        ends = [one.log_size for one in wanted]
+        first = int(np.searchsorted(self.ends, ends[0]))
+        if int(self.ends[-1]) not in ends or self.ends[first] != ends[0]:
+            return None
+        votes = self.votes.since(int(self.rows[:first].sum()))
+        return _Copy(self.ends[first:], self.rows[first:], votes)
+
+    def plus(self, wanted: Sequence[SealedRange], fresh: newest_votes.SegmentVotes) -> _Copy:
+        """Return the copy with the votes of further segments."""
+        return _Copy(
+            np.append(self.ends, [one.log_size for one in wanted]).astype(np.int64),
+            np.append(self.rows, fresh.rows).astype(np.int64),
+            self.votes.plus(fresh.votes),
+        )
+
+    def pack(self) -> bytes:
+        """Return the copy as an Arrow stream. Positions are stored as differences, which compress to nothing."""
+        columns = {**vars(self.votes), "position": np.diff(self.votes.position, prepend=0)}
+        facts = {_ENDS: np.stack([self.ends, self.rows]).astype("<i8").tobytes()}
+        table = pa.schema(list(_COLUMNS.items()), metadata=facts)
+        batch = pa.record_batch([pa.array(columns[name]).cast(kind) for name, kind in _COLUMNS.items()], schema=table)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            writer.write_batch(batch)
+        return bytes(sink.getvalue())
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> _Copy:
+        """Return the copy that `pack` packed."""
+        table = pa.ipc.open_stream(pa.BufferReader(raw)).read_all()
+        columns = {name: table[name].to_numpy() for name in _COLUMNS}
+        columns["position"] = np.cumsum(columns["position"])
+        ends, rows = np.frombuffer((table.schema.metadata or {})[_ENDS], dtype="<i8").astype(np.int64).reshape(2, -1)
+        return cls(ends, rows, NewestVotes(**columns))
+
+
+def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVotes:
+    """Return what `newest_votes.read_newest` returns; read and store the copy for it.
+
+    Args:
+        connection: a write transaction.
+        log_size: number of leaves of the log; later votes are not read.
+        limit: number of leaves after which no older segment is read.
+    """
+    wanted = newest_votes.newest_segments(connection, log_size, limit)
+    if sum(one.leaves for one in wanted) < LEAST:
+        return newest_votes.read_segments(connection, wanted).votes
+    erasures, stored = _read(connection)
+    kept = None if stored is None else stored.of(wanted)
+    new = wanted if kept is None else [one for one in wanted if one.log_size > kept.ends[-1]]
+    fresh = newest_votes.read_segments(connection, new)
+    found = (kept or _NOTHING).plus(new, fresh)
+    if len(fresh.votes.voter) > _MOST_NEW * len(found.votes.voter):
+        _store(connection, found.pack(), erasures)
+    return found.votes
+
+
+def forget(connection: Connection) -> None:
+    """Delete the copy, and keep transactions that read votes before this one ends from storing theirs."""
+    k = schema.kept_votes.c
+    row = {"name": _NAME, "erasures": 1, "votes": None}
+    changed = {"erasures": k.erasures + 1, "votes": None}
+    added = dialect.insert(connection, schema.kept_votes).values(row)
+    connection.execute(added.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+def _read(connection: Connection) -> tuple[int, _Copy | None]:
+    """Return the number of erasures and the copy."""
+    k = schema.kept_votes.c
+    row = connection.execute(sa.select(k.erasures, k.votes).where(k.name == _NAME)).one_or_none()
+    if row is None:
+        return 0, None
+    return int(row.erasures), None if row.votes is None else _Copy.unpack(bytes(row.votes))
+
+
+def _store(connection: Connection, packed: bytes, erasures: int) -> None:
+    k = schema.kept_votes.c
+    row = {"name": _NAME, "erasures": 0, "votes": packed}
+    added = dialect.insert(connection, schema.kept_votes).values(row)
+    connection.execute(
+        added.on_conflict_do_update(index_elements=["name"], set_={"votes": packed}, where=k.erasures == erasures)
+    )
+
+
+_NOTHING = _Copy(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), newest_votes.NOTHING)
