@@ -65,7 +65,7 @@ def fewest_flips(counts: PairCounts, fitted: Fit, above: int, below: int) -> Vot
 
     Args:
         counts: the votes.
-        fitted: their fit.
+        fitted: the fit of the votes.
         above, below: codes of the two models.
 
     Returns:
@@ -96,7 +96,7 @@ def fewest_additions(counts: PairCounts, fitted: Fit, above: int, below: int) ->
 
     Args:
         counts: the votes.
-        fitted: their fit.
+        fitted: the fit of the votes.
         above, below: codes of the two models.
 
     Returns:

@@ -170,8 +170,8 @@ def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Call
 
     Args:
         reader: reader of the registry topic.
-        until_end: True reads the existing events before the block and nothing after that; if the topic is missing or
-            the broker does not answer, the block begins all the same. False reads the topic in a thread during the
+        until_end: whether to read only the existing events, before the block begins. If the topic is then missing or
+            the broker does not answer, the block begins all the same. Otherwise a thread reads the topic during the
             block.
         halt: called to stop the worker if the thread fails.
 

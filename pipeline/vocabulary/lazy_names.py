@@ -7,11 +7,13 @@ from typing import Any
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the function `__getattr__` of a package, which Python calls for a name that the package lacks.
+    """Return a function `__getattr__` for a package. Python calls it for each name that the package lacks.
+
+    The function imports the module that defines the name.
 
     Args:
         package: the package's name.
-        homes: module of the package → the names that it defines and the package exports, separated by spaces.
+        homes: name of a module in the package → names that the package exports from this module, separated by spaces.
     """
     home_of = {name: module for module, names in homes.items() for name in names.split()}
 

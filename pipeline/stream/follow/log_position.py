@@ -65,7 +65,8 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
             derived.
         checkpoints: earlier positions, oldest first.
         ends: the ends of the last LINE_ENDS lines before the offset.
-        size, mtime: size and modification time of the file when it was read. While both are the same, nothing is new.
+        size, mtime: size and modification time of the file when it was read. While neither changes, the file has no
+            new lines.
         gone: whether the file was deleted or truncated. Its position is kept so that a copy is recognised.
     """
 
