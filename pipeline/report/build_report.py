@@ -24,7 +24,7 @@ from pipeline.vocabulary.time import format_rfc3339
 _ALWAYS = (
     Unchecked(
         what="Whether votes were added, changed or removed before the file was made",
-        why="a file has no log that commits to its votes; `integrity verify` checks boards that have one",
+        why="a file has no log that commits to its votes; the command integrity verify checks boards that have one",
     ),
     Unchecked(
         what="Which models were tested in private, and which of their results were not published",

@@ -97,7 +97,7 @@ def _separation(separated: Mapping[str, int]) -> str:
 def _manipulation(accused: Sequence[EvidenceSection], evidence: Sequence[EvidenceSection]) -> str:
     if accused:
         kinds = ", ".join(f"{section.title.lower()} ({section.found:,})" for section in accused)
-        about = _listed(_targets(accused))
+        about = _and(_targets(accused)[:_NAMED]) if _targets(accused) else ""
         return (
             f"Manipulation was found{about and f', for or against {about}'}: {kinds}. {accused[0].findings[0].sentence}"
         )

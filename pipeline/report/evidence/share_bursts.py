@@ -70,7 +70,18 @@ def share_bursts(votes: ReportVotes) -> EvidenceSection:
         tests += int((table.shown > 0).sum())
     for table in tables:
         found += _bursts(table, votes.models, tests)
+    found = _without_hours_of_days(found)
     return SHARE_BURST.answered(found, "No model gets a burst of votes within an hour or a day.", tests=tests)
+
+
+def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding]:
+    """Leave out the hours of a burst that is found as a day, too."""
+    days = {(one.subject, one.details["begins"][:10]) for one in found if one.details["width"] == _NAMES[DAY]}
+    return [
+        one
+        for one in found
+        if one.details["width"] == _NAMES[DAY] or (one.subject, one.details["begins"][:10]) not in days
+    ]
 
 
 def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins:

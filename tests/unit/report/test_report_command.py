@@ -72,10 +72,10 @@ def test_nothing_is_found_in_clean_votes(planted: Planted) -> None:
     assert not found["found"]
     assert found["answer"] == "with care"
     assert {name: one["found"] for name, one in sections(found).items() if one["accuses"]} == dict.fromkeys(
-        ("voters", "fast_voters", "groups", "cohorts", "lockstep", "share_bursts"), 0
+        ("voters", "fast_voters", "groups", "cohorts", "lockstep"), 0
     )
     assert len(found["verdict"]) == 5
-    assert found["verdict"][2] == "No manipulation was found by 6 tests."
+    assert found["verdict"][2] == "No manipulation was found by 5 tests."
     assert found["records"] == sum(1 for _ in clean.open())
     assert found["votes"] == found["records"] - sum(found["method"]["left_out"].values())
 
@@ -91,7 +91,7 @@ def test_an_attack_is_found_by_its_test(planted: Planted, section: str) -> None:
     assert best["found"], [one["answer"] for one in found["evidence"]]
     finding = best["findings"][0]
     assert finding["odds"] > 100
-    assert best["title"].lower() in found["verdict"][2]
+    assert (best["title"].lower() in found["verdict"][2]) == (section != "share_bursts"), "a board may boost a model"
     if section != "fast_voters":
         assert "for or against m000" in found["verdict"][2]
     if section in ("groups", "share_bursts"):
