@@ -30,6 +30,8 @@ _COLUMNS = ("voter", "prompt", "session")
 _GROUPS = 20
 # Fewer clusters give a variance that is too small, and no interval.
 _LEAST_CLUSTERS = 20
+# Standard errors, in logits, that are rounding.
+_NO_ERROR = 1e-9
 
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
@@ -68,6 +70,8 @@ def _inflation(board: ReportBoard, cluster: Int64, known: int, options: ProbeOpt
     scores = voter_scores(votes.model_a, votes.model_b, residual, cluster, size)
     inverse = inv(fitted.hessian + np.trace(fitted.hessian) / size**2)
     plain = _mean_error(inverse, board)
+    if plain <= _NO_ERROR:
+        return {"unavailable": "every vote is as expected, so that votes have no errors to compare", "clusters": known}
     group = np.random.default_rng(options.seed).integers(0, _GROUPS, scores.shape[0])
     parts = np.stack([_scatter(scores[np.flatnonzero(group == k)]) for k in range(_GROUPS)])
     total = parts.sum(axis=0)

@@ -50,7 +50,8 @@ def _interval(board: ReportBoard, options: ProbeOptions) -> tuple[float, float]:
     found = []
     for votes in drawn:
         battles = np.bincount(counts.a, votes, size) + np.bincount(counts.b, votes, size)
-        found.append(gini(battles.tolist()))
+        if battles.any():
+            found.append(gini(battles.tolist()))
     low, high = np.quantile(found, [(1 - options.level) / 2, (1 + options.level) / 2]).tolist()
     return low, high
 

@@ -28,6 +28,8 @@ from pipeline.vocabulary.arrays import Float64, Int64
 
 _ID, _TITLE, _UNIT = "fewest_votes", "Fewest votes that change the order", "share of votes to drop"
 _THRESHOLD = 0.001
+# Gap in logits up to which two models count as equal.
+_EQUAL = 1e-9
 
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
@@ -38,19 +40,24 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
     names = board.counts.models
     first, next_up = names.index(dropped.above), names.index(dropped.below)
-    places = {"first_place": (first, next_up), "second_place": tuple(order[1:3].tolist())}
+    places: dict[str, tuple[int, ...] | None] = {
+        "first_place": (first, next_up), "second_place": tuple(order[1:3].tolist())
+    }  # fmt: skip
     top = min(options.top, len(order) - 1)
     places[f"top_{top}"] = _weakest_pair(board, order[:top], order[top:])
     changes = {
         place: _changes(board, pair[0], pair[1], dropped if place == "first_place" else None)
         for place, pair in places.items()
-        if len(pair) == 2 and theta[pair[0]] - theta[pair[1]] > 1e-9
+        if pair is not None and len(pair) == 2 and theta[pair[0]] - theta[pair[1]] > _EQUAL
     }
     z = float(ndtri((1 + options.level) / 2))
     gap = float(theta[first] - theta[next_up])
     se = float(difference_errors(board.clustered.covariance)[first, next_up])
-    low, high = (dropped.share * max(0.0, 1 + sign * z * se / gap) for sign in (-1, 1))
-    flipped, added = (changes["first_place"][how] for how in ("flip", "add"))
+    # Without a gap there is no number for each point of it.
+    low, high = (
+        dropped.share * max(0.0, 1 + sign * z * se / gap) if gap > _EQUAL else dropped.share for sign in (-1, 1)
+    )
+    flipped, added = (changes.get("first_place", {}).get(how) for how in ("flip", "add"))
     also = [f"{one['votes']:,} {how}" for one, how in ((flipped, "flipped"), (added, "added")) if one is not None]
     return ProbeResult(
         id=_ID, title=_TITLE, figure=dropped.share, unit=_UNIT, interval=(low, high), threshold=_THRESHOLD,
@@ -63,15 +70,17 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     )  # fmt: skip
 
 
-def _weakest_pair(board: ReportBoard, inside: Int64, outside: Int64) -> tuple[int, int]:
+def _weakest_pair(board: ReportBoard, inside: Int64, outside: Int64) -> tuple[int, int] | None:
     """Return the model of the top k and the model below it that the fewest votes are likely to swap.
 
     This is the pair with the smallest gap in units of the effective resistance, among the last three models of the top
-    k and the next three.
+    k and the next three. None if all of these are equal.
     """
     theta, resistance = board.fitted.theta, difference_errors(board.fitted.covariance)
     pairs = [(int(i), int(j)) for i in inside[-3:] for j in outside[:3] if theta[int(i)] > theta[int(j)]]
-    return min(pairs, key=lambda pair: (theta[pair[0]] - theta[pair[1]]) / max(resistance[pair] ** 2, 1e-12))
+    return min(
+        pairs, default=None, key=lambda pair: (theta[pair[0]] - theta[pair[1]]) / max(resistance[pair] ** 2, 1e-12)
+    )
 
 
 def _changes(board: ReportBoard, above: int, below: int, dropped: RankSwap | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.errors import RatingError
 from pipeline.ratings import fit, select_rated_models
 from pipeline.ratings.newton import win_probability
 from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
@@ -27,7 +28,10 @@ _MOST_DRAWS = 500
 
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
-    counts, _left = select_rated_models(board.counts.decisive(), least_share=0.5)
+    try:
+        counts, _left = select_rated_models(board.counts.decisive(), least_share=0.5)
+    except RatingError:
+        return unavailable_result(_ID, _TITLE, _UNIT, "the decisive votes alone do not connect most of the models")
     wins = counts.decisive_matrix()
     cycles, triads = cyclic_triads(wins)
     if triads < _LEAST_TRIADS:

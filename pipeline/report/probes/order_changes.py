@@ -49,13 +49,17 @@ def moved_models(board: ReportBoard, theta: Float64) -> int:
     return int((before != after).sum())
 
 
-def kendall_tau(first: Float64, second: Float64) -> float:
+def kendall_tau(first: Float64, second: Float64) -> float | None:
     """Return Kendall's τ-b of two orders of the same models: 1 for the same order, −1 for the reverse.
 
     Args:
-        first, second: float64[R], the strengths. Two models or more, not all equal.
+        first, second: float64[R], the strengths.
+
+    Returns:
+        τ-b; None if all models of an order are equal, so that it is not defined.
     """
-    return float(kendalltau(first, second).statistic)
+    found = float(kendalltau(first, second).statistic)
+    return found if np.isfinite(found) else None
 
 
 def name_pairs(pairs: list[tuple[str, str]], most: int = 3) -> str:

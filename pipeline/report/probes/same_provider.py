@@ -45,6 +45,8 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
         reason = f"only {int(same.sum()):,} votes are between two models of one provider"
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
     others = votes.select(~same)
+    if not len(others):
+        return unavailable_result(_ID, _TITLE, _UNIT, "all votes are between models of one provider")
     counts, left = select_rated_models(PairCounts.from_codes(votes.models, *others.codes), least_share=0.0)
     if left:
         reason = f"{left[0].model} has no rating from battles with models of other providers"
