@@ -24,6 +24,7 @@ hosts.
     operator_view.py       decides whether a reader may see pseudonyms of voters
     snapshot_summaries.py  converts snapshots to JSON, and puts views side by side
     model_summaries.py     converts models to JSON: registry entry, rows, history
+    battle_records.py      converts the battles of the newest snapshot to rows
     move_reasons.py        writes sentences that explain why a model moved
     bundle_files.py        writes bundles to temporary files
     snapshot_routes.py     serves snapshots and boards

@@ -38,21 +38,29 @@ WIDE, NARROW = 640, 270
 Row = Mapping[str, Any]
 
 
-def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
-    """Draw a model's history as SVG: the defended rating with its interval, and the raw rating as a dashed line.
+def rating(
+    defended: Sequence[Row],
+    raw: Sequence[Row],
+    width: int = WIDE,
+    theme: Theme = "light",
+    style: Sequence[Row] = (),
+) -> bytes:
+    """Draw a model's history as SVG: the defended rating with its interval, the raw one dashed, the style one dotted.
 
     Args:
         defended: the history in the view `defended`, with the fields of `HistoryPointDocument`.
         raw: the history in the view `raw`, with the same fields.
         width: width of the chart in pixels.
         theme: the colours of a light or a dark page.
+        style: the history in the view `style`, with the same fields.
 
     Returns:
         The bytes of the SVG file.
     """
     colours = _PALETTES[theme]
     values = [_point(row, "defended") for row in defended]
-    values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
+    for view, rows in (("raw", raw), ("style", style)):
+        values += [_point(row, view) | {"lower": None, "upper": None} for row in rows]
     time = _time(values, width)
     layers = [
         {"transform": [{"filter": "datum.view == 'defended'"}],
@@ -60,6 +68,9 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE, theme
          "encoding": {"x": time, "y": _points("lower"), "y2": {"field": "upper"}}},
         {"transform": [{"filter": "datum.view == 'raw'"}],
          "mark": {"type": "line", "color": colours.text, "strokeDash": [4, 3], "strokeWidth": 1.5},
+         "encoding": {"x": time, "y": _points("rating")}},
+        {"transform": [{"filter": "datum.view == 'style'"}],
+         "mark": {"type": "line", "color": colours.text, "strokeDash": [1, 4], "strokeWidth": 2, "strokeCap": "round"},
          "encoding": {"x": time, "y": _points("rating")}},
         {"transform": [{"filter": "datum.view == 'defended'"}],
          "mark": _marked_line(colours),

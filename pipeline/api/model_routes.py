@@ -5,14 +5,22 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pipeline.api.battle_records import COLUMNS, read_records_of, read_top_records
 from pipeline.api.cache_policies import UNTIL_PUBLISHED
 from pipeline.api.costly_work import CostlyWork
-from pipeline.api.documents.model_documents import HistoryDocument, ModelDocument, ModelListDocument, ProviderDocument
+from pipeline.api.documents.model_documents import (
+    BattleListDocument,
+    HistoryDocument,
+    ModelDocument,
+    ModelListDocument,
+    ProviderDocument,
+)
 from pipeline.api.error_responses import Problem, not_found
 from pipeline.api.model_summaries import HISTORY_COLUMNS, find_model, list_models, model_history
 from pipeline.api.openapi_responses import TABLE_RESPONSES
 from pipeline.api.request_params import (
     VIEWS,
+    AnyModelParam,
     CursorParam,
     FormatParam,
     LimitParam,
@@ -31,6 +39,12 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     """Return a router with the routes about models and providers. OpenAPI lists them in this order."""
     router = APIRouter(tags=["models"])
+    _add_model_routes(router, reader, costly)
+    _add_battle_route(router, reader)
+    return router
+
+
+def _add_model_routes(router: APIRouter, reader: StoreReader, costly: CostlyWork) -> None:
 
     @router.get("/models", response_model=ModelListDocument, responses=TABLE_RESPONSES)
     def models(
@@ -79,7 +93,30 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
         document = {"model": model, "view": view, "rows": rows}
         return table_response(request, table_format, document, "history", UNTIL_PUBLISHED, HISTORY_COLUMNS)
 
-    return router
+
+def _add_battle_route(router: APIRouter, reader: StoreReader) -> None:
+    @router.get("/battles", response_model=BattleListDocument, responses=TABLE_RESPONSES)
+    def battles(
+        request: Request,
+        model: AnyModelParam = None,
+        table_format: FormatParam = None,
+        limit: LimitParam = 1000,
+        cursor: CursorParam = None,
+    ) -> Response:
+        """How often a model met each other, and who won; without `model` those of the first 30 with each other."""
+        key = decode_cursor(cursor, int)
+        with reader.connect() as connection:
+            newest = reader.latest(connection)
+            if model is None:
+                rows = read_top_records(reader, connection, newest)[1]
+            else:
+                rows = read_records_of(reader, connection, newest, find_model(reader, connection, model)["model"])
+        if rows is None:
+            raise Problem(404, "the newest snapshot does not rate it, or the next refresh counts its battles")
+        start = max(0, key[0]) if key else 0
+        following = encode_cursor(start + limit) if start + limit < len(rows) else None
+        document = {"snapshot": newest.snapshot_id, "rows": rows[start : start + limit], "next": following}
+        return table_response(request, table_format, document, "battles", UNTIL_PUBLISHED, COLUMNS)
 
 
 def _table_row(model: dict[str, Any]) -> dict[str, Any]:

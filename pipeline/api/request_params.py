@@ -51,6 +51,12 @@ IncidentParam = Annotated[
 ]
 VoteParam = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A vote's id.")]
 ModelParam = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A model's name.")]
+AnyModelParam = Annotated[
+    str | None,
+    Query(
+        min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A model's name; without it the first models."
+    ),
+]
 ProviderParam = Annotated[
     str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A provider's name in the registry.")
 ]

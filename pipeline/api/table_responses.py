@@ -26,7 +26,8 @@ _CSV = "text/csv; charset=utf-8"
 # Prefixes that `_flatten` puts before a column's name.
 _PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_", "coverage_", "left_out_")
 _INTEGERS = frozenset(
-    {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
+    {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "ties", "places", "sequence", "log_size",
+     "votes_counted",
      "clustered_best", "clustered_worst", "sure_best", "sure_worst",
      "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested", "late", "unchecked",
      "alerts", "accounts", "accounts_left_out", "votes_left_out",

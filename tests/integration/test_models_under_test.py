@@ -129,8 +129,8 @@ def starts(client: TestClient) -> list[str]:
     api = "/api/v1"
     first, last = (row["snapshot"] for row in reversed(client.get(f"{api}/snapshots").json()["rows"]))
     diff = f"{api}/diff/{first}..{last}"
-    tables = [f"{api}/models", f"{api}/alerts", f"{api}/incidents", f"{api}/exclusions", f"{api}/snapshots",
-              f"{diff}?view=raw", f"{api}/snapshots/{last}/standings",
+    tables = [f"{api}/models", f"{api}/battles", f"{api}/alerts", f"{api}/incidents", f"{api}/exclusions",
+              f"{api}/snapshots", f"{diff}?view=raw", f"{api}/snapshots/{last}/standings",
               f"{api}/snapshots/{last}/leaderboard?view=raw"]  # fmt: skip
     csv = [f"{table}{'&' if '?' in table else '?'}format=csv" for table in tables]
     alerts = [f"{api}/alerts/{row['id']}" for row in client.get(f"{api}/alerts").json()["rows"]]
@@ -150,7 +150,7 @@ def test_nothing_that_the_public_reads_names_a_model_under_test_before_its_relea
         assert named == []
         assert len(found) > 40
         assert PUBLIC in found["/"]
-        for path in ("model?model=", "history?model="):
+        for path in ("model?model=", "history?model=", "battles?model="):
             assert client.get(f"/api/v1/{path}{SECRET}").status_code == 404
             assert client.get(f"/api/v1/{path}{CODE_NAME}").status_code == 404
         assert client.get(f"/model?model={SECRET}").status_code == 404

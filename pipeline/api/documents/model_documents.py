@@ -56,6 +56,27 @@ class ModelDocument(Document):
     unrated: str | None = Field(description="Why it is not rated.")
 
 
+class BattleRecordDocument(Document):
+    """How often two models met in the votes of the defended view, and how that ended for the first."""
+
+    model: str
+    opponent: str
+    votes: int = Field(description="Battles of the two, ties included.")
+    wins: int
+    losses: int
+    ties: int = Field(description="Also votes that both answers are bad.")
+    score: float = Field(description="(wins + half of the ties) / votes.")
+    expected: float = Field(description="The score that the two ratings predict.")
+
+
+class BattleListDocument(Document):
+    """A page of the battles of the newest snapshot, by rank; of one model, seen from it."""
+
+    snapshot: str
+    rows: list[BattleRecordDocument]
+    next: str | None
+
+
 class ModelListDocument(Document):
     """A page of models, sorted by name."""
 

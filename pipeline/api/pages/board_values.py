@@ -113,6 +113,7 @@ def _common(
         "snapshot": summarize_snapshot(reader, connection, found),
         "newest": snapshots.newest_sequence(connection) == found.sequence,
         "filter": wanted,
+        "narrowed": wanted.narrows,
         "sorts": SORTS,
         "lines": wanted.on_page(chosen),
         "chosen": len(chosen),

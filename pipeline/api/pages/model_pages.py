@@ -1,18 +1,22 @@
 """Defines the web pages about models and providers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from sqlalchemy.engine import Connection
 
+from pipeline.api.battle_records import read_records_of
 from pipeline.api.cache_policies import REVALIDATE
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
 from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
 from pipeline.api.model_summaries import REGISTRY_FIELDS, ModelList, find_model, list_models, model_history
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
-from pipeline.api.request_params import VIEWS, ModelParam, ProviderParam
+from pipeline.api.request_params import VIEWS, ModelParam, ProviderParam, View
 from pipeline.api.store_reader import StoreReader
+from pipeline.store.boards import snapshots
 from pipeline.store.read import page_queries
 
 # Alerts of one subject listed on the page of a provider, and of those that name a model on its page, at most.
@@ -27,7 +31,8 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
     def model(model: ModelParam) -> Response:
         with reader.connect() as connection:
             found, hidden = find_model(reader, connection, model), reader.hidden(connection)
-            points = model_history(reader, connection, found["model"], "defended")
+            history = {view: model_history(reader, connection, found["model"], view) for view in VIEWS}
+            records = _own_records(reader, connection, found["model"])
             # In any role: its own alerts, and those about voters for or against it.
             alerts = page_queries.list_alerts(connection, _NAMING + 1, hidden=hidden, subject=found["model"])
             incidents = list_incidents(connection, IncidentFilter(subject=found["model"]), hidden, operator=False)
@@ -35,9 +40,11 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
         both = found["raw"] and found["defended"]
         gain = round(found["raw"]["rating"] - found["defended"]["rating"], 2) if both else 0.0
         return templates.page(
-            "model", REVALIDATE, model=found, points=points, scale=IntervalScale.covering(rows) if rows else None,
+            "model", REVALIDATE, model=found, points=_points(history), records=records,
+            scale=IntervalScale.covering(rows) if rows else None,
             raw_gain=gain if abs(gain) >= 0.05 else None, alerts=[one for _, one in alerts[:_NAMING]],
             more_alerts=len(alerts) > _NAMING, incidents=sorted(incidents, key=by_urgency),
+            charted=bool(history["raw"] or history["defended"]), stored=[view for view in VIEWS if history[view]],
             registry=[(name, found[name]) for name in REGISTRY_FIELDS],
         )  # fmt: skip
 
@@ -55,6 +62,24 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
         return await costly.run(request, lambda: _provider_page(reader, templates, provider))
 
     return router
+
+
+def _own_records(reader: StoreReader, connection: Connection, model: str) -> list[dict[str, Any]] | None:
+    """Return the battles of a model with each other model, the one with most battles first; None if not counted."""
+    newest = snapshots.latest(connection)
+    records = None if newest is None else read_records_of(reader, connection, newest, model)
+    return None if records is None else sorted(records, key=lambda one: -one["votes"])
+
+
+def _points(history: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the snapshots with a row of the model, oldest first, each with the row of every view (None: no row)."""
+    by_snapshot: dict[int, dict[str, Any]] = {}
+    for view, rows in history.items():
+        for row in rows:
+            named = {name: row[name] for name in ("sequence", "snapshot", "data_until")}
+            point = by_snapshot.setdefault(row["sequence"], {**named, **dict.fromkeys(VIEWS)})
+            point[view] = row
+    return [by_snapshot[sequence] for sequence in sorted(by_snapshot)]
 
 
 def _provider_page(reader: StoreReader, templates: PageTemplates, provider: str) -> Response:

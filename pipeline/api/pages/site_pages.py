@@ -12,7 +12,7 @@ from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
 from pipeline.api.model_summaries import model_history
 from pipeline.api.pages.page_templates import PageTemplates
-from pipeline.api.request_params import ModelParam, SnapshotParam
+from pipeline.api.request_params import VIEWS, ModelParam, SnapshotParam
 from pipeline.api.store_reader import StoreReader
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -57,12 +57,12 @@ def _draw(reader: StoreReader, snapshot: str, name: str, model: str, width: int,
         newest = reader.snapshot(connection, snapshot).sequence
         if model in reader.hidden(connection):
             raise not_found("a model that the snapshot rates", model)
-        views = {view: model_history(reader, connection, model, view) for view in ("defended", "raw")}
-    defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
+        views = {view: model_history(reader, connection, model, view) for view in VIEWS}
+    raw, defended, style = ([row for row in views[view] if row["sequence"] <= newest] for view in VIEWS)
     if not defended and not raw:
         raise not_found("a model that the snapshot rates", model)
     if name == "rating":
-        return charts.rating(defended, raw, width, theme)
+        return charts.rating(defended, raw, width, theme, style)
     return charts.share(defended, width, theme)
 
 

@@ -72,10 +72,14 @@ def read_battles(
         snapshot: a published snapshot.
         model: name of the model.
     """
-    stored = prepared_answers.read(connection, battles_name(snapshot.snapshot_id, model), "battles")
-    if stored is not None:
-        return msgspec.convert(stored, ModelBattles)
-    return count_battles(connection, files, snapshot).get(model)
+    stored = read_stored_battles(connection, snapshot.snapshot_id, model)
+    return stored if stored is not None else count_battles(connection, files, snapshot).get(model)
+
+
+def read_stored_battles(connection: Connection, snapshot_id: str, model: str) -> ModelBattles | None:
+    """Return the battles of a model that a refresh has stored for a snapshot; None if it has stored none."""
+    stored = prepared_answers.read(connection, battles_name(snapshot_id, model), "battles")
+    return None if stored is None else msgspec.convert(stored, ModelBattles)
 
 
 def _by_model(counts: PairCounts) -> dict[str, dict[str, Outcomes]]:
