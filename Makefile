@@ -118,7 +118,7 @@ wheel-verify: setup ## the verifier as a wheel of its own, for readers: dist/lea
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) .venv-bench build dist htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	find dags pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find dags leaderboard_integrity pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: | $(BIN)/python ## choose versions anew where pyproject.toml asks for it
 	$(get_uv)

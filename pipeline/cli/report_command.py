@@ -1,12 +1,10 @@
 """Runs the command report: says whether the board of a file of votes can be trusted, and why."""
 
 import secrets
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,16 +25,13 @@ from pipeline.cli.stream_options import (
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
-from pipeline.formats.containers import exists, list_files, readable_path
+from pipeline.formats.containers import readable_path
 from pipeline.ratings.battle_columns import NUMBERS
 from pipeline.report.build_report import ReportOptions, build_report
 from pipeline.report.render_page import render_page
-from pipeline.report.report import ReportSource
 from pipeline.report.report_columns import report_votes
-from pipeline.vote_files.report_source import hashed_files, reading_facts
-from pipeline.vote_files.vote_input import VoteInput, read_vote_input
-
-_STANDARD_INPUT = Path("-")
+from pipeline.vote_files.report_source import report_source, require_each_once
+from pipeline.vote_files.vote_input import read_vote_input
 
 
 # Long because each option of a command is a parameter.
@@ -86,7 +81,7 @@ def report(
         if read.refused is not None:
             print_paragraphs(() if as_json else read.notes, console=err)
             raise read.refused
-        source = _source(paths, files, read, chosen, seed)
+        source = report_source(paths, files, read, chosen, seed)
         made = build_report(report_votes(read.battles), source, ReportOptions(level=level, progress=progress.step))
     if save is not None:
         with new_file(save, force=force) as draft:
@@ -101,15 +96,9 @@ def report(
 
 def _require_usable(files: Sequence[Path], save: Path | None, level: float, *, force: bool) -> None:
     """Raise Usage for words of the command line that cannot be right."""
-    for one in files:
-        if one != _STANDARD_INPUT and not exists(one):
-            raise Usage(f"expected a file, a folder, a glob or -, got {one}")
     if not 0 < level < 1:
         raise Usage(f"--level: expected a number between 0 and 1, got {level}")
-    named = [_STANDARD_INPUT if one == _STANDARD_INPUT else path.resolve() for one in files for path in _listed(one)]
-    for place, one in enumerate(named):
-        if one in named[:place]:
-            raise Usage(f"expected each file once, got {one.name} twice: its votes would count twice")
+    named = require_each_once(files)
     if save is None:
         return
     if save.suffix.lower() not in (".html", ".htm"):
@@ -117,36 +106,6 @@ def _require_usable(files: Sequence[Path], save: Path | None, level: float, *, f
     if save.resolve() in named:
         raise Usage(f"expected an output file that is no input, got {save} as both")
     require_new(save, force)
-
-
-def _listed(path: Path) -> list[Path]:
-    return [path] if path == _STANDARD_INPUT else list_files(path)
-
-
-def _source(
-    paths: Sequence[Path], files: Sequence[Path], read: VoteInput, chosen: dict[str, str | bool], seed: int
-) -> ReportSource:
-    """Return where the votes come from: the files' names without their folders, since these may name a person."""
-    options = [word for name, value in chosen.items() if value for word in _option(name, value)]
-    names = ["-" if one == _STANDARD_INPUT else _shown(one) for one in files]
-    return ReportSource(
-        files=hashed_files(paths),
-        reading=reading_facts(read),
-        command=shlex.join(["integrity", "report", *names, *options]),
-        version=version("leaderboard-integrity"),
-        seed=seed,
-    )
-
-
-def _option(name: str, value: str | bool) -> list[str]:
-    """Return an option as words of a command; a value that names a file loses its folders."""
-    if value is True:
-        return [name]
-    return [name, Path(str(value)).name if name == "--method" else str(value)]
-
-
-def _shown(path: Path) -> str:
-    return path.name or path.resolve().name
 
 
 class _Progress:

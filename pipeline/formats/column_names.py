@@ -39,8 +39,17 @@ class ColumnMapping:
         Raises:
             UnknownFormat: a pair has no "=", or a field or an outcome is unknown.
         """
-        spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in _pairs("--outcomes", outcomes).items()}
-        parsed = cls(_pairs("--columns", columns), spelled, winner_is)
+        return cls.checked(_pairs("--columns", columns), _pairs("--outcomes", outcomes), winner_is)
+
+    @classmethod
+    def checked(cls, columns: Mapping[str, str], outcomes: Mapping[str, str], winner_is: str = "") -> ColumnMapping:
+        """Return the names that a user gave: our field → header, their outcome → our outcome.
+
+        Raises:
+            UnknownFormat: a field or an outcome is unknown.
+        """
+        spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in outcomes.items()}
+        parsed = cls(columns, spelled, winner_is)
         for theirs, ours in spelled.items():
             if ours not in OUTCOMES:
                 raise UnknownFormat(f"--outcomes: expected one of {', '.join(OUTCOMES)} for {theirs!r}, got {ours!r}")

@@ -6,14 +6,17 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ("events", "evidence", "formats", "ledger", "ratings", "scoring", "vocabulary")
+PACKAGES = (
+    "leaderboard_integrity",
+    *(f"pipeline.{name}" for name in ("events", "evidence", "formats", "ledger", "ratings", "scoring", "vocabulary")),
+)
 
 
 def modules() -> list[str]:
     found = []
     for name in PACKAGES:
-        package = importlib.import_module(f"pipeline.{name}")
-        found += [info.name for info in pkgutil.walk_packages(package.__path__, f"pipeline.{name}.")]
+        package = importlib.import_module(name)
+        found += [info.name for info in pkgutil.walk_packages(package.__path__, f"{name}.")]
     return [name for name in found if not name.endswith("__main__")]
 
 

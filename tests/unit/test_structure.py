@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import leaderboard_integrity
 import pipeline
 
-ROOT = Path(pipeline.__file__).parent
-MODULES = sorted(p for p in ROOT.rglob("*.py") if "migrations" not in p.parts)
+ROOT = Path(pipeline.__file__).parents[1]
+ROOTS = [Path(package.__file__).parent for package in (pipeline, leaderboard_integrity)]
+MODULES = sorted(p for root in ROOTS for p in root.rglob("*.py") if "migrations" not in p.parts)
 PACKAGES = sorted({path.parent for path in MODULES})
 LONGEST_MODULE, LONGEST_FUNCTION, MOST_PARAMETERS = 300, 60, 8
 

@@ -82,6 +82,8 @@ def test_every_module_is_there():
 def importable(name: str) -> bool:
     """A module, or a name of one."""
     module, _, last = name.rpartition(".")
+    if not module:
+        return find_spec(name) is not None
     return find_spec(module) is not None and (
         hasattr(importlib.import_module(module), last) or find_spec(name) is not None
     )

@@ -1,0 +1,50 @@
+"""Says in messages what to pass to a function instead of to a command.
+
+The errors and notes about a file are those of the command line, whose options they name.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import IntegrityError
+
+_PAIR = re.compile(r"--(columns|outcomes) ([\w.]+)=([\w.]*)(,[\w.]+=[\w.]*)*(,…)?")
+_CHOICE = re.compile(r"--(method|group|winner-is) (none|arena|category|language|name)\b")
+_SWITCH = re.compile(r"--(skip-bad|by-voter|style)\b(?!:)")
+_OPTION = re.compile(
+    r"--(columns|outcomes|winner-is|skip-bad|by-voter|method|level|seed|style|bootstrap|reweight|group|fragility|"
+    r"influence|anchor|board|at)\b"
+)
+
+
+def in_call_words(text: str) -> str:
+    """Return a message with the options of commands as arguments of functions.
+
+    >>> in_call_words("name it with --columns winner=HEADER; --skip-bad leaves such records out")
+    'name it with columns={"winner": "HEADER"}; skip_bad=True leaves such records out'
+    """
+    text = _PAIR.sub(lambda found: f"{found[1]}={{{_pairs(found[0])}}}", text)
+    text = _CHOICE.sub(lambda found: f'{_name(found[1])}="{found[2]}"', text)
+    text = _SWITCH.sub(lambda found: f"{_name(found[1])}=True", text)
+    return _OPTION.sub(lambda found: _name(found[1]), text)
+
+
+@contextmanager
+def errors_in_call_words() -> Iterator[None]:
+    """Raise the errors of a `with` block with their messages in the words of functions."""
+    try:
+        yield
+    except IntegrityError as error:
+        error.args = (in_call_words(str(error)), *error.args[1:])
+        raise
+
+
+def _name(option: str) -> str:
+    return option.replace("-", "_")
+
+
+def _pairs(text: str) -> str:
+    """Return the pairs of an option, such as `a=b,c=d`, as the inside of a dictionary."""
+    pairs = [part.split("=", 1) for part in text.split(" ", 1)[1].split(",") if "=" in part]
+    return ", ".join(f'"{key}": "{value}"' for key, value in pairs) + (", …" if text.endswith("…") else "")

@@ -1,0 +1,146 @@
+"""Writes tables in memory as files, so that they are read in the same way as every file of votes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import BadInput, Usage
+from pipeline.vocabulary.visible_text import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = "the table"
+"""Name of a table in memory, in messages."""
+
+_ACCEPTED = "a path, a list of paths, or a table of pandas, polars or Arrow"
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_PLAIN = (
+    (pa.types.is_string_view, pa.large_string()),
+    (pa.types.is_binary_view, pa.large_binary()),
+    (pa.types.is_duration, pa.string()),
+    (pa.types.is_interval, pa.string()),
+)
+# A row group of so many rows stays within what a reader of files allows to unpack.
+_GROUP_ROWS = 100_000
+
+
+def is_table(data: object) -> bool:
+    """Return whether an object is a table: a pandas data frame, or an object with the Arrow C stream interface."""
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__") or _is_pandas(data)
+
+
+def write_table(data: Any, folder: Path) -> Path:
+    """Write a table as Parquet, and return the file.
+
+    Args:
+        data: the table.
+        folder: the folder of the file.
+
+    Raises:
+        BadInput: a column has values of several types, or of a type that no file of votes can have; or two columns have
+            the same name. The message names the column, and the row if there is one.
+    """
+    table = _from_pandas(data) if _is_pandas(data) else _from_arrow(data)
+    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated:
+        raise BadInput(f"{NAME}: expected each column once, got {visible(repeated[0])!r} {_times(table, repeated[0])}")
+    plain = pa.table([_plain(table, name) for name in table.column_names], names=table.column_names)
+    path = folder / NAME
+    # Without dictionaries: a file that repeats itself much would look like one that unpacks to more than it should.
+    pq.write_table(plain, path, use_dictionary=False, store_schema=False, row_group_size=_GROUP_ROWS)
+    return path
+
+
+def not_a_table(data: object) -> Usage:
+    """Return the error about an argument that is neither a path nor a table."""
+    if hasattr(data, "collect"):
+        return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}: pass its collect()")
+    return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}; pandas.DataFrame(…) makes a table of it")
+
+
+def _is_pandas(data: object) -> bool:
+    return type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns")
+
+
+def _from_arrow(data: Any) -> pa.Table:
+    try:
+        return pa.table(data)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise BadInput(f"{NAME}: expected a table with named columns: {error}") from None
+
+
+def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    """Return a data frame as an Arrow table. An index with a name is a column, an index without is left out."""
+    if frame.columns.nlevels > 1:
+        raise BadInput(f"{NAME}: expected columns with one name each, got {frame.columns.nlevels} levels of names")
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    names = [str(name) for name in frame.columns]
+    columns = [_pandas_column(frame.iloc[:, place], name) for place, name in enumerate(names)]
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _pandas_column(column: pd.Series[Any], name: str) -> pa.Array:
+    try:
+        return pa.Array.from_pandas(column)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{NAME}, {_mixed_place(column, name) or f'column {visible(name)!r}: {error}'}") from None
+
+
+def _mixed_place(column: pd.Series[Any], name: str) -> str:
+    """Return where a column's values change their type, with the way to mend it; "" if they do not."""
+    known = column[column.notna().to_numpy()]
+    kinds = [type(value) for value in known]
+    place = next((k for k, kind in enumerate(kinds) if kind is not kinds[0]), None)
+    if place is None:
+        return ""
+    row = int(column.notna().to_numpy().nonzero()[0][place])
+    shown = visible(repr(known.iloc[place]))[:40]
+    return (
+        f"row {row}, column {visible(name)!r}: expected {kinds[0].__name__} as in the rows before, got "
+        f'{kinds[place].__name__} {shown}; df[{name!r}] = df[{name!r}].map(str, na_action="ignore") makes all of them '
+        "text"
+    )
+
+
+def _times(table: pa.Table, name: str) -> str:
+    return f"{table.column_names.count(name)} times"
+
+
+def _plain(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column of a type that Parquet has."""
+    column = table[name]
+    try:
+        if pa.types.is_dictionary(column.type):
+            return _decoded(column)
+        return column.cast(plain_type(column.type)) if column.type != plain_type(column.type) else column
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise BadInput(f"{NAME}, column {visible(name)!r}: cannot be read: {error}") from None
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values of a column of codes."""
+    kind = plain_type(column.type)
+    return pa.chunked_array([one.dictionary.cast(kind).take(one.indices) for one in column.chunks], kind)
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type that Parquet has for the values of an Arrow type: codes become their values, views become texts.
+
+    Durations and other types without one become text.
+    """
+    if pa.types.is_dictionary(kind):
+        return plain_type(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
+    if any(is_list(kind) for is_list in _LISTS):
+        return pa.large_list(plain_type(kind.value_type))
+    return next((plain for is_of, plain in _PLAIN if is_of(kind)), kind)

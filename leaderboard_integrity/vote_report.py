@@ -1,0 +1,193 @@
+"""Reports votes: whether their board can be trusted, and why, as `integrity report` does."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from leaderboard_integrity import html_text
+from leaderboard_integrity.call_words import errors_in_call_words
+from leaderboard_integrity.ratings import require_reading
+from leaderboard_integrity.result_table import BoardResult, board_html
+from leaderboard_integrity.vote_sources import VoteData
+from leaderboard_integrity.votes import Votes, read
+from pipeline.errors import Usage
+from pipeline.report.build_report import ReportOptions, build_report
+from pipeline.report.render_page import render_page
+from pipeline.report.report import Report
+from pipeline.report.report_columns import report_votes
+
+Part = Literal["board", "evidence", "probes"]
+
+_FINDINGS = pa.schema(
+    [
+        ("section", pa.string()), ("accuses", pa.bool_()), ("kind", pa.string()), ("subject", pa.string()),
+        ("direction", pa.string()), ("odds", pa.float64()), ("votes", pa.int64()), ("sentence", pa.string()),
+    ]
+)  # fmt: skip
+_PROBES = pa.schema(
+    [
+        ("id", pa.string()), ("title", pa.string()), ("figure", pa.float64()), ("unit", pa.string()),
+        ("lower", pa.float64()), ("upper", pa.float64()), ("threshold", pa.float64()), ("fired", pa.bool_()),
+        ("sentence", pa.string()), ("unavailable", pa.string()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
+class VoteReport(BoardResult):
+    """A report of some votes.
+
+    Attributes:
+        report: the report as objects: verdict, evidence, probes, what was not checked.
+        rows: the board: one dictionary for each model, best first.
+        votes: number of votes that count.
+        left_out: how many records do not count, and why, as phrases. With the votes, these are all records.
+        notes: how the records were read, and what was left out and why, as sentences.
+    """
+
+    report: Report
+    rows: tuple[Mapping[str, Any], ...]
+    votes: int
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return the answer."""
+        return f"VoteReport({self.title})"
+
+    @property
+    def answer(self) -> str:
+        """The answer to "can this board be trusted?"."""
+        return self.report.verdict.answer
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The five sentences of the verdict."""
+        return self.report.verdict.sentences
+
+    @property
+    def found(self) -> bool:
+        """Whether a test found votes that were cast to change the board."""
+        return self.report.found
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The report as plain values: what `integrity report --json` prints."""
+        return self.report.document()
+
+    @property
+    def title(self) -> str:
+        """What the report is of, and its answer, in a line."""
+        return f"{self.votes:,} votes on {len(self.rows):,} models. Can this board be trusted? {self.answer}"
+
+    def to_arrow(self, part: Part = "board") -> pa.Table:
+        """Return a part of the report as an Arrow table.
+
+        Args:
+            part: "board" for its rows; "evidence" for the findings, the strongest of a test first; "probes" for what
+                the order of the board depends on.
+        """
+        if part == "board":
+            return pa.Table.from_pylist([dict(row) for row in self.rows])
+        if part == "evidence":
+            return pa.Table.from_pylist(self._findings(), schema=_FINDINGS)
+        if part == "probes":
+            return pa.Table.from_pylist(self._probes(), schema=_PROBES)
+        raise Usage(f"part: expected board, evidence or probes, got {part!r}")
+
+    def to_pandas(self, part: Part = "board") -> Any:
+        """Return a part of the report as a pandas data frame; see `to_arrow`."""
+        return self.to_arrow(part).to_pandas()
+
+    def to_html(self) -> str:
+        """Return the whole report as one HTML page that loads nothing."""
+        return render_page(self.report)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the whole report as one HTML page.
+
+        Args:
+            path: the file.
+            overwrite: whether the file may exist.
+
+        Raises:
+            Usage: the file exists.
+        """
+        target = Path(path)
+        if target.exists() and not overwrite:
+            raise Usage(f"expected a new file, {target} exists: overwrite=True replaces it")
+        target.write_text(self.to_html(), encoding="utf-8")
+        return target
+
+    def _findings(self) -> list[dict[str, Any]]:
+        columns = [name for name in _FINDINGS.names if name not in ("section", "accuses")]
+        return [
+            {"section": section.id, "accuses": section.accuses, **{name: getattr(one, name) for name in columns}}
+            for section in self.report.evidence
+            for one in section.findings
+        ]
+
+    def _probes(self) -> list[dict[str, Any]]:
+        columns = [name for name in _PROBES.names if name not in ("lower", "upper")]
+        return [
+            {
+                **{name: getattr(one, name) for name in columns},
+                **dict(zip(("lower", "upper"), one.interval or (None, None), strict=True)),
+            }
+            for one in self.report.probes
+        ]
+
+    def _repr_html_(self) -> str:
+        evidence = [f"{one.title}: {one.answer}" for one in self.report.evidence if one.found]
+        fired = [one.sentence for one in self.report.probes if one.fired]
+        return (
+            html_text.paragraphs([self.title])
+            + html_text.bullets(self.sentences)
+            + board_html(self.rows)
+            + html_text.bullets(evidence, 'What the tests for manipulation found (to_pandas("evidence") has all):')
+            + html_text.bullets(fired, 'What the order depends on (to_pandas("probes") has all):')
+            + html_text.bullets([f"{one.what}: {one.why}" for one in self.report.unchecked], "What was not checked:")
+            + html_text.bullets([*self.left_out, *self.notes], "How the votes were read, and what was left out:")
+        )
+
+
+def report(data: VoteData | Votes, *, level: float = 0.95, seed: int | None = None, **reading: Any) -> VoteReport:
+    """Say whether a board of some votes can be trusted, and why, as `integrity report` does. No store is needed.
+
+    Args:
+        data: what `read` takes, or its result.
+        level: coverage of the intervals, between 0 and 1.
+        seed: seed of all random draws, among them the labels of voters; None for a fresh one.
+        **reading: the other arguments of `read`; none for a result of `read`.
+
+    Returns:
+        The report. No id of a voter is in it.
+
+    Raises:
+        RatingError: the votes have no rating.
+        BadInput: the votes cannot be read; see `read`.
+        Usage: an argument is not valid.
+    """
+    if not 0 < level < 1:
+        raise Usage(f"level: expected a number between 0 and 1, got {level}")
+    if seed is not None and seed < 0:
+        raise Usage(f"seed: expected at least 0, got {seed}")
+    require_reading(data, reading)
+    votes = data if isinstance(data, Votes) else read(data, **reading)
+    if votes.input.refused is not None:
+        with errors_in_call_words():
+            raise votes.input.refused
+    seed = secrets.randbits(48) if seed is None else seed
+    chosen = f" --level {level}" if level != ReportOptions().level else ""
+    command = votes.source.command and f"{votes.source.command}{chosen} --seed {seed}"
+    with errors_in_call_words():
+        made = build_report(
+            report_votes(votes.battles), replace(votes.source, seed=seed, command=command), ReportOptions(level=level)
+        )
+    return VoteReport(report=made, rows=tuple(made.rows), votes=len(votes), left_out=votes.left_out, notes=votes.notes)

@@ -1,0 +1,71 @@
+"""Turns what a caller passes into files that can be read: paths, or tables in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from leaderboard_integrity.memory_tables import is_table, not_a_table, write_table
+from pipeline.errors import Usage
+from pipeline.formats.containers import STANDARD_INPUT
+from pipeline.vote_files.report_source import require_each_once
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A table of any library that gives its columns to others: pandas, polars, Arrow, DuckDB and more."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> object:
+        """Return the columns as an Arrow C stream."""
+
+
+PathLikeText: TypeAlias = str | PathLike[str]
+VoteData: TypeAlias = PathLikeText | Sequence[PathLikeText] | ArrowTable
+
+
+@dataclass(frozen=True, slots=True)
+class VoteFiles:
+    """Files with votes, for the duration of a `with` block.
+
+    Attributes:
+        paths: the files.
+        named: the files as the caller named them; empty if the votes come from memory.
+    """
+
+    paths: tuple[Path, ...]
+    named: tuple[Path, ...] = ()
+
+
+@contextmanager
+def vote_files(data: VoteData) -> Iterator[VoteFiles]:
+    """Yield what a caller passed as files.
+
+    Args:
+        data: a path (a file, a folder of shards, or a glob), several paths, or a table.
+
+    Raises:
+        Usage: a file does not exist or is named twice, or `data` is of another type.
+        BadInput: a table cannot be read.
+    """
+    if is_table(data):
+        with tempfile.TemporaryDirectory(prefix="votes-") as folder:
+            yield VoteFiles((write_table(data, Path(folder)),))
+        return
+    named = tuple(_paths(data))
+    if not named or STANDARD_INPUT in named:
+        raise Usage(f"expected files, got {'standard input' if named else 'an empty list of paths'}")
+    require_each_once(named)
+    yield VoteFiles(named, named)
+
+
+def _paths(data: object) -> list[Path]:
+    if isinstance(data, str | PathLike):
+        return [Path(data)]
+    if isinstance(data, list | tuple) and all(isinstance(one, str | PathLike) for one in data):
+        return [Path(one) for one in data]
+    raise not_a_table(data)

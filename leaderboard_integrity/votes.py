@@ -1,0 +1,240 @@
+"""Reads votes from a file or a table, and says what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from leaderboard_integrity import html_text
+from leaderboard_integrity.call_words import errors_in_call_words, in_call_words
+from leaderboard_integrity.charts import TOP, pair_chart
+from leaderboard_integrity.result_table import ResultTable
+from leaderboard_integrity.vote_sources import VoteData, VoteFiles, vote_files
+from pipeline import settings
+from pipeline.formats import ColumnMapping
+from pipeline.ratings.battle_columns import NUMBERS, BattleColumns
+from pipeline.ratings.battle_ratings import RatingOptions
+from pipeline.report.report import ReportSource
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vote_files.report_source import report_source
+from pipeline.vote_files.vote_input import VoteInput, read_vote_input
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_NO_TIME = np.iinfo(np.int64).min
+_FIRST_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOptions:
+    """How votes are read. The attributes are the arguments of `read` with the same names."""
+
+    columns: Mapping[str, str] | None = None
+    outcomes: Mapping[str, str] | None = None
+    winner_is: str = ""
+    skip_bad: bool = False
+    method: str = ""
+
+    def mapping(self) -> ColumnMapping:
+        """Return the names of columns and outcomes, with the proxies of the settings."""
+        given = ColumnMapping.checked(dict(self.columns or {}), dict(self.outcomes or {}), self.winner_is)
+        return replace(given, proxies=settings.load().proxy_networks)
+
+    def command_options(self) -> dict[str, str | bool]:
+        """Return the same options for the command line."""
+        columns, outcomes = (
+            ",".join(f"{name}={value}" for name, value in (one or {}).items()) for one in (self.columns, self.outcomes)
+        )
+        return {
+            "--columns": columns, "--outcomes": outcomes, "--winner-is": self.winner_is, "--skip-bad": self.skip_bad,
+            "--method": self.method,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
+class Votes(ResultTable):
+    """The votes of a file or a table.
+
+    Attributes:
+        battles: the votes that count, as columns of numbers.
+        records: number of all records.
+        left_out: how many records do not count, and why, as phrases. With the votes, these are all records.
+        notes: how the records were read, as sentences.
+        document: the same facts as plain values.
+        input: what the reader returned.
+        source: where the votes come from, for a report: the hashes of the files.
+    """
+
+    battles: BattleColumns
+    records: int
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+    document: Mapping[str, Any]
+    input: VoteInput
+    source: ReportSource
+
+    def __len__(self) -> int:
+        """Return the number of votes that count."""
+        return len(self.battles)
+
+    def __repr__(self) -> str:
+        """Return the account of all records in a line."""
+        return f"Votes({self.account})"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models, sorted."""
+        return self.battles.models
+
+    @property
+    def account(self) -> str:
+        """What became of each record, in a line."""
+        counted = f"{len(self):,} votes on {len(self.models):,} models"
+        return f"{self.records:,} records: {', '.join([counted, *self.left_out])}"
+
+    def to_arrow(self) -> pa.Table:
+        """Return the votes that count: model_a, model_b, winner, and the columns that the records have.
+
+        These are voter_id, category, categories, language, turn and cast_at (UTC).
+        """
+        battles = self.battles
+        names = pa.array(battles.models, pa.string())
+        columns = {
+            "model_a": names.take(pa.array(battles.a)),
+            "model_b": names.take(pa.array(battles.b)),
+            "winner": pa.array(OUTCOMES).take(pa.array(battles.outcome)),
+        }
+        if battles.has_voters:
+            columns["voter_id"] = _named(battles.voters, battles.voter)
+        for name, (labels, codes) in battles.groups.items():
+            if labels:
+                columns[name] = _named(labels, codes)
+        if battles.categories[0]:
+            columns["categories"] = _label_lists(*battles.categories)
+        return pa.table(columns | _numbers(battles))
+
+    def plot(self, top: int = TOP) -> alt.Chart:
+        """Return a map of the votes on each pair of models as an Altair chart.
+
+        Args:
+            top: the most models that are drawn: those with most votes.
+
+        Raises:
+            MissingExtra: Altair is not installed.
+        """
+        counts = self.battles.pair_counts()
+        per_model = counts.battles_per_model()
+        order = np.argsort(-per_model, kind="stable")[:top]
+        pairs = np.zeros((len(self.models), len(self.models)), dtype=np.int64)
+        np.add.at(pairs, (self.battles.a, self.battles.b), 1)
+        pairs += pairs.T
+        cells = [
+            {"model": self.models[i], "opponent": self.models[j], "votes": int(pairs[i, j])}
+            for i in order
+            for j in order
+            if i != j
+        ]
+        of = f", the {top:,} models with most votes" if len(self.models) > top else ""
+        return pair_chart(cells, [self.models[k] for k in order], f"Votes on each pair{of}")
+
+    def _repr_html_(self) -> str:
+        first = self.to_arrow().slice(0, _FIRST_ROWS)
+        rows = [list(row.values()) for row in first.to_pylist()]
+        shown = html_text.table(first.column_names, rows)
+        return html_text.paragraphs([self.account]) + html_text.bullets(self.notes) + shown
+
+
+# Many parameters: those of `integrity rate` about reading a file.
+def read(
+    data: VoteData,
+    *,
+    columns: Mapping[str, str] | None = None,
+    outcomes: Mapping[str, str] | None = None,
+    winner_is: str = "",
+    skip_bad: bool = False,
+    method: str = "",
+) -> Votes:
+    """Read votes. The votes that count are those that `integrity rate` counts.
+
+    Args:
+        data: a path (a file, a folder of shards, or a glob), several paths that are read as one, or a table of pandas,
+            polars, Arrow or any library with the Arrow C stream interface. The format is recognised by the columns.
+        columns: our field → the header of its column, such as `{"model_a": "left", "winner": "choice"}`.
+        outcomes: outcome in the data → ours (model_a, model_b, tie, both_bad), such as `{"left": "model_a"}`.
+        winner_is: "name" if the column of the outcome holds the name of the winning model.
+        skip_bad: whether to leave out records that are no votes. If false, the first one is an error.
+        method: "arena" (the default) for the shipped rules that leave votes out, "none" to count every vote, or the
+            path of a TOML file with rules.
+
+    Returns:
+        The votes that count, and what was left out and why.
+
+    Raises:
+        UnknownFormat: the format is not known; the message names the column that is missing.
+        BadRecord: a record is no vote; the message names the record, the column and the value.
+        BadInput: a table in memory cannot be read.
+        Usage: a file does not exist, or an argument is not valid.
+    """
+    options = ReadingOptions(columns=columns, outcomes=outcomes, winner_is=winner_is, skip_bad=skip_bad, method=method)
+    with errors_in_call_words(), vote_files(data) as files:
+        return _votes(read_files(files, options, more=frozenset(NUMBERS)), files, options)
+
+
+def read_files(
+    files: VoteFiles, options: ReadingOptions, *, needs: RatingOptions | None = None, more: frozenset[str] = frozenset()
+) -> VoteInput:
+    """Read files as the command line does; the notes are in the words of functions.
+
+    Args:
+        files: the files.
+        options: how they are read.
+        needs: the options of a rating, to collect only its columns; None for all.
+        more: names in NUMBERS that are collected too, for a report.
+    """
+    found = read_vote_input(
+        files.paths, options.mapping(), skip_bad=options.skip_bad, method=options.method, needs=needs, more=more
+    )
+    notes = [in_call_words(note) for note in found.notes]
+    return replace(found, notes=notes, document={**found.document, "notes": notes})
+
+
+def _votes(found: VoteInput, files: VoteFiles, options: ReadingOptions) -> Votes:
+    source = report_source(files.named, files.named, found, options.command_options(), 0)
+    return Votes(
+        battles=found.battles,
+        records=found.document["records"],
+        left_out=tuple(found.not_rated),
+        notes=tuple(found.notes),
+        document=found.document,
+        input=found,
+        source=source,
+    )
+
+
+def _named(names: Any, codes: Any) -> pa.Array:
+    """Return the names of codes, null for −1."""
+    return pa.array(list(names), pa.string()).take(pa.array(codes, mask=codes < 0))
+
+
+def _label_lists(labels: tuple[str, ...], bits: Int64) -> pa.ListArray:
+    """Return the labels of each vote, by the bits of its number."""
+    has = (bits[:, None] >> np.arange(len(labels))) & 1 == 1
+    ends = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), _named(labels, np.nonzero(has)[1]))
+
+
+def _numbers(battles: BattleColumns) -> dict[str, pa.Array]:
+    """Return the turn and the time of each vote, where any vote has one."""
+    found = {}
+    turn, time = battles.numbers.get("turn"), battles.numbers.get("cast_at")
+    if turn is not None and turn.any():
+        found["turn"] = pa.array(turn, mask=turn == 0)
+    if time is not None and (time != _NO_TIME).any():
+        found["cast_at"] = pa.array(time, mask=time == _NO_TIME).cast(pa.timestamp("us", "UTC"))
+    return found
