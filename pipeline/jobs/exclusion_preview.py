@@ -42,8 +42,9 @@ class ExclusionPreview:
 
     Attributes:
         effect: how many votes go into and out of the defended view.
-        voters: number of voters whose votes the decision moves: the voters that it names or, without any, the largest
-            number of voters of one of its selections of votes. None if the decision names single votes only.
+        voters: number of voters whose votes the decision moves. If it names voters, this is their number. Otherwise it
+            is the number of voters in that selection of votes which has the most voters. None if the decision names
+            single votes only.
         moves: the models whose rank changes, the best first.
         without_ranks: why no rank could be computed; "" if ranks were computed.
     """

@@ -68,8 +68,8 @@ def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
 def audit_versions(given: AuditInput) -> Audited:
     """Compare each released model with the variant that was tested: digests, ratings and style of the answers.
 
-    The digests are those of the models' checkpoints. If a variant was released under its own name, only they are
-    compared.
+    The digests are those of the models' checkpoints. If a variant was released under its own name, only the digests
+    are compared.
 
     Returns:
         The findings, and the report of the audit: {"releases", "tests"}, the numbers of releases and of comparisons.

@@ -33,17 +33,17 @@ def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[A
 def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
     """Return the signals that say more than the stored alerts, and more than earlier signals about the same alert.
 
-    The alert of a signal is the stored alert with the same detector, subject and direction. A signal is left out if a
-    person resolved its alert for the same votes, or if its alert is unresolved with the same group and at least the
-    same level and severity.
+    The alert of a signal is the stored alert with the same detector, subject and direction. A signal is left out in
+    three cases: a person resolved its alert for the same votes; its alert is unresolved, names the same group, and has
+    at least the same level and severity; or an earlier signal about the same alert has at least the same level.
 
     Args:
         connection: reads the store.
         signals: the signals. The signal about a group of voters comes before the signals about its members.
 
     Returns:
-        The signals that are left, in the same order. Where a signal about a member names its group, it has the id under
-        which the alert about the group is stored.
+        The other signals, in the same order. The field `group` in the evidence about a member is the id under which the
+        alert about the group is stored.
     """
     found: list[AlertSignal] = []
     stored_as: dict[str, str] = {}

@@ -39,8 +39,8 @@ def backfill(
 
     Args:
         url: address of the store.
-        strict: whether to compute the nested form, whose values exclude voters by the policy `backfill-voter/1`. Votes
-            that only the iterated form evaluated are then evaluated again.
+        strict: whether to compute the nested form, whose e-values decide which voters the policy `backfill-voter/1`
+            excludes. Votes that only the iterated form evaluated are then evaluated again.
         check: whether to write nothing.
         progress: called while votes are read and evaluated.
 

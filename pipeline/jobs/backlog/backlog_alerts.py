@@ -45,7 +45,10 @@ class BacklogAlerts:
     findings: BacklogFindings
 
     def signals(self) -> list[AlertSignal]:
-        """Return the alerts; an alert about a model stands before the alerts about the members of its group."""
+        """Return the alerts about all findings.
+
+        The alert about a model that a group of voters promotes or demotes comes before the alerts about these voters.
+        """
         return [
             *(self._voter(one) for one in self.findings.voters),
             *(self._random(one) for one in self.findings.random),
@@ -61,9 +64,10 @@ class BacklogAlerts:
         ]
 
     def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
-        """Return those of the signals that count as discoveries in e-LOND: results of tests of groups and of weeks.
+        """Return the signals that count as discoveries in e-LOND: those about models, from tests of groups and weeks.
 
-        A group that was found through voters who were found alone does not count, and neither do signals about voters.
+        Signals about voters do not count. A group of accomplices (voters who vote like a voter who was found alone)
+        does not count either.
         """
         known = {
             (self.given.model_name(one.model), _PASSIVE[one.direction])

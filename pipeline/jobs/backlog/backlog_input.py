@@ -110,9 +110,10 @@ class BacklogInput:
         return (int(at.min()), int(at.max()) + 1) if len(at) else (0, 1)
 
     def cohorts(self) -> list[Cohorts]:
-        """Return the divisions of the votes into cohorts: by network, by account age, by prompt, and by session.
+        """Return four divisions of the votes into cohorts: by network, by account age, by prompt, and by session.
 
-        The number of a cohort of a network is the store's number of the network's name (term_no).
+        The network is that of the voter's first vote. A network's cohort has the number of the network's name in the
+        store (term_no).
         """
         votes, rows = self.votes, self.votes.row
         prompt, session = (_positive(column[rows]) for column in (self.columns.prompt, self.columns.session))
@@ -124,7 +125,7 @@ class BacklogInput:
         ]
 
     def habits(self) -> HabitColumns:
-        """Return, for each vote, the figures from which habits of voters are found."""
+        """Return what each vote shows about habits: which answer has more of each style feature, and `both_bad`."""
         rows = self.votes.row
         return HabitColumns(self.columns.style[rows], self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
 

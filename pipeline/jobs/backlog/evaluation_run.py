@@ -37,7 +37,7 @@ class EvaluationRun:
         kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
         given: the votes.
         key: the secret key that assigns voters to folds.
-        nested: when the nested form is computed (`BacklogEvaluation`).
+        nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`).
         share: the tolerated share of false discoveries over all runs.
         progress: called after each pass over some of the votes.
     """

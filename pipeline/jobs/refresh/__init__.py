@@ -7,7 +7,7 @@ seal.py                runs the first step: appends committed votes to the vote 
 quality_gate.py        runs the second step: evaluates expectations on new votes, the registry and the candidate
 rate.py                runs the third step: rates the log at a size and stores the boards as a candidate
 publish.py             runs the last step: signs a candidate and publishes it as a snapshot
-publication_hold.py    keeps a candidate that moves the top too far from publication, until a person releases it
+publication_hold.py    holds a candidate that changes the top of the board too much, until a person releases it
 refresh_board.py       runs all steps in a row
 step_times.py          measures how long each step takes
 dry_run.py             computes what a refresh would publish, without publishing

@@ -35,7 +35,7 @@ class ComparedSnapshots:
         old: the rows of the older snapshot.
         new: the rows of the newer snapshot.
         chain: the votes that are counted after each step; None if the snapshots differ by new votes only.
-        fresh: name of a view or board → its new votes; empty with a `chain`, which has them.
+        fresh: name of a view or board → its new votes; empty if there is a `chain`, from which they are computed.
     """
 
     old: Rows
@@ -72,7 +72,11 @@ class ComparedSnapshots:
         return cls(old, new, StepInputs.read(connection, files, before, after, names, newest), {})
 
     def new_votes(self, view: str) -> PairCounts:
-        """Return the votes of a view by which the newer snapshot has more than the older one after the other steps."""
+        """Return the pair counts of the new votes of a view.
+
+        They are the votes that the newer snapshot counts, minus the votes of the older log that are counted with the
+        method and the exclusions of the newer snapshot.
+        """
         if self.chain is None:
             return self.fresh[view]
         return _growth(view_counts(self.chain.after, view), view_counts(self.chain.exclusions, view))

@@ -240,9 +240,10 @@ def _input(
 def read_left_out(
     connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot
 ) -> VotesByPosition | None:
-    """Return the votes of a log that the exclusions of a snapshot exclude, from the snapshot's file of leaves.
+    """Return the votes of a log that the exclusions of a snapshot exclude, from the snapshot's file of excluded leaves.
 
-    None if the database role may read voters: exclusions name voters, and votes are found by them.
+    The file is for database roles that may not read voters. If the role may read them, the result is None, and the
+    caller finds the votes by the voters that the exclusions name.
     """
     if dialect.may_read(connection, "vote", "voter"):
         return None

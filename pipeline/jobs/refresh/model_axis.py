@@ -32,7 +32,10 @@ class ModelAxis:
         return found
 
     def pairs(self, rows: Any) -> PairCounts:
-        """Return rows (model_a, model_b, outcome, …, votes) as counts over the models of the store."""
+        """Return the pair counts of rows (model_a, model_b, outcome, …, votes).
+
+        A row has two model numbers, the code of the outcome, and in its last column the number of votes.
+        """
         cells = np.array(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else np.zeros((0, 4), dtype=np.int64)
         size = len(self.labels)
         pair = self._position[cells[:, 0]] * size + self._position[cells[:, 1]]

@@ -27,11 +27,11 @@ def count_new_votes(
     method: Method,
     names: Collection[str],
 ) -> dict[str, PairCounts]:
-    """Count the votes of the leaves `first` to `log_size` − 1, among which no retraction may be.
+    """Count the votes of the leaves `first` to `log_size` − 1. None of these leaves may be a retraction.
 
-    A snapshot of the larger log, minus one of the smaller log that counts by the same rules, has these votes. That one
-    is not read, so the time depends on the number of new votes only. There are eight arguments, because
-    `rating_input.read_rating_input` takes the same of a whole log.
+    The result is the number of votes that the larger log has more than the smaller log, if both are counted by the same
+    rules. The smaller log is not read, so the time depends on the number of new votes only. There are eight arguments,
+    because `rating_input.read_rating_input` takes the same eight for a whole log.
 
     Args:
         connection: reads the store.
@@ -67,7 +67,7 @@ def count_new_votes(
 
 
 def count_styled(votes: StyledVotes, axis: ModelAxis) -> PairCounts:
-    """Return the pair counts of votes with style counts, on the axis of all models of the store."""
+    """Return the pair counts of votes of the style view, on the axis of all models of the store."""
     a, b = (axis.codes(numbers) for numbers in (votes.model_a, votes.model_b))
     return PairCounts.from_codes(axis.labels, a, b, votes.outcome)
 

@@ -30,8 +30,8 @@ class ModelBattles(msgspec.Struct):
 
     Attributes:
         views: raw or defended → name of an opponent → the battles.
-        errors: name of another rated model → standard error in points of the difference between the two ratings of the
-            defended view, for independent votes.
+        errors: name of another rated model → standard error, in points, of the difference between the ratings of the
+            two models in the defended view. It is computed as if all votes were independent.
     """
 
     views: dict[str, dict[str, Outcomes]]

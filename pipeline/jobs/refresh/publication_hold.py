@@ -1,6 +1,6 @@
-"""Keeps a candidate that moves the top of the board too far from publication, until a person releases it (a hold).
+"""Holds a candidate that changes the top of the board too much, until a person releases it.
 
-A candidate is a snapshot before its publication.
+A candidate is a snapshot before its publication. A candidate that is held is not published.
 
 The defended view of the candidate is compared with that of the newest snapshot. A candidate is held if a model of the
 top moves by more than INTEGRITY_HOLD_PLACES places; with 0, the default, no candidate is held. The top is the first

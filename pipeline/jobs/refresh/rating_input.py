@@ -100,7 +100,7 @@ def read_rating_input(
     method: Method = ALL_VOTES,
     boards: Collection[Label] | None = None,
 ) -> RatingInput:
-    """Read what a rating of the log at a size counts, for all views and boards.
+    """Read the votes that a rating of the first `log_size` leaves counts, for all views and boards.
 
     Args:
         connection: a connection to the store.
@@ -206,7 +206,8 @@ def styled_votes(
 ) -> StyledVotes:
     """Return the votes of the style view in the leaves `first` to `log_size` − 1, also those on unregistered models.
 
-    `left_out` has the votes among them that exclusions exclude; retracted votes are left out too.
+    Left out are the votes in `left_out` (those that exclusions exclude), retracted votes, and votes that a rule of the
+    method leaves out.
     """
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
     votes = sealed_styles.read_votes(connection, log_size, first).without(uncounted)

@@ -21,7 +21,7 @@ def record_share(connection: Connection, snapshot: PublishedSnapshot, now: int) 
 
     Args:
         connection: a write transaction.
-        snapshot: the published snapshot. The view with the smallest share of rated votes counts.
+        snapshot: the published snapshot. Its view with the smallest share of rated votes decides about the alert.
         now: present time in microseconds since 1970 UTC.
     """
     least = float(snapshot.body["settings"]["least_share"])
