@@ -24,12 +24,12 @@ class FeedEntry:
     """An entry of a feed.
 
     Attributes:
-        key: names what the entry is about, the same for all time, such as "snapshot/…".
+        key: a name of the entry's subject that never changes, such as "snapshot/…". The id is computed from it.
         title: one line of plain text.
         text: plain text; lines are paragraphs.
-        path: path and query of the page about it.
-        published: when it came to be, RFC 3339.
-        updated: when it last changed, RFC 3339.
+        path: path and query of the page about the subject.
+        published: time at which the snapshot was published or the incident was opened, RFC 3339.
+        updated: time of the last change of the subject, RFC 3339.
     """
 
     key: str

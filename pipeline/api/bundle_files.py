@@ -26,10 +26,10 @@ class BundleFiles:
         self._lock = threading.Lock()
 
     def get(self, snapshot: str) -> Path:
-        """Return the path of the file with a snapshot's bundle, which a cache hit returns at once.
+        """Return the path of the file with a snapshot's bundle. A bundle in the cache is returned at once.
 
-        The bundle is written if the cache does not have it, and again if the signed head of the snapshot log has
-        changed since, for example by the signature of a witness. While another bundle is written, the call waits up to
+        The bundle is written if the cache does not have it. It is written again if the signed head of the snapshot log
+        has changed since, for example because a witness signed. While another bundle is written, the call waits up to
         30 s.
 
         Args:

@@ -29,10 +29,12 @@ class IncidentFilter:
     """The incidents for which a reader asks. An attribute that is None does not restrict them.
 
     Attributes:
-        state, severity: the state and the severity. Notes are listed only if their severity is asked for.
+        state: the state of the incidents.
+        severity: the severity of the incidents. With None, incidents of severity `note` are left out.
         about: name of the model, provider or network that the incident is about.
         subject: name of a model or provider that the incident or one of its alerts names in any role.
-        since: only incidents that continued after this time, RFC 3339. For the public, times are rounded to hours.
+        since: only incidents that lasted until this time or longer, RFC 3339. For the public, times are rounded to
+            hours.
     """
 
     state: str | None = None
@@ -65,7 +67,7 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
 
     Args:
         connection: reads the store.
-        given: its id, a former id, or the unique beginning of one.
+        given: id of the incident, a former id, or the beginning of an id that only one incident has.
         hidden: models without a name for the public.
         operator: whether the reader may see voters.
 
@@ -101,7 +103,10 @@ def resolve_id(connection: Connection, given: str) -> str:
 
 
 def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -> str | None:
-    """Return the id of the incident of an alert; None for the public if the alert is about a voter."""
+    """Return the id of the incident that an alert is part of; None if there is none that the reader may see.
+
+    The public does not see the incident of an alert about a voter.
+    """
     for body in incident_table.read_public(connection):
         public = [] if body["severity"] == public_incidents.NOTE else body["public"]["alert_ids"]
         if alert_id in (body["alert_ids"] if operator else public):
@@ -110,12 +115,15 @@ def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -
 
 
 def newest_first(one: Mapping[str, Any]) -> SortKey:
-    """Return the sort key of the list of the API: newest hour first, then by id."""
+    """Return the sort key of the list of the API: by the hour of opening, newest first, then by id."""
     return _newest(one), one["id"]
 
 
 def by_urgency(one: Mapping[str, Any]) -> SortKey:
-    """Return the sort key of the page's list: open incidents first, then by severity, facts last, then the newest."""
+    """Return the sort key of the list on the page: open incidents first and resolved ones last, then by severity.
+
+    Of incidents with equal severity, those about facts are last; otherwise the newest is first.
+    """
     state = one["state"]
     is_fact = one["about"][0]["kind"] == "fact"
     return int(state == "resolved"), int(state != "open"), _URGENCY[one["severity"]], int(is_fact), *newest_first(one)

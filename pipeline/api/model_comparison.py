@@ -1,4 +1,4 @@
-"""Compares two models in the newest snapshot: ratings, battles against each other, and what separates them."""
+"""Compares two models in the newest snapshot: their ratings, the battles between them, and their rows on each board."""
 
 import math
 from collections.abc import Mapping

@@ -36,7 +36,8 @@ class ModelList:
 
     Attributes:
         models: the models with the fields of `ModelDocument`, sorted by name.
-        under_test: provider → number of its models under test, which `models` lacks. None stands for no provider.
+        under_test: provider → number of its models under test, which are not in `models`. The key None is for models
+            without a provider.
     """
 
     models: list[dict[str, Any]]

@@ -14,7 +14,7 @@ def move_reason(move: ModelMove) -> str:
 
 
 def move_cause(move: ModelMove) -> str:
-    """Return the first of these sentences: by what a model moved, without the models that it passed."""
+    """Return the first part of `move_reason`: by how many points a model moved, and why. Other models are not named."""
     if move.before is None:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:

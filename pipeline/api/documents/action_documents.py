@@ -45,9 +45,10 @@ class NoticeRequest(Document):
 
 
 class NextRefreshDocument(Document):
-    """The effect of a decision on the defended view of the next refresh.
+    """How a decision changes the defended view at the next refresh.
 
-    `votes_in` is the number of votes that are counted again, `votes_out` the number of votes no longer counted.
+    `votes_in` is the number of votes that the next refresh will count again because of the decision. `votes_out` is the
+    number of votes that it will no longer count.
     """
 
     votes_in: int
@@ -55,7 +56,11 @@ class NextRefreshDocument(Document):
 
 
 class AlertActionDocument(Document):
-    """The new state of an alert, and the effect of the change on the next refresh."""
+    """The response to an action on an alert.
+
+    `state` is the state of the alert after the action. `next_refresh` has the numbers of votes that the next refresh
+    will count again, and no longer count, because of the action. `done` is a sentence that says what was done.
+    """
 
     alert: str
     state: str
@@ -64,7 +69,7 @@ class AlertActionDocument(Document):
 
 
 class IncidentActionDocument(Document):
-    """The effect of a decision about an incident; fields that the action does not have are null.
+    """The response to a decision about an incident. Fields that the action does not have are null.
 
     `alerts` is the number of alerts whose state changed. `targets` is the number of voters, or of selections of votes,
     that were excluded or restored.
@@ -86,7 +91,12 @@ class TokenDocument(Document):
 
 
 class ExclusionActionDocument(Document):
-    """The new entry in the list of exclusions, and its effect on the next refresh."""
+    """The response to a decision that excluded votes or restored excluded votes.
+
+    `kind` and `target` are those of the first exclusion that was added or undone. `name` is the operator's name.
+    `next_refresh` has the numbers of votes that the next refresh will count again, and no longer count, because of the
+    decision. `done` is a sentence that says what was done.
+    """
 
     action: str
     kind: str

@@ -6,7 +6,7 @@ from pipeline.api.documents.base import Document
 
 
 class CitedNameDocument(Document):
-    """A name in a citation that is not taken apart."""
+    """A name in a citation as one text, which is not split into given name and family name."""
 
     literal: str
 

@@ -29,8 +29,8 @@ class RankDocument(Document):
 class IncidentDocument(BaseModel):
     """An incident: all alerts of one campaign of votes.
 
-    With a token of the scope `alerts` or `exclusions` it also has `first` and `last` (exact times), `voters` (their
-    pseudonyms), `networks` and `former_ids`.
+    With a token of the scope `alerts` or `exclusions` it also has `first` and `last` (exact times), `voters`
+    (pseudonyms of the voters), `networks` and `former_ids`.
     """
 
     id: str

@@ -1,8 +1,8 @@
 """Renders the web pages on the server. They work without JavaScript.
 
-Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links to that
-address. Whoever is not signed in reads the public form, and can change nothing. Every figure in a picture is also on
-the page as text.
+Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links to the
+address of the API that returns them. A reader who is not signed in gets the public form, and can change nothing. Every
+figure in a picture is also on the page as text.
 
     page_templates.py      renders templates, and formats figures
     board_pages.py         serves the board, snapshots, moves between snapshots

@@ -51,7 +51,7 @@ class BoardFilter:
     def link(self, **changes: Any) -> str:
         """Return the address of the same board with some parameters changed; the first page unless `page` is given.
 
-        It leads to the table, below the headline.
+        The browser scrolls to the table, below the headline.
         """
         other = asdict(replace(self, page=1, **changes) if "page" not in changes else replace(self, **changes))
         defaults = {one.name: one.default for one in fields(self)}

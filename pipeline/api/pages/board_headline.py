@@ -28,8 +28,10 @@ def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
         rows: the listed rows of the board, best first.
 
     Returns:
-        None for an empty board. `basis` is the rank set: "sure" holds for all models and snapshots at once,
-        "clustered" and "own" for each model by itself. `rivals` are the models that may also be first.
+        {"row", "basis", "worst", "rivals"}; None for an empty board. `row` is the row of the first model, and `worst`
+        its worst rank. `rivals` are the other models that may be first. `basis` names the kind of rank set from which
+        `worst` and `rivals` are read: "sure" holds for all models and snapshots at once; "clustered", which allows for
+        the dependence of votes of one voter, and "own" hold for each model by itself.
     """
     if not rows:
         return None
@@ -44,12 +46,14 @@ def last_clear_move(
 ) -> dict[str, Any] | None:
     """Return the last clear move at the top of a board, with its cause, from the moves that refreshes have stored.
 
-    The moves of the last week are searched first, then those from each of the newest snapshots to the next.
+    A move is clear if the rating changed by more than the intervals allow for (`is_clear`), and it is at the top if the
+    model had one of the first TOP ranks before or after. The moves since the snapshot `week` are searched first, then
+    those between successive snapshots, newest first.
 
     Args:
         connection: reads the store.
         newest: the snapshot whose board is shown.
-        week: the snapshot with which the page compares it; None if there is none.
+        week: the snapshot from a week before, with which the page compares the newest; None if there is none.
         view: name of the view or board.
         rows: the rows of the board that is shown.
 
@@ -111,7 +115,8 @@ def manipulated(lines: Sequence[Mapping[str, Any]], incidents: Sequence[Mapping[
 
     Returns:
         `raw_first` is the model that leads if every vote counts, with its defended rank. `elsewhere` is the number of
-        models with another place then. `incidents` are those that move a model most, then the most urgent.
+        models with another place then. `incidents` are the given incidents: those that move a model by most places are
+        first, and equal ones keep their order.
     """
     both = [line for line in lines if line["raw"] and line["defended"]]
     first = min(both, key=lambda line: line["raw"]["rank"], default=None)
@@ -128,6 +133,9 @@ def _places_moved(incident: Mapping[str, Any]) -> int:
 
 
 def snapshot_dates(reader: StoreReader, connection: Connection, move: Mapping[str, Any] | None) -> list[str | None]:
-    """Return when the newest vote was cast before a move and after it; an empty list without a move."""
+    """Return the times of the newest votes in the two snapshots of a move, older snapshot first, in RFC 3339.
+
+    A time is None if it is unknown. Without a move the list is empty.
+    """
     ends = () if move is None else move["snapshots"]
     return [reader.data_until_text(connection, one.log_size) for one in ends]

@@ -32,9 +32,10 @@ def snapshot_entries(reader: StoreReader, connection: Connection) -> list[FeedEn
 
 
 def move_entries(connection: Connection) -> list[FeedEntry]:
-    """Return an entry for each of the newest snapshots with the moves of the defended view since the one before.
+    """Return an entry for each of the newest snapshots: the moves of the defended view since the snapshot before it.
 
-    Only comparisons that a refresh has stored are read, because a feed has many.
+    Only comparisons that a refresh has stored are read, because a feed has up to MOST_ENTRIES of them. A snapshot
+    without a stored comparison has no entry.
     """
     found = page_queries.list_snapshots(connection, MOST_ENTRIES + 1)
     stored = ((after, read_moves(connection, before, after, "defended")) for after, before in pairwise(found))

@@ -1,4 +1,4 @@
-"""Serves the runbooks: what the link of a page or a ticket leads to, readable on a phone."""
+"""Serves the runbooks as pages that are readable on a phone. The notifications of alert rules link to them."""
 
 import re
 from functools import cache

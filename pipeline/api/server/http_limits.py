@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """The limits of the HTTP server for connections and clients. Each value is the largest allowed.
+    """The limits of the HTTP server for connections and clients. Each value but `stall_bytes` is the largest allowed.
 
     Attributes:
         header_bytes: size of a request's headers in bytes, its address included.
@@ -16,7 +16,7 @@ class HttpLimits:
         idle_seconds: time between two requests of a connection.
         stall_seconds: time in which a client must read at least `stall_bytes`; otherwise it is disconnected.
         proxy_stall_seconds: the same time for a trusted proxy, which reads larger pieces less often.
-        stall_bytes: number of bytes that a client must read in `stall_seconds`.
+        stall_bytes: least number of bytes that a client must read in `stall_seconds`.
         pipelined: number of requests of one connection that wait for an earlier request.
         connections: number of open connections of all clients.
         client_connections: number of open connections of one client; trusted proxies have no such limit.
