@@ -42,15 +42,16 @@ def open_store(
         MissingKey: the voter key with which the store was made is missing.
     """
     options = configuration.load()
-    return Store.open(
-        complete_url(url),
-        key_folder=key_folder(url),
-        ledger_folder=ledger_folder(url),
-        voter_key=(voter_key or options.key) if with_key else None,
-        create=create,
-        worker=worker,
-        with_key=with_key,
-    )
+    with configuration.override(options):  # the settings are read once
+        return Store.open(
+            complete_url(url),
+            key_folder=key_folder(url),
+            ledger_folder=ledger_folder(url),
+            voter_key=(voter_key or options.key) if with_key else None,
+            create=create,
+            worker=worker,
+            with_key=with_key,
+        )
 
 
 @contextmanager

@@ -5,6 +5,7 @@
     main.py                   runs a command; turns errors into an exit status and a message (entry point)
     app.py                    defines the Typer application, the shared options and JSON output
     terminal.py               prints everything to the terminal: no markup, no hidden characters
+    progress_columns.py       defines columns of progress bars, with hidden characters as escapes
     lazy_group.py             imports the module of a command when the command is run
     command_table.py          lists every command with its module and the first paragraph of its help
     commands.py               loads all commands
@@ -49,6 +50,6 @@
     redteam_command.py        redteam: runs known attacks against the detectors
     bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
                               bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py,
-                              bench_formats.py, bench_report.py
+                              bench_formats.py, bench_report.py, bench_startup.py
     terminal_tables.py        builds tables for boards and alerts
 """

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from pipeline.alert_text import format_e_value
 from pipeline.cli.app import err
-from pipeline.cli.terminal import DescriptionColumn
+from pipeline.cli.progress_columns import DescriptionColumn
 from pipeline.store.alerting.alert_queries import POOLED_VOTERS
 
 if TYPE_CHECKING:

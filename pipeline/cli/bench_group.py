@@ -50,6 +50,10 @@ BENCHMARKS: dict[str, CommandEntry] = {
         "bench_formats",
         "Measure speed and memory of reading Parquet and JSON Lines, each reader in a separate process.",
     ),
+    "startup": CommandEntry(
+        "bench_startup",
+        "Measure processor time and memory of the help and of short commands, beside Python and SQLAlchemy.",
+    ),
 }
 
 

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
-from pipeline.cli.terminal import DescriptionColumn, met, styled
+from pipeline.cli.progress_columns import DescriptionColumn
+from pipeline.cli.terminal import met, styled
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.lab.bench import clustered_coverage, sequence_coverage
 from pipeline.lab.bench.clustered_coverage import ClusteredCoverage

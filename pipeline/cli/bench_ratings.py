@@ -13,7 +13,8 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
-from pipeline.cli.terminal import DescriptionColumn, met, styled
+from pipeline.cli.progress_columns import DescriptionColumn
+from pipeline.cli.terminal import met, styled
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.errors import Usage
 from pipeline.lab.bench import rating_comparison, rating_tables

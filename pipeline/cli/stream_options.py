@@ -13,7 +13,7 @@ from rich.progress import (
 )
 
 from pipeline.cli.app import err
-from pipeline.cli.terminal import DescriptionColumn, RateColumn
+from pipeline.cli.progress_columns import DescriptionColumn, RateColumn
 from pipeline.errors import Usage
 from pipeline.settings import Settings
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
-from rich.progress import ProgressColumn, Task
 from rich.segment import Segment
 from rich.text import Text
 
@@ -50,23 +49,6 @@ class Terminal(Console):
         """Print each text on one line, without wrapping."""
         for text in texts:
             self.print(text)
-
-
-class DescriptionColumn(ProgressColumn):
-    """The column of a progress bar with the description of a task, such as the name of a file, with escapes."""
-
-    def render(self, task: Task) -> Text:
-        """Return the description of the task."""
-        return Text(visible(task.description))
-
-
-class RateColumn(ProgressColumn):
-    """The column of a progress bar with the number of records per second."""
-
-    def render(self, task: Task) -> Text:
-        """Return the rate as text; an empty text before the rate is known."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s")
 
 
 out, err = Terminal(), Terminal(stderr=True)

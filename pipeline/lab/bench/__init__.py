@@ -10,6 +10,7 @@
     rating_tasks, peers       the project's tasks, and the peers' tasks
     report_comparison         the probes of a report relative to arenakit, with report_tasks, on report_table
     format_speed              speed and memory of reading battle files, relative to bare reads
+    startup_costs             processor time and memory of short commands
     battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench
     interval_coverage         coverage of 95% intervals, by simulation
