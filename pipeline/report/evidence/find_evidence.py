@@ -14,10 +14,14 @@ from pipeline.report.evidence.random_labels import RandomLabels
 from pipeline.report.evidence.sampling_facts import sides
 from pipeline.report.evidence.share_bursts import share_bursts
 from pipeline.report.evidence.voter_timing import fast_voters, lockstep_voters
-from pipeline.report.report_votes import ReportVotes
+from pipeline.report.report_votes import NO_TIME, ReportVotes
+from pipeline.vocabulary.time import SECOND
 
 LEAST_VOTERS = 5
 """With fewer voters there are no others to compare a voter with."""
+
+MOST_SHARED = 5
+"""If more votes than this share a second, on average, times are those of batches or days, not of single votes."""
 
 
 def find_evidence(
@@ -35,7 +39,7 @@ def find_evidence(
         One section for each test, in the order of the report. A test that the file does not allow says why.
     """
     voters = why_no_voters(votes)
-    timed = voters or ("the file has no times" if votes.time is None else None)
+    timed = voters or _why_no_own_times(votes)
     if voters is None:
         try:
             found = BacklogEvidence(votes, labels, key, progress=progress).sections()
@@ -67,6 +71,19 @@ def why_no_voters(votes: ReportVotes) -> str | None:
     number = len(np.unique(voter[voter >= 0]))
     if number < LEAST_VOTERS:
         return f"the file names {number} voter{'s' * (number > 1)} only, so that nobody can be compared with others"
+    return None
+
+
+def _why_no_own_times(votes: ReportVotes) -> str | None:
+    """Return why the times of single votes are unknown, as the end of a sentence; None if they are known.
+
+    Votes that were written in batches, or with their day only, seem to be cast at the same time.
+    """
+    if votes.time is None:
+        return "the file has no times"
+    known = votes.time[votes.time != NO_TIME]
+    if len(np.unique(known // SECOND)) * MOST_SHARED < len(known):
+        return "most votes share their time with many others, so that it is not their own"
     return None
 
 

@@ -1,0 +1,98 @@
+"""`integrity report` reads every public format, and small and odd files of votes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.command import called
+from tests.unit.formats.samples import FORMATS, battles
+
+WITHOUT_VOTERS = {"arena-human-preference-55k", "arena-expert-5k"}
+WITHOUT_TIMES = {"arena-human-preference-55k", "arena-expert-5k", "MT-bench human judgments"}
+
+
+def read(words: list[str]) -> dict[str, Any]:
+    done = called("report", *words, "--json", "--seed", "1", settings={})
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_is_reported_with_what_it_has(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "battles.jsonl"
+    path.write_text("".join(json.dumps(FORMATS[name](row)) + "\n" for row in battles(300)))
+    found = read([str(path)])
+    rated = json.loads(called("rate", str(path), "--json", settings={}).stdout)
+    assert found["format"] == name
+    assert (found["votes"], found["records"]) == (rated["votes"], rated["records"])
+    assert [row["model"] for row in found["rows"]] == [row["model"] for row in rated["rows"]]
+    assert [row["rating"] for row in found["rows"]] == [row["rating"] for row in rated["rows"]]
+    assert (found["voters"] is None) == (name in WITHOUT_VOTERS)
+    assert (found["period"] is None) == (name in WITHOUT_TIMES)
+    assert not found["found"], found["verdict"][2]
+
+
+def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "battles.jsonl"
+    path.write_text("".join(json.dumps(FORMATS["FastChat battles"](row)) + "\n" for row in battles(300)))
+    with path.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        found = read(["-"])
+    alone = read([str(path)])
+    assert found["rows"] == alone["rows"]
+    assert found["recompute"]["files"][0]["sha256"] == alone["recompute"]["files"][0]["sha256"]
+    assert found["recompute"]["command"] == "integrity report - --seed 1"
+
+
+def _rows(votes: int, models: int, more: dict[str, Callable[[int], Any]]) -> list[dict[str, Any]]:
+    draw = np.random.default_rng(0)
+    a = draw.integers(0, models, votes)
+    b = (a + draw.integers(1, models, votes)) % models
+    winner = draw.choice(["model_a", "model_b", "tie", "both_bad"], votes)
+    return [
+        {"model_a": f"m{a[k]}", "model_b": f"m{b[k]}", "winner": str(winner[k]), **{n: f(k) for n, f in more.items()}}
+        for k in range(votes)
+    ]
+
+
+def _voter(k: int) -> str:
+    return f"v{k * 7 % 20}"
+
+
+ODD: dict[str, tuple[int, int, dict[str, Callable[[int], Any]]]] = {
+    "two models": (50, 2, {"voter": _voter}),
+    "few votes": (12, 3, {"voter": _voter}),
+    "one time": (300, 4, {"voter": _voter, "timestamp": lambda _: 1.7e9}),
+    "no time": (300, 4, {"voter": _voter, "timestamp": lambda k: "then" if k % 2 else None}),
+    "days": (300, 4, {"voter": _voter, "timestamp": lambda k: f"2024-01-{1 + k // 30:02d}"}),
+    "many models": (1500, 120, {"voter": _voter, "timestamp": lambda k: 1.7e9 + 100 * k}),
+    "decades": (200, 4, {"voter": _voter, "timestamp": lambda k: 1e9 + 4e6 * k}),
+    "all columns": (
+        400, 4,
+        {
+            "voter": _voter, "timestamp": lambda k: 1.7e9 + 600 * k, "session": lambda k: f"s{k // 3}",
+            "network": lambda k: f"n{k % 2}", "prompt_hash": lambda k: f"p{k % 3}", "turn": lambda k: k % 3 + 1,
+            "voter_since": lambda k: 1.6e9 + k % 5 * 1e7,
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_file_is_reported_without_a_false_finding(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "votes.parquet"
+    pq.write_table(pa.Table.from_pylist(_rows(*ODD[name])), path)
+    found = read([str(path), "--method", "none"])
+    assert not found["found"], found["verdict"][2]
+    assert len(found["verdict"]) == 5
+    if name in ("one time", "days"):
+        reasons = {one["id"]: one["unavailable"] for one in found["evidence"]}
+        assert "share their time" in reasons["fast_voters"]
+        assert "share their time" in reasons["lockstep"]
