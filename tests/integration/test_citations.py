@@ -79,7 +79,7 @@ def test_pages_name_a_card_of_the_right_size(client: TestClient) -> None:
     incident = client.get("/api/v1/incidents").json()["rows"][0]
     snapshot = client.get("/api/v1/latest").json()["snapshot"]
     pages = {
-        "/": "leads the board",
+        "/": "alpha",
         "/model?model=%3Cb%3Eepsilon%3C%2Fb%3E": "<b>epsilon</b>",
         "/verify": "How to verify",
         f"/incidents/{incident['id']}": incident["headline"],

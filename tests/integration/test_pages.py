@@ -52,6 +52,8 @@ PAGES = {
     "runbook": "/runbooks/offset-gap",
     "compare": "/compare?a=zeta&b=gamma/7b",
     "compare-form": "/compare",
+    "method": "/method",
+    "glossary": "/glossary",
     "share": "/share",
     "embed": "/embed/board",
     "nowhere": "/no/such/page",

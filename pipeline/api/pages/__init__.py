@@ -22,6 +22,9 @@ figure in a picture is also on the page as text.
     embed_pages.py         serves badges, the embeddable table, and the page that explains both
     feed_pages.py          serves the Atom feeds
     feed_entries.py        makes the entries of the feeds from snapshots, moves and incidents
+    provider_sentences.py  writes what is known about a provider as sentences
+    method_pages.py        serves the page about the method of the newest snapshot
+    glossary_pages.py      serves the glossary
     runbook_pages.py       serves the runbooks of alert rules and incidents
     site_pages.py          serves the list of API addresses, charts, static files
 """
@@ -39,8 +42,10 @@ from pipeline.api.pages import (
     comparison_pages,
     embed_pages,
     feed_pages,
+    glossary_pages,
     incident_actions,
     incident_pages,
+    method_pages,
     model_pages,
     runbook_pages,
     sign_in_pages,
@@ -72,6 +77,8 @@ def routes(
     router.include_router(card_pages.routes(reader, costly))
     router.include_router(embed_pages.routes(reader, templates))
     router.include_router(feed_pages.routes(reader, costly, templates.site))
+    router.include_router(method_pages.routes(reader, templates))
+    router.include_router(glossary_pages.routes(templates))
     router.include_router(runbook_pages.routes(templates))
     router.include_router(site_pages.routes(reader, templates, costly, app))
     return router

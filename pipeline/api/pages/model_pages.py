@@ -14,6 +14,7 @@ from pipeline.api.error_responses import not_found
 from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
 from pipeline.api.model_summaries import REGISTRY_FIELDS, ModelList, find_model, list_models, model_history
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
+from pipeline.api.pages.provider_sentences import board_sentences, fact_sentences
 from pipeline.api.request_params import VIEWS, ModelParam, ProviderParam, View
 from pipeline.api.store_reader import StoreReader
 from pipeline.store.boards import snapshots
@@ -97,14 +98,24 @@ def _provider_page(reader: StoreReader, templates: PageTemplates, provider: str)
                 connection, _ALERTS, hidden=hidden, subject_kind=kind, subject=subject
             )
         ]
+        named = {provider, *(one["model"] for one in own)}
+        incidents = [
+            one
+            for one in list_incidents(connection, IncidentFilter(), hidden, operator=False)
+            if named & set(one["named"])
+        ]
     total = _counted_votes(listed.models)
     for one in own:
         one["share"] = one["defended"]["votes"] / total if one["defended"] and total else 0.0
     own.sort(key=lambda one: (one["defended"]["rank"] if one["defended"] else 10**9, one["model"]))
     alerts.sort(key=lambda one: one[0], reverse=True)
+    sentences = [
+        *board_sentences(own, listed.under_test.get(provider, 0)),
+        *fact_sentences(provider, facts["facts"] if facts else ()),
+    ]
     return templates.page(
-        "provider", REVALIDATE, provider=_provider(provider, listed), models=own,
-        alerts=[one for _, one in alerts], facts=facts,
+        "provider", REVALIDATE, provider=_provider(provider, listed), models=own, sentences=sentences,
+        alerts=[one for _, one in alerts], facts=facts, incidents=sorted(incidents, key=by_urgency),
     )  # fmt: skip
 
 
