@@ -52,5 +52,6 @@ hosts.
     svg_text.py            builds small SVG pictures that have text
     head_check.py          checks that the newest snapshot is in the signed log
     charts.py              draws Vega-Lite charts as SVG
+    battle_charts.py       draws the heatmap of win rates, and the network of battles
     pages/                 renders the web pages, with templates/ and static/
 """

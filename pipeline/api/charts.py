@@ -17,7 +17,7 @@ Theme = Literal["light", "dark"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Palette:
+class Palette:
     """The colours of a chart, those of `static/site.css`."""
 
     line: str
@@ -27,9 +27,9 @@ class _Palette:
     paper: str
 
 
-_PALETTES: Mapping[Theme, _Palette] = {
-    "light": _Palette("#0b4f8a", "#16324f", "#52606d", "#e4e8ec", "#fff"),
-    "dark": _Palette("#7fbdf2", "#b9dafa", "#a3afbb", "#333f4b", "#12181f"),
+PALETTES: Mapping[Theme, Palette] = {
+    "light": Palette("#0b4f8a", "#16324f", "#52606d", "#e4e8ec", "#fff"),
+    "dark": Palette("#7fbdf2", "#b9dafa", "#a3afbb", "#333f4b", "#12181f"),
 }
 
 # Width of the plot without axes in pixels, on a desktop and on a phone.
@@ -57,7 +57,7 @@ def rating(
     Returns:
         The bytes of the SVG file.
     """
-    colours = _PALETTES[theme]
+    colours = PALETTES[theme]
     values = [_point(row, "defended") for row in defended]
     for view, rows in (("raw", raw), ("style", style)):
         values += [_point(row, view) | {"lower": None, "upper": None} for row in rows]
@@ -78,7 +78,7 @@ def rating(
     ]  # fmt: skip
     if len(defended) == 1:
         layers[0]["mark"] = {"type": "rule", "color": colours.line, "strokeWidth": 3}
-    return _svg(values, layers, colours, width, height=210)
+    return draw_svg(values, layers, colours, width, height=210)
 
 
 def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
@@ -92,7 +92,7 @@ def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> byt
     Returns:
         The bytes of the SVG file.
     """
-    colours = _PALETTES[theme]
+    colours = PALETTES[theme]
     values = [_point(row, "defended") for row in rows]
     layers = [
         {"mark": _marked_line(colours),
@@ -100,7 +100,7 @@ def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> byt
                       "y": {"field": "share", "type": "quantitative", "title": "share of battles",
                             "axis": {"format": ".1%", "tickCount": 4}}}},
     ]  # fmt: skip
-    return _svg(values, layers, colours, width, height=130)
+    return draw_svg(values, layers, colours, width, height=130)
 
 
 def comparison(first: Sequence[Row], second: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
@@ -115,7 +115,7 @@ def comparison(first: Sequence[Row], second: Sequence[Row], width: int = WIDE, t
     Returns:
         The bytes of the SVG file.
     """
-    colours = _PALETTES[theme]
+    colours = PALETTES[theme]
     values = [_point(row, side) for side, rows in (("a", first), ("b", second)) for row in rows]
     time = _time(values, width)
     layers: list[dict[str, Any]] = []
@@ -127,10 +127,10 @@ def comparison(first: Sequence[Row], second: Sequence[Row], width: int = WIDE, t
              "encoding": {"x": time, "y": _points("lower"), "y2": {"field": "upper"}}},
             {"transform": only, "mark": line, "encoding": {"x": time, "y": _points("rating")}},
         ]  # fmt: skip
-    return _svg(values, layers, colours, width, height=230)
+    return draw_svg(values, layers, colours, width, height=230)
 
 
-def _marked_line(colours: _Palette) -> dict[str, Any]:
+def _marked_line(colours: Palette) -> dict[str, Any]:
     point = {"color": colours.point, "size": 45}
     return {"type": "line", "color": colours.line, "strokeWidth": 2.5, "point": point}
 
@@ -170,7 +170,7 @@ def _points(field: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _config(colours: _Palette) -> dict[str, Any]:
+def _config(colours: Palette) -> dict[str, Any]:
     return {
         "font": _SANS,
         "background": colours.paper,
@@ -180,9 +180,10 @@ def _config(colours: _Palette) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _svg(
-    values: list[dict[str, Any]], layers: list[dict[str, Any]], colours: _Palette, width: int, height: int
+def draw_svg(
+    values: list[dict[str, Any]], layers: list[dict[str, Any]], colours: Palette, width: int, height: int
 ) -> bytes:
+    """Draw layers of Vega-Lite over rows in these colours, as SVG."""
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": width, "height": height, "padding": 4, "config": _config(colours),

@@ -74,3 +74,24 @@ def test_the_page_of_a_model_has_its_opponents_and_its_places(client: TestClient
 def test_battles_are_those_of_the_newest_snapshot(client: TestClient) -> None:
     snapshots = [row["snapshot"] for row in client.get("/api/v1/snapshots").json()["rows"]]
     assert client.get("/api/v1/battles").json()["snapshot"] == snapshots[0]
+
+
+def test_the_page_of_battles_says_in_tables_what_its_charts_draw(client: TestClient) -> None:
+    page = client.get("/battles").text
+    rows = client.get("/api/v1/battles").json()["rows"]
+    pairs = len(readable.MODELS) * (len(readable.MODELS) - 1) // 2
+    assert f"met in <b>{pairs}</b> of {pairs} possible pairs and {sum(row['votes'] for row in rows):,} votes" in page
+    table = page[page.index('aria-label="Win rates"') :]
+    cells = re.findall(r"(\d+) <span class=\"quiet\">\((\d+)\)</span>", table[: table.index("</table>")])
+    assert len(cells) == 2 * pairs
+    assert sorted(int(votes) for _, votes in cells) == sorted(2 * [row["votes"] for row in rows])
+    for chart in re.findall(r'src(?:set)?="(/charts/[^"]*)"', page):
+        answer = client.get(chart.replace("&amp;", "&"))
+        assert answer.status_code == 200, chart
+        assert answer.headers["content-type"] == "image/svg+xml"
+
+
+def test_only_the_newest_snapshot_has_charts_of_battles(client: TestClient) -> None:
+    first = client.get("/api/v1/snapshots").json()["rows"][-1]["snapshot"]
+    for name in ("winrates", "network"):
+        assert client.get(f"/charts/{first}/{name}.svg").status_code == 404

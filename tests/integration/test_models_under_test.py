@@ -135,7 +135,7 @@ def starts(client: TestClient) -> list[str]:
     csv = [f"{table}{'&' if '?' in table else '?'}format=csv" for table in tables]
     alerts = [f"{api}/alerts/{row['id']}" for row in client.get(f"{api}/alerts").json()["rows"]]
     alerts += [f"{api}/incidents/{row['id']}" for row in client.get(f"{api}/incidents").json()["rows"]]
-    more = ["/", "/incidents", "/changes?days=0", f"/diff/{first}..{last}", "/providers", "/alerts",
+    more = ["/", "/battles", "/incidents", "/changes?days=0", f"/diff/{first}..{last}", "/providers", "/alerts",
             "/exclusions", "/snapshots",
             "/provider?provider=Stealth", f"{api}/provider?provider=Bee", f"{api}/status", f"{api}/snapshots/{last}",
             f"{api}/model?model=a", f"{api}/history?model=b", f"{api}/notices"]  # fmt: skip

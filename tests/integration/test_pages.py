@@ -38,6 +38,7 @@ PAGES = {
     "changes-raw": "/changes?days=14&view=raw",
     "model": "/model?model=zeta",
     "model-hostile": "/model?model=%3Cb%3Eepsilon%3C%2Fb%3E",
+    "battles": "/battles",
     "providers": "/providers",
     "provider": "/provider?provider=Acme+%26+Sons",
     "incidents": "/incidents",

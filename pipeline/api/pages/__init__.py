@@ -10,6 +10,7 @@ figure in a picture is also on the page as text.
     board_headline.py      finds what the first lines of the board say
     board_filter.py        searches, filters, sorts and pages the lines of a board
     model_pages.py         serves models and providers
+    battle_pages.py        serves the battles between the best models, as charts and tables
     incident_pages.py      serves incidents, and the preview of a decision
     incident_timeline.py   lists what happened in an incident, by time
     incident_actions.py    carries out what operators decide in forms
@@ -37,6 +38,7 @@ from pipeline.api.costly_work import CostlyWork
 from pipeline.api.page_sessions import PageSessions
 from pipeline.api.pages import (
     alert_pages,
+    battle_pages,
     board_pages,
     card_pages,
     comparison_pages,
@@ -69,7 +71,7 @@ def routes(
     sessions = PageSessions()
     router.include_router(alert_pages.routes(reader, templates, sessions))
     router.include_router(verification_pages.routes(reader, templates))
-    for mixed in (board_pages, model_pages, comparison_pages):
+    for mixed in (board_pages, battle_pages, model_pages, comparison_pages):
         router.include_router(mixed.routes(reader, templates, costly))
     router.include_router(incident_pages.routes(reader, templates, costly, sessions))
     router.include_router(incident_actions.routes(reader, sessions, changes))
