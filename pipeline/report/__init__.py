@@ -1,6 +1,6 @@
 """Reports what a file of votes supports: the board, what its votes can separate, and what its order depends on.
 
-build_report   builds a report: the one door to the package
+build_report   builds a report; the entry point of the package
 report         represents a report
 verdict        writes the answer and its five sentences
 render_page    renders a report as one HTML page that loads nothing

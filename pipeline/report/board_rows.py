@@ -15,8 +15,9 @@ _WAYS = ("", "each", "jointly")
 def board_rows(board: ReportBoard) -> list[dict[str, Any]]:
     """Return one dictionary for each model, best first.
 
-    "separated_from_next" is "jointly" if all pairs of models are judged together, "each" if only this pair judged alone
-    differs by more than chance, "" if neither.
+    "separated_from_next" states whether the model and the next one differ by more than chance: "jointly" if they do
+    when all pairs of models are tested together, "each" if they do only when this pair is tested alone, otherwise "".
+    It is None for the last model.
     """
     shown, joint = board.leaderboard.rounded(), board.leaderboard.joint
     assert joint is not None  # noqa: S101  # `rate_report_votes` computes it
@@ -44,7 +45,12 @@ def _separations(board: ReportBoard, critical: float) -> list[str]:
 
 
 def count_separated(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Return the number of pairs of neighbours, and how many of them are separated: each judged alone, and jointly."""
+    """Count the pairs of neighbours on the board that the votes separate.
+
+    Returns:
+        {"neighbours", "each", "jointly"}: the number of pairs, the number of those that are separated if each pair is
+        tested alone, and the number of those that are separated if all pairs are tested together.
+    """
     ways = [row["separated_from_next"] for row in rows[:-1]]
     jointly = ways.count("jointly")
     return {"neighbours": len(ways), "each": ways.count("each") + jointly, "jointly": jointly}

@@ -1,4 +1,4 @@
-"""Builds the report of a table of votes: the one door to the package, for the command line and for notebooks."""
+"""Builds the report of a table of votes. This is the entry point of the package, for the command line and notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Represents the result of a probe, and what a probe may be asked."""
+"""Represents the result of a probe, and the options of the probes."""
 
 from __future__ import annotations
 

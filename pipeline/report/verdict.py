@@ -29,7 +29,7 @@ class Verdict:
     """The verdict of a report.
 
     Attributes:
-        answer: NO, CARE or YES.
+        answer: one of the constants NO ("not as it stands"), CARE ("with care") and YES ("as far as its votes show").
         sentences: the five sentences.
     """
 

@@ -1,4 +1,4 @@
-"""Evaluates the votes of a report as a backlog, and tells of single voters, groups of voters, cohorts and weeks.
+"""Evaluates the votes of a report as a backlog, to find manipulation by single voters, groups, cohorts, or in weeks.
 
 The functions are those that evaluate the imported votes of a store (`pipeline.backlog`): each voter is compared with
 the votes of other voters, by cross-fitting.
@@ -52,8 +52,8 @@ class BacklogEvidence:
     Attributes:
         given: the votes of the report.
         labels: gives labels to voters.
-        key: the key of the folds.
-        nested: when the nested form of the evaluation is computed (`BacklogEvaluation`).
+        key: the secret key that assigns voters to folds.
+        nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`).
         progress: called after each pass over some of the votes.
     """
 

@@ -22,8 +22,8 @@ class EvidenceFinding:
         subject: a model's name, or the random label of voters, a prompt, a network or a session.
         direction: what is unusual, in a few words.
         sentence: the finding in plain English.
-        odds: the evidence: how many times less often than once an honest subject would show as much. An e-value, or 1
-            divided by a p-value that is corrected for all tests of its kind.
+        odds: the strength of the evidence: an e-value, or 1 divided by a p-value that is corrected for all tests of its
+            kind. At most one honest subject in `odds` would show as much.
         votes: number of votes that the finding is about.
         details: further figures, as plain values for JSON.
     """

@@ -1,4 +1,4 @@
-"""Runs all tests of a report that a file allows, and says which it does not allow, and why."""
+"""Runs all tests of a report for which a file has the columns, and says why the other tests cannot be made."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def find_evidence(
     Args:
         votes: the votes between the rated models.
         labels: gives labels to voters and other private subjects.
-        key: the key of the folds.
+        key: the secret key that assigns voters to folds.
         progress: called after each pass over some of the votes.
 
     Returns:

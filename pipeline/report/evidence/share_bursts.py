@@ -1,13 +1,16 @@
 """Finds hours and days in which a model gets more than three times its share of the votes.
 
-Formula: x of the n votes of an hour (or a day) are on the model. Its share π is that of the votes around: of the three
-and a half days before and after an hour, of the two weeks before and after a day, without the hour or day itself, and
-only between the model's first and last vote. Null hypothesis: x has the mean nπ⁺ and the variance φnπ⁺, with
-π⁺ = π + 2 SE(π), and φ ≥ 1 the spread of all hours and models around their shares (its largest hundredth cut off). The
-p-value is the upper tail of a negative binomial (of a Poisson if φ = 1) distribution, times the number of tests.
+Formula: x of the n votes of an hour (or a day) are on the model. π is the model's share of the votes around: of the
+votes within three and a half days before and after an hour, or within two weeks before and after a day. The hour or day
+itself is left out, and so are votes before the model's first vote or after its last. Null hypothesis: x has the mean
+nπ⁺ and the variance φnπ⁺, with π⁺ = π + 2 SE(π). φ ≥ 1 is the mean squared deviation of the counts of all hours (or
+days) and models from their shares, in units of the binomial variance; the largest hundredth of the squares is capped.
+The p-value is the upper tail of a negative binomial distribution (a Poisson distribution if φ = 1), times the number of
+tests.
 
-A step of the board's own sampling doubles the share at most, because the share of the votes around has one half after
-the step. So only more than 3 nπ⁺ votes are a finding: an unannounced boost of a model remains a possible cause.
+If the board begins to show a model more often, the model's share is at most about twice π, because half of the votes
+around are after the change. Therefore only more than 3 nπ⁺ votes are a finding. A short boost of the model by the board
+itself remains a possible cause.
 
 Source: the share and its upper bound as in the detector `vote_burst`. Blind spot: a burst below three times the share;
 one that lasts for days; votes without a time; many small models that burst together.

@@ -62,7 +62,7 @@ def run_probes(votes: ReportVotes, board: ReportBoard, options: ProbeOptions | N
     Args:
         votes: all votes that count.
         board: the board of these votes, from `rate_report_votes`.
-        options: what the probes may be asked; None for the defaults.
+        options: the options of the probes; None for the defaults.
 
     Returns:
         One result for each probe, in the order of `PROBES`. A probe whose figure cannot be computed says why.

@@ -1,9 +1,10 @@
 """Measures which neighbours on the board the votes separate.
 
-Two neighbours are separated each if their difference exceeds z standard errors of the difference, and jointly if it
-exceeds the critical value of all pairs of models together (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step
-version of `pipeline.ratings.rank_sets`). Overlap of the two models' intervals is no such test. The standard error is
-clustered by voter where voters are known.
+Two neighbours are separated, tested alone ("each"), if their difference exceeds z standard errors of the difference.
+They are separated jointly if the difference exceeds the critical value of all pairs of models together, times the
+standard error (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version of `pipeline.ratings.rank_sets`).
+Whether the intervals of the two models overlap is no such test. The standard error is clustered by voter where voters
+are known.
 
 The figure is the share of neighbours that are not separated jointly. The interval is that of the share if θ is drawn
 again from its normal distribution around the estimate. The probe fires if more than a quarter is not separated.
