@@ -46,7 +46,7 @@
     sweep_command.py          sweep: runs the audits and evaluates the policy
     provider_command.py       provider: shows the facts about one provider
     demo_command.py           demo: runs the whole pipeline on real pair counts
-    drill_command.py          drill: plays a campaign and times it until it is left out
+    drill_command.py          drill: sends a simulated campaign, and times how soon the pipeline excludes the votes
     redteam_command.py        redteam: runs known attacks against the detectors
     bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
                               bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py,

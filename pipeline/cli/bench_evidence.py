@@ -39,8 +39,8 @@ def evidence(
 ) -> None:
     """Measure false-alarm rate and power of every detector, with estimated ratings.
 
-    Takes about five minutes. With --real and a file of judgements it takes more than an hour, with --quick besides a
-    quarter of an hour; without that file, some minutes.
+    Takes about five minutes. With --real and a file of judgements it takes more than an hour, or a quarter of an hour
+    if --quick is given too. With --real and no such file it takes some minutes.
     """
     if not 0 < scale <= 1:
         raise Usage(f"--scale: expected above 0 and at most 1, got {scale}")

@@ -9,7 +9,7 @@ View = Literal["raw", "defended", "style"]
 
 
 def require_board(found: PublishedSnapshot, view: View, board: str | None) -> dict[str, Any]:
-    """Return what a snapshot states of a view, or of a board by category or language.
+    """Return the fields in a snapshot's body that describe a view, or a board by category or language.
 
     Raises:
         Usage: the snapshot has no such view or board, with the reason.

@@ -50,12 +50,12 @@ def _move_text(move: RankMove) -> str:
 
 
 def is_done(decided: Sequence[object], find_targets: Callable[[], object]) -> bool:
-    """Return whether the decisions of a command before have changed all that a further one would change.
+    """Return whether the earlier decisions of a command have already changed all that its next decision would change.
 
     Args:
-        decided: the results of the decisions before.
-        find_targets: finds what the further decision would change, and raises `Usage` if that is nothing. It found
-            something before the first decision.
+        decided: the results of the earlier decisions.
+        find_targets: finds what the next decision would change, and raises `Usage` if it would change nothing. Before
+            the first decision it would have changed something.
     """
     if not decided:
         return False
@@ -72,7 +72,8 @@ def confirm(command: str, *, yes: bool, required: bool = True) -> None:
     Args:
         command: the command, for messages, such as "incidents exclude".
         yes: whether the person agreed already, by an option.
-        required: whether somebody must agree; if not, the command goes on where nobody can be asked.
+        required: whether the command stops where nobody can be asked (standard input is no terminal); otherwise it goes
+            on there.
 
     Raises:
         Exit: the person refused; status 1.

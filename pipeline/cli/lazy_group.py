@@ -1,6 +1,7 @@
 """Defines groups of commands that import the module of a command when the command is run.
 
-The list of commands, completions and suggestions come from a table of names and summaries, so that they import none.
+The list of commands, completions and suggestions come from a table of names and summaries, so that no module is
+imported for them.
 """
 
 import gc

@@ -60,7 +60,7 @@ def both_times(time: str) -> str:
 
 
 def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
-    """Print incidents, each with the fields of `integrity incidents --json` and `private`."""
+    """Print incidents. Each has the fields of `integrity incidents --json`, and may have an exact time `since`."""
     for one in listed:
         _print_block(
             _first_line(one["severity"], one["state"], one["id"][:8], one.get("since", one["opened_at"])),
