@@ -14,9 +14,10 @@ and workers keep reading votes. A repeated run continues where the failed run en
 
 A run is skipped while the log is empty, because there is nothing to check or rate before the first vote.
 "Can wait" counts from the last successful run. One failed run may be ignored, because the next run includes its votes.
-Two hours and about ten minutes after the last successful run the alert FreshnessBudgetBurn pages
-(deploy/runbooks/freshness-budget-burn.md), unless QualityGateFailed or PublicationHeld tells the cause instead.
-RatingRefreshStale follows after three hours, and is not sent beside any of the three. Clearing a task is always safe.
+Two hours and about ten minutes after the last successful run, the alert FreshnessBudgetBurn calls the person on duty
+(deploy/runbooks/freshness-budget-burn.md). It is not sent while QualityGateFailed or PublicationHeld fires, because
+these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other alerts
+fires. Clearing a task is always safe.
 Backfilling has no use, because a run always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
