@@ -5,9 +5,9 @@
     python -m pipeline.devstack down [--directory D]
     python -m pipeline.devstack drill [--directory D]
 
-Exit statuses: 0: every service runs (up, status), no process is left (down), or the page came in time (drill). 1: it
-did not come in time. 2: wrong usage. 3: a program is missing, or a service failed or ended. 70: unexpected error.
-Progress and errors are printed to stderr.
+Exit statuses: 0: every service runs (up, status), no process is left (down), or the page, a call to the person on duty,
+came in time (drill). 1: the page did not come in time. 2: wrong usage. 3: a program is missing, or a service failed or
+ended. 70: unexpected error. Progress and errors are printed to stderr.
 """
 
 from __future__ import annotations

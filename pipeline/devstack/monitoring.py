@@ -82,7 +82,7 @@ class PrometheusServer(LocalServer):
         directory: folder for the configuration, the data (of 15 days) and the log.
         targets: address in `deploy/prometheus/prometheus.yml` → local port that replaces the address.
         seconds: number of seconds between two scrapes, and between two evaluations of the rules.
-        external_url: address of the page, with which links in notifications begin.
+        external_url: address of the web pages, with which links in notifications begin.
         port: port for clients; None for a free port.
     """
 
@@ -142,9 +142,9 @@ class PrometheusServer(LocalServer):
 
 
 class ExporterPrometheusServer(PrometheusServer):
-    """One Prometheus that scrapes one exporter only and tells no Alertmanager, so that nobody is called.
+    """One Prometheus that scrapes one exporter, and evaluates the rules in `deploy/`.
 
-    Of what is deployed it has the rules only.
+    It has no Alertmanager, so nobody is called. It uses no other configuration from `deploy/`.
 
     Args:
         directory: folder for the configuration, the data (of 15 days) and the log.
