@@ -2,6 +2,6 @@
 
 simulate  simulates votes, windows and voters
 bench     measures speed and accuracy, for the commands `integrity bench …`
-drill     plays a campaign and times it until it is left out, for the command `integrity drill`
+drill     sends a simulated campaign, and times how soon the pipeline excludes the votes, for `integrity drill`
 redteam   runs known attacks against the detectors, for the command `integrity redteam`
 """

@@ -244,7 +244,7 @@ def run_child(command: list[str]) -> dict[str, Any]:
         command: the program and its arguments. It prints the document as its last line.
 
     Raises:
-        Unavailable: the process failed; quotes its last line.
+        Unavailable: the process failed. The message has the last line of its output.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

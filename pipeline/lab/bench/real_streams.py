@@ -86,7 +86,10 @@ def run_stream(stream: PlantedStream) -> StreamFindings:
 
 
 def snapshot_reference(votes: RealVotes, flagged: Int64, sequence: int) -> Reference | None:
-    """Return the reference of a snapshot of these votes, without those of flagged voters; None if it has none."""
+    """Return the reference of a snapshot: estimated from these votes, without the votes of flagged voters.
+
+    The result is None if the remaining votes do not suffice to rate the models.
+    """
     kept = votes.take(~np.isin(votes.voter, flagged))
     n = len(kept.voter)
     newest = NewestVotes(

@@ -1,8 +1,8 @@
 """Runs the probes of a report and the audit of arenakit on the same file, and compares figures and times.
 
-Each engine runs in a process of its own, one after the other, with the same number of resamples. The ratio compares our
-fastest later call with the one audit of arenakit, of which nearly all is the later resamples; the time of reading the
-file is apart.
+Each engine runs in a process of its own, one after the other, with the same number of resamples. The ratio is the time
+of arenakit's audit, which runs once, divided by the time of our fastest call after the first. Nearly all of arenakit's
+time is spent on resamples after its first, so its start-up hardly counts. Reading the file is not included.
 
 Definitions agree for the figures in `TOLERANCES`. arenakit adds half a battle against an average opponent to every
 model, and resamples where this project uses closed forms, so some figures agree within a tolerance only. Not compared:
@@ -54,7 +54,7 @@ class ComparedFigure:
     Attributes:
         name: name of the figure.
         ours, peer: the figure of this project and of arenakit; None if not computed.
-        agrees: whether they are within the tolerance; None if one of them is not computed.
+        agrees: whether the two figures differ by at most the tolerance; None if one of them is not computed.
     """
 
     name: str
@@ -109,7 +109,7 @@ class ReportComparison:
 
     @property
     def passed(self) -> bool:
-        """Whether the ratio meets its bar and all figures agree that both engines computed."""
+        """Whether the ratio reaches BAR, and all figures that both engines computed agree."""
         return self.ratio >= BAR and all(one.agrees is not False for one in self.figures)
 
 
@@ -147,7 +147,7 @@ def compare_reports(python: Path, path: Path, rounds: int, report: Callable[[str
 
 
 def compare_figures(ours: dict[str, Any], peer: dict[str, Any]) -> tuple[ComparedFigure, ...]:
-    """Compare the figures of both engines; the first is the largest deviation of a rating, in points.
+    """Compare the figures of both engines. The first result is the largest deviation of a rating, in points.
 
     Args:
         ours: the figures of this project, see `report_tasks.figures`.

@@ -22,8 +22,8 @@ def first_alert(
     """Find the first alert of a detector on a board that `accept` accepts, in window `first` or later.
 
     Returns:
-        Two numbers: of windows from window `first` to this alert, and of votes from window 0 to this alert. Both are
-        infinite if there is no such alert.
+        Two values: the number of windows from window `first` to this alert, and the number of votes from window 0 to
+        this alert. Both are infinite if there is no such alert.
     """
     votes = 0
     for number, window, alerts in board.alerts([detector]):
@@ -82,10 +82,11 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure how often and how soon `cohort_bias` finds extra votes of new accounts for a model.
+    """Measure how often `cohort_bias` finds extra votes of new accounts for a model.
 
-    Three figures are yielded: the share of simulated boards on which the votes are found. The new accounts cast 126 or
-    60 extra votes within a day. `scale` is the number of boards as a fraction of the full number.
+    Each figure is the share of simulated boards on which the votes are found. The three figures differ in the number of
+    extra votes within a day (126 or 60) and of honest votes on the model (1,000 or 300). `scale` is the number of
+    boards as a fraction of the full number.
     """
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY

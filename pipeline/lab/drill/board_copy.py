@@ -39,7 +39,8 @@ class BoardCopy:
         url: the address of the copy.
         folder: a folder for files of the drill.
         prometheus: the address of its Prometheus; "" if the program is missing.
-        environment: what the environment of its processes has besides: the address, and folders for keys and ledger.
+        environment: environment variables of its processes, in addition to those of this process: the address of the
+            copy, and the folders for keys and ledger.
     """
 
     url: str
@@ -67,7 +68,7 @@ def copied_board(url: str, to: str, scrape: int, say: Callable[[str], object]) -
         url: the address of the board.
         to: where the copy goes: an empty PostgreSQL database, or "" for a file in a temporary folder.
         scrape: number of seconds between two scrapes of Prometheus.
-        say: called with what is done.
+        say: called with a text for each step that begins.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="integrity-drill-")))

@@ -111,7 +111,7 @@ class Chain:
             operator: who excludes the votes.
 
         Raises:
-            Usage: the address of Prometheus is none. Nothing was sent.
+            Usage: the address of Prometheus is not valid. Nothing was sent.
             Unavailable: Prometheus does not answer. Nothing was sent.
         """
         if self._prometheus:

@@ -32,7 +32,8 @@ class SamplingResult:
             about models that are drawn less often are expected.
         false: detector → number of its alerts in the honest third.
         battles: number of votes from the first window with wrong sampling to the first alert; None without an alert.
-        passed: whether every required alert was raised, and no alert that is not allowed.
+        passed: if the sampling is wrong, whether at least one alert about it was raised; otherwise, whether no alert
+            was raised after the honest third.
     """
 
     scenario: str

@@ -44,7 +44,9 @@ class ScenarioResult:
         baselines: baseline rule → two shares that the rule flags, among voters with at least 20 votes: the share of the
             attackers, and the share of the honest voters. A share is None if there are no such voters.
         must: the requirement of the scenario, see `AttackScenario.must`.
-        passed: whether every required alert was raised, no alert that is not allowed, and no framed model lost ranks.
+        passed: whether the requirement is met. For "alert", an attacker has a voter alert, or a window alert is about
+            the model or the board. For "no alert", there is no window alert, and at most the share ALPHA of the honest
+            voters has an alert `biased`. In S18, moreover, the framed model loses no rank with the policy.
     """
 
     scenario: str

@@ -110,7 +110,7 @@ class Omnidirectional(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return int8[N], each outcome: the weaker model wins with probability `accuracy`, else the stronger."""
+        """Return an outcome for each battle, int8[N]: the weaker model wins with probability `accuracy`."""
         theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
