@@ -30,8 +30,8 @@ def decide(
         hours: duration of a snooze; None to snooze until the next action of a person.
 
     Returns:
-        {"incident", "done", …} as the function of `incident_decisions` for this action returns it; "done" is a
-            sentence.
+        {"incident", "done", …}: what `add_note`, `change_exclusions` or `change_state` of `incident_decisions` returns
+            for this action. "done" is a sentence.
 
     Raises:
         Usage: no incident or several have this id, or the action would change nothing.

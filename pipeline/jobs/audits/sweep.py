@@ -45,8 +45,8 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
         url: address of the store.
         policy_file: a policy in TOML. None for the policy in the settings, or for the shipped policy if the settings
             name none.
-        against: a file with published snapshots of another board, whose newest is compared with this board. None for
-            the file in the settings, if any.
+        against: a file with published snapshots of another board; the newest of them is compared with this board. None
+            for the file in the settings, if any.
 
     Returns:
         A dictionary with these keys:

@@ -94,8 +94,8 @@ class VoteExport:
         hidden: models that the export does not name.
         counted: number of votes read so far that count and are exported.
         left_out: reason → number of votes read so far that do not count.
-        undecided: number of votes read so far that count now, but that the next seal may remove from the sample of a
-            frequent prompt.
+        undecided: number of votes read so far that count now, but that may not count after the next seal, which decides
+            which votes on a frequent prompt stay in its sample.
     """
 
     _connection: Connection
