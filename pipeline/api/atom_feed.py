@@ -21,7 +21,7 @@ ET.register_namespace("", _ATOM)
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """An entry of a feed.
+    """An entry of a feed: the news of one subject, such as a snapshot or an incident.
 
     Attributes:
         key: a name of the entry's subject that never changes, such as "snapshot/…". The id is computed from it.
@@ -42,7 +42,7 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed.
+    """An Atom feed, before it is written as XML.
 
     Attributes:
         board: name of the board, which is the author, and is part of the ids.

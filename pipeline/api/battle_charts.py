@@ -1,4 +1,4 @@
-"""Draws the battles of the best models with each other: a heatmap of win rates, and the network of who met whom.
+"""Draws the battles between the best models: a heatmap of win rates, and a network of the pairs that met.
 
 The pages show the same figures as tables.
 """
@@ -22,7 +22,7 @@ Record = Mapping[str, Any]
 
 
 def heatmap(models: Sequence[str], records: Sequence[Record], theme: Theme = "light", narrow: bool = False) -> bytes:
-    """Draw how often each model won against each other, as SVG. On a phone the axes have ranks without names.
+    """Return a heatmap of the win rates between models, as SVG. On a phone the axes have ranks without names.
 
     Args:
         models: names of the models, best first.
@@ -61,7 +61,9 @@ def heatmap(models: Sequence[str], records: Sequence[Record], theme: Theme = "li
 
 
 def network(models: Sequence[str], records: Sequence[Record], theme: Theme = "light", narrow: bool = False) -> bytes:
-    """Draw who met whom, as SVG: models on a circle by rank, and a line for each pair, the wider the more battles.
+    """Return the network of battles, as SVG: models on a circle by rank, and a line for each pair of models that met.
+
+    A line is wider if the pair has more battles.
 
     Args:
         models: names of the models, best first.

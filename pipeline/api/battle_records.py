@@ -1,6 +1,6 @@
 """Converts the battles of the newest snapshot to rows: how often two models met, who won, and what was expected.
 
-The counts are those that a refresh has stored, of the defended view.
+The counts are of the defended view, and are stored by a refresh.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Record = dict[str, Any]
 def read_records_of(
     reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot, model: str
 ) -> list[Record] | None:
-    """Return a row for each listed model that a model met.
+    """Return a row for each listed model that has battles with the given model.
 
     Args:
         reader: reads the store.
@@ -52,8 +52,9 @@ def read_top_records(
         snapshot: the newest snapshot.
 
     Returns:
-        Two values: the names of at most `TOP` models, best first; and the fields of `BattleRecordDocument`, in which
-        the better model is the first. The rows are None if the store lacks the battles of one of the models.
+        Two values: the names of at most `TOP` models, best first; and the rows, with the fields of
+        `BattleRecordDocument` and the better model first. The rows are None if the store lacks the battles of one of
+        the models.
     """
     rows = _rows(reader, connection, snapshot)[:TOP]
     found: list[Record] = []

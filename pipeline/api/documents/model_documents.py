@@ -70,7 +70,10 @@ class BattleRecordDocument(Document):
 
 
 class BattleListDocument(Document):
-    """A page of the battles of the newest snapshot, by rank; of one model, seen from it."""
+    """A page of the battles in the newest snapshot: between the best models, or of one model with every opponent.
+
+    Rows are sorted by rank. In the battles of one model, that model is `model` in every row.
+    """
 
     snapshot: str
     rows: list[BattleRecordDocument]

@@ -93,7 +93,10 @@ def label_board_values(
 def earlier(
     reader: StoreReader, connection: Connection, found: PublishedSnapshot, days: float
 ) -> PublishedSnapshot | None:
-    """Return the snapshot from a number of days before another one (`page_queries.earlier_snapshot`)."""
+    """Return the newest snapshot whose newest vote is at least `days` days older than that of the snapshot `found`.
+
+    If no snapshot is that old, the oldest one is returned; None if `found` is the oldest one or has no votes.
+    """
     return page_queries.earlier_snapshot(connection, found, days, partial(reader.data_until, connection))
 
 

@@ -15,7 +15,7 @@ def build_timeline(incident: Mapping[str, Any]) -> list[dict[str, str]]:
     Alerts of one detector within an hour are one entry.
 
     Args:
-        incident: an incident with the fields of `IncidentDetailDocument`, in either form.
+        incident: an incident with the fields of `IncidentDetailDocument`, in the form for the public or for operators.
     """
     entries = [
         {"at": incident.get("first", incident["begun_at"]), "what": "first of its votes", "by": ""},

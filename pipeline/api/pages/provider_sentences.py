@@ -48,11 +48,11 @@ class _Facts:
 
 
 def board_sentences(models: Sequence[Mapping[str, Any]], under_test: int) -> list[Sentence]:
-    """Return what the newest board says about a provider.
+    """Return sentences about a provider's models on the newest board.
 
     Args:
         models: the provider's models that may be named, with the fields of `ModelDocument`, best first.
-        under_test: number of its models under test.
+        under_test: number of the provider's models under test.
     """
     rated = [one for one in models if one["defended"]]
     if not rated:
