@@ -42,7 +42,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @dataclass(frozen=True, slots=True)
 class StartupCost:
-    """What one command costs.
+    """Processor time and memory of one command, with its targets.
 
     Attributes:
         command: the command.
@@ -66,7 +66,7 @@ class StartupCost:
 
 
 def measure(folder: Path, repeats: int, report: Callable[[str], None]) -> list[StartupCost]:
-    """Measure Python, SQLAlchemy, the help, and the commands that list what a store has.
+    """Measure the start of Python, the import of SQLAlchemy, the help, and the commands that list what a store has.
 
     Args:
         folder: an empty folder for the store.

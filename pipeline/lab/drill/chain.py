@@ -83,7 +83,7 @@ class Chain:
         store: the store that the votes reach, open with its voter key.
         url: the address of the store.
         campaign: the votes.
-        prometheus: address of the Prometheus whose rules page; "" if there is none.
+        prometheus: address of the Prometheus with the alert rules that call the person on duty; "" if there is none.
         limit: seconds to wait for each link.
         tell: called with each link as soon as it is known.
     """

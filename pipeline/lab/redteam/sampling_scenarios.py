@@ -21,7 +21,7 @@ SAMPLING_SCENARIOS = ("S9", "S10", "S11", "S14")
 
 @dataclass(frozen=True)
 class SamplingResult:
-    """The result of one board.
+    """The alerts that the window detectors raised on the board of one scenario.
 
     Attributes:
         scenario: name of the scenario.

@@ -33,7 +33,7 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
         keys: arrays of integers ≥ 0, which are broadcast against each other.
 
     Returns:
-        uint64, of the keys' shape and at least one-dimensional.
+        uint64, an array of the shape to which the keys are broadcast; of one element if all keys are single numbers.
     """
     state = np.array([seed % 2**64], dtype=np.uint64)
     for key in (purpose, *keys):
