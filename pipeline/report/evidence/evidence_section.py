@@ -74,7 +74,7 @@ class EvidenceSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceTest:
-    """A test of which a section has the result. The attributes are those of `EvidenceSection`."""
+    """A test for one kind of manipulation. The section with its result gets these attributes under the same names."""
 
     id: str
     group: str

@@ -19,7 +19,7 @@ _LENGTH = 5
 
 
 class RandomLabels:
-    """The labels of a report."""
+    """The random labels of a report. A label is drawn when its subject is named for the first time."""
 
     def __init__(self, seed: int, files: str) -> None:
         """Begin without labels.

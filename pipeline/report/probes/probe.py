@@ -10,7 +10,7 @@ from pipeline.report.report_votes import ReportVotes
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A probe.
+    """A check of one thing on which the order of a board depends.
 
     Attributes:
         id: name of the probe, such as `position_bias`.
