@@ -67,9 +67,11 @@ def _address(text: str) -> str:
 
 def _page_address(text: str) -> str:
     """Return the address of the pages without a slash at its end, so that a path can be appended."""
-    if text and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_~/-]{1,280}", text):
-        raise ValueError("the address of the page without query, such as https://board.example")
-    return text.rstrip("/")
+    address = text.rstrip("/")
+    # The links of the pages begin with "/", so the pages cannot be below a path.
+    if text and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]{1,280}", address):
+        raise ValueError("the address of the page without a path, such as https://board.example")
+    return address
 
 
 def _addresses(text: str) -> str:

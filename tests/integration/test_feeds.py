@@ -21,7 +21,7 @@ from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from tests.integration import readable
 
-SITE = "https://board.example/arena"
+SITE = "https://board.example"
 ATOM = "{http://www.w3.org/2005/Atom}"
 NAMES = ("snapshots", "moves", "incidents")
 
@@ -125,7 +125,7 @@ def test_the_address_of_the_pages_has_no_slash_at_its_end(given: str) -> None:
     assert Settings(external_url=given).external_url == given.rstrip("/")
 
 
-@pytest.mark.parametrize("given", ["board.example", "javascript:alert(1)", "https://a b", "https://x/?q=1"])
+@pytest.mark.parametrize("given", ["board.example", "javascript:alert(1)", "https://a b", "https://x/?q=1", "https://x/board"])
 def test_another_address_of_the_pages_is_refused(given: str) -> None:
     with pytest.raises(Usage, match="INTEGRITY_EXTERNAL_URL: expected the address of the page"):
         Settings(external_url=given)

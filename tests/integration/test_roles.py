@@ -321,6 +321,14 @@ def test_the_reading_role_serves_every_page_without_voters_and_without_the_key(
     differ = {address for address, text in shown["read"].items() if text != shown["rate"][address]}
     # Numbers of voters are not counted by a role that may not read them; the status names the moment.
     assert {address for address in differ if "/alerts/" not in address and "status" not in address} == set()
+    # Battles that no refresh has stored are counted without the voters.
+    board.sql("postgres", "DELETE FROM prepared WHERE kind = 'battles'")
+    with (
+        closing(open_store(board.of("read"), create=False, with_key=False)) as store,
+        TestClient(create_app(store)) as client,
+    ):
+        compared = "/api/v1/compare?a=alpha&b=zeta"
+        assert client.get(compared).text == shown["read"][compared]
 
 
 def addresses(client: TestClient) -> list[str]:
@@ -337,12 +345,15 @@ def addresses(client: TestClient) -> list[str]:
         "notices",
         f"diff/{older}..{newest}", "alerts", "exclusions", "status", "keys", "checkpoint", "receipt?vote=v0-1",
         "model?model=alpha", "provider?provider=Beta", "history?model=alpha", "latest", "incidents", *incidents,
+        "compare?a=alpha&b=zeta", f"snapshots/{newest}/citation", f"snapshots/{newest}/citation.bib",
         *(f"alerts/{one}" for one in alerts),
     ]  # fmt: skip
     pages = [
         "", f"snapshots/{newest}", f"snapshots/{newest}/board", "snapshots", f"diff/{older}..{newest}", "changes",
         "alerts", "exclusions", "incidents", *incidents, "providers", "provider?provider=Beta",
-        "model?model=alpha", "verify", "api",
+        "model?model=alpha", "verify", "api", "compare", "compare?a=alpha&b=zeta", "method", "glossary", "share",
+        "embed/board", "badges/board.svg", "badges/model.svg?model=zeta",
+        "feeds/snapshots.atom", "feeds/moves.atom", "feeds/incidents.atom",
         *(f"alerts/{one}" for one in alerts),
     ]  # fmt: skip
     return [*(f"/api/v1/{one}" for one in api), *(f"/{one}" for one in pages)]
