@@ -4,10 +4,10 @@ The errors and notes about a file are those of the command line, whose options t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import IntegrityError
+from pipeline.errors import IntegrityError, RatingError
 
 _PAIR = re.compile(r"--(columns|outcomes) ([\w.]+)=([\w.]*)(,[\w.]+=[\w.]*)*(,…)?")
 _CHOICE = re.compile(r"--(method|group|winner-is) (none|arena|category|language|name)\b")
@@ -28,6 +28,17 @@ def in_call_words(text: str) -> str:
     text = _CHOICE.sub(lambda found: f'{_name(found[1])}="{found[2]}"', text)
     text = _SWITCH.sub(lambda found: f"{_name(found[1])}=True", text)
     return _OPTION.sub(lambda found: _name(found[1]), text)
+
+
+@contextmanager
+def with_notes(notes: Iterable[str]) -> Iterator[None]:
+    """Add to a RatingError of a `with` block how the votes were read, and what was left out and why."""
+    try:
+        yield
+    except RatingError as error:
+        for note in notes:
+            error.add_note(note)
+        raise
 
 
 @contextmanager

@@ -57,10 +57,21 @@ def write_table(data: Any, folder: Path) -> Path:
     return path
 
 
+def table_notes(data: Any) -> list[str]:
+    """Return a sentence if a data frame has an index of values that no column has."""
+    if not _is_pandas(data) or any(name is not None for name in data.index.names):
+        return []
+    if data.index.nlevels == 1 and data.index.dtype.kind in "iu":
+        return []
+    return ["the index of the data frame was not read, because it has no name: df.rename_axis(NAME) gives it one"]
+
+
 def not_a_table(data: object) -> Usage:
     """Return the error about an argument that is neither a path nor a table."""
     if hasattr(data, "collect"):
         return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}: pass its collect()")
+    if hasattr(data, "to_pandas"):
+        return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}: pass its to_pandas()")
     return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}; pandas.DataFrame(…) makes a table of it")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from leaderboard_integrity import html_text
-from leaderboard_integrity.call_words import errors_in_call_words, in_call_words
+from leaderboard_integrity.call_words import errors_in_call_words, in_call_words, with_notes
 from leaderboard_integrity.result_table import BoardResult, board_html
 from leaderboard_integrity.vote_sources import VoteData, vote_files
 from leaderboard_integrity.votes import ReadingOptions, Votes, read_files
@@ -135,9 +135,10 @@ def rate(
     with errors_in_call_words():
         _require_valid(options)
         found = _input(data, options, reading)
-        if found.refused is not None:
-            raise found.refused
-        rated = rate_battles(found.battles, options, _silent)
+        with with_notes([*found.not_rated, *found.notes]):
+            if found.refused is not None:
+                raise found.refused
+            rated = rate_battles(found.battles, options, _silent)
     return _ratings(rating_document(found, rated, options), rated, options)
 
 
@@ -173,9 +174,15 @@ def _require_valid(options: RatingOptions) -> None:
         raise Usage(f"level: expected a number between 0 and 1, got {options.level}")
     if options.group not in ("", "category", "language"):
         raise Usage(f"group: expected category or language, got {options.group!r}")
+    if options.anchor is not None and not _is_anchor(options.anchor):
+        raise Usage(f"anchor: expected a model and its points, such as ('model', 1000), got {options.anchor!r}")
     for name in ("bootstrap", "reweight", "fragility", "influence", "seed"):
         if getattr(options, name) < 0:
             raise Usage(f"{name}: expected at least 0, got {getattr(options, name)}")
+
+
+def _is_anchor(anchor: object) -> bool:
+    return isinstance(anchor, tuple) and len(anchor) == len(("model", "points")) and isinstance(anchor[1], int | float)
 
 
 def _ratings(document: Mapping[str, Any], rated: BattleRatings, options: RatingOptions) -> Ratings:

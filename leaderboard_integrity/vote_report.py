@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from leaderboard_integrity import html_text
-from leaderboard_integrity.call_words import errors_in_call_words
+from leaderboard_integrity.call_words import errors_in_call_words, with_notes
 from leaderboard_integrity.ratings import require_reading
 from leaderboard_integrity.result_table import BoardResult, board_html
 from leaderboard_integrity.vote_sources import VoteData
@@ -180,13 +180,12 @@ def report(data: VoteData | Votes, *, level: float = 0.95, seed: int | None = No
         raise Usage(f"seed: expected at least 0, got {seed}")
     require_reading(data, reading)
     votes = data if isinstance(data, Votes) else read(data, **reading)
-    if votes.input.refused is not None:
-        with errors_in_call_words():
-            raise votes.input.refused
     seed = secrets.randbits(48) if seed is None else seed
     chosen = f" --level {level}" if level != ReportOptions().level else ""
     command = votes.source.command and f"{votes.source.command}{chosen} --seed {seed}"
-    with errors_in_call_words():
+    with errors_in_call_words(), with_notes([*votes.left_out, *votes.notes]):
+        if votes.input.refused is not None:
+            raise votes.input.refused
         made = build_report(
             report_votes(votes.battles), replace(votes.source, seed=seed, command=command), ReportOptions(level=level)
         )

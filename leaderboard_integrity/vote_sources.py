@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from leaderboard_integrity.memory_tables import is_table, not_a_table, write_table
+from leaderboard_integrity.memory_tables import is_table, not_a_table, table_notes, write_table
 from pipeline.errors import Usage
 from pipeline.formats.containers import STANDARD_INPUT
 from pipeline.vote_files.report_source import require_each_once
@@ -35,10 +35,12 @@ class VoteFiles:
     Attributes:
         paths: the files.
         named: the files as the caller named them; empty if the votes come from memory.
+        notes: what of a table in memory was not read, as sentences.
     """
 
     paths: tuple[Path, ...]
     named: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def vote_files(data: VoteData) -> Iterator[VoteFiles]:
     """
     if is_table(data):
         with tempfile.TemporaryDirectory(prefix="votes-") as folder:
-            yield VoteFiles((write_table(data, Path(folder)),))
+            yield VoteFiles((write_table(data, Path(folder)),), notes=tuple(table_notes(data)))
         return
     named = tuple(_paths(data))
     if not named or STANDARD_INPUT in named:

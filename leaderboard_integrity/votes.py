@@ -35,21 +35,24 @@ _FIRST_ROWS = 5
 class ReadingOptions:
     """How votes are read. The attributes are the arguments of `read` with the same names."""
 
-    columns: Mapping[str, str] | None = None
-    outcomes: Mapping[str, str] | None = None
+    columns: Mapping[str, str | None] | None = None
+    outcomes: Mapping[Any, str] | None = None
     winner_is: str = ""
     skip_bad: bool = False
     method: str = ""
 
     def mapping(self) -> ColumnMapping:
         """Return the names of columns and outcomes, with the proxies of the settings."""
-        given = ColumnMapping.checked(dict(self.columns or {}), dict(self.outcomes or {}), self.winner_is)
+        columns = {field: "" if header is None else str(header) for field, header in (self.columns or {}).items()}
+        outcomes = {str(theirs): ours for theirs, ours in (self.outcomes or {}).items()}
+        given = ColumnMapping.checked(columns, outcomes, self.winner_is)
         return replace(given, proxies=settings.load().proxy_networks)
 
     def command_options(self) -> dict[str, str | bool]:
         """Return the same options for the command line."""
         columns, outcomes = (
-            ",".join(f"{name}={value}" for name, value in (one or {}).items()) for one in (self.columns, self.outcomes)
+            ",".join(f"{name}={'' if value is None else value}" for name, value in (one or {}).items())
+            for one in (self.columns, self.outcomes)
         )
         return {
             "--columns": columns, "--outcomes": outcomes, "--winner-is": self.winner_is, "--skip-bad": self.skip_bad,
@@ -154,8 +157,8 @@ class Votes(ResultTable):
 def read(
     data: VoteData,
     *,
-    columns: Mapping[str, str] | None = None,
-    outcomes: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    outcomes: Mapping[Any, str] | None = None,
     winner_is: str = "",
     skip_bad: bool = False,
     method: str = "",
@@ -165,7 +168,8 @@ def read(
     Args:
         data: a path (a file, a folder of shards, or a glob), several paths that are read as one, or a table of pandas,
             polars, Arrow or any library with the Arrow C stream interface. The format is recognised by the columns.
-        columns: our field → the header of its column, such as `{"model_a": "left", "winner": "choice"}`.
+        columns: our field → the header of its column, such as `{"model_a": "left", "winner": "choice"}`; None or "" for
+            a field that must not be read.
         outcomes: outcome in the data → ours (model_a, model_b, tie, both_bad), such as `{"left": "model_a"}`.
         winner_is: "name" if the column of the outcome holds the name of the winning model.
         skip_bad: whether to leave out records that are no votes. If false, the first one is an error.
@@ -200,7 +204,7 @@ def read_files(
     found = read_vote_input(
         files.paths, options.mapping(), skip_bad=options.skip_bad, method=options.method, needs=needs, more=more
     )
-    notes = [in_call_words(note) for note in found.notes]
+    notes = [in_call_words(note) for note in found.notes] + list(files.notes)
     return replace(found, notes=notes, document={**found.document, "notes": notes})
 
 

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import BadRecord
 from pipeline.formats.battle_file import OWN, BattleFile, raw_records
+from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import read_lines
 from pipeline.formats.left_out import HINTS
@@ -16,6 +17,8 @@ _SKIP_BAD = "--skip-bad"
 _LEAVES_OUT = "leaves such records out and counts them"
 # What the decoder says of a record without a field; in the record of a table the cell is empty.
 _LACKING = re.compile("Object missing required field `([a-z_]+)`")
+# The field that a detail is about.
+_FIELD = re.compile(r"`\$\.(\w+)`|^(\w+) is empty")
 
 
 def find_record(file: BattleFile, row: int) -> tuple[str, int]:
@@ -57,8 +60,24 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
     index, record = _find(file, row)
     part = file.parts[index]
     detail = plain_detail(file, detail)
-    hints = [detail, HINTS.get(reason, ""), "" if _SKIP_BAD in detail else f"{_SKIP_BAD} {_LEAVES_OUT}"]
+    hints = [
+        detail + _header(part.form, reason, detail),
+        HINTS.get(reason, ""),
+        "" if _SKIP_BAD in detail else f"{_SKIP_BAD} {_LEAVES_OUT}",
+    ]
     return BadRecord(part.container.name, record, reason, "; ".join(filter(None, hints)), _line(part.container, record))
+
+
+def _header(form: BattleFormat, reason: str, detail: str) -> str:
+    """Return the header of the column that a detail is about, if it is not the name of our field."""
+    named = _FIELD.search(detail)
+    name = "winner" if reason == "unknown_outcome" else named[1] or named[2] if named else ""
+    columns = {"model_a": form.model_a.column, "model_b": form.model_b.column}
+    columns |= {field: source.column for field, source in {**form.texts, **form.times}.items()}
+    if isinstance(form.outcome, SpelledOutcome | NamedWinner):
+        columns["winner"] = form.outcome.column
+    header = columns.get(name, "")
+    return f" (column {header})" if header not in ("", name) else ""
 
 
 def plain_detail(file: BattleFile, detail: str) -> str:

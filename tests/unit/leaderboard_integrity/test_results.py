@@ -28,6 +28,10 @@ def small(**more: Any) -> pd.DataFrame:
     return frame.assign(**more)
 
 
+def odd() -> pd.DataFrame:
+    return small().rename(columns={"winner": "choice"}).replace("tie", "perhaps")
+
+
 def drawn(chart: dict[str, Any]) -> list[dict[str, Any]]:
     """The data of a chart, which Altair keeps beside it."""
     (values,) = chart["datasets"].values()
@@ -146,6 +150,8 @@ def test_without_altair_a_plot_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         (lambda: li.rate(small(), columns={"user": "x"}), "columns: expected a field of"),
         (lambda: li.rate(small(), outcomes={"x": "y"}), "outcomes: expected one of"),
         (lambda: li.rate(small(), method="mine.toml"), "method: expected arena, none or a file, got mine.toml"),
+        (lambda: li.rate(small(), anchor="ant=1000"), "anchor: expected a model and its points"),
+        (lambda: li.rate(odd(), columns={"winner": "choice"}), "got 'perhaps' (column choice); "),
         (lambda: li.rate(li.read(small()), skip_bad=True), "skip_bad: expected it in the call of read"),
         (lambda: li.rate(small().head(0)), "expected two models and a vote, got 0 models and 0 votes"),
         (lambda: li.report(small().head(2)), "2 votes do not connect 3 models"),
@@ -165,6 +171,30 @@ def test_what_is_wrong_is_named_with_its_place_and_the_argument_that_helps(call:
     said = message(call)
     assert expected in said
     assert "--" not in said
+
+
+def test_an_error_about_a_rating_says_what_was_left_out() -> None:
+    for call in (li.rate, li.report):
+        with pytest.raises(li.RatingError) as caught:
+            call(small(winner=None))
+        assert any("60 left out (no outcome)" in note for note in caught.value.__notes__)
+
+
+def test_an_index_is_a_column_or_a_note() -> None:
+    named = small().set_axis(pd.Index([f"v{k % 5}" for k in range(60)], name="voter_id"))
+    assert li.read(named).battles.voters == ("v0", "v1", "v2", "v3", "v4")
+    unnamed = li.rate(named.rename_axis(None))
+    assert unnamed.notes[-1].startswith("the index of the data frame was not read")
+    assert not any("index" in note for note in li.rate(small()[5:]).notes)
+
+
+def test_outcomes_may_be_numbers_and_a_column_may_be_left_out() -> None:
+    codes = {"model_a": 0, "model_b": 1, "tie": 2}
+    frame = small(voter_id="v")
+    coded = frame.assign(winner=frame["winner"].map(codes))
+    words = {code: name for name, code in codes.items()}
+    assert li.rate(coded, outcomes=words).rows == li.rate(frame).rows
+    assert not li.read(frame, columns={"voter_id": None}).battles.has_voters
 
 
 def test_an_unknown_argument_is_named_with_the_known_ones() -> None:
