@@ -127,6 +127,8 @@ def test_installing_and_removing_either_wheel_leaves_the_other_working(
     uv("pip", "install", *pip, "--no-deps", wheels[project])
     uv("pip", "install", *pip, "--no-deps", wheels[verifier])
     require_working(verifier, project)
+    notebooks = run(commands / "python", "-I", "-c", "import leaderboard_integrity as li; print(li.__file__)")
+    assert notebooks.stdout.startswith(site), notebooks.stderr
     for removed, kept in ((verifier, project), (project, verifier)):
         uv("pip", "uninstall", *pip, removed)
         require_working(kept)
