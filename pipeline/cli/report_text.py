@@ -8,6 +8,7 @@ from pipeline.cli.terminal import print_paragraphs, styled
 from pipeline.cli.terminal_tables import board_table
 from pipeline.report.evidence import EvidenceSection
 from pipeline.report.evidence.evidence_tests import MEASURED
+from pipeline.report.evidence.sampling_facts import spread_sentences
 from pipeline.report.render_page import format_odds
 from pipeline.report.report import Report
 from pipeline.report.verdict import NO, YES
@@ -47,7 +48,8 @@ def _evidence(report: Report) -> Iterator[str]:
     yield "Manipulation:"
     for one in report.evidence:
         if one.unavailable is None:
-            yield f"  {_mark(one)} {one.title}: {one.answer}"
+            answer = f"{one.found:,} findings:" if one.found > 1 else one.answer
+            yield f"  {_mark(one)} {one.title}: {answer}"
             if one.found > 1:
                 for finding in one.findings[:_FINDINGS]:
                     yield f"    {finding.sentence} Odds: {format_odds(finding.odds)}."
@@ -56,6 +58,8 @@ def _evidence(report: Report) -> Iterator[str]:
             if one.found:
                 odds = f"Odds: {format_odds(one.findings[0].odds)}. " if one.found == 1 else ""
                 yield f"    {odds}Error rate: {one.error_rate}"
+    for sentence in spread_sentences(report.facts["spread"]):
+        yield f"  {sentence}"
     yield f"  {MEASURED}"
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from pipeline.report.evidence.evidence_section import GROUPS
 from pipeline.report.evidence.evidence_tests import MEASURED
+from pipeline.report.evidence.sampling_facts import spread_sentences
 from pipeline.report.report import Report
 from pipeline.vocabulary.visible_text import visible
 
@@ -62,6 +63,7 @@ def render_page(report: Report) -> str:
         drawn=_drawn(document["rows"]),
         shown=SHOWN,
         measured=MEASURED,
+        spread=spread_sentences(document["spread"]),
         style=Markup(style),  # noqa: S704  # our own file, whose hash the policy names
         style_hash=digest,
     )

@@ -6,6 +6,7 @@ exact tail, times the number of models.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,24 @@ def spread_of_votes(votes: ReportVotes) -> dict[str, Any]:
         facts["busiest_hundredth_share"] = int(per_voter[:busiest].sum()) / len(votes)
         facts["votes_without_voter"] = int((voter < 0).sum())
     return facts
+
+
+def spread_sentences(facts: Mapping[str, Any]) -> list[str]:
+    """Return how the votes spread, as sentences.
+
+    Args:
+        facts: the result of `spread_of_votes`.
+    """
+    each, most = facts["votes_per_model"], facts["most_shown"]
+    told = [
+        f"Models have {each['least']:,} to {each['most']:,} votes, the median model {each['median']:,.0f}; "
+        f"{most['model']} is in {most['share_of_votes']:.1%} of all votes."
+    ]
+    if "voters" in facts:
+        told.append(
+            f"The busiest hundredth of {facts['voters']:,} voters cast {facts['busiest_hundredth_share']:.1%} of the "
+            f"votes, the busiest one {facts['busiest_voter_share']:.1%}."
+        )
+    if facts.get("votes_without_voter"):
+        told.append(f"{facts['votes_without_voter']:,} votes name no voter.")
+    return told
