@@ -90,9 +90,9 @@ def _add_exclusions(router: APIRouter, reader: StoreReader, is_operator: Any) ->
         cursor: CursorParam = None,
         operator: bool = is_operator,
     ) -> Response:
-        """The list of exclusions from the defended view, newest first; the last entry about a target applies.
+        """The list of exclusions from the defended view, newest first. The newest entry about a target is in force.
 
-        Without a token, a voter is named by the label of the alert behind the entry.
+        Without a token, a voter is named by the label of the alert that is the cause of the entry.
         """
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:

@@ -34,7 +34,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
         board: BoardParam = None,
         table_format: FormatParam = None,
     ) -> Response:
-        """Every model on both boards: its move, the causes (votes, exclusions, method, settings), whom it passed."""
+        """The moves of all models on either board, each with its causes and with the models that it passed."""
         first, _, second = pair.partition("..")
         name = f"moves-{file_name(board or view)}-{first[:12]}-{second[:12]}"
 

@@ -52,7 +52,9 @@ def routes(reader: StoreReader) -> APIRouter:
         cursor: CursorParam = None,
         operator: bool = is_operator,
     ) -> Response:
-        """List incidents, newest first. Each has all alerts of one campaign of votes. Notes are for operators.
+        """List incidents, newest first. Each has all alerts of one campaign of votes.
+
+        Incidents of severity `note` are listed for operators only.
 
         `about` is the model, provider or network that an incident is about. `subject` is a model or provider that an
         incident or one of its alerts names in any role.

@@ -103,7 +103,7 @@ def _add_battle_route(router: APIRouter, reader: StoreReader) -> None:
         limit: LimitParam = 1000,
         cursor: CursorParam = None,
     ) -> Response:
-        """How often a model met each other, and who won; without `model` those of the first 30 with each other."""
+        """The battles of a model with each opponent, and who won; without `model`, the battles between the first 30."""
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:
             newest = reader.latest(connection)

@@ -126,7 +126,7 @@ def _add_own_records(router: APIRouter, reader: StoreReader) -> None:
         cursor: CursorParam = None,
         operator: Operator = may_read,
     ) -> Response:
-        """The operators' log, newest first; reading it is an export, and has a row of its own from the next one on."""
+        """The operators' log, newest first. Each reading of the log is recorded in it, and listed by later readings."""
         key = decode_cursor(cursor, int)
         with reader.store.write() as connection:
             rows = operators_log.list_entries(connection, limit + 1, key[0] if key else None)

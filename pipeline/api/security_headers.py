@@ -53,5 +53,5 @@ def headers_for(path: str) -> tuple[Header, ...]:
 
 
 def strict_transport(days: int) -> Header:
-    """Return the HSTS header for responses over TLS, which lets browsers use only TLS for this number of days."""
+    """Return the HSTS header for responses over TLS: browsers that receive it use only TLS for this number of days."""
     return b"strict-transport-security", b"max-age=%d" % (days * 86_400)

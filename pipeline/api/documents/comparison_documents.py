@@ -59,7 +59,7 @@ class ExpectedScoreDocument(Document):
 
 
 class ComparedBoardDocument(Document):
-    """Two models on a board by category or language."""
+    """The ratings of two models on a board by category or language, and their difference."""
 
     board: str
     rating_a: float
@@ -69,7 +69,7 @@ class ComparedBoardDocument(Document):
 
 
 class ComparisonDocument(Document):
-    """Two models in the newest snapshot."""
+    """The comparison of two models in the newest snapshot."""
 
     snapshot: str
     a: ComparedModelDocument

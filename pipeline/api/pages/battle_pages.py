@@ -51,7 +51,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
     async def winrates(
         request: Request, snapshot: SnapshotParam, theme: Theme = "light", size: Literal["wide", "narrow"] = "wide"
     ) -> Response:
-        """How often each of the best models won against each other."""
+        """How often each of the best models won against each of the others."""
         return await chart(request, snapshot, "winrates", theme, size)
 
     @router.get("/charts/{snapshot}/network.svg")
