@@ -84,9 +84,9 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how often `cohort_bias` finds extra votes of new accounts for a model.
 
-    Each figure is the share of simulated boards on which the votes are found. The three figures differ in the number of
-    extra votes within a day (126 or 60) and of honest votes on the model (1,000 or 300). `scale` is the number of
-    boards as a fraction of the full number.
+    Each of the three figures is the share of simulated boards on which the votes are found: 126 extra votes beside
+    1,000 honest votes on the model in a day, 126 beside 300, and 60 beside 300. `scale` is the number of boards as a
+    fraction of the full number.
     """
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY

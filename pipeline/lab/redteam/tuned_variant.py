@@ -21,11 +21,11 @@ _LIKING, _TIES = 0.249, 0.2
 
 
 def simulate_tuned_variant(seed: int) -> tuple[ModelVersion, ModelVersion, float]:
-    """Simulate the board.
+    """Simulate the votes of the board, and rate them.
 
     Returns:
-        Three values: the tested version and the released version, in the form that a sweep uses, and the winner's curse
-        of 27 variants in points.
+        Three values. The first two are the tested and the released version, with the figures that a sweep compares. The
+        third is the winner's curse of 27 variants, in points.
     """
     rng = np.random.default_rng(seed)
     theta = -_APART * np.arange(_MODELS) / POINTS_PER_LOGIT
