@@ -1,4 +1,4 @@
-"""Defines a probe: its name, its unit and its function."""
+"""Defines the class of the probes, which check what the order of a board depends on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
