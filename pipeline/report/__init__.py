@@ -1,7 +1,7 @@
 """Reports what a file of votes supports: the board, what its votes can separate, and what its order depends on.
 
 build_report   builds a report; the entry point of the package
-report         represents a report
+report         represents a report as data
 verdict        writes the answer and its five sentences
 render_page    renders a report as one HTML page that loads nothing
 report_columns makes the columns of a report from the votes of a battle file

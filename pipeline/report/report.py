@@ -1,4 +1,4 @@
-"""Represents a report: the verdict, the board, the evidence, the probes, what was not checked, and how it was made."""
+"""Represents a report: the verdict, the board, the evidence, the probes, what was not checked, and its source."""
 
 from __future__ import annotations
 

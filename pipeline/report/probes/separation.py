@@ -3,17 +3,18 @@
 Two neighbours are separated, tested alone ("each"), if their difference exceeds z standard errors of the difference.
 They are separated jointly if the difference exceeds the critical value of all pairs of models together, times the
 standard error (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version of `pipeline.ratings.rank_sets`).
-Whether the intervals of the two models overlap is no such test. The standard error is clustered by voter where voters
-are known.
+Whether the intervals of the two models overlap does not decide it. The standard error is clustered by voter where
+voters are known.
 
-The figure is the share of neighbours that are not separated jointly. The interval is that of the share if θ is drawn
-again from its normal distribution around the estimate. The probe fires if more than a quarter is not separated.
+The figure is the share of neighbours that are not separated jointly. Its interval has the percentiles of this share
+over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter is not
+separated.
 
-Votes needed: standard errors shrink with the square root of the votes, so all votes must be (c · SE / gap)² times as
-many at the same design, where c is the critical value. If the new votes are all between the two neighbours, m votes
-change the variance v of the difference to about 1 / (1/v + m w), where w is the information of one vote (the sum of the
-information of two independent estimates). Both take the gap for the true one, so they are lower bounds rather than
-forecasts.
+Votes needed: standard errors shrink with the square root of the number of votes. At the same design, (c · SE / gap)²
+times as many votes therefore separate the two neighbours, where c is the critical value. If all new votes are between
+the two neighbours, m votes change the variance v of the difference to about 1 / (1/v + m w), where w is the information
+of one vote: the information of the two independent estimates adds up. Both formulas take the measured gap for the true
+gap, so they are lower bounds rather than forecasts.
 """
 
 from __future__ import annotations
