@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from math import isfinite
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import rfc8785
 
 from ..errors import RatingError, Refuted
@@ -42,10 +44,12 @@ def counts_digest(counts: PairCounts) -> Digest:
     first, second = np.where(forth, counts.a, counts.b), np.where(forth, counts.b, counts.a)
     won, lost = np.where(forth, counts.wins_a, counts.wins_b), np.where(forth, counts.wins_b, counts.wins_a)
     order = np.lexsort((place[second], place[first]))
-    columns = (column[order].tolist() for column in (first, second, won, lost, counts.ties, counts.both_bad))
-    # Joined as text: a general writer of canonical JSON takes as long as the fit.
-    rows = [f"[{names[a]},{names[b]},{w},{x},{t},{n}]" for a, b, w, x, t, n in zip(*columns, strict=True)]
-    return sha256_hex(f"[{','.join(rows)}]".encode())
+    # Joined as text in columns: a general writer of canonical JSON takes as long as the fit.
+    texts = pa.array(names, pa.string())
+    models = [texts.take(pa.array(column[order])) for column in (first, second)]
+    numbers = [pa.array(column[order]).cast(pa.string()) for column in (won, lost, counts.ties, counts.both_bad)]
+    rows = pc.binary_join_element_wise(*models, *numbers, ",").to_pylist()
+    return sha256_hex(f"[[{'],['.join(rows)}]]".encode() if rows else b"[]")
 
 
 def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:

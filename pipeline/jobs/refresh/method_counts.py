@@ -11,7 +11,8 @@ import numpy as np
 
 from pipeline.compute.board_cells import ALL, Label
 from pipeline.ratings.method import Method
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.method_rules import count_by_first_rule, rule_mask
 
 LabelCounts = Mapping[Label, Int64]
@@ -36,8 +37,8 @@ def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -
         method: the method.
         fates: fates of the votes.
     """
-    rows = _of_fates(counts, ALL, fates)
-    found: Int64 = rows[(rows[:, _FLAGS] & rule_mask(method.rules)) != 0]
+    rows, of_fates, left_out = _masks(counts, ALL, method, fates)
+    found: Int64 = rows[of_fates & left_out]
     return found
 
 
@@ -58,8 +59,8 @@ def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Colle
         method: the method.
         fates: fates of the votes.
     """
-    rows = _of_fates(counts, label, fates)
-    found: Int64 = rows[(rows[:, _FLAGS] & rule_mask(method.rules)) == 0]
+    rows, of_fates, left_out = _masks(counts, label, method, fates)
+    found: Int64 = rows[of_fates & ~left_out]
     return found
 
 
@@ -88,9 +89,9 @@ def labels_by_size(
     return large, small
 
 
-def _of_fates(counts: LabelCounts, label: Label, fates: Collection[int]) -> Int64:
+def _masks(counts: LabelCounts, label: Label, method: Method, fates: Collection[int]) -> tuple[Int64, Bool, Bool]:
+    """Return the rows of a label, whether each has one of these fates, and whether a rule leaves it out."""
     rows = counts.get(label)
-    if rows is None:
-        return np.zeros((0, 6), dtype=np.int64)
-    found: Int64 = rows[np.isin(rows[:, _FATE], list(fates))]
-    return found
+    rows = np.zeros((0, 6), dtype=np.int64) if rows is None else rows
+    wanted = np.isin(np.arange(len(FATES)), list(fates))
+    return rows, wanted[rows[:, _FATE]], (rows[:, _FLAGS] & rule_mask(method.rules)) != 0

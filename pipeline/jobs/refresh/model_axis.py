@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.ratings import PairCounts
 from pipeline.ratings.pair_sums import sum_rows
 from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 
 class ModelAxis:
@@ -36,11 +37,19 @@ class ModelAxis:
 
         A row has two model numbers, the code of the outcome, and in its last column the number of votes.
         """
-        cells = np.array(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else np.zeros((0, 4), dtype=np.int64)
-        size = len(self.labels)
-        pair = self._position[cells[:, 0]] * size + self._position[cells[:, 1]]
-        found, votes = sum_rows(pair * 4 + cells[:, 2], cells[:, -1:], size * size * 4)
-        table = np.zeros((len(found), 4), dtype=np.int64)
-        table[np.arange(len(found)), found % 4] = votes[:, 0]
-        found //= 4
-        return PairCounts.from_rows(self.labels, found // max(1, size), found % max(1, size), table)
+        cells = np.asarray(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else _NO_CELLS
+        a, b = self._position[cells[:, 0]], self._position[cells[:, 1]]
+        outcome, size, outcomes = cells[:, 2], max(1, len(self.labels)), len(OUTCOMES)
+        # As pair counts have them: the smaller code first, with a win of the other model where the two changed places.
+        outcome = np.where((a > b) & (outcome < 2), 1 - outcome, outcome)
+        keys = (np.minimum(a, b) * size + np.maximum(a, b)) * outcomes + outcome
+        found, votes = sum_rows(keys, cells[:, -1:], size * size * outcomes)
+        pair, row = np.unique(found // outcomes, return_inverse=True)
+        table = np.zeros((len(pair), outcomes), dtype=np.int64)
+        table[row, found % outcomes] = votes[:, 0]
+        kept = table.any(axis=1)
+        low, high = (codes.astype(np.int32) for codes in np.divmod(pair[kept], size))
+        return PairCounts(self.labels, low, high, *table[kept].T)
+
+
+_NO_CELLS = np.zeros((0, 4), dtype=np.int64)

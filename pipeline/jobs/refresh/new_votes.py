@@ -60,8 +60,9 @@ def count_new_votes(
             counts = axis.pairs(method_counts.counted_rows(boards, ALL, ALL_VOTES, COUNTED))
         else:
             label = labels.get(name, ALL)
-            counted = (axis.pairs(method_counts.counted_rows(one, label, method, fates)) for one in (boards, out))
-            counts = next(counted).minus(next(counted))
+            counts = axis.pairs(method_counts.counted_rows(boards, label, method, fates))
+            if excluded:
+                counts = counts.minus(axis.pairs(method_counts.counted_rows(out, label, method, fates)))
         found[name] = counts.without_models(unregistered)
     return found
 
