@@ -1,8 +1,8 @@
 """Runs the commands refresh and diff: publish a board, compare two boards."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from pipeline import jobs
@@ -166,7 +166,7 @@ def _diff_document(found: BoardDiff) -> dict[str, Any]:
         "rules_off": list(found.rules_off),
         "untold": found.missing_points_reason,
         "rows": [
-            {**asdict(one), "places": one.places, "rating": one.rating_change, "reason": move_reason(one)}
+            {**msgspec.to_builtins(one), "places": one.places, "rating": one.rating_change, "reason": move_reason(one)}
             for one in found.moves
         ],
     }

@@ -176,10 +176,12 @@ def _first_cap(votes: _VoterVotes, model_no: dict[str, int]) -> tuple[int, _Vote
     Returns:
         Four values: the cap, the votes that count under the cap, their counts, and the fit. None if no cap does.
     """
-    every = _rated(votes, model_no)
+    counted = _count(votes, model_no)
+    every = _rated(counted)
     for cap in CAPS if every is not None else ():
-        kept = votes.where(_within_cap(votes, cap))
-        counts = _rated(kept, model_no)
+        within = _within_cap(votes, cap)
+        kept = votes.where(within)
+        counts = _rated(counted.minus(_count(votes.where(~within), model_no)))
         if every is not None and counts is not None and len(counts.models) == len(every.models):
             try:
                 return cap, kept, counts, fit(counts)
@@ -188,9 +190,9 @@ def _first_cap(votes: _VoterVotes, model_no: dict[str, int]) -> tuple[int, _Vote
     return None
 
 
-def _rated(votes: _VoterVotes, model_no: dict[str, int]) -> PairCounts | None:
+def _rated(counts: PairCounts) -> PairCounts | None:
     try:
-        return select_rated_models(_count(votes, model_no).decisive(), least_share=0.0)[0]
+        return select_rated_models(counts.decisive(), least_share=0.0)[0]
     except RatingError:
         return None
 

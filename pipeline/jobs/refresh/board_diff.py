@@ -15,9 +15,10 @@ rounding. If the board cannot be rated after a step, the changes are None and a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from sqlalchemy.engine import Connection
 
@@ -33,8 +34,7 @@ from pipeline.store.db.ledger_files import LedgerFiles
 __all__ = ["STEPS", "BoardDiff", "ModelMove", "NewBattles", "compare_snapshots", "list_moves", "snapshot_differences"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewBattles:
+class NewBattles(msgspec.Struct, frozen=True):
     """The new battles of a model.
 
     Attributes:
@@ -53,8 +53,7 @@ class NewBattles:
     expected: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelMove:
+class ModelMove(msgspec.Struct, frozen=True):
     """How a model moved from the older board to the newer.
 
     Attributes:
@@ -75,7 +74,7 @@ class ModelMove:
     battles: NewBattles
     passed: tuple[str, ...]
     passed_by: tuple[str, ...]
-    rules: Mapping[str, float | None] = field(default_factory=dict)
+    rules: Mapping[str, float | None] = msgspec.field(default_factory=dict)
 
     @property
     def places(self) -> int | None:
@@ -187,7 +186,7 @@ def list_moves(found: BoardDiff) -> BoardDiff:
     }
     both = {model for model, pair in pairs.items() if None not in pair}
     moves = [
-        replace(
+        msgspec.structs.replace(
             move,
             before=pairs[move.model][0],
             after=pairs[move.model][1],
