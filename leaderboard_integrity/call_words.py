@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import IntegrityError, RatingError
+from pipeline.errors import BadInput, IntegrityError
 
 _PAIR = re.compile(r"--(columns|outcomes) ([\w.]+)=([\w.]*)(,[\w.]+=[\w.]*)*(,…)?")
 _CHOICE = re.compile(r"--(method|group|winner-is) (none|arena|category|language|name)\b")
@@ -32,10 +32,10 @@ def in_call_words(text: str) -> str:
 
 @contextmanager
 def with_notes(notes: Iterable[str]) -> Iterator[None]:
-    """Add to a RatingError of a `with` block how the votes were read, and what was left out and why."""
+    """Add to an error about the votes of a `with` block how the votes were read, and what was left out and why."""
     try:
         yield
-    except RatingError as error:
+    except BadInput as error:
         for note in notes:
             error.add_note(note)
         raise

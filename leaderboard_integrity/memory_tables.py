@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ NAME = "the table"
 """Name of a table in memory, in messages."""
 
 _ACCEPTED = "a path, a list of paths, or a table of pandas, polars or Arrow"
+_Columns: TypeAlias = list[tuple[str, Any]]
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _PLAIN = (
     (pa.types.is_string_view, pa.large_string()),
@@ -35,35 +37,31 @@ def is_table(data: object) -> bool:
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__") or _is_pandas(data)
 
 
-def write_table(data: Any, folder: Path) -> Path:
-    """Write a table as Parquet, and return the file.
+def write_table(data: Any, folder: Path) -> tuple[Path, list[str]]:
+    """Write a table as Parquet.
 
     Args:
         data: the table.
         folder: the folder of the file.
 
+    Returns:
+        Two values: the file; and what of the table is not in it, as sentences.
+
     Raises:
-        BadInput: a column has values of several types, or of a type that no file of votes can have; or two columns have
-            the same name. The message names the column, and the row if there is one.
+        BadInput: a column has values of several types, or two columns have the same name. The message names the column,
+            and the row if there is one.
     """
-    table = _from_pandas(data) if _is_pandas(data) else _from_arrow(data)
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    notes = _index_notes(data) if _is_pandas(data) else []
+    columns = _from_pandas(data, notes) if _is_pandas(data) else _from_arrow(data)
+    repeated = [name for name, count in Counter(name for name, _ in columns).items() if count > 1]
     if repeated:
-        raise BadInput(f"{NAME}: expected each column once, got {visible(repeated[0])!r} {_times(table, repeated[0])}")
-    plain = pa.table([_plain(table, name) for name in table.column_names], names=table.column_names)
+        count = [name for name, _ in columns].count(repeated[0])
+        raise BadInput(f"{NAME}: expected each column once, got {visible(repeated[0])!r} {count} times")
+    plain = {name: found for name, column in columns if (found := _plain(name, column, notes)) is not None}
     path = folder / NAME
     # Without dictionaries: a file that repeats itself much would look like one that unpacks to more than it should.
-    pq.write_table(plain, path, use_dictionary=False, store_schema=False, row_group_size=_GROUP_ROWS)
-    return path
-
-
-def table_notes(data: Any) -> list[str]:
-    """Return a sentence if a data frame has an index of values that no column has."""
-    if not _is_pandas(data) or any(name is not None for name in data.index.names):
-        return []
-    if data.index.nlevels == 1 and data.index.dtype.kind in "iu":
-        return []
-    return ["the index of the data frame was not read, because it has no name: df.rename_axis(NAME) gives it one"]
+    pq.write_table(pa.table(plain), path, use_dictionary=False, store_schema=False, row_group_size=_GROUP_ROWS)
+    return path, notes
 
 
 def not_a_table(data: object) -> Usage:
@@ -79,29 +77,53 @@ def _is_pandas(data: object) -> bool:
     return type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns")
 
 
-def _from_arrow(data: Any) -> pa.Table:
+def _from_arrow(data: Any) -> _Columns:
     try:
-        return pa.table(data)
+        table = pa.table(data)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise BadInput(f"{NAME}: expected a table with named columns: {error}") from None
+    return list(zip(table.column_names, table.columns, strict=True))
 
 
-def _from_pandas(frame: pd.DataFrame) -> pa.Table:
-    """Return a data frame as an Arrow table. An index with a name is a column, an index without is left out."""
+def _from_pandas(frame: pd.DataFrame, notes: list[str]) -> _Columns:
+    """Return the columns of a data frame. An index with a name is a column, an index without is left out."""
     if frame.columns.nlevels > 1:
         raise BadInput(f"{NAME}: expected columns with one name each, got {frame.columns.nlevels} levels of names")
     if any(name is not None for name in frame.index.names):
+        repeated = set(frame.index.names) & set(frame.columns)
+        if repeated:
+            raise BadInput(
+                f"{NAME}: expected each column once, got {visible(min(map(str, repeated)))!r} in the index too"
+            )
         frame = frame.reset_index()
-    names = [str(name) for name in frame.columns]
-    columns = [_pandas_column(frame.iloc[:, place], name) for place, name in enumerate(names)]
-    return pa.Table.from_arrays(columns, names=names)
+    named = [(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
+    return [(name, found) for name, one in named if (found := _pandas_column(one, name, notes)) is not None]
 
 
-def _pandas_column(column: pd.Series[Any], name: str) -> pa.Array:
+def _pandas_column(column: pd.Series[Any], name: str, notes: list[str]) -> pa.Array | None:
+    """Return a column as Arrow; None with a note if Arrow has no type for its values."""
     try:
         return pa.Array.from_pandas(column)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise BadInput(f"{NAME}, {_mixed_place(column, name) or f'column {visible(name)!r}: {error}'}") from None
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        mixed = _mixed_place(column, name)
+        if mixed:
+            raise BadInput(f"{NAME}, {mixed}") from None
+        notes.append(_unread(name, column.dtype))
+        return None
+
+
+def _index_notes(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence if a data frame has an index of values that no column has."""
+    if any(name is not None for name in frame.index.names):
+        return []
+    if frame.index.nlevels == 1 and frame.index.dtype.kind in "iu":
+        return []
+    return ["the index of the data frame was not read, because it has no name: df.rename_axis(NAME) gives it one"]
+
+
+def _unread(name: str, kind: object) -> str:
+    """Return a sentence about a column whose type no file has. It quotes no value, since a report names nobody."""
+    return f"the column {visible(name)} cannot be read: its type is {visible(kind)}"
 
 
 def _mixed_place(column: pd.Series[Any], name: str) -> str:
@@ -120,25 +142,24 @@ def _mixed_place(column: pd.Series[Any], name: str) -> str:
     )
 
 
-def _times(table: pa.Table, name: str) -> str:
-    return f"{table.column_names.count(name)} times"
-
-
-def _plain(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column of a type that Parquet has."""
-    column = table[name]
+def _plain(name: str, column: Any, notes: list[str]) -> Any:
+    """Return a column with a type that Parquet has; None with a note if there is none for its values."""
     try:
+        kind = plain_type(column.type)
         if pa.types.is_dictionary(column.type):
-            return _decoded(column)
-        return column.cast(plain_type(column.type)) if column.type != plain_type(column.type) else column
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise BadInput(f"{NAME}, column {visible(name)!r}: cannot be read: {error}") from None
+            column = _decoded(column, kind)
+        plain = column if column.type == kind else column.cast(kind)
+        pq.ParquetWriter(io.BytesIO(), pa.schema([(name, kind)])).close()
+    except (pa.ArrowException, TypeError, ValueError):
+        notes.append(_unread(name, column.type))
+        return None
+    return plain
 
 
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _decoded(column: Any, kind: pa.DataType) -> pa.ChunkedArray:
     """Return the values of a column of codes."""
-    kind = plain_type(column.type)
-    return pa.chunked_array([one.dictionary.cast(kind).take(one.indices) for one in column.chunks], kind)
+    pieces = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return pa.chunked_array([one.dictionary.cast(kind).take(one.indices) for one in pieces], kind)
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:

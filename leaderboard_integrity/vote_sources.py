@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from leaderboard_integrity.memory_tables import is_table, not_a_table, table_notes, write_table
+from leaderboard_integrity.memory_tables import is_table, not_a_table, write_table
 from pipeline.errors import Usage
 from pipeline.formats.containers import STANDARD_INPUT
 from pipeline.vote_files.report_source import require_each_once
@@ -56,7 +56,8 @@ def vote_files(data: VoteData) -> Iterator[VoteFiles]:
     """
     if is_table(data):
         with tempfile.TemporaryDirectory(prefix="votes-") as folder:
-            yield VoteFiles((write_table(data, Path(folder)),), notes=tuple(table_notes(data)))
+            path, notes = write_table(data, Path(folder))
+            yield VoteFiles((path,), notes=tuple(notes))
         return
     named = tuple(_paths(data))
     if not named or STANDARD_INPUT in named:
@@ -67,7 +68,7 @@ def vote_files(data: VoteData) -> Iterator[VoteFiles]:
 
 def _paths(data: object) -> list[Path]:
     if isinstance(data, str | PathLike):
-        return [Path(data)]
+        return [Path(data).expanduser()]
     if isinstance(data, list | tuple) and all(isinstance(one, str | PathLike) for one in data):
-        return [Path(one) for one in data]
+        return [Path(one).expanduser() for one in data]
     raise not_a_table(data)

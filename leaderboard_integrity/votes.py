@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from leaderboard_integrity import html_text
-from leaderboard_integrity.call_words import errors_in_call_words, in_call_words
+from leaderboard_integrity.call_words import errors_in_call_words, in_call_words, with_notes
 from leaderboard_integrity.charts import TOP, pair_chart
 from leaderboard_integrity.result_table import ResultTable
 from leaderboard_integrity.vote_sources import VoteData, VoteFiles, vote_files
@@ -201,9 +201,11 @@ def read_files(
         needs: the options of a rating, to collect only its columns; None for all.
         more: names in NUMBERS that are collected too, for a report.
     """
-    found = read_vote_input(
-        files.paths, options.mapping(), skip_bad=options.skip_bad, method=options.method, needs=needs, more=more
-    )
+    mapping = options.mapping()
+    with with_notes(files.notes):
+        found = read_vote_input(
+            files.paths, mapping, skip_bad=options.skip_bad, method=options.method, needs=needs, more=more
+        )
     notes = [in_call_words(note) for note in found.notes] + list(files.notes)
     return replace(found, notes=notes, document={**found.document, "notes": notes})
 

@@ -502,8 +502,8 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
 # Commands that decide nothing: they read, run the pipeline as a machine, or measure. `refresh --release` is tested with
 # the hold, `restore`, whose row is in the restored store, with backups.
 NOT_DECIDING = {
-    "publish", "work", "monitor", "refresh", "leaderboard", "diff", "verify", "audit", "witness", "rate", "report", "history",
-    "sweep", "provider", "redteam", "migrate", "rejects", "doctor", "serve", "exporter", "bench", "demo",
+    "publish", "work", "monitor", "refresh", "leaderboard", "diff", "verify", "audit", "witness", "rate", "report",
+    "history", "sweep", "provider", "redteam", "migrate", "rejects", "doctor", "serve", "exporter", "bench", "demo",
     "restore", "convert", "backfill", "drill",
 }  # fmt: skip
 

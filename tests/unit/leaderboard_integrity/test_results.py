@@ -141,6 +141,7 @@ def test_without_altair_a_plot_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         (lambda: li.rate(small(voter_id=["v", 5] * 30)), "the table, row 1, column 'voter_id': expected str as in the"),
         (lambda: li.rate(small(voter_id=[None, 5, "v"] * 20)), "row 2, column 'voter_id': expected int as in"),
         (lambda: li.rate(pd.concat([small(), small()[["winner"]]], axis=1)), "each column once, got 'winner' 2 times"),
+        (lambda: li.rate(small().rename_axis("winner")), "each column once, got 'winner' in the index too"),
         (lambda: li.rate(small(), by_voter=True), "by_voter=True needs voters: the table has no known column"),
         (lambda: li.rate(small(), style=True), "style counts"),
         (lambda: li.rate(small(), bootstrap=1), "bootstrap: expected at least 2 rounds, got 1"),
@@ -200,6 +201,20 @@ def test_outcomes_may_be_numbers_and_a_column_may_be_left_out() -> None:
 def test_an_unknown_argument_is_named_with_the_known_ones() -> None:
     with pytest.raises(TypeError, match=r"read \(columns, outcomes, winner_is, skip_bad, method\), got colums"):
         li.rate(small(), colums={})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[object()] * 60, pd.Series([1j] * 60), [{}] * 60, pd.arrays.SparseArray([0] * 60)],
+    ids=["objects", "complex", "empty structs", "sparse"],
+)
+def test_a_column_of_a_type_that_no_file_has_is_left_out_with_a_note(column: Any) -> None:
+    votes = li.read(small(odd=column))
+    assert len(votes) == 60
+    assert any(note.startswith("the column odd cannot be read: ") for note in votes.notes)
+    with pytest.raises(li.BadInput, match="expected a column for winner") as caught:
+        li.rate(small(winner=column))
+    assert caught.value.__notes__[0].startswith("the column winner cannot be read: ")
 
 
 def test_a_duration_in_a_column_that_nobody_reads_does_no_harm() -> None:
