@@ -155,8 +155,8 @@ def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
     """Estimate the distribution of voters' shares of ties by moments.
 
     The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
-    votes. Both moments give a voter the same weight. If the weights were n for the mean and n(n − 1) for the second
-    moment, the result would be too wide if busy voters tie more than others, and too narrow if they tie less.
+    votes. A voter has one weight, the same in both moments. If the weights were n for the mean and n(n − 1) for the
+    second moment, the result would be too wide if busy voters tie more than others, and too narrow if they tie less.
 
     Args:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.

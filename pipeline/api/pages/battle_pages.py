@@ -1,4 +1,7 @@
-"""Serves the page of the battles between the best models, with a heatmap and a network, and these two charts."""
+"""Serves the page of the battles between the best models, which shows a heatmap and a network.
+
+Each of the two charts is also served at an address of its own.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal

@@ -107,7 +107,12 @@ class ShiftSums:
         return ShiftSums(columns, begun.starts, begun.votes + window.accepted + window.late)
 
     def by_slot(self, name: str) -> Int64:
-        """Return the sums with this name by slot, int64[m, SLOTS + 1, …], the open slot last.
+        """Return one kind of sum for each of the m models and each slot.
+
+        A slot is a period of several windows. The last one is open: windows are still added to it.
+
+        Returns:
+            int64[m, SLOTS + 1], or with a third axis for sums that are kept by stratum (STRATA: age of the account, network).
 
         Args:
             name: "excess", "information" or "decided".

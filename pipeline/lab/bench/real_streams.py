@@ -51,7 +51,10 @@ class StreamFindings:
 
 
 def run_stream(stream: PlantedStream) -> StreamFindings:
-    """Evaluate each vote by the last snapshot before it."""
+    """Run `voter_bias` over a stream, each vote by the reference of the last snapshot before it.
+
+    The findings say after how many votes of a voter which alert opened.
+    """
     votes = stream.votes
     names = np.unique(votes.voter)
     edges = (np.arange(PARTS + 1) * len(votes.voter)) // PARTS

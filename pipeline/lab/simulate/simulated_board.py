@@ -132,8 +132,8 @@ class SimulatedBoard:
     def registry(self) -> Registry:
         """The registry with all models of the board, their providers and the sampling policies.
 
-        At the first window of a declared effect, a new policy with the changed weights begins, and the models in its
-        `sampling` are released.
+        An effect is declared if its attribute `declared` says so. At the first window of such an effect, the registry
+        has a new sampling policy with the effect's weights, and a release of each model in the effect's `sampling`.
         """
         events: list[RegistryEvent] = [
             Submitted(

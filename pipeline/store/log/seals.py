@@ -65,8 +65,8 @@ class SealResult:
 def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
     """Append the committed votes and the pending retractions that are not in the log yet.
 
-    Old drafts in the ledger's folder are deleted. Categories and languages beyond the limit of boards are not counted
-    by board; a log message names them.
+    Old drafts in the ledger's folder are deleted. The number of boards by category and language is limited. The votes
+    of a category or language beyond it are sealed, but have no counts for a board; a log message names them.
 
     Args:
         connection: the transaction.
@@ -74,8 +74,8 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The size of the log after the seal, and the new hashes. If there is nothing to append, the size is unchanged and
-        there are no new hashes.
+        The size of the log after the seal, and the Merkle hashes that it added. If there is nothing to append, the size
+            is unchanged and there are no new hashes.
 
     Raises:
         Unavailable: the ledger's folder cannot be written to.
