@@ -112,7 +112,7 @@ class ShiftSums:
         A slot is a period of several windows. The last one is open: windows are still added to it.
 
         Returns:
-            int64[m, SLOTS + 1], or with a third axis for sums that are kept by stratum (STRATA: age of the account, network).
+            int64[m, SLOTS + 1]. Sums that are kept by stratum have a third axis (STRATA: age of the account, network).
 
         Args:
             name: "excess", "information" or "decided".
