@@ -18,8 +18,6 @@ from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import BadInput, IntegrityError, Usage
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store, now, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.settings.method_file import load_method
@@ -30,7 +28,6 @@ from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
 from pipeline.store.votes.dominant_voter import find_dominant_voter
-from pipeline.stream import topic_check as topics
 from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 _PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "prometheus-client", "sqlalchemy")
@@ -42,6 +39,8 @@ def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
 
     Run this command before all others, with the database role that owns the tables.
     """
+    from pipeline.jobs.rebuild_windows import rebuild_windows  # noqa: PLC0415  # imports the detectors
+
     opened = open_store(store_url(store))
     rebuilt = rebuild_windows(opened)
     opened.close()
@@ -101,7 +100,7 @@ def doctor(
         "method": _method(options.method),
         "unknown_settings": settings.unknown(),
         "store": _store(store or options.store),
-        **({"kafka": topics.describe(source, options)} if source else {}),
+        **({"kafka": _topics(source, options)} if source else {}),
     }  # fmt: skip
     faults = [report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since")]
     faults.append(report["method"].get("error"))
@@ -127,13 +126,27 @@ def doctor(
         if unregistered := report["store"].pop("unregistered", []):
             out.print(terminal_tables.unregistered_models(unregistered, report["store"]["votes_unregistered"]))
         for held in report["store"].pop("publications_held", ()):
-            moves = "; ".join(map(describe_move, held["moves"]))
-            out.print(f"held since {held['at']}: candidate {held['snapshot'][:12]}: {moves}")
+            out.print(_held_line(held))
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
         if source:
             out.print(f"kafka: {report['kafka']}", soft_wrap=True)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _topics(source: str, options: Settings) -> dict[str, Any]:
+    """Return what is known about the topics of a source, and what this process may do there."""
+    from pipeline.stream import topic_check  # noqa: PLC0415  # imports Kafka, which a check of the store does not need
+
+    return topic_check.describe(source, options)
+
+
+def _held_line(held: Mapping[str, Any]) -> str:
+    """Return a line about a snapshot that waits for a person."""
+    from pipeline.jobs.refresh.publication_hold import describe_move  # noqa: PLC0415  # imports a whole refresh
+
+    moves = "; ".join(map(describe_move, held["moves"]))
+    return f"held since {held['at']}: candidate {held['snapshot'][:12]}: {moves}"
 
 
 def _method(given: str) -> dict[str, Any]:

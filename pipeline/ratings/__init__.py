@@ -21,6 +21,7 @@ Modules:
     rank_sets           computes rank sets with simultaneous coverage
     leaderboard         sorts rated models into rows, best first
     grouped_ratings     computes leaderboards by category or language
+    style_features      names the counts of an answer from which style is controlled
     style_control       fits ratings and style coefficients together
     style_newton        maximises the likelihood with style coefficients
     vote_rows           computes the sums over votes that this fit needs
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     from .pair_counts import PairCounts
     from .rank_sets import RankSets, simultaneous_rank_sets
     from .rated_models import UnratedModel, select_rated_models
-    from .style_control import STYLE_FEATURES, fit_style, style_contrast
+    from .style_control import fit_style, style_contrast
+    from .style_features import STYLE_FEATURES
     from .style_newton import StyleFit
     from .tie_only_models import with_tie_only_variance
     from .voter_influence import VoterInfluence, most_influential_voters
@@ -77,7 +79,8 @@ else:
             "pair_counts": "PairCounts",
             "rank_sets": "RankSets simultaneous_rank_sets",
             "rated_models": "UnratedModel select_rated_models",
-            "style_control": "STYLE_FEATURES fit_style style_contrast",
+            "style_control": "fit_style style_contrast",
+            "style_features": "STYLE_FEATURES",
             "style_newton": "StyleFit",
             "tie_only_models": "with_tie_only_variance",
             "voter_influence": "VoterInfluence most_influential_voters",

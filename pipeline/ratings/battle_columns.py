@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..vocabulary.arrays import Bool, Int8, Int32, Int64
 from .pair_counts import PairCounts
-from .style_control import STYLE_FEATURES
+from .style_features import STYLE_FEATURES
 
 _Integer = TypeVar("_Integer", bound=np.integer[Any])
 # Votes that are counted by pair at a time.

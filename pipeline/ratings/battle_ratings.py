@@ -24,7 +24,8 @@ from .intervals import MEAN_RATING, POINTS_PER_LOGIT, RatingIntervals, wald_inte
 from .leaderboard import Leaderboard, assemble_leaderboard
 from .pair_counts import PairCounts
 from .rank_sets import simultaneous_rank_sets
-from .style_control import STYLE_FEATURES, fit_style, style_contrast
+from .style_control import fit_style, style_contrast
+from .style_features import STYLE_FEATURES
 from .style_newton import StyleFit
 from .tie_only_models import with_tie_only_variance
 from .voter_influence import VoterInfluence, most_influential_voters

@@ -30,10 +30,9 @@ from .bradley_terry import fit, pair_weights
 from .clustered_sandwich import clustered_scatter, voter_clusters
 from .pair_counts import PairCounts
 from .residuals import OUTCOME_SCORES
+from .style_features import STYLE_FEATURES
 from .style_newton import StyleFit, StyleNewton
 from .vote_rows import VoteRows
-
-STYLE_FEATURES = ("tokens", "headers", "lists", "bold", "emoji")
 
 _BLOCK = 65_536
 

@@ -4,7 +4,14 @@ from importlib import import_module
 
 import pytest
 
-LAZY = ("pipeline.events", "pipeline.evidence", "pipeline.formats", "pipeline.jobs", "pipeline.ratings")
+LAZY = (
+    "pipeline.events",
+    "pipeline.evidence",
+    "pipeline.formats",
+    "pipeline.jobs",
+    "pipeline.ratings",
+    "pipeline.stream.source",
+)
 
 
 @pytest.mark.parametrize("name", LAZY)

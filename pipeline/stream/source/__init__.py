@@ -13,9 +13,24 @@ kafka_source.py          reads the votes topic as a member of a consumer group
 kafka_registry_topic.py  reads the registry topic without a group
 """
 
-from pipeline.stream.source.event_source import Source
-from pipeline.stream.source.file_source import FileSource
-from pipeline.stream.source.kafka_registry_topic import RegistryTopic
-from pipeline.stream.source.kafka_source import KafkaSource
+from typing import TYPE_CHECKING
+
+from pipeline.vocabulary.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from pipeline.stream.source.event_source import Source
+    from pipeline.stream.source.file_source import FileSource
+    from pipeline.stream.source.kafka_registry_topic import RegistryTopic
+    from pipeline.stream.source.kafka_source import KafkaSource
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "event_source": "Source",
+            "file_source": "FileSource",
+            "kafka_registry_topic": "RegistryTopic",
+            "kafka_source": "KafkaSource",
+        },
+    )
 
 __all__ = ["FileSource", "KafkaSource", "RegistryTopic", "Source"]

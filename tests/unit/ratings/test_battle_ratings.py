@@ -15,7 +15,7 @@ from pipeline.errors import BadCounts
 from pipeline.ratings import POINTS_PER_LOGIT, battle_columns
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
-from pipeline.ratings.style_control import STYLE_FEATURES
+from pipeline.ratings.style_features import STYLE_FEATURES
 
 
 class Display:

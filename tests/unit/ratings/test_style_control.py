@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts, Collinear, Disconnected, NotConverged, RatingError, Separated
 from pipeline.ratings import fit, style_newton
-from pipeline.ratings.style_control import STYLE_FEATURES, fit_style, style_contrast
+from pipeline.ratings.style_control import fit_style, style_contrast
+from pipeline.ratings.style_features import STYLE_FEATURES
 from pipeline.ratings.vote_rows import _stable_order
 
 NAMES = ("ant", "bee", "cat", "dog", "elk")
