@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
+from pipeline.api.pages import board_headline
 from tests.integration import incident_board, readable
 from tests.integration.board_of_votes import OPTIONS, using
 
@@ -56,6 +57,16 @@ def test_the_headline_says_what_an_open_incident_would_have_changed(tmp_path_fac
         first_screen = words(client.get("/").text)
     assert re.search(r"\d+ votes lifted dog : #\d with", first_screen)
     assert "4 open incidents" in first_screen
+
+
+def test_the_last_clear_move_is_searched_once_for_each_snapshot(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = words(client.get("/?q=a").text)
+    monkeypatch.setattr(board_headline, "read_moves", lambda *_: pytest.fail("searched again"))
+    second = words(client.get("/?q=b").text)
+    assert "zeta fell from" in first
+    assert "zeta fell from" in second
 
 
 def test_an_address_searches_filters_and_orders(client: TestClient) -> None:

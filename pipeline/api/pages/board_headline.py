@@ -1,8 +1,10 @@
 """Finds what the first lines of the board say: who leads and how sure, the last clear move, what was manipulated."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cachetools import LRUCache
 from sqlalchemy.engine import Connection
 
 from pipeline.api.move_reasons import is_clear, move_cause
@@ -17,6 +19,10 @@ TOP, _SEARCHED = 10, 30
 # Fields with the best and the worst rank of a model, the surest first.
 _RANK_SETS = (("sure", "sure_best", "sure_worst"), ("clustered", "clustered_best", "clustered_worst"),
               ("own", "rank_best", "rank_worst"))  # fmt: skip
+
+# Boards whose last clear move is kept: reading up to 30 stored comparisons takes a second on a large board.
+_cached: LRUCache[tuple[str, str, str], dict[str, Any] | None] = LRUCache(500)
+_lock = threading.Lock()
 
 Row = Mapping[str, Any]
 
@@ -61,13 +67,30 @@ def last_clear_move(
         The move, with the rank that the model has `now` on this board (None if the board does not list it). None if
         there is no clear move.
     """
-    now = {row["model"]: row["rank"] for row in rows}
+    key = (newest.snapshot_id, week.snapshot_id if week is not None else "", view)
+    with _lock:
+        found, known = _cached.get(key), key in _cached
+    if not known:
+        found, final = _search(connection, newest, week, view)
+        if final:
+            with _lock:
+                _cached[key] = found
+    if found is None:
+        return None
+    return {**found, "now": next((row["rank"] for row in rows if row["model"] == found["model"]), None)}
+
+
+def _search(
+    connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str
+) -> tuple[dict[str, Any] | None, bool]:
+    """Return the last clear move, and whether that is final: the moves to the newest snapshot are stored."""
+    final = False
     for diff in _stored_diffs(connection, newest, week, view):
+        final = final or diff.after.snapshot_id == newest.snapshot_id
         found = [one for one in diff.moves if _is_at_the_top(one)]
         if found:
-            shown = _move(min(found, key=_by_place), diff)
-            return {**shown, "now": now.get(shown["model"])}
-    return None
+            return _move(min(found, key=_by_place), diff), final
+    return None, final
 
 
 def _stored_diffs(
