@@ -9,7 +9,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,55 @@ def test_a_reader_finds_what_fell_and_why_and_verifies_the_bundle(page: Page, tm
     download.value.save_as(tmp_path / "bundle.zip")
     verified = verify_bundle(open_bundle(tmp_path / "bundle.zip"), [VerifierKey.parse(key.group(1))])
     assert verified.key_checked
+
+
+@pytest.fixture
+def other_site(site: str) -> Iterator[str]:
+    """A page of another origin that shows pages and pictures of the site. A browser lets only a local one do so."""
+    body = (
+        f'<iframe name="table" src="{site}/embed/board"></iframe><iframe name="board" src="{site}/"></iframe>'
+        f'<img id="badge" src="{site}/badges/board.svg"><img id="icon" src="{site}/static/icon.svg">'
+    )
+
+    class Embedding(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Embedding) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.chromium
+def test_another_site_can_show_the_table_and_badges_and_no_other_page(browser: Browser, other_site: str) -> None:
+    page = browser.new_context().new_page()
+    page.goto(other_site, wait_until="load")
+    table, board = page.frame("table"), page.frame("board")
+    assert table is not None
+    assert board is not None
+    assert table.locator("tbody tr").count() > 0
+    assert table.evaluate("getComputedStyle(document.body).fontSize") == "16px"
+    assert board.locator("table").count() == 0
+    shown = {name: page.evaluate(f"document.getElementById('{name}').naturalWidth > 0") for name in ("badge", "icon")}
+    assert shown == {"badge": True, "icon": False}
+    page.context.close()
+
+
+@pytest.mark.chromium
+@pytest.mark.long
+def test_no_page_asks_another_host(browser: Browser, site: str) -> None:
+    page = browser.new_context(base_url=site).new_page()
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
+    for path in PAGES.values():
+        page.goto(path)
+    assert len(asked) > len(PAGES)
+    assert [url for url in sorted(asked) if not url.startswith(f"{site}/")] == []
+    page.context.close()
