@@ -1,6 +1,7 @@
 """Represents a piece of a battle file: some rows as columns, from an Arrow batch or from decoded JSON records."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class Piece(Protocol):
             Undecided: the values have several types, or a value does not have the keys of the source.
         """
 
-    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
+    def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:
         """Return the rows as records, for checks of texts.
 
         Args:
@@ -64,11 +65,29 @@ class ArrowPiece:
             array = pc.struct_field(array, key)
         return array
 
-    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
+    def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:
         """Return the rows as records with the given columns. Columns that the table lacks are left out."""
         names = [name for name in self._batch.schema.names if name in columns]
         rows: list[dict[str, Any]] = self._batch.select(names).to_pylist(maps_as_pydicts="lossy")
         return rows
+
+
+class TextedPiece(ArrowPiece):
+    """Rows of a Parquet file as Arrow columns, with their long texts beside them in a stream of records."""
+
+    def __init__(self, batch: pa.RecordBatch, texts: Iterator[Mapping[str, Any]]) -> None:
+        """Take a batch without its long texts.
+
+        Args:
+            batch: the rows.
+            texts: yields the texts of these rows, then those of the next piece.
+        """
+        super().__init__(batch)
+        self._texts = texts
+
+    def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:  # noqa: ARG002  # those of the stream
+        """Return the texts of the rows, which can be read once, before the texts of the next piece."""
+        return islice(self._texts, len(self))
 
 
 class RowPiece:
@@ -95,7 +114,7 @@ class RowPiece:
         values = list(map(attrgetter(name), self._rows))
         return _array([_nested(value, source.keys) for value in values] if source.keys else values)
 
-    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:
+    def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:
         """Return the rows as records with the given columns. Columns that the objects lack are left out."""
         names = {column: name for column, name in self._attributes.items() if column in columns}
         return [{column: getattr(row, name) for column, name in names.items()} for row in self._rows]

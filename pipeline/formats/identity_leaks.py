@@ -68,9 +68,10 @@ class _JoinedNames:
 
     def find(self, words: str) -> Iterator[re.Match[str]]:
         """Yield the names in a text, from the left; of names that begin at one place the longest."""
-        place = 0
+        place, present = 0, set(words.split())
+        searched = [names for names in (self.everywhere, self.own) if not names.first.isdisjoint(present)]
         while True:
-            found = [one for names in (self.everywhere, self.own) if (one := names.pattern.search(words, place))]
+            found = [one for names in searched if (one := names.pattern.search(words, place))]
             if not found:
                 return
             first = min(found, key=lambda one: (one.start(), -one.end()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, Any
 
 import msgspec
@@ -12,15 +14,15 @@ import pyarrow.csv as pacsv
 from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_file import OWN, BattleFile, BattlePart
 from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_batches, read_headers
-from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, Undecided
+from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, TextedPiece, Undecided
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import MARK, MAX_RECORD, read_elements
 from pipeline.formats.vote_piece import decode_piece
 
 _BLOCK = 8 * 1024 * 1024
 _ROWS = 128 * 1024
-# With conversations, which may have some thousand characters a row.
-_TEXT_ROWS = 2_000
+# With conversations, which may have some thousand characters a row; and beside them.
+_TEXT_ROWS, _TEXTED_ROWS = 2_000, 20_000
 
 
 def pieces(file: BattleFile, fields: Collection[str], conversations: Collection[str] = ()) -> Iterator[Piece]:
@@ -34,13 +36,14 @@ def pieces(file: BattleFile, fields: Collection[str], conversations: Collection[
     Raises:
         Undecided: the file must be read record by record, for example because it cannot be parsed.
     """
-    columns = sorted(file.form.rating_columns(fields) | set(conversations))
+    short = file.form.rating_columns(fields)
+    columns = sorted(short | set(conversations))
     rows = _TEXT_ROWS if conversations else _ROWS
     for part in file.parts:
         container = part.container
         try:
             if container.kind == "parquet":
-                yield from _parquet(container, columns, conversations, rows)
+                yield from _parquet(container, sorted(short), conversations, _TEXTED_ROWS if conversations else _ROWS)
             elif container.kind in ("csv", "tsv"):
                 yield from _delimited(part, columns)
             elif part.form.name == OWN:
@@ -52,18 +55,42 @@ def pieces(file: BattleFile, fields: Collection[str], conversations: Collection[
 
 
 def _parquet(container: Container, columns: list[str], conversations: Collection[str], most: int) -> Iterator[Piece]:
+    """Yield the rows of a Parquet file. Conversations are read beside the other columns, few rows at a time.
+
+    One piece has many rows, because each piece has the whole dictionary of a column of repeated texts.
+    """
     with container.plain_path() as path:
         names = read_headers(path)
         if len(set(names)) != len(names):
             raise Undecided
+        texts = [name for name in names if name in conversations]
         wanted = [name for name in names if name in columns]
         file, rows = open_bounded(path, wanted)
-        with file:
-            short = [name for name in wanted if name not in conversations]
+        with file, ExitStack() as opened:
+            records = _text_records(opened, path, texts) if texts else None
             for batch in read_batches(file, wanted, most if rows == PIECE_ROWS else min(rows, most)):
-                if has_long_texts(batch.select(short)):
+                if has_long_texts(batch):
                     raise Undecided
-                yield ArrowPiece(batch)
+                yield ArrowPiece(batch) if records is None else TextedPiece(batch, records)
+
+
+def _text_records(opened: ExitStack, path: Path, texts: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Return the texts of the rows as records, which are read when they are asked for.
+
+    Raises:
+        Undecided: a text cannot be read; raised when its record is asked for.
+    """
+    file, rows = open_bounded(path, texts)
+    opened.enter_context(file)
+
+    def read() -> Iterator[Mapping[str, Any]]:
+        try:
+            for batch in read_batches(file, texts, min(rows, _TEXT_ROWS)):
+                yield from batch.to_pylist(maps_as_pydicts="lossy")
+        except (pa.ArrowException, ValueError, OSError, OverflowError):
+            raise Undecided from None
+
+    return read()
 
 
 def _delimited(part: BattlePart, columns: list[str]) -> Iterator[Piece]:

@@ -1,6 +1,6 @@
 """Reads a block of votes in our own JSON Lines as one piece, if every line is a valid vote."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -37,7 +37,7 @@ class VotePiece:
             values = [None if value is None else getattr(value, key) for value in values]
         return pa.array(values)
 
-    def records(self, columns: Collection[str]) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002  # votes have no text
+    def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:  # noqa: ARG002  # votes have no text
         """Raise `Undecided`, because decoded votes do not contain the texts of their records."""
         raise Undecided
 

@@ -18,6 +18,8 @@ from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_by_column
 from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import LeftOut
+from pipeline.formats.piece_reader import pieces
+from pipeline.formats.record_text import TEXT_COLUMNS
 from tests.unit.stream.test_text_checks import FORMS, LEAK, OTHER
 
 BY_COLUMN = sorted(FORMS.keys() - {"FastChat log", "own event"})
@@ -90,3 +92,25 @@ def test_texts_without_answers_state_nothing(tmp_path: Path) -> None:
     found = read_by_column(open_battles(path), check=shipped_leak_check())
     assert found is not None
     assert "identity_leak" not in found.flags
+
+
+def test_conversations_are_read_beside_the_other_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column of long texts makes no more pieces: each has the dictionaries of the other columns."""
+    monkeypatch.setattr("pipeline.formats.bounded_parquet._PIECE", 2_000)  # a few conversations at a time
+    rows = [
+        {
+            "model_a": f"m{k % 3}", "model_b": f"m{(k + 1) % 3}", "winner": "model_a", "judge": f"v{k}",
+            "conversation_a": [{"role": "assistant", "content": f"I am GPT-4 {k}" if k % 4 == 0 else f"answer {k}"}],
+            "conversation_b": [{"role": "assistant", "content": "another answer"}],
+        }
+        for k in range(400)
+    ]  # fmt: skip
+    path = tmp_path / "votes.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    file = open_battles(path)
+    found = [list(piece.records(TEXT_COLUMNS)) for piece in pieces(file, ("voter_id",), TEXT_COLUMNS)]
+    assert len(found) == 1
+    assert [one["conversation_a"] for one in found[0]] == [row["conversation_a"] for row in rows]
+    read = read_by_column(file, check=shipped_leak_check())
+    assert read is not None
+    assert read.flags["identity_leak"].tolist() == [int(k % 4 == 0) for k in range(400)]
