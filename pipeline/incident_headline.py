@@ -122,7 +122,7 @@ def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> 
 def _places(incident: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the ranks of the model before and after, counting all votes; None if they are not known.
 
-    Without a snapshot from before, the rank without the votes that are left out is the rank before.
+    Without a snapshot from before, the rank without the votes is the rank before, if all of them are left out.
     """
     rank = incident.get("rank")
     if rank is None:
@@ -130,7 +130,16 @@ def _places(incident: Mapping[str, Any]) -> tuple[int, int] | None:
     before, after = rank.get("before"), rank.get("after")
     if before is not None and after is not None:
         return before, after
-    return (rank["defended"], rank["raw"]) if _are_left_out(incident) else None
+    known = _are_left_out(incident) and not some_still_count(incident)
+    return (rank["defended"], rank["raw"]) if known else None
+
+
+def some_still_count(incident: Mapping[str, Any]) -> bool:
+    """Return whether some of the votes of an incident are left out while others, of its other accounts, still count.
+
+    An incident that names no account has no such others: its number of votes is an estimate.
+    """
+    return bool(incident["accounts"] != 0 and 0 < incident["votes_left_out"] < incident["votes"])
 
 
 def _are_left_out(incident: Mapping[str, Any]) -> bool:
@@ -164,10 +173,24 @@ def _left_out(incident: Mapping[str, Any], private: Mapping[str, Any] | None) ->
     left_out = incident["votes_left_out"]
     if not left_out:
         return ""
-    theirs = f"{count(left_out, 'vote')} {'is' if left_out == 1 else 'are'}"
-    if incident["accounts"] != 0:
-        theirs = f"{left_out:,} of {'them' if private is None else 'their votes'} {'is' if left_out == 1 else 'are'}"
+    if some_still_count(incident) and incident.get("rank") is not None and _are_left_out(incident):
+        return ""  # `_standing` says it together with the ranks
+    are = "is" if left_out == 1 else "are"
+    theirs = f"{count(left_out, 'vote')} {are}"
+    if some_still_count(incident):
+        theirs = f"{_part(incident)} {are}"
+    elif incident["accounts"] != 0:
+        theirs = f"{left_out:,} of {'them' if private is None else 'their votes'} {are}"
     return f"; {theirs} left out{' from the next refresh on' if incident.get('awaits_refresh') else ''}"
+
+
+def _part(incident: Mapping[str, Any]) -> str:
+    """Return which part of an incident's votes is left out: "6 of the 8 accounts (1,005 of the 1,279 votes)"."""
+    votes = f"{incident['votes_left_out']:,} of the {count(incident['votes'], 'vote')}"
+    without, accounts = incident["accounts_left_out"], incident["accounts"]
+    if not accounts or not without or without == accounts:  # None: so few that the public does not read how many
+        return votes
+    return f"{without:,} of the {count(accounts, 'account')} ({votes})"
 
 
 def _standing(incident: Mapping[str, Any]) -> str:
@@ -175,5 +198,7 @@ def _standing(incident: Mapping[str, Any]) -> str:
     rank = incident.get("rank")
     if rank is None or not _are_left_out(incident):
         return ""
+    if some_still_count(incident):
+        return f"; #{rank['raw']} counting all votes; #{rank['defended']} now, with {_part(incident)} left out"
     same = " with or" if rank["raw"] == rank["defended"] else ""
     return f";{same} without them it stands at #{rank['defended']}"

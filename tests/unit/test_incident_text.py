@@ -50,7 +50,7 @@ def test_the_public_reads_what_votes_did_and_hours() -> None:
         ({"rank": {"raw": 6, "defended": 17, "before": None, "after": None}}, " from #17 to #6 between"),
         ({"rank": {"raw": 6, "defended": 17, "before": None, "after": None}, "votes_left_out": 0}, "cedar-2 between"),
         ({"awaits_refresh": True}, "2,083 of their votes are left out from the next refresh on."),
-        ({"votes_left_out": 1}, "; 1 of their votes is left out;"),
+        ({"votes_left_out": 1}, "; #6 counting all votes; #17 now, with 1 of the 2,083 votes left out."),
         ({"rank": {"raw": 6, "defended": 6, "before": 6, "after": 6}},
          "; its rank stayed #6; 2,083 of their votes are left out; with or without them it stands at #6."),
         ({"rank": {"raw": 9, "defended": 9, "before": 6, "after": 9}, "votes_left_out": 0},
@@ -61,6 +61,29 @@ def test_the_public_reads_what_votes_did_and_hours() -> None:
 )  # fmt: skip
 def test_ranks_and_votes_are_stated_only_where_they_are_true(more: dict[str, Any], expected: str) -> None:
     assert expected in headline(incident(**more), PRIVATE)
+
+
+def partly(**more: Any) -> dict[str, Any]:
+    return incident(
+        accounts=8, accounts_left_out=6, votes=1279, votes_left_out=1005,
+        **{"rank": {"raw": 1, "defended": 9, "before": None, "after": None}, **more},
+    )  # fmt: skip
+
+
+def test_a_rank_without_some_of_the_votes_is_not_the_rank_before_nor_the_rank_without_all() -> None:
+    assert headline(partly(), PRIVATE) == (
+        "8 accounts on 4 networks lifted cedar-2 between 14:02 and 16:40 UTC on 2026-11-30; #1 counting all votes; "
+        "#9 now, with 6 of the 8 accounts (1,005 of the 1,279 votes) left out."
+    )
+    assert headline(partly(rank={"raw": 1, "defended": 9, "before": 17, "after": 1})).endswith(
+        "from #17 to #1 between the hours of 14:00 and 16:00 UTC on 2026-11-30; #1 counting all votes; #9 now, with 6 "
+        "of the 8 accounts (1,005 of the 1,279 votes) left out."
+    )
+    few = headline({**partly(), "accounts": None, "accounts_left_out": None})
+    assert few.endswith("; #1 counting all votes; #9 now, with 1,005 of the 1,279 votes left out.")
+    assert headline(partly(rank=None), PRIVATE).endswith(
+        "; 6 of the 8 accounts (1,005 of the 1,279 votes) are left out."
+    )
 
 
 def test_an_attack_on_a_rival_and_a_surge_read_differently() -> None:
