@@ -6,8 +6,11 @@ Some names are hostile on purpose: a formula, a tag, a slash.
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,7 @@ MODELS = ("alpha", "beta", "gamma/7b", "delta", "=cmd()", "<b>epsilon</b>", "zet
 WEEK = 1_500
 OPTIONS = Settings(anchor="", voter_key="5c" * 32, auto_voter=False)
 BAD_VOTER = "voter 3"
+_NAME = "board.db"
 
 
 def made(url: str, folder: Path) -> Store:
@@ -44,6 +48,19 @@ def made(url: str, folder: Path) -> Store:
                 _excluded(store)
             published(url)
     return store
+
+
+def copied(folder: Path) -> Store:
+    """The board on SQLite, which is made once for a process and copied."""
+    shutil.copytree(_original().name, folder, dirs_exist_ok=True)
+    return open_store(str(folder / _NAME), voter_key=OPTIONS.key)
+
+
+@cache
+def _original() -> TemporaryDirectory[str]:
+    folder = TemporaryDirectory(prefix="readable-")
+    made(f"{folder.name}/{_NAME}", Path(folder.name)).close()
+    return folder
 
 
 def published(url: str) -> str:

@@ -20,8 +20,7 @@ SITE = "https://board.example"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("citations")
-    store = readable.made(str(folder / "board.db"), folder)
+    store = readable.copied(tmp_path_factory.mktemp("citations"))
     yield store
     store.close()
 

@@ -22,8 +22,7 @@ POINTS_PER_LOGIT = 400 / np.log(10)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("comparison")
-    store = readable.made(str(folder / "board.db"), folder)
+    store = readable.copied(tmp_path_factory.mktemp("comparison"))
     yield store
     store.close()
 

@@ -22,8 +22,7 @@ SITE = "https://board.example"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("embedding")
-    store = readable.made(str(folder / "board.db"), folder)
+    store = readable.copied(tmp_path_factory.mktemp("embedding"))
     yield store
     store.close()
 

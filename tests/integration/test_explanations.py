@@ -27,8 +27,7 @@ from tests.integration import readable
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("explanations")
-    store = readable.made(str(folder / "board.db"), folder)
+    store = readable.copied(tmp_path_factory.mktemp("explanations"))
     yield store
     store.close()
 

@@ -28,8 +28,7 @@ NAMES = ("snapshots", "moves", "incidents")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("feeds")
-    store = readable.made(str(folder / "board.db"), folder)
+    store = readable.copied(tmp_path_factory.mktemp("feeds"))
     yield store
     store.close()
 
@@ -125,7 +124,9 @@ def test_the_address_of_the_pages_has_no_slash_at_its_end(given: str) -> None:
     assert Settings(external_url=given).external_url == given.rstrip("/")
 
 
-@pytest.mark.parametrize("given", ["board.example", "javascript:alert(1)", "https://a b", "https://x/?q=1", "https://x/board"])
+@pytest.mark.parametrize(
+    "given", ["board.example", "javascript:alert(1)", "https://a b", "https://x/?q=1", "https://x/board"]
+)
 def test_another_address_of_the_pages_is_refused(given: str) -> None:
     with pytest.raises(Usage, match="INTEGRITY_EXTERNAL_URL: expected the address of the page"):
         Settings(external_url=given)
