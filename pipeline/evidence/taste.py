@@ -33,7 +33,7 @@ import numpy as np
 from scipy.special import expit, polygamma
 
 from pipeline.evidence.grouped_sums import group_starts
-from pipeline.evidence.taste_pairs import Codes, decided_votes, pair_sums
+from pipeline.evidence.taste_pairs import Cells, Codes, decided_votes, pair_sums
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 _GROUPS = 10
@@ -77,7 +77,9 @@ ASSUMED_TASTE = Taste(0.5, 0.1, 0.4, 0)
 """The taste of a board with too few votes for an estimate: that of a crowd of paid workers, the widest measured."""
 
 
-def estimate_taste(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64) -> Taste:
+def estimate_taste(
+    voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
+) -> Taste:
     """Estimate the taste and the sharpness of the voters of a board.
 
     Args:
@@ -85,11 +87,12 @@ def estimate_taste(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, 
         model_a, model_b: int[n], positions of the models of each vote.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are ignored.
         difference: float64[n], the board's logit of a win of model a, from a fit on decisive votes.
+        cells: the cells of these votes (`taste_pairs.shared_cells`), if the caller has them.
 
     Returns:
         The estimate; `ASSUMED_TASTE` if fewer than two models have enough pairs of votes by one voter.
     """
-    votes = decided_votes(voter, model_a, model_b, outcome, difference)
+    votes = decided_votes(voter, model_a, model_b, outcome, difference, cells)
     if not len(votes.cell):
         return ASSUMED_TASTE
     above, below = pair_sums(votes.cell, votes.sign * votes.residual[votes.vote], votes.weight[votes.vote])

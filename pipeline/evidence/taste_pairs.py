@@ -15,7 +15,13 @@ from pipeline.evidence.grouped_sums import number_groups, order_by_cell
 from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
 
 Codes = Int32 | Int64
-"""Positions of models."""
+"""Positions of models, or numbers of voters."""
+
+Cells = tuple[Int64, Int64]
+"""Two arrays: the rows of cells, and the number of rows of each cell.
+
+A row is twice the position of a vote, plus 1 for its second model. The rows of a cell are neighbours, and those that
+count first come first."""
 
 CAP = 4
 """The number of votes of a voter on a model that count."""
@@ -93,7 +99,21 @@ def _squares(group: Int64, values: Float64, groups: int) -> Float64:
     return np.asarray(x**2 - xx, dtype=np.float64)
 
 
-def decided_votes(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64) -> DecidedVotes:
+def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
+    """Return the cells with two or more rows.
+
+    Args:
+        who: number of each vote's voter, counted from 0.
+        model_a, model_b: numbers of the models of each vote.
+    """
+    models = np.concatenate([model_a[:, None], model_b[:, None]], axis=1).ravel()
+    row, sizes = order_by_cell(np.repeat(who, 2), models)
+    return row[np.repeat(sizes > 1, sizes)].astype(np.int64), sizes[sizes > 1]
+
+
+def decided_votes(
+    voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
+) -> DecidedVotes:
     """Return the decided votes, and their rows in cells with two or more rows. The first `CAP` votes of a cell count.
 
     Args:
@@ -101,12 +121,13 @@ def decided_votes(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, d
         model_a, model_b: int[n], positions of the models of each vote.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are left out.
         difference: float64[n], the board's logit of a win of model a.
+        cells: the cells of all these votes (`shared_cells`), if the caller has them.
     """
-    decided = np.flatnonzero(outcome < 2)
+    kept = outcome < 2
+    decided = np.flatnonzero(kept)
     who, logit = number_groups(voter[decided]), difference[decided]
     models = np.stack([model_a[decided], model_b[decided]], axis=1)
-    row, sizes = order_by_cell(np.repeat(who, 2), models.ravel())
-    row, sizes = row[np.repeat(sizes > 1, sizes)].astype(np.int64), sizes[sizes > 1]
+    row, sizes = shared_cells(who, model_a[decided], model_b[decided]) if cells is None else _decided_cells(cells, kept)
     place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     whole = np.ones(len(decided), dtype=np.bool_)
     whole[row[place >= CAP] // 2] = False
@@ -127,6 +148,17 @@ def decided_votes(voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, d
         sign,
         (who[vote] * width + low) * width + high,
     )
+
+
+def _decided_cells(cells: Cells, decided: Bool) -> Cells:
+    """Return the cells of the decided votes among the votes that the mask `decided` selects them from."""
+    row, sizes = cells
+    kept = decided[row // 2]
+    number = np.cumsum(decided) - 1
+    cell = np.repeat(np.arange(len(sizes)), sizes)[kept]
+    left = np.bincount(cell, minlength=len(sizes))
+    row, many = row[kept], left[cell] > 1
+    return (2 * number[row // 2] + row % 2)[many], left[left > 1]
 
 
 def pair_sums(group: Int64, residual: Float64, weight: Float64) -> tuple[Float64, Float64]:

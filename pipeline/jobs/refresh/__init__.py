@@ -20,6 +20,7 @@ board_rows.py          rates a view and builds its published rows
 board_intervals.py     computes intervals clustered by voter, and confidence sequences
 style_view.py          rates the view under style control
 baseline_reference.py  estimates the reference with which detectors compare new votes
+voter_votes.py         puts the votes for the reference in the order of their voters
 manifest_builder.py    builds the manifest of a snapshot
 share_alert.py         opens an alert if a board leaves out many votes
 snapshot_signing.py    signs a candidate's manifest and publishes it

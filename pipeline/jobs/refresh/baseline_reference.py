@@ -17,16 +17,16 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import NotConverged, RatingError
 from pipeline.evidence import Reference
-from pipeline.evidence.grouped_sums import number_groups, order_by_cell, order_by_group
 from pipeline.evidence.taste import ASSUMED_CONCENTRATION, Taste, TieHabits, estimate_taste, estimate_tie_habits
 from pipeline.jobs.refresh.rating_input import RatingInput
+from pipeline.jobs.refresh.voter_votes import OrderedVotes, codes_of, order_by_voter
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
 from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.registry import RegistryState
 from pipeline.store.boards.reference_codec import pack_reference
 from pipeline.store.log import kept_votes, retractions
 from pipeline.store.log.newest_votes import NewestVotes
-from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
+from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import rule_mask
 from pipeline.vocabulary.vote_flags import RULES
@@ -88,7 +88,7 @@ def estimate_baseline_reference(
         The reference as bytes, and the fields that the snapshot states about it. The bytes are empty and the fields
         None if the votes do not suffice to rate models.
     """
-    ordered = _by_voter(votes)
+    ordered = order_by_voter(votes)
     found = _first_cap(ordered, model_no)
     if found is None:
         return BaselineReference(b"", None)
@@ -119,58 +119,7 @@ def estimate_baseline_reference(
     return BaselineReference(pack_reference(reference, (counts.a, counts.b)), stated)
 
 
-@dataclass(frozen=True, slots=True)
-class _VoterVotes:
-    """Votes as arrays of length n in the order of their voters, those of one voter oldest first.
-
-    In this order a pass over the votes of each voter needs no search.
-
-    Attributes:
-        voter: pseudonym of the voter: first 0 for the votes without a voter, then the others, ascending.
-        who: number of the voter in this order.
-        model_a, model_b: model numbers of the store (model_no).
-        outcome: index into OUTCOMES.
-    """
-
-    voter: Int64
-    who: Int32
-    model_a: Int32
-    model_b: Int32
-    outcome: Int8
-
-    def where(self, kept: Bool) -> _VoterVotes:
-        """Return the votes for which the mask `kept` is true."""
-        return _VoterVotes(*(getattr(self, name)[kept] for name in self.__slots__))
-
-    def among(self, number: Int64) -> _VoterVotes:
-        """Return the votes between the models with these numbers; a model is then its position in `number`."""
-        code = _codes(number, int(max(self.model_a.max(initial=0), self.model_b.max(initial=0))))
-        a, b = code[self.model_a], code[self.model_b]
-        kept = (a >= 0) & (b >= 0)
-        found = _VoterVotes(self.voter, self.who, a, b, self.outcome)
-        return found if kept.all() else found.where(kept)
-
-    @property
-    def unknown(self) -> int:
-        """The number of votes without a voter."""
-        return int(np.count_nonzero(self.voter == 0))
-
-
-def _by_voter(votes: NewestVotes) -> _VoterVotes:
-    code = number_groups(votes.voter)
-    names = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
-    names[code] = votes.voter
-    ascending = np.lexsort((names, names != 0))
-    rank = np.empty(len(names), dtype=np.int32)
-    rank[ascending] = np.arange(len(names), dtype=np.int32)
-    who = rank[code]
-    order = order_by_group(who, len(names))
-    model_a, model_b = (column.astype(np.int32)[order] for column in (votes.model_a, votes.model_b))
-    who = np.repeat(np.arange(len(names), dtype=np.int32), np.bincount(who, minlength=len(names)))
-    return _VoterVotes(names[ascending][who], who, model_a, model_b, votes.outcome[order])
-
-
-def _first_cap(votes: _VoterVotes, model_no: dict[str, int]) -> tuple[int, _VoterVotes, PairCounts, Fit] | None:
+def _first_cap(votes: OrderedVotes, model_no: dict[str, int]) -> tuple[int, OrderedVotes, PairCounts, Fit] | None:
     """Find the first of `CAPS` with which as many models are rated as with all votes.
 
     Returns:
@@ -203,36 +152,24 @@ def _state_taste(taste: Taste) -> dict[str, Any]:
     return {**{name: round(value, 4) for name, value in numbers.items()}, "measured": taste.models > 0}
 
 
-def _within_cap(votes: _VoterVotes, cap: int) -> Bool:
+def _within_cap(votes: OrderedVotes, cap: int) -> Bool:
     """Return bool[n], true for the newest `cap` votes of a voter on both models; all votes without a voter."""
-    kept, first = np.ones(len(votes.voter), dtype=np.bool_), votes.unknown
-    models = np.stack([votes.model_a[first:], votes.model_b[first:]], axis=1)
-    row, sizes = order_by_cell(np.repeat(votes.who[first:], 2), models.ravel())
+    kept, (row, sizes) = np.ones(len(votes.voter), dtype=np.bool_), votes.cells
     row, sizes = row[np.repeat(sizes > cap, sizes)], sizes[sizes > cap]
     later = np.repeat(np.cumsum(sizes), sizes) - 1 - np.arange(len(row))
-    kept[first + row[later >= cap] // 2] = False
+    kept[votes.unknown + row[later >= cap] // 2] = False
     return kept
 
 
-def _count(votes: _VoterVotes, model_no: dict[str, int]) -> PairCounts:
+def _count(votes: OrderedVotes, model_no: dict[str, int]) -> PairCounts:
     """Return the votes by pair and outcome, over the models of the store in the order of their numbers."""
     names = sorted(model_no, key=lambda name: model_no[name])
     numbers = np.array([model_no[name] for name in names], dtype=np.int64)
-    code = _codes(numbers, int(numbers.max(initial=0)))
+    code = codes_of(numbers, int(numbers.max(initial=0)))
     return PairCounts.from_codes(names, code[votes.model_a], code[votes.model_b], votes.outcome)
 
 
-def _codes(number: Int64, largest: int) -> Int32:
-    """Return an array whose element i is the position of the number i in `number`; −1 if `number` lacks i.
-
-    The array goes up to the number `largest`, or further.
-    """
-    code = np.full(max(largest, int(number.max(initial=0))) + 1, -1, dtype=np.int32)
-    code[number] = np.arange(len(number))
-    return code
-
-
-def _clustered(estimate: Fit, kept: _VoterVotes) -> tuple[Fit, int]:
+def _clustered(estimate: Fit, kept: OrderedVotes) -> tuple[Fit, int]:
     """Return the fit with its covariance clustered by voter, and the number of voters."""
     kept = kept.where(kept.outcome < 2)
     voter = np.where(kept.voter == 0, -1, kept.who)
@@ -245,19 +182,19 @@ def _clustered(estimate: Fit, kept: _VoterVotes) -> tuple[Fit, int]:
         return estimate, voters
 
 
-def _habits(votes: _VoterVotes) -> TieHabits | None:
+def _habits(votes: OrderedVotes) -> TieHabits | None:
     first = votes.unknown
     number = np.bincount(votes.who[first:])
     ties = np.bincount(votes.who[first:], weights=votes.outcome[first:] >= 2)
     return estimate_tie_habits(number[number > 0], ties[number > 0].astype(np.int64))
 
 
-def _taste(votes: _VoterVotes, estimate: Fit) -> Taste:
+def _taste(votes: OrderedVotes, estimate: Fit) -> Taste:
     # Newest first: the votes of which the first ones count are those that the fit counts. In other votes the error of
     # the fit would look like taste.
     rows = slice(None, votes.unknown - 1 if votes.unknown else None, -1)
     voter, a, b, outcome = votes.voter[rows], votes.model_a[rows], votes.model_b[rows], votes.outcome[rows]
-    return estimate_taste(voter, a, b, outcome, estimate.theta[a] - estimate.theta[b])
+    return estimate_taste(voter, a, b, outcome, estimate.theta[a] - estimate.theta[b], votes.newest_cells())
 
 
 def _provider_numbers(models: tuple[str, ...], model_no: dict[str, int], registry: RegistryState) -> Int64:

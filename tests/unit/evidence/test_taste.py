@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from pipeline.evidence.grouped_sums import number_groups
 from pipeline.evidence.taste import (
     ASSUMED_TASTE,
     Taste,
     estimate_taste,
     estimate_tie_habits,
 )
-from pipeline.evidence.taste_pairs import CAP, decided_votes, pair_sums
+from pipeline.evidence.taste_pairs import CAP, decided_votes, pair_sums, shared_cells
 
 
 def votes(seed: int, taste: float, sharpness: float = 0.0, voters: int = 1500, each: int = 25, models: int = 20):
@@ -137,6 +138,11 @@ def test_sharpness_is_the_sum_over_all_pairs_of_votes_that_share_no_model() -> N
         below += q * sum(x[2] * y[2] for x, y in pairs)
     found = decided_votes(voter, a, b, outcome, difference).sharpness()
     assert found == pytest.approx(np.sqrt(max(above, 0.0) / below), rel=1e-9, abs=1e-9)
+    columns = (voter, a, b, outcome, difference)
+    cells = shared_cells(number_groups(voter), a, b)
+    given = decided_votes(*columns, cells)
+    assert given.sharpness() == pytest.approx(found, rel=1e-9, abs=1e-9)
+    assert estimate_taste(*columns, cells).sd == pytest.approx(estimate_taste(*columns).sd, rel=1e-9, abs=1e-9)
     order = np.argsort(voter, kind="stable")
     ordered = decided_votes(*(column[order] for column in (voter, a, b, outcome, difference))).sharpness()
     assert ordered == pytest.approx(found, rel=1e-9, abs=1e-9)
