@@ -110,7 +110,7 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
     if action == "restore":
         found = _excluded_by_people(connection, incident)
         if not found:
-            policies = "; `resolve` ends what a policy leaves out"
+            policies = "; after `resolve`, what a policy leaves out counts again at the next refresh"
             raise Usage(f"incident {incident['id']}: nobody excluded votes because of one of its alerts{policies}")
         return found
     possible = _causes(connection, incident)
@@ -143,11 +143,14 @@ def change_exclusions(
         Usage: there is nothing to change, the reason is missing, or there is no such incident.
     """
     targets = exclusion_targets(connection, given, action)
-    incident_id = incident_table.resolve_id(connection, given)
+    before, _ = find_incident(connection, given)
+    incident_id = before["id"]
     effect = moderation.change_exclusions(connection, action, targets, operator, reason, incident_id)
     _record(connection, incident_id, action, operator, reason, log=False)
     regroup(connection)
     text = f"incident {incident_id}: {action}d {len(targets)} of its accounts and selections: {effect}"
+    if action == "exclude" and before["votes_left_out"] and not before["awaits_refresh"]:
+        text += f"; {before['votes_left_out']:,} of its votes are left out now"
     return {
         "incident": incident_id,
         "action": action,

@@ -205,6 +205,14 @@ def preview_exclusions(connection: Connection, action: str, targets: Sequence[Ex
     return exclusion_effect.count_change(connection, expected, frozenset(after), _left_out(connection))
 
 
+def preview_resolve(connection: Connection, alert_ids: Sequence[str]) -> NextRefresh:
+    """Return how many votes move at the next refresh if alerts are resolved. Nothing is changed."""
+    after = exclusion_effect.expected_exclusions(
+        connection, auto_voter=configuration.load().auto_voter, resolved=frozenset(alert_ids)
+    )
+    return exclusion_effect.count_change(connection, expected_exclusions(connection), after, _left_out(connection))
+
+
 def _public_target(connection: Connection, target: ExclusionTarget, alert_id: str | None) -> str:
     kind, subject = target
     return f"{kind}:{voter_labels.label_of(connection, subject, alert_id) if kind == 'voter' else subject}"

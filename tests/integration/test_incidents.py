@@ -185,13 +185,19 @@ def test_what_the_policy_leaves_out_stays_until_the_incident_is_resolved(board: 
         decide(board, incident_decisions.change_exclusions, one["id"], "exclude", WHO, "x")
     with pytest.raises(Usage, match="nobody excluded votes"):
         decide(board, incident_decisions.change_exclusions, one["id"], "restore", WHO, "x")
+    with board.store() as store, store.read() as connection:
+        whole = moderation.preview_resolve(connection, one["alert_ids"])
+        part = moderation.preview_resolve(connection, one["alert_ids"][:1])
+    assert (whole.votes_in, whole.votes_out, part.votes_in) == (9, 0, 3)
+    done = decide(board, incident_decisions.change_state, one["id"], "ack", WHO, "known")
+    assert done["next_refresh"] == {"votes_in": 0, "votes_out": 0}
     done = decide(board, incident_decisions.change_state, one["id"], "resolve", WHO, "a class")
     assert (done["alerts"], done["next_refresh"]) == (3, {"votes_in": 9, "votes_out": 0})
     board.refresh()
     with board.store() as store, store.read() as connection:
         assert exclusion_list.read_active(connection) == []
     done = decide(board, incident_decisions.change_state, one["id"], "reopen", WHO, "no class")
-    assert [entry["action"] for entry in history(board, one["id"])] == ["resolve", "reopen"]
+    assert [entry["action"] for entry in history(board, one["id"])] == ["ack", "resolve", "reopen"]
     assert listed(board)[0]["state"] == "open"
 
 

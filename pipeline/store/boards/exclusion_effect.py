@@ -5,6 +5,7 @@ then uses all exclusions that were not undone. The effect of a decision is the d
 the next refresh would use with the decision and without it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -31,15 +32,18 @@ class NextRefresh:
         return f"{' and '.join(parts)} the defended view at the next refresh"
 
 
-def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozenset[ExclusionTarget]:
+def expected_exclusions(
+    connection: Connection, *, auto_voter: bool, resolved: Collection[str] = ()
+) -> frozenset[ExclusionTarget]:
     """Return the exclusions that the next refresh would use if it began now.
 
     Args:
         connection: reads the store.
         auto_voter: whether the policies `auto-voter/1` and `backfill-voter/1` are in use.
+        resolved: ids of alerts that count as resolved, whatever their state.
     """
     found = {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
-    for action, subject, *_ in exclusion_list.policy_changes(connection) if auto_voter else ():
+    for action, subject, *_ in exclusion_list.policy_changes(connection, resolved) if auto_voter else ():
         change = found.add if action == "exclude" else found.discard
         change(("voter", subject))
     return frozenset(found)

@@ -163,8 +163,13 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
     return len(changes)
 
 
-def policy_changes(connection: Connection) -> list[tuple[str, str, str, str, str]]:
-    """Return the entries that policies would add now: (action, voter's pseudonym, reason, id of the alert, policy)."""
+def policy_changes(connection: Connection, resolved: Collection[str] = ()) -> list[tuple[str, str, str, str, str]]:
+    """Return the entries that policies would add now: (action, voter's pseudonym, reason, id of the alert, policy).
+
+    Args:
+        connection: reads the store.
+        resolved: ids of alerts that count as resolved, whatever their state.
+    """
     a = schema.alert.c
     critical = {
         row.subject: (row.alert_id, BACKFILL_VOTER if row.detector == BACKFILL_VOTER_DETECTOR else AUTO_VOTER)
@@ -178,6 +183,7 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str, str
             )
             .order_by(a.detector != BACKFILL_VOTER_DETECTOR, a.alert_id)  # of two alerts, the streamed one
         )
+        if row.alert_id not in resolved
     }
     # Most likely many people under one id (`alerting.voter_share`): a person decides.
     dominant = find_dominant_voter(connection)
