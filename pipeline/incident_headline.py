@@ -7,9 +7,11 @@ times to the minute. The headline for the public states what votes did, and time
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?Z")
 _CHANGED = ("lifted", "lowered")
 _TARGETS = ("model", "provider")
 _HABITS = {
@@ -94,7 +96,8 @@ def _crowd(incident: Mapping[str, Any], about: Mapping[str, str], private: Mappi
 
 
 def _fact(incident: Mapping[str, Any], about: Mapping[str, str], _: Mapping[str, Any] | None) -> str:
-    what, subject = incident["what"], about["name"].partition(" ")[2]  # the name of a fact is its detector and subject
+    what = _TIME.sub(r"\1 \2 UTC", incident["what"])
+    subject = about["name"].partition(" ")[2]  # the name of a fact is its detector and subject
     if not what:
         return f"{about['name']}: {about['effect']}"
     return what if not subject or subject in what else f"{subject}: {what}"

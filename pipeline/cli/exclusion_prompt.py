@@ -1,7 +1,7 @@
 """Shows what a decision about exclusions would change, and asks whether to go on."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import typer
 from sqlalchemy.engine import Connection
@@ -17,7 +17,9 @@ from pipeline.store.boards.exclusion_effect import ExclusionTarget
 _MOVES_SHOWN = 8
 
 
-def show_preview(connection: Connection, action: str, about: str, targets: Sequence[ExclusionTarget]) -> None:
+def show_preview(
+    connection: Connection, action: str, about: str, targets: Sequence[ExclusionTarget], models: Collection[str] = ()
+) -> None:
     """Print to standard error which votes, voters and ranks a decision would change.
 
     Args:
@@ -25,23 +27,30 @@ def show_preview(connection: Connection, action: str, about: str, targets: Seque
         action: `exclude` or `restore`.
         about: what the decision is about, such as "incident 0123456789ab".
         targets: what would be excluded or restored.
+        models: the models that the decision is about, whose ranks are named first.
     """
     found = exclusion_preview.preview(connection, action, targets)
     accounts = sum(kind == "voter" for kind, _ in targets)
     what = count(accounts, "account") if accounts else "the selected votes"
-    print_paragraphs([f"{action} {what} of {about}: {found.effect}", *_details(found, accounts)], console=err)
+    print_paragraphs([f"{action} {what} of {about}: {found.effect}", *_details(found, accounts, models)], console=err)
 
 
-def _details(found: ExclusionPreview, accounts: int) -> list[str]:
+def _details(found: ExclusionPreview, accounts: int, models: Collection[str]) -> list[str]:
     lines = []
     if found.voters is not None and found.voters != accounts:
         lines.append(f"Voters: {found.voters:,}, honest ones too if the votes were not chosen by account.")
     if found.without_ranks:
         return [*lines, f"Ranks: not computed: {found.without_ranks}"]
-    shown = [_move_text(one) for one in found.moves[:_MOVES_SHOWN]]
-    more = len(found.moves) - len(shown)
-    ranks = ", ".join([*shown, *([f"and {more} more"] if more else [])])
-    return [*lines, f"Ranks: {ranks or 'no rank changes'} (on the votes of the newest snapshot)"]
+    moves = sorted(found.moves, key=lambda one: one.model not in models)  # stable: the others stay in order
+    shown = [_move_text(one) for one in moves[:_MOVES_SHOWN]]
+    more = len(moves) - len(shown)
+    ranks = ", ".join([*shown, *([f"and {more} more"] if more else [])]) or "no rank changes"
+    return [*lines, f"Ranks: {ranks}{_unmoved(found, models)} (on the votes of the newest snapshot)"]
+
+
+def _unmoved(found: ExclusionPreview, models: Collection[str]) -> str:
+    still = sorted(set(models) - {one.model for one in found.moves})
+    return f"; the rank of {', '.join(still)} does not change" if still and found.moves else ""
 
 
 def _move_text(move: RankMove) -> str:
@@ -86,4 +95,5 @@ def confirm(command: str, *, yes: bool, required: bool = True) -> None:
             raise Usage(f"{command}: expected --yes where nobody can be asked; nothing was changed")
         return
     if not typer.confirm("Go on?", err=True):
+        err.print("Nothing changed.")
         raise typer.Exit(1)

@@ -98,7 +98,7 @@ def _choose(
 ) -> list[_Listed]:
     """Return the chosen incidents by urgency, each with the time of its first vote.
 
-    Open ones are first, then by severity, then the newest.
+    Open ones are first, then by severity, change of a rank and evidence, then the newest.
     """
     least = parse_since(since)
     with opened.read() as connection:
@@ -118,8 +118,12 @@ def _choose(
     return sorted(found, key=lambda one: _urgency(one[0]))
 
 
-def _urgency(one: Mapping[str, Any]) -> tuple[bool, bool, int, bool]:
-    return *urgency(one["state"], one["severity"]), one["about"][0]["kind"] == "fact"
+def _urgency(one: Mapping[str, Any]) -> tuple[bool, bool, int, bool, int, float]:
+    """Return the sort key of an incident: among equally severe ones, the greatest change of a rank, then evidence."""
+    rank = one["rank"] or {"raw": 0, "defended": 0}
+    moved = max(abs(rank["raw"] - rank["defended"]), abs((rank.get("before") or 0) - (rank.get("after") or 0)))
+    is_fact = one["about"][0]["kind"] == "fact"
+    return *urgency(one["state"], one["severity"]), is_fact, -moved, -(one["e_value"] or 0.0)
 
 
 def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:

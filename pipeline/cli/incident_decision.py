@@ -67,5 +67,7 @@ def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_
         if not as_json:
             word = "incident" if len(names) == 1 else "incidents"
             targets = list(dict.fromkeys(target for causes in found for target, _ in causes))
-            show_preview(connection, action, f"{word} {', '.join(names)}", targets)
+            bodies = [incident_decisions.find_incident(connection, one)[0] for one in names]
+            models = {about["name"] for body in bodies for about in body["about"] if about["kind"] == "model"}
+            show_preview(connection, action, f"{word} {', '.join(names)}", targets, models)
     confirm(f"incidents {action}", yes=yes)

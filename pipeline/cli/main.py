@@ -64,7 +64,7 @@ def _report(error: Exception) -> int:
         known, status = IntegrityError(f"{type(error).__name__}: {error}"), CRASHED
     else:
         status = _exit_status(known)
-        err.print(styled((type(known).__name__, "bold red"), f": {known}"), soft_wrap=True)
+        err.print(styled((type(known).__name__, "bold red"), f": {known}"), soft_wrap=not err.is_terminal)
     if "--json" in sys.argv:
         place = {"reason": known.reason, "where": known.where} if isinstance(known, Refuted) else {}
         emit({"error": type(known).__name__, "message": str(known), **place})

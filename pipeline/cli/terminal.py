@@ -67,14 +67,15 @@ def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = 
     """Print texts: in a terminal, wrapped between words at the terminal's width; elsewhere each on one line.
 
     Args:
-        lines: the texts. Spaces at the beginning of a text indent all of its lines.
+        lines: the texts. Spaces at the beginning of a text indent all of its lines. A command (a text that begins with
+            "integrity ") stays on one line everywhere, so that it can be copied.
         indent: number of further spaces before each line.
         console: the terminal to print to.
     """
     for line in lines:
         text = line.lstrip(" ")
         left = indent + len(line) - len(text)
-        if console.is_terminal:
+        if console.is_terminal and not text.startswith("integrity "):
             console.print(Padding(styled(text), (0, 0, 0, left)))
         else:
             console.print(" " * left + text)

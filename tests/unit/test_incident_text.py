@@ -117,3 +117,9 @@ def test_the_whole_text_says_how_sure_it_is_when_in_both_times_and_where_every_a
     assert "When: 2026-11-30 14:02 to 2026-11-30 16:40 UTC, local 14h to 16h." in lines
     assert "Alerts: 68 (68 voter_bias); `integrity incidents show 0123456789ab --verbose` lists each." in lines
     assert confidence(None) == "a recorded fact, no statistical test"
+
+
+def test_a_fact_states_times_as_the_other_sentences_do() -> None:
+    fact = {"kind": "fact", "name": "many_variants Oak", "effect": ""}
+    text = headline(incident(about=[fact], what="12 variants of Oak were seen on 2024-07-01T11:00:20Z", rank=None))
+    assert text.startswith("12 variants of Oak were seen on 2024-07-01 11:00 UTC")

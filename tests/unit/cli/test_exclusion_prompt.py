@@ -1,0 +1,59 @@
+"""The preview of a decision about exclusions, the question before it, and commands in a narrow terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import typer
+
+from pipeline.cli import exclusion_prompt
+from pipeline.cli.app import err, out
+from pipeline.cli.incident_commands import _urgency
+from pipeline.cli.terminal import print_paragraphs
+from pipeline.jobs.exclusion_preview import ExclusionPreview, RankMove
+from pipeline.store.boards.exclusion_effect import NextRefresh
+
+
+def test_the_preview_begins_with_the_models_of_the_incident() -> None:
+    moves = tuple(RankMove(f"m{n}", n + 1, n, 1.0, 1.0) for n in range(12))
+    found = ExclusionPreview(NextRefresh(0, 274), 2, moves)
+    (ranks,) = exclusion_prompt._details(found, 2, {"m11"})
+    assert ranks.startswith("Ranks: m11 #12 to #11, m0 #1 to #0, m1 ")
+    assert "and 4 more" in ranks
+    (ranks,) = exclusion_prompt._details(found, 2, {"cedar"})
+    assert "and 4 more; the rank of cedar does not change" in ranks
+
+
+def test_a_refusal_says_that_nothing_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
+    with pytest.raises(typer.Exit) as refused:
+        exclusion_prompt.confirm("incidents exclude", yes=False)
+    assert refused.value.exit_code == 1
+    assert "Nothing changed." in capsys.readouterr().err
+
+
+def test_a_command_stays_on_one_line_in_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for console in (out, err):
+        monkeypatch.setattr(console, "_force_terminal", True)
+        monkeypatch.setattr(console, "_width", 40)
+    command = "integrity incidents exclude e239e7d2 --reason WHY"
+    print_paragraphs([f"  {command}", "some words " * 8])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"  {command}"
+    assert max(map(len, shown[1:])) <= 40
+
+
+def test_among_equals_the_greatest_change_of_a_rank_comes_first_then_the_evidence() -> None:
+    def one(e_value: float | None, raw: int, kind: str = "model") -> dict[str, object]:
+        rank = {"raw": raw, "defended": 9, "before": None, "after": None}
+        about = [{"kind": kind}]
+        return {"state": "open", "severity": "critical", "about": about, "rank": rank, "e_value": e_value}
+
+    given = [one(1e3, 9), one(1e9, 9), one(1e2, 1), one(None, 9, "fact")]
+    assert sorted(given, key=_urgency) == [given[2], given[1], given[0], given[3]]
