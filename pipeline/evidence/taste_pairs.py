@@ -106,7 +106,7 @@ def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
         who: number of each vote's voter, counted from 0.
         model_a, model_b: numbers of the models of each vote.
     """
-    models = np.concatenate([model_a[:, None], model_b[:, None]], axis=1).ravel()
+    models: Codes = np.concatenate([model_a[:, None], model_b[:, None]], axis=1).ravel()
     row, sizes = order_by_cell(np.repeat(who, 2), models)
     return row[np.repeat(sizes > 1, sizes)].astype(np.int64), sizes[sizes > 1]
 

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ _PERMUTATIONS = 64
 _BANDS, _ROWS = 8, 8  # finds 99% of pairs with 90% in common, and 5% of pairs with half
 _DIGEST = 32
 _RECORD = _DIGEST + 4 * _PERMUTATIONS
+# A prompt that shares a band with so many others is not remembered.
+_MOST_ALIKE = 200
 # What the numbers of signatures are derived from; no prompt, whose hash is published, is spelled with such a character.
 _SIGNATURES = b"\0signatures of prompts"
 
@@ -91,18 +94,21 @@ class NearPrompts:
         """Return the hash of a prompt as 64 hexadecimal digits.
 
         If the prompt is a near copy of remembered prompts, the hash of the oldest of these is returned. Otherwise the
-        prompt is remembered. Short prompts have no near copies and are not remembered.
+        prompt is remembered, unless as many as 200 remembered prompts resemble it: prompts from one template would
+        otherwise all be compared with each other. Short prompts have no near copies and are not remembered.
         """
         text = plain_prompt(prompt)
         digest = self._digest(text.encode("utf-8", "surrogatepass"))
         if not self._limit or len(text) < _LEAST_RUNS * _run(text) or digest in self._signatures:
             return digest.hex()
         sketch = self._sketch(text)
-        first = self._first_copy(sketch)
+        alike = self._index.query(sketch)
+        first = self._first_copy(sketch, alike)
         if first is not None:
             return first.hex()
-        self._remember(digest, sketch)
-        self._new += digest + np.asarray(sketch.hashvalues, "<u4").tobytes()
+        if len(alike) < _MOST_ALIKE:
+            self._remember(digest, sketch)
+            self._new += digest + np.asarray(sketch.hashvalues, "<u4").tobytes()
         return digest.hex()
 
     def flush(self) -> None:
@@ -143,14 +149,13 @@ class NearPrompts:
         sketch.update_batch((runs >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
         return sketch
 
-    def _first_copy(self, sketch: Any) -> bytes | None:
-        """Return the digest of the oldest remembered prompt that is a near copy."""
-        least = SIMILAR * _PERMUTATIONS
-        similar = (
-            one
-            for one in self._index.query(sketch)
-            if np.count_nonzero(self._signatures[one] == sketch.hashvalues) >= least
-        )
+    def _first_copy(self, sketch: Any, alike: Sequence[bytes]) -> bytes | None:
+        """Return the digest of the oldest prompt that is a near copy, from the digests of prompts that share a band."""
+        if not alike:
+            return None
+        signatures = np.array([self._signatures[one] for one in alike])
+        equal = np.count_nonzero(signatures == sketch.hashvalues, axis=1)
+        similar = [alike[row] for row in np.flatnonzero(equal >= SIMILAR * _PERMUTATIONS).tolist()]
         return min(similar, key=self._order.__getitem__, default=None)
 
     def _remember(self, digest: bytes, sketch: Any) -> None:

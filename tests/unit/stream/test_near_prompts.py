@@ -97,3 +97,17 @@ def test_memory_and_file_are_bounded(tmp_path: Path) -> None:
     assert path.stat().st_size == 10 * 288
     prompts.close()
     assert NearPrompts(KEY, tmp_path, limit=10).hash(made[44] + " more") == digests[44]
+
+
+def test_prompts_from_one_template_are_not_all_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd of prompts that resemble each other is remembered in part; its near copies are found in that part."""
+    monkeypatch.setattr("pipeline.stream.near_prompts._MOST_ALIKE", 20)
+    template = " ".join(f"common{k}" for k in range(60))
+    crowd = [template + " " + " ".join(f"other{n * 12 + k}" for k in range(14)) for n in range(120)]
+    prompts = NearPrompts(KEY)
+    hashes = [prompts.hash(prompt) for prompt in crowd]
+    assert len(set(hashes)) > 20  # most are no near copies
+    assert len(prompts._signatures) < len(set(hashes))  # of these, not all are remembered
+    assert [prompts.hash(prompt) for prompt in crowd[:20]] == hashes[:20]
+    assert prompts.hash(crowd[0] + " please") == hashes[0]
+    assert max(len(prompts._index.query(prompts._sketch(prompt))) for prompt in crowd) <= 8 * 20  # of eight bands
