@@ -4,7 +4,7 @@ A decision and its row in the operators' log are written in one transaction. The
 refresh will count more or fewer because of the decision. A target that does not exist raises an error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -110,9 +110,8 @@ def change_alert_states(
     effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     why = voter_labels.without_voters(connection, reason)
     after = {"alerts": len(alert_ids), "snoozed_until": until, **asdict(effect)}
-    operators_log.record(
-        connection, operator, f"incident.{action}", about, now(), reason=why, before={"states": before}, after=after
-    )
+    what, states = f"incident.{action}", {"states": before}
+    operators_log.record(connection, operator, what, about, now(), reason=why, before=states, after=after)
     return effect
 
 
@@ -191,10 +190,8 @@ def change_exclusions(
     effect = exclusion_effect.count_change(connection, expected, expected_exclusions(connection), _left_out(connection))
     before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
     after = {"excluded": sorted(shown.values()) if action == "exclude" else [], **asdict(effect)}
-    why = voter_labels.without_voters(connection, reason)
-    operators_log.record(
-        connection, operator, f"incident.{action}", about, now(), reason=why, before=before, after=after
-    )
+    why, what = voter_labels.without_voters(connection, reason), f"incident.{action}"
+    operators_log.record(connection, operator, what, about, now(), reason=why, before=before, after=after)
     return effect
 
 
@@ -207,10 +204,8 @@ def preview_exclusions(connection: Connection, action: str, targets: Sequence[Ex
 
 def preview_resolve(connection: Connection, alert_ids: Sequence[str]) -> NextRefresh:
     """Return how many votes move at the next refresh if alerts are resolved. Nothing is changed."""
-    after = exclusion_effect.expected_exclusions(
-        connection, auto_voter=configuration.load().auto_voter, resolved=frozenset(alert_ids)
-    )
-    return exclusion_effect.count_change(connection, expected_exclusions(connection), after, _left_out(connection))
+    before, after = expected_exclusions(connection), expected_exclusions(connection, frozenset(alert_ids))
+    return exclusion_effect.count_change(connection, before, after, _left_out(connection))
 
 
 def _public_target(connection: Connection, target: ExclusionTarget, alert_id: str | None) -> str:
@@ -227,9 +222,10 @@ def targets_of(connection: Connection, action: str, target: str) -> list[Exclusi
     return _targets(connection, action, target)[0]
 
 
-def expected_exclusions(connection: Connection) -> frozenset[ExclusionTarget]:
-    """Return the exclusions that the next refresh would use if it began now."""
-    return exclusion_effect.expected_exclusions(connection, auto_voter=configuration.load().auto_voter)
+def expected_exclusions(connection: Connection, resolved: Collection[str] = ()) -> frozenset[ExclusionTarget]:
+    """Return the exclusions that the next refresh would use if it began now, and these alerts were resolved."""
+    auto_voter = configuration.load().auto_voter
+    return exclusion_effect.expected_exclusions(connection, auto_voter=auto_voter, resolved=resolved)
 
 
 def _left_out(connection: Connection) -> int:
