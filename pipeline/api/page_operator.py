@@ -52,10 +52,11 @@ class PageOperator:
         """Return whether the token has all of these scopes."""
         return set(scopes) <= set(self.token.scopes)
 
-    def take_message(self) -> str:
-        """Return the message about the operator's last action, and remove it from the session; "" if there is none."""
-        message, self.session.message = self.session.message, ""
-        return message
+    def take_message(self) -> tuple[str, str]:
+        """Return the message about the last action and the address of the page that undoes it, and forget both."""
+        taken = self.session.message, self.session.undo
+        self.session.message = self.session.undo = ""
+        return taken
 
 
 def page_operator_dependency(reader: StoreReader, sessions: PageSessions) -> Any:

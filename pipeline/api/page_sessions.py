@@ -32,10 +32,12 @@ class PageSession:
     Attributes:
         digest: the SHA-256 of the operator's token, hexadecimal.
         message: what the last action of the operator did, shown by the next page; "" for nothing.
+        undo: address of the page that undoes it, to which the next page links; "" for none.
     """
 
     digest: str
     message: str = ""
+    undo: str = ""
 
 
 class PageSessions:

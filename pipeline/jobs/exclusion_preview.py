@@ -67,13 +67,30 @@ def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarg
         The number of votes and voters that move, and the models whose rank changes. There are no ranks before the first
         snapshot, or if the votes cannot be rated.
     """
-    effect = moderation.preview_exclusions(connection, action, targets)
-    voters = _count_voters(connection, targets)
+    before = moderation.expected_exclusions(connection)
+    after = before | set(targets) if action == "exclude" else before - set(targets)
+    return _compare(connection, _count_voters(connection, targets), before, after)
+
+
+def preview_resolution(connection: Connection, alert_ids: Sequence[str]) -> ExclusionPreview:
+    """Return what would change if these alerts were resolved: no policy would leave out votes because of them.
+
+    Args:
+        connection: reads the store, with a role that may read voters.
+        alert_ids: ids of the alerts.
+    """
+    before, after = (moderation.expected_exclusions(connection, some) for some in ((), frozenset(alert_ids)))
+    return _compare(connection, len(before ^ after), before, after)
+
+
+def _compare(
+    connection: Connection, voters: int | None, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget]
+) -> ExclusionPreview:
+    """Return the difference between the boards with the exclusions before and after a decision."""
+    effect = moderation.preview_change(connection, after)
     newest = snapshots.latest(connection)
     if newest is None:
         return ExclusionPreview(effect, voters, (), "no snapshot is published yet")
-    before = moderation.expected_exclusions(connection)
-    after = before | set(targets) if action == "exclude" else before - set(targets)
     try:
         old, new = (_rank(connection, newest, some) for some in (before, after))
     except RatingError as error:

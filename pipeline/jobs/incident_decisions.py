@@ -73,7 +73,7 @@ def change_state(
         Usage: no alert can be changed by the action, there is no such incident, or `hours` is out of range.
     """
     incident, _ = find_incident(connection, given)
-    changed = _changeable(connection, incident, action)
+    changed = changeable(connection, incident, action)
     if not changed:
         one_by_one = "; alerts that were resolved one by one are reopened by `integrity alerts reopen ID`"
         hint = one_by_one if action == "reopen" else ""
@@ -238,7 +238,7 @@ def add_note(connection: Connection, given: str, operator: Operator, text: str) 
     return {"incident": incident_id, "done": f"noted on incident {incident_id}"}
 
 
-def _changeable(connection: Connection, incident: Mapping[str, Any], action: str) -> list[str]:
+def changeable(connection: Connection, incident: Mapping[str, Any], action: str) -> list[str]:
     """Return the alerts of an incident whose state, or end of a snooze, an action changes."""
     state = {one: alert_lifecycle.read_state(connection, one)["state"] for one in incident["alert_ids"]}
     if action == "reopen":

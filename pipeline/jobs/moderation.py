@@ -195,17 +195,14 @@ def change_exclusions(
     return effect
 
 
-def preview_exclusions(connection: Connection, action: str, targets: Sequence[ExclusionTarget]) -> NextRefresh:
-    """Return how many votes `change_exclusions` would move at the next refresh. Nothing is changed."""
-    expected = expected_exclusions(connection)
-    after = expected | set(targets) if action == "exclude" else expected - set(targets)
-    return exclusion_effect.count_change(connection, expected, frozenset(after), _left_out(connection))
+def preview_change(connection: Connection, after: frozenset[ExclusionTarget]) -> NextRefresh:
+    """Return how many votes move if the next refresh uses the exclusions `after`. Nothing is changed."""
+    return exclusion_effect.count_change(connection, expected_exclusions(connection), after, _left_out(connection))
 
 
 def preview_resolve(connection: Connection, alert_ids: Sequence[str]) -> NextRefresh:
     """Return how many votes move at the next refresh if alerts are resolved. Nothing is changed."""
-    before, after = expected_exclusions(connection), expected_exclusions(connection, frozenset(alert_ids))
-    return exclusion_effect.count_change(connection, before, after, _left_out(connection))
+    return preview_change(connection, expected_exclusions(connection, frozenset(alert_ids)))
 
 
 def _public_target(connection: Connection, target: ExclusionTarget, alert_id: str | None) -> str:

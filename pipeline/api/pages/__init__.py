@@ -13,6 +13,7 @@ figure in a picture is also on the page as text.
     battle_pages.py        serves the battles between the best models, as charts and tables
     incident_pages.py      serves incidents, and the preview of a decision
     incident_timeline.py   lists what happened in an incident, by time
+    incident_choices.py    finds what operators can decide about an incident, and which votes still count
     incident_actions.py    carries out what operators decide in forms
     sign_in_pages.py       signs operators in and out
     reader_bar.py          returns what pages for the public and for operators have in common

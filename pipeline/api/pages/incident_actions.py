@@ -20,6 +20,8 @@ from pipeline.api.request_params import IncidentParam
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs import incident_actions
 
+_UNDO = {"exclude": "restore", "restore": "exclude"}
+
 
 def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) -> APIRouter:
     """Return a router with the routes to which the forms are sent."""
@@ -46,6 +48,7 @@ def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) ->
             result = incident_actions.decide(connection, found, action, who, reason, hours)
         changes.expire()
         operator.session.message = f"Done: {result['done']}."
+        operator.session.undo = f"/incidents/{found}/{_UNDO[action]}" if action in _UNDO else ""
         return RedirectResponse(f"/incidents/{found}", 303, headers=NO_STORE)
 
     return router

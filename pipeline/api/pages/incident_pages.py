@@ -21,16 +21,20 @@ from pipeline.api.model_summaries import model_history
 from pipeline.api.operator_access import authorize
 from pipeline.api.page_operator import PageOperator, page_operator_dependency
 from pipeline.api.page_sessions import PageSessions
+from pipeline.api.pages.incident_choices import find_choices, runbook_of, still_counting
 from pipeline.api.pages.incident_timeline import build_timeline
 from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
 from pipeline.api.pages.reader_bar import page_policy, reader_values
 from pipeline.api.request_params import CursorParam, IncidentParam, decode_cursor, encode_cursor
 from pipeline.api.store_reader import StoreReader
-from pipeline.jobs import exclusion_preview, incident_decisions, moderation
+from pipeline.errors import Usage
+from pipeline.jobs import exclusion_preview, incident_actions, incident_decisions, moderation
 from pipeline.jobs.exclusion_preview import ExclusionPreview
 from pipeline.store.alerting import incident_table
 from pipeline.store.boards import snapshots
+from pipeline.store.boards.exclusion_list import POLICIES
 from pipeline.vocabulary.alert_states import ALERT_STATES
+from pipeline.vocabulary.time import format_rfc3339
 
 _SEVERITIES = ("critical", "warning", "note")
 # Rows of the table that says the same as the chart.
@@ -40,7 +44,7 @@ _State = Annotated[Literal["", "open", "acknowledged", "snoozed", "appealed", "r
 _Severity = Annotated[Literal["", "critical", "warning", "note"], Query()]
 _Subject = Annotated[str, Query(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _URGENCY_KEY = (int, int, int, int, int, str)
-VotesAction = Literal["exclude", "restore"]
+PreviewedAction = Literal["exclude", "restore", "resolve"]
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, sessions: PageSessions) -> APIRouter:
@@ -79,19 +83,18 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
 
     @router.get("/incidents/{incident}/{action}")
     async def preview(
-        request: Request, incident: IncidentParam, action: VotesAction, operator: PageOperator | None = signed_in
+        request: Request, incident: IncidentParam, action: PreviewedAction, operator: PageOperator | None = signed_in
     ) -> Response:
-        """What leaving out the votes of an incident, or counting them again, would change."""
+        """What leaving out the votes of an incident, counting them again, or resolving it would change."""
 
         def compute(signed: PageOperator) -> Response:
-            authorize(reader, request, signed.token, "exclusions", via="page")
+            authorize(reader, request, signed.token, *incident_actions.SCOPES[action], via="page")
             with reader.connect() as connection:
                 found = find_incident(connection, incident, reader.hidden(connection), operator=True)
-                causes = incident_decisions.exclusion_targets(connection, found["id"], action)
-                effect = exclusion_preview.preview(connection, action, [target for target, _ in causes])
+                effect = _preview(connection, found, action)
             return templates.page(
-                "incident_preview", page_policy(signed), incident=found, action=action, **_preview_values(effect),
-                **reader_values(signed, f"/incidents/{found['id']}"),
+                "incident_preview", page_policy(signed), incident=found, action=action,
+                **_preview_values(found, effect), **reader_values(signed, f"/incidents/{found['id']}"),
             )  # fmt: skip
 
         if operator is None:
@@ -101,12 +104,30 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
     return router
 
 
-def _preview_values(preview: ExclusionPreview) -> dict[str, Any]:
+def _preview(connection: Connection, incident: Mapping[str, Any], action: PreviewedAction) -> ExclusionPreview:
+    if action == "resolve":
+        alerts = incident_decisions.changeable(connection, incident, action)
+        if not alerts:
+            raise Usage(f"incident {incident['id']}: no alert of it can be changed by resolve; it is resolved already")
+        return exclusion_preview.preview_resolution(connection, alerts)
+    causes = incident_decisions.exclusion_targets(connection, incident["id"], action)
+    return exclusion_preview.preview(connection, action, [target for target, _ in causes])
+
+
+def _preview_values(incident: Mapping[str, Any], preview: ExclusionPreview) -> dict[str, Any]:
     moves = [
         {"model": one.model, "ranks": (one.before, one.after), "ratings": (one.rating_before, one.rating_after)}
         for one in preview.moves
     ]
-    return {"effect": preview.effect, "voters": preview.voters, "moves": moves, "without_ranks": preview.without_ranks}
+    about = {one["name"] for one in incident["about"] if one["kind"] == "model"}
+    return {
+        "effect": preview.effect,
+        "voters": preview.voters,
+        "own": [one for one in moves if one["model"] in about],
+        "others": [one for one in moves if one["model"] not in about],
+        "without_ranks": preview.without_ranks,
+        "policies": [one for one in incident["excluded_by"] if one in POLICIES],
+    }
 
 
 def _incident_values(
@@ -125,6 +146,10 @@ def _incident_values(
         "done": incident_text.what_was_done(found),
         "advice": incident_text.next_step(found),
         "timeline": build_timeline(found),
+        "choices": find_choices(connection, found, operator),
+        "counting": still_counting(found),
+        "runbook": runbook_of(found),
+        "published": None if newest is None else format_rfc3339(newest.published_at),
         "newest": newest.snapshot_id if newest and charted else None,
         "points": _ratings(reader, connection, about["name"]) if newest and charted else [],
         "actions": _state_actions(found, operator),

@@ -20,5 +20,6 @@ def reader_values(operator: PageOperator | None, here: str) -> dict[str, Any]:
         here: address of the page, to which signing in and out leads back.
     """
     if operator is None:
-        return {"operator": None, "here": here, "csrf": "", "message": ""}
-    return {"operator": operator, "here": here, "csrf": operator.csrf, "message": operator.take_message()}
+        return {"operator": None, "here": here, "csrf": "", "message": "", "undo": ""}
+    message, undo = operator.take_message()
+    return {"operator": operator, "here": here, "csrf": operator.csrf, "message": message, "undo": undo}

@@ -1,0 +1,113 @@
+"""What an incident's page offers an operator: only decisions that change something, each with what it would change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from pipeline.api.app import create_app
+from pipeline.events.codenames import codename
+from pipeline.open_store import now
+from pipeline.store import Store
+from pipeline.store.alerting import alert_lifecycle, incident_grouping
+from tests.integration import incident_board
+from tests.integration.board_of_votes import OPTIONS, Board, using
+from tests.integration.incident_board import EACH, SYBILS, incidents, new_token
+from tests.security.test_page_forms import HTML, SITE, field, sign_in
+
+CRITICAL = 9
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """The board on which `auto-voter/1` leaves out nine of the twelve accounts that lift `dog`."""
+    with using(OPTIONS), incident_board.copied(tmp_path / "board.db").store() as opened:
+        dog = {"what": "promotes", "model": "dog"}
+        signals = [
+            incident_board.of_voter(opened, f"sybil {n}", 900 + n, dog, detector="voter_rate", severity="critical",
+                                    e_value=1e9, level=2)
+            for n in range(CRITICAL)
+        ]  # fmt: skip
+        with opened.write() as connection:
+            alert_lifecycle.open_alerts(connection, signals, {}, now())
+            incident_grouping.regroup(connection)
+        Board(opened.url, tmp_path).refresh()
+        yield opened
+
+
+@pytest.fixture
+def client(store: Store) -> Iterator[TestClient]:
+    with TestClient(create_app(store), base_url=SITE, headers=HTML) as found:
+        sign_in(found, new_token(store, "ann", "alerts", "exclusions"))
+        yield found
+
+
+def decide(client: TestClient, address: str) -> str:
+    csrf = field(client.get("/incidents").text, "csrf")
+    answer = client.post(address, data={"csrf": csrf, "reason": "a test"})
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def test_undoing_is_offered_only_where_a_person_left_votes_out(store: Store, client: TestClient) -> None:
+    address = f"/incidents/{incidents(store)['dog']['id']}"
+    text = client.get(address).text
+    assert f'href="{address}/restore"' not in text
+    assert "Only auto-voter/1 left votes out" in plain(text)
+    refused = client.get(f"{address}/restore")
+    assert (refused.status_code, f'href="{address}"' in refused.text) == (422, True)
+    done = decide(client, f"{address}/exclude")
+    assert f'<a href="{address}/restore">Undo it</a>' in done
+    assert "Only auto-voter/1" not in plain(done)
+    assert f'href="{address}/exclude"' not in done
+    assert "Nothing left to leave out" in plain(done)
+    assert "Still counts none of its votes" in plain(done)
+    assert f'<a href="{address}/exclude">Undo it</a>' in decide(client, f"{address}/restore")
+
+
+def test_the_page_names_the_accounts_that_still_count_to_operators_alone(store: Store, client: TestClient) -> None:
+    address = f"/incidents/{incidents(store)['dog']['id']}"
+    left = [codename(incident_board.voter(store, f"sybil {n}")) for n in range(CRITICAL, SYBILS)]
+    few = SYBILS - CRITICAL
+    votes = f"{EACH * few} of its {EACH * SYBILS} votes, of {few} of its {SYBILS} accounts"
+    shown = re.search(r"<dt>Still counts</dt><dd>(.*?)</dd>", client.get(address).text)
+    assert shown is not None
+    assert shown[1].startswith(votes)
+    assert all(f"{one} ({EACH} votes)" in shown[1] for one in left)
+    public = TestClient(client.app, base_url=SITE, headers=HTML).get(address).text
+    assert f"<dd>{votes}</dd>" in public
+
+
+def test_resolving_says_first_which_votes_of_a_policy_count_again(store: Store, client: TestClient) -> None:
+    address = f"/incidents/{incidents(store)['dog']['id']}"
+    text = plain(client.get(address).text)
+    assert f"{EACH * CRITICAL} votes that auto-voter/1 leaves out would then count again" in text
+    preview = plain(client.get(f"{address}/resolve").text)
+    assert f"{EACH * CRITICAL} votes go back into the defended view" in preview
+    assert f"{CRITICAL} accounts" in preview
+    assert "If it was an attack, go back and acknowledge it" in preview
+    assert incidents(store)["dog"]["state"] == "open"
+    done = decide(client, f"{address}/resolve")
+    assert f"{EACH * CRITICAL} votes go into the defended view at the next refresh" in plain(done)
+    assert f'href="{address}/resolve"' not in done
+    again = client.get(f"{address}/resolve")
+    assert (again.status_code, f'href="{address}"' in again.text) == (422, True)
+
+
+def test_a_preview_shows_the_model_of_the_incident_and_the_form_before_other_models(
+    store: Store, client: TestClient
+) -> None:
+    text = client.get(f"/incidents/{incidents(store)['dog']['id']}/resolve").text
+    places = [text.index(one) for one in ('name="reason"', '<th scope="row">dog</th>')]
+    assert places == sorted(places)
+    assert "Rank,<br>left out" in text
+    folded = text.partition("<details>")[2]
+    assert '<th scope="row">dog</th>' not in folded
