@@ -8,19 +8,87 @@ says what votes did, to the hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.alert_text import format_e_value
 from pipeline.incident_headline import count, headline
 
-__all__ = ["confidence", "count", "explain_lines", "headline", "next_step", "what_was_done"]
+__all__ = [
+    "AccountStanding",
+    "IncidentStanding",
+    "confidence",
+    "count",
+    "explain_lines",
+    "headline",
+    "next_step",
+    "what_was_done",
+]
 
 _CONFIDENCE = ((1e8, "practically certain"), (1e6, "very strong"), (1e4, "strong"), (1e2, "moderate"))
 
 
-def confidence(e_value: float | None) -> str:
+_SHORT = 8
+"""Digits of an id in a command; `integrity incidents` and `integrity alerts` take a beginning."""
+
+_NAMED = 5
+"""How many accounts a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """What the alerts of an incident say about one account, and whether its votes count.
+
+    Attributes:
+        voter, codename: the pseudonym and its words, for operators only.
+        votes: number of counted votes of the account.
+        alert_ids: ids of the alerts of the incident about the account.
+        severity, e_value: the highest of these alerts; the e-value is None if none of them has one.
+        excluded_by: author of the exclusion in force, None without one.
+        counts_now, counts_next: whether the votes count in the newest snapshot, and in the next one.
+    """
+
+    voter: str
+    codename: str
+    votes: int
+    alert_ids: tuple[str, ...]
+    severity: str
+    e_value: float | None
+    excluded_by: str | None
+    counts_now: bool
+    counts_next: bool
+
+    def line(self) -> str:
+        """Return the account as one line for `integrity incidents show --verbose`."""
+        if self.counts_next:
+            state = "still counted" if self.counts_now else "left out now, counted from the next refresh on"
+        else:
+            by = f" by {self.excluded_by}" if self.excluded_by else ""
+            state = f"left out{by}{' from the next refresh on' if self.counts_now else ''}"
+        evidence = "a fact" if self.e_value is None else f"e-value {format_e_value(self.e_value)}"
+        alerts = count(len(self.alert_ids), "alert")
+        votes = count(self.votes, "vote")
+        return f"  {self.codename}  {self.voter}: {votes}, {alerts}, {self.severity}, {evidence}, {state}"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentStanding:
+    """The accounts of an incident, and the number of votes that count again if it is resolved."""
+
+    accounts: tuple[AccountStanding, ...]
+    votes_back: int
+
+    @property
+    def counting(self) -> tuple[AccountStanding, ...]:
+        """The accounts whose votes count in the next snapshot."""
+        return tuple(one for one in self.accounts if one.counts_next)
+
+
+def confidence(e_value: float | None, alerts: int = 1) -> str:
     """Return how sure an incident is, as words and the e-value; None is the e-value of a recorded fact.
+
+    The e-value of an incident is that of its strongest alert; with the number of its alerts the text says so.
 
     >>> confidence(3e6)
     'very strong evidence (e-value 3,000,000)'
@@ -28,13 +96,29 @@ def confidence(e_value: float | None) -> str:
     if e_value is None:
         return "a recorded fact, no statistical test"
     word = next((word for least, word in _CONFIDENCE if e_value >= least), "weak")
-    return f"{word} evidence (e-value {format_e_value(e_value)})"
+    return f"{word} evidence ({'strongest alert: ' if alerts > 1 else ''}e-value {format_e_value(e_value)})"
+
+
+def _how_sure(incident: Mapping[str, Any], standing: IncidentStanding | None) -> str:
+    """Return how sure an incident is: the e-value of its strongest account, and of those whose votes still count."""
+    e_value = incident["e_value"]
+    text = confidence(e_value, incident["alerts"])
+    if standing is None or len(standing.accounts) < 2 or e_value is None:
+        return text
+    if any(one.e_value == e_value for one in standing.accounts):
+        text = text.replace("strongest alert: e-value", "strongest account: e-value")
+    counting = [one for one in standing.counting if one.e_value is not None]
+    if not counting:
+        return text
+    values = _few([f"{one.codename} {format_e_value(one.e_value)}" for one in counting])
+    return f"{text}; accounts that still count: {values}"
 
 
 def explain_lines(
     incident: Mapping[str, Any],
     private: Mapping[str, Any] | None = None,
     local: Callable[[str], str] | None = None,
+    standing: IncidentStanding | None = None,
 ) -> list[str]:
     """Return the whole text of an incident, one string per line.
 
@@ -42,21 +126,23 @@ def explain_lines(
         incident: the public form of the incident.
         private: the operators' form, with networks and exact times. None gives the text for the public.
         local: function that formats a time in RFC 3339 as local time; None to give times in UTC alone.
+        standing: the accounts, for operators. None names none of them, and no number of votes that count again.
     """
     counts = ", ".join(f"{number} {name}" for name, number in incident["detectors"].items())
     lines = [
         f"{incident['severity'].upper()}  incident {incident['id']}  {incident['state']}",
         f"What happened: {headline(incident, private)}",
-        f"How sure: {confidence(incident['e_value'])}.",
+        f"How sure: {_how_sure(incident, standing)}.",
         f"When: {_when(incident, private, local)}.",
     ]
     also = [_about(one) for one in incident["about"][1:]]
     if also:
         lines.append(f"Merged with: {', '.join(also)}.")
-    each = "" if private is None else f"; `integrity incidents show {incident['id']} --verbose` lists each"
-    lines.append(f"Alerts: {incident['alerts']:,} ({counts}){each}.")
+    lines.append(f"Alerts: {incident['alerts']:,} ({counts}){'.' if private is None else '. This lists each:'}")
+    if private is not None:
+        lines.append(f"  integrity incidents show {incident['id'][:_SHORT]} --verbose")
     lines.append(f"What was done: {what_was_done(incident)}")
-    return [*lines, *_what_to_do(incident)]
+    return [*lines, *_what_to_do(incident, standing)]
 
 
 def _when(incident: Mapping[str, Any], private: Mapping[str, Any] | None, local: Callable[[str], str] | None) -> str:
@@ -89,24 +175,80 @@ def next_step(incident: Mapping[str, Any]) -> str:
     if about["kind"] in ("network", "board") or about["effect"] == "more votes":
         return "Look for an event that explains the visitors (a release, a news page). If there is one, resolve it."
     return (
-        "Look at its accounts and its evidence. Leave their votes out, after a preview, or resolve it if it is honest."
+        "Look at its accounts and its evidence. Leave their votes out, after a preview, or resolve it if the votes are "
+        "honest: what a policy left out then counts again at the next refresh. Acknowledging it keeps them out."
     )
 
 
-def _what_to_do(incident: Mapping[str, Any]) -> list[str]:
-    name, kind = incident["id"], incident["about"][0]["kind"]
+def _what_to_do(incident: Mapping[str, Any], standing: IncidentStanding | None) -> list[str]:
+    name, kind = incident["id"][:_SHORT], incident["about"][0]["kind"]
+    resolve = f"  integrity incidents resolve {name} --reason WHY"
     if incident["state"] == "resolved":
-        return [f"What to do: nothing; it is resolved. `integrity incidents reopen {name}` opens it again."]
+        return ["What to do: nothing; it is resolved. To open it again:", f"  integrity incidents reopen {name}"]
     if kind == "fact":
         return ["What to do: ask the operator of the board; there are no votes to exclude."]
     if kind in ("network", "board") or incident["about"][0]["effect"] == "more votes":
         return [
-            "What to do: look for an event that explains the visitors (a release, a news page). If there is one: "
-            f"`integrity incidents resolve {name} --reason WHY`."
-        ]
+            "What to do: look for an event that explains the visitors (a release, a news page). If there is one, "
+            "resolve it; no vote is left out because of it:" if not incident["votes_left_out"] else
+            "What to do: look for an event that explains the visitors (a release, a news page). If there is one, "
+            "restore what people excluded, and resolve it:",
+            resolve,
+        ]  # fmt: skip
     return [
-        f"What to do: look at its accounts and alerts (`integrity incidents show {name} --verbose`), and at the votes "
-        f"of an alert (`integrity alerts show ALERT`). Then leave them out with "
-        f"`integrity incidents exclude {name} --reason WHY`, which shows a preview first, or close it with "
-        f"`integrity incidents resolve {name} --reason WHY`."
+        *_still_counting(incident, standing, name),
+        f"To say that the votes were honest ({_resolve_means(standing)}):",
+        resolve,
+        "To acknowledge it (no vote changes: what is left out stays out):",
+        f"  integrity incidents ack {name} --reason WHY",
     ]
+
+
+def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | None, name: str) -> list[str]:
+    """Return what still counts, and the commands that show it and leave it out."""
+    counting = standing.counting if standing is not None else ()
+    look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting[:1] if one.alert_ids]
+    look = look or [f"  integrity incidents show {name} --verbose"]
+    exclude = f"  integrity incidents exclude {name} --reason WHY"
+    if standing is None or not standing.accounts:
+        votes = max(incident["votes"] - incident["votes_left_out"], 0)
+        still = f"{count(votes, 'vote')} still {'counts' if votes == 1 else 'count'}. " if votes else ""
+        return [f"What to do: {still}Look at its votes.", *look, "To leave them out, after a preview:", exclude]
+    if not counting:
+        state = "The board without them is published."
+        if any(one.counts_now for one in standing.accounts):
+            return [
+                f"What to do: nothing is left to exclude: all votes of {count(len(standing.accounts), 'account')} are "
+                "left out at the next refresh, which publishes the board without them:",
+                "  integrity refresh",
+            ]
+        return [f"What to do: nothing is left to exclude: no vote of its accounts counts. {state}"]
+    votes = sum(one.votes for one in counting)
+    names = _few([f"{one.codename} ({count(one.votes, 'vote')})" for one in counting])
+    verb = "counts" if len(counting) == 1 else "count"
+    return [
+        f"What to do: {len(counting):,} of {count(len(standing.accounts), 'account')} still {verb}, with "
+        f"{count(votes, 'vote')}: {names}{_besides(incident, standing)}. Look at the votes:",
+        *look,
+        "To leave out what still counts, after a preview:",
+        exclude,
+    ]
+
+
+def _besides(incident: Mapping[str, Any], standing: IncidentStanding) -> str:
+    """Return a clause about votes that are left out although their account is not."""
+    without = sum(one.votes for one in standing.accounts if not one.counts_next)
+    return "; some of these votes are left out one by one" if incident["votes_left_out"] > without else ""
+
+
+def _resolve_means(standing: IncidentStanding | None) -> str:
+    if standing is None:
+        return "what a policy left out counts again at the next refresh"
+    back = standing.votes_back
+    again = f"{count(back, 'vote')} that a policy left out {'counts' if back == 1 else 'count'} again"
+    return f"{again} at the next refresh" if back else "no vote counts again"
+
+
+def _few(texts: Sequence[str]) -> str:
+    more = len(texts) - _NAMED
+    return ", ".join([*texts[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])

@@ -23,7 +23,6 @@ from pipeline.errors import Usage
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import (
-    account_records,
     alert_lifecycle,
     alert_queries,
     incident_grouping,
@@ -138,36 +137,26 @@ def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:
 
 def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, Any]:
     """Return an incident as data; print it unless JSON is asked for."""
-    from pipeline.jobs import incident_decisions  # noqa: PLC0415  # slow to import; lists do not need it
+    from pipeline.jobs import incident_accounts, incident_decisions  # noqa: PLC0415  # slow to import; lists do not need it
 
     with opened.read() as connection:
         incident, private = incident_decisions.find_incident(connection, given)
-        alerts = alert_queries.read_alerts(connection, incident["alert_ids"]) if verbose or as_json else []
+        alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
+        standing = None if as_json else incident_accounts.read_standing(connection, private["voters"], alerts)
     document = {
         **incident, "headline": incident_text.headline(incident, private), "private": private, "evidence": alerts,
     }  # fmt: skip
-    if as_json:
+    if standing is None:
         return document
-    print_paragraphs(incident_text.explain_lines(incident, private, local_time))
+    print_paragraphs(incident_text.explain_lines(incident, private, local_time, standing))
     print_paragraphs(
         f"  {both_times(one['at'])}  {one['action']} by {one['name']}: {one['reason']}" for one in incident["history"]
     )
     if verbose:
         print_paragraphs(["Networks: " + (", ".join(private["networks"]) or "none")])
-        _print_accounts(opened, private["voters"], alerts)
+        print_paragraphs(one.line() for one in standing.accounts)
         print_paragraphs(_alert_line(one) for one in alerts)
     return document
-
-
-def _print_accounts(opened: Store, voters: Sequence[str], alerts: Sequence[Mapping[str, Any]]) -> None:
-    with opened.read() as connection:
-        rows = account_records.list_accounts(connection, voters, alerts)
-    print_paragraphs(
-        f"  {one['codename']}  {one['voter']}: {incident_text.count(one['votes'], 'vote')}, "
-        f"{incident_text.count(len(one['alert_ids']), 'alert')}"
-        + (f", left out by {one['excluded_by']}" if one["excluded_by"] else "")
-        for one in rows
-    )
 
 
 def _alert_line(one: Mapping[str, Any]) -> str:

@@ -65,7 +65,7 @@ def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
         _print_block(
             _first_line(one["severity"], one["state"], one["id"][:8], one.get("since", one["opened_at"])),
             one["headline"],
-            f"{count(one['alerts'], 'alert')}, {confidence(one['e_value'])}",
+            f"{count(one['alerts'], 'alert')}, {confidence(one['e_value'], one['alerts'])}",
         )
 
 

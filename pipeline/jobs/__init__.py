@@ -10,6 +10,7 @@ audits/             runs the audits of a sweep, and builds the page of a provide
 restoration.py      restores a backup of a store
 moderation.py       applies decisions of people about alerts and votes
 incident_decisions.py  applies decisions of people about a whole incident
+incident_accounts.py   finds what the alerts say about each account of an incident, and whether its votes count
 incident_actions.py    lists the actions on an incident over HTTP, with their scopes
 exclusion_preview.py   computes what a decision about exclusions would change: votes, voters, ranks
 correction_notices.py  adds notices of people to published snapshots

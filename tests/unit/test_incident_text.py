@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.incident_text import confidence, explain_lines, headline
+from pipeline.incident_text import AccountStanding, IncidentStanding, confidence, explain_lines, headline
 
 PRIVATE = {
     "first": "2026-11-30T14:02:11.5Z",
@@ -97,9 +97,9 @@ def test_an_attack_on_a_rival_and_a_surge_read_differently() -> None:
         "412 votes more than usual on cedar-2 between 14:02 and 16:40 UTC on 2026-11-30, without a sign that they lift "
         "or lower a model: perhaps an honest surge."
     )
-    assert "exclude" in explain_lines(attack, PRIVATE)[-1]
-    assert "release" in explain_lines(surge, PRIVATE)[-1]
-    assert "exclude" not in explain_lines(surge, PRIVATE)[-1]
+    assert "  integrity incidents exclude 01234567 --reason WHY" in explain_lines(attack, PRIVATE)
+    assert "release" in explain_lines(surge, PRIVATE)[-2]
+    assert "exclude" not in " ".join(explain_lines(surge, PRIVATE)[-2:])
 
 
 def test_a_merged_incident_states_all_that_its_accounts_did() -> None:
@@ -113,9 +113,10 @@ def test_a_merged_incident_states_all_that_its_accounts_did() -> None:
 
 def test_the_whole_text_says_how_sure_it_is_when_in_both_times_and_where_every_alert_is() -> None:
     lines = explain_lines(incident(), PRIVATE, lambda time: f"{time[11:13]}h")
-    assert "How sure: very strong evidence (e-value 3,000,000)." in lines
+    assert "How sure: very strong evidence (strongest alert: e-value 3,000,000)." in lines
     assert "When: 2026-11-30 14:02 to 2026-11-30 16:40 UTC, local 14h to 16h." in lines
-    assert "Alerts: 68 (68 voter_bias); `integrity incidents show 0123456789ab --verbose` lists each." in lines
+    place = lines.index("Alerts: 68 (68 voter_bias). This lists each:")
+    assert lines[place + 1] == "  integrity incidents show 01234567 --verbose"
     assert confidence(None) == "a recorded fact, no statistical test"
 
 
@@ -123,3 +124,49 @@ def test_a_fact_states_times_as_the_other_sentences_do() -> None:
     fact = {"kind": "fact", "name": "many_variants Oak", "effect": ""}
     text = headline(incident(about=[fact], what="12 variants of Oak were seen on 2024-07-01T11:00:20Z", rank=None))
     assert text.startswith("12 variants of Oak were seen on 2024-07-01 11:00 UTC")
+
+
+def account(name: str, votes: int, e_value: float, *, counts: bool, published: bool = True) -> AccountStanding:
+    severity, by = ("warning", None) if counts else ("critical", "auto-voter/1")
+    now = counts if published else True
+    return AccountStanding(name, f"the-{name}", votes, (f"{name}0123456789",), severity, e_value, by, now, counts)
+
+
+def test_the_text_names_the_accounts_that_still_count_and_what_each_decision_does() -> None:
+    standing = IncidentStanding(
+        (
+            account("a", 1005, 3e6, counts=False),
+            account("b", 146, 107, counts=True),
+            account("c", 128, 185, counts=True),
+        ),
+        1005,
+    )
+    lines = explain_lines(partly(), PRIVATE, standing=standing)
+    assert lines[2] == (
+        "How sure: very strong evidence (strongest account: e-value 3,000,000); accounts that still count: the-b 107, "
+        "the-c 185."
+    )
+    assert lines[-8:] == [
+        "What to do: 2 of 3 accounts still count, with 274 votes: the-b (146 votes), the-c (128 votes). Look at the "
+        "votes:",
+        "  integrity alerts show b0123456",
+        "To leave out what still counts, after a preview:",
+        "  integrity incidents exclude 01234567 --reason WHY",
+        "To say that the votes were honest (1,005 votes that a policy left out count again at the next refresh):",
+        "  integrity incidents resolve 01234567 --reason WHY",
+        "To acknowledge it (no vote changes: what is left out stays out):",
+        "  integrity incidents ack 01234567 --reason WHY",
+    ]
+    assert standing.accounts[1].line() == "  the-b  b: 146 votes, 1 alert, warning, e-value 107, still counted"
+    assert standing.accounts[0].line().endswith("critical, e-value 3,000,000, left out by auto-voter/1")
+
+
+def test_when_nothing_is_left_to_exclude_the_text_says_that_a_refresh_publishes_it() -> None:
+    waiting = IncidentStanding((account("a", 9, 3e6, counts=False, published=False),), 9)
+    lines = explain_lines(incident(votes=9, votes_left_out=9, awaits_refresh=True), PRIVATE, standing=waiting)
+    assert "  integrity refresh" in lines
+    assert not [one for one in lines if "exclude 0123" in one]
+    assert waiting.accounts[0].line().endswith("left out by auto-voter/1 from the next refresh on")
+    done = IncidentStanding((account("a", 9, 3e6, counts=False),), 9)
+    lines = explain_lines(incident(votes=9, votes_left_out=9), PRIVATE, standing=done)
+    assert "  integrity refresh" not in lines

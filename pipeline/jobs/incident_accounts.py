@@ -1,0 +1,57 @@
+"""Finds for each account of an incident what its alerts say, and whether its votes count; for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.incident_text import AccountStanding, IncidentStanding
+from pipeline.jobs import moderation
+from pipeline.store.alerting import account_records
+from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
+from pipeline.store.boards import exclusion_list
+
+_SEVERITIES = ("critical", "warning")
+
+
+def read_standing(
+    connection: Connection, voters: Sequence[str], alerts: Sequence[Mapping[str, Any]]
+) -> IncidentStanding:
+    """Return the accounts of an incident, those with the most votes first, and what `resolve` would count again.
+
+    Args:
+        connection: reads the store, with a role that may read voters.
+        voters: pseudonyms of the accounts of the incident; of an erased voter, a label.
+        alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.
+    """
+    expected, ranks = moderation.expected_exclusions(connection), SnapshotRanks(connection)
+    published = {
+        one.target
+        for one in exclusion_list.read_active(connection)
+        if one.kind == "voter" and not ranks.await_refresh([one])
+    }
+    accounts = []
+    for row in account_records.list_accounts(connection, voters, alerts):
+        mine = [one for one in alerts if one["subject"]["id"] == row["voter"]]
+        excluded = ("voter", row["voter"]) in expected
+        accounts.append(
+            AccountStanding(
+                voter=row["voter"],
+                codename=row["codename"],
+                votes=row["votes"],
+                alert_ids=tuple(row["alert_ids"]),
+                severity=min((one["severity"] for one in mine), key=_place, default="warning"),
+                e_value=max((one["e_value"] for one in mine if one["e_value"] is not None), default=None),
+                excluded_by=row["excluded_by"],
+                counts_next=not excluded,
+                counts_now=row["voter"] not in published,
+            )
+        )
+    back = moderation.preview_resolve(connection, [one["id"] for one in alerts]).votes_in
+    return IncidentStanding(tuple(accounts), back)
+
+
+def _place(severity: str) -> int:
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
