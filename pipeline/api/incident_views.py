@@ -170,9 +170,11 @@ def _for_operators(body: Mapping[str, Any], private: Mapping[str, Any]) -> dict[
 
 
 def _with_text(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> dict[str, Any]:
+    sure = incident_text.confidence(incident["e_value"])
     text = {
         "headline": incident_text.headline(incident, private),
-        "confidence": incident_text.confidence(incident["e_value"]),
+        # The public reads two digits of it.
+        "confidence": sure if private is not None else sure.replace("(e-value ", "(e-value about "),
     }
     return {"id": incident["id"], **text, **incident}
 

@@ -111,3 +111,42 @@ def test_a_preview_shows_the_model_of_the_incident_and_the_form_before_other_mod
     assert "Rank,<br>left out" in text
     folded = text.partition("<details>")[2]
     assert '<th scope="row">dog</th>' not in folded
+
+
+def test_figures_of_an_incident_agree_between_its_page_the_list_and_the_public(
+    store: Store, client: TestClient
+) -> None:
+    dog = incidents(store)["dog"]["id"]
+    public = TestClient(client.app, base_url=SITE, headers=HTML)
+    detail = client.get(f"/incidents/{dog}").text
+    begun = re.search(r"lifted dog.*?between (\d\d:\d\d)", detail)
+    assert begun is not None
+    listed = plain(client.get("/incidents").text)
+    assert f"since {incidents(store)['dog']['begun_at'][:10]} {begun[1]} UTC" in listed
+    assert "(e-value about " in public.get(f"/incidents/{dog}").text
+    assert "(e-value about " not in detail
+    assert f"{SYBILS} accounts cast {EACH * SYBILS} votes; {EACH * CRITICAL} of them" in plain(
+        public.get(f"/incidents/{dog}").text
+    )
+    assert "since the hour of" in plain(public.get("/incidents").text)
+
+
+def test_one_alert_of_many_is_shown_to_the_public_as_one_of_many(store: Store, client: TestClient) -> None:
+    dog = incidents(store)["dog"]
+    public = TestClient(client.app, base_url=SITE, headers=HTML)
+    text = plain(public.get(f"/incidents/{dog['id']}").text)
+    assert f"1 of its {dog['alerts']} alerts, of cohort bias, strong evidence" in text
+    assert "the incident rests on all of them" in text
+
+
+def test_a_page_leads_to_its_runbook_with_the_id_in_the_commands(store: Store, client: TestClient) -> None:
+    found = incidents(store)
+    names = {"dog": "incident-lifted", "net 3": "incident-more-votes", "note": "incident-habit"}
+    for about, name in names.items():
+        address = f"/runbooks/{name}?incident={found[about]['id']}"
+        assert f'href="{address}"' in client.get(f"/incidents/{found[about]['id']}").text
+        text = client.get(address).text
+        assert f"integrity incidents show {found[about]['id']} --store" in text
+        assert " ID " not in plain(text.partition("<main")[2])
+    assert client.get("/runbooks/incident-lifted?incident=%3Cb%3E").status_code == 422
+    assert " ID " in client.get("/runbooks/incident-lifted").text

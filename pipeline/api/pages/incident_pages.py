@@ -144,6 +144,7 @@ def _incident_values(
         **reader_values(operator, f"/incidents/{found['id']}"),
         "sees": sees,
         "done": incident_text.what_was_done(found),
+        "how_sure": incident_text.confidence,
         "advice": incident_text.next_step(found),
         "timeline": build_timeline(found),
         "choices": find_choices(connection, found, operator),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from pipeline.incident_text import count
+from pipeline.incident_text import confidence, count
 
 _HOUR = len("2026-01-02T03")
 
@@ -36,9 +36,13 @@ def _alerts(incident: Mapping[str, Any]) -> list[dict[str, str]]:
     ordered = sorted(incident["evidence"], key=lambda one: (one["opened_at"][:_HOUR], one["detector"]))
     for (_, detector), some in groupby(ordered, key=lambda one: (one["opened_at"][:_HOUR], one["detector"])):
         alerts = list(some)
-        text = f"{count(len(alerts), 'alert')} of {detector.replace('_', ' ')}"
-        what = f"{text}: {alerts[0]['summary']}" if len(alerts) == 1 else text
-        found.append({"at": min(one["opened_at"] for one in alerts), "what": what, "by": ""})
+        total, name = incident["alerts"], detector.replace("_", " ")
+        text = f"{count(len(alerts), 'alert')} of {name}"
+        if len(alerts) < total:
+            text = f"{len(alerts)} of its {count(total, 'alert')}, of {name}"
+        if len(alerts) == 1:
+            text = f"{text}, {confidence(alerts[0]['e_value'])}: {alerts[0]['summary']}"
+        found.append({"at": min(one["opened_at"] for one in alerts), "what": text, "by": ""})
     return found
 
 

@@ -1,10 +1,11 @@
 """Serves the runbooks as pages that are readable on a phone. The notifications of alert rules link to them."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from markdown_it import MarkdownIt
 
@@ -15,6 +16,12 @@ from pipeline.api.pages.page_templates import PageTemplates
 # The wheel has the runbooks inside the package (pyproject, force-include), the repository beside it.
 _PACKAGE = Path(__file__).parents[2]
 _FOLDERS = (_PACKAGE / "_runbooks", _PACKAGE.parent / "deploy" / "runbooks")
+
+# A block of code or code within a line.
+_CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+_Incident = Annotated[
+    str | None, Query(pattern="^[0-9a-f]{4,12}$", description="The id of the incident, which the commands then name.")
+]
 
 
 def routes(templates: PageTemplates) -> APIRouter:
@@ -27,11 +34,12 @@ def routes(templates: PageTemplates) -> APIRouter:
         return templates.page("runbooks", RENDERED, titles=titles)
 
     @router.get("/runbooks/{name}")
-    def runbook(name: str) -> Response:
+    def runbook(name: str, incident: _Incident = None) -> Response:
         if name not in _read_all():
             raise not_found("the name of a runbook, which /runbooks lists", name)
         title, text = _read_all()[name]
-        return templates.page("runbook", RENDERED, title=title, text=_as_html(text))
+        commands = text if incident is None else _CODE.sub(lambda code: _fill(code[0], incident), text)
+        return templates.page("runbook", RENDERED, title=title, text=_as_html(commands), incident=incident)
 
     return router
 
@@ -46,7 +54,12 @@ def _read_all() -> dict[str, tuple[str, str]]:
     return found
 
 
-@cache
+def _fill(code: str, incident: str) -> str:
+    """Return code with the incident's id in place of ID."""
+    return re.sub(r"\bID\b", incident, code)
+
+
+@lru_cache(maxsize=256)
 def _as_html(text: str) -> str:
     """Return a runbook as HTML, with links to other runbooks. HTML in the text is escaped."""
     linked = re.sub(r"\]\(([\w-]+)\.md\)", r"](/runbooks/\1)", text)
