@@ -40,12 +40,16 @@ def summarize(alert: Mapping[str, Any]) -> str:
     return str(evidence.get("what", ""))
 
 
-def explain_lines(alert: Mapping[str, Any], *, verbose: bool = True) -> list[str]:
+def explain_lines(
+    alert: Mapping[str, Any], *, verbose: bool = True, counts: bool | None = None, back: int | None = None
+) -> list[str]:
     """Return the whole text of an alert, one string per line: evidence, votes, state, history, and what to do.
 
     Args:
         alert: the alert.
         verbose: whether to give effect sizes in logits, positions in logs and the parts of an e-value too.
+        counts: whether the next refresh counts the votes of the voter of the alert; None: unless it is critical.
+        back: number of votes that count again if the alert is resolved; None if not known.
     """
     subject = alert["subject"]
     lines = [
@@ -58,7 +62,7 @@ def explain_lines(alert: Mapping[str, Any], *, verbose: bool = True) -> list[str
     ]
     lines.append(f"State: {alert['state']}.")
     lines += [f"  {h['at']}  {h['action']} by {h['name']}: {h['reason']}" for h in alert.get("history", [])]
-    return [*lines, *_what_to_do(alert)]
+    return [*lines, *_what_to_do(alert, counts, back)]
 
 
 def evidence_lines(alert: Mapping[str, Any], *, verbose: bool = True) -> list[str]:
@@ -247,7 +251,7 @@ def _value_text(value: Any) -> str:
     return "not known" if value is None else str(value)
 
 
-def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
+def _what_to_do(alert: Mapping[str, Any], counts: bool | None, back: int | None) -> list[str]:
     if alert["detector"] == "voter_share":
         return [
             "What to do: give each voter an id of its own. Name the address of a proxy in INTEGRITY_PROXIES and read "
@@ -258,19 +262,38 @@ def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
             "What to do: see whether other alerts name voters or networks that act on this model. If not, ask the "
             "provider what changed, and give a changed model a name of its own. See deploy/runbooks/model-shift.md."
         ]
-    exclude = f"`integrity alerts exclude {alert['id']} --name YOU --reason WHY`"
+    decide = {
+        what: f"  integrity alerts {what} {alert['id'][:8]} --name YOU --reason WHY"
+        for what in ("exclude", "resolve", "ack")
+    }
     kind = alert["subject"]["kind"]
     if kind == "voter":
+        again = "those that a policy left out" if back is None else f"{back:,}" if back else "none"
         return [
-            f"What to do: inspect the votes. Then run {exclude}, or the same with `resolve` or `appeal`. Until "
-            "a critical alert is resolved, the policy auto-voter/1 excludes the voter's votes from the defended view."
+            f"What to do: inspect the votes. {_counting(alert, counts)} To leave them out, whatever becomes of this "
+            "alert:",
+            decide["exclude"],
+            f"To say that the votes were honest (votes that count again at the next refresh: {again}):",
+            decide["resolve"],
+            "To acknowledge it (no vote changes: what is left out stays out):",
+            decide["ack"],
         ]
     if alert.get("votes"):
         return [
-            f"What to do: inspect the votes. {exclude} excludes all of them from the defended view, honest ones too; "
-            "to exclude fewer, give votes:from=TIME,to=TIME,model=…,cohort=new instead of the id. `restore` undoes "
-            f"it. Nothing is excluded automatically: a rival may have cast the votes for this {kind}."
+            "What to do: inspect the votes. This excludes all of them from the defended view, honest ones too:",
+            decide["exclude"],
+            "To exclude fewer, give votes:from=TIME,to=TIME,model=…,cohort=new instead of the id. `restore` undoes "
+            f"it. Nothing is excluded automatically: a rival may have cast the votes for this {kind}.",
         ]
     if alert.get("window") is not None:
         return ["What to do: ask the operator of the board; there are no votes to exclude."]
     return []
+
+
+def _counting(alert: Mapping[str, Any], counts: bool | None) -> str:
+    """Return a sentence that says whether the votes of the voter count."""
+    is_critical = alert["severity"] == "critical"
+    if counts is False or (counts is None and is_critical):
+        return "The voter's votes are left out of the defended view, at the latest from the next refresh on."
+    why = "although the alert is critical" if is_critical else "because a warning leaves no vote out by itself"
+    return f"The voter's votes still count, {why}."

@@ -111,6 +111,8 @@ def _print_list(listed: Sequence[Mapping[str, Any]], limit: int | None, as_json:
 
 
 def _show(opened: Store, names: Sequence[str], verbose: bool, as_json: bool) -> None:
+    from pipeline.jobs import moderation  # noqa: PLC0415  # slow to import; lists do not need it
+
     with opened.read() as connection:
         ids = [alert_queries.resolve_id(connection, one) for one in names]
         found = [alert_queries.find_alert(connection, one) for one in dict.fromkeys(ids)]
@@ -118,9 +120,13 @@ def _show(opened: Store, names: Sequence[str], verbose: bool, as_json: bool) -> 
         emit(found if len(names) > 1 else found[0])
         return
     for one in found:
+        counts, back = None, None
         if one["subject"]["kind"] == "voter":
             out.print(subject_text(one["subject"]))
-        print_paragraphs(alert_text.explain_lines(one, verbose=verbose))
+            with opened.read() as connection:
+                counts = ("voter", one["subject"]["id"]) not in moderation.expected_exclusions(connection)
+                back = moderation.preview_resolve(connection, [one["id"]]).votes_in
+        print_paragraphs(alert_text.explain_lines(one, verbose=verbose, counts=counts, back=back))
 
 
 @app.command()

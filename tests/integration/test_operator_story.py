@@ -152,7 +152,7 @@ def test_show_explains_in_plain_words_what_how_unlikely_and_which_votes(
     # They are those of the burst, not the honest ones that came after it.
     won = re.compile(rf"  {re.escape(TARGET)} against .*: model_a|against {re.escape(TARGET)}: model_b")
     assert sum(won.search(vote) is not None for vote in votes) >= 14
-    assert f"integrity alerts exclude {burst['id']} --name YOU --reason WHY" in output
+    assert f"\n  integrity alerts exclude {burst['id'][:8]} --name YOU --reason WHY" in output
     assert "Nothing is excluded automatically" in output
 
 

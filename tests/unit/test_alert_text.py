@@ -51,6 +51,22 @@ def test_an_alert_about_a_voter_gives_the_counts_and_omits_unlikely_explanations
     assert "alerts exclude ab" in text
 
 
+def test_an_alert_says_whether_its_votes_count_and_what_resolve_counts_again() -> None:
+    critical = explain_lines(voter_alert(), counts=False, back=52)
+    assert "left out of the defended view" in critical[-6]
+    assert critical[-4:] == [
+        "To say that the votes were honest (votes that count again at the next refresh: 52):",
+        "  integrity alerts resolve ab --name YOU --reason WHY",
+        "To acknowledge it (no vote changes: what is left out stays out):",
+        "  integrity alerts ack ab --name YOU --reason WHY",
+    ]
+    warning = explain_lines(voter_alert(severity="warning"), counts=True, back=0)
+    assert "The voter's votes still count, because a warning leaves no vote out by itself." in warning[-6]
+    assert "at the next refresh: none" in warning[-4]
+    assert "policy" not in " ".join(warning)
+    assert "left out of the defended view" in explain_lines(voter_alert())[-6]
+
+
 def test_a_narrow_terminal_shows_the_subject_of_every_alert() -> None:
     about_model = {
         "id": "cd", "detector": "cohort_bias", "severity": "warning", "subject": {"kind": "model", "id": "m7"},
