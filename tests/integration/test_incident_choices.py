@@ -19,6 +19,7 @@ from tests.integration.board_of_votes import OPTIONS, Board, using
 from tests.integration.incident_board import EACH, SYBILS, incidents, new_token
 from tests.security.test_page_forms import HTML, SITE, field, sign_in
 
+ROOT = Path(__file__).parents[2]
 CRITICAL = 9
 
 
@@ -93,7 +94,7 @@ def test_resolving_says_first_which_votes_of_a_policy_count_again(store: Store, 
     preview = plain(client.get(f"{address}/resolve").text)
     assert f"{EACH * CRITICAL} votes go back into the defended view" in preview
     assert f"{CRITICAL} accounts" in preview
-    assert "If it was an attack, go back and acknowledge it" in preview
+    assert "If it was an attack, go back and acknowledge or snooze it" in preview
     assert incidents(store)["dog"]["state"] == "open"
     done = decide(client, f"{address}/resolve")
     assert f"{EACH * CRITICAL} votes go into the defended view at the next refresh" in plain(done)
@@ -150,3 +151,21 @@ def test_a_page_leads_to_its_runbook_with_the_id_in_the_commands(store: Store, c
         assert " ID " not in plain(text.partition("<main")[2])
     assert client.get("/runbooks/incident-lifted?incident=%3Cb%3E").status_code == 422
     assert " ID " in client.get("/runbooks/incident-lifted").text
+
+
+@pytest.mark.parametrize("name", ["fact", "habit", "lifted", "lowered", "more-votes"])
+def test_commands_of_a_runbook_are_whole_lines_and_name_the_store(name: str) -> None:
+    text = (ROOT / f"deploy/runbooks/incident-{name}.md").read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    rest = re.sub(r"```sh\n.*?```", "", text, flags=re.DOTALL)
+    assert not re.findall(r"`integrity [^`]*`", rest)
+    assert all("--store" in line for line in blocks.splitlines())
+
+
+@pytest.mark.parametrize("name", ["habit", "lifted", "lowered"])
+def test_runbooks_about_votes_that_policies_leave_out_warn_before_resolving(name: str) -> None:
+    text = (ROOT / f"deploy/runbooks/incident-{name}.md").read_text(encoding="utf-8")
+    ignore, over = text.partition("## When to ignore it")[2].split("## How to know that it is over")
+    assert "then count again" in ignore
+    assert "integrity incidents snooze ID" in over
+    assert "integrity incidents resolve" not in over
