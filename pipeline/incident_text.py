@@ -217,9 +217,11 @@ def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | No
     if not counting:
         state = "The board without them is published."
         if any(one.counts_now for one in standing.accounts):
+            now = sum(one.votes for one in standing.accounts if not one.counts_now)
+            more = sum(one.votes for one in standing.accounts if one.counts_now)
             return [
-                f"What to do: nothing is left to exclude: all votes of {count(len(standing.accounts), 'account')} are "
-                "left out at the next refresh, which publishes the board without them:",
+                f"What to do: nothing is left to exclude: {now:,} votes are left out now; {more:,} more at the next "
+                "refresh, which publishes the board without them:",
                 "  integrity refresh",
             ]
         return [f"What to do: nothing is left to exclude: no vote of its accounts counts. {state}"]

@@ -165,6 +165,7 @@ def test_when_nothing_is_left_to_exclude_the_text_says_that_a_refresh_publishes_
     waiting = IncidentStanding((account("a", 9, 3e6, counts=False, published=False),), 9)
     lines = explain_lines(incident(votes=9, votes_left_out=9, awaits_refresh=True), PRIVATE, standing=waiting)
     assert "  integrity refresh" in lines
+    assert "nothing is left to exclude: 0 votes are left out now; 9 more at the next refresh" in " ".join(lines)
     assert not [one for one in lines if "exclude 0123" in one]
     assert waiting.accounts[0].line().endswith("left out by auto-voter/1 from the next refresh on")
     done = IncidentStanding((account("a", 9, 3e6, counts=False),), 9)
