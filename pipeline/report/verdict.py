@@ -90,7 +90,7 @@ def _separation(separated: Mapping[str, int]) -> str:
     pairs, each, jointly = (separated[name] for name in ("neighbours", "each", "jointly"))
     sure = "none" if not jointly else "all" if jointly == pairs else f"{jointly:,}"
     alone = "" if each == jointly else f" ({each:,} if each pair is judged alone)"
-    rest = "" if jointly == pairs else "; the order of the others is open"
+    rest = "" if jointly == pairs else f"; the order of {'the others' if jointly else 'all'} is open"
     return f"Of {count(pairs, 'pair')} of neighbours the votes separate {sure} for sure{alone}{rest}."
 
 
