@@ -1,4 +1,4 @@
-"""Carries out a decision about alerts or votes for the command alerts."""
+"""Carries out what an operator decides about alerts or votes with `integrity alerts`."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -110,5 +110,5 @@ class AlertSpan:
 
     @property
     def last_at(self) -> int:
-        """When the last of the votes that the alerts are about was cast, or the evidence of the last alert ended."""
+        """The latest moment that one of the alerts is about: see `last_at` of each alert."""
         return max(one.last_at for one in self.alerts)

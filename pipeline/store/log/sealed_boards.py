@@ -63,9 +63,10 @@ def read_boards(
 
 
 def read_new(connection: Connection, first: int, log_size: int, boards: Collection[Label]) -> Mapping[Label, Int64]:
-    """Return the counts of the votes in the leaves `first` to `log_size` − 1, as `read_boards` does.
+    """Return the counts of the votes in the leaves `first` to `log_size` − 1, by board, in the form of `read_boards`.
 
-    A seal must have ended at both sizes. Votes that a retraction among these leaves retracts are subtracted.
+    Both `first` and `log_size` must be sizes of the log at which a seal ended. Votes that a retraction among these
+    leaves retracts are subtracted.
     """
     s = schema.segment.c
     found = board_cells.total(_segments(connection, sa.and_(s.log_size > first, s.log_size <= log_size)))

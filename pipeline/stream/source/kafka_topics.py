@@ -33,15 +33,15 @@ class Access(Flag):
 
 
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
-    """Return topic → our access to it.
+    """Return name of a topic → what this process may do with the topic, `Access.MISSING` or `Access.HIDDEN` included.
 
     Args:
         admin: an administration client.
         topics: names of the topics.
 
     Raises:
-        kafka.errors.KafkaError: the broker does not answer, or reports an error for a topic other than that it is
-            missing or hidden.
+        kafka.errors.KafkaError: the broker does not answer, or reports another error about a topic than that the topic
+            is missing or that we may not see it.
     """
     if not topics:
         return {}

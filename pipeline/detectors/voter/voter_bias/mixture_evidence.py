@@ -53,11 +53,12 @@ def looks_of(votes: Int64, emitted: Int64) -> Bool:
 
 @dataclass(frozen=True)
 class MixtureEvidence:
-    """The evidence against a mixture of tastes over the votes of one call.
+    """The evidence in a batch of votes against an honest voter whose tastes are drawn from the board's distribution.
 
     Attributes:
-        path: the evidence against the band, which also has the sums of the alternatives that are not about one model.
-        providers: the folded cells of providers.
+        path: the evidence against the band after each vote. It also has the sums of the alternatives that are not about
+            one model.
+        providers: counts of the voters' earlier votes on each provider.
         reference_of: returns the reference of a snapshot, given its sequence number.
         reference: the reference of the new votes.
         looks: positions of the votes after which the evidence may be needed, ascending.

@@ -29,8 +29,7 @@ def ratings(table: pd.DataFrame) -> Result:
 def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
     """Compute ratings with evalica from `rounds` bootstrap resamples.
 
-    Evalica computes percentile intervals as well, but only its scores are returned: the comparison measures the time of
-    both.
+    Only the scores are returned. Evalica computes percentile intervals in the same call, so its time includes them.
 
     Args:
         table: one battle a row, with the text columns model_a, model_b and winner.
