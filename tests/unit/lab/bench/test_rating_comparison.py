@@ -93,7 +93,7 @@ def test_an_error_is_the_worst_in_points_whatever_the_gauge() -> None:
 @pytest.mark.long
 def test_a_child_that_fails_is_no_result() -> None:
     with pytest.raises(Unavailable, match="got: FileNotFoundError"):
-        rating_comparison._child(
+        rating_comparison.run_child(
             [sys.executable, "-m", "pipeline.lab.bench.rating_tasks", "ratings", "nowhere.parquet", "1", "0"]
         )
 
