@@ -1,6 +1,6 @@
 """The sentences about a move name its causes, with signs, and the models that it passed."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from pipeline.api.move_reasons import move_reason
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove, NewBattles
