@@ -114,7 +114,10 @@ def independent_board(battles: list[tuple[str, str, str]]) -> tuple[dict[str, fl
         return np.diag(w.sum(axis=1)) - w + np.full_like(w, 1e-3)  # the constant fixes the gauge, not the optimum
 
     found = minimize(cost, np.zeros(len(kept)), jac=True, hess=curvature, method="trust-exact", tol=1e-11)
-    theta = found.x - found.x.mean()
+    theta = found.x
+    for _ in range(3):  # the search ends where its own steps no longer change the cost in double precision
+        theta = theta - np.linalg.solve(curvature(theta), cost(theta)[1])
+    theta = theta - theta.mean()
     names = [models[i] for i in kept]
     return dict(zip(names, theta, strict=True)), dict(zip(names, 1000 + POINTS * theta, strict=True))
 
@@ -150,11 +153,14 @@ def test_real_battles_give_the_board_of_an_independent_fit(kafka_url: str, postg
     [reject] = command("rejects", "--store", postgres_url)
     assert (reject["origin"], reject["reason"]) == (f"{GENAI.name}#1819", "self_battle")
 
+    # The arena's method counts votes on hidden names: all but 545 of the 2,060, so 546 records with the self-battle.
     result = integrity("refresh", "--store", postgres_url)
-    assert (result["sequence"], result["votes_counted"], result["votes_excluded"]) == (1, 2060, 0)
+    assert (result["sequence"], result["votes_counted"], result["votes_excluded"]) == (1, 1515, 0)
+    assert {rule: n for rule, n in result["method"]["left_out"].items() if n} == {"not_anonymous": 545}
     shown = integrity("leaderboard", "--store", postgres_url)
     assert (shown["snapshot"], shown["view"]) == (result["snapshot"], "defended")
-    expect_board(shown["rows"], battles_of(json.loads(GENAI.read_text())))
+    hidden = [record for record in json.loads(GENAI.read_text()) if record["anony"]]
+    expect_board(shown["rows"], battles_of(hidden))
     assert integrity("verify", "--store", postgres_url)["votes"] == 2060
 
 
