@@ -4,6 +4,7 @@ Both processes exchange pickled messages over the child's standard input and out
 first message is the setup, so that the voter key is in no argument and no environment. Then every request (chunks,
 partition numbers) gets one answer: the decoded batch, or the error of decoding. The child ends when its input ends,
 so it does not outlive the worker. A child that ended is replaced, and its request is repeated: nothing was written.
+The child imports modules from where its parent does, never from the working directory, which may have others.
 """
 
 import os
@@ -11,6 +12,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +20,7 @@ from typing import IO, Any
 
 from pipeline.errors import Unavailable
 from pipeline.events.chunk import Chunk
+from pipeline.events.record_signature import parse_publishers
 from pipeline.stream.batch_decoder import DecoderSetup, InlineDecoder, with_shared_names
 from pipeline.stream.decoding import DecodedBatch, in_order, join_origins
 
@@ -32,13 +35,21 @@ class DecoderProcess:
     """A `BatchDecoder` that decodes in a child process. It is used by one thread at a time."""
 
     def __init__(self, setup: DecoderSetup) -> None:
-        """Start the child process."""
+        """Start the child process.
+
+        Raises:
+            Usage: INTEGRITY_PUBLISHERS has a wrong form.
+        """
+        parse_publishers(setup.publishers)  # the child has nobody to tell of a wrong one
         self._setup = setup
         self._child = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "pipeline.stream.decoder_process"]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        command = [sys.executable, "-P", "-m", "pipeline.stream.decoder_process"]
+        modules = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env={**os.environ, **modules}
+        )
         for pipe in (child.stdin, child.stdout):
             _enlarge(pipe)
         with suppress(BrokenPipeError):  # it has ended already: the first request finds out
@@ -50,6 +61,7 @@ class DecoderProcess:
 
         Raises:
             Unavailable: the child process ended three times while it decoded this batch.
+            Exception: the error of decoding. A note has the place in the child process.
         """
         bare = [replace(chunk, origins=()) for chunk in chunks]  # the worker keeps the origins
         code: int | None = None
@@ -80,9 +92,9 @@ class DecoderProcess:
 
 
 def _enlarge(pipe: IO[bytes] | None) -> None:
-    import fcntl  # noqa: PLC0415 - absent from Windows, like the size of a pipe
-
     if pipe is not None and sys.platform == "linux":
+        import fcntl  # noqa: PLC0415 - absent from Windows, like the size of a pipe
+
         try:
             fcntl.fcntl(pipe.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
         except PermissionError:  # a user's pipes are limited together
@@ -120,6 +132,17 @@ def _read(pipe: IO[bytes], length: int) -> bytearray:
     return data
 
 
+def _portable(error: Exception) -> Exception:
+    """Return an error that the worker can read: the same one, or its text if it cannot be pickled and read again."""
+    place = traceback.format_exc()
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(f"In the process that decodes records:\n{place}")
+    return error
+
+
 def _serve() -> None:
     """Answer requests until the input ends. The worker decides when to stop, also when both get a signal."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -133,7 +156,7 @@ def _serve() -> None:
             try:
                 answer: object = with_shared_names(decoder.decode(chunks, partition_no))
             except Exception as error:
-                answer = error
+                answer = _portable(error)
             _send(answers, answer)
     except (EOFError, BrokenPipeError):
         return

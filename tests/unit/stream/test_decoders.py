@@ -1,24 +1,26 @@
 """Tests that both decoders of a worker give the same votes, and that a decoder process loses and outlives nothing."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, Usage
 from pipeline.events.chunk import Chunk
 from pipeline.events.pseudonym import format_pseudonym, pseudonym
 from pipeline.events.record_origins import ORIGIN_HEADER, HeaderOrigins
 from pipeline.events.record_signature import NO_MARKS, RecordMarks
 from pipeline.stream.batch_decoder import BatchDecoder, DecoderSetup, InlineDecoder
-from pipeline.stream.decoder_process import DecoderProcess
+from pipeline.stream.decoder_process import DecoderProcess, _portable
 from pipeline.stream.decoding import DecodedBatch
 from tests.unit.events.sample_events import KEY, event
 
@@ -88,6 +90,67 @@ def test_a_batch_that_ends_every_decoder_is_an_error_that_says_so(monkeypatch: p
     with pytest.raises(Unavailable, match=r"ended 3 times at one batch, last with exit code 1"):
         decoder.decode(next(batches()), PARTITION_NO)
     decoder.close()
+
+
+def test_a_folder_named_like_the_package_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").touch()
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.chdir(tmp_path)
+    decoder = DecoderProcess(SETUP)
+    try:
+        assert len(decoder.decode(next(batches()), PARTITION_NO).votes) == 9
+    finally:
+        decoder.close()
+
+
+@pytest.mark.parametrize("make", [InlineDecoder, DecoderProcess])
+def test_wrong_publishers_are_named_before_a_record_is_read(make: type[BatchDecoder]) -> None:
+    with pytest.raises(Usage, match=r"INTEGRITY_PUBLISHERS: expected .*, got another text"):
+        make(replace(SETUP, publishers="nobody"))  # type: ignore[call-arg]  # both implementations take a setup
+
+
+class TwoWordsError(Exception):
+    """An error that pickle writes, but cannot read again."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+class LocalError(Exception):
+    """An error that pickle cannot write."""
+
+    def __reduce__(self) -> str:
+        raise TypeError
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ValueError("plain"), ValueError, "plain"),
+        (TwoWordsError("two", "words"), RuntimeError, "TwoWordsError: two words"),
+        (LocalError("unwritable"), RuntimeError, "LocalError: unwritable"),
+    ],
+)
+def test_every_error_of_decoding_reaches_the_worker(error: Exception, kind: type[Exception], text: str) -> None:
+    try:
+        raise error
+    except Exception as raised:
+        found = pickle.loads(pickle.dumps(_portable(raised)))  # noqa: S301  # our own bytes
+    assert type(found) is kind
+    assert str(found) == text
+    assert "test_decoders.py" in found.__notes__[0]
+
+
+def test_an_error_of_decoding_ends_no_decoder(process: DecoderProcess) -> None:
+    process.decode(next(batches()), PARTITION_NO)
+    child = only_child()
+    with pytest.raises(KeyError) as found:
+        process.decode([chunk(5, votes(0, 1))], {})
+    assert "decode_chunks" in found.value.__notes__[0]
+    assert len(process.decode(next(batches()), PARTITION_NO).votes) == 9
+    assert only_child().pid == child.pid
 
 
 def test_signals_to_the_whole_group_leave_the_decoder_to_the_worker(process: DecoderProcess) -> None:
