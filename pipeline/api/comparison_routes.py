@@ -8,7 +8,6 @@ from fastapi.responses import Response
 from pipeline.api.cache_policies import UNTIL_PUBLISHED
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.documents.comparison_documents import ComparisonDocument
-from pipeline.api.error_responses import Problem
 from pipeline.api.model_comparison import compare_models
 from pipeline.api.request_params import TEXT_PATTERN
 from pipeline.api.store_reader import StoreReader
@@ -33,13 +32,6 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
                 found = compare_models(reader, connection, a, b)
             return json_response(found, UNTIL_PUBLISHED)
 
-        expect_two(a, b)
         return await costly.run(request, work)
 
     return router
-
-
-def expect_two(first: str, second: str) -> None:
-    """Raise a problem with status 422 if the two names are the same."""
-    if first == second:
-        raise Problem(422, f"query b: expected another model than a, got {second[:100]!r} twice")

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.api.comparison_text import comparison_sentences
+from pipeline.api.error_responses import Problem
 from pipeline.api.model_summaries import find_model
 from pipeline.api.request_params import VIEWS
 from pipeline.api.store_reader import StoreReader
@@ -29,10 +30,13 @@ def compare_models(reader: StoreReader, connection: Connection, first: str, seco
         second: name of the model `b`, another model.
 
     Raises:
-        Problem: status 404, if no snapshot is published, or a model is unknown or under test.
+        Problem: status 404, if no snapshot is published, or a model is unknown or under test. Status 422, if both names
+            are of one model.
     """
     newest = reader.latest(connection)
     a, b = (find_model(reader, connection, name) for name in (first, second))
+    if a["model"] == b["model"]:
+        raise Problem(422, f"query b: expected another model than a, got {second!r}, which names {a['model']!r} too")
     known = read_battles(connection, reader.store.files, newest, a["model"])
     battles = {view: _battles(known, view, b["model"]) for view in ("raw", "defended")}
     difference = _difference(a["defended"], b["defended"], known, b["model"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,10 @@ from fastapi.testclient import TestClient
 from pipeline.api.app import create_app
 from pipeline.api.comparison_text import comparison_sentences
 from pipeline.api.documents.comparison_documents import ComparisonDocument
+from pipeline.jobs.refresh import pair_battles
 from pipeline.store import Store
 from pipeline.store.db import schema
+from pipeline.store.votes import registry_events
 from tests.integration import readable
 
 POINTS_PER_LOGIT = 400 / np.log(10)
@@ -137,6 +142,39 @@ def test_a_wrong_choice_is_told(client: TestClient, path: str) -> None:
     unknown = client.get(path, params={"a": "zeta", "b": "nobody"})
     assert unknown.status_code == 404
     assert "nobody" in unknown.text
+
+
+@pytest.mark.parametrize("path", ["/compare", "/api/v1/compare"])
+def test_two_names_of_one_model_are_not_two_models(tmp_path: Path, path: str) -> None:
+    renamed = {"event_id": "later", "type": "model.renamed", "model": "zeta", "to": "zeta-2"}
+    store = changed(tmp_path, renamed)
+    with asked(store) as client:
+        answer = client.get(path, params={"a": "zeta", "b": "zeta-2"})
+    store.close()
+    assert answer.status_code == 422
+    assert "query b: expected another model than a, got 'zeta-2', which names 'zeta' too" in html.unescape(answer.text)
+
+
+def test_a_model_without_votes_does_not_have_all_votes_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = changed(tmp_path, {"event_id": "later", "type": "model.submitted", "model": "idle", "provider": "Beta",
+                               "visibility": "public", "license": "open"})  # fmt: skip
+    counted: list[object] = []
+    monkeypatch.setattr(pair_battles, "count_battles", lambda *given: counted.append(given) or {})
+    with asked(store) as client:
+        found = compared(client, "idle", "zeta")
+    store.close()
+    assert counted == []
+    assert found["difference"] is None
+    assert found["battles"]["raw"]["votes"] == 0
+
+
+def changed(folder: Path, event: dict[str, Any]) -> Store:
+    """The board with one more event of the registry, which no refresh has seen."""
+    store = readable.copied(folder)
+    file = folder / "later.jsonl"
+    file.write_text(json.dumps({"schema": 1, "at": readable.START.isoformat(), **event}) + "\n")
+    registry_events.load_file(store, file)
+    return store
 
 
 def figures(points: float, **changed: Any) -> dict[str, Any]:

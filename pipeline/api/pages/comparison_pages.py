@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from pipeline.api import charts
 from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
 from pipeline.api.charts import Theme
-from pipeline.api.comparison_routes import FirstParam, SecondParam, expect_two
+from pipeline.api.comparison_routes import FirstParam, SecondParam
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
 from pipeline.api.model_comparison import compare_models
@@ -37,8 +37,6 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
                 values = _values(reader, connection, a, b) if a and b else {"found": None}
             return templates.page("compare", UNTIL_PUBLISHED, names=names, chosen=(a, b), **values)
 
-        if a:
-            expect_two(a, b)
         return await costly.run(request, work)
 
     @router.get("/charts/{snapshot}/comparison.svg")
