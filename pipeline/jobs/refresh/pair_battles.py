@@ -64,7 +64,9 @@ def count_battles(connection: Connection, files: LedgerFiles, snapshot: Publishe
 def read_battles(
     connection: Connection, files: LedgerFiles, snapshot: PublishedSnapshot, model: str
 ) -> ModelBattles | None:
-    """Return the battles of a model that a refresh has stored, or else count them; None if no vote names the model.
+    """Return the battles of a model; None if no vote of the snapshot names it.
+
+    They are counted only if no refresh has stored the battles of this snapshot.
 
     Args:
         connection: reads the store.
@@ -73,7 +75,9 @@ def read_battles(
         model: name of the model.
     """
     stored = read_stored_battles(connection, snapshot.snapshot_id, model)
-    return stored if stored is not None else count_battles(connection, files, snapshot).get(model)
+    if stored is not None or prepared_answers.has_kind(connection, "battles", snapshot.snapshot_id):
+        return stored
+    return count_battles(connection, files, snapshot).get(model)
 
 
 def read_stored_battles(connection: Connection, snapshot_id: str, model: str) -> ModelBattles | None:

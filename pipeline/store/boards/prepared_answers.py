@@ -52,6 +52,13 @@ def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool
     return connection.scalar(query) is not None
 
 
+def has_kind(connection: Connection, kind: Kind, snapshot_id: str) -> bool:
+    """Return whether the store has an answer of this kind about a snapshot."""
+    p = schema.prepared.c
+    query = sa.select(p.kind).where(p.kind == kind, p.snapshot_id == snapshot_id).limit(1)
+    return connection.scalar(query) is not None
+
+
 def replace(connection: Connection, snapshot_id: str, event_no: int, answers: Answers, now: int) -> None:
     """Replace the stored answers by answers about the newest snapshot; keep the answers of kind `moves`.
 
