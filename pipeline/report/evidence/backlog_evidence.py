@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import format_rfc3339
 
 _About = TypeVar("_About", VoterFinding, RandomFinding, HabitFinding)
+_LabelOf: TypeAlias = Callable[[int], str]
 _MOST_LOG = 700.0
 OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, WEEKS)
 """The tests of an evaluation, in the order of its sections."""
@@ -70,29 +71,30 @@ class BacklogEvidence:
         if not compared:
             reason = "the votes of the other voters are too few, or do not connect the models"
             return [test.unanswered(reason) for test in OF_BACKLOG]
+        label = self._labels_of(votes)
         known = {"voters": compared, "voters_not_comparable": len(votes.names) - compared, "rounds": found.rounds}
         sure = {one.voter for one in _kept(found.voters, compared, _least)}
         pushers = [one for one in found.voters if one.voter in sure]
         unusual = [one for one in _kept(found.voters, compared, _average) if one.voter not in sure]
-        groups, followers = self._pools(found, pushers, votes)
+        groups, followers = self._pools(found, pushers, votes, label)
         return [
             SINGLE_VOTER.answered(
-                [self._voter(one, _least(one)) for one in pushers],
+                [self._voter(one, _least(one), label) for one in pushers],
                 f"None of {compared:,} voters votes in a way that honest tastes do not explain.",
                 **known,
             ),
             UNUSUAL_VOTER.answered(
-                [self._voter(one, one.e_value) for one in unusual] + followers,
+                [self._voter(one, one.e_value, label) for one in unusual] + followers,
                 "No voter has an unusual taste.",
                 **known,
             ),
             RANDOM_CLICKS.answered(
-                [self._random(one) for one in _kept(found.random, compared, _average)],
+                [_random(one, label) for one in _kept(found.random, compared, _average)],
                 "No voter seems to click at random.",
                 **known,
             ),
             HABIT.answered(
-                [self._habit(one) for one in _kept(found.habits, compared, _average)],
+                [_habit(one, label) for one in _kept(found.habits, compared, _average)],
                 "No voter prefers a style of answers, or calls both bad, more than honest habits explain.",
                 **known,
             ),
@@ -117,6 +119,13 @@ class BacklogEvidence:
         )  # fmt: skip
         return evaluation.run(), votes
 
+    def _labels_of(self, votes: BacklogVotes) -> _LabelOf:
+        """Return the label of a voter of the backlog by the number that the voter has in the report.
+
+        The two numbers differ if a voter of the file has no vote in the report.
+        """
+        return lambda voter: self.labels.of("voter", int(votes.names[voter]) - 1)
+
     def _cohorts(self, votes: BacklogVotes) -> list[Cohorts]:
         """Return the divisions of the votes into cohorts that the file allows."""
         given, found = self.given, []
@@ -129,10 +138,10 @@ class BacklogEvidence:
                 found.append(cohorts.by_label(kind, votes, _from_one(column[votes.row])))
         return found
 
-    def _voter(self, one: VoterFinding, odds: float) -> EvidenceFinding:
+    def _voter(self, one: VoterFinding, odds: float, label_of: _LabelOf) -> EvidenceFinding:
         best = one.likeliest[0]
         model = self.given.models[best["model"]] if "model" in best else None
-        label = self.labels.of("voter", one.voter)
+        label = label_of(one.voter)
         does = f"{best['what']} {model}" if model is not None else f"votes as no honest voter would: {best['what']}"
         sentence = f"{capital(label)} {does}, in {count(one.votes, 'vote')}."
         details = {
@@ -144,25 +153,8 @@ class BacklogEvidence:
             details=details,
         )  # fmt: skip
 
-    def _random(self, one: RandomFinding) -> EvidenceFinding:
-        label = self.labels.of("voter", one.voter)
-        return EvidenceFinding(
-            kind="voter", subject=label, direction="clicks at random", odds=one.e_value, votes=one.votes,
-            sentence=f"{capital(label)} seems to click at random, in {count(one.votes, 'vote')}.",
-            details={"ties": one.ties},
-        )  # fmt: skip
-
-    def _habit(self, one: HabitFinding) -> EvidenceFinding:
-        label = self.labels.of("voter", one.voter)
-        shown = f"{one.hits:,} of {one.votes:,} votes that could show it, where {one.expected:.0f} are expected"
-        return EvidenceFinding(
-            kind="voter", subject=label, direction=one.habit, odds=one.e_value, votes=one.votes,
-            sentence=f"{capital(label)}: {one.habit}: {shown}.",
-            details={"hits": one.hits, "expected": one.expected},
-        )  # fmt: skip
-
     def _pools(
-        self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes
+        self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes, label_of: _LabelOf
     ) -> tuple[list[EvidenceFinding], list[EvidenceFinding]]:
         """Return the findings about groups, and those about accomplices of voters who are not named as pushers."""
         targets = {one.likeliest[0].get("model") for one in pushers}
@@ -170,10 +162,10 @@ class BacklogEvidence:
         followers: list[EvidenceFinding] = []
         for one in found.pools:
             known = not one.accomplices or one.model in targets
-            (groups if known else followers).append(self._pool(one, votes))
+            (groups if known else followers).append(self._pool(one, votes, label_of))
         return groups, followers
 
-    def _pool(self, one: PooledFinding, votes: BacklogVotes) -> EvidenceFinding:
+    def _pool(self, one: PooledFinding, votes: BacklogVotes, label_of: _LabelOf) -> EvidenceFinding:
         model, some = self.given.models[one.model], len(one.members)
         verb = _verb(one.direction) + "s" * (some == 1)
         if one.accomplices:
@@ -185,7 +177,7 @@ class BacklogEvidence:
         sentence += f", in {count(one.votes, 'vote')}." if some else "."
         details = {
             "voters": len(one.members), "expected_voters": one.expected, "accomplices": one.accomplices,
-            "labels": [self.labels.of("voter", voter) for voter in one.members[:100].tolist()],
+            "labels": [label_of(voter) for voter in one.members[:100].tolist()],
             "period": _period(self.given, votes, one.members),
         }  # fmt: skip
         return EvidenceFinding(
@@ -234,6 +226,25 @@ class BacklogEvidence:
             odds=_odds(one.log_e) / one.tests, votes=0,
             details={"from": first, "to": end, "voters": one.voters, "tests": one.tests},
         )  # fmt: skip
+
+
+def _random(one: RandomFinding, label_of: _LabelOf) -> EvidenceFinding:
+    label = label_of(one.voter)
+    return EvidenceFinding(
+        kind="voter", subject=label, direction="clicks at random", odds=one.e_value, votes=one.votes,
+        sentence=f"{capital(label)} seems to click at random, in {count(one.votes, 'vote')}.",
+        details={"ties": one.ties},
+    )  # fmt: skip
+
+
+def _habit(one: HabitFinding, label_of: _LabelOf) -> EvidenceFinding:
+    label = label_of(one.voter)
+    shown = f"{one.hits:,} of {one.votes:,} votes that could show it, where {one.expected:.0f} are expected"
+    return EvidenceFinding(
+        kind="voter", subject=label, direction=one.habit, odds=one.e_value, votes=one.votes,
+        sentence=f"{capital(label)}: {one.habit}: {shown}.",
+        details={"hits": one.hits, "expected": one.expected},
+    )  # fmt: skip
 
 
 def _kept(found: Sequence[_About], tested: int, value: Callable[[Any], float]) -> list[_About]:
