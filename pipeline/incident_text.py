@@ -61,7 +61,9 @@ class AccountStanding:
 
     def line(self) -> str:
         """Return the account as one line for `integrity incidents show --verbose`."""
-        if self.counts_next:
+        if not self.votes:
+            state = "no votes that name it"  # the voter was erased
+        elif self.counts_next:
             state = "still counted" if self.counts_now else "left out now, counted from the next refresh on"
         else:
             by = f" by {self.excluded_by}" if self.excluded_by else ""
@@ -81,8 +83,8 @@ class IncidentStanding:
 
     @property
     def counting(self) -> tuple[AccountStanding, ...]:
-        """The accounts whose votes count in the next snapshot."""
-        return tuple(one for one in self.accounts if one.counts_next)
+        """The accounts with votes that count in the next snapshot. No vote names an erased voter."""
+        return tuple(one for one in self.accounts if one.counts_next and one.votes)
 
 
 def confidence(e_value: float | None, alerts: int = 1) -> str:
@@ -210,13 +212,13 @@ def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | No
     look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting[:1] if one.alert_ids]
     look = look or [f"  integrity incidents show {name} --verbose"]
     exclude = f"  integrity incidents exclude {name} --reason WHY"
-    if standing is None or not standing.accounts:
+    if standing is None or not any(one.votes for one in standing.accounts):
         votes = max(incident["votes"] - incident["votes_left_out"], 0)
         still = f"{count(votes, 'vote')} still {'counts' if votes == 1 else 'count'}. " if votes else ""
         return [f"What to do: {still}Look at its votes.", *look, "To leave them out, after a preview:", exclude]
     if not counting:
         state = "The board without them is published."
-        if any(one.counts_now for one in standing.accounts):
+        if any(one.counts_now and one.votes for one in standing.accounts):
             now = sum(one.votes for one in standing.accounts if not one.counts_now)
             more = sum(one.votes for one in standing.accounts if one.counts_now)
             return [

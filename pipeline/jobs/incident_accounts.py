@@ -10,8 +10,7 @@ from sqlalchemy.engine import Connection
 from pipeline.incident_text import AccountStanding, IncidentStanding
 from pipeline.jobs import moderation
 from pipeline.store.alerting import account_records
-from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
-from pipeline.store.boards import exclusion_list
+from pipeline.store.boards import snapshots, voter_labels
 
 _SEVERITIES = ("critical", "warning")
 
@@ -26,12 +25,9 @@ def read_standing(
         voters: pseudonyms of the accounts of the incident; of an erased voter, a label.
         alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.
     """
-    expected, ranks = moderation.expected_exclusions(connection), SnapshotRanks(connection)
-    published = {
-        one.target
-        for one in exclusion_list.read_active(connection)
-        if one.kind == "voter" and not ranks.await_refresh([one])
-    }
+    expected, newest = moderation.expected_exclusions(connection), snapshots.latest(connection)
+    published = voter_labels.resolve(connection, newest.body["exclusions"] if newest is not None else ())
+    left_out = {one["target"] for one in published if one["kind"] == "voter"}
     accounts = []
     for row in account_records.list_accounts(connection, voters, alerts):
         mine = [one for one in alerts if one["subject"]["id"] == row["voter"]]
@@ -46,7 +42,7 @@ def read_standing(
                 e_value=max((one["e_value"] for one in mine if one["e_value"] is not None), default=None),
                 excluded_by=row["excluded_by"],
                 counts_next=not excluded,
-                counts_now=row["voter"] not in published,
+                counts_now=row["voter"] not in left_out,
             )
         )
     back = moderation.preview_resolve(connection, [one["id"] for one in alerts]).votes_in

@@ -171,3 +171,18 @@ def test_when_nothing_is_left_to_exclude_the_text_says_that_a_refresh_publishes_
     done = IncidentStanding((account("a", 9, 3e6, counts=False),), 9)
     lines = explain_lines(incident(votes=9, votes_left_out=9), PRIVATE, standing=done)
     assert "  integrity refresh" not in lines
+
+
+def test_accounts_without_votes_count_nowhere_and_are_not_waited_for() -> None:
+    erased = AccountStanding("voter-0", "voter-0", 0, ("0" * 12,), "warning", 107, None, True, True)
+    assert erased.line().endswith("0 votes, 1 alert, warning, e-value 107, no votes that name it")
+    beside = IncidentStanding((account("a", 9, 3e6, counts=False), erased), 9)
+    text = " ".join(explain_lines(incident(votes=9, votes_left_out=9), PRIVATE, standing=beside))
+    assert "nothing is left to exclude: no vote of its accounts counts." in text
+    assert "integrity refresh" not in text
+    assert "accounts that still count" not in text
+    # What is left are the votes of alerts about windows.
+    alone = " ".join(
+        explain_lines(incident(votes=9, votes_left_out=0), PRIVATE, standing=IncidentStanding((erased,), 0))
+    )
+    assert "What to do: 9 votes still count. Look at its votes." in alone
