@@ -8,6 +8,7 @@ from math import cos, pi, sin
 from typing import Any
 
 from pipeline.api.charts import PALETTES, Palette, Theme, draw_svg
+from pipeline.vocabulary.visible_text import visible
 
 # Width of a cell of the heatmap in pixels, and of the network, on a desktop and on a phone.
 _CELL, _NARROW_CELL, _NETWORK, _NARROW_NETWORK = 23, 10, 620, 340
@@ -86,6 +87,7 @@ def network(models: Sequence[str], records: Sequence[Record], theme: Theme = "li
 
 
 def _short(name: str) -> str:
+    name = visible(name)
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 

@@ -9,11 +9,11 @@ import json
 import re
 from typing import Any
 
-# The Unicode categories Cc, Cf, Cs, Zl and Zp, which decoded events may not contain, and letters that look like a
-# space. A test compares the ranges with the Unicode tables of Python.
+# The Unicode categories Cc, Cf, Cs, Zl and Zp, which decoded events may not contain, letters that look like a
+# space, and U+FFFE and U+FFFF, which XML cannot carry. A test compares the ranges with the Unicode tables of Python.
 _HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u180e\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u2064\u2066-\u206f\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb"
+    "\u2028-\u202e\u2060-\u2064\u2066-\u206f\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff"
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
     "\U000e0020-\U000e007f]"
 )

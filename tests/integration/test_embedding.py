@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from pipeline.api import battle_charts
 from pipeline.api.app import create_app
 from pipeline.api.badges import draw_badge
 from pipeline.api.head_check import is_newest_proved
+from pipeline.api.share_cards import draw_text_card
 from pipeline.api.svg_text import estimate_width, shorten, wrap
 from pipeline.store import Store
 from pipeline.store.db import schema
@@ -116,6 +118,15 @@ def test_the_page_about_sharing_has_what_to_copy(client: TestClient) -> None:
     for part in ("/badges/board.svg)", "/badges/model.svg?model=", "/embed/board?rows=10"):
         assert f"{SITE}{part}" in text
     assert "HOST" not in text
+
+
+def test_a_name_with_characters_that_xml_forbids_can_be_drawn() -> None:
+    name = "x\ufffe\uffff"  # decoded events may contain both
+    assert svg(draw_badge(name, "1", "#000", name)) == ("x\\ufffe\\uffff", ["x\\ufffe\\uffff", "1"])
+    assert draw_text_card(name, name, [name], name).startswith(b"\x89PNG")
+    record = {"model": name, "opponent": "y", "votes": 3, "score": 0.5}
+    for draw in (battle_charts.heatmap, battle_charts.network):
+        ET.fromstring(draw([name, "y"], [record]))  # noqa: S314  # our own
 
 
 def test_a_long_text_is_shortened_and_wrapped() -> None:

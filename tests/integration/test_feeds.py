@@ -111,7 +111,7 @@ def test_a_feed_without_a_snapshot_says_so(tmp_path: Path) -> None:
 
 
 def test_names_cannot_break_a_feed() -> None:
-    word = "</title><script>\x00\x1b[31m\u202e]]>&amp;\ud800"
+    word = "</title><script>\x00\x1b[31m\u202e]]>&amp;\ud800\ufffe\uffff"
     entry = FeedEntry("k", word, f"{word}\nsecond", "/x?a=1&b=2", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")
     feed = ET.fromstring(write_feed(Feed(word, word, "/f", "/p", [entry]), SITE))  # noqa: S314
     check_atom(feed)
