@@ -35,7 +35,17 @@ _IN_ARGUMENTS = (
 def main() -> None:
     """Run the command line, and exit with its status."""
     guard_output()
-    sys.exit(_run())
+    try:
+        status = _run()
+    except SystemExit as ended:
+        # Typer and rich turn a broken pipe into status 1, which would mean that a check has found a fault.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        status = _BROKEN_PIPE
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # Python flushes both at the end, which would fail again
+            os.dup2(nowhere, stream.fileno())
+    sys.exit(status)
 
 
 def _run() -> int:
@@ -45,10 +55,6 @@ def _run() -> int:
         return int(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes standard output once more at the end, which would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             err.lines(error.format_message().splitlines())  # type: ignore[attr-defined]
