@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
@@ -56,10 +57,21 @@ def test_the_way_of_a_vote_returns_to_no_package_and_names_at_most_eight():
     assert len(changes) <= MOST_PACKAGES
 
 
+def import_contracts() -> list[dict[str, Any]]:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return configuration["tool"]["importlinter"]["contracts"]
+
+
 def test_the_layers_on_the_page_are_those_that_lint_enforces():
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
+    contracts = import_contracts()
     layers = next(one["layers"] for one in contracts if one.get("containers") == ["pipeline"])
     enforced = [sorted(re.split(r" [|:] ", layer)) for layer in layers]
     assert [sorted(re.findall(r"`(\w+)`", row[1])) for row in rows("The order of the packages")] == enforced
+
+
+def test_the_core_on_the_page_is_the_one_that_lint_enforces():
+    (enforced,) = (one["source_modules"] for one in import_contracts() if one["name"].startswith("The core is pure"))
+    first, last, outside = re.search(r"Layers (\d+) to (\d+) without (.+?) are the \*core\*", PAGE).groups()
+    layers = [re.findall(r"`(\w+)`", row[1]) for row in rows("The order of the packages")][int(first) - 1 : int(last)]
+    core = {f"pipeline.{package}" for layer in layers for package in layer}
+    assert core - {f"pipeline.{package}" for package in re.findall(r"`(\w+)`", outside)} == set(enforced)
