@@ -78,6 +78,13 @@ def test_help_and_a_wrong_word_import_no_command(words: list[str], printed: str)
     assert not {f"pipeline.cli.{home}" for home in homes} & modules
 
 
+@pytest.mark.parametrize("command", HEAVY)
+def test_a_command_does_not_import_what_only_others_need(command: str):
+    _, modules = run(command, "--help")
+    assert f"pipeline.cli.{COMMANDS[command].module}" in modules
+    assert not set(HEAVY[command]) & modules
+
+
 def test_a_wrong_word_leaves_the_commands_as_they_are():
     assert called("leaderbord", settings={}).returncode == 2
     assert called("bench", "legder", settings={}).returncode == 2
