@@ -16,13 +16,19 @@ from pipeline.api import change_token
 from pipeline.api.app import create_app
 from pipeline.api.pages.page_templates import PageTemplates
 from pipeline.errors import Refuted, Usage
+from pipeline.events.codenames import codename
+from pipeline.jobs import correction_notices
 from pipeline.ledger import manifest
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest_notices import ManifestNotice, check_notices
 from pipeline.open_store import open_store
 from pipeline.settings import Settings
+from pipeline.store.alerting import operators_log
+from pipeline.store.alerting.operators_log import Operator
+from pipeline.store.boards import snapshots
 from tests.command import called
+from tests.integration import incident_board
 from tests.integration.board_of_votes import OPTIONS, Board, copied_board, using
 
 APPEALS = OPTIONS.model_copy(update={"appeals": "https://board.example/appeals"})
@@ -99,6 +105,22 @@ def test_a_manifest_that_drops_or_changes_an_earlier_notice_is_refuted() -> None
     for now, before in ((None, (one,)), ((two,), (one,)), ((two, one), (one, two))):
         with pytest.raises(Refuted, match="notices"):
             check_notices(now, before, "manifest.json")
+
+
+def test_labels_replace_the_names_of_voters_in_a_notice(tmp_path: Path) -> None:
+    with using(OPTIONS), incident_board.copied(tmp_path / "board.db").store() as store:
+        one, two = (incident_board.voter(store, f"sybil {n}") for n in (3, 4))
+        with store.write() as connection:
+            newest = snapshots.latest(connection)
+            assert newest is not None
+            text = f"Votes of {codename(one).replace('-', ' ').title()} and {two} were counted."
+            added = correction_notices.add_notice(connection, newest.snapshot_id, text, Operator("ann", "cli", "test"))
+            logged = [row["reason"] for row in operators_log.list_entries(connection, 1)]
+        with TestClient(create_app(store)) as client:
+            read = [row["text"] for row in client.get("/api/v1/notices").json()["rows"]]
+    label = "voter-[0-9a-f]{12}"
+    assert re.fullmatch(f"Votes of {label} and {label} were counted[.]", added["text"])
+    assert read == logged == [added["text"]]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "two\nlines", "\x1b[2J", "x" * 2_001])
