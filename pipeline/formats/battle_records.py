@@ -36,6 +36,8 @@ from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
 _CHUNK = 20_000
+# Times of an event; the decoder refuses one of them at a time.
+_TIMES = 2
 _NAMES = ("model_a", "model_b")
 # Stands for a missing id, and no id is spelled so.
 _NO_ID = "(none)"
@@ -133,11 +135,12 @@ def _decoded(
     votes, positions, rejects = decode_votes(raws)
     if not rejects:
         return votes, positions
-    # A battle with a missing or invalid time can be rated: it is decoded again with a placeholder time.
-    untimed = {reject.position for reject in rejects if _is_about_time(reject)}
-    votes, positions, rejects = decode_votes(
-        [_with_placeholder_time(raw) if position in untimed else raw for position, raw in enumerate(raws)]
-    )
+    # A battle with a missing or invalid time can be rated: it is decoded again without this time.
+    for _ in range(_TIMES):
+        wrong = {reject.position: reject for reject in rejects if _is_about_time(reject)}
+        if wrong:
+            raws = [_without_time(raw, wrong[at]) if at in wrong else raw for at, raw in enumerate(raws)]
+            votes, positions, rejects = decode_votes(raws)
     for reject in rejects:
         if reject.reason != SELF_BATTLE and not left_out.skip_bad:
             raise bad_record(file, rows[reject.position], reject.reason, reject.detail)
@@ -168,9 +171,12 @@ def _is_about_time(reject: Reject) -> bool:
     return reject.reason == "bad_time" or (reject.reason == "missing_field" and "cast_at" in reject.detail)
 
 
-def _with_placeholder_time(raw: bytes) -> bytes:
+def _without_time(raw: bytes, reject: Reject) -> bytes:
+    """Return an event without the time that the decoder refused; `cast_at` is replaced, since every event has one."""
     event: dict[str, Any] = msgspec.json.decode(raw)
-    return encode_event({**event, "cast_at": PLACEHOLDER_TIME, "voter_since": None})
+    if reject.detail.startswith("voter_since"):
+        return encode_event({**event, "voter_since": None})
+    return encode_event({**event, "cast_at": PLACEHOLDER_TIME})
 
 
 def _flag(value: bool | None) -> int:

@@ -68,9 +68,7 @@ def vote_numbers(name: str, values: Sequence[Any]) -> Int64:
         values: the value of the field in each of n votes.
     """
     if name in TIMES:
-        times = time_column(pa.array(values, _MICROSECONDS))
-        # The first instant stands for a time that is missing or wrong.
-        return np.where(times == FIRST_TIME, NO_TIME, times)
+        return time_column(pa.array(values, _MICROSECONDS))
     if name == _TURN:
         return np.array([value or 0 for value in values], dtype=np.int64)
     return name_numbers(pa.array(values, pa.string()).dictionary_encode())
@@ -84,7 +82,7 @@ def no_times(rows: int) -> Int64:
 def time_column(array: pa.Array) -> Int64:
     """Return int64[n], each time in microseconds since 1970 UTC; NO_TIME for a value that is no time.
 
-    Values are read as `to_rfc3339` reads single ones.
+    Values are read as `to_rfc3339` reads single ones. The first instant of 2000 stands for a time that is missing.
     """
     kind = array.type
     if pa.types.is_dictionary(kind):
@@ -111,7 +109,8 @@ def name_numbers(column: pa.DictionaryArray) -> Int64:
 
 
 def _in_range(times: Int64) -> Int64:
-    return np.where((times >= FIRST_TIME) & (times < END_TIME), times, NO_TIME)
+    """Return the same times, NO_TIME for others than those of votes and for the first instant, a placeholder."""
+    return np.where((times > FIRST_TIME) & (times < END_TIME), times, NO_TIME)
 
 
 def _from_timestamps(array: pa.Array) -> Int64:
@@ -136,7 +135,7 @@ def _from_texts(array: pa.Array) -> Int64:
             return _from_timestamps(array.cast(kind))
         except pa.ArrowException:
             continue
-    if (pc.min(pc.binary_length(array)).as_py() or 0) > len("2024"):  # four digits are a year
+    if (pc.min(pc.binary_length(array)).as_py() or 0) > len("20240615"):  # four digits are a year, eight a day
         try:
             return _from_numbers(array.cast(pa.float64()))
         except pa.ArrowException:

@@ -28,6 +28,8 @@ TIMES = [
     [1718236800.25, float("nan"), None, -1.0, float("inf")],
     [1718236800123, 1718236800123456, 0],
     [True, False],
+    ["20240615", "20240616"],
+    ["20240615", "1718236800.5"],
 ]
 
 
@@ -71,6 +73,26 @@ def test_numbers_are_the_same_by_column_and_by_record(tmp_path: Path, suffix: st
         assert (session[0] == session[2] != 0) and session[1] == session[3] == 0, "a placeholder is no session"
         assert network[0] == network[2] != network[1] and network[3] == 0
         assert (found.numbers["voter_since"] == NO_TIME).all()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_one_time_that_cannot_be_read_takes_no_other_with_it(tmp_path: Path, suffix: str) -> None:
+    cast, since = ["2024-06-15T10:00:00Z", "x", "2000-01-01T00:00:00Z", "y"], ["x", "2024-01-01", "2024-01-01", "y"]
+    rows = [
+        {"model_a": "ant", "model_b": "bee", "winner": "model_a", "timestamp": one, "account": other}
+        for one, other in zip(cast, since, strict=True)
+    ]
+    path = tmp_path / f"battles{suffix}"
+    if suffix == ".csv":
+        path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]) + "\n")
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file = open_battles(path, ColumnMapping({"voter_since": "account"}))
+    by_column = read_by_column(file, needed=NEEDED)
+    assert by_column is not None
+    for found in (by_column, read_by_record(file, None, needed=NEEDED)):
+        assert found.numbers["cast_at"].tolist() == [1718445600_000000, NO_TIME, NO_TIME, NO_TIME]
+        assert found.numbers["voter_since"].tolist() == [NO_TIME, 1704067200_000000, 1704067200_000000, NO_TIME]
 
 
 def test_numbers_follow_the_votes_that_stay(tmp_path: Path) -> None:
