@@ -172,6 +172,24 @@ def test_nothing_that_the_public_reads_names_a_model_under_test_before_its_relea
         assert client.get("/api/v1/alerts", params={"subject": SECRET}).json()["rows"]
 
 
+def test_headline_and_feeds_do_not_name_a_model_that_was_listed_before(board: Board) -> None:
+    won = [{**one, "winner": "model_a" if one["model_a"] == PUBLIC else "model_b"}
+           for one in votes(2 * VOTES) if PUBLIC in (one["model_a"], one["model_b"])]  # fmt: skip
+    board.read(*won)
+    board.refresh()
+    told = ("/", "/feeds/snapshots.atom", "/feeds/moves.atom")
+    with board.store() as store, TestClient(create_app(store)) as client:
+        before = {path: client.get(path).text for path in told}
+    assert [path for path, text in before.items() if PUBLIC in text] == list(told)
+    assert "What changed</h2>\n<p><a href" in before["/"]
+    register(board, {**submitted(8, PUBLIC, "Bee", "private"), "at": "2026-01-05T00:00:00Z"})
+    board.refresh()
+    with board.store() as store, TestClient(create_app(store)) as client:
+        after = {path: client.get(path).text for path in told}
+    assert [path for path, text in after.items() if PUBLIC in text] == []
+    assert "a model under test" in after["/feeds/snapshots.atom"]
+
+
 def test_commands_exports_and_metrics_name_no_model_under_test(board: Board, tmp_path: Path) -> None:
     settings, at = {"COLUMNS": "200"}, ("--store", board.url)
     with board.store() as store, store.read() as connection:
