@@ -33,7 +33,7 @@ class BacklogVotes:
         voter: int32[n], position of the vote's voter in `names`, ascending.
         model_a, model_b: int32[n], the models.
         outcome: int8[n]: 0 (a wins), 1 (b wins), or TIED.
-        at: int64[n], event time in microseconds since 1970 UTC.
+        at: int64[n], event time in microseconds since 1970 UTC; NO_TIME if unknown.
         network: int32[n], number of the vote's network, 0 for none.
     """
 
@@ -67,7 +67,7 @@ class BacklogVotes:
             voter: int64[n], pseudonyms; NO_VOTER for a vote without a voter.
             model_a, model_b: int[n], numbers of the models, from 0 to M − 1.
             outcome: int[n], positions in OUTCOMES. The two kinds of ties both become TIED.
-            at: int64[n], event times in microseconds since 1970 UTC.
+            at: int64[n], event times in microseconds since 1970 UTC; NO_TIME for a vote without a time.
             network: int[n], numbers of the networks, 0 for none; None if all are unknown.
         """
         known = np.flatnonzero(voter != NO_VOTER)

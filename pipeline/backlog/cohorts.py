@@ -74,15 +74,17 @@ def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
     """Return cohorts of accounts of similar age. All votes of a voter are in the stratum of the age at the first vote.
 
-    The strata are those of AGES and AGE_NAMES. Accounts of unknown age have a stratum of their own.
+    The strata are those of AGES and AGE_NAMES. Accounts of unknown age have a stratum of their own; so have those
+    whose first vote has no time.
 
     Args:
         votes: the votes of the backlog.
         since: int64[n], the time at which the account of each vote's voter was made; NO_TIME if unknown.
     """
-    age = np.maximum(votes.at - np.where(since == NO_TIME, votes.at, since), 0)
+    known = (since != NO_TIME) & (votes.at != NO_TIME)
+    age = np.maximum(np.where(known, votes.at, 0) - np.where(known, since, 0), 0)
     stratum = np.searchsorted(np.array(AGES), age, side="left") + 2
-    return by_first_vote(AGE, votes, np.where(since == NO_TIME, 1, stratum))
+    return by_first_vote(AGE, votes, np.where(known, stratum, 1))
 
 
 def by_label(kind: str, votes: BacklogVotes, label: Int32) -> Cohorts:

@@ -25,6 +25,7 @@ from pipeline.evidence import Reference
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
 from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.time import NO_TIME
 
 PERIOD = 28 * 86_400_000_000
 """Length of a period in microseconds."""
@@ -76,7 +77,8 @@ class ModelPeriods:
 
         Each round finds the model and the period with the largest e-value. The rounds end when no e-value is above t/α,
         where t is the number of pairs of a model and a period that have votes, or after ten findings. Nothing is found
-        if there are fewer than two periods. The votes on a found model in its period do not count in later rounds.
+        if there are fewer than two periods with votes. The votes on a found model in its period do not count in later
+        rounds, votes without a time in none.
 
         Args:
             excluded: bool[v], voters whose votes do not count.
@@ -86,12 +88,14 @@ class ModelPeriods:
             One finding for each model and period, in the order in which they were found.
         """
         votes = self.evaluator.votes
-        period, start = split_periods(votes.at)
-        count = len(start) - 1
+        dated = votes.at != NO_TIME
+        period = np.zeros(len(votes.at), dtype=np.int64)
+        period[dated], start, end = split_periods(votes.at[dated])
+        count = len(start)
         if count < 2:
             return []
         found: list[PeriodFinding] = []
-        left_out = excluded[votes.voter]
+        left_out = excluded[votes.voter] | ~dated
         while len(found) < _MOST_FOUND:
             logs, voters = self._evaluate(period, count, left_out, excluded)
             self.progress()
@@ -103,7 +107,7 @@ class ModelPeriods:
             side = int(logs[model, when].argmax())
             found.append(
                 PeriodFinding(
-                    model, int(start[when]), int(start[when + 1]), SIDES[side], float(whole[model, when]),
+                    model, int(start[when]), int(end[when]), SIDES[side], float(whole[model, when]),
                     int(voters[model, when]), tests,
                 )
             )  # fmt: skip
@@ -164,8 +168,8 @@ class ModelPeriods:
         return logs
 
 
-def split_periods(at: Int64) -> tuple[Int64, Int64]:
-    """Split times into periods of the length PERIOD, from the first time on.
+def split_periods(at: Int64) -> tuple[Int64, Int64, Int64]:
+    """Split times into periods of the length PERIOD, from the first time on. Periods without a time are left out.
 
     A last period that is shorter than half of PERIOD is joined with the period before it.
 
@@ -173,12 +177,13 @@ def split_periods(at: Int64) -> tuple[Int64, Int64]:
         at: int64[n], times in microseconds since 1970 UTC, in any order.
 
     Returns:
-        Two arrays: int64[n], the period of each time, counted from 0; and int64[p + 1], the starts of the p periods and
-            the end of the last one. Without times, p is 0.
+        Three arrays: int64[n], the period of each time, counted from 0; and int64[p] twice, the starts and the ends of
+            the p periods.
     """
     if not len(at):
-        return np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
+        none = np.zeros(0, dtype=np.int64)
+        return none, none, none
     first, last = int(at.min()), int(at.max()) + 1
     count = max(int((last - first) / PERIOD + 1 - _SHORTEST), 1)
-    period = np.minimum((at - first) // PERIOD, count - 1)
-    return period, np.append(first + np.arange(count) * PERIOD, last)
+    used, period = np.unique(np.minimum((at - first) // PERIOD, count - 1), return_inverse=True)
+    return period.ravel(), first + used * PERIOD, np.where(used == count - 1, last, first + (used + 1) * PERIOD)

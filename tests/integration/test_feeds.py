@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
@@ -101,6 +103,25 @@ def test_feeds_tell_snapshots_moves_and_incidents(store: Store) -> None:
     assert "by exclusions" in told["moves"][0][1]
     assert any("zeta" in title for title, _ in told["incidents"])
     assert "voter 3" not in str(told)
+
+
+def test_clear_moves_are_those_of_the_page(store: Store) -> None:
+    told = [text_of(one) for one in feeds(store, SITE)["moves"].iter(f"{ATOM}entry")]
+    links = [one.attrib["href"] for one in feeds(store, SITE)["moves"].findall(f"{ATOM}entry/{ATOM}link")]
+    with TestClient(create_app(store, readable.OPTIONS)) as client:
+        pages = [html.unescape(client.get(link.removeprefix(SITE)).text) for link in links]
+    assert len(told) == len(pages) == 2
+    for (title, text), page in zip(told, pages, strict=True):
+        table = page.partition("Biggest move first.")[2].partition("</table>")[0]
+        clear = re.findall(r"<b><a href=[^>]*>(.*?)</a></b>", table)
+        marked = [name for name in readable.MODELS for line in text.splitlines() if is_marked(name, line)]
+        assert sorted(marked) == sorted(clear)
+        assert f"{len(clear)} by a clear move" in title
+    assert any("zeta fell" in text and is_marked("zeta", text.splitlines()[0]) for _, text in told)
+
+
+def is_marked(name: str, line: str) -> bool:
+    return line.startswith(f"{name} ") and " (a clear move). " in line
 
 
 def test_a_feed_without_a_snapshot_says_so(tmp_path: Path) -> None:

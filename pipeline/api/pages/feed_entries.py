@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from pipeline import incident_text
 from pipeline.api.atom_feed import FeedEntry
 from pipeline.api.incident_views import newest_with_history
-from pipeline.api.move_reasons import move_reason
+from pipeline.api.move_reasons import is_clear, move_reason
 from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, list_moves
@@ -65,15 +65,14 @@ def _of_snapshot(reader: StoreReader, connection: Connection, one: PublishedSnap
 
 
 def _of_moves(after: PublishedSnapshot, diff: BoardDiff) -> FeedEntry:
-    moved = sorted((one for one in diff.moves if one.places or one.places is None), key=_weight)
+    moved = sorted((one for one in diff.moves if one.places != 0 or _is_clear(one)), key=_weight)
     rose, fell = (sum((one.places or 0) * side > 0 for one in moved) for side in (1, -1))
     lines = [_move_line(one) for one in moved[:_NAMED]]
     if len(moved) > _NAMED:
         lines.append(f"{len(moved) - _NAMED} more models moved.")
     pair = f"{diff.before.snapshot_id}..{diff.after.snapshot_id}"
     at = format_rfc3339(after.published_at)
-    clear = sum(map(_is_clear, moved))
-    counted = f"{rose} rose, {fell} fell, {clear} beyond {'its interval' if clear == 1 else 'their intervals'}"
+    counted = f"{rose} rose, {fell} fell, {sum(map(_is_clear, moved))} by a clear move"
     title = f"Snapshot {after.sequence}: {_change_at_the_top(diff.moves)}{counted}"
     return FeedEntry(f"moves/{pair}", title, "\n".join(lines) or "No model moved.", f"/diff/{pair}", at, at)
 
@@ -95,15 +94,12 @@ def _move_line(one: ModelMove) -> str:
     places = one.places
     verb = "" if not places else f" rose {places}" if places > 0 else f" fell {-places}"
     ranks = f"{verb} to place {one.after['rank']}" if verb and one.after else ""
-    clear = " (the intervals do not overlap)" if _is_clear(one) else ""
+    clear = " (a clear move)" if _is_clear(one) else ""
     return f"{one.model}{ranks}{clear}. {move_reason(one)}"
 
 
 def _is_clear(one: ModelMove) -> bool:
-    """Return whether the intervals before and after do not overlap, as the page of moves marks it."""
-    if one.before is None or one.after is None:
-        return False
-    return bool(one.before["lower"] > one.after["upper"] or one.before["upper"] < one.after["lower"])
+    return one.before is not None and one.after is not None and is_clear(one.before, one.after)
 
 
 def _weight(one: ModelMove) -> tuple[bool, int, str]:

@@ -106,7 +106,7 @@ class BacklogEvidence:
     def _evaluate(self) -> tuple[BacklogFindings, BacklogVotes]:
         given = self.given
         assert given.voter is not None  # noqa: S101  # the caller has checked it
-        at = np.arange(len(given)) if given.time is None else np.where(given.time == NO_TIME, 0, given.time)
+        at = np.arange(len(given)) if given.time is None else given.time
         network = None if given.network is None else given.network + 1
         votes = BacklogVotes.from_columns(
             len(given.models), given.voter + 1, given.model_a, given.model_b, given.outcome, at, network
@@ -277,9 +277,11 @@ def _from_one(label: Int64) -> Int32:
 
 def _period(given: ReportVotes, votes: BacklogVotes, members: Int64) -> list[str] | None:
     """Return the days of the first and the last vote of some voters; None without times."""
-    if given.time is None or not len(members):
+    if given.time is None:
         return None
-    at = votes.at[np.isin(votes.voter, members)]
+    at = votes.at[np.isin(votes.voter, members) & (votes.at != NO_TIME)]
+    if not len(at):
+        return None
     return [format_rfc3339(int(time))[:10] for time in (at.min(), at.max())]
 
 
