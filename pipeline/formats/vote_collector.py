@@ -172,6 +172,7 @@ class VoteCollector:
         groups = {name: _group(coded, codes, votes) for name, (coded, codes) in self._groups.items()}
         categories = tuple(sorted(self.bits, key=self.bits.__getitem__))
         _fill(self._labels, votes, 0)
+        bits = self._labels.finish()
         columns = BattleColumns(
             models=models,
             a=self._sides[0].finish(table=place),
@@ -182,7 +183,8 @@ class VoteCollector:
             voter=voter,
             groups=groups,
             flags={name: values.finish() for name, values in self._flags.items()},
-            categories=(categories, self._labels.finish()) if categories else ((), np.zeros(0, np.int64)),
+            # Battles that are left out may have had the only categories.
+            categories=(categories, bits) if bits.any() else ((), np.zeros(0, np.int64)),
             prompt=self._finish_prompts(votes),
             numbers={name: values.finish() for name, values in self._numbers.items()},
         )

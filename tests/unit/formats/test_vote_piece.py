@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadRecord
@@ -53,8 +53,13 @@ def _summary(found) -> tuple[object, ...]:
     )
 
 
+_VOTE = {"schema": 1, "vote_id": "i", "cast_at": "2024-08-14T00:00:00Z", "model_b": "bee", "winner": "model_a"}
+_ONLY_LABELS_ON_A_SELF_BATTLE = [{**_VOTE, "model_a": "ant"}, {**_VOTE, "model_a": "bee", "categories": ["code"]}]
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.lists(_VOTES, min_size=1, max_size=12), st.sampled_from(["\n", "\r\n", "\n\n"]))
+@example(_ONLY_LABELS_ON_A_SELF_BATTLE, "\n")
 def test_reading_at_once_equals_reading_by_record(tmp_path_factory: pytest.TempPathFactory, votes, end: str) -> None:
     path = tmp_path_factory.mktemp("own") / "a.jsonl"
     path.write_bytes("".join(json.dumps(vote, sort_keys=True, separators=(",", ":")) + end for vote in votes).encode())
