@@ -173,6 +173,13 @@ ACTIONS: dict[str, tuple[str, set[str]]] = {
     "read voters of alerts": ("SELECT subject FROM public.alert", EVERY - {"read"}),
     "read voters of exclusions": ("SELECT target FROM public.exclusion", EVERY - {"read", "ingest"}),
     "read blinds": ("SELECT blinds FROM blind", RATE),
+    "read the copy of the newest votes": ("SELECT votes FROM kept_votes", RATE),
+    "store the copy of the newest votes": (
+        "INSERT INTO kept_votes (name, erasures, votes) VALUES ('newest', 0, '') "
+        "ON CONFLICT (name) DO UPDATE SET votes = '' WHERE kept_votes.erasures = 0",
+        RATE,
+    ),
+    "delete the copy of the newest votes": ("DELETE FROM kept_votes", OWNER),
     "read hashes of tokens": ("SELECT sha256 FROM token", RATE),
     "read samples of rejects": ("SELECT sample FROM reject", RATE),
     "read the outbox": ("SELECT value FROM outbox", EVERY - {"read"}),
