@@ -69,6 +69,8 @@ def drill(
     is_copy = copy or bool(copy_to)
     if is_copy == (to is not None):
         raise Usage("expected either --to kafka://HOST:PORT or --copy, got " + ("both" if is_copy else "neither"))
+    if is_copy and prometheus:
+        raise Usage(f"--prometheus: expected it with --to alone, since a copy starts its own, got {prometheus!r}")
 
     def plan(opened: Store) -> DrillCampaign:
         with opened.read() as connection:

@@ -121,6 +121,14 @@ def test_a_prometheus_that_does_not_answer_is_told_before_a_vote_is_sent(
     assert sent == []
 
 
+@pytest.mark.parametrize("copy", [["--copy"], ["--copy-to", "postgresql://127.0.0.1:9/copy"]], ids=["file", "database"])
+def test_a_drill_on_a_copy_refuses_another_prometheus_than_its_own(copy: list[str], tmp_path: Path) -> None:
+    words = ["drill", *copy, "--prometheus", "http://127.0.0.1:9", "--store", str(tmp_path / "none.db")]
+    done = called(*words, settings=SETTINGS)
+    assert (done.returncode, "--prometheus: expected it with --to alone" in done.stderr) == (2, True)
+    assert "http://127.0.0.1:9" in done.stderr
+
+
 def test_a_prometheus_that_is_away_for_a_moment_has_not_paged_yet(tmp_path: Path) -> None:
     board = incident_board.copied(tmp_path / "board.db")
     with board.store() as store:
