@@ -11,6 +11,7 @@ from pipeline.api.move_reasons import is_clear, move_cause
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, list_moves
 from pipeline.jobs.refresh.prepare_answers import read_moves
+from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 
@@ -21,7 +22,7 @@ _RANK_SETS = (("sure", "sure_best", "sure_worst"), ("clustered", "clustered_best
               ("own", "rank_best", "rank_worst"))  # fmt: skip
 
 # Boards whose last clear move is kept: reading up to 30 stored comparisons takes a second on a large board.
-_cached: LRUCache[tuple[str, str, str], dict[str, Any] | None] = LRUCache(500)
+_cached: LRUCache[tuple[str, str, str, frozenset[str]], dict[str, Any] | None] = LRUCache(500)
 _lock = threading.Lock()
 
 Row = Mapping[str, Any]
@@ -48,7 +49,12 @@ def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
 
 
 def last_clear_move(
-    connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str, rows: Sequence[Row]
+    connection: Connection,
+    newest: PublishedSnapshot,
+    week: PublishedSnapshot | None,
+    view: str,
+    rows: Sequence[Row],
+    hidden: HiddenModels,
 ) -> dict[str, Any] | None:
     """Return the last clear move at the top of a board, with its cause, from the moves that refreshes have stored.
 
@@ -62,16 +68,17 @@ def last_clear_move(
         week: the snapshot from a week before, with which the page compares the newest; None if there is none.
         view: name of the view or board.
         rows: the rows of the board that is shown.
+        hidden: models that are under test now, although earlier boards may list them; their moves are left out.
 
     Returns:
         The move, with the rank that the model has `now` on this board (None if the board does not list it). None if
         there is no clear move.
     """
-    key = (newest.snapshot_id, week.snapshot_id if week is not None else "", view)
+    key = (newest.snapshot_id, week.snapshot_id if week is not None else "", view, hidden.names)
     with _lock:
         found, known = _cached.get(key), key in _cached
     if not known:
-        found, final = _search(connection, newest, week, view)
+        found, final = _search(connection, newest, week, view, hidden)
         if final:
             with _lock:
                 _cached[key] = found
@@ -81,13 +88,13 @@ def last_clear_move(
 
 
 def _search(
-    connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str
+    connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str, hidden: HiddenModels
 ) -> tuple[dict[str, Any] | None, bool]:
     """Return the last clear move, and whether that is final: the moves to the newest snapshot are stored."""
     final = False
     for diff in _stored_diffs(connection, newest, week, view):
         final = final or diff.after.snapshot_id == newest.snapshot_id
-        found = [one for one in diff.moves if _is_at_the_top(one)]
+        found = [one for one in diff.moves if _is_at_the_top(one) and one.model not in hidden]
         if found:
             return _move(min(found, key=_by_place), diff), final
     return None, final

@@ -111,7 +111,8 @@ def _common(
 ) -> dict[str, Any]:
     """Return the values that both templates need; `rows` decide who leads, and `lines` are shown."""
     chosen = wanted.choose(lines)
-    move = last_clear_move(connection, found, before, wanted.board or "defended", rows)
+    view, hidden = wanted.board or "defended", reader.hidden(connection)
+    move = last_clear_move(connection, found, before, view, rows, hidden)
     return {
         "snapshot": summarize_snapshot(reader, connection, found),
         "newest": snapshots.newest_sequence(connection) == found.sequence,

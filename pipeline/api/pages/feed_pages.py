@@ -1,6 +1,7 @@
 """Serves the Atom feeds about snapshots, moves and incidents. Pages name them with <link rel="alternate">."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -29,7 +30,12 @@ def routes(reader: StoreReader, costly: CostlyWork, site: str) -> APIRouter:
         def write() -> Response:
             with reader.connect() as connection:
                 board = reader.board_name(connection)
-                feed = Feed(board, f"{board}: {title}", request.scope["path"], page, entries(connection))
+                hidden = reader.hidden(connection)
+                told = [
+                    replace(one, title=hidden.text(one.title), text=hidden.text(one.text))
+                    for one in entries(connection)
+                ]
+                feed = Feed(board, f"{board}: {title}", request.scope["path"], page, told)
             return Response(write_feed(feed, site), media_type=MEDIA_TYPE, headers=dict(policy))
 
         return await costly.run(request, write)
