@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
 from pipeline.api.page_sessions import PageSessions
+from pipeline.api.pages.incident_pages import PreviewedAction
 from pipeline.jobs import incident_actions
 from pipeline.open_store import now, open_store
 from pipeline.store import Store
@@ -262,6 +263,13 @@ def test_hostile_names_and_reasons_are_text(store: Store, client: TestClient) ->
     assert "&lt;script&gt;" in pages[1]
     wanted = client.get("/incidents", params={"subject": HOSTILE})
     assert (wanted.status_code, "<script" in wanted.text) == (200, False)
+
+
+@pytest.mark.parametrize("action", get_args(PreviewedAction))
+def test_signing_in_leads_back_to_the_preview(store: Store, client: TestClient, action: str) -> None:
+    asked = client.get(f"/incidents/{incidents(store)['dog']['id']}/{action}").headers["location"]
+    assert asked.startswith("/sign-in?next=")
+    assert field(client.get(asked).text, "next") == asked.partition("next=")[2]
 
 
 def test_the_preview_says_what_changes_and_changes_nothing(store: Store, client: TestClient) -> None:

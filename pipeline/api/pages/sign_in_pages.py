@@ -28,7 +28,7 @@ from pipeline.store.alerting import operator_tokens, operators_log
 from pipeline.store.alerting.operators_log import Operator
 
 _HOME = "/incidents"
-_RETURN = re.compile(r"/incidents(/[0-9a-f]{4,12}(/(exclude|restore))?)?|/alerts/[0-9a-f]{16}")
+_RETURN = re.compile(r"/incidents(/[0-9a-f]{4,12}(/(exclude|restore|resolve))?)?|/alerts/[0-9a-f]{16}")
 _Next = Annotated[str, Query(max_length=100)]
 _UNAUTHORIZED = 401
 
