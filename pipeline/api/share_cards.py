@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import vl_convert
 
+from pipeline.api.snapshot_summaries import shown_interval
 from pipeline.api.svg_text import add_box, add_text, new_picture, shorten, to_bytes, wrap
 
 WIDTH, HEIGHT = 1200, 630
@@ -25,25 +26,26 @@ def draw_board_card(board: str, rows: Sequence[Mapping[str, Any]], footer: str) 
 
     Args:
         board: name of the board.
-        rows: rows of the board, best first, with `rank`, `model`, `rating`, `lower`, `upper`.
+        rows: rows of the board, best first, with `rank`, `model`, `rating` and their intervals.
         footer: a line about the snapshot.
     """
     shown = rows[:_ROWS]
     headline = f"{shown[0]['model']} leads" if shown else "No model is rated"
     root = _new_card(board, [shorten(headline, 60, _RIGHT - _LEFT)], footer)
-    low = min((row["lower"] for row in shown), default=0.0)
-    high = max((row["upper"] for row in shown), default=1.0)
+    bounds = [shown_interval(row) for row in shown]
+    low = min((lower for lower, _ in bounds), default=0.0)
+    high = max((upper for _, upper in bounds), default=1.0)
 
     def x(points: float) -> float:
         return _SCALE_FROM + (_SCALE_TO - _SCALE_FROM) * (points - low) / max(high - low, 1.0)
 
-    for place, row in enumerate(shown):
+    for place, (row, (lower, upper)) in enumerate(zip(shown, bounds, strict=True)):
         y = _FIRST_ROW + place * _ROW_HEIGHT
         _add(root, _LEFT, y, f"{row['rank']}", 32, _GOLD)
         _add(root, _LEFT + 60, y, shorten(row["model"], 32, 560), 32, _WHITE)
         _add(root, _SCALE_FROM - 30, y, f"{row['rating']:,.0f}", 32, _WHITE, text_anchor="end")
         add_box(root, _SCALE_FROM, y - 12, _SCALE_TO - _SCALE_FROM, 2, _LINE)
-        add_box(root, x(row["lower"]), y - 15, max(x(row["upper"]) - x(row["lower"]), 2), 8, _GOLD, 4)
+        add_box(root, x(lower), y - 15, max(x(upper) - x(lower), 2), 8, _GOLD, 4)
         add_box(root, x(row["rating"]) - 8, y - 19, 16, 16, _WHITE, 8)
     return _to_png(root)
 

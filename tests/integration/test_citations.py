@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
+from pipeline.api import share_cards
 from pipeline.api.app import create_app
 from pipeline.api.citations import bibtex_entry, csl_item
 from pipeline.store import Store
@@ -103,6 +104,15 @@ def test_without_an_address_of_its_own_a_page_names_no_card(store: Store) -> Non
         assert "URL" not in client.get(f"/api/v1/snapshots/{snapshot}/citation").json()[0]
     assert "description" in found
     assert not any(name.startswith("og:") for name in found)
+
+
+def test_the_card_of_the_board_has_the_intervals_of_its_page() -> None:
+    row = {"rank": 1, "model": "ant", "rating": 1000.0}
+    other = {**row, "rank": 2, "model": "bee", "lower": 900.0, "upper": 1100.0}
+    clustered = {**row, "lower": 990.0, "upper": 1010.0, "clustered_lower": 950.0, "clustered_upper": 1050.0}
+    plain = {**row, "lower": 950.0, "upper": 1050.0}
+    drawn = [share_cards.draw_board_card("board", [one, other], "") for one in (clustered, plain)]
+    assert drawn[0] == drawn[1]
 
 
 def test_cards_of_what_is_not_there_are_not_found(client: TestClient) -> None:

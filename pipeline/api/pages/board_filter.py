@@ -11,6 +11,7 @@ from fastapi import Query
 
 from pipeline.api.pages.page_templates import PAGE_ROWS
 from pipeline.api.request_params import View
+from pipeline.api.snapshot_summaries import shown_interval
 
 Line = dict[str, Any]
 Sort = Literal["rank", "model", "provider", "votes", "interval", "moved"]
@@ -92,11 +93,16 @@ def values_of(lines: Sequence[Line], name: str) -> list[str]:
     return sorted({line[name] for line in lines if line[name]}, key=str.casefold)
 
 
+def _width(line: Line) -> float:
+    low, high = shown_interval(line["row"])
+    return high - low
+
+
 # Lines without a value come last. Python's sort keeps the order by rank among equals.
 _KEYS: dict[Sort, Callable[[Line], Any]] = {
     "model": lambda line: line["model"].casefold(),
     "provider": lambda line: (line["provider"] is None, (line["provider"] or "").casefold()),
     "votes": lambda line: -line["row"]["votes"],
-    "interval": lambda line: line["row"]["upper"] - line["row"]["lower"],
+    "interval": _width,
     "moved": lambda line: (line["moved"] is None, -(line["moved"] or 0)),
 }

@@ -13,6 +13,7 @@ from pipeline.api.costly_work import CostlyWork
 from pipeline.api.incident_views import IncidentFilter, find_incident, list_incidents
 from pipeline.api.model_summaries import find_model
 from pipeline.api.request_params import ModelParam
+from pipeline.api.snapshot_summaries import shown_interval
 from pipeline.api.store_reader import StoreReader
 from pipeline.incident_text import count, what_was_done
 
@@ -78,7 +79,7 @@ def _model_lines(model: Mapping[str, Any]) -> list[str]:
     if model["defended"] is None:
         return [f"Not rated: {model['unrated']}" if model["unrated"] else "Not rated"]
     row, raw = model["defended"], model["raw"]
-    low, high = (row[f"clustered_{side}"] or row[side] for side in ("lower", "upper"))
+    low, high = shown_interval(row)
     lines = [f"Rank {row['rank']}, {row['rating']:,.1f} points ({low:,.1f} to {high:,.1f})"]
     if raw is not None and raw["rank"] != row["rank"]:
         lines.append(f"Rank {raw['rank']} if excluded votes counted")

@@ -18,7 +18,7 @@ from pipeline.api.incident_views import IncidentFilter, list_incidents
 from pipeline.api.model_summaries import find_model
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
 from pipeline.api.request_params import BoardParam, ModelParam
-from pipeline.api.snapshot_summaries import summarize_snapshot
+from pipeline.api.snapshot_summaries import shown_interval, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.incident_text import count
 
@@ -79,7 +79,7 @@ def _draw_model(model: Mapping[str, Any]) -> bytes:
     name, row = model["model"], model["defended"]
     if row is None:
         return badges.draw_badge(name, "not rated", badges.NEUTRAL, f"{name}: not rated")
-    low, high = (row[f"clustered_{side}"] or row[side] for side in ("lower", "upper"))
+    low, high = shown_interval(row)
     value = f"#{row['rank']} · {row['rating']:,.0f} ({low:,.0f}–{high:,.0f})"
     title = f"{name}: rank {row['rank']}, {row['rating']:,.1f} points, 95% interval {low:,.1f} to {high:,.1f}"
     return badges.draw_badge(name, value, badges.NEUTRAL, title)

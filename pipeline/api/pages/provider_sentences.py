@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.api.snapshot_summaries import shown_interval
 from pipeline.incident_text import count
 
 _SHOWN = 5
@@ -59,7 +60,7 @@ def board_sentences(models: Sequence[Mapping[str, Any]], under_test: int) -> lis
         return [Sentence("None of its models that may be named is rated in the newest snapshot.")]
     best = rated[0]
     row = best["defended"]
-    low, high = (row[f"clustered_{side}"] or row[side] for side in ("lower", "upper"))
+    low, high = shown_interval(row)
     many = f"Its best of {count(len(rated), 'rated model')}" if len(rated) > 1 else "Its only rated model"
     interval = f"95% interval {low:,.1f} to {high:,.1f}"
     lines = [f"{many}, {best['model']}, is at rank {row['rank']} with {row['rating']:,.1f} points ({interval})."]

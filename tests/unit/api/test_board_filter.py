@@ -32,6 +32,15 @@ def test_three_hundred_models_are_six_pages_and_together_all_of_them() -> None:
     assert BoardFilter(page=7).on_page([]) == []
 
 
+def test_the_narrowest_interval_is_that_of_the_page() -> None:
+    narrow, wide = line(1), line(2)
+    narrow["row"] |= {"clustered_lower": 0.0, "clustered_upper": 200.0}
+    wide["row"] |= {"clustered_lower": 0.0, "clustered_upper": 150.0}
+    assert names(BoardFilter(sort="interval").choose([narrow, wide])) == ["model-002", "model-001"]
+    narrow["row"] |= {"clustered_lower": None, "clustered_upper": None}
+    assert names(BoardFilter(sort="interval").choose([wide, narrow])) == ["model-001", "model-002"]
+
+
 def test_text_is_searched_in_names_and_providers_whatever_its_case() -> None:
     assert names(BoardFilter(q=" MODEL-29").choose(LINES)) == [f"model-29{n}" for n in range(10)]
     assert {one["provider"] for one in BoardFilter(q="BETA").choose(LINES)} == {"beta"}
