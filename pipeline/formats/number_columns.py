@@ -89,10 +89,10 @@ def time_column(array: pa.Array) -> Int64:
         array, kind = array.cast(kind.value_type), kind.value_type
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return _in_range(_from_timestamps(array))
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _in_range(_from_numbers(array))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _in_range(_from_texts(array))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _in_range(_from_texts(array.cast(pa.large_string())))
     return no_times(len(array))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ TIMES = [
     [1718236800.25, float("nan"), None, -1.0, float("inf")],
     [1718236800123, 1718236800123456, 0],
     [True, False],
+    [Decimal("1718236800.500000"), None, Decimal("-1.000000")],
     ["20240615", "20240616"],
     ["20240615", "1718236800.5"],
 ]
@@ -37,6 +39,12 @@ TIMES = [
 def test_a_column_of_times_is_read_as_single_times_are(values: list[object]) -> None:
     alone = [NO_TIME if isinstance(one, bool) or (time := _one(one)) is None else time for one in values]
     assert time_column(pa.array(values)).tolist() == alone
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_times_are_read_from_every_type_of_text(kind: pa.DataType) -> None:
+    texts = pa.array(["2024-06-15T10:00:00Z", "", None], kind)
+    assert time_column(texts).tolist() == [1718445600_000000, NO_TIME, NO_TIME]
 
 
 def _one(value: object) -> int | None:
