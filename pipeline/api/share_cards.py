@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 import vl_convert
 
-from pipeline.api.snapshot_summaries import shown_interval
 from pipeline.api.svg_text import add_box, add_text, new_picture, shorten, to_bytes, wrap
+from pipeline.store.boards.snapshot_intervals import shown_interval
 
 WIDTH, HEIGHT = 1200, 630
 _DEEP, _WHITE, _LIGHT, _GOLD, _LINE = "#16324f", "#ffffff", "#c9d6e2", "#ffc65c", "#3b5875"

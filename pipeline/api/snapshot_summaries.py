@@ -33,14 +33,6 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
     }
 
 
-def shown_interval(row: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the 95% interval of a row that pages show: the clustered one, or the plain one if there is no other."""
-    low, high = (
-        row[side] if row.get(f"clustered_{side}") is None else row[f"clustered_{side}"] for side in ("lower", "upper")
-    )
-    return low, high
-
-
 def join_views(rows: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Join the rows of all views by model.
 

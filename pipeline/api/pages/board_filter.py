@@ -11,7 +11,7 @@ from fastapi import Query
 
 from pipeline.api.pages.page_templates import PAGE_ROWS
 from pipeline.api.request_params import View
-from pipeline.api.snapshot_summaries import shown_interval
+from pipeline.store.boards.snapshot_intervals import shown_interval
 
 Line = dict[str, Any]
 Sort = Literal["rank", "model", "provider", "votes", "interval", "moved"]

@@ -13,9 +13,9 @@ from pipeline.api.costly_work import CostlyWork
 from pipeline.api.incident_views import IncidentFilter, find_incident, list_incidents
 from pipeline.api.model_summaries import find_model
 from pipeline.api.request_params import ModelParam
-from pipeline.api.snapshot_summaries import shown_interval
 from pipeline.api.store_reader import StoreReader
 from pipeline.incident_text import count, what_was_done
+from pipeline.store.boards.snapshot_intervals import shown_interval
 
 _PNG = "image/png"
 _IncidentQuery = Annotated[str, Query(pattern="^[0-9a-f]{4,12}$", description="An incident's id.")]

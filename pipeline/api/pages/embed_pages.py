@@ -18,9 +18,10 @@ from pipeline.api.incident_views import IncidentFilter, list_incidents
 from pipeline.api.model_summaries import find_model
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
 from pipeline.api.request_params import BoardParam, ModelParam
-from pipeline.api.snapshot_summaries import shown_interval, summarize_snapshot
+from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.incident_text import count
+from pipeline.store.boards.snapshot_intervals import shown_interval
 
 _SVG = "image/svg+xml"
 RowsParam = Annotated[int, Query(ge=1, le=100, description="Number of models.")]

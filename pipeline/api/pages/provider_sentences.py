@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.api.snapshot_summaries import shown_interval
 from pipeline.incident_text import count
+from pipeline.store.boards.snapshot_intervals import shown_interval
 
 _SHOWN = 5
 

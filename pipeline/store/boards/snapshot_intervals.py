@@ -48,6 +48,14 @@ def add_intervals(
     return [{**row, **_of_row(found.get(row["model"]), following)} for row, following in zip(rows, after, strict=True)]
 
 
+def shown_interval(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the 95% interval of a row that pages show: the clustered one, or the plain one if there is no other."""
+    low, high = (
+        row[side] if row.get(f"clustered_{side}") is None else row[f"clustered_{side}"] for side in ("lower", "upper")
+    )
+    return low, high
+
+
 def _of_row(intervals: Mapping[str, Any] | None, following: str | None) -> dict[str, Any]:
     if intervals is None:
         return dict(_NOTHING)
