@@ -93,6 +93,7 @@ def test_a_snapshots_board_can_be_searched_too(client: TestClient) -> None:
     page = client.get(f"/snapshots/{snapshot}/board?q=zeta").text
     assert models(page) == ["zeta"]
     assert "This is the first snapshot." in page
+    assert "open incident" not in page  # they are those of today
 
 
 def test_clear_moves_stand_before_side_effects(client: TestClient) -> None:
