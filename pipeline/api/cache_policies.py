@@ -4,7 +4,10 @@ IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
 """For responses whose address contains a digest: they never change."""
 
 RENDERED = {"cache-control": "public, max-age=300", "x-cache-until": "forever"}
-"""For texts and pictures of snapshots: they change only when the version of this program changes."""
+"""For texts of snapshots: they change only when the version of this program changes."""
+
+DRAWN = {"cache-control": "public, max-age=300", "x-cache-until": "published"}
+"""For charts of snapshots: a model that the registry puts under test is no longer drawn."""
 
 REVALIDATE = {"cache-control": "no-cache"}
 """For responses that may change with the next snapshot, alert or exclusion: clients must ask again before each use."""

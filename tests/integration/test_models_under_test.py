@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -188,6 +189,26 @@ def test_headline_and_feeds_do_not_name_a_model_that_was_listed_before(board: Bo
         after = {path: client.get(path).text for path in told}
     assert [path for path, text in after.items() if PUBLIC in text] == []
     assert "a model under test" in after["/feeds/snapshots.atom"]
+
+
+def test_charts_are_not_kept_when_their_model_comes_under_test(board: Board) -> None:
+    with board.store() as store, TestClient(create_app(store)) as client:
+        last = client.get("/api/v1/latest").json()["snapshot"]
+        names = ("winrates.svg", "network.svg", f"rating.svg?model={PUBLIC}", f"comparison.svg?a=a&b={PUBLIC}")
+        charts = [f"/charts/{last}/{name}" for name in names]
+        cached = f"/model?model={PUBLIC}"
+        assert client.get(cached).status_code == 200
+        before = [client.get(chart) for chart in charts]
+        assert [one.status_code for one in before] == [200] * 4
+        assert all(PUBLIC in one.text for one in before[:2])
+        register(board, {**submitted(8, PUBLIC, "Bee", "private"), "at": "2026-01-05T00:00:00Z"})
+        deadline = time.monotonic() + 60
+        while client.get(cached).status_code == 200:
+            assert time.monotonic() < deadline, "the server does not see the registry"
+            time.sleep(0.05)
+        after = [client.get(chart) for chart in charts]
+    assert [one.status_code for one in after] == [200, 200, 404, 404]
+    assert not any(PUBLIC in one.text for one in after[:2])
 
 
 def test_commands_exports_and_metrics_name_no_model_under_test(board: Board, tmp_path: Path) -> None:

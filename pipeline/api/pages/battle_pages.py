@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from pipeline.api import battle_charts
 from pipeline.api.battle_records import Record, read_top_records
-from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.cache_policies import DRAWN, UNTIL_PUBLISHED
 from pipeline.api.charts import Theme
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
@@ -48,7 +48,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
             return drawn(models, records, theme, size == "narrow")
 
         svg = await costly.run(request, draw, limited=False)
-        return Response(svg, media_type="image/svg+xml", headers=RENDERED)
+        return Response(svg, media_type="image/svg+xml", headers=DRAWN)
 
     @router.get("/charts/{snapshot}/winrates.svg")
     async def winrates(

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api import charts
-from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.cache_policies import DRAWN, UNTIL_PUBLISHED
 from pipeline.api.charts import Theme
 from pipeline.api.comparison_routes import FirstParam, SecondParam
 from pipeline.api.costly_work import CostlyWork
@@ -58,7 +58,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
             return charts.comparison(first, second, width, theme)
 
         svg = await costly.run(request, draw, limited=False)
-        return Response(svg, media_type="image/svg+xml", headers=RENDERED)
+        return Response(svg, media_type="image/svg+xml", headers=DRAWN)
 
     return router
 

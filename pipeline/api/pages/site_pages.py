@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from pipeline.api import charts
-from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.cache_policies import DRAWN, UNTIL_PUBLISHED
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
 from pipeline.api.model_summaries import model_history
@@ -43,7 +43,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, ap
         width = charts.WIDE if size == "wide" else charts.NARROW
         # A page has up to four: they wait for their turn like other costly requests, and are not counted by client.
         svg = await costly.run(request, lambda: _draw(reader, snapshot, name, model, width, theme), limited=False)
-        return Response(svg, media_type=_SVG, headers=RENDERED)
+        return Response(svg, media_type=_SVG, headers=DRAWN)
 
     @router.get("/static/{name}")
     async def static(name: Literal["site.css", "icon.svg"]) -> Response:
