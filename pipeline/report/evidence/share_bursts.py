@@ -44,12 +44,13 @@ class _Bins:
     """Counts of votes in bins of time.
 
     Attributes:
-        width: width of a bin in microseconds; start: the start of the first one.
+        width: width of a bin in microseconds.
+        start: int64[B], the start of each bin with votes; 0 for bins without.
         votes: int64[B], votes in each bin; shown: int64[B, K], those on each model.
     """
 
     width: int
-    start: int
+    start: Int64
     votes: Int64
     shown: Int64
 
@@ -64,17 +65,17 @@ def share_bursts(votes: ReportVotes) -> EvidenceSection:
         return SHARE_BURST.unanswered("the votes span less than two days")
     both = np.stack([votes.model_a[rows], votes.model_b[rows]]).astype(np.int64)
     found, tests = [], 0
-    tables = [
-        _count(time, both, len(votes.models), width)
-        for width in _AROUND
-        if (span // width + 1) * len(votes.models) <= _MOST_CELLS and span >= 4 * width
-    ]
+    counted = [_count(time, both, len(votes.models), width) for width in _AROUND if span >= 4 * width]
+    tables = [table for table in counted if table is not None]
+    if not tables:
+        return SHARE_BURST.unanswered("the votes are on too many models in too many hours and days")
     for table in tables:
         tests += int((table.shown > 0).sum())
     for table in tables:
         found += _bursts(table, votes.models, tests)
     found = _without_hours_of_days(found)
-    return SHARE_BURST.answered(found, "No model gets a burst of votes within an hour or a day.", tests=tests)
+    within = " or ".join(f"{'an' if table.width == HOUR else 'a'} {_NAMES[table.width]}" for table in tables)
+    return SHARE_BURST.answered(found, f"No model gets a burst of votes within {within}.", tests=tests)
 
 
 def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding]:
@@ -87,10 +88,20 @@ def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding
     ]
 
 
-def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins:
-    start = int(time.min()) // width * width
-    place = (time - start) // width
-    bins = int(place.max()) + 1
+def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins | None:
+    """Count the votes of each bin; None if the table would be too large.
+
+    Of a time without votes, only as many bins are kept as are looked at around a bin, so that one wrong time in a file
+    does not make the table large.
+    """
+    used, place = np.unique(time // width, return_inverse=True)
+    row = np.cumsum(np.minimum(np.diff(used, prepend=used[0]), _AROUND[width] + 1))
+    bins = int(row[-1]) + 1
+    if bins * models > _MOST_CELLS:
+        return None
+    start = np.zeros(bins, dtype=np.int64)
+    start[row] = used * width
+    place = row[place.ravel()]
     shown = sum(np.bincount(place * models + side, minlength=bins * models) for side in both)
     return _Bins(width, start, np.bincount(place, minlength=bins), np.asarray(shown).reshape(bins, models))
 
@@ -145,7 +156,7 @@ def _tail(x: Int64, mean: Float64, spread: float) -> Float64:
 
 
 def _finding(table: _Bins, models: tuple[str, ...], at: int, model: int, share: float, p: float) -> EvidenceFinding:
-    time = format_rfc3339(table.start + at * table.width)
+    time = format_rfc3339(int(table.start[at]))
     when = time[:10] if table.width == DAY else f"{time[:10]} {time[11:16]} UTC"
     shown, votes = int(table.shown[at, model]), int(table.votes[at])
     return EvidenceFinding(
