@@ -1,11 +1,14 @@
 """Checks that the newest snapshot is in the signed snapshot log, as the badge of the board states."""
 
+from hashlib import sha256
+
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted
 from pipeline.ledger import signed_note
 from pipeline.ledger.merkle import leaf_hash, root
 from pipeline.ledger.signed_note import VerifierKey
+from pipeline.store.boards import snapshots
 from pipeline.store.log import manifests
 from pipeline.store.read import log_proofs
 
@@ -13,7 +16,7 @@ _WHERE = "checkpoint"
 
 
 def is_newest_proved(connection: Connection) -> bool:
-    """Return whether the newest head is signed by a key of the board and commits to the newest manifest.
+    """Return whether the newest head is signed by a key of the board and commits to the newest snapshot's manifest.
 
     The keys are those that the manifest names, so this shows that the log agrees with itself. Only a reader who has the
     key by another way can check who signed.
@@ -31,4 +34,6 @@ def is_newest_proved(connection: Connection) -> bool:
     except Refuted:
         return False
     is_last_leaf = leaves.endswith(leaf_hash(signed.body))
-    return bool(signers) and is_last_leaf and (head.size, head.root) == (signed.sequence, root(leaves))
+    newest = snapshots.latest(connection)
+    is_of_newest = newest is not None and newest.digest == sha256(signed.body).hexdigest()
+    return bool(signers) and is_last_leaf and is_of_newest and (head.size, head.root) == (signed.sequence, root(leaves))

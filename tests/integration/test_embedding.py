@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -76,6 +77,16 @@ def test_a_log_that_does_not_agree_with_itself_is_not_verified(store: Store, col
         connection.execute(change.values({column: changed}))
         assert not is_newest_proved(connection)
         connection.execute(change.values({column: old}))
+
+
+def test_a_snapshot_that_the_log_lacks_is_not_verified(tmp_path: Path) -> None:
+    store, m = readable.copied(tmp_path), schema.manifest.c
+    with store.write() as connection:
+        assert is_newest_proved(connection)
+        newest = sa.select(sa.func.max(m.sequence)).scalar_subquery()
+        connection.execute(sa.delete(schema.manifest).where(m.sequence == newest))
+        assert not is_newest_proved(connection)
+    store.close()
 
 
 def test_only_the_table_can_be_framed_and_only_pictures_can_be_shown_elsewhere(client: TestClient) -> None:
