@@ -191,6 +191,20 @@ def test_headline_and_feeds_do_not_name_a_model_that_was_listed_before(board: Bo
     assert "a model under test" in after["/feeds/snapshots.atom"]
 
 
+def test_the_first_listed_model_does_not_lead_where_another_is_ahead(board: Board) -> None:
+    board.read(*[{**one, "winner": "model_a" if one["model_a"] == SECRET else "model_b"}
+                 for one in votes(2 * VOTES) if SECRET in (one["model_a"], one["model_b"])])  # fmt: skip
+    board.refresh()
+    with board.store() as store, TestClient(create_app(store)) as client:
+        first = client.get("/api/v1/leaderboard").json()["rows"][0]
+        page, feed = client.get("/").text, client.get("/feeds/snapshots.atom").text
+    assert first["rank"] == 2
+    assert f"<h1>{first['model']} is the first listed model, at place 2</h1>" in page
+    assert "leads" not in page
+    assert "a model that is not listed would lead" in page
+    assert "<title>Snapshot 3</title>" in feed
+
+
 def test_charts_are_not_kept_when_their_model_comes_under_test(board: Board) -> None:
     with board.store() as store, TestClient(create_app(store)) as client:
         last = client.get("/api/v1/latest").json()["snapshot"]

@@ -35,17 +35,17 @@ def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
         rows: the listed rows of the board, best first.
 
     Returns:
-        {"row", "basis", "worst", "rivals"}; None for an empty board. `row` is the row of the first model, and `worst`
-        its worst rank. `rivals` are the other models that may be first. `basis` names the kind of rank set from which
-        `worst` and `rivals` are read: "sure" holds for all models and snapshots at once; "clustered", which allows for
-        the dependence of votes of one voter, and "own" hold for each model by itself.
+        {"row", "basis", "best", "worst", "rivals"}; None for an empty board. `row` is the row of the first listed model,
+        `best` and `worst` are its best and its worst rank. `rivals` are the other models that may be first. `basis`
+        names the kind of rank set from which these are read: "sure" holds for all models and snapshots at once;
+        "clustered", which allows for the dependence of votes of one voter, and "own" hold for each model by itself.
     """
     if not rows:
         return None
     first = rows[0]
     basis, best, worst = next(one for one in _RANK_SETS if first.get(one[1]) is not None)
     rivals = [row["model"] for row in rows[1:] if row.get(best) == 1]
-    return {"row": first, "basis": basis, "worst": first[worst], "rivals": rivals}
+    return {"row": first, "basis": basis, "best": first[best], "worst": first[worst], "rivals": rivals}
 
 
 def last_clear_move(

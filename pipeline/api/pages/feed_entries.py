@@ -56,7 +56,7 @@ def _of_snapshot(reader: StoreReader, connection: Connection, one: PublishedSnap
         *(f"{row['rank']}. {row['model']}: {row['rating']:,.1f} points" for row in rows[:_NAMED]),
         f"SHA-256 of its body: {one.snapshot_id}",
     ]
-    leader = f": {rows[0]['model']} leads" if rows else ""
+    leader = f": {rows[0]['model']} leads" if rows and rows[0]["rank"] == 1 else ""
     at = shown["published_at"]
     return FeedEntry(
         f"snapshot/{one.snapshot_id}", f"Snapshot {one.sequence}{leader}", "\n".join(lines),

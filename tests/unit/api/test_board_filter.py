@@ -86,6 +86,9 @@ def test_the_leader_has_the_rivals_of_the_surest_rank_set() -> None:
     alone = leader([row("a", 1, 1), row("b", 2, 2)])
     assert alone is not None
     assert (alone["basis"], alone["rivals"]) == ("own", [])
+    behind = leader([row("a", 2, 3)])  # a model that is not listed is ahead
+    assert behind is not None
+    assert (behind["best"], behind["worst"]) == (2, 3)
     assert leader([]) is None
 
 
