@@ -31,8 +31,8 @@ def draw_board_card(board: str, rows: Sequence[Mapping[str, Any]], footer: str) 
     """
     shown = rows[:_ROWS]
     # The rank of a model that is not listed stays free.
-    place = f"{shown[0]['model']} {'leads' if shown[0]['rank'] == 1 else 'is the first listed'}" if shown else ""
-    headline = place or "No model is rated"
+    leads = "leads" if shown and shown[0]["rank"] == 1 else "is the first listed"
+    headline = f"{shown[0]['model']} {leads}" if shown else "No model is rated"
     root = _new_card(board, [shorten(headline, 60, _RIGHT - _LEFT)], footer)
     bounds = [shown_interval(row) for row in shown]
     low = min((lower for lower, _ in bounds), default=0.0)

@@ -35,9 +35,9 @@ def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
         rows: the listed rows of the board, best first.
 
     Returns:
-        {"row", "basis", "best", "worst", "rivals"}; None for an empty board. `row` is the row of the first listed model,
-        `best` and `worst` are its best and its worst rank. `rivals` are the other models that may be first. `basis`
-        names the kind of rank set from which these are read: "sure" holds for all models and snapshots at once;
+        {"row", "basis", "best", "worst", "rivals"}; None for an empty board. `row` is the row of the first listed
+        model, `best` and `worst` are its best and its worst rank. `rivals` are the other models that may be first.
+        `basis` names the kind of rank set from which these are read: "sure" holds for all models and snapshots at once;
         "clustered", which allows for the dependence of votes of one voter, and "own" hold for each model by itself.
     """
     if not rows:
