@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -182,7 +183,9 @@ def _require_valid(options: RatingOptions) -> None:
 
 
 def _is_anchor(anchor: object) -> bool:
-    return isinstance(anchor, tuple) and len(anchor) == len(("model", "points")) and isinstance(anchor[1], int | float)
+    if not isinstance(anchor, tuple) or len(anchor) != len(("model", "points")):
+        return False
+    return isinstance(anchor[1], int | float) and math.isfinite(anchor[1])
 
 
 def _ratings(document: Mapping[str, Any], rated: BattleRatings, options: RatingOptions) -> Ratings:

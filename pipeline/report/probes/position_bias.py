@@ -28,6 +28,8 @@ _BOTH = np.array([-1.0, 1.0])
 # Share of votes with the names in order, or with the winner first, from which the order is not a position.
 _SORTED = 0.98
 _BOTH_ORDERS = 0.2
+# A pair with fewer votes may have one order by chance.
+_LEAST_PER_PAIR = 4
 
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
@@ -76,9 +78,10 @@ def _no_position(votes: ReportVotes) -> str | None:
     first = np.where(position > 0, votes.model_a, votes.model_b)
     second = np.where(position > 0, votes.model_b, votes.model_a)
     size = len(votes.models)
-    met = np.bincount(first.astype(np.int64) * size + second, minlength=size * size).reshape(size, size) > 0
-    pairs = (met | met.T).sum() / 2
-    if pairs and (met & met.T).sum() / 2 < _BOTH_ORDERS * pairs:
+    met = np.bincount(first.astype(np.int64) * size + second, minlength=size * size).reshape(size, size)
+    told = met + met.T >= _LEAST_PER_PAIR
+    both = told & (met > 0) & (met.T > 0)
+    if told.any() and both.sum() < _BOTH_ORDERS * told.sum():
         return "nearly every pair of models is always shown in the same order"
     names = np.argsort(np.argsort(np.array(votes.models, dtype=object)))
     forward = float((names[first] < names[second]).mean())

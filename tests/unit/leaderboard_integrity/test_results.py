@@ -1,5 +1,6 @@
 """Results of a notebook: tables, HTML and charts, the account of what was left out, and messages."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,8 @@ def test_without_altair_a_plot_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         (lambda: li.rate(small(), outcomes={"x": "y"}), "outcomes: expected one of"),
         (lambda: li.rate(small(), method="mine.toml"), "method: expected arena, none or a file, got mine.toml"),
         (lambda: li.rate(small(), anchor="ant=1000"), "anchor: expected a model and its points"),
+        (lambda: li.rate(small(), anchor=("ant", math.nan)), "anchor: expected a model and its points"),
+        (lambda: li.rate(small(), anchor=("ant", math.inf)), "anchor: expected a model and its points"),
         (lambda: li.rate(odd(), columns={"winner": "choice"}), "got 'perhaps' (column choice); "),
         (lambda: li.rate(li.read(small()), skip_bad=True), "skip_bad: expected it in the call of read"),
         (lambda: li.rate(small().head(0)), "expected two models and a vote, got 0 models and 0 votes"),

@@ -139,3 +139,9 @@ def test_influential_voters_are_listed_without_a_number_of_theirs() -> None:
     assert all("voter" not in row for row in details["largest"])
     # The loud voter, who is the last of 3,001, appears nowhere.
     assert "3000" not in str(details)
+
+
+def test_pairs_that_met_once_say_nothing_about_the_order_in_which_models_are_shown() -> None:
+    found = probes_of(PlantedBoard(models=80, votes=1_500, first_bonus=0.5))["position_bias"]
+    assert found.unavailable is None
+    assert found.fired
