@@ -153,6 +153,14 @@ def test_a_page_leads_to_its_runbook_with_the_id_in_the_commands(store: Store, c
     assert " ID " in client.get("/runbooks/incident-lifted").text
 
 
+def test_each_block_of_commands_in_a_runbook_can_be_reached_and_scrolled_by_keyboard(client: TestClient) -> None:
+    for path in (ROOT / "deploy/runbooks").glob("*.md"):
+        page = client.get(f"/runbooks/{path.stem}").text
+        blocks = re.findall(r"<pre([^>]*)>", page)
+        named = re.findall(r'<pre tabindex="0" role="region" aria-label="(Commands \d+)">', page)
+        assert len(named) == len(blocks) == len(set(named)) == path.read_text(encoding="utf-8").count("```") // 2
+
+
 @pytest.mark.parametrize("name", ["fact", "habit", "lifted", "lowered", "more-votes"])
 def test_commands_of_a_runbook_are_whole_lines_and_name_the_store(name: str) -> None:
     text = (ROOT / f"deploy/runbooks/incident-{name}.md").read_text(encoding="utf-8")

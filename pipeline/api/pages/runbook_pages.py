@@ -1,6 +1,8 @@
 """Serves the runbooks as pages that are readable on a phone. The notifications of alert rules link to them."""
 
+import html
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from pipeline.api.cache_policies import RENDERED
 from pipeline.api.error_responses import not_found
@@ -63,4 +66,13 @@ def _fill(code: str, incident: str) -> str:
 def _as_html(text: str) -> str:
     """Return a runbook as HTML, with links to other runbooks. HTML in the text is escaped."""
     linked = re.sub(r"\]\(([\w-]+)\.md\)", r"](/runbooks/\1)", text)
-    return str(MarkdownIt("commonmark", {"html": False}).render(linked))
+    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown.add_render_rule("fence", _commands_as_html)
+    return str(markdown.render(linked))
+
+
+def _commands_as_html(_renderer: object, tokens: Sequence[Token], place: int, *_: object) -> str:
+    """Return a block of code as a named region: who reads a narrow page by keyboard can move to it and scroll it."""
+    before = sum(token.type == "fence" for token in tokens[: place + 1])
+    code = html.escape(tokens[place].content)
+    return f'<pre tabindex="0" role="region" aria-label="Commands {before}"><code>{code}</code></pre>\n'
