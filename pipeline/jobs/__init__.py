@@ -3,20 +3,21 @@
 A job returns data; the caller turns the data into text.
 
 dag_api.py          lists the functions that a DAG may import
-refresh/            seals, checks, rates and publishes: from committed votes to a signed snapshot
-backlog/            evaluates votes from before the first snapshot, and nightly those of the last weeks
-custody/            verifies and audits the ledger; witnesses, retraction, erasure, key rotation
+refresh/            makes a signed snapshot from committed votes: seals, checks, rates and publishes
+backlog/            evaluates the votes from before the first snapshot, and every night the votes of the last weeks
+custody/            verifies, audits and backs up the ledger; retracts and erases votes, rotates keys, runs witnesses
 audits/             runs the audits of a sweep, and builds the page of a provider
 restoration.py      restores a backup of a store
 moderation.py       applies decisions of people about alerts and votes
 incident_decisions.py  applies decisions of people about a whole incident
-incident_accounts.py   finds what the alerts say about each account of an incident, and whether its votes count
-incident_actions.py    lists the actions on an incident over HTTP, with their scopes
-exclusion_preview.py   computes what a decision about exclusions would change: votes, voters, ranks
-correction_notices.py  adds notices of people to published snapshots
+incident_accounts.py   lists the accounts of an incident, what its alerts say about each, and whether the votes of each
+                       count
+incident_actions.py    lists the actions on an incident that the API offers, and the scope that each needs
+exclusion_preview.py   computes how many votes and voters, and which ranks, a decision about exclusions would change
+correction_notices.py  adds the correction notices that people write to published snapshots
 detector_replay.py  runs one detector over all stored votes or windows
 rebuild_windows.py  rebuilds the window counts that a migration marked stale
-store_status.py     reads the store for the metrics exporter
+store_status.py     reads the state of the store for the metrics exporter
 incident_status.py  reads the incidents for the metrics exporter
 
 The functions of this package are loaded when they are first used, so that a command loads only what its job needs.

@@ -1,4 +1,7 @@
-"""Adds correction notices to published snapshots. The CLI and the API use this module."""
+"""Adds correction notices, in which people state an error, to published snapshots.
+
+The CLI and the API use this module.
+"""
 
 from typing import Any
 
@@ -11,13 +14,14 @@ from pipeline.store.boards import notices, snapshots, voter_labels
 
 
 def add_notice(connection: Connection, snapshot: str, text: str, operator: Operator) -> dict[str, Any]:
-    """Add a correction notice to a published snapshot, record it in the operators' log, and return the notice.
+    """Add a correction notice to a published snapshot, and record this in the operators' log.
 
     Args:
         connection: a write transaction.
         snapshot: id or digest of the snapshot, or the beginning of either.
-        text: one line of text. Labels replace the pseudonyms and codenames in it, since everybody reads it.
-        operator: who adds the notice.
+        text: one line of text that everybody may read. Pseudonyms and codenames in the text are replaced by public
+            labels.
+        operator: who adds the notice.  Returns: The notice, as a row of `notices.list_notices`.
 
     Raises:
         Usage: there is no such snapshot, or the text is empty, too long or has several lines.

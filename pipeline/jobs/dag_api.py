@@ -1,6 +1,7 @@
-"""Lists the functions that a DAG may import from this project.
+"""Collects the functions that a DAG may import from this project.
 
-A DAG file imports this module inside its tasks, because the scheduler reads the file every 30 s and imports take long.
+A DAG file imports this module inside its tasks only. The scheduler reads the file every 30 s, and these imports take
+long.
 """
 
 from pipeline import settings

@@ -54,12 +54,13 @@ def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, 
     Args:
         url: address of the store.
         name: name of the detector.
-        write: whether to open and clear alerts by the signals of the detector, and to record this in the operators'
+        write: whether to open and clear alerts as the signals of the detector say, and to record this in the operators'
             log.
 
     Returns:
-        The signals of the detector in order of time, each with detector, subject, direction, severity, e_value, at and
-        evidence. The severity is `cleared` if an alert ends; other signals also have a level.
+        The signals of the detector in order of time. A signal has the keys "detector", "subject", "direction",
+        "severity", "e_value", "at" and "evidence". A signal that ends an alert has the severity `cleared`; every other
+        signal also has the key "level".
 
     Raises:
         Usage: no detector has this name.

@@ -1,7 +1,7 @@
-"""Computes how a decision about exclusions would change the votes, voters and ranks of the board. Nothing is changed.
+"""Computes which votes, voters and ranks of the board a decision about exclusions would change. Nothing is changed.
 
-The boards with and without the decision are both rated from the votes of the newest snapshot, so that later votes do
-not move a rank.
+Two boards are rated, one with and one without the decision. Both use the votes of the newest snapshot, so that later
+votes do not move a rank.
 """
 
 from collections.abc import Collection, Sequence
@@ -27,7 +27,10 @@ _VIEW = "defended"
 
 @dataclass(frozen=True, slots=True)
 class RankMove:
-    """The rank and rating of a model before and after a decision; None where the model is not listed."""
+    """The rank and rating of a model before and after a decision.
+
+    A value is None if the board does not list the model.
+    """
 
     model: str
     before: int | None
@@ -38,13 +41,13 @@ class RankMove:
 
 @dataclass(frozen=True, slots=True)
 class ExclusionPreview:
-    """The changes at the next refresh that a decision would cause.
+    """What a decision about exclusions would change at the next refresh.
 
     Attributes:
         effect: how many votes go into and out of the defended view.
-        voters: number of voters whose votes the decision moves. If it names voters, this is their number. Otherwise it
-            is the number of voters in that selection of votes which has the most voters. None if the decision names
-            single votes only.
+        voters: number of voters whose votes the decision moves. If the decision names voters, only they are counted. If
+            it names selections of votes, this is the number of voters of the selection with the most voters. None if it
+            names single votes only.
         moves: the models whose rank changes, the best first.
         without_ranks: why no rank could be computed; "" if ranks were computed.
     """
@@ -56,7 +59,7 @@ class ExclusionPreview:
 
 
 def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarget]) -> ExclusionPreview:
-    """Return what `moderation.change_exclusions` would change.
+    """Return what `moderation.change_exclusions` would change if it were called with the same targets.
 
     Args:
         connection: reads the store, with a role that may read voters.
@@ -64,8 +67,8 @@ def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarg
         targets: what would be excluded or restored.
 
     Returns:
-        The number of votes and voters that move, and the models whose rank changes. There are no ranks before the first
-        snapshot, or if the votes cannot be rated.
+        The number of votes and voters that move, and the models whose rank changes. No rank is computed before the
+        first snapshot, or if the votes cannot be rated.
     """
     before = moderation.expected_exclusions(connection)
     after = before | set(targets) if action == "exclude" else before - set(targets)
@@ -73,7 +76,9 @@ def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarg
 
 
 def preview_resolution(connection: Connection, alert_ids: Sequence[str]) -> ExclusionPreview:
-    """Return what would change if these alerts were resolved: no policy would leave out votes because of them.
+    """Return what would change if these alerts were resolved.
+
+    Policies would then no longer exclude voters because of them.
 
     Args:
         connection: reads the store, with a role that may read voters.

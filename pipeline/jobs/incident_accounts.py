@@ -1,4 +1,4 @@
-"""Finds for each account of an incident what its alerts say, and whether its votes count; for operators."""
+"""Finds for operators what the alerts of an incident say about each account, and whether the account's votes count."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ _SEVERITIES = ("critical", "warning")
 def read_standing(
     connection: Connection, voters: Sequence[str], alerts: Sequence[Mapping[str, Any]]
 ) -> IncidentStanding:
-    """Return the accounts of an incident, those with the most votes first, and what `resolve` would count again.
+    """Read the accounts of an incident, and whether their votes count.
 
     Args:
         connection: reads the store, with a role that may read voters.
-        voters: pseudonyms of the accounts of the incident; of an erased voter, a label.
-        alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.
+        voters: pseudonyms of the accounts of the incident. An erased voter has a label instead of a pseudonym.
+        alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.  Returns: The accounts, and the
+                                                                                          number of votes that would
+                                                                                          count again if the incident
+                                                                                          were resolved.
     """
     expected, newest = moderation.expected_exclusions(connection), snapshots.latest(connection)
     published = voter_labels.resolve(connection, newest.body["exclusions"] if newest is not None else ())

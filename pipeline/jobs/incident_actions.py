@@ -1,4 +1,4 @@
-"""Lists the actions on an incident that operators carry out over HTTP, with the scopes that each needs."""
+"""Carries out the actions of operators on an incident over HTTP, and lists the scope that each action needs."""
 
 from typing import Any
 
@@ -30,8 +30,8 @@ def decide(
         hours: duration of a snooze; None to snooze until the next action of a person.
 
     Returns:
-        {"incident", "done", …}: what `add_note`, `change_exclusions` or `change_state` of `incident_decisions` returns
-            for this action. "done" is a sentence.
+        The dictionary that `add_note`, `change_exclusions` or `change_state` of `incident_decisions` returns for this
+        action. Its keys always include "incident", the id, and "done", a sentence that says what was done.
 
     Raises:
         Usage: no incident or several have this id, or the action would change nothing.

@@ -1,8 +1,8 @@
 """Applies decisions of people about a whole incident: its state, its exclusions, splits, merges and notes.
 
-`restore` undoes what `exclude` did, and nothing else: what the policy auto-voter/1 leaves out stays left out until the
-incident is resolved. `split` and `merge` undo each other. Each decision is one entry of the incident's history and at
-least one row of the operators' log.
+`restore` undoes only what `exclude` did. Votes that the policy auto-voter/1 leaves out stay left out until the incident
+is resolved. `split` and `merge` undo each other. Each decision adds one entry to the incident's history and at least
+one row to the operators' log.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Cause = tuple[ExclusionTarget, str | None]
 
 
 def find_incident(connection: Connection, given: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an incident in two forms.
+    """Find an incident by its id, and return its public form and the facts for operators only.
 
     Args:
         connection: a connection to the store.
-        given: the id, a former id, or the beginning of an id or former id that only one incident has.
+        given: the id, a former id, or a beginning of either that belongs to only one incident.
 
     Returns:
-        The public form with the history, and the additional facts for operators.
+        Two dictionaries: the public form of the incident with its history, and the facts that only operators may read.
 
     Raises:
         Usage: no incident has such an id, or several have.
@@ -54,8 +54,9 @@ def change_state(
 ) -> dict[str, Any]:
     """Acknowledge, snooze, appeal, resolve or reopen all alerts of an incident, and group all alerts anew.
 
-    Alerts that have the state already, and resolved ones, stay as they are; but `snooze` gives snoozed alerts the new
-    end. `reopen` is about the alerts that the last `resolve` of the incident resolved.
+    Resolved alerts, and alerts that already have the new state, stay as they are. There are two exceptions: `snooze`
+    gives alerts that are already snoozed the new end, and `reopen` reopens the alerts that the last `resolve` of the
+    incident resolved.
 
     Args:
         connection: a write transaction.
@@ -93,15 +94,16 @@ def change_state(
 
 
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
-    """Return what `exclude` or `restore` of an incident would change, each with the alert that is its cause.
+    """Return the accounts and selections of votes that `exclude` or `restore` of an incident would change.
 
-    `exclude` is about the accounts that the incident's alerts name. If they name none, it is about the votes of the
-    first alert whose votes are not left out. `restore` is about what people excluded because of the incident's alerts.
+    `exclude` changes the accounts that the incident's alerts name. If they name none, it changes the votes of the first
+    alert whose votes are not left out yet. `restore` changes everything that people excluded because of the incident's
+    alerts.
 
     Args:
         connection: a connection to the store.
         given: id of the incident, as for `find_incident`.
-        action: "exclude" or "restore".
+        action: "exclude" or "restore".  Returns: A list of (target, id of the alert that is its cause).
 
     Raises:
         Usage: there is nothing to exclude or restore, or there is no such incident.
@@ -126,7 +128,7 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
 def change_exclusions(
     connection: Connection, given: str, action: str, operator: Operator, reason: str
 ) -> dict[str, Any]:
-    """Exclude or restore the votes of an incident by one decision, and group all alerts anew.
+    """Exclude or restore the votes of an incident by one decision. All alerts are grouped into incidents anew.
 
     Args:
         connection: a write transaction.
@@ -161,7 +163,7 @@ def change_exclusions(
 
 
 def split(connection: Connection, given: str, alerts: Sequence[str], operator: Operator, reason: str) -> dict[str, Any]:
-    """Make some alerts of an incident an incident of their own, and group all alerts anew.
+    """Move some alerts of an incident to a new incident. All alerts are grouped into incidents anew.
 
     Args:
         connection: a write transaction.
@@ -171,11 +173,11 @@ def split(connection: Connection, given: str, alerts: Sequence[str], operator: O
         reason: reason of the decision.
 
     Returns:
-        {"incident", "rest", "done"}: the id of the incident of these alerts, the id of the incident of the other
-        alerts, and a sentence.
+        {"incident", "rest", "done"}: the id of the incident that has these alerts, the id of the incident that has the
+        other alerts, and a sentence that says what was done.
 
     Raises:
-        Usage: an alert is not of the incident, or none or all of its alerts are given.
+        Usage: an alert does not belong to the incident, or `alerts` names none or all of its alerts.
     """
     incident, _ = find_incident(connection, given)
     strange = sorted(set(alerts) - set(incident["alert_ids"]))
@@ -193,7 +195,7 @@ def split(connection: Connection, given: str, alerts: Sequence[str], operator: O
 
 
 def merge(connection: Connection, given: str, other: str, operator: Operator, reason: str) -> dict[str, Any]:
-    """Make two incidents one, and group all alerts anew.
+    """Merge two incidents into one. All alerts are grouped into incidents anew.
 
     Args:
         connection: a write transaction.
@@ -202,11 +204,11 @@ def merge(connection: Connection, given: str, other: str, operator: Operator, re
         reason: reason of the decision.
 
     Returns:
-        {"incident", "done"}: the former id of the first incident, by which the merged incident is found, and a
-        sentence.
+        {"incident", "done"}. "incident" is the id that the first incident had; the merged incident is found by it.
+        "done" is a sentence that says what was done.
 
     Raises:
-        Usage: both names are of the same incident, or there is no such incident.
+        Usage: both ids belong to the same incident, or there is no such incident.
     """
     (one, _), (two, _) = find_incident(connection, given), find_incident(connection, other)
     if one["id"] == two["id"]:
@@ -222,11 +224,11 @@ def add_note(connection: Connection, given: str, operator: Operator, text: str) 
     Args:
         connection: a write transaction.
         given: id of the incident, as for `find_incident`.
-        operator: the person.
+        operator: the person who writes the note.
         text: the note.
 
     Returns:
-        {"incident", "done"}: the id of the incident, and a sentence.
+        {"incident", "done"}: the id of the incident, and a sentence that says what was done.
 
     Raises:
         Usage: the note is empty.
@@ -239,7 +241,13 @@ def add_note(connection: Connection, given: str, operator: Operator, text: str) 
 
 
 def changeable(connection: Connection, incident: Mapping[str, Any], action: str) -> list[str]:
-    """Return the alerts of an incident whose state, or end of a snooze, an action changes."""
+    """Return the ids of those alerts of an incident that an action changes.
+
+    Args:
+        connection: a connection to the store.
+        incident: the public form of the incident, from `find_incident`.
+        action: one of STATE_ACTIONS.
+    """
     state = {one: alert_lifecycle.read_state(connection, one)["state"] for one in incident["alert_ids"]}
     if action == "reopen":
         ids = [incident["id"], *incident["former_ids"]]

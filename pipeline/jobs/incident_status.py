@@ -1,7 +1,7 @@
-"""Reads the incidents for the metrics exporter: the number of open incidents, and the figures of each open incident.
+"""Reads figures for the metrics exporter: the number of open incidents, and some figures about each open incident.
 
-A figure names no voter and no network. A model is named only if the newest board names it. At most MAX_INCIDENTS
-incidents have figures of their own. An incident on which nobody needs to act any more has no figures.
+No figure names a voter or a network. A figure names a model only if the newest board names the model. At most
+MAX_INCIDENTS incidents have figures of their own. An incident on which nobody needs to act any more has none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Figures = dict[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class IncidentFigures:
-    """The figures of the incidents. Each field becomes the field of `StoreStatus` with the same name."""
+    """The metrics about incidents. `StoreStatus` has a field of the same name and meaning for each field here."""
 
     incidents_open: Figures
     incident_open: Figures
@@ -41,12 +41,12 @@ class IncidentFigures:
 
 
 def read_incident_figures(connection: Connection, models: Iterable[str], hidden: HiddenModels) -> IncidentFigures:
-    """Return the figures of the incidents of the newest grouping.
+    """Read the metrics about incidents, as alerts were last grouped into incidents.
 
     Args:
         connection: reads the store.
-        models: the models that the newest board names for the public.
-        hidden: the models under test.
+        models: names of the models that the newest board shows to the public.
+        hidden: the models under test, which no figure names.
     """
     incidents = incident_table.read_public(connection)
     waiting = [one for one in incidents if one["state"] in OPEN_STATES]

@@ -1,7 +1,7 @@
 """Carries out decisions of people about alerts and votes. The CLI and the API use this module.
 
-A decision and its row in the operators' log are written in one transaction. The result states how many votes the next
-refresh will count more or fewer because of the decision. A target that does not exist raises an error.
+A decision and its row in the operators' log are written in one transaction. The result of a decision states how many
+votes the next refresh will count more or fewer than before. A target that does not exist raises an error.
 """
 
 from collections.abc import Collection, Sequence
@@ -49,11 +49,12 @@ def change_alert_state(
 
     Returns:
         {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}. "votes_in" is the number of votes that
-        the next refresh will count again, "votes_out" the number that it will no longer count. "done" is a sentence.
+        the next refresh will count again, "votes_out" the number that it will no longer count. "done" is a sentence
+        that says what was done.
 
     Raises:
         UnknownAlert: no alert has this id.
-        Usage: the alert is resolved and the action is neither resolve nor reopen, or `hours` is out of range.
+        Usage: the alert is resolved and the action is neither `resolve` nor `reopen`, or `hours` is out of range.
     """
     expect_hours(hours)
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
@@ -72,7 +73,7 @@ def change_alert_state(
 
 
 def expect_hours(hours: float | None) -> None:
-    """Raise `Usage` if the duration of a snooze is out of range; None is accepted."""
+    """Raise `Usage` if `hours`, the duration of a snooze, is out of range. None is in range."""
     if hours is not None and not 0 < hours <= _MAX_HOURS:
         raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
 
@@ -95,7 +96,7 @@ def change_alert_states(
         about: the id of the incident, for the operators' log.
 
     Returns:
-        How many votes go into and out of the defended view at the next refresh.
+        The numbers of votes that go into and out of the defended view at the next refresh.
 
     Raises:
         Usage: `hours` is out of range.
@@ -123,8 +124,9 @@ def change_exclusion(
     Args:
         connection: a write transaction.
         action: `exclude` or `restore`.
-        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. An alert stands for the
-            votes that it is about; with `restore`, for everything that was excluded because of it.
+        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. With `exclude`, an alert
+            stands for the votes that it is about. With `restore`, it stands for everything that was excluded because of
+            it.
         operator: the person who decides.
         reason: reason of the decision.
 
@@ -132,7 +134,7 @@ def change_exclusion(
         {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "kind" and
         "target" are those of the first exclusion that was added or undone, and "name" is the operator. "votes_in" is
         the number of votes that the next refresh will count again, "votes_out" the number that it will no longer count.
-        "done" is a sentence.
+        "done" is a sentence that says what was done.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -174,13 +176,14 @@ def change_exclusions(
     Args:
         connection: a connection to the store.
         action: `exclude` or `restore`.
-        targets: each target with the id of the alert that is its cause, None if there is none. They must exist.
+        targets: pairs (target, id of the alert that is its cause). The id is None if the target has no such alert. Each
+            target must exist.
         operator: who decides.
-        reason: why; the operators' log shows it without pseudonyms.
+        reason: reason of the decision. The operators' log shows it without pseudonyms.
         about: the id of the incident, for the operators' log.
 
     Returns:
-        How many votes go into and out of the defended view at the next refresh.
+        The numbers of votes that go into and out of the defended view at the next refresh.
     """
     expected, active = expected_exclusions(connection), _active(connection)
     shown = {one: _public_target(connection, one, alert_id) for one, alert_id in targets}
@@ -196,12 +199,20 @@ def change_exclusions(
 
 
 def preview_change(connection: Connection, after: frozenset[ExclusionTarget]) -> NextRefresh:
-    """Return how many votes move if the next refresh uses the exclusions `after`. Nothing is changed."""
+    """Return how many votes the next refresh would move if its exclusions were `after`. Nothing is changed.
+
+    Returns:
+        The numbers of votes that would go into and out of the defended view.
+    """
     return exclusion_effect.count_change(connection, expected_exclusions(connection), after, _left_out(connection))
 
 
 def preview_resolve(connection: Connection, alert_ids: Sequence[str]) -> NextRefresh:
-    """Return how many votes move at the next refresh if alerts are resolved. Nothing is changed."""
+    """Return how many votes the next refresh would move if these alerts were resolved. Nothing is changed.
+
+    Returns:
+        The numbers of votes that would go into and out of the defended view.
+    """
     return preview_change(connection, expected_exclusions(connection, frozenset(alert_ids)))
 
 
@@ -211,16 +222,21 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
 
 
 def targets_of(connection: Connection, action: str, target: str) -> list[ExclusionTarget]:
-    """Return what `change_exclusion` would exclude or restore. Nothing is changed.
+    """Return the targets that `change_exclusion` would exclude or restore. Nothing is changed.
 
     Raises:
-        UnknownAlert, Usage: as `change_exclusion` raises.
+        UnknownAlert, Usage: in the cases in which `change_exclusion` raises them.
     """
     return _targets(connection, action, target)[0]
 
 
 def expected_exclusions(connection: Connection, resolved: Collection[str] = ()) -> frozenset[ExclusionTarget]:
-    """Return the exclusions that the next refresh would use if it began now, and these alerts were resolved."""
+    """Return the exclusions that a refresh would use if it began now.
+
+    Args:
+        connection: a connection to the store.
+        resolved: ids of alerts. The exclusions are returned as if these alerts were resolved.
+    """
     auto_voter = configuration.load().auto_voter
     return exclusion_effect.expected_exclusions(connection, auto_voter=auto_voter, resolved=resolved)
 

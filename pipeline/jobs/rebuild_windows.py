@@ -1,13 +1,13 @@
-"""Computes the window counts again from the stored votes, after a migration has marked them stale.
+"""Computes window counts again from the stored votes, after a migration has marked them stale.
 
 `integrity migrate` runs this job after the migrations, with the database role that owns the tables. Workers, the
-monitor and `replay` raise an error if the windows are stale (`store.votes.stale_windows`). These processes cannot
-rebuild the windows, because their database roles may not delete rows, and only one of many processes that start
-together should count all votes.
+monitor and `replay` raise an error if the windows are stale (`store.votes.stale_windows`). These processes do not
+rebuild the windows, for two reasons. Their database roles may not delete rows, and if many of them start together, only
+one should count all votes.
 
-The rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals what the workers
-counted: the votes before each partition's next offset, each evaluated by the snapshot in force for it. A late vote
-counts in the window that contains the newest event time of the votes stored before it.
+The rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals the counts of the
+workers: all votes before each partition's next offset are counted, and each is evaluated by its snapshot in force. A
+late vote counts in the window that contains the newest event time of the votes stored before it.
 """
 
 import hashlib
@@ -32,7 +32,10 @@ from pipeline.vocabulary.time import NO_TIME
 
 
 def rebuild_windows(store: Store) -> int:
-    """Rebuild the windows if they are stale, and return how many were rebuilt; 0 if they were not stale."""
+    """Rebuild the window counts if they are stale.
+
+    Returns the number of windows that were rebuilt, 0 if none was stale.
+    """
     with store.write() as connection:
         if not stale_windows.clear(connection):
             return 0

@@ -1,6 +1,6 @@
 """Restores a backup as a new store, and verifies the store.
 
-Nothing is written before every file of the backup has been checked and the target is known to be empty. The database is
+Nothing is written until every file of the backup has been checked and the target has been found empty. The database is
 written last, so an interrupted restore leaves no store that looks complete.
 """
 
@@ -42,7 +42,7 @@ def restore(url: str, source: Path) -> dict[str, Any]:
             the key folder is not empty.
         Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
             backup.
-        MissingKey: the voter key is neither in the backup nor in the settings of the target, or another key is there.
+        MissingKey: neither the backup nor the settings of the target have the voter key, or they have a different one.
         StoreUnavailable: this version of the code cannot read tables of the backup's version.
         VerificationFailed: the restored ledger does not follow from the restored votes.
     """

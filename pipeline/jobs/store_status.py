@@ -17,7 +17,7 @@ from pipeline.vocabulary.time import SECOND
 
 
 def read_store_status(store: Store) -> StoreStatus:
-    """Return the current values of all metrics that are read from the store."""
+    """Return the current values of all metrics that the exporter reads from the store."""
     with store.read() as connection:
         places = {(p["source"], str(p["number"])): p for p in store_figures.list_partitions(connection)}
         fates = store_figures.count_fates(connection)

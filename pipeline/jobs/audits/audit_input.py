@@ -1,4 +1,4 @@
-"""Reads the input of the audits from a store in one transaction."""
+"""Reads the data that the audits of a sweep need from a store, in one transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -43,8 +43,8 @@ class AuditInput:
         board: view → model → row of the newest snapshot; empty before the first snapshot.
         snapshot: the newest snapshot; None before the first.
         boards: the defended view of the last snapshot of each day, oldest first.
-        style: model → style feature → its statistics, for models that were tested and later released under another
-            name.
+        style: model → style feature → mean and standard deviation of the feature. Only models that were tested and
+            later released under another name are included, with both names.
         log_size: number of leaves of the vote log.
         log_digest: root of the vote log in hexadecimal digits.
         at: time of the newest vote or registry event, in microseconds since 1970 UTC. The registry is evaluated at this
@@ -85,7 +85,7 @@ class AuditInput:
 
     @cached_property
     def appearances(self) -> DailyAppearances:
-        """How many battles each model had on each day with votes, and the share that the sampling policy declares."""
+        """Battles of each model on each day with votes, and the share that the sampling policy declares."""
         first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
         days = first + np.flatnonzero(np.bincount(self.days - first))
         place = np.searchsorted(days, self.days)
@@ -104,7 +104,7 @@ class AuditInput:
 
     @cached_property
     def sampling_ledger(self) -> SamplingLedger:
-        """Actual and declared appearances of each model, provider and licence group.
+        """The actual and the declared number of battles of each model, provider and licence group.
 
         Raises:
             BadCounts: there are no battles.
@@ -116,7 +116,10 @@ class AuditInput:
 
     @cached_property
     def scores(self) -> dict[str, VariantScore]:
-        """Model → its rating in the defended view of the newest snapshot; without models whose interval has width 0."""
+        """Model → its score in the defended view of the newest snapshot.
+
+        Models whose interval has width 0 are left out.
+        """
         rated = {model: row for model, row in self.board.get("defended", {}).items() if row["upper"] > row["lower"]}
         se = {model: (row["upper"] - row["lower"]) / (2 * Z_95) for model, row in rated.items()}
         before = self._before_release
@@ -140,7 +143,10 @@ class AuditInput:
 
     @cached_property
     def first_rated_at(self) -> dict[str, int]:
-        """Model → time of the first published rating, microseconds since 1970 UTC. Models without it are left out."""
+        """Model → time of its first published rating, in microseconds since 1970 UTC.
+
+        Models without a rating are left out.
+        """
         first: dict[str, int] = {}
         for name, at in self.first_published.items():
             key = self.state.first_name(name)
@@ -149,14 +155,17 @@ class AuditInput:
 
     @cached_property
     def first_vote_at(self) -> dict[str, int]:
-        """Model → time of its first accepted vote, in microseconds since 1970 UTC; without models that have none."""
+        """Model → time of its first accepted vote, in microseconds since 1970 UTC.
+
+        Models without a vote are left out.
+        """
         first = np.full(len(self.models), np.iinfo(np.int64).max)
         for side in (self.votes.model_a, self.votes.model_b):
             np.minimum.at(first, side, self.votes.cast_at)
         return {name: int(at) for name, at in zip(self.models, first, strict=True) if at < np.iinfo(np.int64).max}
 
     def recent_votes(self, days: int) -> dict[str, int]:
-        """Return model → number of its votes in the `days` days before the newest vote; 0 for a model without any."""
+        """Return model → number of its votes in the `days` days before the newest vote. A model without votes has 0."""
         recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
         both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
         return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))

@@ -43,8 +43,8 @@ def run_audits(given: AuditInput, only: Collection[str] | None = None) -> tuple[
         only: names of the audits to run; None for all.
 
     Returns:
-        Two values: the findings of all audits, and name of an audit → its report. If an audit could not run, for
-        example because there are too few votes, its report is {"not looked at": reason}.
+        Two values: the findings of all audits, and name of an audit → its report. The report of an audit that could not
+        run, for example because there are too few votes, is {"not looked at": reason}.
     """
     findings: list[Finding] = []
     reports: dict[str, Any] = {}
@@ -147,11 +147,12 @@ def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
     """Compare the order of models on this board with their order on another board.
 
     Args:
-        given: the input of the audits, with the board of this store.
-        path: a file with published snapshots of the other board; the newest is used.
+        given: the input of the audits, which has the board of this store.
+        path: a file with published snapshots of the other board. Only the newest snapshot is compared.
 
     Returns:
-        The fields of `BoardAgreement`, or {"not looked at": reason} if the boards cannot be compared.
+        The fields of `BoardAgreement`, such as the number of common models and Kendall's τ. If the boards cannot be
+        compared, {"not looked at": reason}.
 
     Raises:
         Usage: the file does not exist.

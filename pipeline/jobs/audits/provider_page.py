@@ -26,14 +26,14 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
     Args:
         url: address of the store.
         name: name of the provider in the registry.
-        public: whether the page is for the public. Models under test are then not named, and facts about them are only
-            counted.
+        public: whether the page is for the public. A public page does not name models under test, and only counts the
+            facts about them.
 
     Returns:
         {"provider", "as_of", "sources", "facts", "findings"}. "as_of" is the time of the newest vote or registry event,
         and "sources" describes the data. A fact has the fields of `audits.facts.ProviderFact`, with "fact" instead of
-        "name". "findings" are those findings of the audits in PROVIDER_AUDITS that are about the provider or its
-        models. A public page also has "facts_under_test", the number of facts that are left out.
+        "name". "findings" lists the findings about the provider or its models from the audits in PROVIDER_AUDITS. A
+        public page also has "facts_under_test", the number of facts that are left out.
 
     Raises:
         Usage: the registry has no such provider; the message lists the known providers.
@@ -50,7 +50,9 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
 
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return name of a provider → page with all facts about the provider; empty if the registry names no provider.
+    """Return name of a provider → page with all facts about the provider.
+
+    The result is empty if the registry names no provider.
 
     The store is read once and the audits run once. Models under test are named.
     """

@@ -36,7 +36,7 @@ def _families(given: AuditInput) -> dict[str, list[list[str]]]:
 
 
 def audit_best_of_n(given: AuditInput) -> Audited:
-    """Report each release with its number of variants tested, and its score with and without the winner's curse.
+    """Report for each release how many variants were tested, and its score with and without the winner's curse.
 
     The winner's curse is the luck in the score of the best of several variants.
 
@@ -101,7 +101,7 @@ def audit_claims(given: AuditInput) -> Audited:
     """Compare claimed benchmark scores with the scores that evaluators measured.
 
     Returns:
-        The findings, and the report of the audit: {"checked", "tests"}, both the number of comparisons.
+        The findings, and the report of the audit: {"checked", "tests"}. Both are the number of comparisons.
     """
     found, checked = [], checked_claims(given)
     for one in checked:

@@ -1,8 +1,8 @@
 """Runs a sweep: all audits of a store, the rules of the policy, and the alerts that follow.
 
-A finding states an observed fact, or it is the result of a statistical test. A finding of a fact always opens an alert.
-A finding of a test opens an alert if e-LOND selects it as a discovery; the setting `false_share` bounds the share of
-false discoveries. Other findings are only reported.
+A finding states either an observed fact or the result of a statistical test. A finding of a fact always opens an alert.
+A finding of a test opens an alert if e-LOND selects it as a discovery, and is only reported otherwise. The setting
+`false_share` bounds the share of false discoveries.
 
 For e-LOND, the tests of one audit in one sweep are a family, and the families of all sweeps are one sequence. A
 repeated sweep of the same log size and registry starts from the same state of e-LOND as the first one, and adds nothing
@@ -53,8 +53,8 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
 
         at           time of the newest vote or registry event, in RFC 3339
         votes        number of audited votes
-        findings     the findings as dictionaries. The field "discovery" states whether e-LOND, which limits the share
-                     of false discoveries, selected the finding; None for a finding that is a fact and no test
+        findings the findings as dictionaries. The field "discovery" states whether e-LOND selected the finding as a
+        discovery; it is None for a finding of a fact
         audits       name of an audit → its report, or the reason why it could not run (`run_audits`)
         policy       the verdict on each rule of the policy
         alerts       {"told": number of alerts for findings, "cleared": number of cleared alerts}
@@ -110,12 +110,12 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
 def policy_facts(
     given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
 ) -> policy.PolicyFacts:
-    """Collect the figures and findings that the rules of a policy need, from the input and the findings of a sweep.
+    """Collect the figures and findings that the rules of a policy evaluate.
 
     Args:
         given: the input of the audits.
         rules: rule → its parameters.
-        findings: the findings of the sweep.
+        findings: the findings of the sweep, of which those about retraction and sampling are passed on.
     """
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
@@ -138,13 +138,14 @@ def policy_facts(
 
 
 def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[str, str]:
-    """Return model → how it was removed, for each model that was removed without a public notice.
+    """Find the models that were removed without a public notice.
 
-    If the store has votes of fewer days than the rule names, no model counts as removed for a lack of votes.
+    A model may count as removed because it has few recent votes. This reason is used only if the store's votes span at
+    least as many days as the rule names.
 
     Args:
         given: the input of the audits.
-        rule: the parameters of the rule `public_removal`.
+        rule: the parameters of the rule `public_removal`: "days" and "votes".
     """
     days = int(rule["days"])
     old = len(given.days) and int(given.days.max() - given.days.min()) >= days
@@ -162,16 +163,18 @@ def _distance(counts: PairCounts) -> float | None:
 def discoveries(
     start: ELond, findings: Sequence[Finding], reports: Mapping[str, Mapping[str, Any]]
 ) -> tuple[ELond, list[bool | None]]:
-    """Test the findings with e-LOND. The tests of each audit are one family; families follow the order of AUDITS.
+    """Select the findings that e-LOND counts as discoveries.
+
+    The tests of each audit are one family, in the order of AUDITS.
 
     Args:
         start: the state of e-LOND before the sweep.
         findings: the findings of the sweep.
-        reports: name of an audit → its report, which has the number of its tests.
+        reports: name of an audit → its report, whose field "tests" is the number of its tests.
 
     Returns:
-        Two values: the state of e-LOND after the sweep; and for each finding whether it is a discovery, or None if it
-        states a fact instead of a test.
+        Two values: the state of e-LOND after the sweep; and for each finding True if it is a discovery, False if it is
+        not, None if it states a fact.
     """
     discovered: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
     state = start

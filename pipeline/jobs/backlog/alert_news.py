@@ -1,7 +1,7 @@
-"""Selects those alerts of an evaluation that say more than the stored alerts.
+"""Selects the alerts of an evaluation that say more than the alerts in the store.
 
-An alert that a person has resolved is not opened again by the same votes. The alert about a member of a group names the
-stored alert about the group. No alert names a voter who was erased.
+An alert that a person has resolved is not opened again by the same votes. The alert about a member of a group of voters
+names the stored alert about the group. No alert names a voter who was erased.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.vocabulary.time import parse_rfc3339
 
 
 def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
-    """Return the signals without those about voters who have no vote any more, because they were erased meanwhile."""
+    """Return the signals except those about erased voters. A voter with no stored vote counts as erased."""
     return [
         one
         for one in signals
@@ -33,17 +33,18 @@ def without_erased(connection: Connection, signals: list[AlertSignal]) -> list[A
 def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertSignal]:
     """Return the signals that say more than the stored alerts, and more than earlier signals about the same alert.
 
-    The alert of a signal is the stored alert with the same detector, subject and direction. A signal is left out in
-    three cases: a person resolved its alert for the same votes; its alert is unresolved, names the same group, and has
-    at least the same level and severity; or an earlier signal about the same alert has at least the same level.
+    A signal belongs to the stored alert with the same detector, subject and direction. It is left out in three cases:
+
+    - A person resolved this alert for the same votes. - This alert is not resolved, names the same group, and has at
+    least the same level and severity. - An earlier signal about this alert has at least the same level.
 
     Args:
         connection: reads the store.
-        signals: the signals. The signal about a group of voters comes before the signals about its members.
+        signals: the signals. The signal about a group of voters must come before the signals about its members.
 
     Returns:
-        The other signals, in the same order. The field `group` in the evidence about a member is the id under which the
-        alert about the group is stored.
+        The signals that are not left out, in the same order. In a signal about a member of a group, the field `group`
+        of the evidence is the id of the stored alert about the group.
     """
     found: list[AlertSignal] = []
     stored_as: dict[str, str] = {}

@@ -1,8 +1,8 @@
-"""Evaluates every vote from before the first snapshot: votes that no snapshot evaluated when they were read.
+"""Evaluates the votes from before the first snapshot, which no snapshot evaluated when they were read.
 
-All votes before the first snapshot in force are evaluated together, including votes that an earlier run evaluated,
-because a few late votes alone could not be compared with others. The first refresh of a store calls
-`backfill_before_first_snapshot`, so that an imported history is evaluated before its first board is published.
+A run evaluates all these votes together, also those that an earlier run evaluated: a few new votes alone could not be
+compared with others. The first refresh of a store calls `backfill_before_first_snapshot`. So an imported history is
+evaluated before its first board is published.
 """
 
 from __future__ import annotations
@@ -26,41 +26,42 @@ Progress = Callable[[str, int], None]
 
 
 def no_progress(_what: str, _done: int) -> None:
-    """Show nothing."""
+    """Ignore a progress report. Callers that show no progress pass this function."""
 
 
 def backfill(
     url: str, *, strict: bool = False, check: bool = False, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Evaluate all votes from before the first snapshot, unless earlier runs have evaluated all of them.
+    """Evaluate all votes from before the first snapshot. Nothing is done if earlier runs have evaluated all of them.
 
-    The votes that an earlier run evaluated are evaluated again, for comparison. Alerts that say more than the stored
-    alerts are opened (`alert_news`).
+    Votes that an earlier run evaluated are evaluated again, so that new votes can be compared with them. An alert is
+    opened only if it says more than the stored alerts (`alert_news`).
 
     Args:
         url: address of the store.
-        strict: whether to compute the nested form, whose e-values decide which voters the policy `backfill-voter/1`
-            excludes. Votes that only the iterated form evaluated are then evaluated again.
+        strict: whether to compute the nested form. Its e-values decide which voters the policy `backfill-voter/1`
+            excludes. If True, votes that only the iterated form evaluated are evaluated again.
         check: whether to write nothing.
-        progress: called while votes are read and evaluated.
+        progress: called after each block of votes as ("read", number of votes), and after each pass over some votes as
+            ("evaluated", 1).
 
     Returns:
-        A dictionary with these keys. If there is nothing to evaluate, nothing is found and no vote is read.
+        A dictionary with these keys. If there is nothing to evaluate, no vote is read and the counts are 0.
 
         kind                    "backfill"
         form                    "iterated" or "nested" (`pipeline.backlog.voter_rounds`)
         rounds, nested_rounds   number of rounds of the iterated and of the nested form
-        votes, voters           number of votes that were read, and of their voters
-        votes_without_voter     number of votes that cannot be evaluated, because they name no voter; if there is
-                                nothing to evaluate, those of earlier backfills
+        votes, voters number of votes that were read, and number of their voters
+        votes_without_voter     number of votes that cannot be evaluated, because they name no voter. If there is
+                                nothing to evaluate, the number that earlier backfills stored
         voters_not_comparable   number of voters who were not evaluated, because the other votes cannot be rated
         complete                whether all voters were evaluated
         found, critical         number of findings, and of critical findings
         findings                the findings as dictionaries
         alerts                  ids of the alerts that were opened or escalated
         unchecked               number of votes that are still not evaluated
-        written                 False with `check`, if there is nothing to evaluate, and if another process evaluated
-                                the same votes meanwhile
+        written                 whether the run was stored. False with `check`, if there was nothing to evaluate, or if
+                                another process evaluated the same votes meanwhile
     """
     with existing_store(url) as store:
         return _run(store, None, "always" if strict else "never", "nested" if strict else None, check, progress)
@@ -70,7 +71,7 @@ def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress =
     """Evaluate the sealed votes if the store has no snapshot yet and some of these votes are not evaluated.
 
     With the setting `backfill` at "strict", the nested form is computed if the iterated form finds a voter to exclude.
-    With "off", nothing is done.
+    With `backfill` at "off", nothing is done.
 
     Args:
         url: address of the store.
@@ -78,7 +79,7 @@ def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress =
         progress: called while votes are read and evaluated.
 
     Returns:
-        A report like that of `backfill`; None if there is nothing to do.
+        The report of the run, with the keys that `backfill` returns. None if nothing was done.
     """
     with existing_store(url) as store:
         with store.read() as connection:

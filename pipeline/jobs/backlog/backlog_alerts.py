@@ -1,8 +1,8 @@
-"""Turns the findings of a backlog into alerts. A backlog is a set of votes that are evaluated together afterwards.
+"""Turns the findings about a backlog into alerts. A backlog is a set of votes that are evaluated together afterwards.
 
-The e-value of a finding in the nested form bounds the probability of a false alarm, so such a finding may be critical,
-and the policy `backfill-voter/1` excludes the voter. All other findings are warnings: they propose to a person what to
-exclude. Alerts about models are public, so their times are whole hours around the votes.
+In the nested form, the e-value of a finding about a voter bounds the probability of a false alarm. Such a finding may
+be critical, and then the policy `backfill-voter/1` excludes the voter. All other findings are warnings, which propose
+to a person what to exclude. Alerts about models are public. Their times are therefore whole hours around the votes.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class BacklogAlerts:
     findings: BacklogFindings
 
     def signals(self) -> list[AlertSignal]:
-        """Return the alerts about all findings.
+        """Return all alerts about the findings.
 
-        The alert about a model that a group of voters promotes or demotes comes before the alerts about these voters.
+        If a group of voters promotes or demotes a model, the alert about the model comes before the alerts about the
+        voters.
         """
         return [
             *(self._voter(one) for one in self.findings.voters),
@@ -64,10 +65,12 @@ class BacklogAlerts:
         ]
 
     def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
-        """Return the signals that count as discoveries in e-LOND: those about models, from tests of groups and weeks.
+        """Return the signals that count as discoveries in e-LOND.
 
-        Signals about voters do not count. A group of accomplices (voters who vote like a voter who was found alone)
-        does not count either.
+        Signals about models count; they result from tests of groups of voters and of weeks.
+
+        Signals about voters do not count. A signal about a group of accomplices does not count either: accomplices are
+        voters who vote like a voter who was found alone.
         """
         known = {
             (self.given.model_name(one.model), _PASSIVE[one.direction])
@@ -80,7 +83,7 @@ class BacklogAlerts:
         ]  # fmt: skip
 
     def afterwards(self, nested: bool = False) -> str:
-        """Return how the votes were evaluated, as a part of the text of an alert.
+        """Return a phrase for the text of an alert that says how the votes were evaluated, with the number of rounds.
 
         Args:
             nested: whether the alert is based on the nested form of the evaluation (`pipeline.backlog.voter_rounds`).
@@ -220,7 +223,7 @@ class BacklogAlerts:
 
 
 def whole_hours(period: tuple[int, int]) -> tuple[int, int]:
-    """Return the period from whole hour to whole hour that contains a period, in microseconds since 1970 UTC.
+    """Widen a period to whole hours: round its start down and its end up. Times are in microseconds since 1970 UTC.
 
     >>> whole_hours((HOUR + 1, 2 * HOUR + 1)) == (HOUR, 3 * HOUR)
     True

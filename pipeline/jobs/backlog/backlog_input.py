@@ -1,4 +1,4 @@
-"""Reads the votes of a store as the columns of a backlog: a set of votes that are evaluated together afterwards."""
+"""Reads votes from a store as the columns of a backlog. A backlog is a set of votes that are evaluated together."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS, VOTER
 
 @dataclass(frozen=True)
 class BacklogInput:
-    """The votes of some ranges of offsets. In `votes`, voters and models are numbered from 0 to v − 1 and m − 1.
+    """The votes of a backlog, read from some ranges of offsets.
+
+    In `votes`, the v voters are numbered from 0 to v − 1 and the m models from 0 to m − 1.
 
     Attributes:
         ranges: (partition_no, first offset, end) of each range.
-        columns: all accepted and late votes of the ranges.
+        columns: all accepted and late votes of the ranges, in arrays with one entry per vote.
         votes: the votes with a voter, sorted by voter and time; `votes.row` has their indices in `columns`.
         models: int64[m], model number of the store (model_no) for each model of `votes`.
         names: model number (model_no) → name of the model.
         networks: term number (term_no) of a network → its name.
         suspects: bool[v], True for a voter who is excluded or whom a streaming detector flagged. Suspects are not used
-            to fit the behaviour of honest voters. Voters whom only an earlier evaluation flagged are not suspects, so
-            that a repeated run finds the same.
-        providers: int64[m], the provider of each model of `votes` in the registry, as the index of the first of its
-            models; −1 for a model without one. None if no model has one.
+            to fit the behaviour of honest voters. A voter whom only an earlier evaluation of a backlog flagged is not a
+            suspect, so that a repeated run finds the same.
+        providers: int64[m], number of the provider of each model of `votes`; −1 for a model without a provider. The
+            number is the index of the provider's first model. None if the registry names no provider of any model.
     """
 
     ranges: Sequence[OffsetRange]
@@ -67,8 +69,9 @@ class BacklogInput:
         Args:
             connection: reads the store.
             ranges: (partition_no, first offset, end) of each range.
-            since: only votes cast from this time on, in microseconds since 1970 UTC; None for all.
-            progress: called with the number of votes of each block that was read.
+            since: time in microseconds since 1970 UTC from which votes are read, by when they were cast. None to read
+                all votes.
+            progress: called after each block of votes, with the number of votes in the block.
         """
         columns = read_columns(connection, ranges, progress)
         if since is not None:
@@ -89,7 +92,7 @@ class BacklogInput:
         return cls(ranges, columns, votes, models.astype(np.int64), names, networks, suspects, providers)
 
     def model_name(self, model: int) -> str:
-        """Return the name of a model, given by its index in `models`."""
+        """Return the name of a model. `model` is its index in `models`."""
         return self.names[int(self.models[model])]
 
     def last_vote(self, voter: int) -> tuple[int, int, int]:
@@ -98,13 +101,14 @@ class BacklogInput:
         return int(self.columns.partition[row]), int(self.columns.offset[row]), int(self.columns.at[row])
 
     def period(self, voters: Int64 | None = None) -> tuple[int, int]:
-        """Return the time of the first vote and the time after the last vote, in microseconds since 1970 UTC.
+        """Return the period of the votes as (first, end), in microseconds since 1970 UTC.
 
         Args:
             voters: only votes of these voters, given as indices in `votes.names`; None for all votes.
 
         Returns:
-            (first, end); (0, 1) without votes.
+            (first, end): the time of the first vote, and the time of the last vote plus one microsecond. (0, 1) if
+            there are no votes.
         """
         at = self.votes.at if voters is None else self.votes.at[np.isin(self.votes.voter, voters)]
         return (int(at.min()), int(at.max()) + 1) if len(at) else (0, 1)
@@ -112,8 +116,8 @@ class BacklogInput:
     def cohorts(self) -> list[Cohorts]:
         """Return four divisions of the votes into cohorts: by network, by account age, by prompt, and by session.
 
-        The network is that of the voter's first vote. A network's cohort has the number of the network's name in the
-        store (term_no).
+        A vote belongs to the network of its voter's first vote. The number of a network's cohort is the term number
+        (term_no) of the network's name in the store.
         """
         votes, rows = self.votes, self.votes.row
         prompt, session = (_positive(column[rows]) for column in (self.columns.prompt, self.columns.session))
@@ -125,12 +129,20 @@ class BacklogInput:
         ]
 
     def habits(self) -> HabitColumns:
-        """Return what each vote shows about habits: which answer has more of each style feature, and `both_bad`."""
+        """Return the columns from which habits of voters are found.
+
+        Returns:
+            For each vote: which of the two answers has more of each style feature, and whether the outcome is
+            `both_bad`.
+        """
         rows = self.votes.row
         return HabitColumns(self.columns.style[rows], self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
 
     def prompt_of(self, number: int) -> int:
-        """Return 32 bits of the hash of a prompt, as alerts show it. `number` is the number of the prompt's cohort."""
+        """Return the lowest 32 bits of the hash of a prompt, by which alerts name the prompt.
+
+        `number` is the number of the prompt's cohort.
+        """
         labels = np.unique(self.columns.prompt[self.votes.row])
         return int(labels[number - 1]) & 0xFFFFFFFF
 

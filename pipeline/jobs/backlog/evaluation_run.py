@@ -1,8 +1,9 @@
-"""Evaluates a backlog, opens alerts about what was found, and records the run.
+"""Evaluates a backlog of votes, opens alerts about what was found, and records the run.
 
-Alerts, ranges and the state of e-LOND are written in one transaction. The tests of pooled voters, cohorts and weeks of
-one run are one family of e-LOND, so that the share of false discoveries over all runs is bounded. A run that could test
-nothing adds no family. Repeated runs over the same votes are one family together.
+The alerts, the ranges of offsets that were evaluated, and the state of e-LOND are written in one transaction. In one
+run, the tests of groups of voters, cohorts and weeks are one family of e-LOND, so that the share of false discoveries
+over all runs is bounded. A run that could test nothing adds no family. A repeated run over the same votes belongs to
+the family of the first run.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ class EvaluationRun:
     """One evaluation of a backlog of a store.
 
     Attributes:
-        kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
-        given: the votes.
+        kind: `backfill` for votes from before the first snapshot, or `reevaluate` for the votes of the last weeks.
+        given: the votes to evaluate.
         key: the secret key that assigns voters to folds.
         nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`).
         share: the tolerated share of false discoveries over all runs.
-        progress: called after each pass over some of the votes.
+        progress: called after each pass over some of the votes, to show progress.
     """
 
     kind: RunKind
@@ -53,7 +54,7 @@ class EvaluationRun:
         """Evaluate the votes. Nothing is written.
 
         Args:
-            start: the state of e-LOND before the run; its level is shared by the six kinds of tests.
+            start: the state of e-LOND before the run. Each of the six kinds of tests gets a sixth of its level.
 
         Returns:
             The findings, and the object that turns them into alerts.
@@ -74,7 +75,7 @@ class EvaluationRun:
     def record(
         self, connection: Connection, findings: BacklogFindings, alerts: BacklogAlerts, start: ELond
     ) -> dict[str, Any]:
-        """Open the alerts that add something to the stored ones, and record the run.
+        """Open the alerts that say more than the stored alerts, and record the run.
 
         Args:
             connection: a write transaction.
@@ -82,7 +83,8 @@ class EvaluationRun:
             start: the state of e-LOND with which the votes were evaluated.
 
         Returns:
-            The report of `report`, and "alerts": the ids of the alerts that were opened or escalated.
+            The dictionary that `report` returns, with the added key "alerts": ids of the alerts that were opened or
+            escalated.
         """
         signals = alert_news.without_erased(connection, alerts.signals())
         news = alert_news.find_news(connection, signals)
@@ -119,11 +121,14 @@ class EvaluationRun:
         return ELond(start.alpha, newest.submitted + 1, newest.rejected + discoveries)
 
     def report(self, findings: BacklogFindings, signals: list[AlertSignal]) -> dict[str, Any]:
-        """Return what was evaluated and found, as JSON types: the keys of `backfill` up to `findings`.
+        """Return a report of what was evaluated and found.
 
         Args:
             findings: the findings that `evaluate` returned.
-            signals: the alerts of the findings.
+            signals: the alerts about the findings.
+
+        Returns:
+            A dictionary of JSON types with the keys "kind" to "findings" that `backfill.backfill` describes.
         """
         votes = self.given.votes
         missing = int((~findings.evaluated).sum())

@@ -1,8 +1,8 @@
-"""Evaluates the votes of the last weeks again, to find what no single vote shows, such as many accounts with few votes.
+"""Evaluates the votes of the last weeks again every night, to find attacks by many accounts with few votes each.
 
 As in a backfill, voters are compared with other voters, not with snapshots. The weeks of successive runs overlap. Each
-night is one family of e-LOND, so that the share of false discoveries over all nights is bounded. First, a backfill
-evaluates the votes from before the first snapshot.
+night is one family of e-LOND, so that the share of false discoveries over all nights is bounded. A run begins with a
+backfill, which evaluates the votes from before the first snapshot.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
 
     Args:
         url: address of the store.
-        progress: called while votes are read and evaluated.
+        progress: called after each block of votes as ("read", number of votes), and after each pass over some votes as
+            ("evaluated", 1).
 
     Returns:
-        A report like that of `backfill`, with two more keys. "level" is the level of e-LOND at which this run tested;
-        "backfill" is the report of the backfill that ran first, or None.
+        The report of the run, with the keys that `backfill` returns and two more. "level" is the level of e-LOND at
+        which this run tested. "backfill" is the report of the backfill that ran first, or None.
     """
     options = configuration.load()
     with existing_store(url) as store:

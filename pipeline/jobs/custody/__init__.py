@@ -1,4 +1,4 @@
-"""Protects the public ledger: verification, audit, backup, witnesses, and actions of operators.
+"""Protects the public ledger: verifies, audits and backs it up, and runs witnesses and the actions of operators.
 
 ledger_verification.py  recomputes everything that is published from the votes
 ledger_audit.py         runs the daily audit, which opens alerts
@@ -6,6 +6,6 @@ operator_actions.py     retracts a vote, erases a voter, rotates the signing key
 erasure_remains.py      finds the data that an erasure leaves in Kafka and in the database file
 backup.py               writes a backup: the database, the ledger's files, the keys
 backup_files.py         writes and reads a backup as a folder or a tar, with the digests of its files
-vote_export.py          exports the votes that count, without anything about a person
-witnessing.py           runs the actions of a witness, and the board's requests to witnesses
+vote_export.py          exports votes without data about persons
+witnessing.py           runs the actions of a witness, and those of the board towards witnesses
 """

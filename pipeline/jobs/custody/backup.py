@@ -2,7 +2,8 @@
 
 The database is copied first, as one transaction sees it. The files of the ledger are copied afterwards. This order is
 safe, because each file is written before the database row that names it, and files never change. The backup leaves out
-the hashes of the log, which a restore computes again, and signed heads that are newer than the copy of the database.
+the hashes of the log, because a restore computes them again. It also leaves out checkpoints that are newer than the
+copy of the database.
 """
 
 from contextlib import closing
@@ -35,8 +36,10 @@ def back_up(url: str, to: Path, *, with_keys: bool = True) -> dict[str, Any]:
         with_keys: whether to include the store's key files. Keys that are set in the environment are not included.
 
     Returns:
-        {"backup", "made_at", "votes", "log_size", "snapshots", "last_snapshot", "files", "bytes", "keys"}. "votes" is
-        the number of all records that were read; "keys" lists the names of the key files.
+        {"backup", "made_at", "votes", "log_size", "snapshots", "last_snapshot", "files", "bytes", "keys"}. "backup" is
+        the path of the backup. "votes" is the number of records in the store, whatever their fate. "snapshots" is the
+        number of snapshots, "last_snapshot" the id of the newest. "files" and "bytes" are the number and the total size
+        of the files in the backup. "keys" lists the names of the key files.
 
     Raises:
         Usage: `to` exists already.

@@ -41,7 +41,7 @@ _BLOCK, _LARGEST_DOCUMENT = 1 << 20, 1 << 28
 
 
 class BackupWriter:
-    """Writes a backup file by file. The backup is complete after `finish`.
+    """Writes a backup, one file at a time. The backup is complete after `finish`.
 
     Attributes:
         listed: name of a file in the backup → {"sha256", "bytes"}, for the files that were added.
@@ -51,7 +51,7 @@ class BackupWriter:
         """Create an empty backup: a tar if the name ends in .tar, else a folder.
 
         Raises:
-            Usage: there is something already, or it cannot be created.
+            Usage: the tar file exists already, the folder is not empty, or the backup cannot be created.
         """
         self._to = to
         self._tar: tarfile.TarFile | None = None
@@ -70,7 +70,7 @@ class BackupWriter:
 
     @property
     def draft(self) -> Path:
-        """The path at which a caller may create a temporary file, to pass it to `add` with `take`."""
+        """The path for a temporary file, which a caller may create and then pass to `add` with `take`."""
         return self._to.with_name(self._to.name + ".draft") if self._tar is not None else self._to / "database.draft"
 
     def add(self, name: str, source: Path, *, take: bool = False) -> str:
@@ -101,7 +101,10 @@ class BackupWriter:
         return counted.digest()
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write `backup.json`, which has the list of files with their digests and the fields of `facts`."""
+        """Complete the backup by writing `backup.json`.
+
+        This file has the fields of `facts` and the list of files with their digests.
+        """
         document = {"format": FORMAT, **facts, "files": dict(sorted(self.listed.items()))}
         data = json.dumps(document, indent=1).encode() + b"\n"
         if self._tar is None:
@@ -121,11 +124,11 @@ class BackupWriter:
 
 
 class BackupReader:
-    """Reads the files of a backup. The list `backup.json` has been read; `check` compares every file with this list.
+    """Reads the files of a backup. `backup.json` is read when the reader is made; `check` compares every file with it.
 
     Attributes:
         facts: the content of `backup.json`.
-        listed: name of a file in the backup → {"sha256", "bytes"}, from the list.
+        listed: name of a file in the backup → {"sha256", "bytes"}, as `backup.json` states them.
     """
 
     def __init__(self, source: Path, tar: tarfile.TarFile | None) -> None:
@@ -134,7 +137,7 @@ class BackupReader:
         self.listed: dict[str, dict[str, Any]] = self.facts["files"]
 
     def check(self) -> None:
-        """Read every file and compare its size and digest with the list.
+        """Read every file of the backup, and compare its size and digest with the list in `backup.json`.
 
         Raises:
             Refuted: a file is missing, or its size or digest differs from the list.
@@ -158,7 +161,10 @@ class BackupReader:
 
     @contextmanager
     def as_file(self, name: str) -> Iterator[Path]:
-        """Provide a file of the backup as a path on disk, for programs that need a path; a context manager."""
+        """Provide the path of a file of the backup for the duration of a `with` block, for programs that need a path.
+
+        A file inside a tar is copied to a temporary file first.
+        """
         if self._tar is None:
             yield self._source / name
             return

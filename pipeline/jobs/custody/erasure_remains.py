@@ -1,4 +1,4 @@
-"""Finds the data that an erasure leaves: records in Kafka, unsealed votes, and old pages of the database."""
+"""Finds the data that an erasure of votes leaves: records in Kafka, and old pages of the database file."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from pipeline.store.votes.ingest import VotePosition
 
 
 def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) -> list[dict[str, Any]]:
-    """Return which partitions of topics contained the records of these votes.
+    """List the partitions of Kafka topics from which these votes were read.
 
-    The broker is not asked: Kafka may have deleted some of the records.
+    The broker is not asked. Kafka may have deleted some of the records meanwhile.
 
     Args:
         connection: a connection to the store.
@@ -59,7 +59,10 @@ def rewrite_database(store: Store) -> bool:
 
 
 def describe(result: dict[str, Any]) -> str:
-    """Describe the result of an erasure as text: what was erased and what remains."""
+    """Return a text that says what an erasure has erased and what remains.
+
+    `result` is what `operator_actions.erase` returns.
+    """
     lines = [f"erased the voter of {result['erased']} votes"]
     if result.get("unsealed"):
         lines.append(f"{result['unsealed']} votes are not sealed yet and keep their voter: refresh, then erase again")

@@ -1,15 +1,16 @@
-"""Runs the daily audit of the public ledger: recomputes everything that is published, and checks all signed heads.
+"""Runs the daily audit of the public ledger. It recomputes everything that is published, and checks all checkpoints.
 
 Five checks are made:
     votes       recomputes every leaf, count, root and published figure from the rows of the store
     bundle      verifies the newest snapshot in the way a reader does, from the ledger's files and the public key only
-    heads       checks that the log continues every signed head: those stored as files and those that a witness signed
+    heads checks that the log continues every signed head (checkpoint): the heads stored as files, and those that a
+    witness signed
     offsets     checks that every offset of every partition has a fate, and that every sealed offset is in a segment
     tiles       checks the stored hashes from which proofs are made
 
 Every check runs, even if another fails. A failed check opens a critical alert that only a person can resolve: even if a
-later audit passes, the log was wrong once. Damaged tiles are reported and rebuilt, because they can be computed from
-the log; they are no failure.
+later audit passes, the log was wrong once. Damaged tiles are no failure. They are reported and rebuilt, because they
+can be computed from the log.
 """
 
 from collections.abc import Callable
@@ -53,7 +54,9 @@ class AuditPart:
 
 
 def audit_ledger(url: str) -> dict[str, Any]:
-    """Audit the ledger; open a critical alert for each check that fails. If none fails, store the time of the audit.
+    """Audit the ledger, and open a critical alert for each check that fails.
+
+    If none fails, the time of the audit is stored.
 
     Returns:
         {"passed", "parts": [{"name", "passed", "what", "where"}], "alerts"}. "passed" states whether all checks passed.

@@ -1,7 +1,8 @@
 """Recomputes everything that is published from the stored votes, and compares it with the ledger.
 
-The log is compared with the votes, the manifests with the log, and the boards with both. The error names the first
-difference. Unlike `ledger.bundle_verification`, which needs no store, this module also checks the rows of the store.
+The log is compared with the votes, the manifests with the log, and the boards with both. The first difference raises an
+error that names it. Unlike `ledger.bundle_verification`, which needs no store, this module also checks the rows of the
+store.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Runs actions of operators on the ledger: retracting a vote, erasing a voter, rotating the signing key."""
+"""Runs the actions of operators on the ledger: retract a vote, erase votes, rotate the signing key."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
     Args:
         url: address of the store.
         vote_id: id of the vote.
-        reason: why the vote is retracted. Labels replace the pseudonyms and codenames in it.
+        reason: why the vote is retracted. Pseudonyms and codenames in the text are replaced by public labels.
         name: the person who retracts the vote.
 
     Returns:
@@ -41,7 +41,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
 def erase(
     url: str, *, vote_id: str | None = None, voter_id: str | None = None, name: str | None = None, reason: str = ""
 ) -> dict[str, Any]:
-    """Erase the private fields of one vote, or of all sealed votes of a voter. The voter is a private field too.
+    """Erase the private fields of one vote, or of all sealed votes of a voter. The voter of a vote is a private field.
 
     The operators' log records who erased, when, and how many votes, but not which votes.
 
@@ -53,8 +53,8 @@ def erase(
         reason: why.
 
     Returns:
-        {"erased": number of votes}. Further keys are present if they apply. "unsealed" is the number of votes that
-        could not be erased because they are not sealed yet. "kafka" lists the records that are still in Kafka
+        {"erased": number of votes}. Three more keys may be present. "unsealed" is the number of votes that could not be
+        erased because they are not sealed yet. "kafka" lists the records that are still in Kafka
         (`erasure_remains.records_in_kafka`). "old_pages" is True if the database file could not be rewritten.
 
     Raises:

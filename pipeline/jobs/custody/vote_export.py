@@ -1,8 +1,8 @@
-"""Exports the votes of a store in the schema of arena-human-preference-140k, without data about persons.
+"""Exports the votes of a store without data about persons, in the schema of the dataset arena-human-preference-140k.
 
 An export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the votes that
-a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that do not count
-are in batches of their own. An export is recorded in the operators' log before it begins.
+a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that count and votes
+that do not are exported in separate batches. An export is recorded in the operators' log before it begins.
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ class VoteExport:
     """An open export, whose votes are read in batches.
 
     Attributes:
-        ranges: the ranges of offsets in which the votes are.
-        rules: the rules that decide which votes count.
+        ranges: the ranges of offsets that are read.
+        rules: the rules by which a vote counts or is left out.
         snapshot: the snapshot whose votes are exported; None for the votes that would count now.
         hidden: models that the export does not name.
         counted: number of votes read so far that count and are exported.
         left_out: reason → number of votes read so far that do not count.
-        undecided: number of votes read so far that count now, but that may not count after the next seal, which decides
-            which votes on a frequent prompt stay in its sample.
+        undecided: number of votes read so far that count now, but perhaps not after the next seal. They are on a
+            frequent prompt, and the next seal decides which of them stay in the prompt's sample.
     """
 
     _connection: Connection
@@ -110,18 +110,19 @@ class VoteExport:
 
     @property
     def most(self) -> int:
-        """An upper bound of the number of votes in the export."""
+        """An upper bound of the number of votes in the export: the number of offsets in `ranges`."""
         return sum(one.offsets[2] - one.offsets[1] for one in self.ranges)
 
     def batches(self) -> Generator[tuple[pa.RecordBatch, pa.RecordBatch], None, None]:
-        """Yield pairs of batches with EXPORT_COLUMNS.
+        """Read the votes of the export, batch by batch.
 
         Yields:
-            Two batches. The first has those votes of a range of offsets that count, the second those that do not count.
+            Two record batches with the columns EXPORT_COLUMNS. Both have votes of the same range of offsets: the first
+            has those that count, the second those that do not count.
 
         Raises:
             VerificationFailed: after the last batch, the number of exported votes differs from the number that the
-                snapshot states. It is not compared if `until` is set.
+                snapshot states. The numbers are not compared if `until` is set.
         """
         read = read_exported_votes(
             self._connection, self.ranges, self.rules, self._options.until,

@@ -1,7 +1,8 @@
-"""Runs the actions of a witness on its own machine, and the actions of the board towards witnesses.
+"""Runs the actions of a witness on the witness's machine, and the actions of the board towards witnesses.
 
-A witness is an independent party that signs the head of the snapshot log if it continues the head that the witness
-signed before. Its signature is a cosignature: the board stores it beside its own.
+A witness is an independent party that signs heads (checkpoints) of the snapshot log. It signs a head only if the head
+continues the one that it signed before. Its signature is a cosignature, which the board stores beside its own
+signature.
 
 A witness writes the new head to disk before it returns the signature. A witness signs one head at a time, under a lock
 on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest names.
@@ -54,7 +55,7 @@ def create_witness(folder: Path, name: str) -> str:
 
 
 def watch_log(folder: Path, key: str) -> str:
-    """Let a witness watch a log from its first leaf on, and return the name of the log.
+    """Add a log to the logs that a witness watches, from the log's first leaf on. Returns the name of the log.
 
     Args:
         folder: folder of the witness.
@@ -74,7 +75,10 @@ def watch_log(folder: Path, key: str) -> str:
 
 
 def watched_logs(folder: Path) -> dict[str, Any]:
-    """Return the logs that a witness watches: name of the log → its key, and size and root of the last signed head."""
+    """Return the logs that a witness watches.
+
+    Returns: Name of a log → its public key, and the size and the root of the head that the witness signed last.
+    """
     with _locked(folder) as logs:
         return logs
 

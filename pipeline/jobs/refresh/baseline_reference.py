@@ -1,10 +1,11 @@
-"""Estimates the reference of a snapshot: how honest voters vote, from the votes of voters who are not flagged.
+"""Estimates the reference of a snapshot, which says how honest voters vote, from the votes of unflagged voters.
 
-Detectors compare new votes with the reference: it has the models' ratings among these votes with their covariance, the
-share of ties, and how much voters differ in taste. Only the newest three votes of a voter on a model count. Otherwise a
-voter with many votes on one model would determine what counts as honest, and an attacker's votes would look honest. The
-covariance is clustered by voter. The newest votes are read one by one, up to `NEWEST_VOTES`. If a model cannot be rated
-with three votes of each voter, more votes of each voter count.
+Detectors compare new votes with the reference. It has the ratings of the models with their covariance, which is
+clustered by voter, the share of ties, and how much voters differ in taste.
+
+Of a voter's votes on one model, only the newest three count. Otherwise one voter with many votes on a model would
+decide what honest behaviour is, and an attacker's votes would look honest. If three votes of each voter do not suffice
+to rate a model, more count. At most the newest `NEWEST_VOTES` votes are read.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ _LEAST_CLUSTERS = 50
 
 @dataclass(frozen=True)
 class BaselineReference:
-    """The reference of a snapshot.
+    """The reference of a snapshot, with which detectors evaluate new votes.
 
     Attributes:
-        packed: the reference as bytes; empty if the baseline cannot be rated, and then new votes get no evidence.
+        packed: the reference as bytes. Empty if the votes do not suffice to rate models; new votes then get no
+            evidence.
         stated: the fields about the reference for the body of the snapshot; None without a reference.
     """
 
@@ -76,12 +78,12 @@ def read_baseline_votes(connection: Connection, log_size: int, given: RatingInpu
 def estimate_baseline_reference(
     votes: NewestVotes, model_no: dict[str, int], registry: RegistryState, method: Method = ALL_VOTES
 ) -> BaselineReference:
-    """Estimate the reference (ratings and habits with which detectors evaluate later votes) from the baseline votes.
+    """Estimate the reference with which detectors evaluate later votes.
 
     Args:
         votes: the votes, from `read_baseline_votes`.
         model_no: name of a model → model number (model_no).
-        registry: the registry, which has the providers.
+        registry: the registry, which names the provider of each model.
         method: the method of the snapshot. Detectors skip the votes that it leaves out.
 
     Returns:

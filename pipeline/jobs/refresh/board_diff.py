@@ -7,11 +7,11 @@ The change from the older board to the newer is split into four steps, and the b
 3. exclusions: the exclusions of the newer snapshot replace those of the older snapshot.
 4. votes: the votes that were cast after the older snapshot are added.
 
-For each model, the result also has the new battles, the score that the older board expected in these battles, and the
-models that the model passed.
+The result also states for each model its new battles, the score that the older board expected in them, and which models
+it passed.
 
-The same two snapshots always give the same result. The changes of the steps sum to the whole change except for
-rounding. If the board cannot be rated after a step, the changes are None and a reason is given.
+The same two snapshots always give the same result. Except for rounding, the changes of the steps sum to the whole
+change. If the board cannot be rated after a step, the changes of this step and the next are None and a reason is given.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ __all__ = ["STEPS", "BoardDiff", "ModelMove", "NewBattles", "compare_snapshots",
 
 
 class NewBattles(msgspec.Struct, frozen=True):
-    """The new battles of a model.
+    """The battles of a model that the newer of two snapshots counts and the older does not.
 
     Attributes:
         votes: number of new battles.
@@ -60,11 +60,13 @@ class ModelMove(msgspec.Struct, frozen=True):
         model: name of the model.
         before: the model's row on the older board; None if that board lacks the model.
         after: the model's row on the newer board; None if that board lacks the model.
-        points: step (of STEPS) → rating change of the model, rounded to 0.01; None if the step has no rating.
+        points: step (of STEPS) → rating change of the model in points, rounded to 0.01. None if the board could not be
+            rated before or after the step.
         battles: the model's new battles.
         passed: models that were above this model and are now below it, nearest first.
         passed_by: models that were below this model and are now above it, nearest first.
-        rules: rule that was turned on or off → the rating change that this rule causes; None if it could not be rated.
+        rules: rule that was turned on or off → rating change that this rule causes, in points. None if the board could
+            not be rated.
     """
 
     model: str
@@ -93,7 +95,7 @@ class ModelMove(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class BoardDiff:
-    """All changes of one view between two snapshots.
+    """All changes of one board between two snapshots.
 
     Attributes:
         before: the older snapshot.
@@ -103,10 +105,10 @@ class BoardDiff:
         excluded: exclusions that only the newer snapshot has.
         restored: exclusions that only the older snapshot has.
         settings: name → values before and after, for each setting that differs.
-        votes: number of new votes that the view counts.
-        missing_points_reason: why some `points` are None; "" if none are.
-        rules_on: rules that only the newer method has.
-        rules_off: rules that only the older method has.
+        votes: number of new votes that the board counts.
+        missing_points_reason: why some `points` of the moves are None; "" if none are.
+        rules_on: rules of the newer snapshot's method that the older snapshot's method lacks.
+        rules_off: rules of the older snapshot's method that the newer snapshot's method lacks.
     """
 
     before: PublishedSnapshot
@@ -130,7 +132,7 @@ def compare_snapshots(
     view: str,
     inputs: ComparedSnapshots | None = None,
 ) -> BoardDiff:
-    """Compare one board of two snapshots, and split the rating changes by the four steps of the module.
+    """Compare one board of two snapshots, and split the rating changes by step: settings, method, exclusions, votes.
 
     Args:
         connection: a connection to the store.
@@ -138,8 +140,8 @@ def compare_snapshots(
         before: the older snapshot.
         after: the newer snapshot. The same snapshot as `before` is allowed.
         view: name of the board: a view, or a board by category or language.
-        inputs: the rows and votes of both snapshots. A caller that compares several views reads them once with
-            `ComparedSnapshots.read`, for all these views. None to read them here.
+        inputs: the rows and votes of both snapshots, from `ComparedSnapshots.read`. A caller that compares several
+            boards reads them once for all. None to read them here.
 
     Returns:
         The moves of all models of either board, and what differs between the snapshots. A rating change is None if the
@@ -172,10 +174,10 @@ def compare_snapshots(
 
 
 def list_moves(found: BoardDiff) -> BoardDiff:
-    """Return a comparison with the rows that the boards list, as readers see them, without names of models under test.
+    """Restrict a comparison to the models that the boards list for readers. Models under test are not named.
 
-    If only one of the two boards lists a model, the model counts as new on the board, or as no longer on it. A model
-    that neither board lists has no move.
+    A model that only the newer board lists counts as new. A model that only the older board lists counts as no longer
+    on the board. A model that neither board lists has no move.
     """
     pairs = {
         move.model: tuple(

@@ -1,11 +1,12 @@
-"""Computes confidence sequences, and intervals that are valid although the votes of one voter depend on each other.
+"""Computes confidence sequences and clustered intervals, which allow for dependence between the votes of one voter.
 
-Both need sums over voters (`ratings.voter_scores`). These sums are computed from all votes while the log is small, when
-it has grown by a twentieth, when the set of rated models or the rules of the method have changed, and when an exclusion
-was undone. Otherwise the stored sums are updated: they are scaled up with the number of votes, and votes that were
-excluded since are subtracted. The scores of the excluded votes are computed with the strengths with which the stored
-sums were computed, so that the remaining sum is that over the other voters. The time of a refresh therefore depends on
-the number of new votes only.
+Both need sums over voters (`ratings.voter_scores`). These sums are computed from all votes in five cases: the log is
+small, it has grown by a twentieth, the set of rated models has changed, the rules of the method have changed, or an
+exclusion was undone.
+
+In all other cases the stored sums are updated. They are scaled up with the number of votes, and votes that were
+excluded since are subtracted. The scores that are subtracted use the strengths of the stored sums, so that the
+remainder is exactly the sum over the other voters. The time of such a refresh depends on the number of new votes only.
 
 The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
 """
@@ -51,9 +52,10 @@ ReadVotes = Callable[[], NewestVotes]
 def state_intervals(
     connection: Connection, files: LedgerFiles, given: RatingInput, options: Settings, method: Method, log_size: int
 ) -> dict[str, Any]:
-    """Compute the intervals of the raw and the defended view, and write them and the sums over voters as ledger files.
+    """Compute the intervals of the raw and the defended view, and write them to a ledger file.
 
-    The sums are also stored in the database, if they were computed from all votes of a log that is not small.
+    The sums over voters are written to a second file. They are also stored in the database, if they were computed from
+    all votes of a log that is not small.
 
     Args:
         connection: a connection with a write transaction.

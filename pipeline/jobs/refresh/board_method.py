@@ -1,4 +1,4 @@
-"""Reads the method of a snapshot from the settings or from the snapshot's body, and writes it into the body.
+"""Reads a method from the settings or from the body of a snapshot, and states it in the body of a new snapshot.
 
 A method states which votes a board leaves out, which models it lists, and how many votes a board needs.
 """
@@ -34,7 +34,7 @@ def models_under_test(connection: Connection) -> tuple[str, ...]:
 
 
 def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[str, ...]) -> dict[str, Any]:
-    """Convert a method to the form in which the body of a snapshot states it.
+    """Return the fields by which the body of a snapshot states its method.
 
     Args:
         method: the method.
@@ -57,7 +57,10 @@ def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[s
 
 
 def stated_method(body: Mapping[str, Any]) -> Method:
-    """Read the method from the body of a snapshot. Old snapshots, which state no method, count every vote."""
+    """Read the method that the body of a snapshot states.
+
+    For an old snapshot without one, a method that counts every vote.
+    """
     stated = body.get("method")
     if stated is None:
         return ALL_VOTES

@@ -1,4 +1,4 @@
-"""Rates a view as it is published, and builds its rows."""
+"""Rates a view, rounds the board as it is published, and builds the rows of the snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,8 +22,9 @@ def rate_view(
     Args:
         counts: the votes of the view.
         options: the settings.
-        waiting: unregistered model → number of its votes, which are not in `counts`.
-        tie_only: whether to widen the standard errors of models that only tied.
+        waiting: unregistered model → number of its votes, which are not in `counts`. The board names these models as
+            unrated.
+        tie_only: whether to widen the standard errors of models that have neither won nor lost a vote.
 
     Returns:
         The rounded board, best model first.
@@ -37,11 +38,11 @@ def rate_view(
 
 
 def rating_options(counts: PairCounts, options: Settings) -> tuple[tuple[str, float] | None, float]:
-    """Return the two options with which a view is rated.
+    """Return the anchor and the least share of votes with which a view is rated.
 
     Returns:
         Two values. The first is the anchor (model, points), None if the settings name none or its model is not rated.
-        The second is the least share of the votes that the rated models must have, from 0 to 1.
+        The second is the smallest share of the votes, from 0 to 1, that must be between rated models.
     """
     return _anchor(counts, options), min(options.least_share, PUBLISHED_SHARE)
 
@@ -56,7 +57,7 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
 
 
 def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
-    """Return a board as the rows of a snapshot, sorted by model name."""
+    """Convert a board to the rows of a snapshot: one dictionary for each model, sorted by name."""
     rows = [
         {"model": model} | {name: getattr(shown, name)[i].item() for name in _COLUMNS}
         for i, model in enumerate(shown.models)
@@ -65,12 +66,12 @@ def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
 
 
 def sort_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows sorted by model. The digest of a view is computed over the rows in this order."""
+    """Sort rows by the name of the model. The digest of a view is computed over the rows in this order."""
     return sorted(rows, key=lambda row: str(row["model"]))
 
 
 def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
-    """Return the fields that describe the fit of a view in the body of a snapshot.
+    """Return the fields by which the body of a snapshot describes the fit of a view.
 
     Args:
         shown: the board of the view.
@@ -78,7 +79,8 @@ def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[st
 
     Returns:
         About the fit: {"models", "gradient_norm", "iterations", "converged", "unrated"}. About the votes: {"votes",
-        "counts_sha256", "rated_share"}. "rated_share" is the share of the votes between models that can be rated.
+        "counts_sha256", "rated_share"}. "rated_share" is the share of the votes, from 0 to 1, that are between models
+        that can be rated.
     """
     counted: dict[str, Any] = {}
     if counts is not None:

@@ -1,7 +1,7 @@
-"""Reads what a comparison of two snapshots needs: the rows of both, the new votes, and the votes after each step.
+"""Reads what a comparison of two snapshots needs: the rows of both, and the votes that are counted after each step.
 
-Usually the two snapshots count by the same settings, rules and exclusions, and no vote was retracted between them. Then
-only the votes between them are read, and the time does not depend on the age of the log.
+The steps are those of `board_diff`: settings, method, exclusions, new votes. Usually two snapshots differ by new votes
+only. Then only these votes are read, and the time does not depend on the size of the log.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Rows = Mapping[str, Mapping[str, Row]]
 
 @dataclass(frozen=True, slots=True)
 class ComparedSnapshots:
-    """Two snapshots, for the comparison of some of their views and boards.
+    """The rows and votes of two snapshots that a comparison of their boards needs.
 
     Attributes:
-        old: the rows of the older snapshot.
-        new: the rows of the newer snapshot.
+        old: name of a board → model → its row in the older snapshot.
+        new: name of a board → model → its row in the newer snapshot.
         chain: the votes that are counted after each step; None if the snapshots differ by new votes only.
         fresh: name of a view or board → its new votes; empty if there is a `chain`, from which they are computed.
     """
@@ -53,7 +53,7 @@ class ComparedSnapshots:
         names: Collection[str],
         beside: ComparedSnapshots | None = None,
     ) -> ComparedSnapshots:
-        """Read two snapshots.
+        """Read the rows and votes of two snapshots.
 
         Args:
             connection: a connection to the store.
@@ -61,7 +61,8 @@ class ComparedSnapshots:
             before: the older snapshot.
             after: the newer snapshot.
             names: the views, and the boards by category or language, that are compared.
-            beside: another comparison with the same newer snapshot and the same names, whose data are used again.
+            beside: data of another comparison with the same newer snapshot and the same names. The data of the newer
+                snapshot are taken from it. None to read them.
         """
         old = _rows(connection, before, names)
         new = beside.new if beside is not None else _rows(connection, after, names)
@@ -74,8 +75,8 @@ class ComparedSnapshots:
     def new_votes(self, view: str) -> PairCounts:
         """Return the pair counts of the new votes of a view.
 
-        They are the votes that the newer snapshot counts, minus the votes of the older log that are counted with the
-        method and the exclusions of the newer snapshot.
+        New votes are those that the newer snapshot counts and that are not in the log of the older snapshot. A pair
+        with more retracted than new votes has 0.
         """
         if self.chain is None:
             return self.fresh[view]

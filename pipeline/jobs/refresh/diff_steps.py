@@ -1,4 +1,4 @@
-"""Rates the votes after each of the four steps between two snapshots: settings, method, exclusions, new votes."""
+"""Rates a board after each of the four steps from one snapshot to the next: settings, method, exclusions, new votes."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,19 +37,19 @@ Points = dict[str, float | None]
 
 
 def changed_rules(before: PublishedSnapshot, after: PublishedSnapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return two tuples: the rules that only the newer snapshot's method has, and those that only the older's has."""
+    """Return two tuples of rules: those that only the newer method has, and those that only the older method has."""
     old, new = (stated_method(one.body).rules for one in (before, after))
     return tuple(rule for rule in new if rule not in old), tuple(rule for rule in old if rule not in new)
 
 
 @dataclass(frozen=True, slots=True)
 class StepInputs:
-    """The votes that are counted after each step between two snapshots.
+    """The votes that are counted after each step from one snapshot to the next, for rating the boards after each step.
 
     Attributes:
         before: the votes of the older snapshot.
-        methods: rule that changed → the votes of `before` after the change of this rule and of the rules before it in
-            this mapping.
+        methods: rule that changed → the votes of the older log that are counted after this rule, and all rules before
+            it in this mapping, have changed.
         exclusions: the votes of the older log, with the method and the exclusions of the newer snapshot.
         after: the votes of the newer snapshot.
     """
@@ -69,7 +69,7 @@ class StepInputs:
         names: Collection[str],
         newest: RatingInput | None = None,
     ) -> "StepInputs":
-        """Read the votes of each step. The result serves for all views and boards in `names`.
+        """Read the votes that are counted after each step, for all views and boards in `names`.
 
         Args:
             connection: a connection to the store.
@@ -77,7 +77,8 @@ class StepInputs:
             before: the older snapshot.
             after: the newer snapshot.
             names: views, and names of boards by category or language, that are compared.
-            newest: the votes of the newer snapshot, if they were read before for the same names; None to read them.
+            newest: the votes of the newer snapshot, if the caller has read them for the same names. None to read them
+                here.
         """
         old, new = (stated_method(one.body).rules for one in (before, after))
         boards = [ALL, *(Label(*name.split("/", 1)) for name in names if "/" in name)]
@@ -105,7 +106,7 @@ def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
 
 
 def differ_by_votes_only(before: PublishedSnapshot, after: PublishedSnapshot) -> bool:
-    """Return whether two snapshots count by the same rules, exclusions and models, and rate by the same settings."""
+    """Return whether two snapshots have the same rules, exclusions, unregistered models and settings."""
     same_rules = changed_rules(before, after) == ((), ())
     return same_rules and _counted_by(before) == _counted_by(after) and _options(before) == _options(after)
 
@@ -124,13 +125,13 @@ def attribute_points(
         before: the older snapshot.
         after: the newer snapshot.
         view: a view, or the name of a board by category or language.
-        chain: the votes counted after each step; None if the snapshots differ by new votes only.
+        chain: the votes that are counted after each step. None if the snapshots differ by new votes only.
         old: model → its row in the older snapshot.
         new: model → its row in the newer snapshot.
 
     Returns:
-        Two values. The first is model → (step → change, rule → change), in points. The second says why some changes are
-        None; "" if none are.
+        Two values. The first is model → (step → rating change, rule → rating change), in points. The second says why
+        some changes are None; it is "" if none are.
     """
     start, end = ({model: row["rating"] for model, row in rows.items()} for rows in (old, new))
     if chain is None:
@@ -198,7 +199,10 @@ def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
 
 
 def view_counts(given: RatingInput, view: str) -> PairCounts:
-    """Return the pair counts of a view, or of a board by category or language with the name `view`."""
+    """Return the pair counts of a view or board.
+
+    `view` is the name of a view, or of a board by category or language.
+    """
     if "/" in view:
         return given.board(view)
     if view != "style":
@@ -219,7 +223,7 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
 
 
 def read_counted_votes(connection: Connection, files: LedgerFiles, by: PublishedSnapshot) -> RatingInput:
-    """Return the votes of a snapshot's log as the snapshot counts them, without boards by category and language."""
+    """Read the votes that a snapshot counts, for its views but not for its boards by category and language."""
     return _input(connection, files, by.log_size, by, stated_method(by.body), [ALL])
 
 
@@ -240,10 +244,10 @@ def _input(
 def read_left_out(
     connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot
 ) -> VotesByPosition | None:
-    """Return the votes of a log that the exclusions of a snapshot exclude, from the snapshot's file of excluded leaves.
+    """Read the votes that the exclusions of a snapshot exclude, from the snapshot's file of excluded leaves.
 
-    The file is for database roles that may not read voters. If the role may read them, the result is None, and the
-    caller finds the votes by the voters that the exclusions name.
+    The file is for database roles that may not read voters. For a role that may read voters, None is returned; the
+    caller then finds the votes by the voters that the exclusions name.
     """
     if dialect.may_read(connection, "vote", "voter"):
         return None

@@ -1,7 +1,7 @@
 """Computes what a refresh would publish, without publishing or storing anything.
 
-All steps run in one transaction that is rolled back, and files are written to a temporary folder. Meanwhile no other
-process can write to a SQLite store, and no other refresh can seal votes in PostgreSQL.
+All steps run in one transaction that is rolled back, and files are written to a temporary folder. While a dry run
+lasts, no other process can write to a SQLite store, and no other refresh can seal votes in PostgreSQL.
 """
 
 import tempfile
@@ -27,24 +27,24 @@ Parts = dict[str, quality_gate.Columns | quality_gate.Rows]
 
 
 def dry_run(url: str) -> dict[str, Any]:
-    """Compute what a refresh would publish now. No backfill is run. The candidate is the snapshot that was computed.
+    """Compute what a refresh would publish now, without a backfill.
 
     Returns:
-        A dictionary with these keys:
+        A dictionary with these keys. The candidate is the snapshot that was computed.
 
         dry_run          True
         would_publish    whether the candidate would be published
         why_not          list of the reasons why it would not be published; empty if it would
         after            sequence number of the newest published snapshot; 0 if there is none
-        log_size         number of votes in the candidate's log
+        log_size number of leaves of the vote log that the candidate rates
         votes_counted    number of votes that the candidate counts
         votes_excluded   number of votes in the log that exclusions leave out
         unrated          [{"model", "reason"}]: the models that the candidate's defended view does not rate
         method           the method in the candidate's body; None if the body has none
         boards           names of the candidate's boards by category and language, sorted
         moves            [{"model", "before", "after", "places"}]: the models whose rank in the defended view differs
-                         from that in the newest published snapshot (`far_moves`); empty if there is none
-        held             those of the moves for which the candidate would be held; empty if it would not be held
+                         from their rank in the newest published snapshot (`far_moves`); empty if there is no snapshot
+        held the moves that are so large that the candidate would be held; empty if it would not be held
         gate             {"success": bool, "critical": [text], "warnings": [text]}: the result of the quality gate, with
                          the expectations that failed
 

@@ -2,8 +2,8 @@
 
 A candidate is a snapshot before its publication.
 
-A board that cannot be rated, or has fewer votes than the method requires, is left out with the reason, and the views
-are published without it. At most MAX_BOARDS boards are rated, those with the most votes.
+A board is left out if it cannot be rated or has fewer votes than the method requires. The reason is published, and the
+views are published without the board. At most MAX_BOARDS boards are rated, those with the most votes.
 """
 
 from dataclasses import dataclass, field
@@ -36,9 +36,10 @@ class LabelBoards:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def stated(self) -> dict[str, Any]:
-        """Return the fields about these boards for the body of a snapshot; {} if there are no boards and no reasons.
+        """Return the fields about these boards for the body of a snapshot.
 
-        At most 200 of the boards that were left out are named, all are counted.
+        Of the boards that were left out, all are counted and at most 200 are named. The result is {} if no board was
+        rated or left out.
         """
         if not self.summaries and not self.left_out:
             return {}
@@ -55,7 +56,7 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
         options: the settings.
 
     Returns:
-        The boards, and the reasons why others are left out.
+        The boards that were rated, and for each other board the reason why it was left out.
     """
     found, least = LabelBoards(), method.least_board_votes
     for name, votes in given.small_boards.items():
@@ -73,7 +74,10 @@ def rate_label_boards(given: RatingInput, method: Method, options: Settings) -> 
 
 
 def board_counts(given: RatingInput, name: str) -> PairCounts:
-    """Return the pair counts of a board by category or language, without unregistered or empty models."""
+    """Return the pair counts of a board by category or language.
+
+    Models without votes and unregistered models are left out.
+    """
     return given.boards[name].without_empty_models().without_models(given.waiting[name])
 
 

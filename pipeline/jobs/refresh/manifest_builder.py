@@ -48,11 +48,11 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
-    """Write the ledger file that lists the leaf of each excluded vote and the exclusion that excludes it.
+    """Write the ledger file that lists the excluded votes: the leaf of each, and the exclusion that excludes the vote.
 
     Args:
         files: the ledger files of the store.
-        given: the input of the rating, whose `left_out` maps a leaf to the index of its exclusion.
+        given: the input of the rating, whose `left_out` maps the index of a leaf to the index of its exclusion.
 
     Returns:
         {"sha256", "votes"}: SHA-256 of the file in hexadecimal, and a list with the number of excluded votes for each
@@ -65,12 +65,12 @@ def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, A
 
 
 def open_alerts(connection: Connection) -> list[list[str]]:
-    """Return [id, detector, severity] of each unresolved alert."""
+    """Return a list [id, detector, severity] for each alert that is not resolved."""
     return [list(row) for row in alert_queries.list_unresolved(connection)]
 
 
 def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
-    """Return how far the first `log_size` leaves of the vote log reach in each partition.
+    """Return the offset in each partition up to which votes are among the first `log_size` leaves of the vote log.
 
     Returns:
         [source, partition, next offset] for each partition with a leaf, sorted: the name of the source, the number of
@@ -88,14 +88,14 @@ def build_manifest(
     previous: PreviousManifest | None,
     now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
-    """Build the manifest of a candidate, and write those bundle files that the ledger does not have yet.
+    """Build the manifest of a candidate, and write the files of its bundle that the ledger does not have yet.
 
     Args:
         connection: a connection to the store.
         store: the store.
         keys: the signing keys.
         candidate: the candidate (a rated snapshot that is not published yet).
-        previous: the fields of the newest manifest that the new manifest needs; None before the first snapshot.
+        previous: the fields of the newest manifest, which the new manifest continues. None before the first snapshot.
         now: the current time, in microseconds since 1970 UTC.
 
     Returns:

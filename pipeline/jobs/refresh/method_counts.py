@@ -1,8 +1,8 @@
 """Counts votes by the rules of a method, and by category and language.
 
-A rule leaves out votes by their flags. The store has the number of votes for each combination of flags. The counts are
-sums of these numbers, and no single vote is read. So a refresh with a changed method takes no longer than any other
-refresh.
+A rule leaves out votes by their flags. The store has the number of votes for each combination of flags, and the
+functions here sum these numbers. No single vote is read, so a refresh with a changed method takes no longer than any
+other refresh.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,12 +30,14 @@ def board_name(label: Label) -> str:
 
 
 def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -> Int64:
-    """Return the rows of `LabelCounts` for votes with these fates that a rule of the method leaves out.
+    """Return the rows of `counts` whose votes a rule of the method leaves out.
+
+    A row has the number of votes of a pair of models with one outcome, one fate and one combination of flags.
 
     Args:
         counts: the counts of votes by label and flags.
         method: the method.
-        fates: fates of the votes.
+        fates: only rows with these fates are returned.
     """
     rows, of_fates, left_out = _masks(counts, ALL, method, fates)
     found: Int64 = rows[of_fates & left_out]
@@ -43,7 +45,7 @@ def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -
 
 
 def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
-    """Return rule → number of votes that the rule leaves out. `rows` are from `left_out_rows`.
+    """Return rule → number of votes that the rule leaves out. `rows` are the result of `left_out_rows`.
 
     A vote that several rules leave out is counted under the first of them.
     """
@@ -51,13 +53,13 @@ def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
 
 
 def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Collection[int]) -> Int64:
-    """Return the rows of a label for votes with these fates that no rule of the method leaves out.
+    """Return the rows of a label whose votes no rule of the method leaves out.
 
     Args:
         counts: the counts of votes by label and flags.
         label: a category, a language, or ALL for all votes.
         method: the method.
-        fates: fates of the votes.
+        fates: only rows with these fates are returned.
     """
     rows, of_fates, left_out = _masks(counts, label, method, fates)
     found: Int64 = rows[of_fates & ~left_out]
@@ -75,8 +77,8 @@ def labels_by_size(
         fates: fates of the votes that count.
 
     Returns:
-        Two mappings: label with enough votes → its rows that count; and name of a board with too few votes → number of
-        its votes. Labels without votes that count are in neither.
+        Two mappings. The first is label with enough votes → its rows that count. The second is name of a board with too
+        few votes → number of its votes. A label without votes that count is in neither.
     """
     large, small = {}, {}
     for label in sorted(counts.keys() - {ALL}, key=board_name):

@@ -1,4 +1,4 @@
-"""Turns stored counts, which name models by their numbers, into pair counts over the models of the store."""
+"""Converts stored counts, which name models by their numbers, to pair counts, which name models by codes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,15 +12,17 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 
 
 class ModelAxis:
-    """The models of a store as the axis of pair counts, by their numbers.
+    """Converts the model numbers of a store (model_no) to codes on the model axis.
+
+    The axis has all models of the store, in the order of their numbers.
 
     Attributes:
-        names: number → name.
-        labels: the names in the order of the numbers; a code of pair counts is a position here.
+        names: number of a model → its name.
+        labels: the names of the models, in the order of their numbers. A code is a position in this tuple.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        """Build the axis from `names`, number of a model (model_no) → name."""
+        """Build the axis from `names`: number of a model (model_no) → its name."""
         axis = sorted(names)
         self.names = names
         self.labels = tuple(names[number] for number in axis)
@@ -28,14 +30,15 @@ class ModelAxis:
         self._position[axis] = np.arange(len(axis))
 
     def codes(self, numbers: Int64 | Int32) -> Int64:
-        """Return the code of each model number (model_no)."""
+        """Return an array with the code of each model number (model_no)."""
         found: Int64 = self._position[numbers]
         return found
 
     def pairs(self, rows: Any) -> PairCounts:
-        """Return the pair counts of rows (model_a, model_b, outcome, …, votes).
+        """Sum rows (model_a, model_b, outcome, …, votes) to pair counts.
 
-        A row has two model numbers, the code of the outcome, and in its last column the number of votes.
+        The first two columns are model numbers, the third is the code of the outcome, and the last is the number of
+        votes.
         """
         cells = np.asarray(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else _NO_CELLS
         a, b = self._position[cells[:, 0]], self._position[cells[:, 1]]

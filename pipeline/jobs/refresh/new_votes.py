@@ -27,11 +27,12 @@ def count_new_votes(
     method: Method,
     names: Collection[str],
 ) -> dict[str, PairCounts]:
-    """Count the votes of the leaves `first` to `log_size` − 1. None of these leaves may be a retraction.
+    """Count the votes of the leaves `first` to `log_size` − 1, by view and board.
 
-    The result is the number of votes that the larger log has more than the smaller log, if both are counted by the same
-    rules. The smaller log is not read, so the time depends on the number of new votes only. There are eight arguments,
-    because `rating_input.read_rating_input` takes the same eight for a whole log.
+    None of these leaves may be a retraction.
+
+    These are the votes that a log of `log_size` leaves has and a log of `first` leaves lacks. The smaller log is not
+    read, so the time depends on the number of new votes only.
 
     Args:
         connection: reads the store.
@@ -40,11 +41,11 @@ def count_new_votes(
         left_out: votes of the larger log that exclusions exclude.
         fates: fates of the votes that count in the defended view.
         unregistered: models whose votes do not count.
-        method: the method, whose rules leave votes out of all views but raw.
+        method: the method. Its rules leave votes out of every view except the raw view.
         names: views, and names of boards by category or language.
 
     Returns:
-        Each of `names` → its new votes, on the axis of all models of the store.
+        Name of a view or board → pair counts of its new votes, on the axis of all models of the store.
     """
     axis = ModelAxis(dictionary.model_names(connection))
     labels = {name: Label(*name.split("/", 1)) for name in names if "/" in name}
@@ -68,7 +69,7 @@ def count_new_votes(
 
 
 def count_styled(votes: StyledVotes, axis: ModelAxis) -> PairCounts:
-    """Return the pair counts of votes of the style view, on the axis of all models of the store."""
+    """Return the pair counts of votes of the style view, on the model axis `axis`."""
     a, b = (axis.codes(numbers) for numbers in (votes.model_a, votes.model_b))
     return PairCounts.from_codes(axis.labels, a, b, votes.outcome)
 

@@ -1,7 +1,7 @@
-"""Counts the battles between models as the newest snapshot counts them, and how sure the differences of ratings are.
+"""Counts the battles between models, and computes the standard errors of the differences of their ratings.
 
-A refresh stores the battles of each model, because counting them takes too long for a request. A snapshot whose battles
-are not stored is counted on request.
+A refresh counts and stores the battles of its snapshot, because counting takes too long for a request. If the battles
+of a snapshot are not stored, they are counted on request.
 """
 
 from typing import Any
@@ -29,7 +29,8 @@ class ModelBattles(msgspec.Struct):
     """The battles of one model in a snapshot.
 
     Attributes:
-        views: raw or defended → name of an opponent → the battles.
+        views: `raw` or `defended` → name of an opponent → number of battles with each outcome, from the side of this
+            model: won, lost, tied, both bad.
         errors: name of another rated model → standard error, in points, of the difference between the ratings of the
             two models in the defended view. It is computed as if all votes were independent.
     """
@@ -64,9 +65,9 @@ def count_battles(connection: Connection, files: LedgerFiles, snapshot: Publishe
 def read_battles(
     connection: Connection, files: LedgerFiles, snapshot: PublishedSnapshot, model: str
 ) -> ModelBattles | None:
-    """Return the battles of a model; None if no vote of the snapshot names it.
+    """Return the battles of a model in a snapshot; None if no vote of the snapshot names the model.
 
-    They are counted only if no refresh has stored the battles of this snapshot.
+    The stored battles are read. If no refresh has stored the battles of this snapshot, they are counted.
 
     Args:
         connection: reads the store.
@@ -81,7 +82,7 @@ def read_battles(
 
 
 def read_stored_battles(connection: Connection, snapshot_id: str, model: str) -> ModelBattles | None:
-    """Return the battles of a model that a refresh has stored for a snapshot; None if it has stored none."""
+    """Return the battles of a model in a snapshot, as a refresh has stored them; None if none are stored."""
     stored = prepared_answers.read(connection, battles_name(snapshot_id, model), "battles")
     return None if stored is None else msgspec.convert(stored, ModelBattles)
 

@@ -1,7 +1,7 @@
-"""Computes, at the end of a refresh, the answers that a request to the API cannot compute, and stores them.
+"""Computes answers of the API at the end of a refresh, and stores them, because a request cannot compute them.
 
-Pages of providers are stored, because their audits read all votes and take too long for a request. Comparisons of
-snapshots are stored, because the database role of the API may not read the votes of excluded voters.
+Pages of providers and battles of models are stored, because they need all votes and take too long for a request.
+Comparisons of snapshots are stored, because the database role of the API may not read voters.
 """
 
 import logging
@@ -35,7 +35,7 @@ WEEK = 7.0
 
 
 class StoredMoves(msgspec.Struct):
-    """The stored part of a `BoardDiff`: what cannot be computed from the bodies of the two snapshots.
+    """The part of a `BoardDiff` that is stored, because it cannot be computed from the bodies of the two snapshots.
 
     Attributes:
         moves: the moves of the models.
@@ -51,8 +51,8 @@ class StoredMoves(msgspec.Struct):
 def prepare_answers(store: Store) -> None:
     """Store the provider pages, comparisons and battles of models for the newest snapshot.
 
-    Nothing is done if there is no snapshot, or if these answers were stored with the present registry. A comparison
-    that fails is left out and logged.
+    Nothing is done if there is no snapshot, or if the answers for this snapshot and the present registry are stored
+    already. A comparison that fails is left out and logged.
     """
     with store.read() as connection:
         newest = snapshots.latest(connection)
@@ -72,7 +72,7 @@ def prepare_answers(store: Store) -> None:
 def read_moves(
     connection: Connection, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff | None:
-    """Return the stored comparison of a view of two snapshots; None if it was not stored."""
+    """Return the stored comparison of two snapshots for the view or board `view`; None if it is not stored."""
     name = moves_name(before.snapshot_id, after.snapshot_id, view)
     stored = prepared_answers.read(connection, name, "moves", "recent_moves")
     if stored is None:

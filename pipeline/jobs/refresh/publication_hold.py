@@ -2,10 +2,10 @@
 
 A candidate is a snapshot before its publication. A candidate that is held is not published.
 
-The defended view of the candidate is compared with that of the newest snapshot. A candidate is held if a model of the
-top moves by more than INTEGRITY_HOLD_PLACES places; with 0, the default, no candidate is held. The top is the first
-INTEGRITY_HOLD_TOP ranks of either board. A model that a board lacks counts as one place below the last rank of that
-board.
+The defended view of the candidate is compared with the defended view of the newest snapshot. A candidate is held if a
+model of the top moves by more than INTEGRITY_HOLD_PLACES places. If this setting is 0, the default, no candidate is
+held. The top is the first INTEGRITY_HOLD_TOP ranks of either board. A model that a board lacks counts as one place
+below the last rank of that board.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,12 +31,12 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
         before: rows of the older board.
         after: rows of the newer board.
         top: number of ranks from the top.
-        places: the largest move in places that is not returned.
+        places: number of places. Only moves by more than this number are returned.
 
     Returns:
         {"model", "before", "after", "places"} of each such model, longest move first. "before" and "after" are ranks,
-        None if the board lacks the model. "places" is positive for a move up and negative for a move down. For a board
-        that lacks the model, the rank after its last one counts.
+        None if the board lacks the model. "places" is positive for a move up and negative for a move down. A model that
+        a board lacks counts as one place below the board's last rank.
     """
     old, new = ({row["model"]: int(row["rank"]) for row in rows} for rows in (before, after))
     found = []
@@ -49,7 +49,9 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 
 
 def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
-    """Return the moves for which a candidate must be held according to the settings; none if it need not be held.
+    """Return the moves because of which a candidate must be held according to the settings.
+
+    Empty if it need not be held.
 
     Args:
         connection: a connection to the store.
@@ -69,8 +71,8 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 def expect_no_hold(store: Store, candidate_id: str) -> None:
     """Raise `PublicationHeld` if a candidate moves a model of the top by too many places and nobody has released it.
 
-    A candidate is a rated snapshot that is not published yet. Nothing is raised for a candidate that is published
-    already, or if another snapshot was published after the candidate was rated.
+    A candidate is a rated snapshot that is not published yet. No hold is raised if the candidate has been published
+    meanwhile, or if another snapshot was published after the candidate was rated.
 
     Raises:
         PublicationHeld: the candidate is held. The hold is stored before the error is raised.

@@ -13,14 +13,16 @@ from pipeline.store.read import store_figures
 
 
 def publish(url: str, candidate: str) -> dict[str, Any]:
-    """Sign a candidate and publish it as the newest snapshot. From then on, its reference evaluates new votes.
+    """Sign a candidate and publish it as the newest snapshot. From then on, new votes are evaluated by its reference.
 
-    The candidate is not published if another snapshot was published after the candidate was made, or if it is published
-    already. Afterwards a rotation of the signing key is ended, and the answers for the API are prepared.
+    Nothing is published if the candidate is published already, or if another snapshot was published after the candidate
+    was made. In every case, a rotation of the signing key is ended, answers of the API are stored, and alerts are
+    grouped into incidents anew.
 
     Returns:
-        The snapshot that was published; otherwise the newest snapshot, or the candidate's own if it was published
-        before. It has the form that `integrity refresh --json` prints.
+        The published candidate, or the newest snapshot if another one was published after the candidate was made. The
+        dictionary has the keys that `integrity refresh --json` prints, such as "snapshot" (the id), "sequence" and
+        "log_size".
 
     Raises:
         PublicationHeld: the candidate moves the top of the board too far, and nobody has released it.

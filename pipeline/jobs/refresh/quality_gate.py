@@ -5,8 +5,8 @@ suites of expectations:
 
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events
-    snapshot   evaluated before publishing, on the rows of each view of a candidate, and on the rows of all its boards
-               by category and language together; on the latter only the expectations of severity `critical`
+    snapshot evaluated before publishing, on the rows of each view of a candidate. The rows of all its boards by
+    category and language are evaluated together, by the expectations of severity `critical` only
 
 A failed expectation of severity `critical` stops the refresh. A failed expectation of severity `warning` does not;
 `verdicts.list_warnings` lists them.
@@ -39,7 +39,9 @@ Outcome = tuple[str, str]
 
 
 def check(url: str, log_size: int) -> str:
-    """Evaluate the suite `votes` on the votes since its last passed verdict, and `registry` if there are new events.
+    """Evaluate the suite `votes` on new votes, and the suite `registry` if there are new registry events.
+
+    New votes are those that were added to the log since the last passed verdict of the suite.
 
     Args:
         url: address of the store.
@@ -49,7 +51,7 @@ def check(url: str, log_size: int) -> str:
         The id of the verdict on the votes. If there are no new votes, this is the last passed verdict.
 
     Raises:
-        BadCounts: the log is empty. No verdict is stored, so that a new board raises no alert.
+        BadCounts: the log is empty. No verdict is stored, so that an empty board causes no alert.
         QualityGate: a critical expectation failed. The verdict is stored.
     """
     if not log_size:
@@ -120,8 +122,8 @@ def evaluate(suite: str, parts: Mapping[str, Columns | Rows]) -> SuiteVerdict:
 
     Args:
         suite: name of the suite.
-        parts: name → data; the suite is evaluated on each of them, for example on each view of a candidate. On the part
-            BOARDS, only the expectations of severity `critical` are evaluated.
+        parts: name of a part → its data, for example the rows of each view of a candidate. The suite is evaluated on
+            each part. On the part BOARDS, only the expectations of severity `critical` are evaluated.
 
     Returns:
         One verdict over all parts.

@@ -34,9 +34,9 @@ from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 
 
 def rate(url: str, log_size: int) -> str:
-    """Rate the views of the log at a size, and store them as a candidate: a snapshot before its publication.
+    """Rate all views and boards of a candidate, and store it. A candidate is a snapshot before its publication.
 
-    Before the first snapshot of a store, a backfill evaluates the votes first. The views are the raw view, the defended
+    If the store has no snapshot yet, a backfill evaluates the votes first. A candidate has the raw view, the defended
     view, the view `style` if votes have style counts, and the boards by category and language.
 
     Args:
@@ -54,16 +54,29 @@ def rate(url: str, log_size: int) -> str:
 
 
 def rate_evaluated(url: str, log_size: int) -> str:
-    """Do what `rate` does, but without a backfill."""
+    """Rate the first `log_size` leaves of the vote log as `rate` does, but without a backfill.
+
+    Returns:
+        The id that `rate` returns.
+    """
     with existing_store(url) as store, store.write() as connection:
         return rate_log(connection, store, log_size, configuration.load())
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Do what `rate` does within the caller's write transaction, without a backfill; return the id that `rate` returns.
+    """Rate the first `log_size` leaves of the vote log and store a candidate, within the caller's transaction.
 
-    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. The candidate's
-    files are written to the ledger files of `store`. `options` are the settings.
+    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. No backfill is
+    run.
+
+    Args:
+        connection: a write transaction.
+        store: the store. The files of the candidate are written to its ledger files.
+        log_size: number of leaves of the vote log to rate.
+        options: the settings.
+
+    Returns:
+        The id of the candidate, or the id of the newest snapshot if it was made from the same input.
     """
     voter_share.update_alert(connection, now())
     if options.auto_voter:

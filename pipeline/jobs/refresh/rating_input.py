@@ -1,4 +1,4 @@
-"""Reads what a refresh rates: counts of each view, exclusions, and the votes from which the reference is estimated."""
+"""Reads what a refresh rates: the counts of each view and board, the exclusions, and the votes of the style view."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -31,34 +31,36 @@ VIEWS = ("raw", "defended")
 def counted_fates(body: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the fates of the votes that count in the defended view of a snapshot.
 
-    The body of the snapshot states whether late votes count. In old snapshots, whose body does not state it, late votes
-    do not count.
+    The body of the snapshot states whether late votes count. If the body of an old snapshot does not state this, late
+    votes do not count.
     """
     return COUNTED if "coverage" in body else (ACCEPTED,)
 
 
 @dataclass(frozen=True)
 class RatingInput:
-    """The votes that a refresh rates.
+    """The votes that a refresh rates, and the votes that it leaves out.
 
     Attributes:
         model_no: name of a model → its number in the store (model_no).
-        views: `raw`, the counts of accepted and late votes; and `defended`, the same without the votes that the method
-            leaves out, and without excluded votes.
+        views: name of a view → its pair counts. `raw` has the accepted and late votes. `defended` lacks the votes that
+            the method leaves out and the excluded votes.
         suspects: positions (partition_no, offset) of the excluded votes and of the votes of flagged voters, who have an
             unresolved alert. The reference is estimated without them.
         late: number of late votes.
         excluded: number of excluded votes.
         flagged: number of votes of flagged voters.
-        exclusions: {"kind", "target", "reason", "name"} of each exclusion; a voter is named by a public label.
+        exclusions: {"kind", "target", "reason", "name"} of each exclusion. A target that is a voter is named by a
+            public label.
         styled: the votes of the style view.
         left_out: leaf index of each excluded vote → index of its exclusion in `exclusions`.
-        waiting: name of a view or board → name of an unregistered model → number of its votes. They count in no view.
+        waiting: name of a view or board → name of an unregistered model → number of its votes. Votes on unregistered
+            models count in no view.
         unregistered: number of all votes on unregistered models.
         by_rule: rule of the method → number of votes that the rule leaves out. A vote that several rules leave out is
-            counted under the first.
-        boards: "category/LABEL" or "language/LABEL" → counts of the defended votes with that label, for boards with
-            enough votes. Votes on unregistered models are included.
+            counted under the first of them.
+        boards: name of a board with enough votes, "category/LABEL" or "language/LABEL" → pair counts of the defended
+            votes with this label. Votes on unregistered models are included.
         small_boards: name of a board with too few votes → number of its votes.
         excluded_rows: leaf index of each excluded vote → its row (`excluded_votes.VotesByPosition`).
     """
@@ -82,7 +84,7 @@ class RatingInput:
     def board(self, name: str) -> PairCounts:
         """Return the pair counts of a board by category or language, without unregistered models.
 
-        If the label has too few votes for a board, the counts are empty.
+        The counts are empty if the label has too few votes for a board.
         """
         found = self.boards.get(name)
         if found is None:
@@ -100,19 +102,18 @@ def read_rating_input(
     method: Method = ALL_VOTES,
     boards: Collection[Label] | None = None,
 ) -> RatingInput:
-    """Read the votes that a rating of the first `log_size` leaves counts, for all views and boards.
+    """Read the votes that are counted in a rating of the first `log_size` leaves, for all views and boards.
 
     Args:
         connection: a connection to the store.
         log_size: number of leaves of the vote log.
-        listed: the exclusions; None for the current exclusions.
-        left_out: position (partition_no, offset) → vote, for the votes that these exclusions exclude; None to find them
-            here.
+        listed: the exclusions, as the body of a snapshot states them. None for the current exclusions.
+        left_out: position (partition_no, offset) → vote, for all votes that the exclusions exclude. None to find these
+            votes here.
         fates: fates of the votes that the defended view counts (`counted_fates`).
-        unregistered: models whose votes do not count; None for those that are not in the registry now.
-        method: the method, whose rules are applied to the defended view before the exclusions.
-        boards: labels of the boards to read, which must include the label of the board of all votes; None for all
-            boards.
+        unregistered: names of models whose votes do not count. None for the models that are not in the registry now.
+        method: the method. Its rules are applied to the defended view before the exclusions.
+        boards: labels of the boards to read, among them ALL, the label of all votes. None to read all boards.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     models = ModelAxis(dictionary.model_names(connection))
@@ -196,7 +197,7 @@ def _boards(
 
 
 def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
-    """Return the votes without those that a rule of the method leaves out."""
+    """Return those of the votes that no rule of the method leaves out."""
     mask = rule_mask(method.rules)
     return {place: row for place, row in votes.items() if not row.flags & mask} if mask else votes
 
@@ -204,10 +205,10 @@ def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
 def styled_votes(
     connection: Connection, log_size: int, method: Method, left_out: VotesByPosition, first: int = 0
 ) -> StyledVotes:
-    """Return the votes of the style view in the leaves `first` to `log_size` − 1, also those on unregistered models.
+    """Return the votes of the style view in the leaves `first` to `log_size` − 1.
 
-    Left out are the votes in `left_out` (those that exclusions exclude), retracted votes, and votes that a rule of the
-    method leaves out.
+    Votes on unregistered models are included. Three kinds are not: the votes in `left_out`, which exclusions exclude,
+    retracted votes, and votes that a rule of the method leaves out.
     """
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
     votes = sealed_styles.read_votes(connection, log_size, first).without(uncounted)
@@ -215,7 +216,10 @@ def styled_votes(
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that are not in the registry now, sorted; none if the registry has no model at all."""
+    """Return the names of models that are not in the registry now, sorted.
+
+    Empty if the registry has no model at all.
+    """
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     if not state.models:
         return ()
@@ -239,7 +243,13 @@ def _battles(counts: PairCounts, names: Collection[str]) -> dict[str, int]:
 
 
 def registered_votes(votes: StyledVotes, numbers: Mapping[int, str], unregistered: Collection[str]) -> StyledVotes:
-    """Return the votes without those on unregistered models; `numbers` maps the number of a model to its name."""
+    """Return those of the votes that are between registered models.
+
+    Args:
+        votes: votes of the style view.
+        numbers: model number (model_no) → name of the model.
+        unregistered: names of the unregistered models.
+    """
     if not unregistered:
         return votes
     out = [number for number, name in numbers.items() if name in unregistered]

@@ -22,18 +22,19 @@ _TRIES = 3
 def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
     """Run all steps of a refresh: seal, check, rate, check the candidate, publish.
 
-    The first refresh of a store evaluates the votes before it rates them (backfill): they were read before the first
-    snapshot, so no snapshot evaluated them.
-    If another refresh published a different snapshot meanwhile, the steps are repeated, at most three times in total.
+    The first refresh of a store also runs a backfill before it rates the votes. These votes were read before the first
+    snapshot, so no snapshot has evaluated them. If another refresh publishes a different snapshot meanwhile, all steps
+    are run again, at most three times in total.
 
     Args:
         url: address of the store.
         progress: called while a backfill reads and evaluates votes.
 
     Returns:
-        The newest snapshot as `publish` returns it. `warnings` has the warnings of the newest verdicts, `labels` the
-        number of categories and languages that are counted, `voter_share` a sentence about a dominant voter, if there
-        is one, `backfill` what a backfill found, if there was one, and `seconds` the time of each step (`step_times`).
+        The keys of the newest snapshot that `publish` returns, and five more. "warnings" lists the warnings of the
+        newest verdicts. "labels" is the number of categories and languages that are counted. "voter_share" is a list
+        with one sentence about a dominant voter, if there is one. "backfill" is the report of the backfill, if there
+        was one. "seconds" is name of a step → its duration (`step_times`).
     """
     backfilled: dict[str, Any] | None = None
     with measure_steps() as seconds:
@@ -67,7 +68,7 @@ def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dic
         reason: reason of the release.
 
     Returns:
-        The newest snapshot, in the form that `refresh_board` returns.
+        The newest snapshot, with the keys that `refresh_board` returns except "backfill" and "seconds".
 
     Raises:
         Usage: the reason is missing, or no candidate with this id is held.

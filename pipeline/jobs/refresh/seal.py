@@ -10,7 +10,7 @@ def seal(url: str) -> int:
     Missing hashes of earlier segments are written too.
 
     Returns:
-        The size of the log, which is unchanged if there is nothing to append.
+        The size of the vote log afterwards. It is unchanged if there was nothing to append.
     """
     with existing_store(url) as store:
         with store.write() as connection:

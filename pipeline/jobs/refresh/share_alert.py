@@ -1,8 +1,8 @@
 """Opens the alert `rated_share` when a published board leaves out more votes than INTEGRITY_LEAST_SHARE allows.
 
 A board has several connected components if some models met only each other. Only the component with the most votes is
-published. A board is published even if much is left out, so that nobody can stop it with votes between invented models.
-The alert informs a person of the votes that were left out.
+published. A board is published even if many votes are left out, so that nobody can stop a publication by votes between
+invented models. The alert tells a person that votes were left out.
 """
 
 from sqlalchemy.engine import Connection

@@ -1,8 +1,8 @@
 """Reads the keys that sign a board's checkpoints, and decides how a new key follows an old one (rotation).
 
-The public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous snapshot, or
-by a new key and that key together. A store whose key is missing publishes nothing: if a new key alone signed, readers
-could not distinguish it from a forger's key.
+The public name of a board is fixed by its first snapshot. A snapshot is signed by the key of the previous snapshot;
+during a rotation, that key and the new key both sign. A store whose key is missing publishes nothing, because readers
+could not distinguish a new key that signs alone from a forger's key.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from pipeline.store.log.manifests import PreviousManifest
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """The secret keys of a board during and between rotations.
+    """The secret keys with which a board signs: one, or two during a rotation.
 
     Attributes:
         current: seed of the current signing key.
-        previous: seed of the previous key during a rotation, which ends when both keys have signed a snapshot;
-            otherwise None.
+        previous: seed of the previous key during a rotation, otherwise None. A rotation ends when both keys have signed
+            a snapshot.
     """
 
     current: bytes
@@ -35,12 +35,12 @@ class SigningKeys:
 
 
 def load_signing_keys(store: Store) -> SigningKeys:
-    """Read the signing keys from the settings or, if they have none, from the key files of the store.
+    """Read the signing keys from the settings. If the settings have none, read them from the key files of the store.
 
-    For a board without a snapshot, a new key is created if there is none.
+    If there is no key and the board has no snapshot yet, a new key is created.
 
     Raises:
-        MissingKey: the board has snapshots, and the key is missing.
+        MissingKey: the key is missing, although the board has snapshots.
     """
     given, before = configuration.load().ledger_seeds
     if given is None:
@@ -60,9 +60,9 @@ def load_signing_keys(store: Store) -> SigningKeys:
 
 
 def end_rotation(store: Store, keys: SigningKeys) -> None:
-    """Delete the file of the previous key, if there was one. Call this after both keys have signed a snapshot.
+    """End a rotation by deleting the file of the previous key, if there is one.
 
-    Keys from the settings are not changed.
+    This is called after both keys have signed a snapshot. Keys from the settings are not changed.
     """
     if keys.previous is not None and not configuration.load().ledger_key:
         key_files.delete_previous(store.key_folder)
@@ -103,7 +103,7 @@ def key_chain(before: tuple[str, ...], keys: SigningKeys, origin: str) -> tuple[
         Two values: the public keys, oldest first, and the signers. There are two signers if the current key is new.
 
     Raises:
-        MissingKey: the current key is new, and the previous key, which must sign too, is missing. Or the current key is
+        MissingKey: the current key is new and the previous key, which must sign too, is missing; or the current key is
             an older key of the board.
     """
     signer, older = keys.signer(origin), None if keys.previous is None else Signer(origin, keys.previous)

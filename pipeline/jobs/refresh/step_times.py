@@ -1,4 +1,4 @@
-"""Measures how long each step of a refresh takes, so that the owner of a slow refresh sees which step is slow."""
+"""Measures how long each step of a refresh takes, to show which step of a slow refresh is slow."""
 
 import time
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ _seconds: ContextVar[dict[str, float] | None] = ContextVar("seconds", default=No
 
 @contextmanager
 def measure_steps() -> Iterator[dict[str, float]]:
-    """Collect the times of the steps inside this context.
+    """Collect the durations of the steps that run inside this context. A step is a `with step(name)` block.
 
     Yields:
-        Name of a step → seconds of wall clock, rounded to milliseconds; filled while the steps run. The time of a step
-        includes the steps inside it. A step that runs twice has the sum.
+        Name of a step → its duration in seconds of wall clock, rounded to milliseconds. The mapping is filled while the
+        steps run. The duration of a step includes the steps inside it. The durations of a step that runs several times
+        are summed.
     """
     found: dict[str, float] = {}
     token = _seconds.set(found)
@@ -26,7 +27,7 @@ def measure_steps() -> Iterator[dict[str, float]]:
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Add the time of this context to the step `name`. Outside of `measure_steps` nothing is collected."""
+    """Measure the duration of this context, and add it to the step `name`. Does nothing outside of `measure_steps`."""
     begun = time.perf_counter()
     try:
         yield

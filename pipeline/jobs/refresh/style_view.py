@@ -1,8 +1,8 @@
-"""Rates the view `style`: the defended votes under style control, which corrects for length and formatting of answers.
+"""Rates the view `style`, which corrects the ratings for the length and markup of the answers.
 
-The view is published if votes have style counts and the fit converges. Otherwise the snapshot has the reason, and the
-other two views are published without it. The fit needs every vote with style counts, not only the new votes; 2 million
-votes take about a second.
+The view rates the defended votes that have style counts. It is published if there are such votes and the fit converges.
+Otherwise the snapshot states the reason, and the other two views are published without it. The fit reads all votes with
+style counts, not only the new ones; 2 million votes take about a second.
 """
 
 from dataclasses import dataclass
@@ -57,10 +57,11 @@ def rate_style_view(
         votes: the votes of the view: those with style counts that are not excluded.
         numbers: model number (model_no) → name of the model.
         options: the settings.
-        tie_only: whether to widen the standard errors of models that only tied.
+        tie_only: whether to widen the standard errors of models that have neither won nor lost a vote.
 
     Returns:
-        The board with the coefficients, or the reason why there is no board. An error of the rating becomes a reason.
+        The board with the coefficients, or the reason why there is no board. No error is raised if the votes cannot be
+        rated.
     """
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")
@@ -113,7 +114,7 @@ def _coefficients(found: StyleFit) -> list[dict[str, Any]]:
 
 
 def same_coefficients(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Return whether two lists of style coefficients differ by at most 1.5 units of the last published decimal."""
+    """Return whether two lists of style coefficients are equal up to 1.5 units of the last published decimal."""
     if [row["feature"] for row in one] != [row["feature"] for row in other]:
         return False
     pairs = zip(one, other, strict=True)

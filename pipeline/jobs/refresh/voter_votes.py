@@ -1,4 +1,4 @@
-"""Puts the votes of a baseline in the order of their voters, so that a pass over each voter's votes needs no search."""
+"""Sorts the votes for the reference by voter, so that the votes of one voter are adjacent."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _COLUMNS = ("voter", "who", "model_a", "model_b", "outcome")
 
 @dataclass(frozen=True)
 class OrderedVotes:
-    """Votes as arrays of length n in the order of their voters, those of one voter oldest first.
+    """The n votes from which a reference is estimated, sorted by voter and then from oldest to newest.
 
-    In this order a pass over the votes of each voter needs no search.
+    The votes of one voter are adjacent. Each attribute is an array with one entry for each vote.
 
     Attributes:
-        voter: pseudonym of the voter: first 0 for the votes without a voter, then the others, ascending.
-        who: number of the voter in this order.
+        voter: pseudonym of the voter, ascending; 0 for a vote without a voter. Votes without a voter come first.
+        who: number of the voter in this order, counted from 0.
         model_a, model_b: model numbers of the store (model_no).
         outcome: index into OUTCOMES.
     """
@@ -39,7 +39,10 @@ class OrderedVotes:
         return OrderedVotes(*(getattr(self, name)[kept] for name in _COLUMNS))
 
     def among(self, number: Int64) -> OrderedVotes:
-        """Return the votes between the models with these numbers; a model is then its position in `number`."""
+        """Return the votes between the models with these numbers.
+
+        In the result, a model is given by its position in `number`.
+        """
         code = codes_of(number, int(max(self.model_a.max(initial=0), self.model_b.max(initial=0))))
         a, b = code[self.model_a], code[self.model_b]
         kept = (a >= 0) & (b >= 0)
@@ -52,15 +55,16 @@ class OrderedVotes:
 
     @cached_property
     def cells(self) -> Cells:
-        """The cells with two or more rows of the votes with a voter (`shared_cells`), oldest votes first.
+        """The cells that have two or more votes, as `shared_cells` returns them, oldest votes first.
 
-        Votes are counted from the first vote with a voter.
+        A cell is the votes of one voter on one model. Votes without a voter are left out: row 0 is the first vote with
+        a voter.
         """
         first = self.unknown
         return shared_cells(self.who[first:], self.model_a[first:], self.model_b[first:])
 
     def newest_cells(self) -> Cells:
-        """Return the cells of the votes with a voter in reverse order, so newest votes first."""
+        """Return `cells` in reverse order, so that the newest votes of a cell come first."""
         row, sizes = self.cells
         last = len(self.voter) - self.unknown - 1
         return (2 * (last - row // 2) + row % 2)[::-1], sizes[::-1]
@@ -72,7 +76,7 @@ class OrderedVotes:
 
 
 def order_by_voter(votes: NewestVotes) -> OrderedVotes:
-    """Return the votes in the order of their voters."""
+    """Sort votes by voter. The votes of one voter keep their order, oldest first."""
     code = number_groups(votes.voter)
     names = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
     names[code] = votes.voter
@@ -87,9 +91,9 @@ def order_by_voter(votes: NewestVotes) -> OrderedVotes:
 
 
 def codes_of(number: Int64, largest: int) -> Int32:
-    """Return an array whose element i is the position of the number i in `number`; −1 if `number` lacks i.
+    """Return an array in which element i is the position of the value i in `number`, or −1 if `number` lacks i.
 
-    The array goes up to the number `largest`, or further.
+    The array has an element for each value up to `largest` and up to the largest value of `number`.
     """
     code = np.full(max(largest, int(number.max(initial=0))) + 1, -1, dtype=np.int32)
     code[number] = np.arange(len(number))
