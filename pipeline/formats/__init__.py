@@ -45,7 +45,8 @@ Modules:
     published_boards  reads published leaderboards: the arena's dataset, tables of snapshots, our own exports
 
 Record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the decoder
-rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
+rejects it with its row. The same records give the same bytes from every kind of file. That holds also for ids that are
+derived.
 """
 
 from typing import TYPE_CHECKING

@@ -29,7 +29,7 @@ _MOST_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class BattlePart:
-    """One of the files of a battle file.
+    """One file of a battle file, which may be several files that are read as one.
 
     Attributes:
         container: the path of the file, and how its bytes are read.
@@ -45,7 +45,10 @@ class BattlePart:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The names of the columns that are not read, in the order of the file; empty for votes of this pipeline."""
+        """The names of the columns that are not read, in the order of the file.
+
+        All columns of a file with this pipeline's own votes are read.
+        """
         if self.form.name == OWN:
             return ()
         used = self.form.columns()
@@ -81,13 +84,13 @@ class BattleFile:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The names of the columns of all files that are not read, each once."""
+        """The names of the columns that are not read in any one of the files, each name once."""
         return tuple(dict.fromkeys(column for part in self.parts for column in part.unread))
 
     def outcomes(self, form: BattleFormat) -> Mapping[str, str]:
-        """Return how outcomes are read: word for an outcome → our outcome.
+        """Return the words for outcomes in the file: word → our outcome, such as `model_a`.
 
-        The words are those of the format `form` and those that the user gave.
+        The words are those that the format `form` declares and those that the user gave.
         """
         return {**form.spellings, **self.mapping.outcomes}
 
@@ -113,7 +116,7 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
 
 
 def join_files(files: Sequence[BattleFile]) -> BattleFile:
-    """Return several battle files, opened with one mapping, as one battle file."""
+    """Combine several battle files, opened with one mapping, into one `BattleFile` with all of their parts."""
     if len(files) == 1:
         return files[0]
     return BattleFile(tuple(part for file in files for part in file.parts), files[0].mapping)
@@ -144,13 +147,12 @@ def _adjusted(container: Container, form: BattleFormat, mapping: ColumnMapping) 
 
 
 def recognised(columns: frozenset[str]) -> BattleFormat | None:
-    """Return the first known format that has all of its columns in a table.
-
-    Args:
-        columns: the names of the table's columns. A table with the column `schema` has votes of this pipeline.
+    """Return the format of a table, given the names of its columns.
 
     Returns:
-        The format; None if the table must be read by the usual names of columns (`table_format`).
+        The format of this pipeline's own votes if there is a column `schema`. Otherwise the first known format whose
+        columns are all in the table; None if there is none. Then the table must be read by the usual names of columns
+        (`table_format`).
     """
     if "schema" in columns:
         return replace(table_format(columns - PUBLISHED), name=OWN, without_outcome=False, true_labels={})

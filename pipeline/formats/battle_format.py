@@ -53,14 +53,14 @@ def at(column: str, *keys: str) -> ValueSource:
 
 @dataclass(frozen=True, slots=True)
 class SpelledOutcome:
-    """The outcome is a word or a number in one column."""
+    """A rule for reading outcomes: the outcome is a word or a number in one column."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class OneHotOutcome:
-    """The outcome is stated by one column for each outcome, of which exactly one is true.
+    """A rule for reading outcomes: each outcome has a column of its own, and exactly one of these columns is true.
 
     Attributes:
         columns: outcome → its column.
@@ -71,7 +71,7 @@ class OneHotOutcome:
 
 @dataclass(frozen=True, slots=True)
 class NamedWinner:
-    """The outcome is the name of the winning model in one column.
+    """A rule for reading outcomes: one column has the name of the winning model.
 
     Attributes:
         column: column of the winner's name. A text that is neither of the two names is read as a word for an outcome.
@@ -149,7 +149,8 @@ class BattleFormat:
     def rating_columns(self, fields: Iterable[str]) -> frozenset[str]:
         """Return the names of the columns that a rating reads.
 
-        These have the models, the outcome, the labels, the flags, the style counts, and some other fields.
+        These are the columns of the models, the outcome, the labels, the flags and the style counts, and the columns of
+        the given fields.
 
         Args:
             fields: the fields that the rating needs: keys of `texts` and `times`, and "turn".
@@ -171,7 +172,7 @@ def outcome_columns(rule: OutcomeRule) -> frozenset[str]:
 
 
 def has(*names: str) -> Callable[[frozenset[str]], bool]:
-    """Return a test of a set of column names: whether the set contains all of `names`."""
+    """Return a function that tells whether a set of column names contains all of `names`."""
     needed = frozenset(names)
     return needed.issubset
 

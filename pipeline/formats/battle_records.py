@@ -1,8 +1,8 @@
 """Reads a battle file as columns of integer codes, one record at a time, with the decoder of events.
 
-The first record that is not a battle is an error with its row, or is left out and counted if the caller wants
-that. A battle of a model against itself is left out and counted. Times are not used and may be missing. Of several
-records with one id, the first counts.
+The first record that is not a battle raises an error, which states its row. If the caller asks for it, such records are
+left out and counted instead. A battle of a model against itself is left out and counted. Times are not used and may be
+missing. Of several records with one id, the first counts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -63,8 +63,8 @@ def read_by_record(
         needed: the columns that are collected.
 
     Returns:
-        The votes as columns, without repeats and without battles of a model against itself. `flags` has only flags that
-            any vote states.
+        The votes as columns. Of votes with one id only the first is returned. Battles of a model against itself are
+            left out. `flags` has only flags that at least one vote states.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read.

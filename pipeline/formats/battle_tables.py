@@ -1,4 +1,4 @@
-"""Reads a battle file as columns: by column if every row is a plain vote, else record by record."""
+"""Reads a battle file as columns of votes: by column if possible, which is fast, else record by record."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,8 @@ def read_battles(
         needed: the columns that are collected.
 
     Returns:
-        The votes as columns, without repeats and without battles of a model against itself.
+        The votes as columns. Of votes with one id only the first is returned. Battles of a model against itself are
+        left out.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read, or cannot be parsed.
@@ -52,7 +53,7 @@ def read_battles(
 
 
 def has_text(file: BattleFile) -> bool:
-    """Return whether a file has columns with the texts of battles."""
+    """Return whether a file has columns that contain the texts of battles."""
     return any(not TEXT_COLUMNS.isdisjoint(part.columns) for part in file.parts)
 
 
@@ -69,14 +70,14 @@ def read_by_column(
         file: the file.
         step: called with the number of records read since the last call. If reading fails, it is called with minus the
             number of all records read.
-        left_out: counts the records that are left out. If reading fails, it has counts that the caller must clear.
+        left_out: counts the records that are left out. If reading fails, the caller must clear its counts.
         needed: the columns that are collected.
         check: adds fields computed from the texts of a record; None if texts need not be read. Only the fields
             `identity_leak` and `prompt_hash` are used.
 
     Returns:
-        The votes as columns, without repeats and without battles of a model against itself; None if the file must be
-            read record by record.
+        The votes as columns; None if the file must be read record by record. Of votes with one id only the first is
+            returned. Battles of a model against itself are left out.
     """
     if file.mixed or not file.form.model_a.column:
         return None

@@ -101,9 +101,9 @@ def truth_value(value: Any) -> bool | None:
 
 
 def outcome_word(value: Any) -> str | None:
-    """Return the word for an outcome in one spelling, None if the value is absent.
+    """Return a value that states an outcome as a word in a uniform spelling; None if the value is absent.
 
-    1, 1.0 and "1" give one word, and so do true and "True".
+    1, 1.0 and "1" give the same word. So do true and "True".
     """
     if is_absent(value):
         return None
@@ -151,8 +151,8 @@ def whole_value(value: Any) -> Any:
 def count_value(value: Any) -> Any:
     """Return a count as a number.
 
-    A map of counts gives their sum, an absent value None. Any other value is returned unchanged, and the decoder
-    rejects it.
+    A map of counts gives the sum of its counts. An absent value gives None. Any other value is returned unchanged, and
+    the decoder rejects it.
     """
     value = structured(value)
     if isinstance(value, Mapping):

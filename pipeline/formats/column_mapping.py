@@ -1,7 +1,7 @@
 """Maps pieces of a battle file to columns of codes, 100 times as fast as `row_mapping` maps records.
 
-A piece is some rows of the file as columns. The result equals the result of mapping record by record. Where this is not
-certain, `Undecided` is raised, and the caller maps the file record by record.
+A piece contains some rows of the file, stored as columns. The result equals the result of mapping record by record.
+Where this is not certain, `Undecided` is raised, and the caller maps the file record by record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ _LEAK = "identity_leak"
 
 
 class ColumnMapper:
-    """Maps pieces of a file to columns of votes, and collects the votes."""
+    """Maps pieces of a battle file to columns of votes, and collects the votes of all pieces."""
 
     def __init__(
         self,

@@ -43,10 +43,15 @@ class ColumnMapping:
 
     @classmethod
     def checked(cls, columns: Mapping[str, str], outcomes: Mapping[str, str], winner_is: str = "") -> ColumnMapping:
-        """Return the names that a user gave: our field → header, their outcome → our outcome.
+        """Check the names that a user gave, and return them as a `ColumnMapping`.
+
+        Args:
+            columns: our field → the header of its column.
+            outcomes: outcome in the file → our outcome.
+            winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
 
         Raises:
-            UnknownFormat: a field or an outcome is unknown.
+            UnknownFormat: a field or an outcome is unknown, or `winner_is` has another value.
         """
         spelled = {outcome_word(theirs) or theirs: ours for theirs, ours in outcomes.items()}
         parsed = cls(columns, spelled, winner_is)

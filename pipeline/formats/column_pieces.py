@@ -1,4 +1,7 @@
-"""Represents a piece of a battle file: some rows as columns, from an Arrow batch or from decoded JSON records."""
+"""Represents a piece of a battle file: some of its rows, stored as columns.
+
+The rows come from an Arrow batch or from decoded JSON records.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,11 +16,11 @@ from pipeline.formats.cell_values import entry, is_absent, structured
 
 
 class Undecided(Exception):
-    """A piece cannot be mapped by column. The caller must map the file record by record instead."""
+    """Raised if a piece of a file cannot be mapped by column. The caller must map the file record by record instead."""
 
 
 class Piece(Protocol):
-    """Some rows of a table, as columns."""
+    """Some rows of a battle file, stored as columns. Each subclass reads the rows from another kind of data."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -51,7 +54,7 @@ class ArrowPiece:
         return int(self._batch.num_rows)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return the values of a column, or of a field nested in it; nulls if the table lacks it."""
+        """Return the values of a column or of a field nested in it; all null if the table lacks the column."""
         if source.column not in self._batch.schema.names:
             return pa.nulls(len(self))
         array = self._batch.column(source.column)
@@ -73,7 +76,7 @@ class ArrowPiece:
 
 
 class TextedPiece(ArrowPiece):
-    """Rows of a Parquet file as Arrow columns, with their long texts beside them in a stream of records."""
+    """Rows of a Parquet file as Arrow columns. Their long texts come from a separate stream of records."""
 
     def __init__(self, batch: pa.RecordBatch, texts: Iterator[Mapping[str, Any]]) -> None:
         """Take a batch without its long texts.
@@ -86,12 +89,15 @@ class TextedPiece(ArrowPiece):
         self._texts = texts
 
     def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:  # noqa: ARG002  # those of the stream
-        """Return the texts of the rows, which can be read once, before the texts of the next piece."""
+        """Return the long texts of the rows, one record for each row.
+
+        The texts can be read only once, and must be read before those of the next piece. `columns` is not used.
+        """
         return islice(self._texts, len(self))
 
 
 class RowPiece:
-    """Rows as decoded JSON records."""
+    """Rows of a battle file as decoded JSON records."""
 
     def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str]) -> None:
         """Take decoded records.
@@ -107,7 +113,7 @@ class RowPiece:
         return len(self._rows)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return the values of a column, or values nested in them; nulls if the records lack the column."""
+        """Return the values of a column or of a field nested in it; all null if the records lack the column."""
         name = self._attributes.get(source.column)
         if name is None:
             return pa.nulls(len(self))
@@ -115,7 +121,7 @@ class RowPiece:
         return _array([_nested(value, source.keys) for value in values] if source.keys else values)
 
     def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:
-        """Return the rows as records with the given columns. Columns that the objects lack are left out."""
+        """Return the rows as records with the given columns. Columns that the records lack are left out."""
         names = {column: name for column, name in self._attributes.items() if column in columns}
         return [{column: getattr(row, name) for column, name in names.items()} for row in self._rows]
 

@@ -125,7 +125,7 @@ def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
 
 
 def named_label_column(array: pa.Array, name: str, bits: dict[str, int]) -> Int64:
-    """Return int64[n]: for a row with a text TEXT, the bit of the label "NAME:TEXT" is set; 0 for other rows.
+    """Return int64[n]: the bit of the label "NAME:TEXT" for each row with a text TEXT, 0 for a row without a text.
 
     Args:
         array: a column of texts.

@@ -57,7 +57,7 @@ _BUFFER = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file with records.
+    """A file of records, and how its bytes are read.
 
     Attributes:
         path: the file.
@@ -102,7 +102,10 @@ class Container:
 
     @contextmanager
     def plain_path(self) -> Iterator[Path]:
-        """Yield the path of a file with the uncompressed bytes: this file, or a temporary copy."""
+        """Yield the path of a file with the uncompressed bytes, for a `with` block.
+
+        It is this file if it is not compressed, else a temporary copy.
+        """
         if not self.codec:
             yield self.path
             return
@@ -116,7 +119,7 @@ class Container:
 def list_files(path: Path) -> list[Path]:
     """Return the files that a path names, sorted: the file itself, the shards in a folder, or the matches of a glob.
 
-    Files in a folder whose name begins with a dot or an underscore are not shards. A path that does not exist and is
+    In a folder, a file is not a shard if its name begins with a dot or an underscore. A path that does not exist and is
     not a glob is returned as it is.
 
     Raises:

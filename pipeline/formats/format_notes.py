@@ -11,7 +11,8 @@ from pipeline.formats.battle_formats.table import TABLE
 def format_notes(file: BattleFile, also_read: Container[str] = (), most: int | None = None) -> list[str]:
     """Return sentences about how a file was read.
 
-    They name its formats, files whose content has another kind than the suffix names, and columns that are not read.
+    The sentences name the formats, the columns that are not read, and the files whose content has another kind than
+    their suffix says.
 
     Args:
         file: the file.
@@ -48,7 +49,10 @@ def _table_notes(file: BattleFile) -> list[str]:
 
 
 def time_notes(file: BattleFile) -> list[str]:
-    """Return a sentence if the records have no time; a store accepts no vote without a time."""
+    """Return a list with one sentence if a file has no column of times, else an empty list.
+
+    The sentence warns that a store accepts no vote without a time.
+    """
     untimed = [part for part in file.parts if part.columns and "cast_at" not in part.form.times]
     if not untimed:
         return []

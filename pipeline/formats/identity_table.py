@@ -27,7 +27,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class IdentityTable:
-    """The known names, and the words around them.
+    """The known names of providers and families, and the words with which an answer refers to its author.
 
     Attributes:
         identities: the providers with their families.

@@ -27,15 +27,15 @@ EXPLANATIONS = {
 
 @dataclass(slots=True)
 class LeftOut:
-    """The records that are left out because they are not votes.
+    """Counts the records of a battle file that are left out because they are not votes.
 
     Attributes:
         skip_bad: whether records that the decoder rejects are left out. If false, the first rejected record is an
             error.
         counts: reason → number of records.
         first: reason → a pair: the 0-based row of the first such record, and the detail of its fault.
-        self_battles: the battles of a model against itself that have flags, as one pair for each call of
-            `add_self_battles`: their rows, and flag → the values for these rows.
+        self_battles: battles of a model against itself that have flags. Each call of `add_self_battles` adds one pair:
+            the rows of the battles; and flag → the battles' values.
     """
 
     skip_bad: bool = False
@@ -70,7 +70,7 @@ class LeftOut:
 
         Args:
             rows: int64[n], their 0-based rows, ascending.
-            flags: flag → int8[n]: 1 for true, 0 for false, −1 where a battle does not state it.
+            flags: flag → int8[n]: 1 for true, 0 for false, −1 for a battle that does not state the flag.
         """
         self.add_rows(SELF_BATTLE, rows)
         if len(rows) and flags:
@@ -80,8 +80,8 @@ class LeftOut:
         """Return the battles of a model against itself that have flags.
 
         Returns:
-            Two values: int64[n], the rows of the battles; and flag → int8[n], the flag of each battle, −1 where a
-                battle does not state it.
+            Two values: int64[n], the rows of the battles; and flag → int8[n], 1 for true, 0 for false, −1 for a battle
+                that does not state the flag.
         """
         names = {name: None for _, flags in self.self_battles for name in flags}
         rows = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for rows, _ in self.self_battles)])
@@ -92,7 +92,7 @@ class LeftOut:
     def forget_self_battles(self, named: Bool) -> None:
         """Subtract the battles of a model against itself that a rule of a method leaves out.
 
-        They are counted under the rule instead.
+        The caller counts these battles under the rule instead.
 
         Args:
             named: bool[n], true for the battles that a rule leaves out, in the order of `flagged_self_battles`.

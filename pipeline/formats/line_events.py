@@ -26,7 +26,7 @@ _MOST_SHAPES = 1_000
 
 
 class LineEvents:
-    """Maps lines of JSON to vote events.
+    """Maps the lines of a growing JSON Lines log to vote events.
 
     Attributes:
         id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
@@ -51,7 +51,7 @@ class LineEvents:
 
         Args:
             line: the line.
-            ids: derives the id of a vote without one.
+            ids: derives the id of a vote that has none.
         """
         return self._mapped(line, ids, self._check)
 

@@ -61,11 +61,10 @@ def number_columns(form: BattleFormat, piece: Piece, names: Collection[str]) -> 
 
 
 def vote_numbers(name: str, values: Sequence[Any]) -> Int64:
-    """Return one column of decoded votes as numbers, int64[n], with the meanings that `number_columns` states.
+    """Return one field of decoded votes as a column of numbers, int64[n].
 
-    Args:
-        name: name of the field (of NUMBERS).
-        values: the value of the field in each of n votes.
+    Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none. Sessions and networks are
+    equal numbers for equal names, 0 for none.
     """
     if name in TIMES:
         return time_column(pa.array(values, _MICROSECONDS))
@@ -75,7 +74,7 @@ def vote_numbers(name: str, values: Sequence[Any]) -> Int64:
 
 
 def no_times(rows: int) -> Int64:
-    """Return int64[rows], NO_TIME in each row."""
+    """Return a column of missing times: int64[rows], NO_TIME in each row."""
     return np.full(rows, NO_TIME, dtype=np.int64)
 
 
@@ -97,9 +96,9 @@ def time_column(array: pa.Array) -> Int64:
 
 
 def name_numbers(column: pa.DictionaryArray) -> Int64:
-    """Return int64[n], equal numbers for equal names of sessions or networks.
+    """Return a number for the name of each row's session or network, int64[n]. Equal names have equal numbers.
 
-    A row without a name, or with a placeholder of a missing name, has 0.
+    A row without a name has 0. So has a row with a placeholder of a missing name.
     """
     texts = column.dictionary.cast(pa.string())
     numbers = np.append(hash_texts(texts)[0].view(np.int64), 0)

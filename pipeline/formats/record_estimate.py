@@ -17,7 +17,7 @@ def estimate_records(file: BattleFile) -> int | None:
 
     Returns:
         The exact number for Parquet, an estimate for other files. None if a Parquet file cannot be read, or if a file
-            is compressed: its size then says little about the number of records.
+            is compressed, since its size then says little about the number of records.
     """
     counts = [_estimate(container) for container in file.containers]
     return None if None in counts else sum(count or 0 for count in counts)

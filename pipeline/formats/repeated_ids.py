@@ -18,7 +18,7 @@ MAX_ID = 200
 
 
 class RepeatedIds:
-    """Collects the ids of votes, piece by piece."""
+    """Collects the ids of votes, piece by piece, to find the votes with repeated ids."""
 
     def __init__(self, *, checked: bool = False) -> None:
         """Create an empty collection.
@@ -53,9 +53,9 @@ class RepeatedIds:
         self._second.append(hashes[1] >> HALF)
 
     def identity(self) -> Int64 | None:
-        """Return int64[N], equal numbers for votes with equal ids, −1 for votes without an id; None if no id repeats.
+        """Return a number for the id of each vote, int64[N]; None if no id repeats. The collection is empty afterwards.
 
-        The collection is empty afterwards.
+        Votes with equal ids have equal numbers. A vote without an id has −1.
         """
         known, first, second = self._known.finish(), self._first.finish(), self._second.finish()
         if not _has_repeats(first, known):

@@ -83,8 +83,8 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
 def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[Record, Any, Any], Any]:
     """Return a function that reads the outcome of a record, given the record and the names of its two models.
 
-    The function returns our outcome. If the record's value is not a known outcome, the function returns a text that the
-    decoder rejects; None if the value is absent.
+    The function returns our outcome, or None if the value is absent. For a value that is not a known outcome, it
+    returns a text that the decoder rejects.
 
     Args:
         rule: how the format states outcomes.

@@ -70,7 +70,7 @@ class TextSequence(Sequence[str]):
 
 
 class TextCodes:
-    """Codes of texts, numbered in the order in which texts are first added. Several columns may share them."""
+    """Assigns codes 0, 1, 2 … to texts, in the order in which they are first added. Several columns may share codes."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
@@ -90,7 +90,7 @@ class TextCodes:
         return result
 
     def sort(self) -> tuple[tuple[str, ...], Int32]:
-        """Sort the texts.
+        """Return the texts in sorted order, and the place of each code's text in that order.
 
         Returns:
             Two values: the texts, sorted; and int32, for each code the position of its text among the sorted texts. The

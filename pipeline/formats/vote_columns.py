@@ -1,4 +1,6 @@
-"""Represents votes as Arrow columns, one for each field of our own vote event, in the order of every written file.
+"""Represents votes as Arrow columns, one for each field of our own vote event.
+
+Every file that we write has the columns in this order.
 
 A vote without a time has a null in `cast_at`: such a vote can be rated, and the time stays absent when it is written.
 """

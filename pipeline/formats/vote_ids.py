@@ -99,11 +99,19 @@ class VoteIds:
         return raw
 
     def recent(self) -> dict[str, int]:
-        """Return those entries of `occurrences` that belong to the last 200 records whose ids were derived."""
+        """Return how often each content occurred among the last 200 records whose ids were derived.
+
+        Returns:
+            Key of the content → number of all identical records so far.
+        """
         return {key: self._seen[key] for key in self._recent}
 
     def occurrences(self) -> dict[str, int]:
-        """Return, for all records whose ids were derived: key of the content → number of identical records so far."""
+        """Return how many identical records had each content, over all records whose ids were derived.
+
+        Returns:
+            Key of the content → number of identical records so far.
+        """
         return dict(self._seen)
 
     def merge(self, occurrences: Mapping[str, int]) -> None:

@@ -57,7 +57,7 @@ def open_writer(path: Path, kind: Kind, codec: str, schema: pa.Schema, *, events
         path: the file, which is created or emptied.
         kind, codec: as from `output_kind`.
         schema: columns of the batches.
-        events: write JSON records as canonical events: sorted keys, and no key for a null.
+        events: whether JSON records are written as canonical events, with sorted keys and no key for a null.
     """
     with path.open("wb") as plain, _compressed(plain, codec) as target:
         if kind == "parquet":

@@ -47,10 +47,10 @@ class MergedRows:
 
 
 def merge_rows(columns: BoardColumns) -> MergedRows:
-    """Merge rows that are about the same model, board and day, by the rules of this module.
+    """Merge rows that are about the same model, board and day.
 
-    Returns:
-        The merged rows, and numbers and examples of the rows that were dropped or that contradict each other.
+    A repeated row is dropped, and so is a row that contradicts a file read earlier, or that has a later snapshot on its
+    day.
     """
     columns, earlier = _last_of_day(columns)
     order, starts = _groups(columns)

@@ -1,4 +1,4 @@
-"""Reads a file of published boards in pieces of a few thousand rows. A piece maps our field → its cells."""
+"""Reads a file of published boards in pieces of a few thousand rows, stored as columns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class OpenBoardFile:
-    """A file whose columns are known.
+    """A file of published boards whose columns were found, ready to be read in pieces.
 
     Attributes:
         columns: our field → the header of its column.

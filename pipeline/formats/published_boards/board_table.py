@@ -33,10 +33,11 @@ class BoardColumns:
     row: Int64
 
     def select(self, rows: npt.NDArray[np.int64] | Bool) -> "BoardColumns":
-        """Return some of the rows.
+        """Return some of the rows as new columns.
 
         Args:
-            rows: either positions, whose order the result has, or a mask, bool[n].
+            rows: which rows. Either int64[m], their positions, in the order of the result; or bool[n], true for each
+                row of the result.
         """
         codes = {name: column[rows] for name, column in self.codes.items()}
         numbers = {name: column[rows] for name, column in self.numbers.items()}

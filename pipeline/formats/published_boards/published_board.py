@@ -35,7 +35,7 @@ class PublishedBoard:
 
 @dataclass(frozen=True, slots=True)
 class BoardConflict:
-    """Two rows of one model on one board and day that differ.
+    """Two rows that differ although both are about one model on one board and day.
 
     Attributes:
         board, day, model: the board, day and model of both rows.
