@@ -147,8 +147,8 @@ class BattleColumns:
     def narrowed(self, *, voters: bool, style: bool, group: str) -> "BattleColumns":
         """Return the votes without the columns that a rating does not need.
 
-        A column that is left out is filled with −1 and takes no memory. `flags` and `numbers` are always left out, and
-        `categories` unless `group` is "category".
+        A column that is left out is filled with −1 and takes no memory. `flags` and `numbers` are always left out.
+        `categories` are left out unless `group` is "category".
 
         Args:
             voters: whether voters are needed.

@@ -47,7 +47,8 @@ class RatingOptions:
         level: coverage of the intervals.
         anchor: a model and the rating in points that it is shifted to; None for a mean of 1000 points.
         group: a name in GROUPS, to compute one board for each of its labels, without style; "" for no group boards.
-        fragility: number of top places for which to find the fewest votes that swap neighbours; 0 for none.
+        fragility: number of top places. For each, the fewest votes are searched that swap it with the next place. 0 for
+            none.
         influence: number of most influential voters to list, by ratings without style; 0 for none.
         seed: seed of all random draws.
     """
@@ -76,7 +77,8 @@ class BattleRatings:
         style: the fit with style coefficients; None if the options do not ask for style.
         resampled: the bootstrap; None if the options do not ask for it, or ask for style.
         groups: one board for each group; empty if the options do not ask for group boards.
-        swaps: the fewest votes that swap #1 and #2, then #2 and #3, and so on; None where no such set was found.
+        swaps: the fewest votes that swap #1 and #2, then #2 and #3, and so on. An entry is None if no such set of votes
+            was found.
         dethroned: the fewest votes without which another model is first; None if no such set was found, or if the
             options do not ask for such sets.
         voters: pairs of a voter's name and influence, for the voters whose votes change a rating most, the largest

@@ -104,7 +104,8 @@ def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
 def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
     """Fit only the decisive votes, so that θ describes the probability of a win in votes that have a winner.
 
-    To leave out models whose votes are all ties first, pass the counts of `select_rated_models(counts.decisive())`.
+    A model whose votes are all ties has no estimate. Pass the counts of `select_rated_models(counts.decisive())` to
+    leave such models out.
 
     Args:
         counts: the votes.

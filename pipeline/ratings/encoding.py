@@ -72,10 +72,19 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """Encode three columns of text. The arguments and errors are those of `encode_battles`.
+    """Encode three columns of text as the model axis and three columns of codes in compact form.
+
+    Args:
+        model_a: N names; a list, a numpy array, a pandas column (categories too) or an Arrow array.
+        model_b: N names.
+        winner: N outcomes, each one of `OUTCOMES`.
 
     Returns:
         Four values: the sorted model names; then model a, model b and the outcome, each as a `CodedColumn`.
+
+    Raises:
+        BadCounts: columns differ in length, a name is not text, or an outcome is unknown. The message has the row,
+            counted from 0, and the value.
     """
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:

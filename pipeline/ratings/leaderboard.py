@@ -35,8 +35,9 @@ class Leaderboard:
         lower: float64[R], points, lower bound of the interval.
         upper: float64[R], points, upper bound of the interval.
         rank: int64[R], 1 is the best.
-        rank_best: int64[R], best rank of each model's range, see `MarginalRanks.best`.
-        rank_worst: int64[R], worst rank of each model's range, see `MarginalRanks.worst`.
+        rank_best: int64[R], best rank: 1 + number of models whose lower bound is above this model's upper bound.
+        rank_worst: int64[R], worst rank: 1 + number of other models whose upper bound is above this model's lower
+            bound.
         votes: int64[R], number of votes on each model, ties included.
         unrated: models without a rating, each with the reason.
         gradient_norm: the largest absolute component of the gradient of the fit, in votes.

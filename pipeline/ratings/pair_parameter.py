@@ -27,10 +27,12 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowTerms:
-    """The log-likelihood of R rows at (d, φ), and its derivatives.
+    """The log-likelihood of R rows, and its derivatives by d and φ.
+
+    d is the difference θ_a − θ_b of a row. φ is the other parameter, one number for all rows.
 
     Attributes:
-        value: the log-likelihood of all rows; −inf where φ is not allowed.
+        value: the log-likelihood of all rows; −inf if the value of φ is not allowed.
         by_d, by_phi: float64[R], first derivatives of each row by d and by φ.
         by_dd, by_dphi, by_phiphi: float64[R], negative second derivatives of each row.
     """
@@ -49,7 +51,7 @@ Likelihood = Callable[[Float64, float], RowTerms]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParameterFit:
-    """The maximum of a likelihood.
+    """The maximum-likelihood estimates of K strengths and one more parameter φ.
 
     Attributes:
         theta: float64[K], strengths in logits, with mean zero.
@@ -62,7 +64,10 @@ class ParameterFit:
     hessian: Float64
 
     def covariance(self, scatter: Float64 | None = None) -> Float64:
-        """Return float64[K + 1, K + 1], the covariance of (θ, φ): H⁺, or with `scatter` B the sandwich H⁺ B H⁺.
+        """Return the covariance of (θ, φ), float64[K + 1, K + 1].
+
+        Without `scatter` it is H⁺, the pseudo-inverse of the information. With the matrix B in `scatter` it is the
+        sandwich H⁺ B H⁺.
 
         Raises:
             NotConverged: the information is singular in float64.

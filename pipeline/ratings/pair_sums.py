@@ -114,7 +114,12 @@ def sum_rows(keys: Int64, table: Int64, size: int) -> tuple[Int64, Int64]:
 
 
 def add_to_matrix(size: int, *entries: tuple[Int32, Int32, Int64]) -> Float64:
-    """Return float64[size, size], the sum of entries; each entry is three arrays: rows, columns and numbers to add."""
+    """Return a matrix, float64[size, size]: zeros to which the given numbers are added.
+
+    Args:
+        size: number of rows and of columns.
+        entries: each is three arrays of equal length: rows, columns, and the numbers to add there.
+    """
     cells = np.zeros(size * size)
     for row, column, votes in entries:
         cells += np.bincount(row.astype(np.int64) * size + column, weights=votes, minlength=size * size)

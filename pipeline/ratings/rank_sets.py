@@ -29,7 +29,7 @@ _DRAWS = 10_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankSets:
-    """Rank sets [best, worst] with simultaneous coverage.
+    """Rank sets of K models, from `best` to `worst`, with simultaneous coverage.
 
     Attributes:
         best: int64[K], best rank in the set of each model; 1 is the top.

@@ -104,7 +104,7 @@ def find_islands(counts: PairCounts, rated: Sequence[str]) -> list[tuple[tuple[s
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
-    """Return the unrated models with a new reason, "Not registered …", for each model in `waiting`.
+    """Return the unrated models, each model in `waiting` with the new reason "Not registered …".
 
     Args:
         unrated: models without a rating.
@@ -128,7 +128,10 @@ def rated_share(counts: PairCounts) -> float:
 
 
 def count_rated(counts: PairCounts) -> int:
-    """Return how many models the largest strongly connected component has: these can be rated. 0 without votes."""
+    """Return the number of models that can be rated together; 0 without votes.
+
+    These are the models of the largest strongly connected component.
+    """
     return len(_components(counts)[0][0]) if counts.total else 0
 
 

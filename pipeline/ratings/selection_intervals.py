@@ -1,8 +1,8 @@
 """Computes intervals for the best of N variants whose spread of true quality, τ, is unknown.
 
 `winners_curse` corrects a score for a known τ. But nobody knows τ, and the correction for τ = 0 is wrong if the
-variants differ. For N = 27 variants with the standard error 6.3, the coverage of its 95% interval is 50% at τ = 10, and
-19% at τ = 65. Here τ is integrated out.
+variants differ. For N = 27 variants with the standard error 6.3, a 95% interval with the correction for τ = 0 has a
+coverage of 50% if τ is 10, and of 19% if τ is 65. Here τ is integrated out.
 
 Let s be the standard error of a score, tan φ = τ/s, M the maximum of N standard normals and Z a standard normal. The
 best score exceeds the true quality of its variant by
@@ -48,7 +48,7 @@ _BRACKET, _HALVINGS = 15.0, 26
 
 @dataclass(frozen=True, slots=True)
 class SelectionInterval:
-    """The quality of a selected variant, in points.
+    """The estimated quality of a selected variant and its interval, in points.
 
     Attributes:
         score: the estimate: the observed score minus its expected excess over the true quality.

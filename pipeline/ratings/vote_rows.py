@@ -60,7 +60,7 @@ class LikelihoodSums:
 
 
 def required(sums: GramBlocks | None) -> GramBlocks:
-    """Return `sums` unchanged, as a value that is not None for the type checker.
+    """Return `sums` unchanged. The return type tells the type checker that they are not None.
 
     Raises:
         ValueError: `sums` is None, since `VoteRows.sums_at` was not asked to compute it.

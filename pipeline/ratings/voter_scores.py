@@ -67,7 +67,7 @@ class VoterScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoterBattles:
-    """Votes with their voters, arrays of length n.
+    """n votes with their voters, as columns.
 
     Attributes:
         voter: int64[n], equal for votes of one voter; 0 for an unknown voter.
