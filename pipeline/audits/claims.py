@@ -196,13 +196,14 @@ def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
 def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
     """Test for each model whether its loss of accuracy is larger than the median loss of the other models.
 
-    The result has one test for each model, in the order of `drops`.
-
     The variance includes the variance of the median: (1.2533 s)²/m for m normal losses with standard deviation s.
 
     Args:
         benchmark: name of the benchmark.
         drops: model → its loss.
+
+    Returns:
+        One test for each model, in the order of `drops`.
 
     Raises:
         BadCounts: there are fewer than three models.
@@ -238,7 +239,7 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
 def arena_finding(test: ScoreTest, base: str, other: str) -> Finding:
     """Return the finding that a model gained more on arena-like prompts than on other prompts.
 
-    It is not checked here that the test fires.
+    The caller must check that the test fires.
 
     Args:
         test: the test from `arena_gap`.

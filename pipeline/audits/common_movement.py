@@ -92,7 +92,7 @@ def rows_by_name(board: PublishedBoard) -> dict[str, int]:
 
 
 def shared_models(earlier: PublishedBoard, later: PublishedBoard) -> SharedModels:
-    """Return the models that both snapshots have, in the order of the earlier snapshot."""
+    """Return the models that both snapshots have, in the order of the earlier snapshot, without names listed twice."""
     before, after = rows_by_name(earlier), rows_by_name(later)
     models = tuple(model for model in before if model in after)
     rows = np.array([(before[model], after[model]) for model in models], dtype=np.int64).reshape(-1, 2)

@@ -73,7 +73,16 @@ def format_figure(value: float | None, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """Names of the data sources in `ProviderFact.source`. The page of a provider explains each name once."""
+    """Names of the data sources from which facts are computed. A `ProviderFact` has one of them as its `source`.
+
+    The page of a provider explains each name once.
+
+    Attributes:
+        registry: name of the registry as a source.
+        votes: name of the log of votes.
+        snapshot: name of the newest snapshot.
+        snapshots: name of all snapshots together.
+    """
 
     registry: str = "registry"
     votes: str = "log"
@@ -122,8 +131,9 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
 def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
     """Return facts about each release of a provider.
 
-    The facts are the number of variants that the provider disclosed, the number that was seen, and the score with and
-    without the winner's curse (the luck in the score of the best of several variants).
+    The facts are the number of variants that the provider disclosed, the number of variants that were seen before the
+    release, and two scores: with and without the winner's curse (the luck in the score of the best of several
+    variants).
 
     Args:
         provider: name of the provider.

@@ -12,8 +12,8 @@ the probability that i wins. The audit computes:
 
 A cut is weak if fewer than one in eight votes of the smaller side cross it, because these few votes decide all
 comparisons between the two sides. For comparison: a board sampled at random has a conductance of 0.5, and the weakest
-cut of a real board of 129 models has 0.27. Two halves have 0.07 to 0.11 if a pair across the cut has 1/33 of the votes
-of other pairs.
+cut of a real board of 129 models has 0.27. A board of two halves has a conductance of 0.07 to 0.11 if a pair across the
+cut has 1/33 of the votes of other pairs.
 
 >>> from pipeline.ratings import PairCounts
 >>> pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
@@ -111,7 +111,10 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
-    """Return the finding that a board is split into components, or that few votes connect two sides; else nothing.
+    """Return the finding that a board is split into components, or that few votes connect two sides of it.
+
+    Returns:
+        A tuple with one finding; an empty tuple if the board is well connected.
 
     Raises:
         BadCounts, NotConverged: there are fewer than two models or no votes, or the fit does not converge.

@@ -69,7 +69,7 @@ class ModelRelease:
         provider: the provider; None if not known.
         at: time of the release, in microseconds since 1970 UTC.
         disclosed_n: the disclosed N; None if it was not disclosed.
-        seen: variants of the family that were registered before the release, `model` included.
+        seen: names of the family's variants that were registered before the release, `model` included.
         raw: rating of `model`, in points; None if it was never rated.
         se: standard error of `raw`, in points.
         corrected: rating without the winner's curse of N, for an unknown spread of the variants' quality; None if

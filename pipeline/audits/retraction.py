@@ -30,14 +30,14 @@ def withdrawn_scores(
 ) -> tuple[Finding, ...]:
     """Return the findings about scores that registry events withdrew.
 
-    A finding is about a model that was retracted after it was scored, or that was deprecated or renamed after it was
-    scored without a public notice, or about a private variant that was withdrawn after it was tested.
+    There are three kinds of findings: a model was retracted after it was scored; a model was deprecated or renamed
+    after it was scored, without a public notice; a private variant was withdrawn after it was tested.
 
     Args:
         events: all events of the registry.
         scored_at: model → time of its first public rating, in microseconds since 1970 UTC.
         tested_at: model → time of its first vote, in the same unit. A private variant with a vote has a score,
-            published or not. None finds no withdrawn private variants.
+            published or not. None leaves out the findings about private variants.
     """
     registry, tested = Registry(events), tested_at or {}
     # Also later releases: the score of a variant that was released in the end is published.
@@ -97,7 +97,7 @@ def unannounced_removals(
 
     Args:
         state: the registry as of now.
-        scored_at: model → time of its first public rating.
+        scored_at: model → time of its first public rating, in microseconds since 1970 UTC.
         recent: model → number of its votes in the last `days` days; empty if the board is younger than `days` days.
         votes: a model with at most this many recent votes counts as removed (published rule: 10 votes in 52 days).
         days: length of the recent period in days.

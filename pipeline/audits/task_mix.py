@@ -94,7 +94,7 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
 def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
     """Return one finding about the pairs of models whose order depends on the mix of tasks more than chance explains.
 
-    There is none if no pair's z is above 2.576, the two-sided 1% point of a standard normal.
+    The result is empty if no pair has a z above 2.576, the two-sided 1% point of a standard normal.
     """
     sure = [pair for pair in found.reordered if pair.z > _SURE]
     if not sure:

@@ -106,7 +106,7 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
 
 
 def top_churn_findings(found: TopChurn) -> tuple[Finding, ...]:
-    """Return one finding if the first place changed more often than chance allows, else nothing."""
+    """Return a tuple with one finding if the first place changed more often than chance allows, else an empty tuple."""
     if found.p_value >= ALPHA:
         return ()
     soon = sum(change.within_week for change in found.changes)
