@@ -27,9 +27,10 @@ _ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
 
 @dataclass(frozen=True)
 class RankedCells:
-    """The cells with at least RANKED_AFTER votes, their ranks, and their rows. None of this depends on a reference.
+    """The cells with at least RANKED_AFTER votes, their ranks and their rows. They do not depend on a reference.
 
-    A cell has the votes of one voter on one model. Only ranked cells are evidence about their model.
+    A cell has the votes of one voter on one model. A row is one vote in one cell. Only ranked cells are evidence about
+    their model.
 
     Attributes:
         cell: positions of the ranked cells in `BacklogCells`, ascending.
@@ -92,7 +93,8 @@ def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCell
         reference: a reference that was fitted without the voters of these cells.
 
     Returns:
-        int64[c, 6] in units of 2⁻²⁴. The columns are "promotes" with each δ, then "demotes" with each δ.
+        int64[c, 6] in units of 2⁻²⁴, for c ranked cells. The first three columns are "promotes" with each size δ of the
+        bias, the last three "demotes" with each δ.
     """
     sums = np.empty((len(ranked.cell), 6), dtype=np.int64)
     lengths = np.append(ranked.start, len(ranked.rows))
@@ -162,10 +164,10 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
 
 
 def random_values(votes: BacklogVotes, rows: Int64, reference: Reference) -> Float64:
-    """Return the evidence that each voter clicks at random, against an honest voter: float64[v], as in `voter_bias`.
+    """Return the evidence that each voter clicks at random, float64[v], against an honest voter.
 
-    It is the average of two likelihood ratios: one over the voter's decisive votes, and one over all votes, ties
-    included. It is 1 for a voter without counted votes. Its error rate is measured, not proved.
+    The evidence is the average of two likelihood ratios: one over the voter's decisive votes, and one over all votes,
+    ties included. The evidence is 1 for a voter without counted votes. Its error rate is measured, not proved.
 
     Args:
         votes: the votes of all v voters.

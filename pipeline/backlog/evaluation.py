@@ -1,7 +1,10 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. No store is needed.
 
-The six steps find single voters, their accomplices, pooled voters, cohorts, models by period, and habits of single
-voters. A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once.
+The evaluation has six steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
+promote or demote the same model; groups of voters with few votes each, who promote or demote a model together; cohorts
+that do so; models whose results differ in one period; and voters with unusual habits.
+
+A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once.
 """
 
 from __future__ import annotations
@@ -40,10 +43,11 @@ class VoterFinding:
     Attributes:
         voter: position of the voter in the backlog.
         votes, ties: number of the voter's votes and ties.
-        band, cells: the e-values in the last round, against bands of taste and against the mixture of tastes.
-        strict: the e-value of the nested form, in which the voter's fold influenced no reference (`voter_rounds`): the
-            smaller of the average and the value against the mixture. None if the nested form was not computed. Only
-            `strict` may exclude a voter without a person's decision.
+        band, cells: the e-values in the last round. `band` is against the least favourable honest voter in the band,
+            `cells` against an honest voter whose taste is drawn from the distribution of tastes.
+        strict: the e-value of the nested form, in which the voter's fold influenced no reference (`voter_rounds`). It
+            is the smaller of `cells` and of the average of `band` and `cells` in that form. None if the nested form was
+            not computed. Only `strict` may exclude a voter without a person's decision.
         likeliest: the alternatives that explain the votes best (`explanations`).
     """
 
@@ -89,8 +93,8 @@ class BacklogFindings:
         pools: models that a group of voters promotes or demotes.
         groups: kind of cohorts, such as `network` → the cohorts that promote or demote a model.
         periods: models whose results in four weeks differ from all other weeks.
-        unusual: bool[v], true for suspects, for voters in `voters`, for members in `pools` and `groups`, and for voters
-            who were excluded in the rounds for single voters.
+        unusual: bool[v], true for voters in `voters`, for members in `pools` and `groups`, for voters who were excluded
+            in the rounds for single voters, and for voters whom the caller excluded (`BacklogEvaluation.suspects`).
         habits: voters with a habit, such as a preference for long answers, who are not in `unusual`.
         random: voters who seem to click at random and who are not in `unusual`.
     """
@@ -114,14 +118,14 @@ class BacklogEvaluation:
     Attributes:
         votes: the votes of the backlog.
         key: the secret key of the folds, so that nobody can choose a fold.
-        nested: when the nested form (`voter_rounds`) is computed: never, only if the average e-value of some voter
-            reaches CRITICAL without it, or always.
+        nested: when the nested form (`voter_rounds`) is computed: "always"; "if_found", only if some voter's average
+            e-value reaches CRITICAL in the other form; otherwise never.
         cohorts: the kinds of cohorts that are tested, in this order.
-        suspects: bool[v], voters that count in no reference, for example because they are already excluded; None for no
-            voters.
+        suspects: bool[v], voters whose votes count in no reference, for example because they are already excluded; None
+            if there are no such voters.
         alpha: for each kind of pooled tests, the tolerated probability of a false finding.
         progress: called after each pass over some of the votes.
-        habits: what the votes say about habits; None if habits are not evaluated.
+        habits: the columns from which habits are evaluated; None if habits are not evaluated.
         providers: int64[M], the provider of each model, as the number of one of its models; −1 if it is unknown. None
             if no provider is known.
     """
@@ -137,7 +141,7 @@ class BacklogEvaluation:
     providers: Int64 | None = None
 
     def run(self) -> BacklogFindings:
-        """Evaluate the votes in all six steps, and return the findings."""
+        """Run all six steps of the evaluation (module docstring), and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
         evaluator, fold = VoterEvaluator(votes, cells, self.providers), fold_of(hashes)

@@ -1,4 +1,6 @@
-"""Evaluates how often voters do something, against honest voters who differ in how often they do it.
+"""Computes likelihood ratios for habits: does a voter do something, such as prefer longer answers, too often?
+
+The comparison is with honest voters, who also differ in how often they do it.
 
 An honest voter has the habit in vote i with the chance σ(x_i + b). x_i is the logit that other voters' votes give, and
 b the voter's own readiness. b has a normal distribution with the standard deviation s, which is estimated from other
@@ -91,9 +93,14 @@ def log_ratios(hits: Int64, votes: Int64, chance: Float64, spread: float) -> Flo
 
 
 def upper_logs(hits: Int64, votes: Int64, chance: Float64) -> Float64:
-    """Return float64[v], an upper bound of ln of each voter's ratio (`log_ratios`): n KL(H/n, p), 0 if H/n is below p.
+    """Return an upper bound of ln of each voter's ratio (`log_ratios`), float64[v].
 
-    `hits`, `votes` and `chance` are those of `log_ratios`.
+    The bound is n KL(H/n, p), or 0 if H/n is below p.
+
+    Args:
+        hits: int64[v], H: how many of the voter's votes show the habit.
+        votes: int64[v], n: how many of the voter's votes could show it.
+        chance: float64[v], p: the mean chance of these votes to show the habit, if the voter were like all others.
     """
     share, p = hits / np.maximum(votes, 1), np.clip(chance, 1e-9, 1 - 1e-9)
     found = xlogy(hits, share / p) + xlogy(votes - hits, (1 - share) / (1 - p))

@@ -62,7 +62,7 @@ class PeriodFinding:
 
 @dataclass(frozen=True)
 class ModelPeriods:
-    """Evaluates models by periods.
+    """Finds models whose results in one period of four weeks differ from their results in all other periods.
 
     Attributes:
         evaluator: has the votes and their cells.
@@ -78,7 +78,7 @@ class ModelPeriods:
         Each round finds the model and the period with the largest e-value. The rounds end when no e-value is above t/α,
         where t is the number of pairs of a model and a period that have votes, or after ten findings. Nothing is found
         if there are fewer than two periods with votes. The votes on a found model in its period do not count in later
-        rounds, votes without a time in none.
+        rounds. Votes without a time count in no round.
 
         Args:
             excluded: bool[v], voters whose votes do not count.

@@ -42,8 +42,8 @@ class PooledFinding:
     Attributes:
         model: number of the model.
         direction: `promotes` or `demotes`.
-        log_e: ln of the e-value, whose null hypothesis is that all voters on the model are honest; for accomplices, ln
-            of the e-value of the strongest voter who was found alone.
+        log_e: ln of the e-value. The null hypothesis is that all voters on the model are honest. For accomplices, it is
+            ln of the e-value of the strongest voter who was found alone.
         members: int64[k], positions of the voters who belong to the group, ascending.
         likelihood: float64[k], the probabilities that these voters belong to the group.
         expected: the expected number of members among all voters.
@@ -64,7 +64,7 @@ class PooledFinding:
 
 @dataclass(frozen=True)
 class KnownTarget:
-    """A model that voters with evidence of their own promote or demote.
+    """A model that voters promote or demote who were each found alone, with enough evidence of their own.
 
     Attributes:
         model: number of the model.

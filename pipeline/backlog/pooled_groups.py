@@ -68,7 +68,7 @@ class GroupFinding:
 
 @dataclass(frozen=True)
 class GroupPools:
-    """Pools voters by cohorts.
+    """Pools the voters of each cohort to find the models that they promote or demote together.
 
     Attributes:
         evaluator: has the votes and their cells.

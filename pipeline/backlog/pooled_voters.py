@@ -44,7 +44,9 @@ _LEAST_LOG = -300.0
 
 @dataclass(frozen=True)
 class PooledCells:
-    """The e-values of c cells.
+    """The likelihood ratios of c cells, from which the evidence of groups of voters is computed.
+
+    A cell has the votes of one voter on one model.
 
     Attributes:
         voter, model: int64[c], positions of the voter and of the model.

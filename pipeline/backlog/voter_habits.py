@@ -55,7 +55,7 @@ _MAX_LOG = 600.0
 
 @dataclass(frozen=True)
 class HabitColumns:
-    """What the n votes of a backlog say about habits.
+    """The columns of the n votes of a backlog from which habits are evaluated.
 
     Attributes:
         style: int8[n, 5], for each feature 1 if answer a has more of it, −1 if b has more, 0 if equal or unknown.
@@ -102,12 +102,12 @@ class _Tested:
 
 @dataclass(frozen=True)
 class VoterHabits:
-    """Evaluates the habits of voters.
+    """Finds voters who prefer one style of answers, or press "both bad", more often than honest voters do.
 
     Attributes:
         votes: the votes of the backlog.
-        columns: what these votes say about habits.
-        fold: the fold of each voter.
+        columns: the style of the answers and the "both bad" presses in these votes.
+        fold: int8[v], the fold of each voter.
     """
 
     votes: BacklogVotes

@@ -58,7 +58,7 @@ class VoterValues:
 
 
 class VoterEvaluator:
-    """Evaluates voters by references. The object stores the arrays that do not depend on a reference."""
+    """Computes the e-values of voters by given references. The object stores the arrays that need no reference."""
 
     def __init__(self, votes: BacklogVotes, cells: BacklogCells, providers: Int64 | None = None) -> None:
         """Store the arrays.
