@@ -134,9 +134,10 @@ def count(key: Int64, votes: Int64 | None = None) -> Cells:
 
 
 def count_boards(key: Int64, labels: LabelCodes) -> Boards:
-    """Return the counts of all boards. A vote counts on the board of all votes, and on the board of each of its labels.
+    """Return label → counts of the label's board. A vote counts on the board of all votes and on that of each of its
+    labels.
 
-    The board of all votes is always included; the board of a label only if it has votes.
+    The board of all votes is always included. The board of a label is included only if it has votes.
 
     Args:
         key: int64[n], the number of each vote's cell.
@@ -203,7 +204,7 @@ def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
 
 
 def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
-    """Return the sum of the given counts, without boards that have no cells."""
+    """Return the sum of several counts by board, as label → counts. Boards without cells are left out."""
     summed: Boards = {}
     for part in parts:
         add(summed, part)
@@ -249,7 +250,7 @@ def pack(boards: Mapping[Label, Cells]) -> bytes:
 
 
 def unpack(data: bytes) -> Boards:
-    """Return the counts by board that `pack` packed."""
+    """Return the counts by board, label → counts, that `pack` packed as bytes."""
     (length,) = _HEADER.unpack_from(data)
     header = json.loads(data[_HEADER.size : _HEADER.size + length])
     size = sum(cells for _, _, cells in header)

@@ -1,4 +1,4 @@
-"""Computes the counts of segments by board from their public files.
+"""Counts the votes of each segment of the log by board, from the public files of the segment.
 
 A board has all votes, or those of one category or language. A retraction subtracts a vote of an earlier segment. So
 `recount` reads the segments twice: first to find the votes that are retracted, then to count the votes of every
@@ -29,7 +29,7 @@ _MASK_BITS = 62
 
 @dataclass(frozen=True, slots=True)
 class SegmentBoards:
-    """The counts of a segment.
+    """The votes of one segment, counted by board, and the votes that the segment retracts.
 
     Attributes:
         first: index of the segment's first leaf.
@@ -47,8 +47,8 @@ def recount(
 ) -> Iterator[tuple[SealedSegment, Boards]]:
     """Yield each segment with its counts by board.
 
-    A retraction takes its vote off the counts of the segment in which the retraction is, not of the segment in which
-    the vote is. So a count may be negative.
+    A retraction is subtracted from the counts of its own segment, and not of the segment that has the vote. So a count
+    may be negative.
 
     Args:
         segments: all segments of a log, in order.
