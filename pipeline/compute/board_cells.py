@@ -134,8 +134,9 @@ def count(key: Int64, votes: Int64 | None = None) -> Cells:
 
 
 def count_boards(key: Int64, labels: LabelCodes) -> Boards:
-    """Return label → counts of the label's board. A vote counts on the board of all votes and on that of each of its
-    labels.
+    """Count votes by board, and return label → counts of the label's board.
+
+    A vote counts on the board of all votes, and on the board of each of its labels.
 
     The board of all votes is always included. The board of a label is included only if it has votes.
 
