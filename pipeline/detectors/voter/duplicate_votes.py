@@ -52,7 +52,10 @@ _HAS_EVIDENCE = 0x80
 
 @dataclass(frozen=True)
 class DuplicateVotes:
-    """The detector `duplicate_votes`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects a voter who votes on the same two models under the same prompt, again and again.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "duplicate_votes"
     tag = 3
@@ -64,9 +67,19 @@ class DuplicateVotes:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Return the states of voters after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
+        """Compute the states of voters after their new votes, and the alerts about repeated votes.
 
         Votes on a model that the snapshot lacks, and votes without a prompt, are ignored. Cost: one sort of the votes.
+
+        Args:
+            votes: new votes of v voters.
+            prior: the packed states of the v voters before these votes, in the order of `votes.names`; None for a new
+                voter.
+            reference: the reference of the snapshot in force.
+            earlier: not used, since no state refers to a snapshot.
+
+        Returns:
+            Two values: the v new states, in the order of `votes.names`; and the alerts, in order of offset.
         """
         emitted, w, old, old_voter = _unpack(prior)
         rows = np.flatnonzero(reference.has_both(votes.model_a, votes.model_b) & (votes.prompt != 0))

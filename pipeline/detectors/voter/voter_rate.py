@@ -48,7 +48,10 @@ _NEW_VOTER = bytes(_STATE.itemsize)
 
 @dataclass(frozen=True)
 class VoterRate:
-    """The detector `voter_rate`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects a voter who votes faster than anybody can read the answers.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "voter_rate"
     tag = 2
@@ -60,10 +63,20 @@ class VoterRate:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Return the states of voters after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
+        """Compute the states of voters after their new votes, and the alerts about fast voters.
 
         Votes on a model that the snapshot lacks, and votes on a full minute, are ignored. Cost: a few vector operations
         per vote.
+
+        Args:
+            votes: new votes of v voters.
+            prior: the packed states of the v voters before these votes, in the order of `votes.names`; None for a new
+                voter.
+            reference: the reference of the snapshot in force.
+            earlier: not used, since no state refers to a snapshot.
+
+        Returns:
+            Two values: the v new states, in the order of `votes.names`; and the alerts, in order of offset.
         """
         states = read_records(_STATE, [_NEW_VOTER if s is None else s for s in prior]).copy()
         known = reference.has_both(votes.model_a, votes.model_b)

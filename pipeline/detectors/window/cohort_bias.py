@@ -118,14 +118,25 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class CohortBias:
-    """The detector `cohort_bias`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects new accounts, a network, or votes under one prompt that favour or disfavour a model.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "cohort_bias"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window.
+        """Compute the state of the detector after a window, and the signals about what is irregular in it.
 
-        `WindowDetector.observe` has the arguments. Cost: a few vector operations on the cohorts that voted.
+        Cost: a few vector operations on the cohorts that voted.
+
+        Args:
+            window: the next window, in order of time.
+            state: the state after the previous window, as named arrays.
+            context: the registry and the settings for this window.
+
+        Returns:
+            Two values: the state after the window; and the signals.
         """
         parts = _split(state)
         base, rows = baseline.add_models(parts.get("base", {}), window)

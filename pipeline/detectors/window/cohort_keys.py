@@ -36,7 +36,10 @@ def _hash(stem: str) -> int:
 
 
 def stems(cells: GroupedModelCounts, rows: Int64) -> list[str]:
-    """Return the stem of each cell in `rows`: the text before the verb, with which both keys of the cell begin."""
+    """Return the stem of each cell in `rows`: the text that names its cohort and model.
+
+    Both keys of a cell begin with the stem. The verb, "promoted" or "demoted", follows.
+    """
     return [f"{cells.group[i]}{SEPARATOR}{cells.model[i]}{SEPARATOR}" for i in rows.tolist()]
 
 

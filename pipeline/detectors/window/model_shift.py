@@ -71,14 +71,25 @@ _HELD = math.ceil(math.log(1e6) / LOG_UNIT)
 
 @dataclass(frozen=True)
 class ModelShift:
-    """The detector `model_shift`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects that a model no longer performs as in its snapshots.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "model_shift"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
+        """Compute the state of the detector after a window, and the signals about what is irregular in it.
 
         Cost: a few vector operations on the models that have votes; once an hour on all models and slots.
+
+        Args:
+            window: the next window, in order of time.
+            state: the state after the previous window, as named arrays.
+            context: the registry and the settings for this window.
+
+        Returns:
+            Two values: the state after the window; and the signals.
         """
         sums = ShiftSums.of(state).add(window)
         if window.end % HOUR or not len(sums.columns[KEY]):

@@ -89,15 +89,26 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SilentDeprecation:
-    """The detector `silent_deprecation`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects that a model no longer appears although the policy declares that it is sampled.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "silent_deprecation"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
+        """Compute the state of the detector after a window, and the signals about what is irregular in it.
 
-        Silences are not tested in a window without accepted votes, nor where the policy changes. Cost: a few vector
-        operations on all models.
+        Silences are not tested in a window without accepted votes, nor in a window in which the policy changes. Cost: a
+        few vector operations on all models.
+
+        Args:
+            window: the next window, in order of time.
+            state: the state after the previous window, as named arrays.
+            context: the registry and the settings for this window.
+
+        Returns:
+            Two values: the state after the window; and the signals.
         """
         policy = context.registry.policy
         declared = {m: share for m, share in (policy.appearance if policy else {}).items() if share > 0}

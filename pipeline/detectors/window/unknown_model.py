@@ -36,15 +36,26 @@ _DIRECTION = "not in the registry"
 
 @dataclass(frozen=True)
 class UnknownModel:
-    """The detector `unknown_model`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects votes on a model that is not in the registry.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "unknown_model"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
+        """Compute the state of the detector after a window, and the signals about what is irregular in it.
 
         If the registry has no model, the state is returned unchanged, without signals. Cost: one set of the names of
         the window's models.
+
+        Args:
+            window: the next window, in order of time.
+            state: the state after the previous window, as named arrays.
+            context: the registry and the settings for this window.
+
+        Returns:
+            Two values: the state after the window; and the signals.
         """
         registered = context.registry.models
         if not registered:

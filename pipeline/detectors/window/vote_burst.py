@@ -96,14 +96,25 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class VoteBurst:
-    """The detector `vote_burst`. The module docstring has formula, source, blind spot and false-alarm rate."""
+    """Detects that one model, provider or network gets more than its share of the board's votes.
+
+    The module docstring has formula, source, blind spot and false-alarm rate.
+    """
 
     name = "vote_burst"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
+        """Compute the state of the detector after a window, and the signals about what is irregular in it.
 
         A window without accepted votes changes nothing. Cost: a few vector operations on some hundred keys.
+
+        Args:
+            window: the next window, in order of time.
+            state: the state after the previous window, as named arrays.
+            context: the registry and the settings for this window.
+
+        Returns:
+            Two values: the state after the window; and the signals.
         """
         if not window.accepted:
             return state, []

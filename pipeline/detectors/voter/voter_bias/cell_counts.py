@@ -25,7 +25,9 @@ COUNTS = 8
 
 @dataclass(frozen=True)
 class ProviderCells:
-    """The cells of providers, sorted by voter and provider.
+    """The counts of m voters' votes on the models of each provider, one entry for each voter and provider.
+
+    Entries are sorted by voter, then by provider.
 
     Attributes:
         voter: position of the voter among the m voters.
@@ -55,7 +57,10 @@ class CellsOfVotes:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """The counts that each of n votes adds to cells, and the counts of the votes before, from the voter's state.
+    """What each of n votes adds to the counts of its voter's cells, and the counts of earlier votes.
+
+    A cell has a voter's votes on one model, or on the models of one provider. The counts of earlier votes come from the
+    voter's state and are called folded.
 
     Arrays with 2n rows have two rows for each vote: model a, then model b.
 

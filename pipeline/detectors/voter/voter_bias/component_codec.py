@@ -29,7 +29,7 @@ _PROVIDER = np.dtype([("provider", "<i4"), *_CELL])
 
 
 def upgrade_states(states: Sequence[bytes | None]) -> Sequence[bytes | None]:
-    """Return states in the present form. Components of earlier versions get cells whose counts are 0."""
+    """Return packed states in the present form. If a state is of an earlier version, its cells get the counts 0."""
     if not any(s is not None and s[0] == _OLD_COMPONENTS for s in states):
         return states
     return [s if s is None or s[0] != _OLD_COMPONENTS else _upgrade(s) for s in states]

@@ -30,9 +30,9 @@ voter, when the mixture alone reaches 10⁴. The band is evaluated after every v
 band reaches 100, after every 32nd vote, and after every fourth vote of a voter with an alert.
 
 False alarms: the error rate of the band is proved for voters in the band. The error rate of the mixture is proved for
-one evaluation after a fixed number of votes, and measured for all evaluations together. Honest voters on 20 models,
-whose shares of ties differ between voters (logit sd 0.97) and models (sd 0.12), with sharpness of sd 0.3, on a stream
-that the project's simulator did not make:
+one evaluation after a fixed number of votes, and measured for all evaluations together. The table has measurements of
+honest voters on 20 models. Their shares of ties differ between voters (logit sd 0.97) and models (sd 0.12), and their
+sharpness has sd 0.3. The project's simulator did not make the stream:
 
     taste    warned / critical, of 40,000 × 25 votes   10,000 × 100      2,500 × 400
     0.5      4 / 0                                     1 / 0             0 / 0
@@ -105,7 +105,10 @@ _RANDOM_CLICKS = {"what": "clicks at random", "share": 1.0}
 
 @dataclass(frozen=True)
 class VoterBias:
-    """The detector `voter_bias`. The module docstring has formula, source, blind spot, false-alarm rate and cost."""
+    """Detects a voter whose choice of winners differs from that of an honest voter.
+
+    The module docstring has formula, source, blind spot, false-alarm rate and cost.
+    """
 
     name = "voter_bias"
     tag = 1
@@ -117,9 +120,20 @@ class VoterBias:
         reference: Reference,
         earlier: EarlierReference | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Return the voters' states after their new votes, and the alerts. `VoterDetector.observe` has the arguments.
+        """Compute the states of voters after their new votes, and the alerts about biased or random votes.
 
         Votes on a model that the snapshot lacks are ignored.
+
+        Args:
+            votes: new votes of v voters.
+            prior: the packed states of the v voters before these votes, in the order of `votes.names`; None for a new
+                voter.
+            reference: the reference of the snapshot in force.
+            earlier: returns the reference of an earlier snapshot, given its sequence number, for states that refer to
+                an earlier snapshot.
+
+        Returns:
+            Two values: the v new states, in the order of `votes.names`; and the alerts, in order of offset.
         """
         prior = upgrade_states(prior)
         heads = StateHeads.unpack(prior)

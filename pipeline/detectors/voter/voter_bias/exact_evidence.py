@@ -1,7 +1,8 @@
 """Computes exact evidence for the few voters whose upper bound reached a level, and finds the levels reached.
 
 Votes for which the exact evidence was computed are then folded, which means added to the sums of the voter's state
-(`state_codec`). Cost: a vectorised `compute_path`, then a Python loop over the votes of these voters.
+(`state_codec`). The head of a state is its first part, with numbers of votes and bounds. Cost: a vectorised
+`compute_path`, then a Python loop over the votes of these voters.
 """
 
 from __future__ import annotations
@@ -77,9 +78,10 @@ class ExactEvidence:
         Args:
             voters: int64[m], positions of these voters among the v voters of the call.
             prior: the packed state of all v voters, None for a new voter.
-            heads: the heads of these states.
+            heads: the heads of these states: numbers of votes, bounds and emitted levels.
             running: the running sums of all votes of the call.
-            marked: bool[v], whether a snapshot marker precedes the voter's new votes (`state_codec`).
+            marked: bool[v], whether a marker stands between the voter's pending and new votes. A marker names the
+                snapshot that evaluates the votes before it (`state_codec`).
             reference: the reference that evaluates the new votes.
             earlier: returns the reference of an earlier snapshot, given its sequence number, for pending votes.
 
@@ -123,7 +125,7 @@ class ExactEvidence:
         return cls(voters, path, row, mixture, levels, emitted, bound, folded)
 
     def update(self, heads: StateHeads) -> None:
-        """Write the emitted level, the bound and the number of pending entries of these voters into their heads."""
+        """Write the emitted level, the bound and the number of pending entries of these voters into `heads`."""
         heads.emitted[self.voters, 0] = self.emitted
         heads.bound[self.voters] = self.bound
         for i, (_, _, pending) in self.folded.items():

@@ -32,7 +32,9 @@ _LAST = len(LEVELS)
 
 
 def is_look(votes: int, emitted: int) -> bool:
-    """Return whether the mixture is evaluated after a vote because of the number of votes.
+    """Return whether the mixture is evaluated after a vote because of the vote's number.
+
+    It is evaluated after every 32nd vote of a voter, and after every fourth vote of a voter with an alert.
 
     Args:
         votes: number of the voter's votes, this vote included.
@@ -42,7 +44,7 @@ def is_look(votes: int, emitted: int) -> bool:
 
 
 def looks_of(votes: Int64, emitted: Int64) -> Bool:
-    """Return bool[n], the result of `is_look` for each of n votes.
+    """Return bool[n], true for each vote after which the mixture is evaluated because of the vote's number (`is_look`).
 
     Args:
         votes: int64[n], number of the voter's votes, the vote included.
@@ -53,7 +55,9 @@ def looks_of(votes: Int64, emitted: Int64) -> Bool:
 
 @dataclass(frozen=True)
 class MixtureEvidence:
-    """The evidence in a batch of votes against an honest voter whose tastes are drawn from the board's distribution.
+    """Computes the evidence of `voter_bias` against a mixture of honest tastes, for a batch of votes.
+
+    The null hypothesis is an honest voter whose tastes are drawn from the board's distribution.
 
     Attributes:
         path: the evidence against the band after each vote. It also has the sums of the alternatives that are not about
@@ -72,14 +76,15 @@ class MixtureEvidence:
 
     @cached_property
     def history(self) -> CellHistory:
-        """The counts of the cells after each vote."""
+        """The counts of the voters' votes on each model and on each provider after each vote."""
         return self.path.history(self.providers, self.reference_of)
 
     def level(self, vote: int, emitted: int) -> tuple[int, float]:
         """Return the level that the evidence has after a vote, and the e-value that an alert states.
 
-        Level 1 is reached by the average of both parts, higher levels by the mixture alone. If an upper bound shows
-        that no level above `emitted` is reached, the result is (0, 0.0), and the exact value is not computed.
+        The evidence has two parts: against the band and against the mixture. The average of both reaches level 1;
+        higher levels need the mixture alone. If an upper bound shows that no level above `emitted` is reached, the
+        result is (0, 0.0), and the exact value is not computed.
 
         Args:
             vote: position of the vote.
@@ -100,7 +105,7 @@ class MixtureEvidence:
 
     @cached_property
     def bounds(self) -> dict[int, float]:
-        """An upper bound of `value` at each of `looks`, by position of the vote."""
+        """Position of each vote in `looks` → an upper bound of the e-value of the mixture after this vote."""
         if not len(self.looks):
             return {}
         return dict(zip(self.looks.tolist(), self._bound(self.looks).tolist(), strict=True))

@@ -1,7 +1,7 @@
 """Computes the running sums of `voter_bias` and an upper bound on its e-value, for every vote of a call.
 
-The sums start from the heads of the voters' states (`state_codec`). Cost: a few vector operations per vote. The exact
-e-value is computed by `exact_evidence`.
+The sums start from the heads of the voters' states (`state_codec`). The head is the first part of a state, with numbers
+of votes and bounds. Cost: a few vector operations per vote. The exact e-value is computed by `exact_evidence`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class RunningEvidence:
         factor: the largest log-likelihood ratio of the vote over the alternatives, in units of 2⁻²⁰ nats.
         votes_so_far: number of the voter's votes, this vote included.
         ties_so_far: number of the voter's ties, this vote included.
-        uniform, tie, bound: the values of `StateHeads` with these names, after this vote.
+        uniform, tie, bound: sums after this vote, in units of 2⁻²⁰ nats. `uniform` sums the log-likelihood ratio of
+            "clicks at random" over decisive votes. `tie` sums that of "each vote is a tie with probability ½" over all
+            votes. `bound` is an upper bound of ln e.
         new: int64[v], number of votes of each voter among these n votes.
     """
 

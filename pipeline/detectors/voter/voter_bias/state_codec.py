@@ -74,8 +74,10 @@ class StateHeads:
         votes: number of votes that counted as evidence.
         ties: number of ties among these votes.
         bound: upper bound of ln e for `biased`, in units of 2⁻²⁰ nats.
-        uniform: exact log-ratio sum of "clicks at random" on the decisive votes, in the same unit.
-        tie: exact log-ratio sum of "each vote is a tie with probability ½", in the same unit.
+        uniform: exact sum, over the decisive votes, of the log-likelihood ratio of "clicks at random", in the same
+            unit.
+        tie: exact sum, over all votes, of the log-likelihood ratio of "each vote is a tie with probability ½", in the
+            same unit.
         snapshot: sequence number of the snapshot that evaluates the pending votes after the last marker.
         pending: number of pending entries, markers included.
     """

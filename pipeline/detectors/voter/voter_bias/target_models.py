@@ -48,7 +48,9 @@ class EvaluatedVotes:
 
 @dataclass
 class FoldedSums:
-    """The sums over the folded votes (`state_codec`) of m voters: arrays of length m.
+    """The sums over the folded votes of m voters: arrays of length m.
+
+    Folded votes are those that are no longer kept one by one (`state_codec`).
 
     Attributes:
         met: number of models that the voter has met.
