@@ -9,7 +9,9 @@ from pipeline.vocabulary.arrays import Int64
 
 
 class FileRecords(Sequence[str | None]):
-    """The origin of each record of a file: a text such as "votes.jsonl#17", which is built on access.
+    """A sequence with the origin of each record of a file.
+
+    An origin is a text such as "votes.jsonl#17". It is built when it is read from the sequence.
 
     Attributes:
         name: name of the file.
@@ -44,7 +46,8 @@ class Chunk:
     Attributes:
         partition: the partition's number in its source, for example in Kafka (not partition_no).
         offsets: int64[n], offset of each record.
-        appended_at: int64[n], append time in microseconds; for a file, the time when the record was first read.
+        appended_at: int64[n], append time of each record in microseconds since 1970 UTC; for a file, the time when the
+            record was first read.
         values: n values, None for a record without a value.
         origins: for each record, its file and its number in the file; None for a record that was not published from a
             file.

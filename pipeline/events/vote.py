@@ -64,7 +64,7 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
         winner: the outcome.
         voter_id: name of the voter. An empty text names nobody, as other placeholders do (`vocabulary.voter_identity`).
         language: language of the battle.
-        category, categories: all categories of the vote are `category` and those in `categories`.
+        category, categories: one category, and a list of categories. Together they are all categories of the vote.
         prompt_hash: hash of the prompt, by which equal prompts are recognised.
         network: name of the network from which the vote came.
         voter_since: when the voter's account was created, in the same form as `cast_at`.

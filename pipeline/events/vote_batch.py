@@ -91,8 +91,8 @@ class VoteBatch:
         """Return some of the votes as a batch.
 
         Args:
-            rows: either positions, whose order the result has, or a mask, bool[n]. For a mask that selects all votes,
-                this batch itself is returned.
+            rows: which votes. Either int64[m], their positions, in the order of the result; or bool[n], true for each
+                vote of the result. If it is true for all votes, this batch itself is returned.
         """
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if len(index) == len(self) and rows.dtype == np.bool_:
@@ -231,7 +231,7 @@ def _styles(votes: Sequence[Vote]) -> Int32:
 
 
 def first_occurrences(key: UInt64) -> Int64:
-    """Return int64[n], for each row the first row with the same vote id.
+    """Return int64[n], for each row the position of the first row with the same vote id.
 
     Args:
         key: uint64[n, 2], the column `key` of a batch.
