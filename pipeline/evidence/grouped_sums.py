@@ -40,8 +40,8 @@ def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
 def number_groups(keys: Int64) -> Int64:
     """Return int64[n], a number for each key: 0 for the first key, 1 for the next different key, and so on.
 
-    Equal keys have equal numbers. Hashing is several times as fast as sorting by `numpy.unique`; sorted keys need
-    neither.
+    Equal keys have equal numbers. Unsorted keys are hashed, which is several times as fast as sorting them by
+    `numpy.unique`. Sorted keys are only compared with their neighbours.
     """
     keys = np.asarray(keys)
     if (keys[1:] >= keys[:-1]).all() or (keys[1:] <= keys[:-1]).all():

@@ -100,11 +100,15 @@ def _squares(group: Int64, values: Float64, groups: int) -> Float64:
 
 
 def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
-    """Return the cells with two or more rows.
+    """Return the cells with two or more rows. A cell has the rows of one voter with one model.
 
     Args:
-        who: number of each vote's voter, counted from 0.
-        model_a, model_b: numbers of the models of each vote.
+        who: int[n], number of each vote's voter, counted from 0.
+        model_a, model_b: int[n], numbers of the models of each vote. A vote has two rows: 2i for model a of vote i, and
+            2i + 1 for model b.
+
+    Returns:
+        Two arrays: int64, the rows of these cells, cell by cell; and int64, the number of rows of each cell.
     """
     models: Codes = np.concatenate([model_a[:, None], model_b[:, None]], axis=1).ravel()
     row, sizes = order_by_cell(np.repeat(who, 2), models)
@@ -114,7 +118,9 @@ def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
 def decided_votes(
     voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
 ) -> DecidedVotes:
-    """Return the decided votes, and their rows in cells with two or more rows. The first `CAP` votes of a cell count.
+    """Leave out the ties, and return the other votes with their rows in cells of two or more rows.
+
+    A cell has the votes of one voter on one model. The first `CAP` votes of a cell count.
 
     Args:
         voter: int64[n], the voter of each vote.
@@ -162,12 +168,15 @@ def _decided_cells(cells: Cells, decided: Bool) -> Cells:
 
 
 def pair_sums(group: Int64, residual: Float64, weight: Float64) -> tuple[Float64, Float64]:
-    """Return q[(Σr)² − Σr²] and q[(Σw)² − Σw²] of each group, float64[groups] each, with q = 1/(1 + Σw).
+    """Return two sums over the pairs of rows of each group. Their ratio estimates a variance between voters.
 
     Args:
         group: int64[n], the group of each row, from 0.
-        residual: float64[n], r of each row.
-        weight: float64[n], w of each row.
+        residual: float64[n], r: the residual of each row.
+        weight: float64[n], w: the weight of each row, such as p(1 − p).
+
+    Returns:
+        Two arrays, float64[groups] each: q[(Σr)² − Σr²] and q[(Σw)² − Σw²], with q = 1/(1 + Σw).
     """
     r, rr, w, ww = (np.bincount(group, weights=x) for x in (residual, residual**2, weight, weight**2))
     q = 1 / (1 + w)

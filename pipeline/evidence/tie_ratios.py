@@ -1,8 +1,8 @@
 """Tabulates log-likelihood ratios for whether a battle was a tie, by the honest probability of a tie.
 
-The honest probability is the one that the caller predicts for the voter, rounded down to one of TIE_LEVELS levels. In
-no alternative are ties more likely than this. So if a voter ties more often than predicted, no ratio is larger on
-average.
+The honest probability is the one that the caller predicts for the voter, rounded down to one of TIE_LEVELS levels. No
+alternative makes ties more likely than this probability. So if a voter ties more often than predicted, no ratio is
+larger on average.
 """
 
 import numpy as np
