@@ -37,8 +37,8 @@ class CarriedAlert:
         core: int64[m], the part of `votes` up to the moment of the strongest evidence, ascending.
         voters: int64[k], the voters who cast `votes`, ascending, without 0.
         excess: how many more votes `core` has than expected; None if the evidence states no expectation.
-        leanings: of an alert about a voter, the models that the voter votes for or against far more often than honest
-            voters do (`leanings.find_leanings`), as claims.
+        leanings: one claim for each model that the voter votes for or against far more often than honest voters do
+            (`leanings.find_leanings`). Empty unless the alert is about a voter.
     """
 
     alert_id: str
@@ -110,5 +110,5 @@ class AlertSpan:
 
     @property
     def last_at(self) -> int:
-        """The latest moment that one of the alerts is about: see `last_at` of each alert."""
+        """The last moment that any of the alerts is about: the largest `last_at` of an alert."""
         return max(one.last_at for one in self.alerts)
