@@ -66,12 +66,12 @@ class WorkerMetrics:
             self.votes.labels(fate)
 
     def revoked(self, source: str, partition: int) -> None:
-        """Remove the lag of a partition that the worker no longer owns; its last value would otherwise stay visible."""
+        """Remove the lag of a partition that the worker no longer owns. Otherwise its last value would stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
 
 
 class FollowMetrics:
-    """Metrics of one `publish --follow`, in a Prometheus registry of their own."""
+    """Metrics of one process of `publish --follow`, in a Prometheus registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
