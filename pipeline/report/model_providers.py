@@ -1,8 +1,8 @@
 """Finds the providers of models by the names of the models, with the shipped table of identities.
 
 A name such as `provider/model` names its provider. Any other name has a provider if it contains the name of exactly one
-provider or of one of its model families (`pipeline.formats.identity_table`). A name that contains those of two
-providers, such as that of a model that was distilled into another, has none.
+provider or of one of its model families (`pipeline.formats.identity_table`). If a name contains the names of two
+providers, the model has no known provider. Distilled models have such names.
 """
 
 from __future__ import annotations

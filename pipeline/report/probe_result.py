@@ -13,8 +13,8 @@ class ProbeOptions:
 
     Attributes:
         level: coverage of the intervals, between 0 and 1.
-        top: number of first ranks whose set of models is checked (top-k).
-        rounds: number of random draws of a probe that draws.
+        top: k: some probes check which models are in the first k ranks (top-k).
+        rounds: number of random draws in each probe that estimates by simulation.
         seed: seed of the draws. The same seed gives the same results.
     """
 
@@ -34,8 +34,9 @@ class ProbeResult:
         figure: the figure that the threshold is for; None if it was not computed.
         unit: unit of the figure, such as "votes" or "share".
         interval: lower and upper bound of the figure; None if it is a count without uncertainty or was not computed.
-        threshold: the figure from which (or below which) the probe fires, see `sentence`; None if not computed.
-        fired: whether the votes give a reason to doubt the order of the board in the way that the probe checks.
+        threshold: the limit that `figure` is compared with. Some probes fire above their limit, others below it. None
+            if it was not computed.
+        fired: whether the probe found a reason to doubt the order of the board.
         sentence: the result in plain English; states the figure and what it means.
         unavailable: why the figure could not be computed; None if it was.
         details: further figures, as plain values for JSON.

@@ -1,6 +1,6 @@
 """Makes the columns of a report from the votes of a battle file.
 
-Names of voters, prompts, sessions and networks are left behind: a report sees numbers only.
+Numbers replace the names of voters, prompts, sessions and networks, so that no report contains such a name.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ class ReportVotes:
         category, language: int32[N], position in `categories` and `languages`; −1 if unknown.
         turn: int32[N], number of turns of the conversation before the vote, from 1; 0 if unknown.
         network: int64[N], equal numbers for votes from one network; −1 if unknown.
-        voter_since: int64[N], when the account of the vote's voter was made, as `time`.
+        voter_since: int64[N], when the account of the vote's voter was made, microseconds since 1970 UTC; NO_TIME if
+            unknown.
         style: int8[N, 5], for each feature of `STYLE_FEATURES` 1 if answer a has more of it, −1 if b has more, 0 if
             both have as much or it is unknown.
         categories, languages: names of the labels.

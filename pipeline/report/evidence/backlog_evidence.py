@@ -48,7 +48,7 @@ OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, 
 
 @dataclass(frozen=True)
 class BacklogEvidence:
-    """The votes of a report as a backlog.
+    """Evaluates the votes of a report as a backlog: each voter is compared with the votes of other voters.
 
     Attributes:
         given: the votes of the report.

@@ -11,7 +11,7 @@ FALSE_SHARE = 0.05
 
 
 def discoveries(e_values: Float64, tests: int, share: float = FALSE_SHARE) -> Bool:
-    """Return which of the largest e-values are findings. The expected share of false findings is at most `share`.
+    """Return bool[n], true for each e-value that is a finding. The expected share of false findings is at most `share`.
 
     e-BH (Wang & Ramdas 2022): the k largest of m e-values are findings if the k-th largest is at least m/(αk).
 

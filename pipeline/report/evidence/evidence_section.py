@@ -89,7 +89,7 @@ class EvidenceTest:
         Args:
             findings: all findings, in any order.
             nothing: the answer if there are no findings.
-            tested: what was tested.
+            tested: what was tested, as plain values for JSON, such as the number of voters.
         """
         ranked = sorted(findings, key=lambda one: -one.odds)
         many = f"{len(ranked):,} findings; the strongest: {ranked[0].sentence}" if len(ranked) > 1 else ""

@@ -1,4 +1,4 @@
-"""Declares the tests of a report: what each asks, and how often it errs."""
+"""Declares the tests for manipulation in a report: the question of each test, and how often the test errs."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class RandomLabels:
         self._taken: set[str] = set()
 
     def of(self, kind: str, key: int) -> str:
-        """Return the label of a subject, such as "voter 7KX2M"; the same for the same subject.
+        """Return the label of a subject, such as "voter 7KX2M". A subject always gets the label that it got first.
 
         Args:
             kind: kind of the subject, such as "voter".

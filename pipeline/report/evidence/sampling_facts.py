@@ -48,7 +48,11 @@ def _finding(model: str, x: int, n: int, p: float) -> EvidenceFinding:
 
 
 def spread_of_votes(votes: ReportVotes) -> dict[str, Any]:
-    """Return how the votes spread over models and voters, as plain values."""
+    """Return how the votes spread over models and voters, as a dictionary of plain values.
+
+    It has the votes per model, the model with most votes, and the Gini coefficient of the models' votes. If voters are
+    known, it also has their number and the shares of the busiest ones.
+    """
     per_model = np.bincount(np.concatenate([votes.model_a, votes.model_b]), minlength=len(votes.models))
     most = int(per_model.argmax())
     facts: dict[str, Any] = {
@@ -71,7 +75,7 @@ def spread_of_votes(votes: ReportVotes) -> dict[str, Any]:
 
 
 def spread_sentences(facts: Mapping[str, Any]) -> list[str]:
-    """Return how the votes spread, as sentences.
+    """Return sentences about how the votes spread over models and voters.
 
     Args:
         facts: the result of `spread_of_votes`.

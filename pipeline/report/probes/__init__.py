@@ -2,7 +2,7 @@
 
 probe            defines a probe: its name, its unit and its function
 order_changes    compares the order of a board with the order of another fit
-separation       measures which neighbours the votes separate, and how many votes would
+separation       measures which neighbours the votes separate, and how many votes would separate the others
 rank_resolution  measures how far ranks move when the votes are drawn again
 connectivity     measures how well models are connected by battles
 coverage         measures how evenly the battles are spread over the models

@@ -1,10 +1,10 @@
 """Measures by how much standard errors grow if votes of one voter, one prompt or one session are not independent.
 
-The figure is the mean standard error clustered by voter (or prompt, or session), divided by the mean standard error of
-independent votes; the largest of the three is reported (square root of the variance inflation or design effect, Kish
-1965, Survey Sampling; covariance of Liang & Zeger 1986, Biometrika 73). The interval is a delete-a-group jackknife of
-the logarithm over 20 random groups of clusters (Kott 2001, J. Official Statistics 17). The probe fires if the figure is
-above 1.15 and the whole interval above 1.
+The mean standard error clustered by voter is divided by the mean standard error of independent votes. The same is done
+for prompts and for sessions, and the figure is the largest of the three ratios. It is the square root of the design
+effect (Kish 1965, Survey Sampling), with the covariance of Liang & Zeger 1986 (Biometrika 73). The interval is a
+delete-a-group jackknife of the logarithm over 20 random groups of clusters (Kott 2001, J. Official Statistics 17). The
+probe fires if the figure is above 1.15 and the whole interval above 1.
 """
 
 from __future__ import annotations

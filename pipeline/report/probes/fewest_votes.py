@@ -2,12 +2,12 @@
 
 The figure is the number of votes without which another model is first, as a share of all votes (Huang et al. 2025,
 "Dropping just a handful of preferences can change top large language model rankings", after Broderick, Giordano &
-Meager 2020). The interval is the same share if the gap of the two models is at the ends of its Wald interval: the
-number is nearly proportional to the gap. The probe fires if the figure is below 0.1%.
+Meager 2020). The number of votes is nearly proportional to the gap of the two models. So the ends of the interval are
+the shares for a gap at the ends of its Wald interval. The probe fires if the figure is below 0.1%.
 
-`details` has the same for flipped and added votes (`pipeline.ratings.vote_changes`), for the last place of the top k,
-and for the second place, with Kendall's τ between the orders before and after: near 1, since the change moves two
-models and leaves the others. All numbers are upper bounds that an exact refit confirms.
+`details` has the same figures for flipped and added votes (`pipeline.ratings.vote_changes`), for the last place of the
+top k, and for the second place. It also has Kendall's τ between the orders before and after the change. τ is near 1,
+since the change moves two models and leaves the others. All numbers are upper bounds that an exact refit confirms.
 """
 
 from __future__ import annotations

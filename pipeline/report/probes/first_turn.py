@@ -4,7 +4,8 @@ The votes are split into those after the first turn and those after later turns,
 the number of pairs of models that the two parts order in opposite ways, beyond sampling error: the difference of the
 two gaps exceeds the joint critical value of the board times its standard error, and each part has another model ahead.
 The two parts count as independent; votes of one voter in both parts make the standard errors too large, not too small.
-The probe fires from 1. There is no interval, since only pairs beyond sampling error are counted.
+The probe fires if there is at least one such pair. There is no interval, since only pairs beyond sampling error are
+counted.
 """
 
 from __future__ import annotations

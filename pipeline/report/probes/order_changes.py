@@ -21,7 +21,7 @@ def difference_errors(covariance: Float64) -> Float64:
 
 
 def separated_pairs(board: ReportBoard) -> Bool:
-    """Return bool[R, R], true where model i is above model j with joint control of all pairs.
+    """Return bool[R, R], true if the votes place model i above model j when all pairs are tested together.
 
     The critical value is that of the joint rank sets (`pipeline.ratings.rank_sets`).
     """
@@ -44,7 +44,12 @@ def reversed_pairs(board: ReportBoard, theta: Float64) -> list[tuple[str, str]]:
 
 
 def moved_models(board: ReportBoard, theta: Float64) -> int:
-    """Return how many models have another rank by the strengths `theta` (float64[R])."""
+    """Return how many places of the order hold another model if the models are sorted by another fit.
+
+    Args:
+        board: the board.
+        theta: float64[R], the strengths of the other fit.
+    """
     before, after = (np.argsort(-values, kind="stable") for values in (board.fitted.theta, theta))
     return int((before != after).sum())
 

@@ -6,8 +6,9 @@ interval with the sandwich covariance, clustered by voter where voters are known
 is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 points. `details` says which jointly
 separated pairs the correction reverses.
 
-Not computed if the file does not say which model was shown first, or if the order of the models of a vote says
-something else: their names in order, or the winner first.
+The figure is not computed if the file does not say which model was shown first. Neither is it computed if the order of
+the two models in a vote has another meaning: they are sorted by name, the winner comes first or last, or each pair
+always has one order.
 """
 
 from __future__ import annotations

@@ -65,7 +65,9 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def resampled_strengths(board: ReportBoard, options: ProbeOptions) -> Float64:
-    """Return float64[rounds, R], the strengths of resamples of the votes; of whole voters where voters are known.
+    """Return float64[rounds, R], the strengths of the models in each resample of the votes.
+
+    Whole voters are resampled if voters are known.
 
     Raises:
         Disconnected: more than 5% of the resamples have no estimate.

@@ -10,8 +10,8 @@ Nonlinear Models, section 4.2). The interval is a Wald interval. Its variance is
 provider (sandwich, clustered by voter where voters are known) and that of θ (delta method). The probe fires if the
 whole interval is outside ±0.25.
 
-Not computed if no two models have a known provider in common, fewer than 100 votes are between models of one
-provider, or the reliability is below ½.
+The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
+between models of one provider, or the reliability is below ½.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ The figure is the share of neighbours that are not separated jointly. Its interv
 over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter is not
 separated.
 
-Votes needed: standard errors shrink with the square root of the number of votes. At the same design, (c · SE / gap)²
-times as many votes therefore separate the two neighbours, where c is the critical value. If all new votes are between
-the two neighbours, m votes change the variance v of the difference to about 1 / (1/v + m w), where w is the information
-of one vote: the information of the two independent estimates adds up. Both formulas take the measured gap for the true
-gap, so they are lower bounds rather than forecasts.
+Votes needed: standard errors shrink with the square root of the number of votes. If each pair keeps its share of the
+votes, (c · SE / gap)² times as many votes therefore separate the two neighbours, where c is the critical value. If all
+new votes are between the two neighbours, m votes change the variance v of the difference to about 1 / (1/v + m w),
+where w is the information of one vote: the information of the two independent estimates adds up. Both formulas take the
+measured gap for the true gap, so they are lower bounds rather than forecasts.
 """
 
 from __future__ import annotations
@@ -95,10 +95,12 @@ def _pairs(board: ReportBoard, gap: Float64, se: Float64, critical: tuple[float,
 
 
 def votes_in_total(gap: float, se: float, critical: float, votes: int) -> int | None:
-    """Return how many votes in total separate a gap at the same design; None for a gap or standard error of 0.
+    """Return how many votes in total separate two models, if each pair keeps its share of the votes.
+
+    The result is None for a gap or a standard error of 0.
 
     Args:
-        gap: difference of the two strengths.
+        gap: difference of the strengths of the two models.
         se: its standard error, in the same unit.
         critical: number of standard errors that separate.
         votes: number of votes now.
@@ -107,10 +109,10 @@ def votes_in_total(gap: float, se: float, critical: float, votes: int) -> int | 
 
 
 def votes_between(gap: float, se: float, critical: float, information: float) -> int | None:
-    """Return how many further votes between two models separate them; None for a gap or standard error of 0.
+    """Return how many further votes between two models separate these models; None for a gap or a standard error of 0.
 
     Args:
-        gap: difference of the two strengths in logits.
+        gap: difference of the strengths of the two models, in logits.
         se: its standard error in logits.
         critical: number of standard errors that separate.
         information: information of one vote about the difference, in 1/logits².
