@@ -53,7 +53,7 @@ class PartitionVotes:
 
 @dataclass(frozen=True, slots=True)
 class DetectorResults:
-    """What the voter detectors return for a batch.
+    """The states and the alerts that the voter detectors return for a batch.
 
     Attributes:
         states: partition number (partition_no) → pseudonym of a voter → the voter's new states.

@@ -162,8 +162,16 @@ class Window:
     ) -> AlertSignal:
         """Return the signal that a subject's evidence reached a level in this window.
 
-        Each argument is the attribute of `AlertSignal` with the same name. The severity is warning at level 1 and
-        critical from level 2 on.
+        The severity is warning at level 1 and critical from level 2 on.
+
+        Args:
+            detector: name of the detector.
+            subject_kind: what the subject is, such as a model or a network.
+            subject: name of the subject.
+            direction: what is irregular, in a few words.
+            e_value: the evidence after this window; None if the alert states an observed fact.
+            level: how many of `signals.LEVELS` the evidence has reached.
+            evidence: text and figures with which a person can check the alert.
         """
         return AlertSignal(
             detector=detector,

@@ -100,7 +100,7 @@ class WindowVotes:
 
 
 def window_start(time: Int64) -> Int64:
-    """Return the start of the window that contains each time, all in microseconds since 1970 UTC."""
+    """Return the start of the window that contains each time. Both are in microseconds since 1970 UTC."""
     return time - time % WINDOW_WIDTH
 
 
