@@ -18,21 +18,22 @@ from pipeline.vocabulary.time import format_rfc3339
 def list_accounts(
     connection: Connection, voters: Sequence[str], alerts: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return one row for each account, the one with the most votes first.
+    """Return one dictionary for each account, ordered by number of votes, the largest first.
 
     Args:
         connection: reads the store, with a role that may read voters.
-        voters: pseudonyms, 16 hexadecimal digits; an erased voter is named by a label, and has no votes.
+        voters: the accounts, each as a pseudonym of 16 hexadecimal digits. An erased voter is given by the label that
+            replaces the pseudonym, and has no votes here.
         alerts: the alerts of one incident, as `alert_queries.read_alerts` returns them.
 
     Returns:
         {"voter", "codename", "votes", "networks", "first", "last", "alert_ids", "detectors", "excluded_by"}.
 
-            "votes" and "networks" are the numbers of the account's counted votes and of their networks. "first" and
-            "last" are the times of the first and the last of these votes in RFC 3339, None without votes. "alert_ids"
-            and "detectors" are those of the given alerts about the account. "excluded_by" is the author of the
-            exclusion of the voter, None if the voter is not excluded. "voter" (the pseudonym or label) and "codename"
-            are for operators only.
+        "voter" is the pseudonym or label as given; "voter" and "codename" are for operators only. "votes" is the number
+        of counted votes of the account, and "networks" is the number of networks that these votes came from. "first"
+        and "last" are the times of the first and the last of these votes in RFC 3339, None for an account without
+        votes. "alert_ids" lists the given alerts about the account, and "detectors" lists the detectors of these
+        alerts. "excluded_by" is the author of the exclusion of the voter, None if the voter is not excluded.
     """
     votes = _count_votes(connection, voters)
     excluded = {one.target: one.name for one in exclusion_list.read_active(connection) if one.kind == "voter"}

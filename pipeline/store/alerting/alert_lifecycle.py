@@ -1,7 +1,7 @@
 """Opens, escalates and clears alerts, and changes their states.
 
-The history of an alert only grows. Every change of state, and every escalation (more evidence for an open alert), adds
-a dated entry with a name and a reason.
+An escalation stores stronger evidence for an open alert. Every change of state and every escalation adds a dated entry,
+with a name and a reason, to the history of the alert. No entry is ever changed or removed.
 """
 
 import json
@@ -30,16 +30,17 @@ _STATES = {
 def record_signals(
     connection: Connection, signals: Iterable[Signal], names: Mapping[int, str], now: int
 ) -> list[str | None]:
-    """Apply signals of detectors in order: open, escalate or clear alerts.
+    """Open, escalate or clear alerts as the signals of detectors state, in the order of the signals.
 
     Args:
         connection: the transaction.
         signals: the signals, in the order of emission.
-        names: model number (model_no) → name of the model; replaces numbers in the evidence.
+        names: model number (model_no) → name of the model. Names replace the numbers in the stored evidence.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        For each signal, the id of its alert. None if a signal clears an alert that a person has already resolved.
+        One value for each signal: the id of the alert that was opened, escalated or cleared. The value is None if a
+        signal should clear an alert that is already resolved.
     """
     ids: list[str | None] = []
     for signal in signals:
@@ -55,21 +56,22 @@ def open_alerts(
 ) -> list[str]:
     """Open, escalate or reopen an alert for each signal.
 
-    If an alert with the same detector, subject and direction is unresolved, it is escalated: it gets the severity,
-    level, e-value and evidence of the signal. Otherwise the signal's own alert is opened, or reopened if it exists and
-    is resolved. A snoozed alert stays snoozed, unless its severity rises from warning to critical.
+    An unresolved alert with the detector, subject and direction of the signal is escalated: it gets the severity,
+    level, e-value and evidence of the signal. If there is no such alert, a new alert is opened. If that alert is
+    already stored and resolved, it is reopened. A snoozed alert stays snoozed, unless its severity rises from warning
+    to critical.
 
-    The id of an alert is a hash with the source's partition number in it. The store's partition number would depend on
-    the order in which partitions were claimed.
+    The id of an alert is a hash over, among others, the source's number of the partition. The store's number is not
+    used, because it depends on the order in which workers claimed the partitions.
 
     Args:
         connection: the transaction.
         signals: the signals, in the order of emission.
-        names: model number (model_no) → name of the model; replaces numbers in the evidence.
+        names: model number (model_no) → name of the model. Names replace the numbers in the stored evidence.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        For each signal, the id of the alert that was opened, reopened or escalated.
+        One id for each signal: that of the alert that was opened, reopened or escalated.
     """
     ids = []
     for signal in signals:
@@ -105,10 +107,14 @@ def _clear(connection: Connection, signal: ClearedSignal, now: int) -> str | Non
 
 
 def end_snoozes(connection: Connection, now: int) -> int:
-    """Change the state of alerts whose snooze has ended from snoozed to open.
+    """Open every snoozed alert again whose snooze is over.
+
+    Args:
+        connection: the transaction.
+        now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The number of alerts whose state changed.
+        The number of alerts that were opened again.
     """
     c = schema.alert.c
     ended = list(connection.scalars(sa.select(c.alert_id).where(c.state == "snoozed", c.snoozed_until <= now)))
@@ -123,7 +129,7 @@ def end_snoozes(connection: Connection, now: int) -> int:
 def change_state(
     connection: Connection, alert_id: str, action: str, name: str, reason: str, now: int, until: int | None = None
 ) -> str:
-    """Change the state of an alert by a person's decision.
+    """Change the state of an alert as a person decided.
 
     Args:
         connection: the transaction.
@@ -132,7 +138,8 @@ def change_state(
         name: the person who decides.
         reason: reason of the decision. A voter's pseudonym in it is replaced by a label before it is stored.
         now: present time in microseconds since 1970 UTC.
-        until: end of a snooze, in the same unit; None for a snooze without an end. Other actions ignore it.
+        until: end of a snooze in microseconds since 1970 UTC; None for a snooze without an end. Only the action snooze
+            uses it.
 
     Returns:
         The new state.
@@ -152,7 +159,11 @@ def change_state(
 
 
 def read_state(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Return `state` and `snoozed_until` of an alert, and lock its row until the end of the transaction.
+    """Read the state of an alert, and lock its row until the end of the transaction.
+
+    Returns:
+        {"state", "snoozed_until"}. "snoozed_until" is in microseconds since 1970 UTC, None if the alert has no end of a
+        snooze.
 
     Raises:
         UnknownAlert: no alert has this id.

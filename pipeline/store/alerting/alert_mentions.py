@@ -12,15 +12,19 @@ _ROLES = ("model", "provider")
 
 
 def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that an alert names something: as its subject, in its evidence, or through its group.
+    """Build the SQL condition that an alert names something, as its subject or in its evidence.
 
-    An alert about a voter names the models of its explanations. An alert about a member of a group of voters names the
-    model that the group's alert is about.
+    The evidence about a voter names models that explain how the voter votes. The evidence about a member of a group of
+    voters names the alert about the group. A condition for a model therefore also holds for the alerts about such
+    members.
 
     Args:
         connection: reads the store.
         subject: the column or expression with the alert's subject.
         name: the name of a model, provider or network, the pseudonym or label of a voter, or "board".
+
+    Returns:
+        The condition, for a query of the table `alert`.
     """
     a = schema.alert.c
     groups = sa.select(a.alert_id).where(a.detector == POOLED_VOTERS, a.subject_kind == "model", a.subject == name)
@@ -33,7 +37,7 @@ def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> 
 
 
 def find_ids(connection: Connection, name: str) -> set[str]:
-    """Return the ids of the alerts that name a model, provider, network or voter, in the way that `names` states."""
+    """Return the ids of the alerts that name a model, provider, network or voter, as subject or in their evidence."""
     a = schema.alert.c
     return set(connection.scalars(sa.select(a.alert_id).where(names(connection, a.subject, name))))
 

@@ -34,10 +34,9 @@ _WITHOUT_VOTES = frozenset({"model_shift", "sampling_skew", "silent_deprecation"
 
 
 def select_alerts() -> sa.Select[Any]:
-    """Return a query for all alerts.
+    """Return a query of all alerts: all columns of the table `alert`, and the column `number`.
 
-    The query has all columns of the table `alert`. It also has the column `number`: the number of the alert's partition
-    in its source, or NULL if the alert belongs to no partition.
+    `number` is the source's number of the alert's partition, NULL for an alert without a partition.
     """
     p = schema.partition.c
     on = p.partition_no == schema.alert.c.partition_no
@@ -59,7 +58,7 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
 
 
 def read_alerts(connection: Connection, alert_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the alerts with these ids in the form of `format_alert`, the earliest first. Unknown ids are left out."""
+    """Return the alerts with these ids, as `format_alert` shows them, earliest first. Unknown ids are left out."""
     a, found = schema.alert.c, list[dict[str, Any]]()
     for start in range(0, len(alert_ids), dialect.CHUNK):
         query = select_alerts().where(a.alert_id.in_(alert_ids[start : start + dialect.CHUNK]))
@@ -68,18 +67,18 @@ def read_alerts(connection: Connection, alert_ids: Sequence[str]) -> list[dict[s
 
 
 def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
-    """Return (id, detector, severity) of every alert that is not resolved, sorted by id."""
+    """Return a tuple (id, detector, severity) for every alert that is not resolved, sorted by id."""
     a = schema.alert.c
     query = sa.select(a.alert_id, a.detector, a.severity).where(a.state != "resolved").order_by(a.alert_id)
     return [(row.alert_id, row.detector, row.severity) for row in connection.execute(query)]
 
 
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Return an alert in the form of `format_alert`, with its history and its 20 newest votes.
+    """Return an alert as `format_alert` shows it, with its history and its 20 newest votes.
 
-    The history is in the field "history", the votes are in "votes". An alert that selects votes by windows also has the
-    field "selected": the counts of `voter_record.count_selected`. An alert about a voter whose evidence names likely
-    explanations also has the field "record": the counts of `voter_record.read_record`.
+    The field "history" has the history, and "votes" has the votes. An alert about windows also has "selected": the
+    counts of `voter_record.count_selected`. An alert about a voter also has "record" if its evidence names likely
+    explanations: the counts of `voter_record.read_record`.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -104,11 +103,10 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
-    """Return an alert about windows in which the field `until`, the end of its votes, is set.
+    """Set the field `until` of an alert about windows: the end of the votes that the alert is about.
 
-    An alert that has ended has this time already, and is returned unchanged, as are alerts that are not about windows.
-    The votes of any other alert go on to the end of the last closed window. If the alert is about a backlog (votes that
-    were evaluated afterwards), its votes end with the window in its evidence.
+    Any other alert, and an alert whose `until` is set, is returned unchanged. The votes of an open alert last until the
+    last closed window ends. The votes of an alert about a backlog end with the window in its evidence.
 
     Args:
         shown: an alert as `format_alert` returns it.
@@ -123,20 +121,20 @@ def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
 
 
 def unknown_alert(alert_id: str) -> UnknownAlert:
-    """Return the error to raise if no alert has an id."""
+    """Return the error to raise for an id that belongs to no alert."""
     return UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
 
 
 def resolve_id(connection: Connection, given: str) -> str:
-    """Return the id of an alert.
+    """Return the full id of the alert that a person named.
 
     Args:
         connection: reads the store.
-        given: the id, or the beginning of an id that only one alert has.
+        given: the id, or a beginning of the id that no other alert shares.
 
     Raises:
-        UnknownAlert: no alert has such an id.
-        Usage: several alerts have ids that begin so.
+        UnknownAlert: no id begins with this text.
+        Usage: several ids begin with this text, and none is equal to it.
     """
     a = schema.alert.c
     begins = a.alert_id.startswith(given, autoescape=True) if given else sa.false()
@@ -151,10 +149,9 @@ def resolve_id(connection: Connection, given: str) -> str:
 
 
 def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
-    """Return the selection of the votes that an alert of a window detector is about.
+    """Return the selection of votes that an alert about windows is about.
 
-    The selection begins with the first window of the alert. It ends with the alert or, for an open alert, with the last
-    closed window.
+    The selection begins with the first window of the alert, and ends at the time in its field `until`.
 
     Args:
         shown: an alert as `find_alert` returns it.
@@ -176,9 +173,9 @@ def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
 
 
 def group_members(connection: Connection, alert_id: str) -> list[str]:
-    """Return the pseudonyms of the members of a group of voters, sorted.
+    """Return the members of a group of voters as sorted pseudonyms, without erased voters.
 
-    A member is a voter with an unresolved alert that names the alert about the group. Erased voters are left out.
+    A member is a voter with an unresolved alert that names the group's alert.
 
     Args:
         connection: reads the store.
@@ -195,16 +192,19 @@ def group_members(connection: Connection, alert_id: str) -> list[str]:
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:
-    """Return the number that a partition has in its source. An unknown partition number is returned unchanged."""
+    """Return the source's number of a partition, given the store's number (`partition_no`).
+
+    A number that the store does not know is returned unchanged.
+    """
     p = schema.partition.c
     found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
     return partition_no if found is None else int(found)
 
 
 def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
-    """Return evidence in the form for people: models have names, partitions their number within the source.
+    """Return the evidence of an alert as people read it, with names of models and times in RFC 3339.
 
-    Times are texts in RFC 3339.
+    Partitions get the source's number in place of the store's number.
 
     Args:
         connection: reads the store.
@@ -229,12 +229,12 @@ def _format_value(connection: Connection, key: str, value: Any, names: Mapping[i
 
 
 def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
-    """Return a row of `select_alerts` in the form in which `integrity alerts --json` shows an alert.
+    """Return an alert as `integrity alerts --json` shows it.
 
     Args:
         row: a row of `select_alerts`.
-        now: present time in microseconds since 1970 UTC. A snoozed alert is shown as open if its snooze ended before
-            this time. None shows the stored state.
+        now: present time in microseconds since 1970 UTC. An alert whose snooze ended before this time is shown as open.
+            None shows the stored state.
     """
     until = row["snoozed_until"]
     awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now

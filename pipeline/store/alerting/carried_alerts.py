@@ -3,8 +3,7 @@
 An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
 evidence selects.
 
-Each vote is read at most once for all alerts about windows, in one pass over the votes of their time, and once for all
-alerts about voters.
+The votes for all alerts about windows are read in one pass. The votes for all alerts about voters are read by voter.
 """
 
 from __future__ import annotations
@@ -66,13 +65,15 @@ class _Selected:
 
 
 def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, Any]]]:
-    """Return every stored alert, sorted by id, in the two forms that the grouping needs.
+    """Return every stored alert, sorted by id, in the two forms that the grouping into incidents needs.
 
     Returns:
-        For each alert, a pair. The first value holds the votes and voters of the alert as arrays. The second is the
-        alert as `alert_queries.format_alert` returns it. The arrays are empty if the alert is not about particular
-        votes. For an alert about a voter, they have no votes if the voter was erased or if the database role may not
-        read voters. For an alert about windows, such a role gets the votes without the voters.
+        One pair for each alert. The first value is a `CarriedAlert`, which holds the alert's votes and voters as
+        arrays. The second is the alert as `alert_queries.format_alert` returns it.
+
+        An alert that is not about particular votes has empty arrays. An alert about an erased voter has no votes. If
+        the database role may not read voters, alerts about voters have no votes, and alerts about windows have votes
+        without voters.
     """
     query = select_alerts().order_by(schema.alert.c.alert_id)
     rows = [dict(row) for row in connection.execute(query).mappings()]

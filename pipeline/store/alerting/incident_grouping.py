@@ -1,6 +1,6 @@
-"""Groups the stored alerts into incidents. An incident has the alerts of one campaign of votes.
+"""Groups the stored alerts into incidents. An incident has the alerts that one claim explains.
 
-Incidents are derived data. The same alerts, votes, exclusions and decisions give the same rows.
+Incidents are derived data: grouping the same alerts, votes, exclusions and decisions again gives the same rows.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank", 
 
 
 def regroup(connection: Connection) -> int:
-    """Group all alerts anew and replace the stored incidents, unless nothing has changed since the last grouping.
+    """Group all alerts into incidents and replace the stored incidents.
 
-    A database role that may not read exclusions, such as that of the monitor, keeps the figures about exclusions of the
-    last grouping.
+    Nothing is written if no alert, decision, exclusion or snapshot has changed since the last grouping. A database role
+    that may not read exclusions, as that of the monitor, copies the figures about exclusions from the last grouping.
 
     Returns:
         The number of incidents.

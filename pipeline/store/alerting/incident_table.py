@@ -1,6 +1,7 @@
-"""Stores the incidents of the newest grouping, and the history of what people decided about incidents.
+"""Stores the newest incidents, and the history of people's decisions about incidents.
 
-The rows of `incident` are derived from alerts, votes and decisions, and can be made again. The history only grows.
+The rows of `incident` are derived from alerts, votes and decisions, so a new grouping replaces them. Entries are only
+added to the history.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from pipeline.vocabulary.time import format_rfc3339
 
 @dataclass(frozen=True, slots=True)
 class StoredIncident:
-    """An incident as the store keeps it.
+    """An incident as the store keeps it, for readers of both the public and the operators' form.
 
     Attributes:
         incident_id: id of the incident, 12 hexadecimal digits.
         opened_at: when the incident's first alert opened, in microseconds since 1970 UTC.
-        body: the facts and figures of the incident that name no voter, no network of voters and no exact time.
+        body: the facts and figures of the incident, without voters, networks of voters and exact times.
             `public_incidents` converts them to the form for the public.
         private: the voters, their networks and the exact times, for operators only.
     """
@@ -42,11 +43,11 @@ _FORM = 4
 
 
 def present_inputs(connection: Connection) -> dict[str, int]:
-    """Return numbers that show whether the inputs of the grouping have changed.
+    """Return numbers that change when an input of the grouping changes.
 
     Returns:
-        Name of an input → number. At least one number changes with every alert, decision, exclusion and snapshot. A
-        table that the database role may not read has no number: a worker's role may not read exclusions.
+        Name of an input, such as `alerts` or `snapshot` → number. Every new alert, escalation, decision, exclusion and
+        snapshot changes at least one number. A table that the database role may not read has no number.
     """
     columns = {
         "alert_event": schema.alert_event.c.event_no,
@@ -64,7 +65,7 @@ def present_inputs(connection: Connection) -> dict[str, int]:
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether no input of the grouping has changed since the stored incidents were made.
+    """Return whether the stored incidents still fit their inputs: alerts, decisions, exclusions and snapshots.
 
     Only inputs that the database role may read are compared.
     """
@@ -77,7 +78,7 @@ def _stored_inputs(connection: Connection) -> dict[str, int]:
 
 
 def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> None:
-    """Replace all stored incidents by those of a new grouping, and store the inputs of `present_inputs` with them."""
+    """Replace all stored incidents by those of a new grouping, and store the numbers of `present_inputs`."""
     dialect.lock_table(connection, "grouping")
     connection.execute(sa.delete(schema.incident))
     rows = [
@@ -98,9 +99,10 @@ def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> 
 
 
 def read_public(connection: Connection) -> list[dict[str, Any]]:
-    """Return the body of every incident, the newest first.
+    """Return the field `body` of every stored incident, the newest incident first.
 
-    For a role that only reads, a view leaves out `alert_ids` and `former_ids`, which would tie alerts about one voter.
+    A database role that only reads gets no `alert_ids` and no `former_ids`. From these fields one could learn which
+    alerts are about one voter.
     """
     i = schema.incident.c
     query = sa.select(i.body).order_by(i.opened_at.desc(), i.incident_id)
@@ -108,10 +110,14 @@ def read_public(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple[str, str], int]:
-    """Count the alerts in some states that opened after the newest grouping, and are therefore in no incident yet.
+    """Count the alerts that opened after the newest grouping, and are therefore in no incident yet.
+
+    Args:
+        connection: reads the store.
+        states: only alerts in these states are counted.
 
     Returns:
-        (detector, severity) → number of these alerts, or 0. Every combination that some stored alert has is included.
+        (detector, severity) → number of these alerts. A pair that only other alerts have gets 0.
     """
     a, e = schema.alert.c, schema.alert_event.c
     last = _stored_inputs(connection).get("alert_event", 0)
@@ -124,7 +130,7 @@ def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple
 
 
 def read_all(connection: Connection) -> list[StoredIncident]:
-    """Return every incident for operators, the newest first."""
+    """Return every stored incident in the form for operators, the newest first."""
     query = sa.select(schema.incident).order_by(schema.incident.c.opened_at.desc(), schema.incident.c.incident_id)
     return [
         StoredIncident(row.incident_id, int(row.opened_at), json.loads(row.body), json.loads(row.private))
@@ -133,11 +139,11 @@ def read_all(connection: Connection) -> list[StoredIncident]:
 
 
 def resolve_id(connection: Connection, given: str) -> str:
-    """Return the present id of an incident.
+    """Return the present id of the incident that an operator named.
 
     Args:
         connection: reads the store.
-        given: the id, a former id, or the beginning of an id or former id that only one incident has.
+        given: a present or former id of an incident, or a beginning that no other incident's ids share.
 
     Raises:
         Usage: no incident has such an id, or several have.
@@ -155,8 +161,8 @@ def choose_id(given: str, known: Mapping[str, str]) -> str:
     """Return the present id of the incident that a person named.
 
     Args:
-        given: an id, a former id, or the beginning of those of one incident only.
-        known: id or former id → present id, of every incident that the person may read.
+        given: a present or former id of an incident, or a beginning that no other incident's ids share.
+        known: present or former id → present id, for every incident that the person may read.
 
     Raises:
         Usage: no incident has such an id, or several have.
@@ -179,7 +185,7 @@ def add_event(
     now: int,
     alerts: Sequence[str] | None = None,
 ) -> None:
-    """Add a person's decision about an incident to the history.
+    """Append a person's decision about an incident to the history.
 
     Args:
         connection: the transaction.
@@ -197,7 +203,15 @@ def add_event(
 
 
 def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the history of an incident, oldest entry first. `incident_ids` are its present id and its former ids."""
+    """Return the history of an incident, the oldest entry first.
+
+    Args:
+        connection: reads the store.
+        incident_ids: the present id of the incident and its former ids.
+
+    Returns:
+        {"at", "action", "name", "reason"} for each entry; "at" is in RFC 3339.
+    """
     e = schema.incident_event.c
     return [
         {"at": format_rfc3339(row.at), "action": row.action, "name": row.name, "reason": row.reason}
@@ -206,12 +220,12 @@ def read_events(connection: Connection, incident_ids: Iterable[str]) -> list[dic
 
 
 def ids_with_events(connection: Connection) -> set[str]:
-    """Return the ids of incidents under which people decided something."""
+    """Return the ids of the incidents that have an entry in the history of decisions."""
     return set(connection.scalars(sa.select(schema.incident_event.c.incident_id).distinct()))
 
 
 def read_decisions(connection: Connection) -> list[Decision]:
-    """Return all splits and merges that people decided, oldest first."""
+    """Return every split and merge of incidents that a person decided, oldest first."""
     e = schema.incident_event.c
     query = sa.select(e.action, e.alerts).where(e.action.in_(("split", "merge"))).order_by(e.event_no)
     found: list[Decision] = []
@@ -222,11 +236,14 @@ def read_decisions(connection: Connection) -> list[Decision]:
 
 
 def last_resolved(connection: Connection, incident_ids: Iterable[str]) -> set[str]:
-    """Return the ids of the alerts that the last `resolve` of an incident resolved; empty if it was never resolved.
+    """Return the ids of the alerts that the last decision `resolve` about an incident resolved.
 
     Args:
         connection: reads the store.
         incident_ids: the present id of the incident and its former ids.
+
+    Returns:
+        The ids; an empty set if the incident was never resolved.
     """
     rows = _event_rows(connection, incident_ids, schema.incident_event.c.alerts)
     found = [row.alerts for row in rows if row.action == "resolve"]

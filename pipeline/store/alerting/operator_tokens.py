@@ -30,7 +30,7 @@ _PREFIX = "integrity_"
 
 @dataclass(frozen=True, slots=True)
 class OperatorToken:
-    """A valid token.
+    """The owner and the scopes of a valid token.
 
     Attributes:
         name: owner of the token.
@@ -44,14 +44,14 @@ class OperatorToken:
 def create(
     connection: Connection, name: str, scopes: Sequence[str], by: str, reason: str, now: int, expires_at: int
 ) -> str:
-    """Create a token.
+    """Create a token with which an operator may decide over HTTP.
 
     Args:
         name: owner of the token, recorded with every decision that is made with it.
         scopes: a selection of SCOPES.
         by, reason: who creates the token, and why.
         now: present time in microseconds since 1970 UTC.
-        expires_at: end of the token's validity, in the same unit.
+        expires_at: end of the token's validity, in microseconds since 1970 UTC.
 
     Returns:
         The token itself, which the store does not keep.
@@ -77,18 +77,30 @@ def create(
 
 
 def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
-    """Return the owner and the scopes of a token; None if it is unknown, revoked or expired.
+    """Return the owner and the scopes of a valid token.
 
     Args:
         connection: reads the store.
         token: the token itself, as `create` returned it.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        None if the token is unknown, revoked or expired.
     """
     return find_digest(connection, digest(token), now)
 
 
 def find_digest(connection: Connection, sha256: str, now: int) -> OperatorToken | None:
-    """Return the owner and the scopes of the token with this digest; None if it is unknown, revoked or expired."""
+    """Return the owner and the scopes of a valid token, given the SHA-256 of the token.
+
+    Args:
+        connection: reads the store.
+        sha256: what `digest` returns for the token.
+        now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        None if the token is unknown, revoked or expired.
+    """
     t = schema.token.c
     row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == sha256, *_valid(now))).one_or_none()
     return None if row is None else OperatorToken(row.name, tuple(row.scopes.split()))
@@ -121,7 +133,7 @@ def revoke(connection: Connection, name: str, by: str, reason: str, now: int) ->
 
 
 def list_tokens(connection: Connection) -> list[dict[str, Any]]:
-    """Return all tokens that were ever created, newest first: the columns of the table without the hash."""
+    """Return every token that was ever created, newest first. A row has the table's columns without the hash."""
     columns = [column for column in schema.token.c if column.name not in {"token_no", "sha256"}]
     rows = connection.execute(sa.select(*columns).order_by(schema.token.c.token_no.desc())).mappings()
     return [{**row, "scopes": row["scopes"].split()} for row in rows]
@@ -133,5 +145,5 @@ def _valid(now: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def digest(token: str) -> str:
-    """Return the SHA-256 of a token, hexadecimal, as the store keeps it."""
+    """Return the SHA-256 of a token in hexadecimal digits, by which the store knows the token."""
     return hashlib.sha256(token.encode()).hexdigest()

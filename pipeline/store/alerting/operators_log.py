@@ -69,10 +69,10 @@ def record(
     before: Values = None,
     after: Values = None,
 ) -> None:
-    """Append a row, in the transaction of the action that it records.
+    """Append a row about an action to the operators' log, in the same transaction as the action.
 
     Args:
-        connection: the transaction.
+        connection: the transaction of the action.
         operator: the operator who acts.
         action: SUBJECT.VERB, such as alert.ack, exclusion.exclude or token.add.
         target: id of what the action changes, such as an alert or a vote; "" if there is none.
@@ -81,8 +81,8 @@ def record(
         before, after: name → value of the changed values, before and after the action.
 
     Raises:
-        Usage: the operator's name or the reason has hidden characters or more than one line. Both are published, partly
-            in signed files.
+        Usage: the operator's name or the reason has hidden characters or more than one line. Both texts are published,
+            partly in signed files.
     """
     for what, text in (("name", operator.name), ("reason", reason)):
         if visible(text) != text:
@@ -104,20 +104,24 @@ def record(
 
 
 def record_export(connection: Connection, what: str, target: str, now: int, after: Values = None) -> None:
-    """Append a row about an export by a command. The caller writes the export afterwards.
+    """Append a row about an export by a command. The caller must call this before it writes the export.
 
     Args:
         connection: the transaction.
-        what: kind of the export; the action is `export.` and this word.
+        what: kind of the export. The action of the row is "export." followed by this word.
         target: what is exported, such as the id of a snapshot.
         now: present time in microseconds since 1970 UTC.
-        after: values that describe the export.
+        after: name → value of values that describe the export.
     """
     record(connection, process_operator(), f"export.{what}", target, now, after=after)
 
 
 def count_decisions(connection: Connection) -> dict[str, int]:
-    """Return action → number of rows with this action. Exports, logins and refusals are no decisions and left out."""
+    """Count the rows of the operators' log by action.
+
+    Returns:
+        Action → number of rows. Exports, logins and refused requests are no decisions, so they are left out.
+    """
     c = schema.operator_log.c
     decided = c.action.not_in((LOGIN, FAILED_LOGIN, DENIED)) & c.action.not_like("export.%")
     rows = connection.execute(sa.select(c.action, sa.func.count()).where(decided).group_by(c.action))
@@ -127,7 +131,7 @@ def count_decisions(connection: Connection) -> dict[str, int]:
 def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
     """Append a row about a refused request, unless the last hour already has 1,000 such rows.
 
-    The row that reaches this limit states that further refusals have no row.
+    The 1,000th row says that further refusals will not be recorded.
 
     Args:
         connection: the transaction.
@@ -143,7 +147,10 @@ def record_refusal(connection: Connection, operator: Operator, action: str, targ
 
 
 def takes_refusals(connection: Connection, now: int) -> bool:
-    """Return whether `record_refusal` would append a row. If it would not, the caller needs no write transaction."""
+    """Return whether `record_refusal` would append a row, as fewer than 1,000 refusals were recorded in the last hour.
+
+    A caller that gets False needs no write transaction.
+    """
     return count_refusals(connection, now) < _MOST_REFUSED
 
 
@@ -155,7 +162,7 @@ def count_refusals(connection: Connection, now: int) -> int:
 
 
 def has_login(connection: Connection, operator: Operator, now: int) -> bool:
-    """Return whether the log has a row about a login of this operator from the same origin in the last hour."""
+    """Return whether this operator logged in from this origin (client address) within the last hour."""
     c = schema.operator_log.c
     query = sa.select(c.entry_no).where(
         c.action == LOGIN, c.at > now - HOUR, c.operator == operator.name, c.origin == operator.origin
@@ -166,11 +173,12 @@ def has_login(connection: Connection, operator: Operator, now: int) -> bool:
 def list_entries(
     connection: Connection, limit: int, before: int | None = None, action: str | None = None, name: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return rows of the log, newest first. A row has the fields TABLE_COLUMNS; its time is in RFC 3339.
+    """Return rows of the operators' log, newest first. The keys are TABLE_COLUMNS; the time is in RFC 3339.
 
     Args:
+        connection: reads the store.
         limit: largest number of rows.
-        before: only rows with a smaller number; None for no limit.
+        before: only rows with a smaller number than this; None for no limit.
         action: only rows with this action; None for all.
         name: only rows of this operator; None for all.
     """
@@ -185,7 +193,7 @@ def list_entries(
 
 
 def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of `list_entries` for a table, with `before` and `after` as JSON text."""
+    """Return a row of `list_entries` as a table shows it: `before` and `after` become JSON text."""
     return {name: _json(row[name]) if name in {"before", "after"} else row[name] for name in TABLE_COLUMNS}
 
 

@@ -1,8 +1,7 @@
 """Stores the messages that must still be sent to a topic (the outbox).
 
-A message is added in the transaction of its batch, and deleted when the broker has acknowledged it.
-
-Every message is delivered at least once.
+The transaction of a batch also stores its messages. A message is deleted once the broker has acknowledged it. Every
+message is therefore sent at least once, and possibly twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from pipeline.store.db import schema
 
 
 def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
-    """Add messages (topic, key, value) to the outbox of a source."""
+    """Add messages to the outbox of a source (`source_no`), each as a tuple (topic, key, value)."""
     rows = [{"source_no": source_no, "topic": topic, "key": key, "value": value} for topic, key, value in messages]
     if rows:
         connection.execute(schema.outbox.insert(), rows)
@@ -23,13 +22,16 @@ def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str
 def read_oldest(
     connection: Connection, source_no: int, limit: int, without: Sequence[str] = ()
 ) -> list[tuple[int, str, bytes, bytes]]:
-    """Return the oldest messages of a source as (outbox_no, topic, key, value).
+    """Return the oldest undelivered messages of a source.
 
     Args:
         connection: reads the store.
-        source_no: the source number (source_no).
+        source_no: number of the source in the store.
         limit: largest number of messages.
         without: topics whose messages are left out.
+
+    Returns:
+        Tuples (outbox_no, topic, key, value), oldest first; `outbox_no` is the number of the message.
     """
     c = schema.outbox.c
     query = (
@@ -42,5 +44,5 @@ def read_oldest(
 
 
 def delete_delivered(connection: Connection, numbers: Sequence[int]) -> None:
-    """Delete messages that the broker has acknowledged. `numbers` are their `outbox_no`."""
+    """Delete the messages with these numbers (`outbox_no`), because the broker has acknowledged them."""
     connection.execute(sa.delete(schema.outbox).where(schema.outbox.c.outbox_no.in_(list(numbers))))

@@ -1,9 +1,11 @@
 """Converts alerts to the form for the public, which describes the votes and never identifies the voter.
 
-A public alert about a voter names the voter by a label that is made for this alert alone. The alert contains no vote,
-offset or exact time of the voter, so a person who votes under another voter's id learns nothing about that voter's
-votes. Times of votes are rounded down to the hour, as in the public log. A field of evidence about a voter is published
-only if it is listed as harmless. No public alert names a model under test.
+A public alert about a voter shows a label in place of the voter. The label belongs to this alert alone. The alert has
+no vote, offset or exact time of the voter. Somebody who votes under another voter's id therefore learns nothing about
+that voter's votes. Evidence about a voter is published only in fields that are listed as harmless.
+
+In every public alert, times of votes are rounded down to the hour, as in the public log, and no model under test is
+named.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,10 @@
 """Converts incidents to the form for the public, which states what votes did and never identifies a voter.
 
-The public form has counts and whole hours: no pseudonym, network or exact time, and no alert about a voter. An incident
-of fewer than FEWEST accounts does not state their number, since a small number could show that two alerts are about one
-voter. Notes, which are about one voter, have no public form. No model under test is named.
+The public form has counts and whole hours. It has no pseudonym, network or exact time, and no alert about a voter. An
+incident of fewer than FEWEST accounts does not state their number: a small number could show that two alerts are about
+one voter. No model under test is named.
+
+An incident of severity NOTE is about one voter's habit. It has no public form.
 """
 
 from __future__ import annotations
@@ -33,11 +35,13 @@ _FIELDS = (
 
 
 def models_named(incident: Incident, alerts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the models and providers that an incident or one of its alerts names, in whatever role, sorted.
+    """Return the models and providers that an incident or one of its alerts names, sorted by name.
+
+    The claims of the incident, the subjects of the alerts and their evidence are searched.
 
     Args:
         incident: the incident.
-        alerts: its alerts in the form of `alert_queries.format_alert`.
+        alerts: its alerts as `alert_queries.format_alert` returns them.
     """
     names = {claim.name for claim in incident.claims if claim.kind in _NAMED}
     for alert in alerts:
@@ -49,16 +53,18 @@ def models_named(incident: Incident, alerts: Iterable[Mapping[str, Any]]) -> lis
 
 
 def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
-    """Return the ids of alerts, and the former ids, of an incident that the public may read.
+    """Return which alert ids and which former ids of an incident the public may read.
+
+    A former id is computed from an alert of the incident, possibly from an alert about a voter. If the incident has few
+    accounts, such an id is left out, unless somebody decided something under it.
 
     Args:
         incident: the incident with all its alerts, those about voters included.
         acted: the ids of incidents under which people decided something.
 
     Returns:
-        {"alert_ids", "ids"}: its alerts that are not about voters, and its former ids by which the public finds it. A
-            former id is computed from an alert. So if an incident has few accounts, the ids computed from alerts about
-            voters are left out, except those under which somebody decided something.
+        {"alert_ids", "ids"}: the ids of the alerts that are not about voters, and the former ids by which the public
+        can look the incident up.
     """
     open_to_all = [one for one in incident.alerts if not one.voter]
     few = 0 < len(incident.voters) < FEWEST
@@ -70,11 +76,11 @@ def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
 
 
 def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
-    """Return an incident in the form for the public.
+    """Return an incident as the public reads it.
 
     Args:
-        body: the body of a stored incident that is not a note.
-        hidden: models without a name for the public.
+        body: the field `body` of a stored incident, whose severity is not NOTE.
+        hidden: the models under test, whose names the public does not see.
     """
     few = 0 < body["accounts"] < FEWEST
     names_hidden = any(one["name"] in hidden for one in body["about"])
@@ -96,13 +102,13 @@ def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) 
 
 
 def publish_evidence(alert: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
-    """Return an alert that is not about a voter in the form in which a public incident shows it as evidence.
+    """Return an alert as a public incident shows it, for alerts that are not about a voter.
 
     Times are rounded down to the hour, and names of networks are left out.
 
     Args:
-        alert: the alert in the form of `alert_queries.format_alert`.
-        hidden: models without a name for the public.
+        alert: the alert as `alert_queries.format_alert` returns it.
+        hidden: the models under test, whose names the public does not see.
     """
     subject = alert["subject"]
     network = subject["id"] if subject["kind"] == "network" else alert["evidence"].get("network")
@@ -122,7 +128,15 @@ def _without(value: Any, network: str) -> Any:
 
 
 def publish_event(event: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any] | None:
-    """Return an entry of an incident's history for the public, to the hour; None for a note, which is for operators."""
+    """Return an entry of an incident's history as the public reads it, with its time rounded down to the hour.
+
+    Args:
+        event: an entry as `incident_table.read_events` returns it.
+        hidden: the models under test, whose names the public does not see.
+
+    Returns:
+        None for an entry with the action NOTE, which is for operators only.
+    """
     if event["action"] == NOTE:
         return None
     published: dict[str, Any] = hidden.document({**event, "at": hour_of(event["at"])})

@@ -1,4 +1,4 @@
-"""Reads the ranks of models before, after and without the votes of an incident, from published snapshots."""
+"""Reads how the rank of a model changed over an incident, from published snapshots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.store.db import schema
 
 
 class SnapshotRanks:
-    """The ranks of models in the published snapshots of a store. The ranks of a snapshot are read once."""
+    """Looks up the ranks of models in the published snapshots of a store. Each snapshot and view is read once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -28,17 +28,20 @@ class SnapshotRanks:
         self._excluded = {(e["kind"], e["target"]) for e in (newest.body["exclusions"] if newest is not None else ())}
 
     def of_model(self, model: str, begin: int, end: int) -> dict[str, int | None] | None:
-        """Return the ranks of a model, or None if the newest snapshot does not rate it in both views.
+        """Return the ranks of a model before, after and without the votes of an incident.
 
         Args:
             model: name of the model.
-            begin, end: when an incident about the model began and ended, in microseconds since 1970 UTC.
+            begin, end: when the incident began and ended, in microseconds since 1970 UTC.
 
         Returns:
-            {"raw", "defended", "before", "after"}. "raw" and "defended" are the ranks in these views of the newest
-                snapshot. "before" and "after" are ranks in the raw view: in the last snapshot published up to `begin`,
-                and in the first snapshot published from `end` on or, if there is none yet, in the newest. "before" and
-                "after" are both None if one of them is not known, or if both would be from the same snapshot.
+            {"raw", "defended", "before", "after"}, or None if the newest snapshot does not rate the model in both
+            views.
+
+            "raw" and "defended" are the ranks in these views of the newest snapshot. "before" is the raw rank in the
+            last snapshot published up to `begin`. "after" is the raw rank in the first snapshot published from `end`
+            on, or in the newest snapshot if there is none yet. Both are None if one of them is unknown, or if they
+            would come from one snapshot.
         """
         if not self._ids:
             return None
@@ -55,7 +58,7 @@ class SnapshotRanks:
         }  # fmt: skip
 
     def await_refresh(self, exclusions: Iterable[ActiveExclusion]) -> bool:
-        """Return whether one of these exclusions is not in the newest snapshot, so a refresh must still apply it."""
+        """Return whether the newest snapshot lacks one of these exclusions, so that a refresh must still apply it."""
         return any((one.kind, one.public) not in self._excluded for one in exclusions)
 
     def _read(self, snapshot_id: str, view: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Counts the votes that belong to an alert: a voter's votes on certain models, or a selection of votes."""
+"""Counts votes for an alert: a voter's votes on the models that the alert names, or the votes of a selection."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
         connection: reads the store.
         subject: the voter's pseudonym, 16 hexadecimal digits.
         partition_no: partition number (partition_no) of the voter's partition.
-        evidence: evidence of the alert, with models by name.
+        evidence: evidence of the alert, in which models have names, not numbers.
 
     Returns:
         {"battles", "left", "right", "tied", "models": {name: {"battles", "won", "lost", "tied"}}}: numbers of votes.

@@ -24,7 +24,7 @@ _SUBJECT, _DIRECTION = "votes", "one voter has more than a fifth of the votes"
 def update_alert(connection: Connection, now: int) -> DominantVoter | None:
     """Open, update or clear the alert about a voter with more than a fifth of all votes.
 
-    Nothing happens if there is neither such a voter nor such an alert.
+    Nothing happens if there is no such voter and no such alert.
 
     Args:
         connection: the transaction.
@@ -49,10 +49,13 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def read_reported(connection: Connection) -> DominantVoter | None:
-    """Return the voter that the unresolved alert describes; None if there is no unresolved alert.
+    """Return the voter that the unresolved alert about a large share of votes describes.
 
-    Only the numbers of votes are known: the field `voter` is 0. Database roles that may not read voters use this
-    function.
+    The function is for database roles that may not read voters: only the numbers of votes are known, and the field
+    `voter` is 0.
+
+    Returns:
+        None if there is no unresolved alert.
     """
     a = schema.alert.c
     query = sa.select(a.evidence).where(a.detector == DETECTOR, a.state != "resolved").limit(1)
@@ -64,7 +67,7 @@ def read_reported(connection: Connection) -> DominantVoter | None:
 
 
 def describe(found: DominantVoter) -> str:
-    """Return a text that states the problem and its solution without naming the voter."""
+    """Return a text that says that one voter has too many votes and what to do, without naming the voter."""
     return (
         f"one voter id has {found.votes:,} of {found.total:,} votes ({found.share:.0%}): most likely many people share "
         "it, so no voter can be told from another. Nothing is excluded because of it. If it is the address of a proxy, "
