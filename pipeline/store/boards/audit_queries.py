@@ -1,4 +1,4 @@
-"""Reads what audits need: accepted votes as columns, boards by day, and vote counts that fell between snapshots."""
+"""Reads what audits need: accepted votes as columns, one board for each day, and vote counts that fell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROWS = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoteColumns:
-    """Accepted votes as columns int64[n], in the order (partition, offset).
+    """Holds accepted votes as columns int64[n] for the audits, in the order of partition_no and offset.
 
     Attributes:
         voter: pseudonym, 0 without a voter.
@@ -41,7 +41,7 @@ class VoteColumns:
     category: Int64
 
     def filter(self, rows: Bool) -> VoteColumns:
-        """Return the votes where the mask bool[n] is true."""
+        """Return the votes at which the mask bool[n] is True."""
         return VoteColumns(*(getattr(self, name)[rows] for name in _NAMES))
 
 
@@ -49,7 +49,7 @@ _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
 def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteColumns:
-    """Return all sealed votes with the fate accepted. Late votes are left out.
+    """Return all sealed votes whose fate is accepted, as columns. Late votes are left out.
 
     Args:
         connection: reads the store.
@@ -67,15 +67,16 @@ def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteCol
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
-    """Return one board for each UTC day with a publication, oldest day first: that of the day's last snapshot.
+    """Return the last published board of each UTC day, oldest day first.
 
     Args:
         connection: reads the store.
         view: name of the view. Snapshots without this view are ignored.
 
     Returns:
-        For each day, a pair: when the snapshot was published (microseconds since 1970 UTC), and its rows (model,
-        rating, lower, upper, votes), sorted by model.
+        One pair for each day with a publication. The first value is the time when the board was published, in
+        microseconds since 1970 UTC. The second is a list of its rows (model, rating, lower, upper, votes), sorted by
+        model.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     last = (
@@ -96,13 +97,17 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
 
 
 def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
-    """Find models whose number of votes fell from one published snapshot to the next, or that the next one lacks.
+    """Find models that have fewer votes in a published snapshot than in the one before, or that disappeared from it.
 
-    The database compares the snapshots: a year of hourly snapshots has millions of rows, of which very few are found.
+    The database compares the snapshots, because a year of hourly snapshots has millions of rows.
+
+    Args:
+        connection: reads the store.
+        view: the view whose numbers of votes are compared.
 
     Returns:
-        Rows (model, sequence number, next sequence number, votes before, votes after), sorted by sequence number and
-        model. The last value is None if the next snapshot lacks the model.
+        Tuples (model, sequence number, next sequence number, votes before, votes after), sorted by sequence number and
+        model. The last value is None if the model disappeared.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     rows = (
@@ -129,13 +134,14 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
 
 
 def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """Return model → when the first snapshot that contains the model was published, in microseconds since 1970 UTC.
-
-    A model that no published snapshot contains is left out.
+    """Return when each model was first published, in a snapshot of this view.
 
     Args:
         connection: reads the store.
         view: the view whose rows are read.
+
+    Returns:
+        Model → time of the publication in microseconds since 1970 UTC. A model that was never published is left out.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     query = (

@@ -1,8 +1,8 @@
 """Decides which rows of a board readers see, by the method in the body of the snapshot.
 
-A snapshot contains and signs all rated rows. Listing hides some of them from readers, and marks others as preliminary.
-Models under test and models with few votes are not listed. Ranks are not counted again, so a gap in the ranks shows
-that a model is not listed.
+A snapshot contains and signs all rated rows. Rows of models under test and of models with few votes are not listed, so
+readers do not see them. A listed row may be marked as preliminary. Ranks are not counted again, so a gap in the ranks
+shows that a model is not listed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +14,13 @@ Row = dict[str, Any]
 
 
 def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
-    """Return the listed rows, in the same order. Each gets the field `preliminary`, True for a model with few votes.
+    """Return the rows that readers see, in the given order, each with the field `preliminary` added.
+
+    `preliminary` is True for a model with few votes. The method in the body states two limits: a row with fewer votes
+    than the first is not listed, and a row with fewer votes than the second is preliminary.
 
     Args:
-        body: the body of the snapshot. Its method states two numbers of votes: with fewer than the first, a row is not
-            listed; with fewer than the second, it is preliminary.
+        body: the body of the snapshot.
         rows: rows of a board.
     """
     listing = body.get("method", {}).get("listing", {})
@@ -32,35 +34,40 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 
 
 def list_row(body: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row | None:
-    """Return a copy of one row with the field `preliminary`, or None if the row is not listed.
+    """Return a copy of one row with the field `preliminary`, or None if readers do not see the row.
 
     Args:
-        body: the body of the snapshot that contains the row. Its method decides whether the row is listed, and whether
-            it is preliminary: True for a model with few votes (`list_rows`).
-        row: a row of a board. For None, None is returned.
+        body: the body of the snapshot that contains the row. Its method decides whether the row is listed and whether
+            it is preliminary, as in `list_rows`.
+        row: a row of a board. None gives None.
     """
     return None if row is None else next(iter(list_rows(body, [dict(row)])), None)
 
 
 def is_hidden(body: Mapping[str, Any], model: str) -> bool:
-    """Return whether a model is under test, according to the body of a snapshot. No page names such a model."""
+    """Return whether the body of a snapshot lists a model as under test. No page names such a model."""
     return model in body.get("method", {}).get("listing", {}).get("hidden", ())
 
 
 def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
-    """Return those rows in `unrated` whose models are not under test, according to the body of the snapshot."""
+    """Return the unrated models that readers may see: those that are not under test.
+
+    Args:
+        body: the body of the snapshot.
+        unrated: rows about models without a rating.
+    """
     return [one for one in unrated if not is_hidden(body, one["model"])]
 
 
 def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") -> list[str]:
-    """Return sentences that say how many models are not listed, and how many are preliminary.
+    """Return two sentences: how many models of a board are not listed, and how many are preliminary.
 
     A sentence whose number would be 0 is left out.
 
     Args:
         body: the body of the snapshot.
         rows: all rows of the board.
-        mark: text after the word "preliminary". It shows how the board marks preliminary models, for example " (*)".
+        mark: text after the word "preliminary" that shows how the board marks preliminary models, such as " (*)".
     """
     listing = body.get("method", {}).get("listing", {})
     hidden = sum(is_hidden(body, row["model"]) for row in rows)
@@ -79,7 +86,10 @@ def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") 
 
 
 def method_notes(body: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each rule of the method that left out at least one vote, with the number of these votes."""
+    """Return sentences that say how many votes each rule of the method left out.
+
+    A rule that left out no vote has no sentence.
+    """
     stated, notes = body.get("method", {}), []
     for rule, votes in stated.get("left_out", {}).items():
         many, verb = ("vote", "is") if votes == 1 else ("votes", "are")

@@ -1,8 +1,7 @@
 """Marks a store as a test, into which `integrity drill` may send invented votes.
 
-Votes cannot be taken out of a log again. So a store can only be marked before it has votes: a board that somebody votes
-on or reads is never a test. The mark stays for ever, and so do the votes of a drill. `make up` marks its new store: a
-stack of `make up` is never a real board.
+Votes cannot be removed from a log, so the votes of a drill and the mark stay for ever. A store with votes or published
+snapshots can therefore not be marked: it may be a real board. `make up` marks the new store that it creates.
 """
 
 import sqlalchemy as sa
@@ -21,7 +20,10 @@ def is_test(connection: Connection) -> bool:
 
 
 def mark_as_test(connection: Connection) -> bool:
-    """Mark the store as a test, and return whether it was not marked before.
+    """Mark the store as a test.
+
+    Returns:
+        True if the mark is new, False if the store was marked already.
 
     Raises:
         Usage: the store has votes, or has published a snapshot.

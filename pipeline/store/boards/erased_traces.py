@@ -24,9 +24,9 @@ _ERASED = "(erased)"
 def forget_voter(connection: Connection, voter: str, now: int) -> None:
     """Remove the pseudonym of a voter from the store's alerts, exclusions, verdicts and incidents.
 
-    The label of an alert replaces the pseudonym as its subject, and the label of an exclusion as its target. The alerts
-    are resolved. Their offset and everything in their evidence that names a vote are removed. In texts, such as
-    reasons, "(erased)" replaces the pseudonym. All incidents are deleted; the next grouping makes them again.
+    In alerts and exclusions about the voter, the stored label replaces the pseudonym. These alerts are resolved and
+    lose their offset and all evidence that names a vote. In texts, such as reasons, "(erased)" replaces the pseudonym.
+    All incidents are deleted, and the next grouping creates them anew.
 
     Args:
         connection: the transaction.
@@ -58,7 +58,7 @@ def forget_voter(connection: Connection, voter: str, now: int) -> None:
 
 
 def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
-    """Remove the offsets and ids of erased votes from alerts about voters.
+    """Remove the offsets and ids of some votes from all alerts about voters, before the votes are erased.
 
     Args:
         connection: the transaction.
@@ -78,7 +78,10 @@ def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
 
 
 def overwrite_deleted(connection: Connection) -> None:
-    """Make SQLite overwrite deleted data on the disk. Does nothing in PostgreSQL, where a later vacuum overwrites."""
+    """Make SQLite overwrite the bytes of all data that this connection deletes from now on.
+
+    In PostgreSQL nothing is done: a later vacuum overwrites deleted data.
+    """
     if not dialect.has_server(connection):
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
 

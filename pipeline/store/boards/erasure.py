@@ -1,11 +1,10 @@
-"""Erases the private fields and the blinds of votes, never their leaves.
+"""Erases the private fields and the blinds of votes, but keeps the leaves of the votes in the log.
 
-A blind is a random value of a vote. It prevents that others find the private fields from the hash in the leaf.
+The hash in a leaf covers the private fields and the blind, which is a random value. Without the blind, nobody can prove
+which private fields a leaf had, or find them by trying values. Proofs, counts and ratings do not change.
 
-After an erasure nobody can prove which private fields a leaf had, or find them by trying values. Proofs, counts and
-ratings are unchanged. If the voter was excluded, each erased vote gets an exclusion of its own and stays excluded. The
-remaining data do not link a vote to its voter: alerts and exclusions of an erased voter keep only their label, and no
-alert names an erased vote.
+If the voter was excluded, each erased vote gets its own exclusion and stays excluded. The remaining data do not link a
+vote to its voter. Alerts and exclusions about the voter keep only a label, and no alert names an erased vote.
 """
 
 from bisect import bisect_right
@@ -38,7 +37,12 @@ _LABELS = {"language": 0, "category": 0, "categories": 0}
 
 
 def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
-    """Return (partition_no, offset) of all stored votes of a voter, sealed or not. `voter` is the pseudonym."""
+    """Return the positions (partition_no, offset) of all stored votes of a voter, sealed or not.
+
+    Args:
+        connection: reads the store.
+        voter: the pseudonym.
+    """
     v = schema.vote.c
     rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
     return [(int(part), int(offset)) for part, offset in rows]
@@ -47,8 +51,8 @@ def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
 def erase_voter(connection: Connection, voter: int, now: int) -> int:
     """Erase all sealed votes of a voter, the voter's detector states, and the pseudonym in alerts and exclusions.
 
-    Each vote of an excluded voter is excluded by an entry of its own. If a person had excluded the voter, a new
-    exclusion of the pseudonym covers votes to come. Votes that are not sealed yet are not erased.
+    If the voter is excluded, each erased vote gets its own exclusion. If a person had excluded the voter, a new
+    exclusion of the pseudonym covers later votes. Votes that are not sealed yet are not erased.
 
     Args:
         connection: the transaction.
@@ -108,7 +112,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
 
 
 def find_erased(connection: Connection, positions: Collection[VotePosition]) -> set[VotePosition]:
-    """Return those of the given positions (partition_no, offset) at which the vote was erased."""
+    """Return which of the given positions (partition_no, offset) have an erased vote."""
     by_leaf = {leaf: position for position, leaf in leaf_index.find_leaves(connection, positions).items()}
     return {
         by_leaf[leaf]

@@ -36,7 +36,9 @@ def find_votes(
     except_selections: Collection[VoteSelection] = (),
     fates: Sequence[int] = COUNTED,
 ) -> VotesByPosition:
-    """Find the votes of some voters, some ids and some selections. Retracted votes are left out.
+    """Find the votes that some voters cast, that have some ids, or that some selections select.
+
+    Retracted votes are left out.
 
     Args:
         connection: reads the store.
@@ -46,10 +48,10 @@ def find_votes(
         selections: selections of further votes.
         except_ids: ids of votes that are left out of the result.
         except_selections: selections of votes that are left out of the result.
-        fates: only votes with these fates.
+        fates: only votes with these fates, as indices into FATES.
 
     Returns:
-        Position (partition_no, offset) of a vote → the vote.
+        Position (partition_no, offset) of a vote → the vote as a row of the store.
     """
     v, columns = schema.vote.c, _columns(connection)
     # Retracted votes are in no count already.
@@ -75,16 +77,16 @@ def find_votes(
 def find_excluded(
     connection: Connection, log_size: int | None, entries: Iterable[Mapping[str, str]], fates: Sequence[int] = COUNTED
 ) -> VotesByPosition:
-    """Find the votes that exclusions exclude. Retracted votes are left out.
+    """Find the votes that a list of exclusions excludes. Retracted votes are left out.
 
     Args:
         connection: reads the store.
         log_size: only votes among the first `log_size` leaves of the vote log; None for all committed votes.
-        entries: exclusions, each with `kind` and `target`. Labels of erased voters select no vote.
-        fates: only votes with these fates.
+        entries: exclusions, each with `kind` and `target`. The label of an erased voter selects no vote.
+        fates: only votes with these fates, as indices into FATES.
 
     Returns:
-        Position (partition_no, offset) of a vote → the vote.
+        Position (partition_no, offset) of a vote → the vote as a row of the store.
     """
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in voter_labels.resolve(connection, entries):
@@ -95,7 +97,10 @@ def find_excluded(
 
 
 def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:
-    """Return position (partition_no, offset) → vote for the given positions. Positions without a vote are left out."""
+    """Return the votes at the given positions, as position (partition_no, offset) → row of the store.
+
+    A position without a vote is left out.
+    """
     v, columns = schema.vote.c, _columns(connection)
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -108,7 +113,14 @@ def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> 
 
 
 def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int, int]]:
-    """Count votes by models and outcome. Returns sorted rows (model_a, model_b, outcome, number of votes)."""
+    """Count votes by their two models and outcome.
+
+    Args:
+        votes: position of a vote → the vote as a row of the store.
+
+    Returns:
+        Sorted tuples (model_a, model_b, outcome, number of votes), with model numbers and outcome codes.
+    """
     counts = Counter((row.model_a, row.model_b, row.outcome) for row in votes.values())
     return [(*cell, number) for cell, number in sorted(counts.items())]
 
@@ -116,7 +128,7 @@ def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int
 def attribute_to_entries(
     connection: Connection, votes: Mapping[VotePosition, Any], entries: Sequence[Mapping[str, str]]
 ) -> dict[VotePosition, int]:
-    """Return which exclusion excludes each vote.
+    """Find, for each excluded vote, the first exclusion that excludes it.
 
     Args:
         connection: reads the store.
@@ -124,8 +136,7 @@ def attribute_to_entries(
         entries: exclusions, each with `kind` and `target`.
 
     Returns:
-        Position of a vote → index in `entries` of the first exclusion that excludes the vote; `len(entries)` if none
-        does.
+        Position of a vote → index of the exclusion in `entries`. The index is `len(entries)` if none excludes the vote.
     """
     entries = voter_labels.resolve(connection, entries)
     by_target: dict[tuple[str, str], int] = {}

@@ -1,8 +1,7 @@
 """Counts the votes that a decision moves into or out of the defended view at the next refresh.
 
-The defended view is the board without excluded votes. A refresh first applies the policies that exclude voters, and
-then uses all exclusions that were not undone. The effect of a decision is the difference between the exclusions that
-the next refresh would use with the decision and without it.
+A refresh first applies the policies, which exclude voters automatically. It then uses all exclusions that are in force.
+The effect of a decision is the difference between the exclusions with the decision and without it.
 """
 
 from collections.abc import Collection
@@ -18,7 +17,7 @@ ExclusionTarget = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NextRefresh:
-    """How many votes go into the defended view (`votes_in`) and out of it (`votes_out`) at the next refresh."""
+    """Counts the votes that the next refresh moves into the defended view (`votes_in`) and out of it (`votes_out`)."""
 
     votes_in: int
     votes_out: int
@@ -52,15 +51,15 @@ def expected_exclusions(
 def count_change(
     connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget], left_out: int = 0
 ) -> NextRefresh:
-    """Count the votes that go into and out of the defended view if the exclusions change from `before` to `after`.
+    """Count the votes that a change of exclusions moves into and out of the defended view.
 
-    A vote that another exclusion still excludes is not counted.
+    A vote that is excluded both before and after the change is not counted.
 
     Args:
         connection: reads the store.
         before, after: the exclusions in force before and after the change.
-        left_out: bits of the method's rules. A vote with one of these bits is not counted, because it stays out of the
-            defended view in any case.
+        left_out: bits of the method's rules. A vote with one of these bits is not counted, because the method leaves it
+            out of the defended view anyway.
     """
     kept = before & after
     return NextRefresh(

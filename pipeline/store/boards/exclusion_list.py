@@ -1,9 +1,10 @@
 """Keeps the dated list of exclusions: which votes do not count in the defended view, and why.
 
 The defended view is the board without excluded votes; the raw view counts them. Every entry has a reason and an author.
-No entry is removed; a later entry about the same target cancels it.
-The author may be a policy that excludes the votes of a voter with an open critical alert: `backfill-voter/1` if the
-alert is from a backfill, `auto-voter/1` otherwise.
+No entry is removed; a later entry about the same target replaces its effect.
+
+The author may be a policy. A policy excludes the votes of a voter with an open critical alert. It is `backfill-voter/1`
+for an alert from a backfill, and `auto-voter/1` for any other alert.
 """
 
 from collections.abc import Collection, Mapping
@@ -106,7 +107,7 @@ def expect_kind(action: str, kind: str) -> None:
 
 
 def parse_voter(target: str) -> int:
-    """Parse the target of an exclusion of a voter; return the pseudonym.
+    """Return the pseudonym in the target of an exclusion of a voter.
 
     Raises:
         Usage: the target is not a pseudonym in hexadecimal digits.
@@ -118,9 +119,10 @@ def parse_voter(target: str) -> int:
 
 
 def read_active(connection: Connection) -> list[ActiveExclusion]:
-    """Return the exclusions in force, sorted by kind and target. The last entry about a target decides.
+    """Return the exclusions in force, sorted by kind and target.
 
-    Exclusions of erased voters are left out; their votes are excluded one by one.
+    The last entry about a target decides whether the target is excluded. Exclusions of erased voters are left out: each
+    of their votes has its own exclusion.
     """
     return [
         ActiveExclusion(kind, target, row["reason"], row["name"], row["label"] or target, row["alert_id"])
@@ -132,8 +134,7 @@ def read_active(connection: Connection) -> list[ActiveExclusion]:
 def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveExclusion]:
     """Return the exclusions in force that an alert caused, sorted by kind and target.
 
-    An exclusion is included if any entry that excluded its target names the alert as its cause, even if a later entry
-    without the alert is in force now.
+    An exclusion counts as caused by the alert if any entry that excluded its target names the alert.
     """
     e = schema.exclusion.c
     rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
@@ -142,7 +143,11 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 
 
 def read_targets_by_alert(connection: Connection) -> dict[str, set[str]]:
-    """Return alert id → targets of all entries that name the alert as their cause, whether in force or not."""
+    """Return the targets that each alert caused to be excluded, now or in the past.
+
+    Returns:
+        Id of an alert → targets of all entries that name the alert as their cause.
+    """
     e = schema.exclusion.c
     found: dict[str, set[str]] = {}
     for alert_id, target in connection.execute(sa.select(e.alert_id, e.target).where(e.alert_id.is_not(None))):
@@ -151,11 +156,14 @@ def read_targets_by_alert(connection: Connection) -> dict[str, set[str]]:
 
 
 def apply_auto_voter(connection: Connection, now: int) -> int:
-    """Apply the policies `auto-voter/1` and `backfill-voter/1`; return the number of new entries.
+    """Apply the policies `auto-voter/1` and `backfill-voter/1` to the list of exclusions.
 
     A policy excludes a voter while a critical alert about the voter is not resolved, and restores the voter afterwards.
     Acknowledging, snoozing or appealing an alert changes no exclusion. A policy never overrides an entry of a person,
     and never excludes a voter with more than a fifth of all votes.
+
+    Returns:
+        The number of new entries.
     """
     changes = policy_changes(connection)
     for action, subject, reason, alert_id, policy in changes:
@@ -164,11 +172,14 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
 
 
 def policy_changes(connection: Connection, resolved: Collection[str] = ()) -> list[tuple[str, str, str, str, str]]:
-    """Return the entries that policies would add now: (action, voter's pseudonym, reason, id of the alert, policy).
+    """Return the entries that the policies would add to the list now, without adding them.
 
     Args:
         connection: reads the store.
         resolved: ids of alerts that count as resolved, whatever their state.
+
+    Returns:
+        Tuples (action, voter's pseudonym, reason, id of the alert, name of the policy).
     """
     a = schema.alert.c
     critical = {
@@ -207,14 +218,14 @@ def policy_changes(connection: Connection, resolved: Collection[str] = ()) -> li
 
 
 def has_entry(connection: Connection, kind: str, target: str) -> bool:
-    """Return whether the list has an entry about a target of this kind."""
+    """Return whether the list of exclusions has any entry about this target, in force or not."""
     e = schema.exclusion.c
     found = connection.scalar(sa.select(e.exclusion_no).where(e.kind == kind, e.target == target).limit(1))
     return found is not None
 
 
 def flagged_voters(connection: Connection, besides: Collection[str] = ()) -> list[int]:
-    """Return the pseudonyms of voters with an unresolved alert. Their votes are not used to fit references.
+    """Return the voters with an unresolved alert as sorted pseudonyms. References are fitted without their votes.
 
     Args:
         connection: reads the store.

@@ -1,10 +1,8 @@
 """Hides the names of models under test from what the public reads.
 
-A model is under test while the registry calls it private and it is not released. The votes on it count, and the log,
-manifests and bundles name it. Pages, documents, exports and metrics state how many such models there are, and name them
-after their release.
-
-Text for the public has PLACEHOLDER in place of each name of a model under test.
+A model is under test while the registry calls it private and it is not released. Text for the public shows PLACEHOLDER
+in place of its name. Pages, documents, exports and metrics still state how many such models there are. Votes on these
+models count, and the public log, manifests and bundles do name them.
 """
 
 from __future__ import annotations
@@ -34,11 +32,11 @@ _BEFORE, _AFTER = r"(?<!\w)(?<!\w[-.:/@+])", r"(?![-.:/@+]?\w)"
 
 @dataclass(frozen=True)
 class HiddenModels:
-    """The models whose names are hidden from the public.
+    """Replaces the names of hidden models in texts and JSON values for the public.
 
     Attributes:
-        names: all names of these models, former and later ones included.
-        keys: the first name of each of these models.
+        names: all names of the hidden models, former and later ones included.
+        keys: the first name of each hidden model.
     """
 
     names: frozenset[str] = frozenset()
@@ -66,13 +64,13 @@ class HiddenModels:
         return model in self.names
 
     def text(self, text: str) -> str:
-        """Return a text in which PLACEHOLDER stands for each hidden name."""
+        """Return a text in which PLACEHOLDER replaces each hidden name."""
         if self._pattern is None:
             return text
         return PLACEHOLDER if text in self.names else self._pattern.sub(PLACEHOLDER, text)
 
     def document(self, value: Any) -> Any:
-        """Return a JSON value in which PLACEHOLDER stands for each hidden name, keys of objects excepted."""
+        """Return a JSON value in which PLACEHOLDER replaces each hidden name, except in the keys of objects."""
         if self._pattern is None:
             return value
         if isinstance(value, str):
@@ -84,9 +82,9 @@ class HiddenModels:
         return value
 
     def provider_page(self, page: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a page of facts about a provider without facts about hidden models, and without their names.
+        """Return the page of a provider without the facts about hidden models, and with their names replaced.
 
-        The result has one more field: `facts_under_test` is the number of facts that are left out.
+        The added field `facts_under_test` is the number of facts that are left out.
         """
         shown = [one for one in page["facts"] if one["about"] not in self.names]
         return {**self.document({**page, "facts": shown}), "facts_under_test": len(page["facts"]) - len(shown)}
@@ -102,16 +100,21 @@ def models_under_test(state: RegistryState) -> frozenset[str]:
 
 
 def all_names(state: RegistryState, keys: Iterable[str]) -> frozenset[str]:
-    """Return all names of the models with these first names (`keys`), later names included."""
+    """Return all names of some models, given the first name of each.
+
+    Args:
+        state: the registry.
+        keys: first names. They are in the result, together with all later names.
+    """
     first = frozenset(keys)
     return first | {later for later, name in state.aliases.items() if name in first}
 
 
 def read_hidden_models(connection: Connection, now: int) -> HiddenModels:
-    """Return the models whose names are hidden now.
+    """Return the models whose names are hidden from the public now.
 
-    These are the models that the newest snapshot hides, and the models that the registry has under test now. A model
-    that was released is shown from the next snapshot on. Before the first snapshot, the models under test are hidden.
+    Hidden are the models that the newest snapshot hides, and the models that the registry has under test now. A model
+    that was released stays hidden until the next snapshot. Before the first snapshot, the models under test are hidden.
     Nothing is hidden if the method of the newest snapshot lists models under test.
 
     Args:

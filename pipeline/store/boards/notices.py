@@ -1,4 +1,4 @@
-"""Stores correction notices: dated notes of a named person on a published snapshot.
+"""Stores correction notices: dated notes in which a named person says what is wrong with a published snapshot.
 
 A notice is never changed or deleted, which the database enforces. The manifest of a snapshot contains all notices that
 were added before the snapshot was rated.
@@ -21,7 +21,7 @@ _PUBLISHED = ("sequence", "snapshot", "text", "name", "at")
 
 
 def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, name: str, now: int) -> dict[str, Any]:
-    """Add a notice to a published snapshot; return the notice as a row of `list_notices`.
+    """Add a correction notice to a published snapshot.
 
     Args:
         connection: the transaction.
@@ -29,6 +29,9 @@ def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, n
         text: one line that says what is wrong.
         name: name of the author.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The notice, as `list_notices` returns it.
 
     Raises:
         Usage: text or name is empty, or the text is too long or has control characters.
@@ -59,7 +62,7 @@ def list_notices(connection: Connection, snapshot_id: str | None = None) -> list
         snapshot_id: only notices on this snapshot; None for the notices on all snapshots.
 
     Returns:
-        Rows of number, sequence, snapshot, text, name, at (RFC 3339).
+        {"number", "sequence", "snapshot", "text", "name", "at"} for each notice; "at" is in RFC 3339.
     """
     n = schema.notice.c
     query = sa.select(schema.notice).order_by(n.notice_no)
@@ -69,7 +72,7 @@ def list_notices(connection: Connection, snapshot_id: str | None = None) -> list
 
 
 def list_published(connection: Connection) -> list[dict[str, Any]]:
-    """Return all notices, oldest first, with the fields that a manifest contains: `list_notices` without number."""
+    """Return all notices, oldest first, as a manifest contains them: like `list_notices`, but without the number."""
     return [{name: one[name] for name in _PUBLISHED} for one in list_notices(connection)]
 
 

@@ -1,7 +1,8 @@
-"""Stores answers that a refresh prepares for the API, because they take long or need columns that the API may not read.
+"""Stores answers that a refresh computes in advance for the API.
 
-The moves from one snapshot to the next never change, so they stay stored. All other answers are about the newest
-snapshot, and the next refresh replaces them.
+These answers take long to compute, or need columns that the API may not read. An answer about the moves of ranks from
+one snapshot to the next never changes, so it stays stored. Every other answer is about the newest snapshot, and the
+next refresh replaces it.
 """
 
 import json
@@ -30,17 +31,17 @@ _LEVELS: Mapping[Kind, int] = {_KEPT: 6}
 
 
 def moves_name(before: str, after: str, view: str) -> str:
-    """Return the name under which the moves of a view from one snapshot to another are stored.
+    """Return the name of a stored answer about the moves of ranks from one snapshot to another.
 
     Args:
         before, after: ids of the two snapshots.
-        view: name of the view.
+        view: the view whose ranks are compared.
     """
     return f"{before}..{after} {view}"
 
 
 def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool:
-    """Return whether the store has answers about a snapshot that were made with the present registry.
+    """Return whether the store has answers about a snapshot that take all registry events into account.
 
     Args:
         connection: reads the store.
@@ -53,19 +54,19 @@ def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool
 
 
 def has_kind(connection: Connection, kind: Kind, snapshot_id: str) -> bool:
-    """Return whether the store has an answer of this kind about a snapshot."""
+    """Return whether the store has a prepared answer of this kind about a snapshot."""
     p = schema.prepared.c
     query = sa.select(p.kind).where(p.kind == kind, p.snapshot_id == snapshot_id).limit(1)
     return connection.scalar(query) is not None
 
 
 def replace(connection: Connection, snapshot_id: str, event_no: int, answers: Answers, now: int) -> None:
-    """Replace the stored answers by answers about the newest snapshot; keep the answers of kind `moves`.
+    """Replace the prepared answers by answers about the newest snapshot. Stored answers of kind `moves` stay.
 
     Args:
         connection: the transaction.
         snapshot_id: id of the newest snapshot.
-        event_no: number of the newest registry event that the answers contain.
+        event_no: number of the newest registry event that the answers take into account.
         answers: (kind, name) → answer, a JSON value or a `msgspec.Struct`.
         now: present time in microseconds since 1970 UTC.
     """
@@ -82,7 +83,7 @@ def replace(connection: Connection, snapshot_id: str, event_no: int, answers: An
 
 
 def read(connection: Connection, name: str, *kinds: Kind) -> Any:
-    """Return the answer with this name and one of these kinds, None if there is none."""
+    """Return the prepared answer with this name and one of these kinds, as a JSON value; None if there is none."""
     p = schema.prepared.c
     body = connection.scalar(sa.select(p.body).where(p.name == name, p.kind.in_(kinds)).limit(1))
     return None if body is None else json.loads(zlib.decompress(bytes(body)))

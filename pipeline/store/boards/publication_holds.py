@@ -1,7 +1,7 @@
-"""Stores holds: candidates that are not published before a person releases them.
+"""Stores which candidates wait for a person's decision before they are published (holds).
 
-A candidate, a snapshot before its publication, is held if top models moved more places than the settings allow. A hold
-is open while its candidate can still be published: until a person releases it or another snapshot is published.
+A candidate is a snapshot before its publication. It is held if top models moved more places than the settings allow. A
+hold is open until a person releases the candidate or another snapshot is published.
 """
 
 import json
@@ -20,7 +20,7 @@ Moves = Sequence[dict[str, Any]]
 
 
 def hold(connection: Connection, snapshot_id: str, after: int, moves: Moves, now: int) -> None:
-    """Hold a candidate. If it is held already, nothing changes.
+    """Hold a candidate, so that it is published only after a person releases it. A second hold changes nothing.
 
     Args:
         connection: the transaction.
@@ -42,13 +42,16 @@ def is_released(connection: Connection, snapshot_id: str) -> bool:
 
 
 def release(connection: Connection, snapshot_id: str, name: str, reason: str, now: int) -> str:
-    """Release a held candidate; return its whole id.
+    """Release a held candidate for publication.
 
     Args:
         connection: the transaction.
         snapshot_id: id of the candidate, or the beginning of the id.
-        name, reason: who releases it, and why.
+        name, reason: who releases the candidate, and why.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The full id of the candidate.
 
     Raises:
         Usage: name or reason is empty, or not exactly one open hold has this id.
@@ -70,7 +73,12 @@ def release(connection: Connection, snapshot_id: str, name: str, reason: str, no
 
 
 def list_open(connection: Connection) -> list[dict[str, Any]]:
-    """Return the open holds, newest first, as rows of `snapshot` (id), `at` (RFC 3339) and `moves`."""
+    """Return the candidates that are held now, newest first.
+
+    Returns:
+        {"snapshot", "at", "moves"} for each hold: the id of the candidate, the time in RFC 3339, and the rows given to
+        `hold`.
+    """
     h = schema.publication_hold.c
     query = (
         sa.select(h.snapshot_id, h.at, h.moves)

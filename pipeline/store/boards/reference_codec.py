@@ -1,11 +1,11 @@
-"""Packs the reference of a snapshot as bytes, and reads a stored one.
+"""Packs the reference of a snapshot as bytes, and unpacks stored bytes.
 
-A reference holds the ratings with which detectors compare votes.
+Detectors compare votes with a reference: strengths of models and their covariance. For a small board, the whole
+covariance matrix is stored. For a large board, only the variances and the covariances of pairs that met in a battle are
+stored.
 
-The number of bytes grows with the number of pairs of models that met in a battle. For a board of few models, the whole
-covariance is stored. For a large board, the variances are stored, and the covariances of the pairs that met. For a pair
-that never met, the standard error of the difference becomes the sum of the two standard errors, the largest possible
-value. A vote on such a pair is then weaker evidence, never stronger.
+For a pair that never met, the standard error of the difference is then taken as the sum of the two standard errors,
+which is the largest possible value. A vote on such a pair becomes weaker evidence, never stronger.
 """
 
 import io
@@ -27,15 +27,15 @@ _CELL, _PAIR = 8, 16
 
 
 def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
-    """Return a reference as bytes, in numpy's format npz without pickled objects.
+    """Pack a reference as bytes, in numpy's format npz without pickled objects.
 
     The sequence number is not packed. On a board of more than 64 models, only the variances and the covariances of
     `pairs` are packed, unless the whole covariance matrix takes no more bytes.
 
     Args:
-        reference: what a snapshot predicts about honest votes.
-        pairs: two arrays int32[p], the indices in `theta` of the first and of the second model of each pair that met in
-            a battle; None to pack the whole covariance matrix.
+        reference: the reference of a snapshot.
+        pairs: two arrays int32[p]. They are the positions in `theta` of the first and of the second model of each pair
+            that met in a battle. None packs the whole covariance matrix.
     """
     size = len(reference.theta)
     ties = np.array([reference.tie_share, *reference.tie_prior])
@@ -58,7 +58,12 @@ def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = Non
 
 
 def unpack_reference(sequence: int, raw: bytes) -> Reference:
-    """Return the reference that `pack_reference` packed; `sequence` is the number of its snapshot."""
+    """Unpack a reference from the bytes that `pack_reference` returned.
+
+    Args:
+        sequence: sequence number of the reference's snapshot.
+        raw: the bytes.
+    """
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         covariance = data["covariance"] if "covariance" in data else _covariance(data)
@@ -87,7 +92,7 @@ def _covariance(data: Any) -> Float64:
 
 
 def read_reference(connection: Connection, sequence: int) -> Reference | None:
-    """Return the reference of the published snapshot with this number, or None if it has none."""
+    """Return the reference of the published snapshot with this sequence number, or None if none is stored."""
     c = schema.snapshot.c
     raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
     return unpack_reference(sequence, bytes(raw)) if raw else None

@@ -1,7 +1,7 @@
-"""Adds the intervals of a snapshot's file `intervals.json` to the rows of a board.
+"""Adds clustered intervals and confidence sequences to the rows of a board, from the file `intervals.json`.
 
-Snapshots of earlier versions have no such file. Boards by category and language, and the view `style`, have none of
-these intervals. Their rows get None.
+The file belongs to a snapshot. A snapshot of an earlier version has no such file. The file has no intervals for the
+view `style` and for boards by category or language. Rows without intervals get None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ _Rows = Mapping[str, Mapping[str, Any]]
 def add_intervals(
     files: LedgerFiles, body: Mapping[str, Any], view: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return the rows with the columns `interval_rows.COLUMNS`, None where the snapshot has no intervals.
+    """Return copies of the rows with the columns `interval_rows.COLUMNS` added.
 
-    A row has the interval of the gap between its model and the next model of the snapshot. This interval is None if
-    `rows` lacks the next model, because the model is not listed. All columns are None if the ledger's folder lacks the
-    snapshot's file of intervals.
+    A column is None if the snapshot has no such interval, or if its file of intervals is missing. One column pair is
+    the interval of the gap to the next model of the snapshot. It is also None if the next model is not in `rows`,
+    because readers do not see it.
 
     Args:
         files: the files of the ledger.
@@ -49,7 +49,10 @@ def add_intervals(
 
 
 def shown_interval(row: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the 95% interval of a row that pages show: the clustered one, or the plain one if there is no other."""
+    """Return the 95% interval of a row that pages show, as (lower, upper).
+
+    It is the clustered interval, or the plain interval if the row has no clustered one.
+    """
     low, high = (
         row[side] if row.get(f"clustered_{side}") is None else row[f"clustered_{side}"] for side in ("lower", "upper")
     )

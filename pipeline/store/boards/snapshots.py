@@ -1,8 +1,8 @@
-"""Stores snapshots of the board: candidates, and published snapshots.
+"""Stores snapshots of the board, before their publication (candidates) and after it.
 
-A refresh first writes a candidate, which readers do not see. To publish it, one transaction signs its manifest and
-gives it a sequence number. A manifest contains the digest of the previous manifest. The constraint UNIQUE(previous)
-prevents that two snapshots follow the same snapshot.
+A refresh first writes a candidate, which readers do not see. One transaction then publishes it: the transaction signs
+the manifest and stores a sequence number. A manifest contains the digest of the previous manifest. The constraint
+UNIQUE(previous) prevents that two snapshots follow the same snapshot.
 """
 
 import hashlib
@@ -25,16 +25,16 @@ _LOCK = 0x5AA9
 
 @dataclass(frozen=True, slots=True)
 class PublishedSnapshot:
-    """A published snapshot.
+    """A published snapshot as the store keeps it, without the rows of its boards.
 
     Attributes:
         snapshot_id: SHA-256 of `body`.
-        sequence: number of the snapshot, 1 for the first.
+        sequence: sequence number of the snapshot, 1 for the first.
         previous: `digest` of the snapshot before it, 64 zeros for the first.
         digest: SHA-256 of the manifest.
         log_size: number of leaves of the vote log that the snapshot rates.
-        body: configuration, exclusions, counts and verdict, but not the rows of the boards.
-        published_at: microseconds since 1970 UTC.
+        body: configuration, exclusions, counts and verdict, as a JSON object.
+        published_at: time of the publication in microseconds since 1970 UTC.
     """
 
     snapshot_id: str
@@ -48,13 +48,13 @@ class PublishedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCandidate:
-    """A rated snapshot, whether it is published yet or not.
+    """A rated snapshot as the store keeps it, before or after its publication.
 
     Attributes:
         snapshot_id: SHA-256 of the body.
         raw: the body as bytes.
         body: the body as a JSON object.
-        sequence: number of the published snapshot, None before it is published.
+        sequence: sequence number of the snapshot, None before it is published.
     """
 
     snapshot_id: str
@@ -76,14 +76,14 @@ def add_candidate(
     reference: bytes,
     now: int,
 ) -> str:
-    """Write a candidate, unless there is one with the same work key.
+    """Store a candidate, unless one with the same work key is stored.
 
     Args:
         connection: the transaction.
-        work_key: digest of everything that determines the candidate. Equal work gives the same candidate.
+        work_key: digest of everything that determines the candidate. Candidates with the same work key are equal.
         body: the body of the snapshot.
         rows: view → rows of its board.
-        reference: the packed reference.
+        reference: the packed reference (`reference_codec.pack_reference`).
         now: present time in microseconds since 1970 UTC.
 
     Returns:
@@ -118,10 +118,10 @@ def lock_publication(connection: Connection) -> None:
 
 
 def find_candidate(connection: Connection, snapshot_id: str) -> SnapshotCandidate:
-    """Return the candidate with an id, whether it is published or not.
+    """Return the stored snapshot with this id, published or not.
 
     Raises:
-        Usage: no candidate has this id.
+        Usage: no stored snapshot has this id.
     """
     c = schema.snapshot.c
     row = connection.execute(sa.select(c.body, c.sequence).where(c.snapshot_id == snapshot_id)).one_or_none()
@@ -133,12 +133,12 @@ def find_candidate(connection: Connection, snapshot_id: str) -> SnapshotCandidat
 def publish(
     connection: Connection, snapshot_id: str, sequence: int, previous: str, digest: str, now: int
 ) -> PublishedSnapshot:
-    """Mark a candidate as published, in the transaction that writes its signed manifest.
+    """Mark a candidate as published, in the same transaction that stores its signed manifest.
 
     Args:
         connection: a transaction that called `lock_publication`.
         snapshot_id: id of the candidate.
-        sequence: number of the snapshot, 1 for the first.
+        sequence: sequence number of the snapshot, 1 for the first.
         previous: `digest` of the snapshot before it, 64 zeros for the first.
         digest: SHA-256 of the manifest of the candidate.
         now: present time in microseconds since 1970 UTC.
@@ -221,7 +221,10 @@ def count_published(connection: Connection) -> int:
 
 
 def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
-    """Return the rows of one view of a snapshot, sorted by rank, rating and name; empty if it has no such view."""
+    """Return the rows of one view of a snapshot, sorted by rank, rating and name.
+
+    The list is empty if the snapshot does not have this view.
+    """
     c = schema.snapshot_row.c
     query = sa.select(*(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view == view)
     rows = [dict(row) for row in connection.execute(query).mappings()]
@@ -230,7 +233,10 @@ def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[
 
 
 def read_boards(connection: Connection, snapshot_id: str, views: Collection[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return view → its rows, in no order, for several views of a snapshot; [] for a view that it does not have."""
+    """Return the rows of several views of a snapshot, as view → unsorted rows.
+
+    A view that the snapshot does not have gets an empty list.
+    """
     c = schema.snapshot_row.c
     found: dict[str, list[dict[str, Any]]] = {view: [] for view in views}
     query = sa.select(c.view, *(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view.in_(found))
@@ -240,7 +246,7 @@ def read_boards(connection: Connection, snapshot_id: str, views: Collection[str]
 
 
 def from_row(row: Mapping[str, Any]) -> PublishedSnapshot:
-    """Return a row of the table `snapshot` as a published snapshot."""
+    """Convert a row of the table `snapshot` to a `PublishedSnapshot`."""
     return PublishedSnapshot(
         row["snapshot_id"],
         row["sequence"],

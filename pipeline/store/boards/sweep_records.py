@@ -1,8 +1,8 @@
 """Records how many hypotheses each sweep tested, so that e-LOND can bound the share of false alerts over all sweeps.
 
-A sweep runs all audits of a store. e-LOND is a procedure that tests hypotheses one after another. If a sweep is
-repeated with the same log size and the same registry events, its hypotheses count once: the repeated sweep starts from
-the state of e-LOND from which the first one started.
+e-LOND tests hypotheses one after another, and its state is the number of hypotheses tested and rejected so far. A sweep
+may be repeated with the same log size and the same registry events. Its hypotheses then count once, because the
+repeated sweep starts from the same state as the first one.
 """
 
 import sqlalchemy as sa
@@ -15,16 +15,16 @@ _LOCK = 0x5EE9
 
 
 def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
-    """Wait until no other sweep runs, then return the state of e-LOND before a sweep.
+    """Wait until no other sweep runs, then return the state of e-LOND with which this sweep starts.
 
-    e-LOND bounds the expected share of false discoveries (FDR) over all sweeps. A repeated sweep of the same log size
-    and registry gets the state before the first such sweep.
+    The state is that after the newest recorded sweep. If a sweep with this log size and registry is recorded already,
+    its starting state is returned.
 
     Args:
-        connection: the transaction of the sweep. It holds the lock until its end.
+        connection: the transaction of the sweep. It holds a lock until its end.
         log_size: number of leaves of the vote log that the sweep audits.
         event_no: number of the newest registry event.
-        alpha: bound of e-LOND for the share of false discoveries.
+        alpha: upper bound of the expected share of false discoveries (FDR) over all sweeps.
     """
     dialect.lock(connection, _LOCK)
     s = schema.sweep.c

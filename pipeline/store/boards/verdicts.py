@@ -1,6 +1,7 @@
-"""Stores verdicts of the expectation suites, and reads the votes and registry events that the suites check.
+"""Stores the verdicts of the expectation suites, and reads the votes and registry events that the suites check.
 
-An expectation is a condition that data must meet before a refresh may continue.
+An expectation is a condition that data must meet. A refresh continues only if all critical expectations of a suite are
+met.
 """
 
 import hashlib
@@ -25,14 +26,14 @@ _WARNING = ("part", "column", "expectation", "observed", "reason")
 
 
 class PassedVerdict(NamedTuple):
-    """A verdict that let a refresh continue: its id, and the size of the log that was checked."""
+    """Identifies a verdict that let a refresh continue, by the id of the verdict and the size of the checked log."""
 
     verdict_id: str
     log_size: int
 
 
 def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
-    """Return the passed verdict of a suite with the largest log size, None if no verdict passed."""
+    """Return the passed verdict of a suite that covers the largest log. None if no verdict of the suite passed."""
     v = schema.verdict.c
     row = connection.execute(
         sa.select(v.verdict_id, v.log_size)
@@ -44,20 +45,25 @@ def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
 
 
 def all_passed(connection: Connection, suite: str | None = None) -> bool | None:
-    """Return whether the newest verdict of a suite passed; None if there is none.
+    """Return whether the newest verdict of a suite passed, or whether those of all suites did.
 
-    Without `suite`, return whether the newest verdict of every suite passed; None if no suite has a verdict.
+    Args:
+        connection: reads the store.
+        suite: name of the suite; None for all suites.
+
+    Returns:
+        None if there is no verdict.
     """
     found = [bool(row.success) for row in _newest(connection) if suite in (None, row.suite)]
     return all(found) if found else None
 
 
 def list_warnings(connection: Connection) -> list[dict[str, Any]]:
-    """Return the failed expectations of severity `warning` in the newest verdict of each suite.
+    """Return the failed expectations of severity `warning`, from the newest verdict of each suite.
 
     Returns:
-        Rows with the fields suite, part, column, expectation, observed and reason. In the suite of snapshots, part is
-        the name of the view; in other suites it is "".
+        {"suite", "part", "column", "expectation", "observed", "reason"} for each expectation. In the suite of
+        snapshots, "part" is the name of the view; in other suites it is "".
     """
     return [
         {"suite": verdict.suite, **{name: row.get(name, "") for name in _WARNING}}
@@ -68,7 +74,7 @@ def list_warnings(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_warnings(connection: Connection) -> dict[str, int]:
-    """Return name of a suite → number of warnings in its newest verdict. A suite without warnings has 0."""
+    """Return the number of warnings in the newest verdict of each suite, as name of a suite → number."""
     found = Counter(row["suite"] for row in list_warnings(connection))
     return {verdict.suite: found[verdict.suite] for verdict in _newest(connection)}
 
@@ -95,7 +101,7 @@ def newest_id(connection: Connection, suite: str) -> str | None:
 
 
 def add_verdict(connection: Connection, suite: str, log_size: int, success: bool, results: str, now: int) -> str:
-    """Store a verdict; return its id.
+    """Store a verdict of an expectation suite.
 
     Args:
         connection: the transaction.
@@ -105,6 +111,9 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
         success: whether a refresh may continue.
         results: the verdict as JSON (`SuiteVerdict.as_json`).
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The id of the verdict.
     """
     verdict_id = hashlib.sha256(f"{log_size}|{now}|{results}".encode()).hexdigest()[:16]
     connection.execute(
@@ -122,15 +131,18 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return the votes that were sealed between two log sizes, as column name → values.
+    """Return the votes that were sealed between two log sizes, for the checks of an expectation suite.
 
-    At most a million votes are returned, shared among the partitions. Of a partition with more votes than its share,
-    the newest are returned.
+    At most a million votes are returned, and each partition gets a share of them. From a partition with more votes than
+    its share, the newest votes are returned.
 
     Args:
         connection: reads the store.
-        first: the smaller log size, up to which votes were checked before.
-        end: the larger log size, up to which votes are read.
+        first: the smaller log size. Votes before it are left out.
+        end: the larger log size. Votes after it are left out.
+
+    Returns:
+        Name of a column → list of values, one for each vote.
     """
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(
@@ -165,12 +177,16 @@ def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[A
 
 
 def newest_registry_event(connection: Connection) -> int:
-    """Return the number of the registry event that arrived last, 0 before the first."""
+    """Return the number of the registry event that arrived last, 0 if there is none."""
     return int(connection.scalar(sa.select(sa.func.max(schema.registry_event.c.event_no))) or 0)
 
 
 def read_registry(connection: Connection, last: int) -> dict[str, list[Any]]:
-    """Return the registry events with numbers up to `last`, in the order of arrival, as column name → values."""
+    """Return the registry events with numbers up to `last`, in the order of arrival.
+
+    Returns:
+        Name of a column → list of values, one for each event.
+    """
     e = schema.registry_event.c
     rows = connection.execute(
         sa.select(e.event_id, e.at, e.type, e.body).where(e.event_no <= last).order_by(e.event_no)

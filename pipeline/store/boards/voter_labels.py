@@ -1,8 +1,9 @@
-"""Creates and resolves labels: random names that alerts and exclusions show to the public instead of pseudonyms.
+"""Creates and looks up voter labels: random names that the public sees instead of the pseudonyms of voters.
 
-Each alert about a voter has its own label, so nobody can link two alerts about one voter or derive a label from an id
-or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name excluded voters by label;
-`resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the pseudonym from a label.
+Each alert about a voter has its own label. Nobody can therefore tell that two alerts are about the same voter, or
+compute a label from an id or a pseudonym. An exclusion has the label of the alert that caused it. Snapshots name
+excluded voters by label, and `resolve` returns their pseudonyms. After the erasure of a voter, nobody can find the
+pseudonym from a label.
 """
 
 import re
@@ -25,20 +26,20 @@ Entry = Mapping[str, str]
 
 
 def new_label() -> str:
-    """Return a new random label."""
+    """Return a new random voter label, such as "voter-" and 12 hexadecimal digits."""
     return f"voter-{secrets.token_hex(6)}"
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text has the form of a label, which no pseudonym has."""
+    """Return whether a text has the form of a voter label. No pseudonym has this form."""
     return _LABEL.fullmatch(text) is not None
 
 
 def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
-    """Return the label to store with a new exclusion of a voter. The caller stores it.
+    """Choose the label for a new exclusion of a voter. The caller must store it.
 
-    It is the label of the alert that caused the exclusion. Without such an alert, it is the label of the voter's
-    previous exclusion. Without a previous exclusion, it is a new label.
+    The label of the alert that caused the exclusion is used. Without such an alert, the label of the voter's previous
+    exclusion is used. If there is neither, the label is new.
 
     Args:
         connection: reads the store.
@@ -56,7 +57,7 @@ def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
 
 
 def hide(connection: Connection, text: str, alert_id: str) -> str:
-    """Return a text in which the alert's label replaces the pseudonym of the alert's voter.
+    """Replace the pseudonym of an alert's voter by the alert's label in a text.
 
     The text is returned unchanged if no alert has this id, or if the alert is not about a voter.
     """
@@ -67,7 +68,7 @@ def hide(connection: Connection, text: str, alert_id: str) -> str:
 
 
 def without_voters(connection: Connection, text: str) -> str:
-    """Return a text, such as a reason, in which labels replace the pseudonyms of voters.
+    """Replace the pseudonyms of voters by labels in a text, such as a reason.
 
     Only the pseudonym of a voter with a stored vote is replaced.
     """
@@ -80,15 +81,17 @@ def without_voters(connection: Connection, text: str) -> str:
 
 
 def without_codenames(connection: Connection, reason: str, alert_id: str | None = None) -> str:
-    """Return the reason of a decision, in which labels replace the codenames of voters.
+    """Replace the codenames of voters by labels in the reason of a decision.
 
-    Operators read the codenames of voters with an alert, and only these are replaced. Codenames are found in any case,
-    with hyphens or spaces between their words. It takes about 12 ms for a thousand voters: call it once for a decision.
+    Only voters with an alert are searched for, because operators see no other codenames. Upper and lower case do not
+    matter, nor do hyphens or spaces between the words of a codename. A call takes about 12 ms for a thousand voters, so
+    call it once for a decision.
 
     Args:
         connection: reads the store.
         reason: the text of the reason, in which codenames may occur.
-        alert_id: id of the alert that the decision is about, whose label its voter gets; None if there is none.
+        alert_id: id of the alert that the decision is about, None if there is none. The voter of this alert gets the
+            label of the alert.
     """
     plain = re.sub(_BETWEEN_WORDS, "-", reason.lower())
     if plain.count("-") < 2:  # the shortest codename has three words
@@ -103,9 +106,9 @@ def without_codenames(connection: Connection, reason: str, alert_id: str | None 
 
 
 def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
-    """Return alert id → subject of the alert as the public sees it. Unknown ids are left out.
+    """Return the subjects of alerts as the public sees them, as alert id → subject.
 
-    The subject of an alert about a voter is the label of the alert, never the pseudonym.
+    The subject of an alert about a voter is its label, never the pseudonym. Unknown ids are left out.
     """
     a = schema.alert.c
     query = sa.select(a.alert_id, sa.func.coalesce(a.label, a.subject)).where(a.alert_id.in_(sorted(alert_ids)))
@@ -113,7 +116,14 @@ def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[
 
 
 def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions as dicts, with pseudonyms instead of the labels of voters. Labels of erased voters stay."""
+    """Return exclusions as dictionaries in which pseudonyms replace the labels of voters.
+
+    The label of an erased voter is not replaced.
+
+    Args:
+        connection: reads the store.
+        entries: exclusions with at least `kind` and `target`.
+    """
     given, e = [dict(entry) for entry in entries], schema.exclusion.c
     labelled = [entry for entry in given if entry["kind"] == "voter" and is_label(entry["target"])]
     if labelled:
@@ -125,14 +135,14 @@ def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, 
 
 
 def pseudonyms(targets: Iterable[str]) -> list[int]:
-    """Return the pseudonyms that exclusions of voters have as targets. Targets that are labels are left out."""
+    """Parse the targets of exclusions of voters into pseudonyms. Targets that are labels are left out."""
     return [parse_pseudonym(target) for target in targets if not is_label(target)]
 
 
 def publish(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions of a snapshot as dicts, with a label instead of each pseudonym.
+    """Return the exclusions of a snapshot as dictionaries in which labels replace pseudonyms.
 
-    Only snapshots of early versions have pseudonyms.
+    Only snapshots of early versions contain pseudonyms.
     """
     return [
         {**entry, "target": label_of(connection, entry["target"], None)}

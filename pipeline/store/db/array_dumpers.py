@@ -1,7 +1,7 @@
-"""Makes the binary form of array parameters for PostgreSQL's driver.
+"""Converts array parameters to the bytes that PostgreSQL expects, for PostgreSQL's driver.
 
-It is a header, then each element after its length (PostgreSQL source, `array_recv`). Only a process with a PostgreSQL
-store imports this module, since the driver is slow to import.
+The bytes are a header, then the length and the value of each element (PostgreSQL source, `array_recv`). Only a process
+with a PostgreSQL store imports this module, because importing the driver is slow.
 """
 
 import struct
@@ -59,7 +59,7 @@ def _header(element: int, count: int, *, has_nulls: bool = False) -> bytes:
 
 
 def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:
-    """Register the parameter types of this module with a connection of the driver."""
+    """Make a connection of the driver accept the parameter types of `array_parameters`."""
     connection.adapters.register_dumper(BigIntegers, _BigIntegersDumper)
     connection.adapters.register_dumper(Blobs, _BlobsDumper)
     connection.adapters.register_dumper(Uuids, _UuidsDumper)

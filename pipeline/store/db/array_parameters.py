@@ -1,7 +1,7 @@
-"""Passes arrays to PostgreSQL as one binary parameter.
+"""Passes an array to PostgreSQL as one binary parameter.
 
-The driver would convert a Python list to text, element by element. For the ids of a batch this takes as long as the
-query itself. `array_dumpers` makes the binary form.
+Without this module, the driver would convert a Python list to text, element by element. For the ids of a batch, that
+takes as long as the query itself. `array_dumpers` converts the parameters to bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +16,27 @@ from pipeline.vocabulary.arrays import Int64
 
 @dataclass(frozen=True, slots=True)
 class BigIntegers:
-    """A parameter of type bigint[]."""
+    """Passes integers as a parameter of type bigint[]."""
 
     values: Int64
 
 
 @dataclass(frozen=True, slots=True)
 class Blobs:
-    """A parameter of type bytea[]. Its elements may differ in length, and may be None."""
+    """Passes byte strings as a parameter of type bytea[]. The elements may differ in length, and may be None."""
 
     values: Sequence[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Uuids:
-    """A parameter of type uuid[]. `values` is V16[n], 16 bytes for each element."""
+    """Passes 16-byte keys as a parameter of type uuid[]. `values` is an array V16[n]."""
 
     values: npt.NDArray[np.void]
 
 
 def unnest(columns: Mapping[str, Int64 | Sequence[bytes | None]]) -> tuple[str, tuple[Any, ...]]:
-    """Return a query whose result has these columns and one row for each array index, and the query's parameters.
+    """Build a query that returns the given columns as rows, one row for each array index.
 
     Args:
         columns: name → values. All columns have the same length.

@@ -1,7 +1,7 @@
-"""Writes and reads rows with PostgreSQL's binary COPY, whose bytes numpy makes and parses.
+"""Writes and reads rows with PostgreSQL's binary COPY, and converts the bytes with numpy.
 
-Rows whose fields of variable length have the same lengths form one structured array. Making the bytes row by row in
-Python takes three times as long. Format: PostgreSQL documentation, "COPY", section "Binary Format".
+Rows whose fields all have equal lengths form one structured array. Converting row by row in Python would take three
+times as long. PostgreSQL documents the format under "COPY", section "Binary Format".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ class _Field:
 
 
 def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
-    """Insert rows, given as columns by name, into a table. `dialect.load` describes the columns and the errors."""
+    """Insert many rows into a table, given as columns by name. `dialect.load` describes the columns and the errors."""
     n = len(next(iter(columns.values())))
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
@@ -82,7 +82,8 @@ def _field(kind: Any, values: Values, n: int) -> _Field:
 def read(cursor: Any, query: str, types: Sequence[Any], block_rows: int) -> Iterator[Int64]:
     """Yield the rows of a query in blocks int64[columns, rows] of at most `block_rows` rows.
 
-    All values must be whole numbers, and none NULL. Every row then has the same length, so a block is one array.
+    All values must be whole numbers, and none may be NULL. Every row then has the same number of bytes, so numpy can
+    parse a whole block at once.
 
     Args:
         cursor: a cursor of the driver.

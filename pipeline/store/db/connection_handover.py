@@ -1,9 +1,7 @@
 """Lends a connection to one thread, and prevents every other thread from using it at the same time.
 
-A SQLAlchemy connection and its transaction are not thread-safe.
-
-Within a `with` block of `lend` or `lend_to_thread`, a statement of any other thread raises `ConnectionLent` before it
-reaches the database.
+A SQLAlchemy connection and its transaction are not thread-safe. While a connection is lent, a statement of any other
+thread raises `ConnectionLent` before it reaches the database.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +18,11 @@ _LOAN = "loan"
 
 
 class ConnectionLent(RuntimeError):
-    """A thread used a connection that is lent to another thread. The calling code is wrong."""
+    """The error for a thread that uses a connection which is lent to another thread. The calling code is wrong."""
 
 
 class Loan:
-    """The exclusive use of a connection by one thread."""
+    """Records which thread may use a lent connection."""
 
     def __init__(self) -> None:
         self.thread: int | None = None
@@ -51,7 +49,7 @@ def raw_cursor(connection: Connection, **options: Any) -> Any:
 
 @contextmanager
 def lend(connection: Connection) -> Iterator[Loan]:
-    """Within a `with` block, lend a connection to the thread that calls `Loan.accept`.
+    """Lend a connection for the length of a `with` block, to the thread that calls `Loan.accept`.
 
     Raises:
         ConnectionLent: the connection is lent already.
@@ -70,11 +68,17 @@ def lend(connection: Connection) -> Iterator[Loan]:
 
 @contextmanager
 def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Within a `with` block, run `work`, which uses a connection, in a new thread. The block ends after `work` ends.
+    """Run `work` in a new thread for the length of a `with` block, and lend the connection to this thread.
+
+    The block ends only after `work` has ended.
+
+    Args:
+        connection: the connection that `work` uses.
+        work: the function to run.
 
     Yields:
-        A function that waits for `work`, raises the error of `work` if it failed, and gives the connection back to the
-        caller.
+        A function to call in the block. It waits for `work`, raises the error of `work` if there is one, and then lets
+        the caller use the connection again.
     """
     with lend(connection) as loan:
 
@@ -97,7 +101,7 @@ def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator
 
 @contextmanager
 def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Do the work in the calling thread before the `with` block begins. SQLite uses this instead of `lend_to_thread`.
+    """Run `work` in the calling thread before the `with` block begins. SQLite uses this instead of `lend_to_thread`.
 
     Yields:
         A function that does nothing.

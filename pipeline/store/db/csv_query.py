@@ -1,4 +1,4 @@
-"""Builds the query that returns a range of rows as one CSV text, on SQLite and on PostgreSQL."""
+"""Builds a query that returns a range of rows as one CSV text, for SQLite and for PostgreSQL."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from pipeline.store.db.dialect import has_server
 
 
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
-    """Return a query that reads a range of a table's rows as one value: a CSV text as bytes, or NULL without rows.
+    """Return the SQL text of a query that reads a range of rows as one value: CSV as bytes, NULL without rows.
 
-    The query has the driver's placeholders for partition_no, first offset and end offset. One value is read instead of
-    rows, because fetching rows through a driver takes longer than all hashing of a seal.
+    The caller gives three parameters: partition_no, first offset and end offset. The rows are read as one value,
+    because fetching single rows through a driver takes longer than all hashing of a seal.
 
     Args:
         connection: connection to the database for which the query is built.

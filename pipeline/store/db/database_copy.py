@@ -1,7 +1,7 @@
-"""Copies a whole database to a file and back: SQLite's online backup, PostgreSQL's pg_dump and pg_restore.
+"""Copies a whole database to a file and back.
 
-A copy is the database as one transaction sees it, even while others write. No password is passed to a program as an
-argument.
+SQLite's online backup makes the copy, or PostgreSQL's pg_dump and pg_restore. A copy has the data that one transaction
+sees, even while others write. No password is passed to a program as an argument.
 """
 
 import os
@@ -29,7 +29,7 @@ _NOWHERE = ("sslpassword", "oauth_client_secret")
 def dump(connection: Connection, to: Path) -> None:
     """Write a copy of the database to a new file that only its owner can read.
 
-    The copy is the database as the transaction of the connection sees it.
+    The copy has the data that the transaction of the connection sees.
 
     Raises:
         Unavailable: pg_dump is missing or fails.
@@ -51,7 +51,7 @@ def dump(connection: Connection, to: Path) -> None:
 
 
 def restore(engine: Engine, copy: Path) -> None:
-    """Write a copy that `dump` made into an empty database.
+    """Fill an empty database from a copy that `dump` wrote.
 
     Raises:
         Unavailable: pg_restore is missing or fails. The database is then still empty.
@@ -90,7 +90,7 @@ def expect_empty(engine: Engine) -> None:
 
 
 def expect_programs(engine: Engine, *programs: str) -> None:
-    """Check that PostgreSQL's client programs are installed. Does nothing for SQLite, which needs none.
+    """Check that PostgreSQL's client programs are installed. A SQLite database needs no programs and is not checked.
 
     Raises:
         Unavailable: a program is missing.

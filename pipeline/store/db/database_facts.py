@@ -1,4 +1,4 @@
-"""Reads facts about a database, for `doctor`."""
+"""Reads which program and version runs a database, for `integrity doctor`."""
 
 import sqlite3
 
@@ -9,7 +9,7 @@ from pipeline.store.db import dialect
 
 
 def describe(engine: Engine) -> dict[str, str]:
-    """Return the program and the version of a database, for PostgreSQL also its encoding and collation."""
+    """Return facts about a database: "program" and "version", for PostgreSQL also "encoding" and "collation"."""
     if not dialect.has_server(engine):
         return {"program": "SQLite", "version": sqlite3.sqlite_version}
     query = (

@@ -39,10 +39,10 @@ _PRAGMAS = (
 
 
 def has_server(database: Connection | Engine) -> bool:
-    """Return True for PostgreSQL, whose statements run in a server; False for SQLite, which runs in this process.
+    """Return True for PostgreSQL, False for SQLite.
 
-    Callers do their work with SQLite in the calling thread, because SQLite takes the interpreter lock again after every
-    row.
+    SQLite runs in this process, and takes the interpreter lock again after every row. Callers therefore do their work
+    with it in the calling thread.
     """
     return database.dialect.name == "postgresql"
 
@@ -96,7 +96,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def database_exists(engine: Engine) -> bool:
-    """Return False for a SQLite file that does not exist, which a connection would create; True otherwise."""
+    """Return False if a SQLite file is missing, which a connection would create. True for every other database."""
     return has_server(engine) or Path(str(engine.url.database)).exists()
 
 
@@ -139,7 +139,7 @@ def execute_on_server(connection: Connection, statement: str, parameters: Mappin
 
 
 def may_read(connection: Connection, table: str, column: str) -> bool:
-    """Return whether the database role of this connection may read a column. Always True in SQLite, without roles."""
+    """Return whether the database role of this connection may read a column. True in SQLite, which has no roles."""
     if not has_server(connection):
         return True
     query = sa.text("SELECT has_column_privilege(CAST(:table AS text), CAST(:column AS text), 'SELECT')")
@@ -152,12 +152,12 @@ def lock(connection: Connection, number: int) -> None:
 
 
 def insert(connection: Connection, table: sa.Table) -> Any:
-    """Return an INSERT that has `on_conflict_do_update`, `on_conflict_do_nothing` and `excluded`."""
+    """Return the database's own INSERT, with `on_conflict_do_update`, `on_conflict_do_nothing` and `excluded`."""
     return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
-    """Return an INSERT that ignores a row if its values in the columns `unique` (default: any key) exist already.
+    """Return an INSERT that skips a row if a stored row has the same values in the columns `unique` (default: any key).
 
     For a table whose rows the database numbers, the caller must give `unique`. If the database's sequence was set back,
     a new row may get the number of an old row. Such an INSERT must fail and be tried again, and must not be ignored.
@@ -180,7 +180,7 @@ def upsert_columns(
 ) -> None:
     """Insert rows, or replace stored rows that have the same values in the columns `keys`.
 
-    The rows are given as columns by name, all of the same length, at least 1.
+    `columns` maps each name to its values. All columns have the same length, at least 1.
     """
     rule = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
     rows, parameters = array_parameters.unnest(columns) if has_server(connection) else _row_values(columns)
@@ -199,9 +199,9 @@ def _row_values(columns: Mapping[str, binary_copy.Values]) -> tuple[str, list[tu
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as columns by name. Without rows, nothing is done.
+    """Insert many rows, given as name of a column → its values. Columns without rows are allowed.
 
-    An int64 column with NULLs is a masked array.
+    A column of integers with NULLs must be a masked array int64[n].
 
     Raises:
         sqlalchemy.exc.IntegrityError: a row with the same key exists.
@@ -237,7 +237,7 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
 
 
 def lock_table(connection: Connection, table: str) -> None:
-    """Let no other transaction write to a table until this one ends. Does nothing on SQLite.
+    """Prevent other transactions from writing to a table until this transaction ends. Does nothing on SQLite.
 
     A role that may delete rows of the table may take this lock; `lock` needs a right that some roles lack.
     """
@@ -248,13 +248,13 @@ def lock_table(connection: Connection, table: str) -> None:
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:
-    """Return an SQL condition that a column has one of some values.
+    """Build the SQL condition that a column has one of the given values.
 
     Args:
         connection: connection to the database for which the condition is built.
         column: name of the column.
-        values: V16[n] for keys of 16 bytes, or whole numbers. SQLite accepts at most CHUNK values.
-        partition_no: a value that the column `partition_no` must have too; None for any.
+        values: an array V16[n] of 16-byte keys, or whole numbers. SQLite accepts at most CHUNK values.
+        partition_no: the condition also requires this partition; None for any partition.
 
     Returns:
         The condition with the driver's placeholders, and the parameters for them.
@@ -273,14 +273,14 @@ def any_of(
 
 
 def key_bytes(connection: Connection, column: str) -> str:
-    """Return an SQL expression for a key of 16 bytes as bytes. PostgreSQL stores such a key as a uuid."""
+    """Return the SQL expression for the bytes of a column with 16-byte keys, which PostgreSQL stores as uuid."""
     return f'uuid_send("{column}")' if has_server(connection) else f'"{column}"'
 
 
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Return the columns (SQL text) of the rows at these positions (partition_no, offset), in order. All must exist."""
+    """Return the rows at these positions (partition_no, offset), in order. All must exist; `columns` is SQL text."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]
@@ -293,7 +293,7 @@ def rows_at(
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:
-    """Return the bytes that are the only value of a query with the driver's placeholders; b"" for NULL."""
+    """Run a query that has one value, and return its bytes; b"" for NULL. `query` has the driver's placeholders."""
     cursor = raw_cursor(connection, **({"binary": True} if has_server(connection) else {}))
     (data,) = cursor.execute(query, parameters).fetchone()
     cursor.close()

@@ -1,8 +1,8 @@
 """Opens a store: migrates it, checks its voter key, and opens transactions.
 
-A store is migrated before it is used, by one process at a time. A write transaction of SQLite takes its lock at the
-beginning (BEGIN IMMEDIATE), so it never fails half-way because of another writer. A store opens only with the voter key
-with which it was made.
+One process at a time migrates a store, before the store is used. A store opens only with the voter key with which it
+was made. A write transaction of SQLite takes its lock at the beginning (BEGIN IMMEDIATE), so it never fails half-way
+because of another writer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipeline.store.db.store_url import parse_url, shown_url
 
 @dataclass(frozen=True)
 class Store:
-    """A store that is open and migrated.
+    """Gives access to a store that is open and migrated: its transactions, keys and files.
 
     Attributes:
         engine: SQLAlchemy's engine of the database.
@@ -58,21 +58,19 @@ class Store:
         worker: bool = False,
         with_key: bool = True,
     ) -> Store:
-        """Open a store; create or migrate it first if necessary.
+        """Open a store. A missing store is created and an old one is migrated first.
 
         Args:
             url: postgresql://…, sqlite:///FILE, or simply a file.
             key_folder: the folder of the key files.
             ledger_folder: the folder of the public ledger; several stores may share one.
-            voter_key: the voter key; default: the key file of the store. A new store without either gets a new key
-                file.
-            create: whether to create a missing store; if not, a missing store is an error.
-            worker: whether to limit the time that locks and idle transactions may take.
-            with_key: whether to read the voter key. If not, the store must exist, and `pseudonym` raises an error.
+            voter_key: the voter key. None reads the key file of the store, and creates the file for a new store.
+            create: whether to create a missing store. If False, a missing store is an error.
+            worker: whether to limit the time of waiting for locks and of idle transactions (PostgreSQL only).
+            with_key: whether to read the voter key. If False, the store must exist, and `pseudonym` raises an error.
 
         Raises:
-            StoreUnavailable: the database does not answer, there is no store, or this version cannot use or upgrade its
-                tables.
+            StoreUnavailable: the database does not answer, the store is missing, or this version cannot use its tables.
             Usage: the URL is not valid, or the SQLite file is not a database.
             MissingKey: the voter key with which the store was made is missing, or another key was given.
         """
@@ -123,9 +121,9 @@ class Store:
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Return whether a failed transaction may succeed if it is run again.
+    """Return whether a failed transaction may succeed if the caller runs it again.
 
-    This holds after a lost connection, a timeout of a lock, or a conflict with another transaction.
+    It may after a lost connection, a timeout of a lock, or a conflict with another transaction.
     """
     code = getattr(error.orig, "sqlstate", None)
     if dialect.is_read_only(error):
@@ -136,14 +134,14 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 def explain(error: DBAPIError, store: str) -> IntegrityError:
-    """Return the error to raise for an error of the database. Its message says what a person can do.
+    """Convert an error of the database to an error whose message says what a person can do.
 
     Args:
         error: the error of the database.
         store: the store's URL without secrets.
 
     Returns:
-        `Usage` if the file is not a database, `StoreUnavailable` otherwise.
+        `Usage` if the store's file is not a database, `StoreUnavailable` otherwise.
     """
     said = str(error.orig).strip()
     if dialect.is_read_only(error):
@@ -186,7 +184,7 @@ def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[byte
 
 
 def read_key_check(connection: Connection) -> str | None:
-    """Return the stored `key_check` of the voter key with which a store was made, None for a new store."""
+    """Return the `key_check` of the voter key with which the store was made. None for a new store."""
     m = schema.meta.c
     found: str | None = connection.scalar(sa.select(m.value).where(m.name == "voter_key_check"))
     return found
@@ -209,5 +207,5 @@ def _read_id(engine: Engine) -> str:
 
 
 def key_check(key: bytes) -> str:
-    """Return a SHA-256 of a voter key, which the store keeps to recognise the key without storing it."""
+    """Return a SHA-256 by which the store recognises the voter key without storing the key."""
     return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()

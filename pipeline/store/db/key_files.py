@@ -1,7 +1,8 @@
-"""Reads and writes the key files of a store. Each has 32 random bytes in hexadecimal digits.
+"""Reads and writes the key files of a store.
 
-Only the owner of a key file can read it. Pseudonyms are computed with `voter.key`. Snapshots are signed with
-`ledger.key`. After a rotation, the previous key is in `ledger-before.key` until a snapshot is signed by both keys.
+A key file has 32 random bytes in hexadecimal digits, and only its owner can read it. `voter.key` is the key from which
+pseudonyms are computed. `ledger.key` is the key that signs snapshots. After a rotation, `ledger-before.key` has the
+previous key until a snapshot is signed by both keys.
 """
 
 import os
@@ -15,7 +16,7 @@ VOTER_KEY, LEDGER_KEY, PREVIOUS_LEDGER_KEY = "voter.key", "ledger.key", "ledger-
 
 
 def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
-    """Read a key, and warn if others may read the file. Return None if the folder has no such file."""
+    """Return the key in a key file, or None if the folder has no such file. Warn if others may read the file."""
     try:
         text = (folder / name).read_text()
     except FileNotFoundError:
@@ -25,10 +26,9 @@ def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
 
 
 def create(folder: Path, name: str = VOTER_KEY) -> bytes:
-    """Create a key file and return the key. If the file exists, keep it and return its key.
+    """Create a key file unless it exists, and return its key.
 
-    The folder is created if it is missing. Of two processes that create a key at the same time, both return the same
-    key.
+    The folder is created if it is missing. Two processes that create the same file at the same time get the same key.
     """
     draft = _draft(folder)
     try:
@@ -44,7 +44,9 @@ def create(folder: Path, name: str = VOTER_KEY) -> bytes:
 
 
 def rotate(folder: Path) -> bytes:
-    """Create a new key that signs snapshots, and return it. The previous key stays until a snapshot is signed by both.
+    """Replace the key that signs snapshots by a new key, and return the new key.
+
+    The previous key stays in `ledger-before.key` until a snapshot is signed by both keys.
 
     Raises:
         FileExistsError: no snapshot was signed since the last rotation.
@@ -59,7 +61,7 @@ def rotate(folder: Path) -> bytes:
 
 
 def delete_previous(folder: Path) -> None:
-    """Delete the previous key. Call this after a snapshot was signed by both keys."""
+    """Delete the signing key from before the last rotation. Call this after a snapshot was signed by both keys."""
     (folder / PREVIOUS_LEDGER_KEY).unlink(missing_ok=True)
 
 

@@ -1,6 +1,6 @@
 """Gives leases: only the process that has the lease of a job does the job.
 
-When a lease has expired, another process may take over.
+A lease expires after some seconds. Another process may then take it.
 """
 
 import sqlalchemy as sa
@@ -11,14 +11,14 @@ from pipeline.vocabulary.time import SECOND
 
 
 def acquire(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
-    """Acquire or renew a lease.
+    """Acquire a lease, or renew the lease that this owner has.
 
     Args:
         connection: the transaction.
         name: name of the lease.
         owner: name of this process.
         now: present time in microseconds since 1970 UTC.
-        seconds: time after which the lease expires.
+        seconds: time from now after which the lease expires.
 
     Returns:
         Whether this owner has the lease now; False if another owner's lease has not expired.
@@ -43,6 +43,6 @@ def holder(connection: Connection, name: str) -> str | None:
 
 
 def release(connection: Connection, name: str, owner: str) -> None:
-    """Release a lease, if this owner has it."""
+    """Release a lease, so that any process can acquire it. Nothing happens if this owner does not have the lease."""
     c = schema.lease.c
     connection.execute(sa.delete(schema.lease).where(c.name == name, c.owner == owner))

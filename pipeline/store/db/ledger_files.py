@@ -1,14 +1,14 @@
 """Reads and writes the files of the public ledger.
 
-There are three kinds of files: segments and bundle files, named by their SHA-256; the hashes of the vote log; and the
-signed heads of the snapshot log.
+There are three kinds of files. Segments and bundle files are named by their SHA-256. One file for each level of the
+vote log has the hashes of this level. One file for each snapshot has the signed head of the snapshot log.
 
-Segments, bundle files and heads are complete or absent, because a file is written under another name and then renamed.
-A file that a row names is flushed to the disk before the row is committed.
+Segments, bundle files and heads are complete or absent: a file is first written under another name and then renamed. A
+file that a database row names is flushed to the disk before the row is committed.
 
-All hashes of a level of the log are in one file, and a tile is a range of this file. One file for each tile would be
-four thousand files for a million leaves. Hashes are computed from committed leaves only, so two writers write the same
-bytes. Hashes are not flushed, because missing hashes can be computed again from the segments.
+A tile is a range of a file of hashes, because one file for each tile would be four thousand files for a million leaves.
+Two writers of hashes write the same bytes, because hashes are computed from committed leaves only. Files of hashes are
+not flushed, because missing hashes can be computed again from the segments.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ _MAX_DRAFT_AGE = 3_600.0
 
 
 class LedgerFiles:
-    """A folder of ledger files. It is created with the first file."""
+    """Reads and writes the ledger files in one folder. The folder is created with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Store a file, unless a file with the same content is stored; return its SHA-256 in hexadecimal.
+        """Store a file under its SHA-256, unless it is stored already.
+
+        Returns:
+            The SHA-256 in hexadecimal digits.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -50,11 +53,11 @@ class LedgerFiles:
         return digest
 
     def draft(self) -> DraftFile:
-        """Return a new file, which readers find only after `keep` or `rename`."""
+        """Return a new, empty draft. Readers find the file only after `DraftFile.keep` or `DraftFile.rename`."""
         return DraftFile(self)
 
     def delete_old_drafts(self) -> None:
-        """Delete drafts that are older than an hour, which killed processes left."""
+        """Delete drafts that are older than an hour. Killed processes left them."""
         for path in self.folder.glob(f"{_DRAFT}*"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _MAX_DRAFT_AGE:
@@ -73,7 +76,7 @@ class LedgerFiles:
         return self.folder / "files" / digest[:2] / digest
 
     def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
-        """Write hashes of a level of tiles, over those that are stored at the same indices.
+        """Write hashes of one level of the vote log, in place of hashes that are stored at the same indices.
 
         Args:
             level: 0 for leaf hashes, 1 for roots of 256 leaves, and so on.
@@ -94,15 +97,15 @@ class LedgerFiles:
             raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
 
     def get_tile(self, tile: Tile) -> bytes:
-        """Return the hashes of a tile of the vote log.
+        """Return the hashes of a tile of the vote log as 32·n bytes.
 
         Raises:
-            Unavailable: the tile is missing.
+            Unavailable: hashes of the tile are missing.
         """
         return self.get_hashes(tile.level, tile.index * FULL, tile.width)
 
     def get_hashes(self, level: int, first: int, number: int) -> bytes:
-        """Return `number` hashes of a level of tiles, from index `first` on, 32·n bytes.
+        """Return `number` hashes of one level of the vote log, from index `first` on, as 32·`number` bytes.
 
         Raises:
             Unavailable: some of the hashes are missing.
@@ -122,26 +125,28 @@ class LedgerFiles:
         return found
 
     def delete_hashes(self) -> None:
-        """Delete the stored hashes of the log. They can be computed again from the segments."""
+        """Delete all stored hashes of the vote log. They can be computed again from the segments."""
         for path in (self.folder / "votes").glob("level-*"):
             path.unlink(missing_ok=True)
 
     def leaf_count(self) -> int:
-        """Return the number of stored leaf hashes."""
+        """Return the number of leaf hashes of the vote log that are stored as a file."""
         try:
             return self.level_path(0).stat().st_size // WIDTH
         except OSError:
             return 0
 
     def level_path(self, level: int) -> Path:
-        """Return the path of the file with the hashes of a level of tiles."""
+        """Return the path of the file with the hashes of one level of the vote log."""
         return self.folder / "votes" / f"level-{level}"
 
     def put_head(self, sequence: int, checkpoint: bytes) -> None:
-        """Store a signed head as a file, because a database restored from a backup may not have this head any more.
+        """Store a signed head of the snapshot log as a file.
+
+        A database that was restored from a backup may lack this head, but the file still has it.
 
         Args:
-            sequence: number of the snapshot.
+            sequence: sequence number of the snapshot.
             checkpoint: the signed head.
 
         Raises:
@@ -150,11 +155,11 @@ class LedgerFiles:
         self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint)
 
     def has_head(self, sequence: int) -> bool:
-        """Return whether the head of the snapshot with this number is stored as a file."""
+        """Return whether the head of the snapshot with this sequence number is stored as a file."""
         return (self.folder / "heads" / f"{sequence:09d}").exists()
 
     def heads(self) -> dict[int, bytes]:
-        """Return number of a snapshot → its signed head, for all heads that are stored as files."""
+        """Return all heads that are stored as files, as sequence number of the snapshot → signed head."""
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 
@@ -168,7 +173,7 @@ class LedgerFiles:
 
 
 class DraftFile(io.RawIOBase):
-    """A file that readers find only after `keep` or `rename`. It is created when the first bytes are written."""
+    """Writes a file that readers find only after `keep` or `rename`. The first write creates it."""
 
     def __init__(self, files: LedgerFiles) -> None:
         self._files = files
@@ -177,11 +182,11 @@ class DraftFile(io.RawIOBase):
         self._hash = hashlib.sha256()
 
     def writable(self) -> bool:
-        """Return True, as the interface of a file to write requires."""
+        """Return True, as `io.RawIOBase` requires of a file that can be written."""
         return True
 
     def write(self, data: Any, /) -> int:
-        """Append bytes, and return their number. The first call creates the file.
+        """Append bytes to the draft, and return the number of bytes. The first call creates the file.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -197,7 +202,10 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(self._path, error) from error
 
     def keep(self) -> str:
-        """Store the file under its SHA-256, and return this digest. If that file exists, the draft is not stored again.
+        """Store the draft under the SHA-256 of its content, unless such a file is stored already.
+
+        Returns:
+            The SHA-256 in hexadecimal digits.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -208,7 +216,7 @@ class DraftFile(io.RawIOBase):
         return digest
 
     def rename(self, path: Path) -> None:
-        """Store the file at a path in the folder of the ledger.
+        """Store the draft at a path in the folder of the ledger.
 
         Raises:
             Unavailable: the folder cannot be written to.

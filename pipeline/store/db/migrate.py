@@ -1,13 +1,14 @@
 """Upgrades the tables of a store to this version, with Alembic.
 
-A store is migrated in one transaction, in SQLite and in PostgreSQL. If several processes open a store at the same
-time, one migrates it and the others wait. A migration runs no other code of the pipeline. If it changes the form of
-data that are computed from votes, it only marks these data as stale, and a job computes them again. To mark window
-counts, it executes
+A store is migrated in one transaction, in SQLite and in PostgreSQL. If several processes open a store at the same time,
+one migrates it and the others wait.
+
+A migration runs no other code of the pipeline. A migration that changes the form of data that are computed from votes
+only marks these data as stale. To mark window counts, it executes
 
     INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
 
-and `integrity migrate` then rebuilds the window counts (`jobs.rebuild_windows`).
+and `integrity migrate` then computes the window counts again (`jobs.rebuild_windows`).
 """
 
 from pathlib import Path
@@ -41,10 +42,10 @@ def exists(engine: Engine) -> bool:
 
 
 def upgrade(engine: Engine) -> None:
-    """Migrate a store to the newest version; create the tables in an empty database. Up-to-date tables stay unchanged.
+    """Migrate a store to the newest version. In an empty database, create the tables.
 
     Raises:
-        StoreUnavailable: the tables are of a later version, of a version too old to upgrade, or of another program, or
+        StoreUnavailable: the tables are of a later version, of a version too old to upgrade, or of another program. Or
             the database role may not change them.
     """
     with engine.connect() as connection:

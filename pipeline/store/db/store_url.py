@@ -1,4 +1,4 @@
-"""Parses the URLs of stores, and shows them without secrets. No message contains a password."""
+"""Parses the URLs of stores, and shows them without secrets. No error message contains a password."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ _EXPECTED = "postgresql://USER@HOST:PORT/DATABASE, sqlite:///FILE or a file"
 
 
 def parse_url(url: str) -> sa.URL:
-    """Parse a store's URL. A path without a scheme is a SQLite file.
+    """Parse the URL of a store. A path without a scheme means a SQLite file.
 
     Raises:
         Usage: the text is not a URL of SQLite or PostgreSQL, or the SQLite store is in memory.
@@ -41,12 +41,12 @@ def parse_url(url: str) -> sa.URL:
 
 
 def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> str:
-    """Add parameters and a password to a PostgreSQL URL, unless it has them already; return other URLs unchanged.
+    """Add parameters and a password to a PostgreSQL URL. Return any other URL unchanged.
 
     Args:
         url: URL of a store.
-        parameters: name of a libpq parameter → value. Empty values are not added.
-        password: the password; "" adds none.
+        parameters: name of a libpq parameter → value. An empty value, and a parameter that the URL has, is not added.
+        password: the password. It is not added if it is "" or if the URL has one.
     """
     parsed = parse_url(url)
     more = {name: value for name, value in parameters.items() if value and name not in parsed.query}
@@ -58,6 +58,6 @@ def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> s
 
 
 def shown_url(url: sa.URL) -> str:
-    """Return a URL as text in which passwords and other secrets are replaced by `***`."""
+    """Return a URL as text, with `***` in place of passwords and other secrets."""
     hidden = {name: "***" for name in _SECRET_PARAMETERS if name in url.query}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)

@@ -1,7 +1,7 @@
 """Counts the votes of every segment again from its public files, and compares the result with the stored counts.
 
-A refresh reads only the stored counts, so they must be right. Whether the public files agree with the stored votes is
-checked by `reverification`.
+A refresh reads only the stored counts, so they must be right. The module `reverification` checks that the public files
+agree with the stored votes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def sealed_segments(connection: Connection, files: LedgerFiles) -> list[SealedSe
 
 
 def compare_counts(connection: Connection, files: LedgerFiles) -> None:
-    """Compare the stored counts of every segment with counts of its public files.
+    """Check the stored counts of every segment against counts of its public files.
 
     Raises:
-        Refuted: reason `counts`: a stored count is wrong; the message names the segment and the board. Reason `labels`
-            or `segment`: a public file is wrong.
+        Refuted: the reason is `counts` if a stored count is wrong; the message names the segment and the board. The
+            reason is `labels` or `segment` if a public file is wrong.
         Unavailable: a public file is missing.
     """
     s, r = schema.segment.c, schema.retraction.c

@@ -1,11 +1,12 @@
 """Decides, when votes are sealed, which votes on frequent prompts are in the sample that counts.
 
-`pipeline.ratings.prompt_samples` defines which prompts are frequent, and how many votes the sample of each has.
+`pipeline.ratings.prompt_samples` defines which prompts are frequent, and how many votes each sample has.
 
-A vote is decided when its segment is sealed, by the number of votes that each prompt then has in the log, the segment
-included. A decision never changes. The same votes in the same segments get the same decisions in SQLite and PostgreSQL.
-A seal reads and writes only the counts of prompts in its segment, and one summary of all prompts. If its prompts are
-more than a quarter of all known prompts, it reads the counts of all prompts.
+A seal decides about the votes of its segment, by the number of votes that each prompt has in the log with this segment.
+A decision never changes. The same votes in the same segments get the same decisions in SQLite and PostgreSQL.
+
+A seal reads and writes only the counts of the prompts in its segment, and one summary of all prompts. If the segment
+has more than a quarter of all known prompts, the seal reads the counts of all prompts.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ _BLOCK = 50_000
 
 
 def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa.ChunkedArray], log_size: int) -> Int64:
-    """Decide which votes of a segment are outside the samples of their prompts, and store the new counts of prompts.
+    """Find the votes of a segment that are outside the samples of their prompts, and store the new counts of prompts.
 
-    Of the votes on a frequent prompt, only those in the sample of the prompt count.
+    A vote on a frequent prompt counts only if it is in the prompt's sample.
 
     Args:
         connection: a transaction with the lock of seals.
-        prompt: int64[n], the prompt's hash of each vote of the segment that counts and has a prompt. No value is 0.
-        vote_ids: takes indices in `prompt`, and returns the ids of these votes.
+        prompt: int64[n], the hashes of the prompts, never 0. There is one for each vote of the segment that counts and
+            has a prompt.
+        vote_ids: a function that takes indices in `prompt` and returns the ids of these votes.
         log_size: number of leaves of the log with the segment.
 
     Returns:
@@ -63,7 +65,7 @@ def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa
 
 
 def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
-    """Store that votes are outside the samples of their prompts.
+    """Mark votes in the store as outside the samples of their prompts.
 
     Args:
         connection: the transaction.
@@ -74,7 +76,7 @@ def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
 
 
 def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -> list[int]:
-    """Return those of the given offsets of a partition at which the vote is outside the sample of its prompt."""
+    """Return which of the given offsets of a partition have a vote that is marked as outside its prompt's sample."""
     found: list[int] = []
     for start in range(0, len(offsets), dialect.CHUNK):
         where, given = dialect.any_of(connection, "offset", offsets[start : start + dialect.CHUNK], partition_no)
@@ -84,9 +86,15 @@ def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -
 
 
 def read_marked(connection: Connection, partition_no: int, first: int, end: int) -> Int64:
-    """Return the offsets in [first, end) of a partition at which the vote is outside the sample of its prompt.
+    """Return the offsets of the votes in a range that are marked as outside the samples of their prompts.
 
-    They are ascending.
+    Args:
+        connection: reads the store.
+        partition_no: the partition.
+        first, end: the range of offsets, `end` excluded.
+
+    Returns:
+        int64[n], ascending.
     """
     f = schema.frequent_vote.c
     query = sa.select(f.offset).where(f.partition_no == partition_no, f.offset >= first, f.offset < end)

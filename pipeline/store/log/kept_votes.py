@@ -1,9 +1,10 @@
-"""Keeps a packed copy of the newest sealed votes, so that not every refresh reads each of them from its row.
+"""Keeps a packed copy of the newest sealed votes, so that a refresh need not read each vote from its row.
 
-The copy has the columns of `newest_votes`. A refresh reads the copy, and from their rows only the votes of segments
-that were sealed since. When these are more than a twentieth, it stores the copy anew. The copy names voters, so an
-erasure deletes it. A refresh that read votes before an erasure does not store them after it: the number of erasures,
-which is in the row of the copy, has then changed.
+The copy has the columns of `newest_votes`. A refresh reads the copy, and reads single rows only for segments that were
+sealed later. If more than a twentieth of the votes are not in the copy, the refresh stores the copy anew.
+
+The copy names voters, so an erasure deletes it. A refresh that read votes before an erasure must not store them
+afterwards. It detects this by the number of erasures, which is stored beside the copy.
 """
 
 from __future__ import annotations
@@ -86,12 +87,14 @@ class _Copy:
 
 
 def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVotes:
-    """Return what `newest_votes.read_newest` returns; read and store the copy for it.
+    """Return the votes of the newest segments, as `newest_votes.read_newest` does, but mostly from the packed copy.
+
+    The copy is stored anew if more than a twentieth of these votes are not in it.
 
     Args:
         connection: a write transaction.
         log_size: number of leaves of the log; later votes are not read.
-        limit: number of leaves after which no older segment is read.
+        limit: the newest segments are read until they have this number of leaves.
     """
     wanted = newest_votes.newest_segments(connection, log_size, limit)
     if sum(one.leaves for one in wanted) < LEAST:
@@ -107,7 +110,10 @@ def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVote
 
 
 def forget(connection: Connection) -> None:
-    """Delete the copy, and keep transactions that read votes before this one ends from storing theirs."""
+    """Delete the packed copy of the newest votes.
+
+    A refresh that read votes before this transaction ends cannot store its copy any more.
+    """
     k = schema.kept_votes.c
     row = {"name": _NAME, "erasures": 1, "votes": None}
     changed = {"erasures": k.erasures + 1, "votes": None}

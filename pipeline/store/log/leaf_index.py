@@ -1,7 +1,8 @@
 """Finds the leaf of a vote in the log, and the vote of a leaf.
 
-The row of a segment has the ranges of offsets whose votes are in the segment. Some offsets have no vote (duplicates,
-rejects, transaction markers), so a range also has its runs: intervals of consecutive offsets that all have a vote.
+The stored row of a segment has ranges of offsets. Some offsets in a range have no vote: those of duplicates, rejects
+and transaction markers. The row therefore also has runs, which are intervals of consecutive offsets that all have a
+vote.
 
 A leaf is found from ranges and runs, never by reading votes. A look-up reads the ranges of all segments, and the runs
 of the ranges that it needs.
@@ -22,15 +23,15 @@ from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 
 def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
-    """Pack sorted offsets as runs (first offset, length).
+    """Pack the offsets of a range that have a vote as runs, each a pair (first offset, length).
 
     Args:
-        offsets: int64[n], sorted offsets within [first, end).
+        offsets: int64[n], the offsets that have a vote, ascending, within [first, end).
         first: first offset of the range.
         end: end of the range, itself excluded.
 
     Returns:
-        The packed runs, or None if every offset of the range is in `offsets`.
+        The packed runs, or None if every offset of the range has a vote.
     """
     if len(offsets) == end - first:
         return None
@@ -41,7 +42,10 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
 
 
 def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
-    """Return position (partition_no, offset) of a vote → index of its leaf. Positions without a leaf are left out."""
+    """Return the leaves of votes, as position (partition_no, offset) of a vote → index of its leaf.
+
+    A position without a leaf is left out.
+    """
     wanted: dict[int, list[int]] = {}
     for part, offset in set(positions):
         wanted.setdefault(part, []).append(offset)
@@ -52,7 +56,10 @@ def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VotePosition]:
-    """Return index of a leaf → position (partition_no, offset) of its vote. Leaves without a vote are left out."""
+    """Return the votes of leaves, as index of a leaf → position (partition_no, offset) of its vote.
+
+    A leaf that is not a vote is left out.
+    """
     asked = np.array(sorted(set(leaves)), dtype=np.int64)
     r = schema.segment_range.c
     known = connection.execute(
@@ -82,7 +89,7 @@ def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
     """Return how far each partition is sealed in the first `log_size` leaves of the log.
 
     Returns:
-        Partition number (partition_no) → the offset after the last sealed one. Partitions without a leaf are left out.
+        Partition number (partition_no) → the offset after the last sealed one. A partition without a leaf is left out.
     """
     r, s = schema.segment_range.c, schema.segment.c
     query = (
@@ -95,11 +102,13 @@ def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
 
 
 def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
-    """Return whether packed runs stand for exactly these offsets. The version of zlib that packed them is irrelevant.
+    """Return whether packed runs stand for exactly the given offsets.
+
+    The uncompressed bytes are compared, because versions of zlib may compress differently.
 
     Args:
         packed: the result of `pack_runs`.
-        offsets: int64[n], sorted offsets within [first, end).
+        offsets: int64[n], the offsets that have a vote, ascending, within [first, end).
         first: first offset of the range.
         end: end of the range, itself excluded.
     """

@@ -1,9 +1,7 @@
 """Stores the snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
 
-A head, or checkpoint, states the size and the root hash of a log.
-
-Rows are appended in the order of their sequence numbers, by the transaction that holds the publication lock. A row
-never changes.
+A head, or checkpoint, states the size and the root hash of a log. The transaction that holds the publication lock
+appends a row for its snapshot, so the rows have the order of the sequence numbers. A row never changes.
 """
 
 from collections.abc import Iterator
@@ -22,12 +20,12 @@ _COLUMNS = ("sequence", "snapshot_id", "sha256", "body", "checkpoint", "votes_ch
 
 @dataclass(frozen=True, slots=True)
 class SignedManifest:
-    """A manifest, which is a leaf of the snapshot log, and the heads that were signed when it was published.
+    """A manifest with the heads of both logs that were signed when it was published.
 
     Attributes:
-        sequence: number of the snapshot and of its leaf in the log, 1 for the first.
+        sequence: sequence number of the snapshot, 1 for the first.
         snapshot_id: id of the snapshot in the store.
-        sha256: SHA-256 of the manifest.
+        sha256: SHA-256 of the manifest in hexadecimal digits.
         body: the manifest's bytes.
         checkpoint: the head of the snapshot log, signed by the operator alone.
         votes_checkpoint: the signed head of the vote log that the snapshot rates.
@@ -50,12 +48,12 @@ class _Head(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class PreviousManifest:
-    """The fields of the newest manifest that are needed to make the next manifest.
+    """Holds the fields of the newest manifest that are needed to make the next manifest.
 
     Attributes:
         sha256: SHA-256 of the bytes of the newest manifest.
         board: the name of the board.
-        sequence: number of the newest manifest's snapshot.
+        sequence: sequence number of the newest manifest's snapshot.
         keys: the public keys that have signed the snapshot log so far, oldest first.
     """
 
@@ -66,23 +64,29 @@ class PreviousManifest:
 
     @classmethod
     def of(cls, stored: SignedManifest) -> "PreviousManifest":
-        """Read the fields of this class from a stored manifest.
+        """Read these fields from a stored manifest.
 
-        The form and the digest of the manifest are not checked here, because that takes long; the ledger audit checks
-        both.
+        The ledger audit checks the form and the digest of the manifest; this function does not, because that takes
+        long.
         """
         head = msgspec.json.decode(stored.body, type=_Head)
         return cls(stored.sha256, head.board, stored.sequence, head.keys)
 
 
 def append(connection: Connection, signed: SignedManifest, leaf: bytes) -> None:
-    """Append a manifest to the snapshot log. `leaf` is its leaf hash."""
+    """Append a manifest to the snapshot log.
+
+    Args:
+        connection: a transaction that holds the publication lock.
+        signed: the manifest and its heads.
+        leaf: the leaf hash of the manifest, 32 bytes.
+    """
     row = {name: getattr(signed, name) for name in _COLUMNS}
     connection.execute(schema.manifest.insert(), {**row, "leaf": leaf})
 
 
 def leaf_hashes(connection: Connection, size: int | None = None) -> bytes:
-    """Return the leaf hashes of the first `size` manifests as 32·n bytes. None for `size` means all manifests."""
+    """Return the leaf hashes of the first `size` manifests, oldest first, as 32·n bytes. None means all manifests."""
     m = schema.manifest.c
     query = sa.select(m.leaf).order_by(m.sequence).limit(size)
     return b"".join(bytes(one) for one in connection.scalars(query))
@@ -128,9 +132,9 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 
     Args:
         connection: the transaction.
-        sequence: number of the snapshot whose checkpoint the witness signed.
+        sequence: sequence number of the snapshot whose checkpoint the witness signed.
         witness: name of the witness.
-        line: the signature line.
+        line: the signature line as bytes.
     """
     c = schema.cosignature.c
     known = connection.scalar(sa.select(c.line).where(c.sequence == sequence, c.witness == witness))
@@ -139,13 +143,13 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 
 
 def read_cosignatures(connection: Connection, sequence: int) -> bytes:
-    """Return the signature lines that all witnesses made for one head, joined in the order of the witnesses' names.
+    """Return the signature lines of all witnesses for one head of the snapshot log.
 
-    The result is b"" if there are none.
+    The lines are joined, in the order of the witnesses' names. Without a line, the result is b"".
 
     Args:
         connection: reads the store.
-        sequence: number of the snapshot at whose publication the head was signed.
+        sequence: sequence number of the snapshot at whose publication the head was signed.
     """
     c = schema.cosignature.c
     lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(CodePointOrder(c.witness)))

@@ -1,6 +1,6 @@
-"""Reads a few columns of the newest sealed votes, for estimates that need single votes and their voters.
+"""Reads the newest sealed votes as columns, for estimates that need single votes and their voters.
 
-The number of votes is limited, so the time does not grow with the log.
+The number of votes is limited, so the time to read them does not grow with the log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STEP = 65_536
 
 @dataclass(frozen=True)
 class NewestVotes:
-    """Votes as arrays of length n. They are sorted by segment, partition and offset, the oldest segment first.
+    """Holds the newest sealed votes as arrays of length n, sorted by segment, partition and offset, the oldest first.
 
     Attributes:
         position: partition_no and offset, packed into one integer (`pack_position`).
@@ -49,22 +49,22 @@ class NewestVotes:
     flags: Int64
 
     def where(self, kept: Bool) -> NewestVotes:
-        """Return the votes for which the mask `kept` is true."""
+        """Return the votes at which the mask `kept`, bool[n], is True."""
         return self if kept.all() else NewestVotes(*(column[kept] for column in vars(self).values()))
 
     def since(self, row: int) -> NewestVotes:
-        """Return the votes without the first `row` ones."""
+        """Return all votes from index `row` on."""
         return NewestVotes(*(column[row:] for column in vars(self).values())) if row else self
 
     def plus(self, later: NewestVotes) -> NewestVotes:
-        """Return these votes, then the votes of `later`."""
+        """Return the votes of this object, followed by those of `later`."""
         if not len(self.voter) or not len(later.voter):
             return self if len(self.voter) else later
         pairs = zip(vars(self).values(), vars(later).values(), strict=True)
         return NewestVotes(*(np.concatenate(pair, dtype=pair[0].dtype, casting="unsafe") for pair in pairs))
 
     def without(self, positions: Collection[VotePosition]) -> NewestVotes:
-        """Return the votes without those at the given positions (partition_no, offset)."""
+        """Return the votes that are not at one of the given positions (partition_no, offset)."""
         if not positions:
             return self
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
@@ -78,11 +78,11 @@ NOTHING = NewestVotes(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_CO
 
 @dataclass(frozen=True, slots=True)
 class SealedRange:
-    """A segment of the log.
+    """Names a segment of the log and the leaves that it has.
 
     Attributes:
         segment_no: number of the segment.
-        log_size: number of leaves of the log with the segment.
+        log_size: number of leaves of the log after the segment.
         leaves: number of leaves of the segment.
     """
 
@@ -93,11 +93,11 @@ class SealedRange:
 
 @dataclass(frozen=True, slots=True)
 class SegmentVotes:
-    """The votes of some segments.
+    """Holds the votes of consecutive segments, and how many votes each segment has.
 
     Attributes:
         votes: the votes in the order of the log.
-        rows: int64[segments], the number of votes of each segment.
+        rows: int64[s], the number of votes of each of the s segments.
     """
 
     votes: NewestVotes
@@ -105,20 +105,26 @@ class SegmentVotes:
 
 
 def read_newest(connection: Connection, log_size: int, limit: int) -> NewestVotes:
-    """Return the votes of the newest segments of a log.
+    """Return the votes of the newest segments of the log.
 
-    Whole segments are read until they have at least `limit` leaves, or until the log has no older segment.
+    Whole segments are read, from the newest to older ones, until they have at least `limit` leaves.
 
     Args:
         connection: reads the store.
         log_size: number of leaves of the log; later votes are not read.
-        limit: number of leaves after which no older segment is read.
+        limit: smallest number of leaves, unless the log has fewer.
     """
     return read_segments(connection, newest_segments(connection, log_size, limit)).votes
 
 
 def newest_segments(connection: Connection, log_size: int, limit: int) -> list[SealedRange]:
-    """Return the segments whose votes `read_newest` returns, oldest first."""
+    """Return the segments that `read_newest` would read, oldest first.
+
+    Args:
+        connection: reads the store.
+        log_size: number of leaves of the log; later segments are left out.
+        limit: smallest number of leaves of all segments together, unless the log has fewer.
+    """
     s = schema.segment.c
     newest = sa.select(s.segment_no, s.log_size, s.leaves).where(s.log_size <= log_size).order_by(s.log_size.desc())
     found, total = list[SealedRange](), 0
@@ -131,7 +137,7 @@ def newest_segments(connection: Connection, log_size: int, limit: int) -> list[S
 
 
 def read_segments(connection: Connection, segments: Sequence[SealedRange]) -> SegmentVotes:
-    """Return the votes of consecutive segments."""
+    """Return the votes of consecutive segments in the order of the log, and the number of votes of each segment."""
     place = {one.segment_no: at for at, one in enumerate(segments)}
     parts, rows = list[list[Int64]](), np.zeros(len(segments), dtype=np.int64)
     marked = [np.zeros(0, dtype=np.int64)]

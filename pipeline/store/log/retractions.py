@@ -1,7 +1,7 @@
 """Retracts votes. A retracted vote counts in no view from the next seal on.
 
-Exclusions are for doubtful votes. Retractions are for votes that should never have counted: cast by a test, published
-by mistake, or withdrawn by the voter.
+Doubtful votes are excluded, not retracted. Retractions are for votes that should never have counted: votes that a test
+cast, that were published by mistake, or that the voter withdrew.
 
 A retraction has a reason and a name, and is a leaf of the public log. The leaf of the vote stays. A vote is retracted
 at most once, and only after it was sealed.
@@ -28,7 +28,7 @@ Cell = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class PendingRetraction:
-    """A retraction that has no leaf yet.
+    """A retraction that is stored but has no leaf in the log yet.
 
     Attributes:
         number: number of the retraction (retraction_no).
@@ -50,7 +50,7 @@ class PendingRetraction:
 
 
 def retract(connection: Connection, position: VotePosition, vote_id: str, reason: str, name: str, now: int) -> int:
-    """Retract a vote.
+    """Store the retraction of a sealed vote. The next seal appends it to the log.
 
     Args:
         connection: the transaction.
@@ -109,7 +109,7 @@ def read_pending(connection: Connection) -> list[PendingRetraction]:
 
 
 def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction], first: int) -> None:
-    """Store the leaf indices of retractions: `first` for the first retraction, `first + 1` for the next, and so on."""
+    """Store the leaf index of each retraction: `first` for the first, `first + 1` for the second, and so on."""
     r = schema.retraction.c
     for at, one in enumerate(retractions):
         connection.execute(sa.update(schema.retraction).where(r.retraction_no == one.number).values(leaf=first + at))
@@ -120,7 +120,12 @@ RetractionRow = tuple[int, str, int, str, int]
 
 
 def build_leaves(rows: list[RetractionRow]) -> pa.Table:
-    """Return the public leaves of retractions as a table with `leaf.SCHEMA`, in the same order."""
+    """Build the public leaves of retractions as a table with `leaf.SCHEMA`, in the given order.
+
+    Args:
+        rows: tuples (index of the retraction's leaf, id of the vote, index of the vote's leaf, reason, time in
+            microseconds since 1970 UTC).
+    """
     return leaf.retraction_rows(
         [row[1] for row in rows],
         np.array([row[4] for row in rows], dtype=np.int64),
@@ -130,14 +135,14 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
 
 
 def any_between(connection: Connection, first: int, end: int) -> bool:
-    """Return whether one of the leaves [first, end) is a retraction."""
+    """Return whether one of the leaves `first` to `end` − 1 of the vote log is a retraction."""
     r = schema.retraction.c
     found = sa.select(r.retraction_no).where(r.leaf >= first, r.leaf < end).limit(1)
     return connection.scalar(found) is not None
 
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
-    """Return (model_a, model_b, outcome, fate) of each vote that is retracted by one of the leaves [first, end)."""
+    """Return (model_a, model_b, outcome, fate) of the votes that the leaves `first` to `end` − 1 of the log retract."""
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(v.model_a, v.model_b, v.outcome, v.fate)
@@ -148,7 +153,12 @@ def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[RetractionRow]:
-    """Return the retractions among the leaves [first, end) of the log, in the order of the leaves."""
+    """Return the retractions among the leaves `first` to `end` − 1 of the vote log, in the order of the leaves.
+
+    Returns:
+        Tuples (index of the retraction's leaf, id of the vote, index of the vote's leaf, reason, time in microseconds
+        since 1970 UTC).
+    """
     r = schema.retraction.c
     query = sa.select(r.leaf, r.vote_id, r.retracts, r.reason, r.at).where(r.leaf >= first, r.leaf < end)
     return [tuple(row) for row in connection.execute(query.order_by(r.leaf))]
@@ -159,7 +169,8 @@ def retracted_positions(connection: Connection, log_size: int | None) -> set[Vot
 
     Args:
         connection: reads the store.
-        log_size: only retractions among the first `log_size` leaves; None for all, those without a leaf included.
+        log_size: only retractions among the first `log_size` leaves of the vote log. None for all retractions, even
+            those without a leaf.
     """
     r = schema.retraction.c
     query = sa.select(r.partition_no, r.offset)

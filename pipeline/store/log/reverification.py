@@ -1,7 +1,7 @@
-"""Verifies the public log against the stored votes: builds every leaf again from its vote and compares the two.
+"""Checks the public log against the stored votes: builds every leaf again from its vote and compares the two.
 
-The error for a vote that was changed, removed or added names the vote's leaf, or its partition and offset. If the
-private fields of a vote were erased, only the public part of the leaf is compared. No other difference is accepted.
+For a vote that was changed, removed or added, the error names the leaf, or the partition and the offset. For a vote
+whose private fields were erased, only the public part of the leaf is compared. Any other difference is an error.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ERASED = bytes(WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class ReverifiedLog:
-    """How many leaves of the log were verified.
+    """Counts what `reverify_log` compared.
 
     Attributes:
         segments: number of segments.
@@ -57,7 +57,7 @@ def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
     """Compare every segment with the stored votes: its leaves, file, counts, style counts, labels, ranges and root.
 
     Returns:
-        How many segments, leaves and erased votes were compared.
+        The numbers of segments, leaves and erased votes that were compared.
 
     Raises:
         Refuted: a leaf or a segment is wrong, or a vote that must be sealed has no leaf. The message names it.

@@ -1,11 +1,11 @@
-"""Stores the counts of sealed votes by board, pair of models, outcome, fate and rules.
+"""Stores the counts of sealed votes, separately for each board.
 
-A refresh reads these counts instead of votes. A board is here a set of votes that are counted together: all votes, the
-votes with one category, or the votes with one language.
+A board is here a set of votes that are counted together: all votes, the votes with one category, or the votes with one
+language. Votes are counted by pair of models, outcome, fate and rules. A refresh reads these counts instead of votes.
 
-The stored total of a board is the sum of the counts of all segments (`totals_match_segments`). A total changes only in
-a transaction with the lock of seals. The votes of a segment that was sealed before votes had labels count only on the
-board of all votes.
+The stored total of a board is the sum of its counts in all segments (`totals_match_segments`). A total changes only in
+a transaction with the lock of seals. A segment that was sealed before votes had labels counts only on the board of all
+votes.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ _TERMS = 500  # a bound on parameters that every database takes
 def read_boards(
     connection: Connection, log_size: int, boards: Collection[Label] | None = None
 ) -> Mapping[Label, Int64]:
-    """Return the counts of the votes in the first `log_size` leaves, by board.
+    """Return the counts of the votes in the first `log_size` leaves, for each board.
 
-    For the newest log size, one stored row for each board is read. For an older size, either the counts of the later
-    segments are subtracted from the totals, or the counts of the earlier segments are added up, whichever needs fewer
-    segments.
+    For the newest log size, one stored row for each board is read. For an older size, the counts of later segments are
+    subtracted from the totals. If there are fewer earlier segments than later ones, their counts are added up instead.
 
     Args:
         connection: reads the store.
@@ -63,10 +62,17 @@ def read_boards(
 
 
 def read_new(connection: Connection, first: int, log_size: int, boards: Collection[Label]) -> Mapping[Label, Int64]:
-    """Return the counts of the votes in the leaves `first` to `log_size` − 1, by board, in the form of `read_boards`.
+    """Return the counts of the votes in the leaves `first` to `log_size` − 1, for each board.
 
-    Both `first` and `log_size` must be sizes of the log at which a seal ended. Votes that a retraction among these
-    leaves retracts are subtracted.
+    If a retraction among these leaves retracts a vote, the vote is subtracted.
+
+    Args:
+        connection: reads the store.
+        first, log_size: two sizes of the log, each the size after a seal.
+        boards: the boards that are read.
+
+    Returns:
+        Board → int64[n, 6], with the columns that `read_boards` names.
     """
     s = schema.segment.c
     found = board_cells.total(_segments(connection, sa.and_(s.log_size > first, s.log_size <= log_size)))
@@ -74,12 +80,16 @@ def read_new(connection: Connection, first: int, log_size: int, boards: Collecti
 
 
 def count_votes(connection: Connection, positions: Collection[VotePosition]) -> Mapping[Label, Int64]:
-    """Return board → counts of the votes at these positions (partition_no, offset), as `read_boards` does."""
+    """Return the counts of the votes at these positions (partition_no, offset), for each board.
+
+    Returns:
+        Board → int64[n, 6], with the columns that `read_boards` names.
+    """
     return {label: cells.rows() for label, cells in boards_of(connection, positions).items()}
 
 
 def boards_of(connection: Connection, positions: Collection[VotePosition]) -> Boards:
-    """Return board → cells of the votes at these positions (partition_no, offset), each with its number of votes."""
+    """Return the counts of the votes at these positions (partition_no, offset), as board → `board_cells.Cells`."""
     labelled = leaf_index.next_offsets(connection, sealed_labels.labelled_from(connection))
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -116,7 +126,7 @@ def _terms(connection: Connection, numbers: list[int]) -> dict[int, str]:
 
 
 def totals_match_segments(connection: Connection) -> bool:
-    """Return True if the stored total of each board is the sum of the counts of all segments."""
+    """Return whether the stored total of each board is the sum of its counts in all segments."""
     totals = _totals(connection)
     if not totals:
         # No seal of this version has run yet.
@@ -130,8 +140,8 @@ def add_segment(connection: Connection, before: int, size: int, added: Boards) -
     Args:
         connection: a transaction with the lock of seals.
         before: number of leaves of the log before the segment.
-        size: number of leaves of the log with the segment.
-        added: counts of the segment's votes by board.
+        size: number of leaves of the log after the segment.
+        added: board → counts of the segment's votes.
     """
     names = [_name(ALL), *(_name(label) for label in added)]
     totals = _totals(connection, names)
@@ -151,7 +161,7 @@ def counted_labels(connection: Connection, log_size: int) -> set[Label]:
 
     Args:
         connection: reads the store.
-        log_size: newest size of the log. It is needed only if the store has no totals by board yet.
+        log_size: number of leaves of the log. It is used only if the store has no totals of boards yet.
     """
     t = schema.sealed_total.c
     names = list(connection.scalars(sa.select(t.name).where(t.name.startswith(_PREFIX, autoescape=True))))
@@ -188,12 +198,12 @@ def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[Boa
 
 
 def of_segment(boards: bytes | None, counts: bytes) -> Boards:
-    """Return the counts of a segment's votes by board.
+    """Return the counts of a segment's votes for each board, from two columns of the segment's row.
 
     Args:
-        boards: column `boards` of the segment's row, the packed counts by board. None for a segment that was sealed
-            before votes had labels; its votes count only on the board of all votes.
-        counts: column `counts` of the row, the packed counts by pair; read only if `boards` is None.
+        boards: column `boards`, the packed counts by board. None for a segment that was sealed before votes had labels;
+            its votes count only on the board of all votes.
+        counts: column `counts`, the packed counts by pair of models. It is read only if `boards` is None.
     """
     if boards is not None:
         return board_cells.unpack(bytes(boards))

@@ -1,7 +1,7 @@
 """Stores the counts of sealed votes by pair of models, outcome and fate. A refresh reads these counts, not the votes.
 
-The stored total is the sum of the counts of all segments (`total_matches_segments`). The total changes only under the
-lock of the seal. The time to read the total does not grow with the number of votes.
+The stored total is the sum of the counts of all segments (`total_matches_segments`). It changes only in a transaction
+with the lock of seals. The time to read it does not grow with the number of votes.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ _MODEL_A, _MODEL_B = 33, 4
 
 @dataclass(frozen=True, slots=True)
 class SealedCounts:
-    """The counts of sealed votes that a refresh needs.
+    """Holds the counts of sealed votes that a refresh needs.
 
     Attributes:
         pairs: int64[n, 5], rows (model_a, model_b, outcome, fate, number of votes). Retracted votes are subtracted, so
             a number in the counts of one segment may be negative.
-        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over segments and their voters. A voter has n votes in a
-            segment, of which k are ties.
+        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over all voters of each segment. A voter has n accepted votes
+            in the segment, of which k are ties.
     """
 
     pairs: Int64
@@ -41,10 +41,10 @@ class SealedCounts:
 
 
 def read_counts(connection: Connection, log_size: int) -> SealedCounts:
-    """Return the counts of the first `log_size` leaves.
+    """Return the counts of the votes in the first `log_size` leaves.
 
-    For the newest size of the log, one row is read. For an older size, either the counts of the later segments are
-    subtracted from the total, or the counts of the earlier segments are added up, whichever needs fewer segments.
+    For the newest size of the log, one row is read. For an older size, the counts of later segments are subtracted from
+    the total. If there are fewer earlier segments than later ones, their counts are added up instead.
     """
     s = schema.segment.c
     total = _total(connection)
@@ -81,10 +81,10 @@ def _sum(parts: list[SealedCounts]) -> SealedCounts:
 
 
 def add_segment(connection: Connection, before: int, size: int, added: SealedCounts) -> None:
-    """Add the counts of a new segment to the total.
+    """Add the counts of a new segment to the stored total.
 
     Args:
-        connection: a transaction that holds the lock of the seal.
+        connection: a transaction with the lock of seals.
         before: number of leaves of the log before the segment.
         size: number of leaves of the log after the segment.
         added: counts of the segment.
@@ -99,7 +99,7 @@ def add_segment(connection: Connection, before: int, size: int, added: SealedCou
 
 
 class SegmentCounter:
-    """Counts the votes of a segment, batch by batch."""
+    """Counts the votes of a new segment, batch by batch, for the seal."""
 
     def __init__(self) -> None:
         self._cells = [np.zeros(0, dtype=np.int64)]
@@ -108,7 +108,7 @@ class SegmentCounter:
         self._tied = [np.zeros(0, dtype=np.bool_)]
 
     def add_votes(self, batch: pa.RecordBatch) -> None:
-        """Count the votes of a batch with the columns of `arrow_reader.VOTE_SCHEMA`."""
+        """Count the votes of a batch, which has the columns of `arrow_reader.VOTE_SCHEMA`."""
         model_a, model_b = to_numpy(batch, "model_a").astype(np.int64), to_numpy(batch, "model_b").astype(np.int64)
         outcome, fate, voter = to_numpy(batch, "outcome"), to_numpy(batch, "fate"), to_numpy(batch, "voter")
         self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
@@ -117,11 +117,11 @@ class SegmentCounter:
         self._tied.append(outcome[known] >= 2)
 
     def subtract(self, cells: list[retractions.Cell]) -> None:
-        """Subtract retracted votes, each given as (model_a, model_b, outcome, fate)."""
+        """Subtract retracted votes from the counts. Each is given as (model_a, model_b, outcome, fate)."""
         self._retracted = _sum_by_cell(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
 
     def result(self) -> SealedCounts:
-        """Return the counts of all votes so far."""
+        """Return the counts of all votes that were added, without those that were subtracted."""
         cells, votes = np.unique(np.concatenate(self._cells), return_counts=True)
         model_b = cells >> _MODEL_B & (1 << _MODEL_A - _MODEL_B) - 1
         pairs = np.column_stack([cells >> _MODEL_A, model_b, cells >> 2 & 3, cells & 3, votes])
@@ -160,11 +160,11 @@ def _tie_moments(voter: Int64, tied: Bool) -> Int64:
 
 
 def pack(sealed: SealedCounts) -> bytes:
-    """Return counts as bytes, which the row of a segment stores."""
+    """Pack the counts of a segment as bytes, for the column `counts` of the segment's row."""
     return pack_integers(sealed.ties, sealed.pairs)
 
 
 def unpack(raw: bytes) -> SealedCounts:
-    """Return the counts that `pack` packed."""
+    """Unpack counts from the bytes that `pack` returned."""
     flat = unpack_integers(raw)
     return SealedCounts(flat[4:].reshape(-1, 5), flat[:4])

@@ -1,8 +1,8 @@
-"""Computes the labels of the votes of a segment: categories, language, and rules that may leave a vote out of a board.
+"""Computes the labels of the votes of a segment: categories, language, and rules of the method.
 
-A segment is a range of leaves that was sealed together. Its labels are in a public file beside the file of its leaves.
-
-The file depends only on the stored votes and on the stored decisions about frequent prompts, so it can be made again.
+A rule of the method may leave a vote out of a board. A segment is a range of leaves that was sealed together. Its
+labels are in a public file beside the file of its leaves. The label file depends only on the stored votes and on the
+stored decisions about frequent prompts, so it can be made again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _Codes = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledVotes:
-    """The n votes of a segment with their labels, in the order of their leaves.
+    """Holds the n votes of a segment with their labels, in the order of their leaves.
 
     Attributes:
         key: int64[n]. The bits of each integer hold the models, the outcome and the fate of a vote, and the rules that
@@ -51,7 +51,7 @@ class LabelledVotes:
     codes: LabelCodes
 
     def rules(self, frequent: Int64) -> Int64:
-        """Return the rules that may leave each vote out.
+        """Return the rules of the method that apply to each vote, including the rule about frequent prompts.
 
         Args:
             frequent: int64[m], indices of the votes on frequent prompts that are outside the samples
@@ -65,11 +65,18 @@ class LabelledVotes:
         return rules
 
     def boards(self, rules: Int64) -> board_cells.Boards:
-        """Return the counts of the votes by board; `rules` is what the method `rules` returns."""
+        """Count the votes for each board.
+
+        Args:
+            rules: int64[n], rules of each vote, from the method `rules`.
+
+        Returns:
+            Board → counts of its votes.
+        """
         return board_cells.count_boards(self.key | rules, self.codes)
 
     def file(self, first: int, rules: Int64) -> bytes | None:
-        """Return the content of the segment's public label file; None if no vote has a label.
+        """Return the content of the segment's public label file. None if no vote has a label.
 
         Args:
             first: index of the first leaf of the segment.
@@ -89,7 +96,7 @@ class LabelledVotes:
 
 
 class LabelCollector:
-    """Collects the labelled votes of a segment, batch by batch."""
+    """Collects the votes of a segment and computes their labels, batch by batch."""
 
     def __init__(self, terms: Mapping[int, str]) -> None:
         """Create a collector without votes.
@@ -111,7 +118,7 @@ class LabelCollector:
         self._ids.append(batch["vote_id"])
 
     def votes(self) -> LabelledVotes:
-        """Return all votes that were added, in the order of addition."""
+        """Return all votes that were added, with their labels, in the order of addition."""
         empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), *np.zeros((2, 0), np.int64))
         key, prompt, counted, lists, languages = (
             np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)
@@ -124,10 +131,10 @@ _READ = ("model_a", "model_b", "outcome", "fate", "flags", "category", "categori
 
 
 def list_terms(category: _Codes, categories: _Codes) -> Int64:
-    """Return one number for the categories of each vote.
+    """Combine two columns about categories into one number for each vote.
 
     Args:
-        category: term number (term_no) of the vote's category; 0 if the vote does not have exactly one category.
+        category: term number (term_no) of the vote's only category; 0 for a vote with none or with several.
         categories: term number (term_no) of the vote's list of categories; 0 for a vote without a list.
 
     Returns:
@@ -138,11 +145,11 @@ def list_terms(category: _Codes, categories: _Codes) -> Int64:
 
 
 def label_codes(lists: Int64, languages: Int64, terms: Mapping[int, str]) -> LabelCodes:
-    """Return the categories and languages of votes as texts.
+    """Convert the numbers of categories and languages to codes and texts.
 
     Args:
-        lists: for each vote, the number of its categories, from `list_terms`.
-        languages: for each vote, the number of its language; 0 without one.
+        lists: int64[n], the number of each vote's categories, from `list_terms`.
+        languages: int64[n], the term number (term_no) of each vote's language; 0 for a vote without a language.
         terms: number of a term → its text. The text of a list of categories is a JSON array.
     """
     distinct, list_code = leaf.unique_codes(lists)
@@ -172,10 +179,11 @@ def _from_hex(prompts: pa.StringArray) -> Int64:
 def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
     """Return the label files of the first `log_size` leaves of the vote log, oldest first.
 
-    A segment has at most one label file. A segment in which no vote has a label has none.
+    A segment has one label file, or none if no vote of the segment has a label.
 
     Returns:
-        For each file, a pair: index of the first leaf of its segment, and SHA-256 of the file in hexadecimal.
+        One pair for each file: the index of the first leaf of its segment, and the SHA-256 of the file in hexadecimal
+        digits.
     """
     s = schema.segment.c
     query = (
@@ -187,9 +195,10 @@ def files(connection: Connection, log_size: int) -> list[tuple[int, str]]:
 
 
 def labelled_from(connection: Connection) -> int:
-    """Return the index of the first leaf of the segments that have labels.
+    """Return the index of the first leaf whose segment has labels.
 
-    Earlier leaves were sealed by a version without labels, and never get any. 0 if no segment is that old.
+    Earlier leaves were sealed by a version without labels, and never get any. The index is 0 if there are no such
+    leaves.
     """
     s = schema.segment.c
     return int(connection.scalar(sa.select(sa.func.max(s.log_size)).where(s.boards.is_(None))) or 0)

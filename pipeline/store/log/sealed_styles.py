@@ -1,11 +1,11 @@
-"""Packs and reads the sealed votes with style counts, for the view under style control.
+"""Packs and reads the sealed votes with style counts, for ratings under style control.
 
-That view corrects ratings for the length and the formatting of answers. Its fit needs the style of every vote, not sums
-over votes. A segment therefore stores one compressed block of its counted votes that have style counts of both answers,
-about 25 bytes per vote. A refresh reads these blocks instead of the votes.
+These ratings need the style of every vote, not sums over votes. Each segment therefore stores one compressed block of
+votes. The block has the counted votes with style counts of both answers, about 25 bytes for each vote. A refresh reads
+these blocks instead of the votes.
 
 A block begins with a tag: "F" if it has the flags of the votes, "L" if it was sealed before votes had flags. A block
-without a tag was sealed before late votes counted; it contains accepted votes only.
+without a tag was sealed before late votes counted, so it has accepted votes only.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _WITHOUT_FLAGS = _NAMES[:-1]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledVotes:
-    """Votes with the style counts of both answers, as arrays of length n.
+    """Holds votes with the style counts of both answers, as arrays of length n.
 
     Attributes:
         position: int64[n], partition_no and offset, packed into one integer (`pack_position`).
         model_a, model_b: int32[n], model numbers of the store (model_no).
         outcome: int32[n], index into OUTCOMES.
-        style: int32[n, 10], tokens, headers, lists, bold, emoji of answer a, then of answer b.
+        style: int32[n, 10], numbers of tokens, headers, lists, bold words and emoji of answer a, then of answer b.
         flags: int32[n], bits of `vote_flags`.
     """
 
@@ -68,22 +68,22 @@ class StyledVotes:
         return len(self.position)
 
     def without(self, positions: Collection[VotePosition]) -> StyledVotes:
-        """Return the votes without those at the given positions (partition_no, offset)."""
+        """Return the votes that are not at one of the given positions (partition_no, offset)."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         return self.where(~np.isin(self.position, out))
 
     def where(self, kept: Bool) -> StyledVotes:
-        """Return the votes that the mask `kept`, bool[n], selects."""
+        """Return the votes at which the mask `kept`, bool[n], is True."""
         return StyledVotes(*(getattr(self, name)[kept] for name in _NAMES))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleMoments:
-    """Sums over the answers of a model.
+    """Holds sums of style counts over the answers of one model, from which mean and variance are computed.
 
     Attributes:
         n: number of answers.
-        sums, squares: float64[5], Σx and Σx² of tokens, headers, lists, bold and emoji.
+        sums, squares: float64[5], Σx and Σx² of the numbers of tokens, headers, lists, bold words and emoji.
     """
 
     n: int
@@ -91,12 +91,12 @@ class StyleMoments:
     squares: Float64
 
     def plus(self, other: StyleMoments) -> StyleMoments:
-        """Return the sums over the answers of this object and of `other`."""
+        """Return the sums over the answers of both objects."""
         return StyleMoments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
 def has_late(packed: bytes | None) -> bool:
-    """Return whether a packed block includes the late votes of its segment; False for None, which is an empty block."""
+    """Return whether a packed block may have late votes. False for None, which stands for an empty block."""
     return packed is not None and packed[:1] in (_WITH_LATE, _WITH_FLAGS)
 
 
@@ -121,12 +121,15 @@ def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) 
 
 
 def pack(blocks: list[npt.NDArray[np.void]], frequent: Int64 | None = None) -> bytes | None:
-    """Join and pack the blocks of a segment as bytes; return None if they have no vote.
+    """Join the blocks of a segment and pack them as bytes.
 
     Args:
         blocks: blocks of votes, from `build_block`.
         frequent: int64[m], packed positions (`pack_position`) of the votes outside the samples of frequent prompts.
             These votes get the flag FREQUENT_PROMPT. None is the same as no vote.
+
+    Returns:
+        The packed block, or None if there is no vote.
     """
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
     if frequent is not None and len(frequent):
@@ -137,13 +140,13 @@ def pack(blocks: list[npt.NDArray[np.void]], frequent: Int64 | None = None) -> b
 
 
 def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: Collection[int] = ()) -> bool:
-    """Return whether packed bytes contain exactly the votes of some blocks.
+    """Return whether a packed block has exactly the votes of the given blocks.
 
     Args:
         blocks: blocks of votes, from `build_block`.
-        packed: the result of `pack`. The flag FREQUENT_PROMPT is not compared, because it is decided only when a vote
-            is sealed. Flags are not compared at all if `packed` has none.
-        ignored: packed positions (`pack_position`) whose votes in `packed` are not compared.
+        packed: the result of `pack`. Its flag FREQUENT_PROMPT is not compared, because only a seal decides about it. If
+            the packed block has no flags, no flags are compared.
+        ignored: packed positions (`pack_position`) of votes in `packed` that are not compared.
     """
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
     kept = ~np.isin(found["position"], np.array([*ignored], dtype=np.int64))
@@ -154,7 +157,10 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
 
 
 def read_votes(connection: Connection, log_size: int, first: int = 0) -> StyledVotes:
-    """Return the counted votes with style counts in the leaves `first` to `log_size` − 1, in the order of the log."""
+    """Return the counted votes with style counts in the leaves `first` to `log_size` − 1, in the order of the log.
+
+    Both sizes must be sizes of the log after a seal.
+    """
     s = schema.segment.c
     which = (s.log_size > first, s.log_size <= log_size, s.styles.is_not(None))
     query = sa.select(s.styles).where(*which).order_by(s.segment_no)
@@ -164,15 +170,15 @@ def read_votes(connection: Connection, log_size: int, first: int = 0) -> StyledV
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Sum the style counts of the answers of some models, and their squares, over the first `log_size` leaves.
+    """Sum the style counts and their squares over the answers of each of some models.
 
     Args:
         connection: reads the store.
-        log_size: number of leaves of the vote log.
+        log_size: only votes among the first `log_size` leaves of the vote log.
         models: model numbers (model_no) of these models.
 
     Returns:
-        Model number → sums over the answers of the model; sums of 0 for a model without answers.
+        Model number → sums over the answers of the model. All sums are 0 for a model without answers.
     """
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
@@ -192,9 +198,13 @@ def read_moments(connection: Connection, log_size: int, models: Collection[int])
 
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return column name → values of the votes that `pack` packed. If the block has no flags, all flags are 0.
+    """Unpack a block that `pack` returned.
 
-    `raw` is None for a segment without a block; the columns are then empty.
+    Args:
+        raw: the packed block. None, for a segment without a block, gives empty columns.
+
+    Returns:
+        Name of a column → values of the votes. If the block has no flags, all flags are 0.
     """
     flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
     names = _NAMES if raw is not None and raw[:1] == _WITH_FLAGS else _WITHOUT_FLAGS

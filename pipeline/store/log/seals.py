@@ -1,12 +1,13 @@
 """Seals committed votes: appends them, and pending retractions, to the public log as segments.
 
-A seal appends leaves to the log (RFC 6962): first the votes at offsets [sealed_offset, next_offset) of every partition,
-in the order (partition, offset), then the pending retractions. Each root covers all earlier leaves, so no vote can be
-changed, added or removed later without a change of every later root.
+The public log is a Merkle tree (RFC 6962). A seal appends the new votes of every partition, sorted by partition and
+offset, and then the pending retractions. The new votes of a partition are those at the offsets [sealed_offset,
+next_offset). Each root covers all earlier leaves. Nobody can therefore change, add or remove an earlier vote without
+changing every later root.
 
-A lock allows one seal at a time. The files of a segment are written before the row that names them. This row is written
-in the transaction that moves `sealed_offset`. Therefore, after a crash, the log contains either nothing of a seal or
-the whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
+A lock allows one seal at a time. The files of a segment are written before the row that names them. The transaction
+that writes this row also moves `sealed_offset`. After a crash, the log therefore has either nothing of a seal or the
+whole seal. Tiles are written afterwards, from committed leaves (`tile_cache`).
 """
 
 import logging
@@ -51,11 +52,11 @@ _BLINDS = 32_768
 
 @dataclass(frozen=True, slots=True)
 class SealResult:
-    """The result of a seal.
+    """The size of the log after a seal, and the hashes that the seal added.
 
     Attributes:
         size: number of leaves of the log.
-        growth: the new hashes, which the caller passes to `tile_cache.write` after the transaction is committed.
+        growth: the new hashes. The caller passes them to `tile_cache.write` after the transaction is committed.
     """
 
     size: int
@@ -63,10 +64,11 @@ class SealResult:
 
 
 def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
-    """Append the committed votes and the pending retractions that are not in the log yet.
+    """Append the votes and retractions to the vote log that are committed but not in the log yet.
 
-    Old drafts in the ledger's folder are deleted. The number of boards by category and language is limited. The votes
-    of a category or language beyond it are sealed, but have no counts for a board; a log message names them.
+    Old drafts in the ledger's folder are deleted. The number of boards by category and language is limited. Votes of
+    further categories and languages are sealed, but not counted by board; a log message names these categories and
+    languages.
 
     Args:
         connection: the transaction.
@@ -74,8 +76,8 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The size of the log after the seal, and the Merkle hashes that it added. If there is nothing to append, the size
-            is unchanged and there are no new hashes.
+        The size of the log after the seal, and the Merkle hashes that the seal added. If there was nothing to append,
+        the size is unchanged and there are no new hashes.
 
     Raises:
         Unavailable: the ledger's folder cannot be written to.
@@ -216,7 +218,7 @@ def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return two values: the number of leaves of the vote log, and its root hash in hexadecimal digits.
+    """Return the number of leaves of the vote log, and its root hash in hexadecimal digits.
 
     Before the first seal, the number is 0 and the root hash is that of an empty tree.
     """
@@ -226,14 +228,14 @@ def head(connection: Connection) -> tuple[int, str]:
 
 
 def root_at(connection: Connection, log_size: int) -> str:
-    """Return the root that the log had at a size, in hexadecimal digits. A seal must have ended at this size."""
+    """Return the root hash of the vote log at the size after an earlier seal, in hexadecimal digits."""
     s = schema.segment.c
     found = connection.scalar(sa.select(s.root).where(s.log_size == log_size))
     return EMPTY_ROOT.hex() if log_size == 0 else str(found)
 
 
 def segment_files(connection: Connection, log_size: int) -> list[SegmentFile]:
-    """Return the files of the segments that form the first `log_size` leaves, in the order of the leaves."""
+    """Return the files of the segments in the first `log_size` leaves of the vote log, in the order of the leaves."""
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
     return [SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)]
@@ -248,7 +250,7 @@ def _frontier(connection: Connection) -> Frontier:
 
 
 def unpack_frontier(log_size: int, edge: bytes) -> Frontier:
-    """Return the right edge of the log's tree after a segment: the hashes from which the tree can grow.
+    """Return the right edge of the vote log's Merkle tree after a segment, from which the tree can grow.
 
     Args:
         log_size: number of leaves of the log after the segment.

@@ -1,8 +1,8 @@
 """Builds a segment: its leaves, their hashes, its file and its counts.
 
-Four threads share the work. One thread reads votes in advance, and one joins the private fields that leaves commit to
-(`arrow_reader.read_prepared`). The caller's thread hashes. The fourth thread counts votes and writes the file. Only
-hashing holds Python's lock; the database, Arrow and the disk work without it.
+Four threads share the work. The first reads votes in advance. The second joins the private fields that leaves commit to
+(`arrow_reader.read_prepared`). The caller's thread hashes. The fourth counts votes and writes the file. Only hashing
+holds Python's lock; the database, Arrow and the disk work without it.
 """
 
 import secrets
@@ -33,14 +33,14 @@ MAX_VOTES = 1_000_000
 
 @dataclass(slots=True)
 class SegmentRange:
-    """The offsets [first, end) of a partition in a segment.
+    """Describes the offsets of one partition that a segment covers, and which of them have a vote.
 
     Attributes:
         part: partition number of the store (partition_no).
         first: first offset of the range.
         first_leaf: index of the leaf of the range's first vote.
         end: the offset after the last one of the range.
-        offsets: the offsets that have a vote, in several arrays int64.
+        offsets: the offsets that have a vote, as a list of int64 arrays to be joined.
     """
 
     part: int
@@ -52,10 +52,10 @@ class SegmentRange:
 
 @dataclass(frozen=True, slots=True)
 class BuiltSegment:
-    """A segment whose file is on the disk.
+    """Describes a finished segment, whose file is on the disk.
 
     Attributes:
-        sha256: SHA-256 of the file.
+        sha256: SHA-256 of the file in hexadecimal digits.
         counts: counts of the segment's votes.
     """
 
@@ -64,13 +64,13 @@ class BuiltSegment:
 
 
 class SegmentBuilder:
-    """Builds one segment. Nothing is stored unless `finish` is called.
+    """Builds one segment in a `with` block. Nothing is stored unless `finish` is called.
 
     Attributes:
         first_leaf: number of leaves of the log before the segment.
         size: number of leaves of the segment so far.
         ranges: the ranges of offsets in the segment.
-        blinds: 32 bytes for each leaf, zeros for retractions, in several pieces.
+        blinds: 32 bytes for each leaf, zeros for retractions, as a list of pieces to be joined.
         retractions: the retractions among the leaves.
         growth: the hashes that the segment adds to the log, one item for each batch of leaves.
         styled: blocks of votes with style counts (`sealed_styles.build_block`).
@@ -111,14 +111,14 @@ class SegmentBuilder:
         self._draft.discard()
 
     def add_votes(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
-        """Append the votes of ranges of offsets until the segment has MAX_VOTES votes or more.
+        """Append votes as leaves, until the ranges are read or the segment has at least MAX_VOTES votes.
 
         Args:
             connection: reads the store.
             ranges: (partition_no, first offset, end) of each range.
 
         Returns:
-            The ranges that are left. Of a range that was read in part, only the rest is included.
+            The ranges that are left to read. If a range was read in part, only its rest is included.
         """
 
         def prepare(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
@@ -151,18 +151,18 @@ class SegmentBuilder:
     def labelled_votes(self) -> LabelledVotes:
         """Return the votes of the segment with their labels.
 
-        Waits until the thread has read all votes, but not until the file of the segment is complete.
+        The call waits until all votes are read, but not until the file of the segment is complete.
         """
         for task in self._labelled:
             task.result()
         return self._labels.votes()
 
     def finish(self) -> Callable[[], BuiltSegment]:
-        """Complete the file and flush it to the disk, in a thread.
+        """Begin to complete the file and to flush it to the disk, in another thread.
 
         Returns:
-            A function that waits until the file is stored. It raises Unavailable if the ledger's folder cannot be
-                written to.
+            A function that waits until the file is stored, and returns the finished segment. It raises Unavailable if
+            the ledger's folder cannot be written to.
         """
         last = self._thread.submit(lambda: (self._counter.result(), self._keep()))
 

@@ -1,7 +1,7 @@
-"""Writes the hashes of the vote log, from which tiles (256 hashes of one level) and proofs are read.
+"""Writes the Merkle hashes of the vote log to files, from which tiles and proofs are read.
 
-Hashes are computed from the log alone, so any process may write them at any time, even twice. Hashes computed from the
-file of a segment are written only if they give the root that the store has.
+A tile has 256 hashes of one level of the tree. Hashes depend on the log alone, so any process may write them at any
+time, even twice. Hashes that are computed from the file of a segment are written only if they give the stored root.
 """
 
 from collections.abc import Iterable
@@ -19,10 +19,9 @@ from pipeline.store.log.seals import unpack_frontier
 
 
 def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
-    """Write the hashes that a committed seal added to the log.
+    """Write the hashes that a committed seal added to the vote log.
 
-    If earlier hashes are missing in the ledger's files, the new ones are not written; `catch_up` then writes all of
-    them.
+    If earlier hashes are missing in the files, nothing is written. `catch_up` then writes all missing hashes.
 
     Args:
         files: the files of the ledger.
@@ -38,7 +37,10 @@ def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
 
 
 def catch_up(connection: Connection, files: LedgerFiles) -> int:
-    """Write the missing hashes of all segments; return how many were written.
+    """Write the missing hashes of the vote log, computed from the files of the segments.
+
+    Returns:
+        The number of hashes that were written.
 
     Raises:
         Unavailable: a segment's file is missing, or the folder cannot be written to.
@@ -50,10 +52,18 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 
 
 def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
-    """Replace missing and wrong hashes in the ledger's files; return how many were replaced.
+    """Replace missing and wrong hashes in the ledger's files.
 
-    The hashes of the segment that contains the leaf `first`, and of all later segments, are computed from the segments'
-    files and compared with the stored hashes.
+    Hashes are computed from the files of segments, and compared with the stored hashes. This begins with the segment
+    that contains the leaf `first`.
+
+    Args:
+        connection: reads the store.
+        files: the files of the ledger.
+        first: index of a leaf. Earlier segments are not checked.
+
+    Returns:
+        The number of hashes that were replaced.
 
     Raises:
         Unavailable: a segment's file is missing, or the folder cannot be written to.

@@ -46,13 +46,12 @@ _Codes = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class LeafNames:
-    """The names for which the numbers in stored votes stand.
+    """Translates the numbers in stored votes to the names that leaves have.
 
     Attributes:
         models: model number (model_no) → name of the model.
         terms: term number (term_no) → text of the language, category or network.
-        sources: partition number (partition_no) → (name of the partition's source, number of the partition in its
-            source).
+        sources: partition number (partition_no) → (name of the partition's source, source's number of the partition).
     """
 
     models: dict[int, str]
@@ -61,19 +60,19 @@ class LeafNames:
 
     @classmethod
     def load(cls, connection: Connection) -> LeafNames:
-        """Read the names of all models, terms and sources of a store."""
+        """Read the names of all models, terms and sources from a store."""
         t = schema.term.c
         terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
         return cls(dictionary.model_names(connection), terms, partition_sources(connection))
 
 
 def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> pa.Table:
-    """Return the leaves of a batch of votes, a table with `leaf.SCHEMA`.
+    """Build the leaves of a batch of votes, as a table with `leaf.SCHEMA`.
 
     Args:
         batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
-        names: the names for the numbers in votes.
-        committed: the commitments from `commit`, 32·n bytes.
+        names: translates the numbers in votes to names.
+        committed: the commitments to the private fields, from `commit`, 32·n bytes.
     """
     return leaf.vote_rows(
         batch["vote_id"],
@@ -87,21 +86,25 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 
 
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
-    """Return the commitment of each of n votes, SHA-256(blind ‖ private fields), as 32·n bytes.
-
-    The arguments are the same as those of `blinded_fields`.
-    """
-    return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
-
-
-def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:
-    """Return blind ‖ private fields of each vote, the bytes whose hash is the vote's commitment.
+    """Return the commitments of votes to their private fields, SHA-256(blind ‖ private fields), as 32·n bytes.
 
     Args:
         batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
         part: partition number (partition_no) of these votes.
         blinds: the blinds, 32·n bytes.
-        names: the names for the numbers in votes.
+        names: translates the numbers in votes to names.
+    """
+    return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
+
+
+def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:
+    """Return the bytes blind ‖ private fields of each vote. Their SHA-256 is the vote's commitment.
+
+    Args:
+        batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.
+        part: partition number (partition_no) of these votes.
+        blinds: the blinds, 32·n bytes.
+        names: translates the numbers in votes to names.
     """
     return pc.binary_join_element_wise(_fixed_width(blinds, WIDTH), *_private(batch, part, names), b"")
 

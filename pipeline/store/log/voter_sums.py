@@ -1,7 +1,7 @@
-"""Stores the sums over voters of each view, so that not every refresh reads all votes again.
+"""Stores sums over voters for each view, so that not every refresh reads all votes again.
 
 Standard errors clustered by voter are computed from these sums. The sums are matrices over models and name no voter.
-They are kept in the table `sealed_total`, beside the totals of seals.
+They are kept in the table `sealed_total`.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _PREFIX = "voters/"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptVoterSums:
-    """The stored sums over the voters of a view, at a size of the vote log. K is the number of rated models.
+    """Holds the stored sums over the voters of a view, at a size of the vote log. K is the number of rated models.
 
     Attributes:
         log_size: number of leaves of the vote log.
@@ -29,7 +29,7 @@ class KeptVoterSums:
         models: int64[K], model numbers (model_no) of the rated models.
         excluded: int64[n], leaf indices of the excluded votes, ascending.
         scatter: float64[K, K], sum over voters of the outer product of the voter's score (`ratings.voter_scores`).
-        single: float64[K, K], the same sum over single votes.
+        single: float64[K, K], the same sum with each vote taken as a voter of its own.
         fourth: float64[K], for each model the sum over voters of the fourth power of the voter's score.
         theta: float64[K], the strengths of the models in logits with which all scores were computed.
     """
@@ -50,7 +50,7 @@ _ARRAYS = ("models", "excluded", "scatter", "single", "fourth", "theta")
 
 
 def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
-    """Return the stored sums over the voters of a view; None if there are none, or only those of an earlier version."""
+    """Return the stored sums over the voters of a view. None if there are none in the form of this version."""
     t = schema.sealed_total.c
     row = connection.execute(sa.select(t.log_size, t.counts).where(t.name == _PREFIX + view)).one_or_none()
     if row is None:
@@ -64,7 +64,7 @@ def read_sums(connection: Connection, view: str) -> KeptVoterSums | None:
 
 
 def keep_sums(connection: Connection, view: str, sums: KeptVoterSums) -> None:
-    """Replace the stored sums of a view."""
+    """Replace the stored sums over the voters of a view."""
     arrays = {name: getattr(sums, name) for name in _ARRAYS}
     packed = pack_arrays({**arrays, "facts": np.array([sums.votes, sums.total, sums.rules], dtype=np.int64)})
     row = {"name": _PREFIX + view, "log_size": sums.log_size, "counts": packed}

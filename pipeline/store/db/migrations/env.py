@@ -1,4 +1,4 @@
-"""Makes Alembic use the connection and the transaction that `store.db.migrate` opened."""
+"""Runs the migrations in the connection and transaction that `store.db.migrate` opened. Alembic executes this file."""
 
 from alembic import context
 

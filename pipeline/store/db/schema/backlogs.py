@@ -1,4 +1,7 @@
-"""Defines the tables of evaluations of backlogs: votes from before the first snapshot, and votes of the last weeks."""
+"""Defines the tables of backlog evaluations.
+
+A backlog has the votes from before the first snapshot, or the votes of the last weeks.
+"""
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text
 

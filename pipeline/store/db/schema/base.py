@@ -1,4 +1,4 @@
-"""Defines the names of constraints, and functions that make columns."""
+"""Defines the naming rule for constraints, and functions that make columns for the other modules of this package."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ _Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def numbered(name: str) -> Column[int]:
-    """Return a column that is the primary key and that the database fills with increasing numbers."""
+    """Return a primary key column of integers that the database fills with increasing numbers."""
     return Column(name, _Number, Identity(), primary_key=True)
 
 

@@ -1,6 +1,6 @@
-"""Defines the tables of detector states, windows, and snapshots in force.
+"""Defines the tables of detector states, of windows, and of the snapshots in force.
 
-The snapshot in force for a vote is the snapshot whose ratings detectors compare the vote with.
+Detectors compare a vote with the ratings of one snapshot. This is the vote's snapshot in force.
 """
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text

@@ -1,4 +1,4 @@
-"""Defines the tables of single values about the store, operators' tokens and log, leases, and the outbox."""
+"""Defines the tables for the operation of a store: single values, operators' tokens and log, leases, and the outbox."""
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 

@@ -1,8 +1,7 @@
-"""Defines the tables of stored records and of reading positions.
+"""Defines the tables of stored votes, duplicates and rejects, and of reading positions.
 
-The tables `vote`, `duplicate` and `reject` have a row for each such record. The tables `model` and `term` are the
-dictionary: they give each name a number, which the other tables store instead of the name. The tables `partition`,
-`batch` and `file_reading` record how far each partition and each file is read.
+The tables `model` and `term` are the dictionary: they give each name a number, which the other tables store instead of
+the name. The tables `partition`, `batch` and `file_reading` record how far each partition and each file is read.
 """
 
 from sqlalchemy import (

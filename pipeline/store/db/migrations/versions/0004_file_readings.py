@@ -1,7 +1,7 @@
-"""Adds a table for readings of files: which records of each file were read, and which record is at an offset.
+"""Adds tables for readings of files: which records of each file were read, and which record is at an offset.
 
-Files that were read before this migration have no reading. If such a file is read again, all its records count as new,
-and its stored votes become duplicates.
+Files that were read before this migration have no reading. If such a file is read again, all its records are taken for
+new ones. Its stored votes then become duplicates.
 """
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables of readings and of records at offsets."""
+    """Create the tables for readings of files, and for the records at offsets."""
     op.create_table(
         "file_reading",
         sa.Column("reading_no", _NUMBER, sa.Identity(), primary_key=True),

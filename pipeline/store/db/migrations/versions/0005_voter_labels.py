@@ -1,7 +1,7 @@
-"""Adds labels of voters: alerts and exclusions get a random name that the public sees instead of the pseudonym.
+"""Adds voter labels: random names in alerts and exclusions that the public sees instead of pseudonyms.
 
 Every alert about a voter gets its own label. An exclusion of a voter gets the label of the alert that caused it. All
-exclusions of a voter without an alert get one common label.
+exclusions of a voter that no alert caused get one common label.
 """
 
 import secrets
@@ -16,7 +16,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns and fill them."""
+    """Add the columns for voter labels to alerts and exclusions, and fill them."""
     for table in ("alert", "exclusion"):
         op.add_column(table, sa.Column("label", sa.Text()))
     connection = op.get_bind()

@@ -19,7 +19,7 @@ _APPEND_ONLY = {"operator_log": "entry_no", "notice": "notice_no"}
 
 
 def upgrade() -> None:
-    """Create the tables and their triggers."""
+    """Create the tables of the operators' log, of held publications and of notices, with their triggers."""
     on_server = op.get_bind().dialect.name == "postgresql"
     op.create_table(
         "operator_log",

@@ -1,4 +1,4 @@
-"""Adds fields of votes for methods and for boards by category, and columns for values that a seal computes from them.
+"""Adds columns for the vote fields that methods and boards by category use, and for values that a seal computes.
 
 Votes that are stored already have none of the new fields, so they count as before. Sealed segments keep their counts
 and get no labels.
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns and the tables."""
+    """Add the columns for the new vote fields, and the tables for frequent prompts."""
     big, number = sa.BigInteger(), sa.Integer()
     for name, kind in (("flags", number), ("turn", number), ("session", big), ("categories", number)):
         op.add_column("vote", sa.Column(name, kind, nullable=False, server_default="0"))

@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column, and mark the window counts as stale if there are any."""
+    """Add the column for the voters of a window, and mark existing window counts as stale."""
     op.add_column("window", sa.Column("voters", sa.LargeBinary()))
     op.execute(
         "INSERT INTO meta (name, value) SELECT 'windows_stale', '0009' WHERE EXISTS (SELECT 1 FROM \"window\")"

@@ -1,6 +1,6 @@
-"""Adds tables for evaluations of backlogs, and for the ranges of votes that they covered.
+"""Adds tables for evaluations of backlogs, and for the ranges of votes that each evaluation covered.
 
-Votes that no snapshot preceded stay without evidence until `integrity backfill` evaluates them.
+A vote that no snapshot preceded has no evidence until `integrity backfill` evaluates it.
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the tables."""
+    """Create the tables of backlog evaluations and of their ranges of votes."""
     big, number = sa.BigInteger(), sa.Integer()
     key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(

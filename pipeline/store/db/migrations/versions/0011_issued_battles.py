@@ -1,4 +1,4 @@
-"""Adds a table for the counts of the battles that an operator shows."""
+"""Adds a table that counts the battles which the operator showed to voters (issued battles)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table."""
+    """Create the table of issued battles."""
     op.create_table(
         "issued_window",
         sa.Column("start", sa.BigInteger(), primary_key=True, autoincrement=False),

@@ -1,4 +1,4 @@
-"""Adds tables for incidents, into which alerts are grouped, and for what people decided about them."""
+"""Adds tables for incidents, which are groups of alerts, and for people's decisions about incidents."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables of incidents and of decisions about them."""
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "incident",

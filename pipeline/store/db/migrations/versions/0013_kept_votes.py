@@ -1,4 +1,4 @@
-"""Adds a table for packed columns of the newest votes, from which a refresh estimates the reference."""
+"""Adds a table for a packed copy of the newest votes. A refresh estimates the reference from this copy."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table."""
+    """Create the table of the packed copy."""
     op.create_table(
         "kept_votes",
         sa.Column("name", sa.Text(), primary_key=True),
