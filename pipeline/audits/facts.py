@@ -73,16 +73,7 @@ def format_figure(value: float | None, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """Names of the data sources from which facts are computed. A `ProviderFact` has one of them as its `source`.
-
-    The page of a provider explains each name once.
-
-    Attributes:
-        registry: name of the registry as a source.
-        votes: name of the log of votes.
-        snapshot: name of the newest snapshot.
-        snapshots: name of all snapshots together.
-    """
+    """Names of the data sources from which facts are computed. The page of a provider explains each name once."""
 
     registry: str = "registry"
     votes: str = "log"

@@ -221,11 +221,7 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     The bound takes a fifth of the time that the e-value takes. The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄
     x)ⁿ for the mean p̄. So the ratio of W wins in d decided battles is at most e^(d KL(W/d, p)). This is the ratio
     against a voter without own taste, for the size of the bias that makes it largest. A bound of the same form applies
-    to losses.
-
-    Args:
-        counts: the counts of the c cells.
-        reference: the reference that the chances in `counts` come from.
+    to losses. `counts` are the counts of c cells. Their chances come from `reference`.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

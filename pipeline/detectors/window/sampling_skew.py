@@ -99,25 +99,14 @@ class _DeclaredShares:
 
 @dataclass(frozen=True)
 class SamplingSkew:
-    """Detects that models are not sampled as the sampling policy in force declares.
-
-    The module docstring has formula, source, blind spot and false-alarm rate.
-    """
+    """Detects that models are not sampled as the policy declares. The module docstring has formula and error rates."""
 
     name = "sampling_skew"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Compute the state of the detector after a window, and the signals about what is irregular in it.
+        """Return the state after a window and its signals, given the state before it; `context` has the registry.
 
         Nothing is tested without votes or declared shares. Cost per model: gammaln twice, betaln twice, 60 clips.
-
-        Args:
-            window: the next window, in order of time.
-            state: the state after the previous window, as named arrays.
-            context: the registry and the settings for this window.
-
-        Returns:
-            Two values: the state after the window; and the signals.
         """
         declared = _declared_shares(context.registry)
         if declared is None:

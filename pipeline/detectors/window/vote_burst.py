@@ -20,8 +20,7 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; e-BH over all keys, Wang & R
 
 Blind spot: a rise of less than a quarter; a network's burst below 1.25% of the board's votes; many small networks at
 once. A learned share is not used in its first day or its first 2,000 votes. A window in which the policy changes is
-skipped, and so is the next one. If a board does not sample as declared, this detector raises alerts as well as
-`sampling_skew`.
+skipped, and so is the next one. If a board does not sample as declared, `sampling_skew` raises alerts too.
 
 False alarms: at most the number per month that the operator tolerates (default 1), over all keys. This is proved for
 models and providers under a policy, and measured for learned shares (`integrity bench evidence`).
@@ -96,25 +95,15 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class VoteBurst:
-    """Detects that one model, provider or network gets more than its share of the board's votes.
-
-    The module docstring has formula, source, blind spot and false-alarm rate.
-    """
+    """Detects that a model, provider or network gets more than its share. The module docstring has the formula."""
 
     name = "vote_burst"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Compute the state of the detector after a window, and the signals about what is irregular in it.
+        """Return the state of the detector after the next window, and the signals about bursts in this window.
 
-        A window without accepted votes changes nothing. Cost: a few vector operations on some hundred keys.
-
-        Args:
-            window: the next window, in order of time.
-            state: the state after the previous window, as named arrays.
-            context: the registry and the settings for this window.
-
-        Returns:
-            Two values: the state after the window; and the signals.
+        `state` is the state after the previous window; `context` has the registry and the settings. A window without
+        accepted votes changes nothing. Cost: a few vector operations on some hundred keys.
         """
         if not window.accepted:
             return state, []
