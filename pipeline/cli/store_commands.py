@@ -5,6 +5,7 @@ The commands create a store's tables, compute pseudonyms, list rejected records 
 
 import platform
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.settings.method_file import load_method
 from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
-from pipeline.store.db import database_facts
+from pipeline.store.db import database_facts, role_grants
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
@@ -34,22 +35,33 @@ _PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "p
 
 
 @app.command()
-def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
+def migrate(
+    store: StoreOption = None,
+    grant: Annotated[bool, typer.Option("--grant-roles", help="Then give the database roles their rights.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Create the store, or update its tables and rebuild stale windows.
 
-    Run this command before all others, with the database role that owns the tables.
+    Run this command before all others, with the database role that owns the tables. --grant-roles runs
+    deploy/postgres/grants.sql, which the other roles need after each migration (PostgreSQL).
     """
     from pipeline.jobs.rebuild_windows import rebuild_windows  # noqa: PLC0415  # imports the detectors
 
     opened = open_store(store_url(store))
-    rebuilt = rebuild_windows(opened)
-    opened.close()
+    with closing(opened):
+        if grant:
+            role_grants.expect_roles_possible(opened.engine)
+        rebuilt = rebuild_windows(opened)
+        if grant:
+            role_grants.grant_roles(opened.engine)
     if as_json:
-        emit({"store": opened.url, "tables": NEWEST, "windows_rebuilt": rebuilt})
+        emit({"store": opened.url, "tables": NEWEST, "windows_rebuilt": rebuilt, "roles_granted": grant})
         return
     err.print(f"{opened.url} has tables of version {NEWEST}")
     if rebuilt:
         err.print(f"rebuilt {rebuilt:,} windows from the votes")
+    if grant:
+        err.print("the database roles have their rights")
 
 
 @app.command()

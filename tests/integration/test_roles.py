@@ -58,9 +58,7 @@ def board(postgres_url: str) -> Iterator[Board]:
     board = Board(postgres_url)
     board.sql("postgres", (DEPLOY / "roles.sql").read_text())
     for _ in range(2):  # a second time it changes nothing
-        board.result("migrate", "migrate")
-    for _ in range(2):
-        board.sql("migrate", (DEPLOY / "grants.sql").read_text())
+        assert board.result("migrate", "migrate", "--grant-roles")["roles_granted"] is True
     yield board
     # Roles belong to the whole server: other tests' databases must not keep ours from being dropped.
     for role in ROLES:
@@ -388,3 +386,14 @@ def test_the_page_of_the_reading_role_decides_nothing(board: Board, tmp_path: Pa
             entered[role] = client.post("/sign-in", data=fields, follow_redirects=False).status_code
     assert entered == {"read": 403, "rate": 303}
     assert statuses == {"read": (403, "application/problem+json"), "rate": (200, "application/json")}
+
+
+def test_rights_need_the_roles_and_a_database_that_has_roles(postgres_url, tmp_path):
+    board = Board(postgres_url)
+    refused = called("migrate", "--grant-roles", "--store", board.url, settings={"INTEGRITY_VOTER_KEY": "5c" * 32})
+    assert refused.returncode == 3
+    assert "deploy/postgres/roles.sql" in refused.stderr
+    assert "does not exist" in refused.stderr
+    file = called("migrate", "--grant-roles", "--store", str(tmp_path / "board.db"), settings={})
+    assert file.returncode == 2
+    assert "expected a PostgreSQL store" in file.stderr

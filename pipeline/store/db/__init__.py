@@ -15,6 +15,7 @@ leases                lets only one process at a time do a job
 schema                defines the tables, by subject
 migrate               upgrades the tables of a store to this version
 migrations            contains the steps of the upgrade
+role_grants           gives the database roles their rights on the tables
 key_files             reads and writes the key files of a store
 ledger_files          reads and writes the files of the public ledger
 """
