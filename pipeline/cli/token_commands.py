@@ -8,6 +8,7 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store
 from pipeline.errors import Usage
 from pipeline.open_store import existing_store, now
 from pipeline.store.alerting import operator_tokens, operators_log
+from pipeline.store.boards import voter_labels
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
@@ -33,6 +34,7 @@ def tokens(
             at = now()
             end = at + round(days * DAY)
             with opened.write() as connection:
+                reason = voter_labels.without_names(connection, reason)
                 token = operator_tokens.create(connection, str(owner), scope or [], who.name, reason, at, end)
                 made = {"scopes": sorted(set(scope or [])), "expires_at": format_rfc3339(end)}
                 operators_log.record(connection, who, "token.add", str(owner), at, reason=reason, after=made)
@@ -43,6 +45,7 @@ def tokens(
                 out.print(token, soft_wrap=True)
         elif action == "revoke":
             with opened.write() as connection:
+                reason = voter_labels.without_names(connection, reason)
                 ended = operator_tokens.revoke(connection, str(owner), who.name, reason, now())
                 before = {"scopes": ended}
                 operators_log.record(connection, who, "token.revoke", str(owner), now(), reason=reason, before=before)

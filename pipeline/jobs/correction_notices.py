@@ -27,7 +27,7 @@ def add_notice(connection: Connection, snapshot: str, text: str, operator: Opera
         Usage: there is no such snapshot, or the text is empty, too long or has several lines.
     """
     found = snapshots.find(connection, snapshot)
-    text = voter_labels.without_voters(connection, voter_labels.without_codenames(connection, text))
+    text = voter_labels.without_names(connection, text)
     added = notices.add_notice(connection, found, text, operator.name, now())
     after = {"number": added["number"], "sequence": added["sequence"]}
     operators_log.record(connection, operator, "notice.add", found.snapshot_id, now(), reason=text, after=after)

@@ -299,7 +299,7 @@ def _record(
     *,
     log: bool = True,
 ) -> None:
-    why = voter_labels.without_voters(connection, voter_labels.without_codenames(connection, reason))
+    why = voter_labels.without_names(connection, reason)
     incident_table.add_event(connection, incident_id, action, operator.name, why, now(), alerts)
     if log:
         operators_log.record(connection, operator, f"incident.{action}", incident_id, now(), reason=why)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline.errors import PublicationHeld
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.refresh.publication_hold import far_moves
 from pipeline.open_store import open_store
 from pipeline.store.db.engine import parse_url
@@ -138,7 +139,9 @@ def test_a_publication_that_moves_the_top_waits_for_a_person(board: Board) -> No
     assert [one["snapshot"] for one in listed] == [candidate]
     refused = shown(board, "refresh", "--release", candidate[:12])
     assert (refused.returncode, "a reason" in refused.stdout) == (2, True)
-    words = ("refresh", "--release", candidate[:12], "--name", "ann", "--reason", "a strong release")
+    with board.store() as store:
+        voter = format_pseudonym(store.pseudonym("voter 1"))
+    words = ("refresh", "--release", candidate[:12], "--name", "ann", "--reason", f"a strong release, see {voter}")
     released = json.loads(shown(board, *words).stdout)
     assert (released["snapshot"], released["sequence"]) == (candidate, 2)
     assert order(board)[0] == "dog"
@@ -149,6 +152,8 @@ def test_a_publication_that_moves_the_top_waits_for_a_person(board: Board) -> No
         ("publication.release", "ann", candidate)
     ]
     assert log[0]["before"]["moves"] == document["moves"]
+    assert log[0]["reason"].startswith("a strong release, see ")
+    assert not any(voter in repr(found) for found in rows(board)["operator_log"] + rows(board)["publication_hold"])
     again = shown(board, "refresh")
     assert (again.returncode, json.loads(again.stdout)["sequence"]) == (0, 2)
 

@@ -31,7 +31,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
         Usage: there is no such vote, the vote is not sealed or already retracted, or the reason or name is missing.
     """
     with existing_store(url) as store, store.write() as connection:
-        reason = voter_labels.without_voters(connection, voter_labels.without_codenames(connection, reason))
+        reason = voter_labels.without_names(connection, reason)
         leaf = retractions.retract(connection, ingest.expect_stored(connection, vote_id), vote_id, reason, name, now())
         operator, after = operators_log.process_operator(name), {"leaf": leaf}
         operators_log.record(connection, operator, "vote.retract", vote_id, now(), reason=reason, after=after)
@@ -64,6 +64,7 @@ def erase(
         with store.write() as connection:
             # A backlog that is recorded at the same time would open alerts about the voter.
             backlog_runs.lock_runs(connection)
+            reason = voter_labels.without_names(connection, reason)  # before the votes lose their voters
             if voter_id is not None:
                 positions = erasure.voter_positions(connection, store.pseudonym(voter_id))
                 erased = erasure.erase_voter(connection, store.pseudonym(voter_id), now())
@@ -117,6 +118,7 @@ def rotate_key(url: str, name: str | None = None, reason: str = "") -> dict[str,
                 raise Usage(
                     "expected no rotation under way, got one that ends with the next `integrity refresh`"
                 ) from None
+            reason = voter_labels.without_names(connection, reason)
             key = str(Signer(manifest.load(newest.body).origin, seed).verifier)
             operators_log.record(
                 connection, operator, "key.rotate", "", now(), reason=reason, before=before, after={"key": key}

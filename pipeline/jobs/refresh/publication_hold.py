@@ -18,7 +18,7 @@ from pipeline.errors import PublicationHeld
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import operators_log
-from pipeline.store.boards import publication_holds, snapshots
+from pipeline.store.boards import publication_holds, snapshots, voter_labels
 
 Rows = Sequence[Mapping[str, Any]]
 VIEW = "defended"
@@ -105,7 +105,7 @@ def release(url: str, candidate: str, name: str | None, reason: str) -> str:
         url: address of the store.
         candidate: id of the candidate, or the beginning of the id.
         name: the person who releases the candidate; None for the login of this process.
-        reason: reason of the release.
+        reason: reason of the release. Labels replace the pseudonyms and codenames of voters in it.
 
     Returns:
         The whole id of the candidate.
@@ -115,6 +115,7 @@ def release(url: str, candidate: str, name: str | None, reason: str) -> str:
     """
     with existing_store(url) as store, store.write() as connection:
         moves = {one["snapshot"]: one["moves"] for one in publication_holds.list_open(connection)}
+        reason = voter_labels.without_names(connection, reason)
         operator = operators_log.process_operator(name)
         found = publication_holds.release(connection, candidate, operator.name, reason, now())
         before, after = {"held": True, "moves": moves[found]}, {"held": False}

@@ -80,6 +80,11 @@ def without_voters(connection: Connection, text: str) -> str:
     return text
 
 
+def without_names(connection: Connection, reason: str) -> str:
+    """Return a reason in which labels replace the pseudonyms and the codenames of voters."""
+    return without_voters(connection, without_codenames(connection, reason))
+
+
 def without_codenames(connection: Connection, reason: str, alert_id: str | None = None) -> str:
     """Replace the codenames of voters by labels in the reason of a decision.
 
