@@ -32,6 +32,7 @@ Modules:
     text_hashes       hashes the texts of a column
     column_buffer     collects the values of a column piece by piece
     vote_collector    collects votes as columns of codes, piece by piece
+    accepted_names    tells whether the decoder of events accepts texts as names
     column_mapping    maps pieces to columns of votes, as the format declares
     battle_tables     reads a battle file as columns: by column if every row is a plain vote, else record by record
     record_estimate   estimates the number of records of a file, for a progress bar

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.events import decode_votes
-from pipeline.events.vote import MAX_LABELS_BYTES, SCHEMA, category_list, encode_event
+from pipeline.events.vote import MAX_LABELS_BYTES, category_list
+from pipeline.formats.accepted_names import are_accepted, are_plain, is_accepted_column
 from pipeline.formats.battle_format import BattleFormat, Flag, NamedWinner, OneHotOutcome, ValueSource, at
 from pipeline.formats.cell_values import outcome_word, spelled_outcome, truth_value
 from pipeline.formats.column_pieces import Piece, Undecided
@@ -33,8 +33,8 @@ from pipeline.formats.left_out import NO_OUTCOME, LeftOut
 from pipeline.formats.number_columns import number_columns
 from pipeline.formats.record_reader import RecordCheck
 from pipeline.formats.record_text import TEXT_COLUMNS
-from pipeline.formats.text_codes import Texts, TextSequence
-from pipeline.formats.vote_collector import ALL_COLUMNS, PROMPT, NeededColumns, VoteCollector
+from pipeline.formats.text_codes import Texts
+from pipeline.formats.vote_collector import ALL_COLUMNS, CHECKED_TEXTS, PROMPT, NeededColumns, VoteCollector
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
@@ -43,7 +43,6 @@ from pipeline.vocabulary.voter_identity import Network
 
 # No outcome, and something that is no outcome.
 _NONE, _UNKNOWN = -1, -2
-_MAX_NAME = 200
 _LEAK = "identity_leak"
 
 
@@ -108,8 +107,10 @@ class ColumnMapper:
                 stated = texts.get(PROMPT)
                 texts[PROMPT] = prompts if stated is None else _first_texts(stated, prompts)
         self._row += len(piece)
-        if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
+        if not (is_vote.all() or are_plain(_texts_of([*names, *texts.values()], ~is_vote))):
             raise Undecided  # a battle of a model against itself may have another fault
+        if not (piece.is_decoded or self._are_names_accepted(piece)):
+            raise Undecided
         self._votes.add(
             [_chosen(column, is_vote) for column in names],
             outcome[is_vote],
@@ -126,12 +127,21 @@ class ColumnMapper:
         Raises:
             Undecided: the decoder of events must check a name, or a vote has more categories than the decoder accepts.
         """
-        found = self._votes.finish(_are_accepted)
+        found = self._votes.finish(are_accepted)
         if _has_long_list(*found.categories):
             raise Undecided
         if self._check is not None and _LEAK not in self._form.flags and found.flags[_LEAK].max(initial=-1) < 0:
             return replace(found, flags={name: flag for name, flag in found.flags.items() if name != _LEAK})
         return found
+
+    def _are_names_accepted(self, piece: Piece) -> bool:
+        """Return whether the decoder accepts the fields of text that are not collected as text."""
+        texts = self._form.texts
+        return all(
+            is_accepted_column(piece.values(texts[name]))
+            for name in CHECKED_TEXTS
+            if name in texts and name not in self._needed.texts
+        )
 
     def _checked(
         self, piece: Piece, names: Sequence[Texts], stated: Int8 | None, check: RecordCheck
@@ -258,21 +268,3 @@ def _has_long_list(labels: Sequence[str], bits: Int64) -> bool:
     for k, size in enumerate(sizes):
         whole += (bits >> k & 1) * (size + 1)
     return bool((whole > MAX_LABELS_BYTES).any())
-
-
-def _are_accepted(names: Sequence[str]) -> bool:
-    plain = names.are_plain(_MAX_NAME) if isinstance(names, TextSequence) else _plain(names)
-    return plain or _accepted(names)
-
-
-def _plain(names: Sequence[str]) -> bool:
-    """Return whether names have only visible ASCII and an accepted length, so that the decoder need not be asked."""
-    text = "".join(names)
-    return text.isascii() and text.isprintable() and max(map(len, names), default=0) <= _MAX_NAME
-
-
-def _accepted(names: Sequence[str]) -> bool:
-    """Return whether the decoder accepts all of these names as models of a battle."""
-    fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": "2024-01-01T00:00:00Z", "winner": "tie"}
-    votes = [encode_event({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names]
-    return not decode_votes(votes)[2]

@@ -6,7 +6,7 @@ The rows come from an Arrow batch or from decoded JSON records.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,13 @@ class Undecided(Exception):
 
 
 class Piece(Protocol):
-    """Some rows of a battle file, stored as columns. Each subclass reads the rows from another kind of data."""
+    """Some rows of a battle file, stored as columns. Each subclass reads the rows from another kind of data.
+
+    Attributes:
+        is_decoded: whether the decoder of events has accepted every row.
+    """
+
+    is_decoded: ClassVar[bool]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -45,6 +51,8 @@ class Piece(Protocol):
 
 class ArrowPiece:
     """Rows of a Parquet or CSV file, as Arrow columns."""
+
+    is_decoded: ClassVar[bool] = False
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
@@ -98,6 +106,8 @@ class TextedPiece(ArrowPiece):
 
 class RowPiece:
     """Rows of a battle file as decoded JSON records."""
+
+    is_decoded: ClassVar[bool] = False
 
     def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str]) -> None:
         """Take decoded records.

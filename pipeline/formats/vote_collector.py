@@ -24,6 +24,9 @@ TEXTS = ("vote_id", "voter_id", *GROUPS)
 PROMPT = "prompt_hash"
 """The field of text that only a rule about frequent prompts needs."""
 
+CHECKED_TEXTS = (PROMPT, "network", "session")
+"""The fields of text that no rating collects as text, or not every one. A record is refused if one is too long."""
+
 MAX_CATEGORIES = 63
 
 
@@ -54,8 +57,8 @@ class NeededColumns:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of a vote that are read."""
-        return (*self.texts, *sorted(self.numbers))
+        """The fields of a vote that are read: those that are collected, and those that are only checked."""
+        return tuple(dict.fromkeys((*self.texts, *sorted(self.numbers), *CHECKED_TEXTS)))
 
 
 ALL_COLUMNS = NeededColumns()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +19,8 @@ _CODE = b'"is_code"'
 
 class VotePiece:
     """Decoded votes of our own JSON Lines, as a piece of a battle file."""
+
+    is_decoded: ClassVar[bool] = True
 
     def __init__(self, votes: Sequence[Vote]) -> None:
         """Take decoded votes."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.formats.left_out import LeftOut
+from pipeline.formats.vote_collector import ALL_COLUMNS
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.vote_files.vote_input import left_out_notes
 
@@ -57,6 +59,9 @@ _ROW = st.fixed_dictionaries(
         "winner": st.sampled_from(["model_a", "model_b", "tie", "tie (bothbad)", "both_bad"]),
         "voter_id": _CELLS,
         "language": _CELLS,
+        "session": _CELLS,
+        "network": _CELLS,
+        "prompt_hash": _CELLS,
         "tokens_a": st.one_of(st.none(), st.integers(0, 500)),
         "tokens_b": st.one_of(st.none(), st.integers(0, 500)),
     }
@@ -64,8 +69,10 @@ _ROW = st.fixed_dictionaries(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(_ROW, min_size=1, max_size=6), st.sampled_from([".csv", ".parquet"]))
-def test_reading_by_column_equals_reading_by_record(tmp_path: Path, rows, suffix: str) -> None:
+@given(
+    st.lists(_ROW, min_size=1, max_size=6), st.sampled_from([".csv", ".parquet"]), st.sampled_from([(), ("session",)])
+)
+def test_reading_by_column_equals_reading_by_record(tmp_path: Path, rows, suffix: str, numbers) -> None:
     path = tmp_path / f"battles{suffix}"
     try:
         if suffix == ".csv":
@@ -74,15 +81,32 @@ def test_reading_by_column_equals_reading_by_record(tmp_path: Path, rows, suffix
             pq.write_table(pa.Table.from_pylist(rows), path)
     except (UnicodeEncodeError, pa.ArrowException):
         return  # no file can contain it
-    found = read_by_column(open_battles(path, PLAIN))
-    if found is None:
-        return
-    if _voters_are_names(rows):  # a voter that the decoder refuses stops the other way alone
-        _same(found, read_by_record(open_battles(path, PLAIN), None))
+    needed = replace(ALL_COLUMNS, numbers=frozenset(numbers))
+    found = read_by_column(open_battles(path, PLAIN), needed=needed)
+    if found is not None:
+        _same(found, read_by_record(open_battles(path, PLAIN), None, needed=needed))
 
 
-def _voters_are_names(rows: list[dict[str, object]]) -> bool:
-    return all(len(str(row["voter_id"] or "")) <= 200 and str(row["voter_id"] or "").isprintable() for row in rows)
+@pytest.mark.parametrize("field", ["session", "network", "prompt_hash", "voter_id", "language", "category"])
+@pytest.mark.parametrize("numbers", [(), ("session", "network")], ids=["rated", "reported on"])
+def test_a_text_beyond_the_limit_is_refused_with_its_row_on_either_way(
+    tmp_path: Path, field: str, numbers: tuple[str, ...]
+) -> None:
+    needed = replace(ALL_COLUMNS, numbers=frozenset(numbers))
+    for name, text in {"long": "x" * 201, "wide": "\u00fc" * 201, "longest": "\u00fc" * 200}.items():
+        rows = [_battle(**{field: "short"}), _battle(**{field: text})]
+        paths = _csv(tmp_path / f"{name}.csv", rows), tmp_path / f"{name}.parquet", tmp_path / f"{name}.jsonl"
+        pq.write_table(pa.Table.from_pylist(rows), paths[1])
+        paths[2].write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for path in paths:
+            if name == "longest":
+                assert read_by_column(open_battles(path, PLAIN), needed=needed) is not None
+                continue
+            left_out = LeftOut(skip_bad=True)
+            with pytest.raises(BadRecord, match=rf"(?s)(row|line|record) [123].*{field}"):
+                read_battles(open_battles(path, PLAIN), needed=needed)
+            assert len(read_battles(open_battles(path, PLAIN), left_out=left_out, needed=needed).outcome) == 1
+            assert sum(left_out.counts.values()) == 1
 
 
 def test_a_plain_table_is_read_by_column(tmp_path: Path) -> None:
