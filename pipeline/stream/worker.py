@@ -121,9 +121,8 @@ class Worker:
             StoreUnavailable: the database stayed unavailable, or a migration marked the window counts as stale.
             BrokerRefused: the broker forbids us to read the votes or to join the consumer group.
         """
-        ends = self._current_ends() if until_end else None
         try:
-            self._loop(ends)
+            self._loop(self._current_ends() if until_end else None)
             self._write_states()
         except (OffsetGap, TooManyRejects) as error:
             self._halt(error)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,19 @@ import numpy as np
 import psutil
 import pytest
 
+from pipeline.detectors import VOTER
 from pipeline.errors import Unavailable, Usage
 from pipeline.events.chunk import Chunk
 from pipeline.events.pseudonym import format_pseudonym, pseudonym
 from pipeline.events.record_origins import ORIGIN_HEADER, HeaderOrigins
 from pipeline.events.record_signature import NO_MARKS, RecordMarks
+from pipeline.open_store import open_store
+from pipeline.settings import Settings
 from pipeline.stream.batch_decoder import BatchDecoder, DecoderSetup, InlineDecoder
 from pipeline.stream.decoder_process import DecoderProcess, _portable
 from pipeline.stream.decoding import DecodedBatch
+from pipeline.stream.source import FileSource
+from pipeline.stream.worker import Worker
 from tests.unit.events.sample_events import KEY, event
 
 SETUP = DecoderSetup("kafka:c/votes", "", KEY, ())
@@ -195,3 +201,24 @@ def test_a_closed_decoder_may_be_closed_again(make: type[BatchDecoder]) -> None:
     decoder = make(SETUP)  # type: ignore[call-arg]  # both implementations take a setup
     decoder.close()
     decoder.close()
+
+
+@pytest.mark.long
+def test_a_worker_that_cannot_read_the_ends_of_its_log_leaves_no_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "votes.jsonl"
+    path.write_bytes(event())
+    source = FileSource(path)
+
+    def refused() -> list[int]:
+        raise Unavailable("no broker answers")
+
+    monkeypatch.setattr(source, "all_partitions", refused)
+    with closing(open_store(str(tmp_path / "store.db"), voter_key=KEY, worker=True)) as store:
+        worker = Worker(source, store, Settings(voter_key=KEY.hex()), VOTER, "test")
+        worker._decoder = DecoderProcess(SETUP)
+        child = only_child()
+        with pytest.raises(Unavailable, match="no broker answers"):
+            worker.run(until_end=True)
+        assert not child.is_running()
