@@ -35,7 +35,7 @@ _TextParam = Annotated[str | None, Query(max_length=300, pattern=TEXT_PATTERN)]
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """Return a router with the routes about alerts and exclusions. OpenAPI lists them in this order."""
+    """Return a router with the routes about alerts and exclusions, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["alerts"])
     is_operator = operator_dependency(reader)
 
@@ -106,7 +106,7 @@ def _add_exclusions(router: APIRouter, reader: StoreReader, is_operator: Any) ->
 
 
 def exclusion_document(row: dict[str, Any]) -> dict[str, Any]:
-    """Convert a row of the list of exclusions to the fields of `ExclusionDocument`."""
+    """Convert a database row of the list of exclusions to a dictionary with the fields of `ExclusionDocument`."""
     texts = {name: row[name] for name in ("action", "kind", "target", "reason", "name")}
     return {"number": row["exclusion_no"], **texts, "at": format_rfc3339(row["at"]), "alert": row["alert_id"]}
 

@@ -1,4 +1,4 @@
-"""Creates the application: routes, error handlers, middleware.
+"""Creates the web application: its routes, error handlers and middleware.
 
 Every response has the security headers. Scripts of any web site may read the API, but cannot change anything through
 it. Pages load nothing from other hosts. Costly requests run in a thread pool of their own.
@@ -67,12 +67,12 @@ class _Site(FastAPI):
 
 
 def create_app(store: Store, options: Settings | None = None, metrics: ApiMetrics | None = None) -> FastAPI:
-    """Create the application with the API and the pages of a store.
+    """Create the web application that serves the API and the pages of a store.
 
     Args:
         store: an open store, which the caller must close after use.
-        options: the settings, such as limits for each client and the address for appeals; None for those of this
-            process.
+        options: the settings, such as limits for each client and the address for appeals. None to load the settings of
+            this process.
         metrics: counters of responses and refused requests; None to create new counters.
     """
     options, metrics = options or configuration.load(), metrics or ApiMetrics()
@@ -123,7 +123,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
 def _api_routes(
     reader: StoreReader, options: Settings, costly: CostlyWork, bundling: CostlyWork, changes: ChangeToken
 ) -> APIRouter:
-    """Return a router with the routes of the API. OpenAPI lists them in this order."""
+    """Return a router with all routes of the API, in the order in which OpenAPI lists them."""
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
     for plain in (snapshot_routes, notice_routes, incident_routes, alert_routes, status_routes):
         api.include_router(plain.routes(reader))

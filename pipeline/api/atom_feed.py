@@ -1,7 +1,7 @@
 """Writes Atom feeds (RFC 4287).
 
-The id of a feed or an entry is a UUID computed from names that never change, so it stays the same if the pages move to
-another host. Hidden characters are written as escapes, because XML cannot carry all of them.
+The id of a feed or an entry is a UUID that is computed from names that never change. The id stays the same if the pages
+move to another host. Hidden characters are written as escapes, because XML does not allow all of them.
 """
 
 import uuid
@@ -26,7 +26,7 @@ class FeedEntry:
     Attributes:
         key: a name of the entry's subject that never changes, such as "snapshot/…". The id is computed from it.
         title: one line of plain text.
-        text: plain text; lines are paragraphs.
+        text: plain text, in which each line is a paragraph.
         path: path and query of the page about the subject.
         published: time at which the snapshot was published or the incident was opened, RFC 3339.
         updated: time of the last change of the subject, RFC 3339.
@@ -45,7 +45,7 @@ class Feed:
     """An Atom feed, before it is written as XML.
 
     Attributes:
-        board: name of the board, which is the author, and is part of the ids.
+        board: name of the board. It is the author of the feed and a part of the ids.
         title: one line of plain text.
         path: path of the feed itself.
         page: path of the page with the same content.
@@ -64,7 +64,10 @@ def write_feed(feed: Feed, site: str) -> bytes:
 
     Args:
         feed: the feed.
-        site: the address that links begin with; "" for links without a host.
+        site: the address of the site, with which links begin; "" for links without a host.
+
+    Returns:
+        The bytes of the XML document.
     """
     root = ET.Element(_tag("feed"))
     _add(root, "id", _urn(feed.board, feed.path))

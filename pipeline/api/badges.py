@@ -1,4 +1,4 @@
-"""Draws badges: a label and a value side by side, as SVG for the pages of others."""
+"""Draws badges as SVG. A badge shows a label and a value side by side; other web sites embed it."""
 
 from xml.etree import ElementTree as ET
 
@@ -14,11 +14,11 @@ _LABEL_WIDTH = 240
 
 
 def draw_badge(label: str, value: str, color: str, title: str) -> bytes:
-    """Return a badge as SVG.
+    """Draw a badge, and return it as the bytes of an SVG file.
 
     Args:
-        label: what the value is about; long ones are shortened.
-        value: the value.
+        label: what the value is about. A long label is shortened.
+        value: the text beside the label.
         color: colour behind the value.
         title: a sentence that says the same to screen readers.
     """

@@ -1,4 +1,4 @@
-"""Draws the battles between the best models: a heatmap of win rates, and a network of the pairs that met.
+"""Draws charts of the battles between the best models: a heatmap of win rates, and a network of the pairs that met.
 
 The pages show the same figures as tables.
 """
@@ -23,13 +23,16 @@ Record = Mapping[str, Any]
 
 
 def heatmap(models: Sequence[str], records: Sequence[Record], theme: Theme = "light", narrow: bool = False) -> bytes:
-    """Return a heatmap of the win rates between models, as SVG. On a phone the axes have ranks without names.
+    """Draw the win rates between models as a heatmap. On a phone the axes have ranks instead of names.
 
     Args:
         models: names of the models, best first.
-        records: the battles of each two models that met, with the fields of `BattleRecordDocument`.
+        records: one row for each pair of models that met, with the fields of `BattleRecordDocument`.
         theme: the colours of a light or a dark page.
         narrow: whether the picture is for a phone.
+
+    Returns:
+        The bytes of an SVG file.
     """
     colours, place = PALETTES[theme], {model: number for number, model in enumerate(models, 1)}
     # Numbered, so that two names with the same beginning have different labels.
@@ -62,15 +65,18 @@ def heatmap(models: Sequence[str], records: Sequence[Record], theme: Theme = "li
 
 
 def network(models: Sequence[str], records: Sequence[Record], theme: Theme = "light", narrow: bool = False) -> bytes:
-    """Return the network of battles, as SVG: models on a circle by rank, and a line for each pair of models that met.
+    """Draw battles as a network: the models on a circle in the order of rank, and a line between each two that met.
 
     A line is wider if the pair has more battles.
 
     Args:
         models: names of the models, best first.
-        records: the battles of each two models that met, with the fields of `BattleRecordDocument`.
+        records: one row for each pair of models that met, with the fields of `BattleRecordDocument`.
         theme: the colours of a light or a dark page.
-        narrow: whether the picture is for a phone, where points have ranks without names.
+        narrow: whether the picture is for a phone, where points have ranks instead of names.
+
+    Returns:
+        The bytes of an SVG file.
     """
     colours = PALETTES[theme]
     angles = {model: 2 * pi * number / max(len(models), 1) for number, model in enumerate(models)}

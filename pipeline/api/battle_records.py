@@ -1,6 +1,8 @@
-"""Converts the battles of the newest snapshot to rows: how often two models met, who won, and what was expected.
+"""Converts the battles of the newest snapshot to rows.
 
-The counts are of the defended view, and are stored by a refresh.
+A row says how often two models met, who won, and what was expected.
+
+The battles are those of the defended view. A refresh has counted and stored them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,16 +27,17 @@ Record = dict[str, Any]
 def read_records_of(
     reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot, model: str
 ) -> list[Record] | None:
-    """Return a row for each listed model that has battles with the given model.
+    """Return the battles of one model, as a row for each opponent that the board lists.
 
     Args:
         reader: reads the store.
         connection: a connection to the store.
         snapshot: the newest snapshot.
-        model: name of the model, the first of each row.
+        model: name of the model. It is the first of the two models in each row.
 
     Returns:
-        The fields of `BattleRecordDocument`, by rank of the opponent; None if the store has no battles of the model.
+        Rows with the fields of `BattleRecordDocument`, sorted by the rank of the opponent. None if the store has no
+        battles of the model.
     """
     rows = _rows(reader, connection, snapshot)
     own = next((row for row in rows if row["model"] == model), None)
@@ -44,7 +47,7 @@ def read_records_of(
 def read_top_records(
     reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot
 ) -> tuple[list[str], list[Record] | None]:
-    """Return the best models of the defended view, and a row for each two of them that met.
+    """Return the best models of the defended view, and the battles between them as a row for each pair that met.
 
     Args:
         reader: reads the store.

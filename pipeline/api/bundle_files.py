@@ -1,4 +1,4 @@
-"""Writes bundles to temporary files, and keeps the files of the last few bundles as a cache."""
+"""Writes the bundles of snapshots to temporary files, and keeps the last few of these files as a cache."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ _MAX_FILES = 4
 
 
 class BundleFiles:
-    """A cache of the last few bundles as temporary files, which are deleted when the process ends.
+    """A cache of the last few bundles, each in a temporary file. The files are deleted when the process ends.
 
     One bundle is written at a time. Reading the cache needs no lock, so a request for an existing bundle does not wait
     while another bundle is written.
@@ -26,11 +26,11 @@ class BundleFiles:
         self._lock = threading.Lock()
 
     def get(self, snapshot: str) -> Path:
-        """Return the path of the file with a snapshot's bundle. A bundle in the cache is returned at once.
+        """Return the path of a file that contains the bundle of a snapshot (a zip archive).
 
-        The bundle is written if the cache does not have it. It is written again if the signed head of the snapshot log
-        has changed since, for example because a witness signed. While another bundle is written, the call waits up to
-        30 s.
+        A bundle in the cache is returned at once, unless the checkpoint of the snapshot log has changed since, for
+        example because a witness signed. Otherwise the bundle is written. While another bundle is being written, the
+        call waits up to 30 s.
 
         Args:
             snapshot: digest of the snapshot.

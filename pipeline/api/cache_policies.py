@@ -1,4 +1,4 @@
-"""Defines headers that tell clients, and the module `response_cache`, how long they may cache a response."""
+"""Defines response headers that say how long clients, and the module `response_cache`, may cache a response."""
 
 IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
 """For responses whose address contains a digest: they never change."""

@@ -1,4 +1,4 @@
-"""Reads the change token: a value that changes with every change of the store, so that the response cache sees it."""
+"""Reads the change token, by which the response cache notices changes. The token changes whenever the store changes."""
 
 import asyncio
 import time
@@ -10,10 +10,13 @@ PERIOD = 1.0
 
 
 class ChangeToken:
-    """Reads the token from the store at most once in `PERIOD` seconds. Concurrent requests share one read.
+    """Keeps the change token of the store, and reads it at most once in `PERIOD` seconds.
+
+    Concurrent requests share one read.
 
     Args:
-        read: returns the token: numbers from the store, at least one of which changes with every change of the store.
+        read: reads the token from the store. The token consists of numbers, at least one of which changes whenever the
+            store changes.
         clock: returns the time in seconds from a monotonic clock.
     """
 
@@ -25,7 +28,10 @@ class ChangeToken:
         self._reading: asyncio.Task[Any] | None = None
 
     async def current(self) -> Any:
-        """Return the token. It is read again if the last read is over `PERIOD` seconds ago or `expire` was called."""
+        """Return the change token.
+
+        It is read from the store if the last read is over `PERIOD` seconds ago, or after `expire`.
+        """
         if self._clock() < self._due:
             return self._token
         if self._reading is None:
@@ -33,7 +39,7 @@ class ChangeToken:
         return await asyncio.shield(self._reading)
 
     def expire(self) -> None:
-        """Make the next request read the token from the store. Call this after this process has changed the store."""
+        """Make the next call of `current` read the store. This is called after this process has changed the store."""
         self._due = float("-inf")
 
     async def _refresh(self) -> Any:

@@ -1,4 +1,4 @@
-"""Draws charts on the server, with Vega-Lite, as SVG.
+"""Draws the charts of a model's history on the server, as SVG, with Vega-Lite.
 
 The same rows give the same bytes. An SVG contains no script, and pages show it in <img>, where browsers do not run
 scripts.
@@ -18,7 +18,7 @@ Theme = Literal["light", "dark"]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of a chart, those of `static/site.css`."""
+    """The colours of a chart as CSS values, the same as in `static/site.css`."""
 
     line: str
     point: str
@@ -45,14 +45,14 @@ def rating(
     theme: Theme = "light",
     style: Sequence[Row] = (),
 ) -> bytes:
-    """Draw a model's history as SVG: the defended rating with its interval, the raw one dashed, the style one dotted.
+    """Draw the ratings of a model over time: defended with its interval, raw as a dashed line, style as a dotted line.
 
     Args:
-        defended: the history in the view `defended`, with the fields of `HistoryPointDocument`.
-        raw: the history in the view `raw`, with the same fields.
+        defended: the model's rows in the view `defended`, oldest first, with the fields of `HistoryPointDocument`.
+        raw: the model's rows in the view `raw`, in the same form.
         width: width of the chart in pixels.
         theme: the colours of a light or a dark page.
-        style: the history in the view `style`, with the same fields.
+        style: the model's rows in the view `style`, in the same form.
 
     Returns:
         The bytes of the SVG file.
@@ -82,10 +82,10 @@ def rating(
 
 
 def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
-    """Draw a model's share of the battles over time, as SVG.
+    """Draw the share of a model in all battles over time.
 
     Args:
-        rows: the model's history, with the fields of `HistoryPointDocument`.
+        rows: the model's rows in one view, oldest first, with the fields of `HistoryPointDocument`.
         width: width of the chart in pixels.
         theme: the colours of a light or a dark page.
 
@@ -104,11 +104,11 @@ def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> byt
 
 
 def comparison(first: Sequence[Row], second: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
-    """Draw the histories of two models as SVG: ratings with their intervals, the second one with dashes.
+    """Draw the ratings of two models over time, with intervals. The line of the second model is dashed.
 
     Args:
-        first: the history of a model, with the fields of `HistoryPointDocument`.
-        second: the history of another model.
+        first: the rows of the first model, oldest first, with the fields of `HistoryPointDocument`.
+        second: the rows of the second model, in the same form.
         width: width of the chart in pixels.
         theme: the colours of a light or a dark page.
 
@@ -183,7 +183,14 @@ def _config(colours: Palette) -> dict[str, Any]:
 def draw_svg(
     values: list[dict[str, Any]], layers: list[dict[str, Any]], colours: Palette, width: int, height: int
 ) -> bytes:
-    """Draw layers of Vega-Lite over rows in these colours, as SVG."""
+    """Draw a chart with Vega-Lite, and return it as the bytes of an SVG file.
+
+    Args:
+        values: the rows of the chart.
+        layers: the layers of the Vega-Lite specification.
+        colours: the colours of the chart.
+        width, height: size of the plot without axes, in pixels.
+    """
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": width, "height": height, "padding": 4, "config": _config(colours),

@@ -1,4 +1,4 @@
-"""Writes the citation of a snapshot, as an item of CSL-JSON and as an entry of BibTeX."""
+"""Writes the citation of a snapshot, as a CSL-JSON item and as a BibTeX entry."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _TEX = str.maketrans({
 
 
 def csl_item(board: str, snapshot: Mapping[str, Any], site: str) -> dict[str, Any]:
-    """Return the citation of a snapshot as an item of CSL-JSON.
+    """Return the citation of a snapshot as a CSL-JSON item.
 
     Args:
         board: name of the board.
@@ -36,7 +36,7 @@ def csl_item(board: str, snapshot: Mapping[str, Any], site: str) -> dict[str, An
 
 
 def bibtex_entry(item: Mapping[str, Any]) -> str:
-    """Return an item of `csl_item` as an entry of BibTeX."""
+    """Convert a citation to the text of a BibTeX entry. `item` is the result of `csl_item`."""
     ((year, month, day),) = item["issued"]["date-parts"]
     fields = {
         # In a second pair of braces, capitals stay and a name is not taken apart.

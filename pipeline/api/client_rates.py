@@ -1,4 +1,4 @@
-"""Finds the client of a request, and limits how many requests of a kind each client may send.
+"""Identifies the client of a request, and limits how many requests each client may send per minute.
 
 Memory is bounded, however many different addresses send requests.
 """
@@ -15,11 +15,11 @@ _CLIENTS = 20_000
 
 
 def client_of(address: str) -> str:
-    """Return the client to which an address belongs, as text.
+    """Return the text that identifies the client to which an address belongs.
 
     Returns:
-        The IPv4 address itself, also if it is written as an IPv6 address; the /64 network of any other IPv6 address. A
-        text that is no address is returned unchanged.
+        For an IPv4 address, the address itself, even if it is written as an IPv6 address. For any other IPv6 address,
+        its /64 network. A text that is no address is returned unchanged.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -33,7 +33,7 @@ def client_of(address: str) -> str:
 
 
 class TrustedProxies:
-    """The set of proxies that are trusted to state the addresses of their clients.
+    """The proxies that are trusted to state the addresses of their clients. `address in proxies` tests an address.
 
     Args:
         texts: addresses and networks of the proxies, as text.
@@ -65,7 +65,7 @@ class ClientRates:
 
     Args:
         per_minute: number of requests that a client may send per minute; 0 for no limit.
-        burst: number of requests that a client may send without a pause; None for `per_minute`.
+        burst: number of requests that a client may send without a pause; 0 for the same number as `per_minute`.
         clock: returns the time in seconds from a monotonic clock.
     """
 
@@ -76,7 +76,7 @@ class ClientRates:
         self._whole_at: LRUCache[str, float] = LRUCache(_CLIENTS)
 
     def seconds_to_wait(self, client: str) -> float:
-        """Return in how many seconds this client may send its next request; 0 for now."""
+        """Return the number of seconds after which this client may send its next request; 0 if it may send one now."""
         whole_at: float = self._whole_at.get(client, 0.0)
         return max(0.0, whole_at + self._interval - self._slack - self._clock())
 

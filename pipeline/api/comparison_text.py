@@ -1,4 +1,4 @@
-"""Writes sentences about the comparison of two models: how far apart they are, how sure that is, why."""
+"""Writes sentences about two models: how far apart their ratings are, how sure that is, and why."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from pipeline.incident_text import count
 
 
 def comparison_sentences(found: Mapping[str, Any]) -> list[str]:
-    """Return what the comparison says, most important first.
+    """Return the sentences about a comparison of two models, the most important first.
 
     Args:
         found: the comparison, with the fields of `ComparisonDocument` except `sentences`.

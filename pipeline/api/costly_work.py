@@ -24,7 +24,7 @@ _QUEUE = 16
 
 
 class CostlyWork:
-    """The thread pool for costly requests.
+    """The thread pool in which costly requests run, with its limits.
 
     Args:
         rates: limits of the requests of each client.
@@ -45,7 +45,7 @@ class CostlyWork:
 
         Args:
             request: the request.
-            work: the function to run.
+            work: a function without arguments.
             limited: whether the request counts towards the limit of its client.
 
         Raises:
@@ -65,9 +65,9 @@ class CostlyWork:
 
 
 def requesting_client(request: Request) -> str:
-    """Return the client that sent a request: its IPv4 address or IPv6 network, even behind a trusted proxy.
+    """Return the text that identifies the client of a request: its IPv4 address, or its /64 IPv6 network.
 
-    The result is "" if the connection has no address.
+    Behind a trusted proxy, this is the client of the proxy. The result is "" if the connection has no address.
     """
     return client_of(request.client.host) if request.client else ""
 
@@ -79,7 +79,7 @@ def refuse_if_too_often(rates: ClientRates, request: Request, metrics: ApiMetric
         rates: the limits of clients.
         request: the request.
         metrics: counters of refused requests.
-        what: what the requests are about, for the message.
+        what: plural name of what the client sends too often, for the message of the error.
 
     Raises:
         Problem: status 429, with the number of seconds to wait.

@@ -1,4 +1,4 @@
-"""Defines the route of the API about moves between two snapshots."""
+"""Defines the route of the API that returns the moves of models between two snapshots."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
-    """Return a router with the route about moves between two snapshots."""
+    """Return a router with the route that returns the moves of models between two snapshots."""
     router = APIRouter(tags=["moves"])
 
     @router.get("/diff/{pair}", response_model=DiffDocument, responses=TABLE_RESPONSES)
@@ -52,10 +52,10 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 def find_diff(
     reader: StoreReader, connection: Connection, first: str, second: str, view: str, board: str | None = None
 ) -> BoardDiff:
-    """Return the comparison of two snapshots, as readers see it.
+    """Return the comparison of two snapshots in the form for the public.
 
-    The comparison that a refresh has stored is used if there is one; otherwise the snapshots are compared now. Rows
-    that the method does not list, and names of models under test, are left out.
+    If a refresh has stored the comparison, it is read; otherwise the snapshots are compared now. Rows that the method
+    does not list, and names of models under test, are left out.
 
     Args:
         reader: reads the store.
@@ -63,7 +63,7 @@ def find_diff(
         first: digest of the older snapshot.
         second: digest of the newer snapshot.
         view: name of the view.
-        board: "category/LABEL" or "language/LABEL" for the board of that label; None for the view.
+        board: "category/LABEL" or "language/LABEL" to compare the boards of this label. None to compare the view.
 
     Raises:
         Problem: status 404 if there is no such snapshot, or a snapshot does not have this view or board. Status 422 if
@@ -78,7 +78,7 @@ def find_diff(
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
-    """Convert a comparison to the fields of `DiffDocument`.
+    """Convert a comparison of two snapshots to a dictionary with the fields of `DiffDocument`.
 
     Args:
         reader: reads the store.

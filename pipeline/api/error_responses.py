@@ -1,7 +1,7 @@
 """Converts every exception to a problem document (RFC 9457), or to a page if the client is a browser.
 
-A mistake of the client has a 4xx status, and the response names the field. A store that does not answer gives status
-503. A response does not show internals such as a stack trace. A redirect leads to a path of this site only.
+A mistake of the client gets a 4xx status and a response that names the field. If the store does not answer, the status
+is 503. No response shows internals such as a stack trace. A redirect leads only to a path of this site.
 """
 
 import logging
@@ -31,7 +31,10 @@ PageRenderer = Callable[[Request, dict[str, Any]], Response]
 
 
 class Problem(Exception):
-    """An error that becomes a problem document. It may set response headers and add fields to the document."""
+    """An error that is sent to the client as a problem document (RFC 9457).
+
+    It may set response headers and add fields to the document.
+    """
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
@@ -42,17 +45,17 @@ class Problem(Exception):
 
 
 def not_found(expected: str, got: str) -> Problem:
-    """Return a problem with status 404.
+    """Return a `Problem` with status 404, for the caller to raise.
 
     Args:
         expected: what was expected.
-        got: what was found. The message has its first 200 characters.
+        got: what the client gave. The message quotes its first 200 characters.
     """
     return Problem(404, f"expected {expected}, got {got[:200]!r}")
 
 
 def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
-    """Install handlers for all exceptions.
+    """Install handlers that convert every exception to a problem document or a page.
 
     Args:
         app: the application.

@@ -1,4 +1,4 @@
-"""Checks that the newest snapshot is in the signed snapshot log, as the badge of the board states."""
+"""Checks that the newest snapshot is in the signed snapshot log. The badge of the board shows the result."""
 
 from hashlib import sha256
 
@@ -16,10 +16,10 @@ _WHERE = "checkpoint"
 
 
 def is_newest_proved(connection: Connection) -> bool:
-    """Return whether the newest head is signed by a key of the board and commits to the newest snapshot's manifest.
+    """Return whether the newest checkpoint has a signature of the board and commits to the newest snapshot's manifest.
 
-    The keys are those that the manifest names, so this shows that the log agrees with itself. Only a reader who has the
-    key by another way can check who signed.
+    The signature is checked with the keys that the manifest itself names. This shows only that the log is consistent
+    with itself; who signed can be checked only by a reader who got the key in another way.
 
     Raises:
         Usage: nothing is published.

@@ -22,7 +22,7 @@ from pipeline.store.alerting.operator_tokens import OperatorToken
 
 
 def routes(reader: StoreReader, changes: ChangeToken) -> APIRouter:
-    """Return a router with the route for decisions about incidents."""
+    """Return a router with the route by which operators decide about an incident."""
     router = APIRouter(tags=["operators"], responses=TOKEN_RESPONSES)
     has_token = require_token(reader)
 

@@ -34,7 +34,7 @@ _SinceParam = Annotated[
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """Return a router with the routes about incidents. OpenAPI lists them in this order."""
+    """Return a router with the routes about incidents, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["incidents"])
     is_operator = operator_dependency(reader)
 

@@ -1,7 +1,7 @@
 """Converts incidents to JSON, for the public and for operators.
 
-A reader without the right to see voters gets the public form (`public_incidents`), and finds no incident by anything
-that the public form does not contain.
+A reader without the right to see voters gets the public form (`public_incidents`). Such a reader cannot search
+incidents by data that the public form does not contain.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,15 +26,15 @@ SortKey = tuple[int | str, ...]
 
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
-    """The incidents for which a reader asks. An attribute that is None does not restrict them.
+    """The conditions by which a reader selects incidents. An attribute that is None is no condition.
 
     Attributes:
         state: the state of the incidents.
         severity: the severity of the incidents. With None, incidents of severity `note` are left out.
         about: name of the model, provider or network that the incident is about.
         subject: name of a model or provider that the incident or one of its alerts names in any role.
-        since: only incidents that lasted until this time or longer, RFC 3339. For the public, times are rounded to
-            hours.
+        since: time in RFC 3339. Only incidents that lasted until this time or longer are selected. For the public,
+            times are rounded to hours.
     """
 
     state: str | None = None
@@ -47,12 +47,12 @@ class IncidentFilter:
 def list_incidents(
     connection: Connection, wanted: IncidentFilter, hidden: HiddenModels, *, operator: bool
 ) -> list[dict[str, Any]]:
-    """Return the chosen incidents with the fields of `IncidentDocument`. They are not sorted.
+    """Return the incidents that a filter selects, unsorted, with the fields of `IncidentDocument`.
 
     Args:
         connection: reads the store.
-        wanted: which incidents.
-        hidden: models without a name for the public.
+        wanted: the filter.
+        hidden: models whose names are hidden from the public.
         operator: whether the reader may see voters.
 
     Raises:
@@ -67,8 +67,8 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
 
     Args:
         connection: reads the store.
-        given: id of the incident, a former id, or the beginning of an id that only one incident has.
-        hidden: models without a name for the public.
+        given: id of the incident, a former id, or a beginning of either that belongs to only one incident.
+        hidden: models whose names are hidden from the public.
         operator: whether the reader may see voters.
 
     Raises:
@@ -78,11 +78,11 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
 
 
 def newest_with_history(connection: Connection, hidden: HiddenModels, limit: int) -> list[dict[str, Any]]:
-    """Return the newest incidents in the public form, newest first, each with its `history`.
+    """Return the newest incidents in the public form, newest first. Each also has its `history`.
 
     Args:
         connection: reads the store.
-        hidden: models without a name for the public.
+        hidden: models whose names are hidden from the public.
         limit: largest number of incidents.
     """
     bodies = [one for one in incident_table.read_public(connection) if one["severity"] != public_incidents.NOTE]
@@ -91,7 +91,9 @@ def newest_with_history(connection: Connection, hidden: HiddenModels, limit: int
 
 
 def resolve_id(connection: Connection, given: str) -> str:
-    """Return the id of an incident for an operator, from its id, a former id, or the unique beginning of one.
+    """Return the present id of an incident. `given` is this id, a former id, or a beginning that only one incident has.
+
+    Operators only may call this, because it also finds incidents that the public does not see.
 
     Raises:
         Problem: status 404, if no incident has this id, or several have.
@@ -103,7 +105,7 @@ def resolve_id(connection: Connection, given: str) -> str:
 
 
 def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -> str | None:
-    """Return the id of the incident that an alert is part of; None if there is none that the reader may see.
+    """Return the id of the incident to which an alert belongs; None if the reader may see no such incident.
 
     The public does not see the incident of an alert about a voter.
     """
@@ -115,14 +117,20 @@ def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -
 
 
 def newest_first(one: Mapping[str, Any]) -> SortKey:
-    """Return the sort key of the list of the API: by the hour of opening, newest first, then by id."""
+    """Return a sort key of an incident: by the hour of opening, newest first, then by id.
+
+    The API lists incidents so.
+    """
     return _newest(one), one["id"]
 
 
 def by_urgency(one: Mapping[str, Any]) -> SortKey:
-    """Return the sort key of the list on the page: open incidents first and resolved ones last, then by severity.
+    """Return a sort key of an incident: open ones first, resolved ones last, then by severity.
 
-    Of incidents with equal severity, those about facts are last; otherwise the newest is first.
+    The page lists incidents so.
+
+    Among incidents of equal state and severity, those about facts come last. All others are sorted from newest to
+    oldest.
     """
     state = one["state"]
     is_fact = one["about"][0]["kind"] == "fact"
@@ -220,12 +228,12 @@ def _alert(alert: Mapping[str, Any]) -> dict[str, Any]:
 def page_after(
     rows: Iterable[dict[str, Any]], sort_key: Any, after: SortKey | None, limit: int
 ) -> tuple[list[dict[str, Any]], SortKey | None]:
-    """Return one page of rows, sorted by a key.
+    """Sort rows by a key, and return the page of rows that follows a given key.
 
     Args:
         rows: all rows.
         sort_key: function from a row to its key.
-        after: the key of the last row of the page before; None for the first page.
+        after: the key of the last row of the previous page; None for the first page.
         limit: largest number of rows.
 
     Returns:

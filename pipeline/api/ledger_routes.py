@@ -1,4 +1,4 @@
-"""Defines the routes of the API about the public ledger: signed heads, proofs, receipts, tiles, bundles.
+"""Defines the routes of the API about the public ledger: checkpoints, proofs, receipts, tiles and bundles.
 
 A response contains the bytes of the ledger unchanged. A vote is shown only to a client that names its id, so nobody can
 list the votes of a voter.
@@ -39,7 +39,7 @@ TilePath = Annotated[str, Path(pattern=r"^tile/[0-9]{1,2}(/x[0-9]{3}){0,6}/[0-9]
 
 
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
-    """Return a router with the routes about the public ledger. OpenAPI lists them in this order."""
+    """Return a router with the routes about the public ledger, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["ledger"])
     _add_snapshot_log_routes(router, reader.store, costly)
     _add_vote_log_routes(router, reader.store)
@@ -127,7 +127,7 @@ def _checkpoint(store: Store, log: str) -> Response:
 
 @contextmanager
 def usage_as_problem(status: int = 404) -> Iterator[None]:
-    """Return a context manager that turns a Usage error, such as an unknown vote, into a `Problem` with `status`."""
+    """Convert a `Usage` error inside a `with` block, such as an unknown vote, to a `Problem` with this status."""
     try:
         yield
     except Usage as error:

@@ -8,7 +8,7 @@ from pipeline.metrics import ApiMetrics
 
 
 class LoginGuard:
-    """Refuses all tokens of a client that has sent too many invalid tokens, with status 429."""
+    """Refuses clients that guess tokens: after too many invalid tokens, a client gets status 429 for every token."""
 
     def __init__(self, rates: ClientRates, metrics: ApiMetrics) -> None:
         self._rates = rates

@@ -1,4 +1,4 @@
-"""Limits the size of request bodies and adds headers to every response, as ASGI middleware."""
+"""Defines ASGI middleware that limits the size of request bodies and adds headers to every response."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on to the application, and refuse it with status 413 as soon as its body exceeds the limit."""
+        """Pass a request on to the application. If its body exceeds the limit, respond with status 413 instead."""
         received = 0
 
         async def counting_receive() -> Message:
@@ -47,7 +47,7 @@ class ResponseHeaders:
         self._secured = (strict_transport(https_days),) if https_days else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers to the response."""
+        """Pass a request on to the application, and add the headers to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

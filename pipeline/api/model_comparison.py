@@ -27,7 +27,7 @@ def compare_models(reader: StoreReader, connection: Connection, first: str, seco
         reader: reads the store.
         connection: a connection to the store.
         first: name of the model `a`.
-        second: name of the model `b`, another model.
+        second: name of the model `b`, which must be another model.
 
     Raises:
         Problem: status 404, if no snapshot is published, or a model is unknown or under test. Status 422, if both names
@@ -53,7 +53,10 @@ def compare_models(reader: StoreReader, connection: Connection, first: str, seco
 
 
 def expected_score(points: float) -> float:
-    """Return the expected share of battles that a model wins, ties as half, if it has this many points more."""
+    """Return the share of battles that a model is expected to win if its rating is `points` higher.
+
+    A tie counts as half a win. The result is from 0 to 1.
+    """
     return 1.0 / (1.0 + math.exp(-points / POINTS_PER_LOGIT))
 
 

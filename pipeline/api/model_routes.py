@@ -37,7 +37,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
 def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
-    """Return a router with the routes about models and providers. OpenAPI lists them in this order."""
+    """Return a router with the routes about models and providers, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["models"])
     _add_model_routes(router, reader, costly)
     _add_battle_route(router, reader)

@@ -1,4 +1,4 @@
-"""Converts models to JSON: registry entry, rows in the newest snapshot, history over snapshots."""
+"""Converts models to JSON: the registry entry of a model, and its rows in the newest and in older snapshots."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class ModelList:
 
     Attributes:
         models: the models with the fields of `ModelDocument`, sorted by name.
-        under_test: provider → number of its models under test, which are not in `models`. The key None is for models
-            without a provider.
+        under_test: name of a provider → number of its models under test, which are not in `models`. The key is None for
+            models without a provider.
     """
 
     models: list[dict[str, Any]]
@@ -49,12 +49,12 @@ class ModelList:
         return sum(self.under_test.values())
 
     def has_provider(self, name: str) -> bool:
-        """Return whether a model has this provider."""
+        """Return whether any model, also one under test, has this provider."""
         return name in self.under_test or any(one["provider"] == name for one in self.models)
 
 
 def list_models(reader: StoreReader, connection: Connection) -> ModelList:
-    """Return every model that a vote or the registry names. Models under test are counted, but not named."""
+    """Return the list of all models that a vote or the registry names. Models under test are only counted."""
     state = _registry_state(connection)
     newest, hidden = snapshots.latest(connection), reader.hidden(connection)
     voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}
@@ -81,13 +81,16 @@ def find_model(reader: StoreReader, connection: Connection, name: str) -> dict[s
 
 
 def registry_facts(connection: Connection) -> dict[str, dict[str, str | None]]:
-    """Return model → its `provider` and `license` in the registry, for every model of the registry."""
+    """Return model → {"provider", "license"} for every model in the registry.
+
+    A value is None if the registry states none.
+    """
     models = _registry_state(connection).models
     return {name: {"provider": one.provider or None, "license": one.license or None} for name, one in models.items()}
 
 
 def model_history(reader: StoreReader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """Return the rows of a model in all snapshots, with the fields of `HistoryPointDocument`, oldest first.
+    """Return the rows of a model in one view of all snapshots, oldest first, with the fields of `HistoryPointDocument`.
 
     Args:
         reader: reads the store.

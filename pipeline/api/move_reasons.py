@@ -14,7 +14,10 @@ def move_reason(move: ModelMove) -> str:
 
 
 def move_cause(move: ModelMove) -> str:
-    """Return the first part of `move_reason`: by how many points a model moved, and why. Other models are not named."""
+    """Return the sentences that say by how many points a model moved and why; "" if there is nothing to say.
+
+    This is the first part of `move_reason`, which also names the models that were passed.
+    """
     if move.before is None:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:
@@ -32,12 +35,13 @@ def move_cause(move: ModelMove) -> str:
 
 
 def is_clear(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether a rating changed by more than the 95% intervals before and after together allow for.
+    """Return whether the rating of a model changed clearly, by more than its 95% intervals allow for.
 
-    The two intervals are taken as independent. They share votes, so the error rate is below 5%.
+    The bound is √(h₁² + h₂²) for half-widths h₁ and h₂, which is exact for independent intervals. The intervals share
+    votes, so the error rate is below 5%.
 
     Args:
-        before, after: rows of the model, with `rating`, `lower` and `upper`.
+        before, after: rows of the model on two boards, with `rating`, `lower` and `upper` in points.
     """
     widths = [(row["upper"] - row["lower"]) / 2 for row in (before, after)]
     return bool(abs(after["rating"] - before["rating"]) > hypot(*widths))

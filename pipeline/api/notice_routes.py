@@ -12,7 +12,7 @@ from pipeline.store.boards import notices
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """Return a router with the routes about correction notices. OpenAPI lists them in this order."""
+    """Return a router with the routes about correction notices, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["snapshots"])
 
     @router.get("/notices", response_model=NoticeListDocument)

@@ -1,4 +1,4 @@
-"""Describes responses for OpenAPI that FastAPI cannot derive from a route."""
+"""Describes in OpenAPI the responses that FastAPI cannot derive from a route."""
 
 from typing import Any
 
@@ -10,7 +10,11 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def media_types(*types: str) -> Responses:
-    """Return the description of a 200 response with these media types, in addition to those that the route declares."""
+    """Describe that a response with status 200 may have these media types. FastAPI adds them to those of the route.
+
+    Returns:
+        The value for the argument `responses` of a FastAPI route.
+    """
     return {200: {"content": {one: {"schema": {"type": "string"}} for one in types}}}
 
 

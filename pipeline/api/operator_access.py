@@ -1,7 +1,7 @@
 """Checks whether a request has a token with the required scopes, and records refused requests in the operators' log.
 
-A token allows only the actions of its scopes. An action needs the scopes of everything that it changes. A missing, an
-expired and a revoked token get the same response, which does not state the reason. Each refusal is a row of the log.
+A token allows only the actions of its scopes. An action needs the scopes of everything that it changes. The response to
+a missing, an expired and a revoked token is the same and does not state the reason. Each refusal is a row of the log.
 """
 
 import logging
@@ -28,12 +28,15 @@ CredentialsParam = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARE
 
 
 def client_address(request: Request) -> str:
-    """Return the address of the client, taken from the connection or from the header of a trusted proxy."""
+    """Return the IP address of the client of a request, from the connection or from the header of a trusted proxy."""
     return request.client.host if request.client else _UNKNOWN
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """Return a FastAPI dependency that requires a token with all of these scopes. Its value is the token's operator."""
+    """Return a FastAPI dependency that requires a token with all of these scopes.
+
+    The route gets the token's operator.
+    """
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given.credentials if given else None), *scopes)
@@ -42,7 +45,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that requires a valid token. Its value is the token.
+    """Return a FastAPI dependency that requires a valid token. The route gets the token.
 
     The route must check the scopes itself.
     """
@@ -60,11 +63,11 @@ def find_token(reader: StoreReader, request: Request, given: str | None, via: Vi
         reader: reads the store.
         request: the request.
         given: the secret that the request sent; None if it sent none.
-        via: how it was sent, for the operators' log.
+        via: how the secret was sent, for the operators' log.
 
     Raises:
-        Problem: status 401 if there is no valid token, which the operators' log records; status 429 if the client has
-            sent too many invalid tokens.
+        Problem: status 401 if the secret is no valid token; the operators' log records this. Status 429 if the client
+            has sent too many invalid tokens.
     """
     found = None
     logins: LoginGuard = request.app.state.logins
@@ -88,10 +91,11 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
         request: the request.
         token: the valid token of the request.
         scopes: the scopes that the action needs.
-        via: how the operator acts.
+        via: how the operator acts, for the operators' log.
 
     Raises:
-        Problem: status 403, which names the missing scopes. The operators' log records it.
+        Problem: status 403, if the token lacks a scope. The message names the scopes of the action and those of the
+            token. The operators' log records the refusal.
     """
     missing = [scope for scope in scopes if scope not in token.scopes]
     if missing:
@@ -102,7 +106,10 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
 
 
 def record_login(reader: StoreReader, request: Request, token: OperatorToken) -> None:
-    """Record in the operators' log that an operator uses a token to read, at most once an hour per name and address."""
+    """Record in the operators' log that an operator reads with a token.
+
+    At most one row per hour is written for each name and address.
+    """
     operator, at = Operator(token.name, "api", client_address(request)), now()
     with reader.connect() as connection:
         known = operators_log.has_login(connection, operator, at)

@@ -43,7 +43,7 @@ from pipeline.store.alerting.operators_log import Operator
 
 
 def routes(reader: StoreReader, changes: ChangeToken) -> APIRouter:
-    """Return a router with the routes about decisions of operators. OpenAPI lists them in this order."""
+    """Return a router with the routes about decisions of operators, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["operators"], responses=TOKEN_RESPONSES)
     _add_decisions(router, reader, changes)
     _add_notices(router, reader, changes)

@@ -1,4 +1,7 @@
-"""Decides whether a response may contain pseudonyms of voters: only for a token that may decide about voters."""
+"""Decides whether a response may contain pseudonyms of voters.
+
+It may if the request has a token for deciding about voters.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,14 +17,16 @@ DECIDING = frozenset({"alerts", "exclusions"})
 
 
 def operator_dependency(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency. Its value is True if the request has a token that may decide about voters.
+    """Return a FastAPI dependency that tells a route whether the reader may see voters.
 
-    The value is False for a request without a token, and for a valid token without the scope. The operators' log
-    records a use of the token, at most once an hour for each operator and address.
+    The route gets True if the request has a token that allows decisions about voters.
+
+    It gets False for a request without a token, and for a valid token without such a scope. The operators' log records
+    a use of the token, at most once an hour for each operator and address.
 
     Raises:
-        Problem: status 401, if the token is unknown, expired or revoked; status 429, if the client has sent too many
-            invalid tokens. The dependency raises it at the request.
+        Problem: raised during a request. Status 401, if the token is unknown, expired or revoked. Status 429, if the
+            client has sent too many invalid tokens.
     """
 
     # The header is read here: a security scheme would describe the routes as closed to everybody else.
@@ -38,7 +43,7 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return the headers about caching, which keep a response for an operator out of every shared cache.
+    """Return the caching headers of a response. They keep a response for an operator out of every cache.
 
     Args:
         operator: whether the response is for an operator.

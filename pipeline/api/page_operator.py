@@ -1,7 +1,7 @@
 """Finds the operator who is signed in on the page, and checks the forms with which operators decide there.
 
-A decision on the page needs a session, the CSRF token of the session and the scopes of all that it changes. A
-form that another site sent is refused. The token is looked up for every request, so that a revoked token ends its
+A decision on the page needs a session, the CSRF token of the session, and the scopes of everything that it changes. A
+form that another site sent is refused. The operator's token is looked up at every request, so that revoking it ends its
 sessions.
 """
 
@@ -29,10 +29,10 @@ CSRF = "csrf"
 
 @dataclass(frozen=True, slots=True)
 class PageOperator:
-    """The operator who is signed in with a session.
+    """The operator who is signed in on the page, and what the operator may do.
 
     Attributes:
-        token: the operator's token: name and scopes.
+        token: the operator's token, which has a name and scopes.
         session_id: the id of the session.
         session: the session.
         csrf: the CSRF token of the forms of the session.
@@ -53,14 +53,17 @@ class PageOperator:
         return set(scopes) <= set(self.token.scopes)
 
     def take_message(self) -> tuple[str, str]:
-        """Return the message about the last action and the address of the page that undoes it, and forget both."""
+        """Return the message about the operator's last action and the address of the page that undoes the action.
+
+        Both are deleted from the session, so that only one page shows them.
+        """
         taken = self.session.message, self.session.undo
         self.session.message = self.session.undo = ""
         return taken
 
 
 def page_operator_dependency(reader: StoreReader, sessions: PageSessions) -> Any:
-    """Return a FastAPI dependency. Its value is the operator who is signed in; None for anybody else."""
+    """Return a FastAPI dependency by which a route gets the operator who is signed in; None for anybody else."""
 
     def find(request: Request) -> PageOperator | None:
         session_id = session_cookie(request)
@@ -78,10 +81,11 @@ def page_operator_dependency(reader: StoreReader, sessions: PageSessions) -> Any
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form.
+    """Return the fields of the form that a request contains.
 
     Raises:
-        Problem: status 403 if another site sent it; status 415 or 422 if it is no form of these pages.
+        Problem: status 403 if another site sent the form. Status 415 or 422 if the request contains no form of these
+            pages.
     """
     _refuse_other_sites(request)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM:
@@ -109,7 +113,7 @@ def expect_csrf_token(sessions: PageSessions, session_id: str | None, fields: di
     """Refuse a form that does not have the CSRF token of the session.
 
     Raises:
-        Problem: status 403.
+        Problem: status 403, if the form has no CSRF token of this session.
     """
     if session_id is None or not sessions.is_csrf_token(session_id, fields.get(CSRF, "")):
         raise Problem(403, "this form is not of your session, or too old: nothing was changed; open the page again")

@@ -1,8 +1,8 @@
 """Keeps the sessions of operators who signed in on the page, in the memory of the server.
 
-A session is a random id in a cookie that scripts cannot read and other sites cannot send. The token itself is in no
-cookie and is not kept. A session has the digest of its token, and allows what the token allows at that moment. Every
-form has a CSRF token that is computed from the session's id and a key of this process. Memory is bounded.
+A session is a random id in a cookie that scripts cannot read and other sites cannot send. The operator's token itself
+is neither in a cookie nor kept. A session has the digest of its token, and allows what the token allows at that moment.
+Every form has a CSRF token that is computed from the session's id and a key of this process. Memory is bounded.
 """
 
 import hmac
@@ -27,12 +27,12 @@ _SESSIONS = 1_000
 
 @dataclass(slots=True)
 class PageSession:
-    """The session of an operator.
+    """The state of one operator who signed in on the page.
 
     Attributes:
-        digest: the SHA-256 of the operator's token, hexadecimal.
-        message: what the last action of the operator did, shown by the next page; "" for nothing.
-        undo: address of the page that undoes it, to which the next page links; "" for none.
+        digest: SHA-256 of the operator's token in hexadecimal digits.
+        message: what the operator's last action did, which the next page shows; "" if there is nothing to show.
+        undo: address of the page that undoes this action, to which the next page links; "" if there is none.
     """
 
     digest: str
@@ -41,10 +41,10 @@ class PageSession:
 
 
 class PageSessions:
-    """The sessions of a server.
+    """All sessions of a server, in memory. A session ends eight hours after the sign-in.
 
     Args:
-        clock: returns the time in seconds from a monotonic clock. A session ends eight hours after the sign-in.
+        clock: returns the time in seconds from a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -73,7 +73,7 @@ class PageSessions:
     def csrf_token(self, session_id: str) -> str:
         """Return the CSRF token of the forms of a session.
 
-        For the form for signing in, `session_id` is the text of its cookie.
+        The form for signing in has no session yet. For it, `session_id` is the random text in its cookie.
         """
         return hmac.digest(self._key, session_id.encode(), "sha256").hex()
 
@@ -83,28 +83,34 @@ class PageSessions:
 
 
 def session_cookie(request: Request) -> str | None:
-    """Return the id of the session that a request names, None if it names none."""
+    """Return the session id in the cookie of a request; None if there is no such cookie."""
     return request.cookies.get(_name(request, _SESSION))
 
 
 def set_session_cookie(request: Request, response: Response, session_id: str) -> None:
-    """Add the cookie of a session to a response, and let the browser delete the cookie of the form for signing in."""
+    """Add the session cookie to a response, and delete the cookie of the form for signing in."""
     _set(request, response, _SESSION, session_id, _LIFETIME)
     _delete(request, response, _SIGN_IN)
 
 
 def delete_session_cookie(request: Request, response: Response) -> None:
-    """Remove the cookie of a session."""
+    """Let the response delete the session cookie in the browser."""
     _delete(request, response, _SESSION)
 
 
 def sign_in_cookie(request: Request) -> str | None:
-    """Return the random text to which the form for signing in is bound; None if there is none."""
+    """Return the random text in the cookie of the form for signing in; None if there is no such cookie.
+
+    The CSRF token of that form is computed from this text.
+    """
     return request.cookies.get(_name(request, _SIGN_IN))
 
 
 def set_sign_in_cookie(request: Request, response: Response, value: str) -> None:
-    """Add the cookie with the text from which the CSRF token of the form for signing in is computed."""
+    """Add the cookie of the form for signing in to a response.
+
+    `value` is a random text, from which the CSRF token of that form is computed.
+    """
     _set(request, response, _SIGN_IN, value, _SIGN_IN_LIFETIME)
 
 

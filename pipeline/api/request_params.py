@@ -1,4 +1,4 @@
-"""Reads the parameters of requests: limits, cursors, ids, formats.
+"""Reads and checks the parameters of requests: limits, cursors, ids and formats.
 
 A cursor encodes the key of the last row of a page. An invalid cursor is refused. A page has at most MAX_ROWS rows. Text
 with control characters is refused, because PostgreSQL cannot store NUL.
@@ -65,8 +65,8 @@ ProviderParam = Annotated[
 async def reject_unknown_params(request: Request) -> None:
     """Reject unknown and repeated query parameters.
 
-    Without this check a misspelt parameter would silently have its default value, and unknown parameters could fill the
-    response cache.
+    Without this check, a misspelt parameter would silently have its default value. Requests with unknown parameters
+    could also fill the response cache.
 
     Raises:
         Problem: status 422, which names the parameter and the known parameters.
@@ -90,19 +90,19 @@ def format_from_accept(accept: str) -> TableFormat:
 
 
 def encode_cursor(*key: Any) -> str:
-    """Encode the key of the last row of a page as a cursor."""
+    """Return the cursor for the next page. `key` has the values by which the last row of this page is sorted."""
     return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """Decode a cursor.
+    """Return the key that a cursor encodes.
 
     Args:
         cursor: the cursor; None for the first page.
-        kinds: the type of each value in the key, in order.
+        kinds: the types of the values in the key, in order.
 
     Returns:
-        The values of the key of the previous page's last row; None for the first page.
+        The values by which the last row of the previous page is sorted; None for the first page.
 
     Raises:
         Problem: status 422, if the text is not a cursor with values of these types.

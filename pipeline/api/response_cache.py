@@ -3,14 +3,15 @@
 The headers of a response decide how long the response is cached (`cache_policies`):
 
 1. With `cache-control: immutable` or `x-cache-until: forever`, the response is cached while there is room.
-2. With `no-cache`, the response is cached until the change token of the store changes. If it also has
-   `x-cache-until: published`, only the part of the token is compared that changes with a publication.
+2. With `no-cache`, the response is cached until the change token of the store changes. With `x-cache-until: published`
+   in addition, it is cached until a publication changes its part of the token.
 3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
-4. Responses to requests with an `authorization` header or the cookie of a session are not cached, because they may be
-   for one operator. Such a request gets a cached response only if that response varies by neither.
+4. A request with an `authorization` header or a session cookie may be an operator's, so its response is not cached.
+   Such a request gets a cached response only if that response varies by neither header.
 
-Concurrent requests for one key share one computation, until it is known that the response cannot be cached. A cached
-response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to clients.
+Concurrent requests for the same response share one computation, until it is known that the response cannot be cached. A
+cached response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to
+clients.
 """
 
 import asyncio
@@ -56,9 +57,9 @@ class CachedResponse:
         body: the body without compression.
         packed: the body compressed with gzip; None if compression saves too little.
         digest: digest of the body, from which the ETag of each encoding is made.
-        token: the change token for which the response is valid; None if the response is always valid.
+        token: value of the change token for which the response is valid. None if the response is always valid.
         personal: whether the response varies by `authorization` or `cookie`, so that operators need another response.
-        published: whether only the part of the token is compared that changes with a publication.
+        published: whether `token` is only the part of the change token that a publication changes.
     """
 
     status: int
@@ -71,7 +72,7 @@ class CachedResponse:
     published: bool = False
 
     def etag(self, packed: bool) -> bytes:
-        """Return the ETag of the compressed body (`packed` true) or of the body without compression."""
+        """Return the ETag of the compressed body if `packed` is true, else the ETag of the body without compression."""
         return b'"%s%s"' % (self.digest, b"-gzip" if packed else b"")
 
     @property
@@ -81,13 +82,13 @@ class CachedResponse:
 
 
 class ResponseCache:
-    """ASGI middleware that caches responses to GET and HEAD.
+    """ASGI middleware that caches responses to GET and HEAD requests in memory.
 
     Args:
         app: the application.
         token: the change token of the store.
         budget: largest size of all cached responses, in bytes.
-        published: returns the part of a change token that changes with a publication.
+        published: takes a change token, and returns the part of it that a publication changes.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class ResponseCache:
         self._uncacheable: FIFOCache[str, bool] = FIFOCache(_MAX_UNCACHEABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond from the cache, or let the application respond."""
+        """Respond to a request from the cache, or let the application respond."""
         if scope["type"] != "http" or scope["method"] not in _CACHEABLE_METHODS:
             await self._app(scope, receive, send)
             return

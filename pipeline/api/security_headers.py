@@ -1,4 +1,4 @@
-"""Defines the security headers of every response, whether the application or the HTTP server writes the response."""
+"""Defines the security headers of all responses. The application and the HTTP server both add them."""
 
 Header = tuple[bytes, bytes]
 
@@ -44,7 +44,7 @@ _FRAMED, _PICTURES = "/embed/board", ("/badges/", "/cards/")
 
 
 def headers_for(path: str) -> tuple[Header, ...]:
-    """Return the headers of the response to a request for a path."""
+    """Return the security headers of a response. `path` is the path of the request."""
     if path.startswith("/api/"):
         return OF_THE_API
     if path == _FRAMED:
@@ -53,5 +53,5 @@ def headers_for(path: str) -> tuple[Header, ...]:
 
 
 def strict_transport(days: int) -> Header:
-    """Return the HSTS header for responses over TLS: browsers that receive it use only TLS for this number of days."""
+    """Return the HSTS header. Browsers that receive it over TLS use only TLS for this number of days."""
     return b"strict-transport-security", b"max-age=%d" % (days * 86_400)

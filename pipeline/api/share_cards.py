@@ -1,6 +1,7 @@
-"""Draws share cards, 1200 × 630 pixels: the picture that a message shows beside a link to a page.
+"""Draws share cards as PNG. A share card is the picture that messengers show beside a link to a page.
 
-The picture is built as SVG and rendered as PNG in this process, with the fonts of Vega-Lite's renderer.
+A card has 1200 × 630 pixels. It is built as SVG and rendered as PNG in this process, with the fonts of Vega-Lite's
+renderer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +23,12 @@ _ROWS, _ROW_HEIGHT, _FIRST_ROW = 5, 62, 240
 
 
 def draw_board_card(board: str, rows: Sequence[Mapping[str, Any]], footer: str) -> bytes:
-    """Return the card of a board as PNG: its first models with their intervals.
+    """Draw the share card of a board, with its first models and their intervals. Returns the bytes of a PNG file.
 
     Args:
         board: name of the board.
         rows: rows of the board, best first, with `rank`, `model`, `rating` and their intervals.
-        footer: a line about the snapshot.
+        footer: a line about the snapshot, at the bottom of the card.
     """
     shown = rows[:_ROWS]
     # The rank of a model that is not listed stays free.
@@ -53,12 +54,12 @@ def draw_board_card(board: str, rows: Sequence[Mapping[str, Any]], footer: str) 
 
 
 def draw_text_card(board: str, headline: str, lines: Sequence[str], footer: str) -> bytes:
-    """Return a card of text as PNG.
+    """Draw a share card that has only text. Returns the bytes of a PNG file.
 
     Args:
         board: name of the board.
         headline: the large text, wrapped to at most five lines.
-        lines: smaller lines below it; those without room are left out.
+        lines: smaller lines below the headline. Lines for which there is no room are left out.
         footer: the line at the bottom.
     """
     size = 60 if len(headline) <= 60 else 44

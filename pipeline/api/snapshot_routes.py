@@ -45,7 +45,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "vote
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """Return a router with the routes about snapshots and boards. OpenAPI lists them in this order."""
+    """Return a router with the routes about snapshots and boards, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["snapshots"])
     _add_snapshot_routes(router, reader)
     _add_board_routes(router, reader)

@@ -1,4 +1,4 @@
-"""Converts snapshots to JSON: a snapshot without its body, and its views side by side."""
+"""Converts snapshots to JSON: the facts about a snapshot, and the rows of its views joined by model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _ORDER: tuple[View, ...] = ("defended", "raw", "style")
 
 
 def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot) -> dict[str, Any]:
-    """Convert a snapshot, without its body, to the fields of `SnapshotDocument`."""
+    """Return the facts about a snapshot without its body, with the fields of `SnapshotDocument`."""
     body = snapshot.body
     return {
         "snapshot": snapshot.snapshot_id,
@@ -40,8 +40,8 @@ def join_views(rows: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]
         rows: view → its rows, best first.
 
     Returns:
-        The fields of `StandingDocument` for each model, in the order of the defended view. Models that the defended
-            view lacks are last.
+        A dictionary for each model, with the fields of `StandingDocument`. The models are in the order of the defended
+        view; models that it lacks are last.
     """
     by_model = {view: {row["model"]: row for row in of_view} for view, of_view in rows.items()}
     order = list(dict.fromkeys(row["model"] for view in _ORDER for row in rows.get(view, [])))

@@ -1,4 +1,4 @@
-"""Reads the store for the API and the pages: snapshots, their rows, facts about providers, time of the newest vote."""
+"""Reads the store for the API and the pages: snapshots, rows, facts about providers, and times of newest votes."""
 
 import threading
 from collections.abc import Iterator
@@ -78,8 +78,8 @@ class StoreReader:
             connection: a connection to the store.
             snapshot: the snapshot.
             view: raw, defended or style.
-            board: "category/LABEL" or "language/LABEL" for the board of that label, which exists only for the view
-                defended; None for the board of all votes.
+            board: "category/LABEL" or "language/LABEL" for the board of this label. Such a board has only the view
+                `defended`. None for the board of all votes.
 
         Raises:
             Problem: status 404 with the reason, if the snapshot has no such view or board. Status 422, if a view other
@@ -93,13 +93,13 @@ class StoreReader:
         return self.listed_rows(connection, snapshot, board or view)
 
     def listed_rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """Return the rows that the snapshot's method lists, best model first, with their intervals.
+        """Return the rows that the snapshot's method lists, best model first. Each row has its intervals.
 
         Args:
             connection: a connection to the store.
             snapshot: the snapshot.
-            view: name of a view, or "category/LABEL" or "language/LABEL". The list is empty if the snapshot does not
-                have it.
+            view: name of a view, or "category/LABEL" or "language/LABEL" for a board. If the snapshot does not have
+                this view or board, the result is empty.
         """
         found = board_listing.list_rows(snapshot.body, snapshots.read_rows(connection, snapshot.snapshot_id, view))
         return snapshot_intervals.add_intervals(self.store.files, snapshot.body, view, found)
@@ -112,7 +112,7 @@ class StoreReader:
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no board {board}: {reason}")
 
     def provider(self, connection: Connection, name: str) -> dict[str, Any] | None:
-        """Return the page of a provider that the last refresh stored; None if the refresh stored none."""
+        """Return the page of facts about a provider that the last refresh stored; None if it stored none."""
         found: dict[str, Any] | None = prepared_answers.read(connection, name, "provider")
         return None if found is None else self.hidden(connection).provider_page(found)
 
@@ -135,6 +135,6 @@ class StoreReader:
         return page_queries.newest_vote_time(connection, log_size)
 
     def data_until_text(self, connection: Connection, log_size: int) -> str | None:
-        """Return the time of the newest vote (`data_until`) in RFC 3339; None if there is none."""
+        """Return the time of the newest vote among the first `log_size` leaves, in RFC 3339; None if it is unknown."""
         at = self.data_until(connection, log_size)
         return None if at is None else format_rfc3339(at)

@@ -1,4 +1,4 @@
-"""Builds small SVG pictures that have text: elements, and how wide a text will be.
+"""Builds small SVG pictures with text, and estimates how wide a text will be.
 
 Text passes through `xml.etree`, which escapes it, and hidden characters are written as escapes.
 """
@@ -13,7 +13,7 @@ _NARROW, _WIDE = frozenset("fijlrtI.,:;!|'()[]-/ "), frozenset("mwMW@%#")
 
 
 def new_picture(width: float, height: float, title: str) -> ET.Element:
-    """Return the root element of a picture of this size. The title is what screen readers say."""
+    """Return the root element of a new SVG picture. The size is in pixels, and screen readers say the title."""
     root = ET.Element("svg", {"xmlns": _SVG, "width": f"{width:g}", "height": f"{height:g}", "role": "img",
                               "viewBox": f"0 0 {width:g} {height:g}", "aria-label": visible(title)})  # fmt: skip
     ET.SubElement(root, "title").text = visible(title)
@@ -21,20 +21,21 @@ def new_picture(width: float, height: float, title: str) -> ET.Element:
 
 
 def add_box(parent: ET.Element, x: float, y: float, width: float, height: float, fill: str, radius: float = 0) -> None:
-    """Add a filled rectangle."""
+    """Add a filled rectangle to an SVG element. Lengths are in pixels; `radius` rounds the corners."""
     place = {"x": x, "y": y, "width": width, "height": height, "rx": radius}
     ET.SubElement(parent, "rect", {**{name: f"{value:g}" for name, value in place.items()}, "fill": fill})
 
 
 def add_text(parent: ET.Element, x: float, y: float, text: str, size: float, **attributes: str) -> None:
-    """Add a line of text.
+    """Add a line of text to an SVG picture.
 
     Args:
         parent: the element to add to.
-        x, y: where the baseline begins; with `text_anchor`, where the text is anchored.
+        x, y: start of the baseline, in pixels. With the attribute `text_anchor`, the point at which the text is
+            anchored.
         text: the text.
         size: size of the letters in pixels.
-        attributes: further attributes of SVG, with "_" for "-".
+        attributes: further SVG attributes, with "_" for "-" in their names.
     """
     named = {name.replace("_", "-"): value for name, value in attributes.items()}
     element = ET.SubElement(parent, "text", {"x": f"{x:g}", "y": f"{y:g}", "font-size": f"{size:g}", **named})
@@ -42,12 +43,15 @@ def add_text(parent: ET.Element, x: float, y: float, text: str, size: float, **a
 
 
 def estimate_width(text: str, size: float) -> float:
-    """Return about how many pixels wide a line of text is in a sans-serif font."""
+    """Estimate the width of a line of text in a sans-serif font, in pixels. `size` is the font size in pixels."""
     return size * sum(map(_letter_width, visible(text)))
 
 
 def shorten(text: str, size: float, width: float) -> str:
-    """Return a text, or its beginning with "…", so that it is about at most `width` pixels wide."""
+    """Shorten a text to a width of about `width` pixels, ending it with "…" if something is cut off.
+
+    `size` is the font size in pixels.
+    """
     if estimate_width(text, size) <= width:
         return text
     while text and estimate_width(text + "…", size) > width:
@@ -56,7 +60,10 @@ def shorten(text: str, size: float, width: float) -> str:
 
 
 def wrap(text: str, size: float, width: float, lines: int) -> list[str]:
-    """Return a text as at most `lines` lines of about `width` pixels. The last line ends in "…" if words are left."""
+    """Break a text into at most `lines` lines of about `width` pixels.
+
+    The last line ends in "…" if words are left out.
+    """
     found = [""]
     for word in text.split():
         longer = f"{found[-1]} {word}".strip()

@@ -1,4 +1,4 @@
-"""Builds responses with rows as JSON, CSV or Parquet.
+"""Builds responses that contain rows, as JSON, CSV or Parquet.
 
 An apostrophe is put before a CSV value that a spreadsheet would execute as a formula.
 """
@@ -57,11 +57,12 @@ def table_response(
     Args:
         request: the request, whose Accept header is used if `table_format` is None.
         table_format: the value of the parameter `format`; None if the request does not have it.
-        document: {"rows": […], "next": cursor or None, …}. JSON contains the whole document, other formats the rows.
+        document: {"rows": […], "next": cursor or None, …}. The JSON response contains the whole document; the other
+            formats contain only the rows.
         name: file name for downloads, without suffix.
         headers: headers of the response.
-        columns: names of the columns, for a table without rows.
-        table_row: converts a row for formats other than JSON, where all rows must have the same columns.
+        columns: names of the columns, used if there are no rows.
+        table_row: converts a row for the formats other than JSON. The converted rows must all have the same columns.
     """
     table_format = table_format or format_from_accept(request.headers.get("accept", ""))
     more = {**headers, "vary": ", ".join(["Accept", *filter(None, [headers.get("vary")])])}
@@ -77,7 +78,7 @@ def table_response(
 
 
 def file_name(board: str) -> str:
-    """Return a board's name as a part of a file's name: letters, digits and hyphens; "board" if none are left."""
+    """Convert the name of a board to letters, digits and hyphens, for a file name; "board" if none are left."""
     return re.sub(r"[^A-Za-z0-9]+", "-", board).strip("-") or "board"
 
 
@@ -99,7 +100,10 @@ def _replace_non_finite(value: Any) -> Any:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
-    """Convert rows to CSV (RFC 4180). All rows must have the same fields; `columns` is used if there are no rows."""
+    """Convert rows to the bytes of a CSV file (RFC 4180). All rows must have the same fields.
+
+    If there are no rows, `columns` has the names of the columns.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(rows[0] if rows else columns)
@@ -108,9 +112,9 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> by
 
 
 def to_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
-    """Convert rows to Parquet. A column has the same type on every page, even on a page without rows.
+    """Convert rows to the bytes of a Parquet file. All rows must have the same fields.
 
-    All rows must have the same fields; `columns` is used if there are no rows.
+    A column has the same type on every page. If there are no rows, `columns` has the names of the columns.
     """
     schema = pa.schema([(name, _arrow_type(name)) for name in (rows[0] if rows else columns)])
     out = io.BytesIO()

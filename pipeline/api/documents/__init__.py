@@ -1,8 +1,8 @@
 """Defines Pydantic models that describe the responses in OpenAPI.
 
-The routes do not use these models to write responses, because `table_responses.json_response` is faster; a test checks
-that the responses have the fields of these models. Times are RFC 3339 in UTC. Ratings are in points, rounded to 0.01.
-Intervals have 95% coverage.
+The routes do not write responses with these models, because `table_responses.json_response` is faster. A test checks
+that the responses have the fields of the models. In all models, times are RFC 3339 in UTC, ratings are in points
+rounded to 0.01, and intervals have 95% coverage.
 
     base.py                the base class, and the problem document of an error
     board_documents.py     snapshots, their boards, the status of the pipeline

@@ -1,4 +1,4 @@
-"""Defines Pydantic models of the requests with which operators decide something, and of the responses."""
+"""Defines Pydantic models of the requests by which operators decide about alerts and votes, and of the responses."""
 
 from typing import Annotated, Literal
 
@@ -19,19 +19,19 @@ Target = Annotated[str, Field(min_length=1, max_length=1_000, pattern=TEXT_PATTE
 
 
 class ReasonRequest(Document):
-    """A request that states the reason for a decision."""
+    """The body of a request that states the reason for a decision."""
 
     reason: Reason
 
 
 class AlertActionRequest(ReasonRequest):
-    """The reason for an action on an alert, and the duration of a snooze."""
+    """The body of a request to act on an alert: the reason, and the duration in hours of a snooze."""
 
     hours: Hours | None = None
 
 
 class ExclusionRequest(ReasonRequest):
-    """A decision to exclude votes from the defended view, or to restore excluded votes."""
+    """The body of a request to exclude votes from the defended view, or to restore excluded votes."""
 
     action: Literal["exclude", "restore"]
     kind: Literal["voter", "vote", "votes"]
@@ -39,13 +39,13 @@ class ExclusionRequest(ReasonRequest):
 
 
 class NoticeRequest(Document):
-    """A request that adds a correction notice with this text."""
+    """The body of a request to add a correction notice with this text."""
 
     text: Reason
 
 
 class NextRefreshDocument(Document):
-    """How a decision changes the defended view at the next refresh.
+    """How many votes a decision moves into and out of the defended view at the next refresh.
 
     `votes_in` is the number of votes that the next refresh will count again because of the decision. `votes_out` is the
     number of votes that it will no longer count.
@@ -84,7 +84,7 @@ class IncidentActionDocument(Document):
 
 
 class TokenDocument(Document):
-    """The name of a token's owner, and the scopes of the token."""
+    """A token of an operator: the name of its owner, and its scopes."""
 
     name: str
     scopes: list[str]

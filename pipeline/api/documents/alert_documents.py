@@ -15,7 +15,7 @@ class SubjectDocument(Document):
 
 
 class AlertDocument(BaseModel):
-    """An alert about a subject.
+    """An alert: a detector's statement about a subject, with evidence.
 
     An alert that a vote opened also has the vote's `partition` and `offset`. An alert that a window opened has `window`
     and `until` instead.

@@ -43,7 +43,7 @@ class SnapshotDocument(Document):
 
 
 class SnapshotDetailDocument(SnapshotDocument):
-    """A published snapshot with its body."""
+    """A published snapshot with its body, which states everything that the snapshot claims."""
 
     body: dict[str, Any]
 
@@ -80,7 +80,7 @@ class BoardRowDocument(Document):
 
 
 class BoardDocument(Document):
-    """A page of the board of one view, best model first."""
+    """A page of rows from the board of one view, best model first."""
 
     snapshot: str
     published_at: str
@@ -91,7 +91,7 @@ class BoardDocument(Document):
 
 
 class StandingDocument(Document):
-    """The rows of one model in every view; null for a view in which the model is not rated."""
+    """The rows of one model in every view. A row is null if the view does not rate the model."""
 
     model: str
     raw: BoardRowDocument | None
@@ -100,7 +100,7 @@ class StandingDocument(Document):
 
 
 class StandingListDocument(Document):
-    """A page of the boards of all views side by side, in the order of the defended view."""
+    """A page of models with their rows in every view, in the order of the defended view."""
 
     snapshot: str
     rows: list[StandingDocument]
@@ -108,7 +108,7 @@ class StandingListDocument(Document):
 
 
 class StatusDocument(Document):
-    """The progress of the pipeline: newest snapshot, votes by fate, alerts by state, offsets by partition."""
+    """The progress of the pipeline: the newest snapshot, votes by fate, alerts by state, and offsets by partition."""
 
     appeals: str | None = Field(description="Where voters and providers appeal: a page or a mailbox.")
     snapshot: str | None

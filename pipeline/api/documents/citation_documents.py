@@ -1,4 +1,4 @@
-"""Defines Pydantic models of the citation of a snapshot, as an item of CSL-JSON."""
+"""Defines Pydantic models of the citation of a snapshot, which is a CSL-JSON item."""
 
 from pydantic import Field
 
@@ -6,19 +6,19 @@ from pipeline.api.documents.base import Document
 
 
 class CitedNameDocument(Document):
-    """A name in a citation as one text, which is not split into given name and family name."""
+    """A name in a CSL-JSON citation, as one text that is not split into given name and family name."""
 
     literal: str
 
 
 class CitedDateDocument(Document):
-    """A date in a citation."""
+    """A date in a CSL-JSON citation, as numbers for year, month and day."""
 
     parts: list[list[int]] = Field(alias="date-parts", description="Year, month, day.")
 
 
 class CitationDocument(Document):
-    """The citation of a snapshot."""
+    """The citation of a snapshot as a CSL-JSON item."""
 
     id: str
     type: str

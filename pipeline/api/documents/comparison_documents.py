@@ -29,14 +29,14 @@ class BattlesDocument(Document):
 
 
 class PairBattlesDocument(Document):
-    """The battles between two models, by view."""
+    """The battles between two models in the raw and in the defended view."""
 
     raw: BattlesDocument
     defended: BattlesDocument
 
 
 class DifferenceDocument(Document):
-    """The defended rating of `a` minus that of `b`, in points, with a 95% interval."""
+    """The defended rating of model `a` minus the defended rating of model `b`, in points, with a 95% interval."""
 
     points: float
     error: float = Field(description="Standard error.")
@@ -50,7 +50,10 @@ class DifferenceDocument(Document):
 
 
 class ExpectedScoreDocument(Document):
-    """The share of battles that `a` is expected to win against `b`, ties as half, with a 95% interval."""
+    """The share of battles that model `a` is expected to win against model `b`, with a 95% interval.
+
+    A tie counts as half a win.
+    """
 
     score_a: float
     error: float = Field(description="Standard error.")

@@ -1,4 +1,4 @@
-"""Defines Pydantic models of the response about moves of models between two snapshots."""
+"""Defines Pydantic models of the response about the moves of models between two snapshots."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pipeline.api.request_params import View
 
 
 class NewBattlesDocument(Document):
-    """The battles of a model that are new in the newer snapshot."""
+    """The battles of a model that the newer of two snapshots counts and the older does not."""
 
     votes: int
     wins: int
@@ -20,7 +20,7 @@ class NewBattlesDocument(Document):
 
 
 class MovePointsDocument(Document):
-    """The rating change of a model split by cause, in points; null if the change cannot be attributed."""
+    """The rating change of a model in points, split by cause. A value is null if the change cannot be attributed."""
 
     settings: float | None
     method: float | None = Field(description="By rules of the method that were turned on or off.")
@@ -62,7 +62,7 @@ class SettingChangeDocument(Document):
 
 
 class DiffDocument(Document):
-    """All moves of models between two snapshots, with reasons; the largest rise first."""
+    """All moves of models between two snapshots, with their reasons, the largest rise first."""
 
     before: SnapshotDocument
     after: SnapshotDocument

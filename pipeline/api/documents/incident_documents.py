@@ -10,7 +10,10 @@ State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
 
 
 class ClaimDocument(Document):
-    """The subject of an incident (a model, provider, habit, network, the board or a fact), and what happened to it."""
+    """What an incident claims: its subject, and what happened to it, for example that a model is promoted.
+
+    The subject is a model, a provider, a habit, a network, the board or a fact.
+    """
 
     kind: Literal["model", "provider", "habit", "network", "board", "fact"]
     name: str = Field(description="For the public, a network has no name, and neither has a model under test.")
@@ -27,10 +30,10 @@ class RankDocument(Document):
 
 
 class IncidentDocument(BaseModel):
-    """An incident: all alerts of one campaign of votes.
+    """An incident: the alerts that one claim explains, such as "this model is promoted".
 
-    With a token of the scope `alerts` or `exclusions` it also has `first` and `last` (exact times), `voters`
-    (pseudonyms of the voters), `networks` and `former_ids`.
+    The response to a token with the scope `alerts` or `exclusions` also has `first` and `last` (exact times), `voters`
+    (pseudonyms), `networks` and `former_ids`.
     """
 
     id: str
@@ -66,9 +69,10 @@ class IncidentListDocument(Document):
 
 
 class IncidentDetailDocument(IncidentDocument):
-    """An incident with its alerts and with what people decided about it.
+    """An incident with its alerts and with the decisions of people about it.
 
-    With a token it also has `account_rows`: the accounts with their alerts, votes, times and exclusions.
+    The response to a token with the scope `alerts` or `exclusions` also has `account_rows`: the accounts with their
+    alerts, votes, times and exclusions.
     """
 
     evidence: list[dict[str, Any]] = Field(description="Its alerts, the earliest first; the address has the votes.")

@@ -6,7 +6,7 @@ from pipeline.api.documents.base import Document
 
 
 class KeyListDocument(Document):
-    """The public keys that verify the snapshot log (C2SP signed-note verifier keys), oldest first."""
+    """The public keys for verifying signatures of the snapshot log, oldest first, as C2SP signed-note verifier keys."""
 
     keys: list[str]
 

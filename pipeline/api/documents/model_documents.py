@@ -10,7 +10,7 @@ from pipeline.api.request_params import View
 
 
 class HistoryPointDocument(Document):
-    """The row of a model in one snapshot, with its share of the battles."""
+    """The row of a model in one snapshot, with the model's share of all battles."""
 
     sequence: int
     snapshot: str
@@ -57,7 +57,7 @@ class ModelDocument(Document):
 
 
 class BattleRecordDocument(Document):
-    """How often two models met in the votes of the defended view, and how that ended for the first."""
+    """The battles between two models in the defended view: how many, and the outcomes for the first model."""
 
     model: str
     opponent: str
@@ -70,9 +70,10 @@ class BattleRecordDocument(Document):
 
 
 class BattleListDocument(Document):
-    """A page of the battles in the newest snapshot: between the best models, or of one model with every opponent.
+    """A page of battles in the newest snapshot, one row for each pair of models.
 
-    Rows are sorted by rank. In the battles of one model, that model is `model` in every row.
+    The rows are about the pairs of the best models, or about one model and each of its opponents. They are sorted by
+    rank. If they are about one model, `model` is this model in every row.
     """
 
     snapshot: str
@@ -89,7 +90,7 @@ class ModelListDocument(Document):
 
 
 class ProviderFactDocument(Document):
-    """One figure about a provider or one of its models."""
+    """One figure about a provider or about one of its models, with its source."""
 
     about: str
     fact: str

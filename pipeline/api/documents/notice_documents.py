@@ -17,6 +17,6 @@ class NoticeDocument(Document):
 
 
 class NoticeListDocument(Document):
-    """Correction notices, oldest first."""
+    """A list of correction notices, oldest first."""
 
     rows: list[NoticeDocument]

@@ -1,14 +1,14 @@
 """Renders the web pages on the server. They work without JavaScript.
 
-Text from votes, registry or people is escaped. A page shows only data that the API also returns, and links to the
-address of the API that returns them. A reader who is not signed in gets the public form, and can change nothing. Every
-figure in a picture is also on the page as text.
+Text from votes, the registry or people is escaped. A page shows only data that the API also returns, and links to the
+API's address of these data. A reader who is not signed in gets the public form and can change nothing. Every figure in
+a picture is also on the page as text.
 
     page_templates.py      renders templates, and formats figures
-    board_pages.py         serves the board, snapshots, moves between snapshots
+    board_pages.py         serves boards, snapshots, and the moves of models between snapshots
     board_values.py        reads what the page of a board shows
-    board_headline.py      finds what the first lines of the board say
-    board_filter.py        searches, filters, sorts and pages the lines of a board
+    board_headline.py      finds the facts for the first lines of the page of a board
+    board_filter.py        selects, sorts and divides into pages the lines of a board
     model_pages.py         serves models and providers
     battle_pages.py        serves the battles between the best models, as charts and tables
     incident_pages.py      serves incidents, and the preview of a decision
@@ -16,14 +16,14 @@ figure in a picture is also on the page as text.
     incident_choices.py    finds what operators can decide about an incident, and which votes still count
     incident_actions.py    carries out what operators decide in forms
     sign_in_pages.py       signs operators in and out
-    reader_bar.py          returns what pages for the public and for operators have in common
+    reader_bar.py          returns the cache headers of pages, and the values of the bar about the reader
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
     comparison_pages.py    serves the comparison of two models, and its chart
     card_pages.py          serves share cards
     embed_pages.py         serves badges, the embeddable table, and the page that explains both
     feed_pages.py          serves the Atom feeds
-    feed_entries.py        makes the entries of the feeds from snapshots, moves and incidents
+    feed_entries.py        writes the entries of the feeds about snapshots, moves and incidents
     provider_sentences.py  writes what is known about a provider as sentences
     method_pages.py        serves the page about the method of the newest snapshot
     glossary_pages.py      serves the glossary

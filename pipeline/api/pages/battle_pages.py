@@ -1,4 +1,4 @@
-"""Serves the page of the battles between the best models, which shows a heatmap and a network.
+"""Serves the page about the battles between the best models, with a heatmap and a network.
 
 Each of the two charts is also served at an address of its own.
 """
@@ -24,7 +24,7 @@ _LISTED = 5
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
-    """Return a router with the routes of the page of battles and of its charts."""
+    """Return a router with the routes of the page about battles and of its two charts."""
     router = APIRouter()
 
     @router.get("/battles")

@@ -1,4 +1,4 @@
-"""Searches, filters, sorts and pages the lines of a board, by the parameters of its address."""
+"""Selects and sorts the lines of a board, and divides them into pages, by the parameters of the page's address."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ SORTS: dict[Sort, str] = {
 
 @dataclass(frozen=True, slots=True)
 class BoardFilter:
-    """What a reader wants to see of a board. Each attribute is a parameter of the address, with its default.
+    """The parameters in the address of a board's page, by which a reader chooses what the page shows.
+
+    Each attribute is a query parameter of the address.
 
     Attributes:
         by: the view whose rows are shown.
-        board: "category/LABEL" or "language/LABEL"; None for the board of all votes.
-        q: text that the name or the provider of a model contains.
-        provider, license: only models with this provider or license; empty for all.
-        sort: order of the rows.
+        board: name of a board, "category/LABEL" or "language/LABEL"; None for the board of all votes.
+        q: only models whose name or provider contains this text; empty for all.
+        provider: only models of this provider; empty for all.
+        license: only models with this license; empty for all.
+        sort: name of the order of the rows, such as "rank" or "votes".
         page: number of the page, from 1; 0 for all rows on one page.
     """
 
@@ -50,7 +53,9 @@ class BoardFilter:
     page: int = 1
 
     def link(self, **changes: Any) -> str:
-        """Return the address of the same board with some parameters changed; the first page unless `page` is given.
+        """Return the query of the same board's address with some parameters changed.
+
+        The address leads to the first page unless `changes` has `page`.
 
         The browser scrolls to the table, below the headline.
         """
@@ -61,11 +66,14 @@ class BoardFilter:
 
     @property
     def narrows(self) -> bool:
-        """Whether some models may be left out."""
+        """Whether the parameters select models, so that some may be left out."""
         return bool(self.q.strip() or self.provider or self.license)
 
     def choose(self, lines: Sequence[Line]) -> list[Line]:
-        """Return the lines that the reader wants, in the wanted order, before they are divided into pages."""
+        """Return the lines that the parameters select, in the order that the reader asked for.
+
+        They are not divided into pages.
+        """
         text = self.q.strip().casefold()
         found = [
             line
@@ -77,11 +85,14 @@ class BoardFilter:
         return found if self.sort == "rank" else sorted(found, key=_KEYS[self.sort])
 
     def pages(self, number: int) -> int:
-        """Return the number of pages for a number of lines, at least 1."""
+        """Return the number of pages that `number` lines fill, at least 1."""
         return max(1, -(-number // PAGE_ROWS))
 
     def on_page(self, lines: list[Line]) -> list[Line]:
-        """Return the lines of the wanted page; those of the last page if there are fewer pages."""
+        """Return the lines of the page with the number `page`.
+
+        If there are fewer pages, return the lines of the last page.
+        """
         if self.page == 0:
             return lines
         start = (min(self.page, self.pages(len(lines))) - 1) * PAGE_ROWS
@@ -89,7 +100,7 @@ class BoardFilter:
 
 
 def values_of(lines: Sequence[Line], name: str) -> list[str]:
-    """Return the different values of a field, sorted; lines without a value are left out."""
+    """Return the different values of the field `name` in these lines, sorted. Empty values are left out."""
     return sorted({line[name] for line in lines if line[name]}, key=str.casefold)
 
 

@@ -1,4 +1,4 @@
-"""Finds what the first lines of the board say: who leads and how sure, the last clear move, what was manipulated."""
+"""Finds the facts for the first lines of a board's page: who leads, the last clear move, and what was manipulated."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 
 def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Return the first model of a board, how sure its place is, and who else may be first.
+    """Return the first listed model of a board, how sure its rank is, and which other models may be first.
 
     Args:
         rows: the listed rows of the board, best first.
@@ -37,8 +37,9 @@ def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
     Returns:
         {"row", "basis", "best", "worst", "rivals"}; None for an empty board. `row` is the row of the first listed
         model, `best` and `worst` are its best and its worst rank. `rivals` are the other models that may be first.
-        `basis` names the kind of rank set from which these are read: "sure" holds for all models and snapshots at once;
-        "clustered", which allows for the dependence of votes of one voter, and "own" hold for each model by itself.
+        `basis` names the kind of rank set from which `best`, `worst` and `rivals` are read. "sure" holds for all models
+        and snapshots at once. "clustered" and "own" hold for each model by itself; "clustered" also allows for
+        dependence between the votes of one voter.
     """
     if not rows:
         return None
@@ -56,23 +57,23 @@ def last_clear_move(
     rows: Sequence[Row],
     hidden: HiddenModels,
 ) -> dict[str, Any] | None:
-    """Return the last clear move at the top of a board, with its cause, from the moves that refreshes have stored.
+    """Return the last clear move of a model at the top of a board, with its cause.
 
-    A move is clear if the rating changed by more than the intervals allow for (`is_clear`), and it is at the top if the
-    model had one of the first TOP ranks before or after. The moves since the snapshot `week` are searched first, then
-    those between successive snapshots, newest first.
+    A move is clear if the rating changed by more than the intervals allow for (`is_clear`). It is at the top if the
+    model had one of the first TOP ranks before or after. Only moves that refreshes have stored are searched: first the
+    moves since the snapshot `week`, then those between successive snapshots, newest first.
 
     Args:
         connection: reads the store.
         newest: the snapshot whose board is shown.
-        week: the snapshot from a week before, with which the page compares the newest; None if there is none.
+        week: the snapshot from a week earlier, with which the page compares the newest. None if there is none.
         view: name of the view or board.
         rows: the rows of the board that is shown.
-        hidden: models that are under test now, although earlier boards may list them; their moves are left out.
+        hidden: models that are under test now. Their moves are left out, although earlier boards may list them.
 
     Returns:
-        The move, with the rank that the model has `now` on this board (None if the board does not list it). None if
-        there is no clear move.
+        {"model", "before", "after", "places", "points", "reason", "snapshots", "now"}. "now" is the rank of the model
+        on the board that is shown, None if the board does not list it. Without a clear move, None is returned.
     """
     key = (newest.snapshot_id, week.snapshot_id if week is not None else "", view, hidden.names)
     with _lock:
@@ -137,16 +138,16 @@ def _move(move: ModelMove, diff: BoardDiff) -> dict[str, Any]:
 
 
 def manipulated(lines: Sequence[Mapping[str, Any]], incidents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the votes that do not count would have changed.
+    """Return how the board would differ if the votes that do not count were counted.
 
     Args:
-        lines: all views side by side, without filter.
+        lines: one line for each model with its rows in all views, not filtered.
         incidents: the open incidents in the public form.
 
     Returns:
-        `raw_first` is the model that leads if every vote counts, with its defended rank. `elsewhere` is the number of
-        models with another place then. `incidents` are the given incidents: those that move a model by most places are
-        first, and equal ones keep their order.
+        {"raw_first", "elsewhere", "incidents"}. `raw_first` is the line of the model that leads the raw view.
+        `elsewhere` is the number of models whose raw rank differs from their defended rank. `incidents` are the given
+        incidents, sorted by the number of places by which they move a model, most first.
     """
     both = [line for line in lines if line["raw"] and line["defended"]]
     first = min(both, key=lambda line: line["raw"]["rank"], default=None)
@@ -163,9 +164,9 @@ def _places_moved(incident: Mapping[str, Any]) -> int:
 
 
 def snapshot_dates(reader: StoreReader, connection: Connection, move: Mapping[str, Any] | None) -> list[str | None]:
-    """Return the times of the newest votes in the two snapshots of a move, older snapshot first, in RFC 3339.
+    """Return the times of the newest votes in the two snapshots of a move, in RFC 3339. The older snapshot is first.
 
-    A time is None if it is unknown. Without a move the list is empty.
+    A time is None if it is unknown. If `move` is None, the list is empty.
     """
     ends = () if move is None else move["snapshots"]
     return [reader.data_until_text(connection, one.log_size) for one in ends]

@@ -1,4 +1,4 @@
-"""Defines the web pages about the board, snapshots, and moves between snapshots."""
+"""Defines the web pages about boards, snapshots, and the moves of models between snapshots."""
 
 from itertools import zip_longest
 from typing import Annotated, Any

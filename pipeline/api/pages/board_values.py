@@ -1,4 +1,4 @@
-"""Reads what the page of a board shows: the board of all votes, or the one of a category or language."""
+"""Reads the values that the page of a board shows, for the board of all votes or of one category or language."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -29,13 +29,13 @@ def board_values(
     wanted: BoardFilter,
     incidents: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Return the values of the template `board.html`, for the views side by side.
+    """Return the values of the template `board.html`, which shows all views of the board of all votes side by side.
 
     Args:
         reader: reads the store.
         connection: a connection to the store.
-        found: the snapshot.
-        wanted: what the reader wants to see. The defended view is shown if the snapshot lacks the wanted one.
+        found: the snapshot whose board is shown.
+        wanted: what the reader wants to see. If the snapshot lacks the view that it names, the defended view is shown.
         incidents: the open incidents in the public form.
     """
     read = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
@@ -59,13 +59,13 @@ def board_values(
 def label_board_values(
     reader: StoreReader, connection: Connection, found: PublishedSnapshot, wanted: BoardFilter
 ) -> dict[str, Any]:
-    """Return the values of the template `label_board.html`, for the board of a category or language.
+    """Return the values of the template `label_board.html`, which shows the board of one category or language.
 
     Args:
         reader: reads the store.
         connection: a connection to the store.
-        found: the snapshot.
-        wanted: what the reader wants to see, with the name of the board.
+        found: the snapshot whose board is shown.
+        wanted: what the reader wants to see. It names the board.
     """
     board = wanted.board or ""
     rows = reader.rows(connection, found, "defended", board)
@@ -93,9 +93,10 @@ def label_board_values(
 def earlier(
     reader: StoreReader, connection: Connection, found: PublishedSnapshot, days: float
 ) -> PublishedSnapshot | None:
-    """Return the newest snapshot whose newest vote is at least `days` days older than that of the snapshot `found`.
+    """Return the newest snapshot whose newest vote is at least `days` days older than the newest vote of `found`.
 
-    If no snapshot is that old, the oldest one is returned; None if `found` is the oldest one or has no votes.
+    If no snapshot is that old, the oldest snapshot is returned. If `found` is the oldest snapshot or has no votes, None
+    is returned.
     """
     return page_queries.earlier_snapshot(connection, found, days, partial(reader.data_until, connection))
 

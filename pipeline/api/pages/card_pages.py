@@ -1,4 +1,4 @@
-"""Serves the share cards of the board, of models and of incidents, as PNG. Pages name them as `og:image`."""
+"""Serves share cards of the board, models and incidents, as PNG. Pages name their card as `og:image`."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any

@@ -25,7 +25,7 @@ _POINTS = 12
 
 
 def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
-    """Return a router with the routes of the comparison and of its chart."""
+    """Return a router with the routes of the page that compares two models, and of its chart."""
     router = APIRouter()
 
     @router.get("/compare")

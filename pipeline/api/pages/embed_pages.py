@@ -1,6 +1,6 @@
-"""Serves what other sites embed: badges, and the board as a small table in a frame.
+"""Serves what other web sites may embed: badges, and the board as a small table in a frame.
 
-Only these responses may be embedded (`security_headers`).
+No other response may be embedded (`security_headers`).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Makes the entries of the Atom feeds about snapshots, moves and incidents, in the form for the public."""
+"""Writes the entries of the Atom feeds about snapshots, moves and incidents. They have only what the public may see."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -32,10 +32,10 @@ def snapshot_entries(reader: StoreReader, connection: Connection) -> list[FeedEn
 
 
 def move_entries(connection: Connection) -> list[FeedEntry]:
-    """Return an entry for each of the newest snapshots: the moves of the defended view since the snapshot before it.
+    """Return an entry for each of the newest snapshots, newest first, with its moves since the previous snapshot.
 
-    Only comparisons that a refresh has stored are read, because a feed has up to MOST_ENTRIES of them. A snapshot
-    without a stored comparison has no entry.
+    The moves are those of the defended view. Only comparisons that a refresh has stored are read, because a feed has up
+    to MOST_ENTRIES entries. A snapshot without a stored comparison has no entry.
     """
     found = page_queries.list_snapshots(connection, MOST_ENTRIES + 1)
     stored = ((after, read_moves(connection, before, after, "defended")) for after, before in pairwise(found))

@@ -17,12 +17,12 @@ _Entries = Callable[[Connection], list[FeedEntry]]
 
 
 def routes(reader: StoreReader, costly: CostlyWork, site: str) -> APIRouter:
-    """Return a router with the routes of the feeds.
+    """Return a router with the routes of the Atom feeds.
 
     Args:
         reader: reads the store.
         costly: runs costly requests.
-        site: the address that links begin with; "" for links without a host.
+        site: the address of the site, with which links begin; "" for links without a host.
     """
     router = APIRouter()
 

@@ -1,4 +1,4 @@
-"""Serves the glossary, which the documentation shares."""
+"""Serves the glossary as a page. The documentation has the same glossary."""
 
 import re
 from functools import cache

@@ -24,7 +24,7 @@ _UNDO = {"exclude": "restore", "restore": "exclude"}
 
 
 def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) -> APIRouter:
-    """Return a router with the routes to which the forms are sent."""
+    """Return a router with the routes that receive the forms about incidents."""
     router = APIRouter()
     signed_in = page_operator_dependency(reader, sessions)
 

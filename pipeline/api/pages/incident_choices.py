@@ -1,4 +1,4 @@
-"""Finds what an operator can decide about the votes of an incident, and which of them still count.
+"""Finds what an operator can decide about the votes of an incident, and which of the votes still count.
 
 A page offers only decisions that change something, and says why it does not offer the others.
 """
@@ -23,9 +23,9 @@ class IncidentChoices:
     """What an operator can decide about the votes of an incident.
 
     Attributes:
-        exclude, restore: why the votes cannot be left out, or cannot be counted again; "" if they can, None if the
-            operator may not decide that.
-        returning: how many votes that a policy leaves out count again if the incident is resolved.
+        exclude: why the votes cannot be excluded; "" if they can, None if the operator may not decide this.
+        restore: why the votes cannot be restored; "" if they can, None if the operator may not decide this.
+        returning: number of votes that a policy leaves out now and that count again if the incident is resolved.
         policies: the policies that leave out votes of the incident.
     """
 
@@ -36,7 +36,13 @@ class IncidentChoices:
 
 
 def find_choices(connection: Connection, incident: Mapping[str, Any], operator: PageOperator | None) -> IncidentChoices:
-    """Return what the operator can decide about the votes of an incident in the form for operators."""
+    """Return what an operator can decide about the votes of an incident.
+
+    Args:
+        connection: a connection to the store.
+        incident: the incident, with the fields of the form for operators.
+        operator: the operator who is signed in. None for the public, which can decide nothing.
+    """
     if operator is None or not operator.sees_voters:
         return IncidentChoices()
     policies = tuple(one for one in incident["excluded_by"] if one in POLICIES)
@@ -59,14 +65,17 @@ def _why_not(connection: Connection, incident_id: str, action: str) -> str:
 
 
 def still_counting(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the rows of those accounts of an incident that are not left out; nothing for the public."""
+    """Return the rows of the accounts of an incident whose votes still count.
+
+    The result is empty for the public form of an incident, which has no accounts.
+    """
     if incident["votes_left_out"] >= incident["votes"]:
         return []
     return [one for one in incident.get("account_rows", ()) if one["excluded_by"] is None and one["votes"]]
 
 
 def runbook_of(incident: Mapping[str, Any]) -> str:
-    """Return the name of the runbook to which the notification of an incident links."""
+    """Return the name of the runbook for an incident, to which the notification about the incident links."""
     about = incident["about"][0]
     if about["kind"] == "fact":
         return _RUNBOOKS_OF_FACTS.get(about["name"].partition(" ")[0], "incident-fact")

@@ -1,7 +1,7 @@
 """Defines the web pages about incidents: the list, one incident, and the preview of a decision about its votes.
 
-The public and operators who are signed in read the same pages. For operators, the pages also have the accounts and the
-forms.
+The public and operators who are signed in read the same pages. For operators, the pages also show the accounts and the
+forms for decisions.
 """
 
 from collections.abc import Mapping

@@ -10,12 +10,14 @@ _HOUR = len("2026-01-02T03")
 
 
 def build_timeline(incident: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return what happened, the earliest first, as {"at": time in RFC 3339, "what", "by"}.
-
-    Alerts of one detector within an hour are one entry.
+    """Return the events of an incident, the earliest first.
 
     Args:
         incident: an incident with the fields of `IncidentDetailDocument`, in the form for the public or for operators.
+
+    Returns:
+        {"at", "what", "by"} of each event: its time in RFC 3339, a text that says what happened, and who did it. Alerts
+        of one detector within an hour are one event.
     """
     entries = [
         {"at": incident.get("first", incident["begun_at"]), "what": "first of its votes", "by": ""},

@@ -1,6 +1,8 @@
-"""Serves the page about the method: which votes the newest snapshot counts, by which rules, and how it rates them.
+"""Serves the page about the method.
 
-The figures are those of the signed manifest.
+It says which votes the newest snapshot counts, by which rules, and how it rates them.
+
+The figures on the page are read from the signed manifest.
 """
 
 from typing import Any

@@ -26,11 +26,13 @@ _WIDTH, _MARGIN = 200.0, 4.0
 
 
 class PageTemplates:
-    """The templates of the web pages. Text is escaped, hidden characters too. An undefined name raises an error.
+    """Renders the templates of the web pages.
+
+    Text is escaped, also hidden characters. An undefined name raises an error.
 
     Args:
         appeals: address of a page or a mailbox where voters and providers can appeal; "" for none.
-        site: the address under which readers reach the pages; "" if it is not known.
+        site: the address under which readers reach the site; "" if it is not known.
     """
 
     def __init__(self, appeals: str = "", site: str = "") -> None:
@@ -53,12 +55,12 @@ class PageTemplates:
         }
 
     def page(self, name: str, headers: Mapping[str, str], **values: Any) -> HTMLResponse:
-        """Render the template `name`.html with these values, as a response with these headers."""
+        """Render the template `name`.html with these values, and return it as a response with these headers."""
         text = self._environment.get_template(f"{name}.html").render(**values)
         return HTMLResponse(text, headers=dict(headers))
 
     def problem(self, _request: Request, document: dict[str, Any]) -> Response:
-        """Render the page that shows a problem document."""
+        """Render the page that shows a problem document to a browser."""
         return self.page("problem", {}, problem=document)
 
 
@@ -70,13 +72,16 @@ class IntervalScale:
 
     @classmethod
     def covering(cls, rows: Sequence[Mapping[str, Any]]) -> IntervalScale:
-        """Return the scale that covers the ratings and all intervals of these rows of a board; 0 to 1 without rows."""
+        """Return the scale that covers all ratings and intervals of these rows of a board.
+
+        Without rows, it is from 0 to 1.
+        """
         sides = ("lower", "upper", "rating", "clustered_lower", "clustered_upper")
         bounds = [row[side] for row in rows for side in sides if row.get(side) is not None]
         return cls(math.floor(min(bounds, default=0.0)), math.ceil(max(bounds, default=1.0)))
 
     def x(self, points: float) -> str:
-        """Return the horizontal SVG coordinate of a rating, as text."""
+        """Return the horizontal SVG coordinate of a rating in points, as text."""
         return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (points - self.low) / (self.high - self.low):.1f}"
 
 

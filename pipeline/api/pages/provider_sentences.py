@@ -1,6 +1,7 @@
-"""Writes what is known about a provider as sentences, each with the facts that it is taken from.
+"""Writes sentences about a provider. Each sentence names the facts on which it is based.
 
-A sentence says a figure in words; the fact on the same page has its definition, source and uncertainty.
+A sentence states figures in words. The facts on the same page state the definition, source and uncertainty of each
+figure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,8 @@ class Sentence:
 
     Attributes:
         text: the sentence.
-        facts: numbers of the facts that it is taken from, from 1, in the order of the page's list of facts.
+        facts: numbers of the facts on which the sentence is based. Facts are numbered from 1 in the order of the page's
+            list.
     """
 
     text: str
@@ -49,7 +51,7 @@ class _Facts:
 
 
 def board_sentences(models: Sequence[Mapping[str, Any]], under_test: int) -> list[Sentence]:
-    """Return sentences about a provider's models on the newest board.
+    """Return sentences about the models of a provider on the newest board.
 
     Args:
         models: the provider's models that may be named, with the fields of `ModelDocument`, best first.
@@ -77,11 +79,11 @@ def board_sentences(models: Sequence[Mapping[str, Any]], under_test: int) -> lis
 
 
 def fact_sentences(provider: str, facts: Sequence[Mapping[str, Any]]) -> list[Sentence]:
-    """Return what the facts about a provider say, as sentences.
+    """Return sentences that state the facts about a provider.
 
     Args:
         provider: name of the provider.
-        facts: its facts, with the fields of `ProviderFactDocument`.
+        facts: facts about the provider and its models, with the fields of `ProviderFactDocument`.
     """
     known = _Facts(facts)
     found = [*_share(provider, known), *_variants(provider, known)]

@@ -1,4 +1,4 @@
-"""Returns what pages for the public and for operators have in common: the bar about the reader, and cache headers."""
+"""Returns the cache headers of pages, and the values of the bar that shows whether the reader is signed in."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,16 +8,18 @@ from pipeline.api.page_operator import PageOperator
 
 
 def page_policy(operator: PageOperator | None) -> Mapping[str, str]:
-    """Return the headers about caching, which keep the page of an operator out of every cache."""
+    """Return the caching headers of a page. They keep a page for an operator out of every cache."""
     return {**(REVALIDATE if operator is None else NO_STORE), "vary": "Cookie"}
 
 
 def reader_values(operator: PageOperator | None, here: str) -> dict[str, Any]:
-    """Return the values of the template `operator_bar.html`.
+    """Return the values of the template `operator_bar.html`, which shows whether the reader is signed in.
+
+    An operator's message about the last action is taken out of the session.
 
     Args:
         operator: the operator who is signed in; None for the public.
-        here: address of the page, to which signing in and out leads back.
+        here: address of this page, to which signing in or out leads back.
     """
     if operator is None:
         return {"operator": None, "here": here, "csrf": "", "message": "", "undo": ""}

@@ -1,4 +1,4 @@
-"""Serves the runbooks as pages that are readable on a phone. The notifications of alert rules link to them."""
+"""Serves the runbooks as pages for phones. The notifications of alert rules link to these pages."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Keeps the table of open connections, which limits the connections of each client and closes slow connections."""
+"""Keeps the table of open connections. The table limits the connections of each client and closes slow connections."""
 
 from collections import defaultdict
 from typing import Protocol
@@ -9,7 +9,7 @@ from pipeline.metrics import ApiMetrics
 
 
 class ServedConnection(Protocol):
-    """The attributes and methods of a connection that the table of connections uses."""
+    """The interface of a connection to the table of connections."""
 
     address: str
 
@@ -17,11 +17,14 @@ class ServedConnection(Protocol):
         """Close the connection immediately, because another connection takes its place in the table."""
 
     def sweep(self, now: float) -> None:
-        """Close the connection if its client has sent or read too slowly; `now` is the time in seconds."""
+        """Close the connection if its client sends or reads too slowly.
+
+        `now` is the time of the event loop in seconds.
+        """
 
 
 class ConnectionTable:
-    """The table of open connections.
+    """The table of open connections, which limits their number.
 
     A connection waits for its client in three situations: until the last byte of a request has arrived, while the
     client does not read the response, and after the response. When the table is full, a new connection replaces the
@@ -29,7 +32,7 @@ class ConnectionTable:
 
     Args:
         limits: the limits of the server.
-        trusted: trusted proxies. They have no limit by client, because their connections serve many clients.
+        trusted: the trusted proxies. A proxy may have any number of connections, because it serves many clients.
         metrics: the number of open connections, and counters of refused connections.
     """
 
@@ -47,13 +50,15 @@ class ConnectionTable:
         return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
 
     def admit(self, connection: ServedConnection) -> bool:
-        """Add a new connection to the table, if necessary in place of a waiting connection, which is closed.
+        """Add a new connection to the table.
 
-        If the client has as many connections as one client may have, only a connection of the same client is replaced.
+        If the table is full, a connection that waits for its client is closed first.
+
+        If the client has as many connections as it may have, only a connection of this client is closed for the new
+        one.
 
         Returns:
-            Whether the connection was added. False if there is no place, because all connections that could be replaced
-            are answering requests.
+            Whether the connection was added. False if all connections that could be closed are answering requests.
         """
         address = connection.address
         client = "" if address in self._trusted else client_of(address)
@@ -99,6 +104,6 @@ class ConnectionTable:
         self._waiting.pop(connection, None)
 
     def sweep(self, now: float) -> None:
-        """Close the connections that are too slow; `now` is the time in seconds. The server calls this every second."""
+        """Close the connections that are too slow. The server calls this every second; `now` is its time in seconds."""
         for connection in list(self._open):
             connection.sweep(now)

@@ -5,22 +5,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """The limits of the HTTP server for connections and clients. Each value but `stall_bytes` is the largest allowed.
+    """The limits of the HTTP server for connections and clients.
+
+    Each value except `stall_bytes` is the largest allowed.
 
     Attributes:
-        header_bytes: size of a request's headers in bytes, its address included.
+        header_bytes: size of a request's headers and its address, in bytes.
         header_count: number of a request's headers.
-        header_seconds: time from the first byte of a request, or from the opening of the connection, to the end of the
-            headers.
-        body_seconds: time from the end of the headers to the end of the body.
-        idle_seconds: time between two requests of a connection.
-        stall_seconds: time in which a client must read at least `stall_bytes`; otherwise it is disconnected.
-        proxy_stall_seconds: the same time for a trusted proxy, which reads larger pieces less often.
+        header_seconds: seconds from the first byte of a request, or from the opening of the connection, to the end of
+            the headers.
+        body_seconds: seconds from the end of the headers to the end of the body.
+        idle_seconds: seconds between two requests of a connection.
+        stall_seconds: seconds in which a client must read at least `stall_bytes`; otherwise the client is disconnected.
+        proxy_stall_seconds: `stall_seconds` for a trusted proxy, which reads larger pieces less often.
         stall_bytes: least number of bytes that a client must read in `stall_seconds`.
         pipelined: number of requests of one connection that wait for an earlier request.
         connections: number of open connections of all clients.
         client_connections: number of open connections of one client; trusted proxies have no such limit.
-        backlog: number of connections that the kernel accepts before this process does.
+        backlog: number of connections that wait in the kernel until this process accepts them.
     """
 
     header_bytes: int = 32 << 10

@@ -27,7 +27,7 @@ _SWITCH_SECONDS = 0.0005
 
 
 class GuardedServer(uvicorn.Server):
-    """A uvicorn server whose connections are limited by a `ConnectionTable`.
+    """A uvicorn server that limits its connections by a `ConnectionTable`.
 
     Args:
         config: uvicorn's configuration.
@@ -77,8 +77,8 @@ def run(
 ) -> None:
     """Serve an application at a listening socket until SIGTERM or SIGINT.
 
-    For the process, the handlers of both signals, the limit of open files and the switch interval of threads are
-    changed. If the limit of open files is too low, fewer connections are allowed.
+    This changes the whole process: the handlers of both signals, the limit of open files, and the switch interval of
+    threads. If the system does not allow enough open files, fewer connections are allowed.
 
     Args:
         app: an ASGI application.
@@ -102,14 +102,14 @@ def run(
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
-    """Create a context for TLS 1.2 or later.
+    """Create the TLS context of the server, for TLS 1.2 or later.
 
     Args:
         certificate: path of the certificate chain (PEM); "" for none.
-        key: path of its private key (PEM); "" for none.
+        key: path of the certificate's private key (PEM); "" for none.
 
     Returns:
-        The context; None if neither path is given.
+        The TLS context; None if neither path is given.
 
     Raises:
         Usage: only one of the two paths is given, or the key does not belong to the certificate.

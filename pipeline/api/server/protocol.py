@@ -1,4 +1,4 @@
-"""Handles one connection of the HTTP server: uvicorn's protocol with limits on bytes and on time.
+"""Handles one connection of the HTTP server, as uvicorn's protocol does, with limits on bytes and on time.
 
 Not handled: WebSockets, because no route uses them.
 """
@@ -42,7 +42,7 @@ class _TooLarge(Exception):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that is closed if its client sends too much, sends too slowly or reads too slowly.
+    """One connection of the HTTP server. It is closed if its client sends too much, or sends or reads too slowly.
 
     Attributes:
         address: address of the client or proxy at the other end of the connection.
@@ -130,7 +130,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.time() + self._limits.header_seconds
 
     def on_message_begin(self) -> None:
-        """Start the limits on size and time of the headers."""
+        """A request begins: start to count the bytes and the time of its headers."""
         super().on_message_begin()
         if self._phase is not _Phase.HEAD:  # it was sent before the response to the one before
             self._begin_head()
@@ -146,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the limits of the request, because the request is complete."""
+        """A request is complete: its limits on bytes and time end."""
         self._deadline = _NEVER
         if self.cycle.response_complete:
             self._phase = _Phase.WAITING
@@ -184,7 +184,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def sweep(self, now: float) -> None:
-        """Close the connection if its client sends or reads too slowly; `now` is the time in seconds."""
+        """Close the connection if its client sends or reads too slowly.
+
+        `now` is the time of the event loop in seconds.
+        """
         if now >= self._deadline:
             self._time_out()
         unsent = self.transport.get_write_buffer_size()

@@ -35,8 +35,9 @@ def find_news(connection: Connection, signals: list[AlertSignal]) -> list[AlertS
 
     A signal belongs to the stored alert with the same detector, subject and direction. It is left out in three cases:
 
-    - A person resolved this alert for the same votes. - This alert is not resolved, names the same group, and has at
-    least the same level and severity. - An earlier signal about this alert has at least the same level.
+    - A person resolved this alert for the same votes.
+    - This alert is not resolved, names the same group, and has at least the same level and severity.
+    - An earlier signal about this alert has at least the same level.
 
     Args:
         connection: reads the store.
