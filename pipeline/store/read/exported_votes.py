@@ -1,7 +1,7 @@
 """Reads stored votes for an export, batch by batch, with the columns of a vote event.
 
-Voters and sessions are named by random labels, which are different in every export. Network, age of the account and
-hash of the prompt are left out, so nothing else in an export identifies a voter.
+Voters and sessions get random labels, which differ from export to export. Network, age of the account and hash of the
+prompt are left out. Nothing else in an export identifies a voter.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class VoterLabels:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def of(self, pseudonyms: Int64, prefix: str) -> pa.StringArray:
-        """Return the label of each pseudonym, null for the pseudonym 0. Every label begins with `prefix`."""
+        """Return one label for each pseudonym in an array; null for the pseudonym 0. A label begins with `prefix`."""
         distinct, position = np.unique(pseudonyms, return_inverse=True)
         labels = [None if one == 0 else f"{prefix}-{self._digest(one)}" for one in distinct.tolist()]
         return pa.array(labels, pa.string()).take(pa.array(position.ravel()))
@@ -60,7 +60,9 @@ class VoterLabels:
 
 @dataclass(frozen=True, slots=True)
 class ExportNames:
-    """The names for the numbers in stored votes. Each array has the name of number i at index i, and null at index 0.
+    """Translates the numbers in stored votes to names, for one export.
+
+    Each array has the name with number i at index i, and null at index 0.
 
     Attributes:
         models, languages, category: names of models, languages and categories.
@@ -76,9 +78,9 @@ class ExportNames:
 
     @classmethod
     def load(cls, connection: Connection, hidden: HiddenModels) -> ExportNames:
-        """Read the names of all models, languages and categories of a store.
+        """Read the names of all models, languages and categories from a store.
 
-        The name of a hidden model is replaced by a text that is the same for all hidden models.
+        One text replaces the name of every hidden model.
         """
         models = {n: hidden.text(name) if name in hidden else name for n, name in model_names(connection).items()}
         lists = dictionary.terms_of_kind(connection, "categories")
@@ -94,15 +96,15 @@ class ExportNames:
 
 @dataclass(frozen=True, slots=True)
 class ExportedBatch:
-    """A batch of n exported votes.
+    """A batch of n exported votes, with what the export says about each vote.
 
     Attributes:
         votes: the votes, with the columns VOTE_COLUMNS.
         leaf: index of the leaf of each vote, null for a vote that is not sealed.
         fate: fate of each vote.
         left_out: why each vote does not count, null for a vote that counts.
-        undecided: true for a vote that counts now, but that the next seal may remove from the sample of a frequent
-            prompt.
+        undecided: True for an unsealed vote that counts now, but that the next seal may leave out because its prompt is
+            frequent.
     """
 
     votes: pa.RecordBatch
@@ -121,15 +123,15 @@ def read_exported_votes(
     exact_times: bool = False,
     hidden: HiddenModels = ALL_SHOWN,
 ) -> Generator[ExportedBatch, None, None]:
-    """Yield the votes of several ranges of offsets, in the order of the ranges, batch by batch.
+    """Yield the votes of several ranges of offsets, batch by batch, in the order of the ranges.
 
     Args:
-        connection: lent to the thread that reads, until the generator is exhausted or closed.
+        connection: connection to the store. A reading thread uses it until the generator is exhausted or closed.
         ranges: the ranges to read.
         rules: decides which votes count.
-        until: votes cast at this time or later are left out, microseconds since 1970 UTC; None for all votes.
-        exact_times: True exports exact times; False rounds them down to the hour, as in a public leaf.
-        hidden: models that the export does not name.
+        until: only votes cast before this time, in microseconds since 1970 UTC; None for all votes.
+        exact_times: True exports exact times. False rounds times down to the hour, as in a public leaf.
+        hidden: models whose names the export hides.
     """
     names, labels = ExportNames.load(connection, hidden), VoterLabels()
     leaf_of_range = {at: one.first_leaf for at, one in enumerate(ranges)}

@@ -1,7 +1,7 @@
 """Makes proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
-Every proof leads to a signed head, so a vote that is sealed but not published has no proof yet. The proof of a vote in
-a log of n leaves reads O(log n) tiles.
+Every proof leads to a signed head. A vote that is sealed but in no published snapshot therefore has no proof yet. The
+proof of a vote in a log of n leaves reads O(log n) tiles.
 """
 
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ SNAPSHOTS, VOTES = "snapshots", "votes"
 
 @dataclass(frozen=True, slots=True)
 class SnapshotProof:
-    """Proof that a manifest is in the snapshot log.
+    """Proves that a manifest is in the snapshot log.
 
     Attributes:
-        sequence: number of the snapshot.
+        sequence: sequence number of the snapshot.
         leaf: index of the manifest's leaf, sequence − 1.
         size: number of leaves of the log at `checkpoint`.
-        path: the inclusion proof, hexadecimal digests, lowest level first.
+        path: the inclusion proof: hashes in hexadecimal digits, lowest level first.
         manifest_sha256: SHA-256 of the manifest.
-        checkpoint: the signed head.
+        checkpoint: the signed head of the snapshot log.
     """
 
     sequence: int
@@ -48,12 +48,12 @@ class SnapshotProof:
 
 @dataclass(frozen=True, slots=True)
 class VoteProof:
-    """Proof that a vote is in the vote log.
+    """Proves that a vote is in the vote log.
 
     Attributes:
         leaf: index of the vote's leaf.
         size: number of leaves of the log.
-        path: the inclusion proof, hexadecimal digests, lowest level first.
+        path: the inclusion proof: hashes in hexadecimal digits, lowest level first.
         tiles_read: number of tiles that were read for the proof.
     """
 
@@ -64,9 +64,9 @@ class VoteProof:
 
 
 def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
-    """Return the newest signed head of a log as a note.
+    """Return the newest signed head of a log as a signed note.
 
-    The head of the snapshot log has the signature lines of witnesses too; the head of the vote log has none.
+    Only the head of the snapshot log has signature lines of witnesses.
 
     Raises:
         Usage: nothing is published, or `log` is not the name of a log.
@@ -79,7 +79,7 @@ def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
 
 
 def read_keys(store: Store) -> tuple[str, ...]:
-    """Return the public keys of the snapshot log, oldest first. The last one signs at present.
+    """Return the public keys that have signed the snapshot log, oldest first. The last key is in use.
 
     Raises:
         Usage: nothing is published.
@@ -103,7 +103,7 @@ def read_manifest(store: Store, snapshot_id: str | None = None) -> bytes:
 
 
 def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProof:
-    """Prove that a snapshot is in the snapshot log at its newest head.
+    """Prove that a snapshot is in the snapshot log, up to the newest signed head of the log.
 
     Args:
         store: the store.
@@ -130,7 +130,7 @@ def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tupl
         log: name of the log.
 
     Returns:
-        The consistency proof, hexadecimal digests, lowest level first.
+        The consistency proof: hashes in hexadecimal digits, lowest level first.
 
     Raises:
         Usage: the sizes do not satisfy 0 ≤ old ≤ new ≤ size of the newest head, nothing is published, or `log` is not
@@ -146,7 +146,7 @@ def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tupl
 
 
 def prove_vote(store: Store, vote_id: str) -> VoteProof:
-    """Prove that a vote is in the vote log of the newest snapshot.
+    """Prove that a vote is in the vote log that the newest snapshot rates.
 
     Raises:
         Usage: no vote has this id, the vote is not in a published log yet, or nothing is published.
@@ -157,7 +157,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
 
 
 def read_tile(store: Store, log: str, path: str) -> bytes:
-    """Return the hashes of a tile of a log.
+    """Return the hashes of a tile of a log as 32·n bytes.
 
     Args:
         store: the store.
@@ -186,7 +186,7 @@ def read_tile(store: Store, log: str, path: str) -> bytes:
 
 
 def newest_manifest(connection: Connection) -> SignedManifest:
-    """Return the newest manifest.
+    """Return the manifest of the newest published snapshot, with its signed heads.
 
     Raises:
         Usage: nothing is published.
@@ -198,7 +198,7 @@ def newest_manifest(connection: Connection) -> SignedManifest:
 
 
 def find_manifest(connection: Connection, snapshot_id: str | None) -> SignedManifest:
-    """Return the manifest of a snapshot.
+    """Return the manifest of a published snapshot, with its signed heads.
 
     Args:
         connection: a connection to the store.
@@ -222,7 +222,12 @@ def snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.Merkle
 
 
 def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
-    """Return the index of a vote's leaf in the vote log that a manifest states.
+    """Return the index of a vote's leaf in the vote log of a snapshot.
+
+    Args:
+        connection: a connection to the store.
+        vote_id: id of the vote.
+        manifest: manifest of the snapshot, which states the size of its vote log.
 
     Raises:
         Usage: no vote has this id, or the vote is not in this log.
@@ -235,7 +240,13 @@ def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
 
 
 def prove_leaf(store: Store, leaf: int, manifest: Manifest) -> VoteProof:
-    """Prove that a leaf is in the vote log that a manifest states. `leaf` is its index."""
+    """Prove that a leaf is in the vote log of a snapshot.
+
+    Args:
+        store: the store.
+        leaf: index of the leaf.
+        manifest: manifest of the snapshot, which states the size of its vote log.
+    """
     log = TileReader(manifest.vote_log.size, store.files.get_tile)
     path = inclusion_path(leaf, manifest.vote_log.size, log.node)
     return VoteProof(leaf, manifest.vote_log.size, _hexadecimal(path), log.reads)

@@ -1,9 +1,7 @@
 """Reads what the API and its pages show: snapshots, a model's history, alerts and exclusions, a page at a time.
 
-The rows of a board are read by `store.boards.snapshots`.
-
-A page begins after the last row of the previous page (keyset, never OFFSET), so new rows do not shift the pages. The
-size of an answer does not grow with the age of the log.
+The rows of a board are read by `store.boards.snapshots`. A page begins after the last row of the previous page (keyset,
+never OFFSET), so new rows do not shift the pages. The size of an answer does not grow with the age of the log.
 """
 
 import zlib
@@ -28,11 +26,12 @@ _LAST_VOTES = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
-    """Return a change token: a tuple of numbers that differs whenever something that readers see has changed.
+    """Return a tuple of numbers that differs whenever something that readers see has changed.
 
     The numbers are, in this order: the newest snapshot; the newest entry about an alert, about an exclusion and about
     an incident; a checksum of the newest grouping of alerts; the newest registry event; the newest correction notice;
-    the time of the newest prepared answer; and the number of signatures of witnesses. All but the checksum only grow.
+    the time of the newest prepared answer; and the number of signatures of witnesses. All numbers but the checksum only
+    grow.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [
@@ -54,23 +53,25 @@ def change_token(connection: Connection) -> tuple[int, ...]:
 
 
 def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a change token without its numbers for alerts, exclusions and incidents, which change more often."""
+    """Return a change token without its numbers about alerts, exclusions and incidents, which change more often."""
     return token[0], *token[5:]
 
 
 def earlier_snapshot(
     connection: Connection, found: PublishedSnapshot, days: float, newest_vote: Callable[[int], int | None]
 ) -> PublishedSnapshot | None:
-    """Return the newest snapshot whose newest vote is at least `days` days older than the newest vote of `found`.
-
-    If no snapshot is that old, the oldest snapshot is returned. None if `found` is the oldest snapshot or has no votes.
+    """Find the newest snapshot whose votes end at least `days` days before the votes of `found` end.
 
     Args:
         connection: reads the store.
         found: a published snapshot.
         days: the distance in days.
-        newest_vote: takes the size of a log, and returns when the newest vote of the log was cast, in microseconds
-            since 1970 UTC; None for a log without votes.
+        newest_vote: a function that takes the size of a log and returns when its newest vote was cast, in microseconds
+            since 1970 UTC. It returns None for a log without votes.
+
+    Returns:
+        The snapshot. If no snapshot is that old, the oldest one. None if `found` is the oldest snapshot or has no
+        votes.
     """
     c = schema.snapshot.c
     end, oldest = newest_vote(found.log_size), connection.scalar(sa.select(sa.func.min(c.sequence)))
@@ -107,7 +108,7 @@ def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot
 
 
 def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
-    """Return the ids of published snapshots whose id or digest begins with a text, sorted; at most two ids.
+    """Return at most two ids of published snapshots whose id or digest begins with a text, sorted.
 
     Two ids are enough to see that the text is ambiguous.
     """
@@ -118,10 +119,13 @@ def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
 
 
 def newest_vote_time(connection: Connection, log_size: int) -> int | None:
-    """Return the time of the newest vote among the first `log_size` leaves, microseconds since 1970 UTC.
+    """Return when the newest vote among the first `log_size` leaves of the vote log was cast.
 
     Only the last 1,000 votes of each partition are searched, because votes come nearly in order of time. Quarantined
-    votes are left out, because their times are in the future. None if there is no other vote.
+    votes are left out, because they are dated in the future.
+
+    Returns:
+        Microseconds since 1970 UTC; None if there is no such vote.
     """
     v = schema.vote.c
     newest = []
@@ -138,9 +142,10 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
 
 
 def model_history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """Return a model's row in each published snapshot that has the model in this view, oldest snapshot first.
+    """Return the row of a model in each published snapshot that rates it in a view, oldest snapshot first.
 
-    Each row also has `battles`: the sum of `votes` over all rows of the view in the snapshot.
+    A row also has the facts of its snapshot, and `battles`: the sum of `votes` over all rows of the view in the
+    snapshot.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     every = schema.snapshot_row.alias("every")
@@ -164,12 +169,15 @@ def model_history(connection: Connection, model: str, view: str) -> list[dict[st
 def read_label_rows(
     connection: Connection, snapshot_id: str, models: Collection[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of some models on the boards by category and language of a snapshot, by name of the board.
+    """Return the rows of some models on the boards by category and language of a snapshot.
 
     Args:
         connection: reads the store.
         snapshot_id: id of the snapshot.
         models: names of the models.
+
+    Returns:
+        Name of a board → rows of these models. A board without such a row is left out.
     """
     r = schema.snapshot_row.c
     query = sa.select(schema.snapshot_row).where(
@@ -182,7 +190,7 @@ def read_label_rows(
 
 
 def has_model(connection: Connection, name: str) -> bool:
-    """Return whether the store's dictionary has a model of this name, that is, whether any vote has named it."""
+    """Return whether the store knows a model by this name. It does if any vote has named the model."""
     m = schema.model.c
     return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
 
@@ -196,21 +204,21 @@ def list_alerts(
     hidden: HiddenModels = ALL_SHOWN,
     **wanted: str | None,
 ) -> list[tuple[tuple[int, str], dict[str, Any]]]:
-    """Return alerts, newest first. Alerts that opened at the same time are sorted by id.
+    """Return a page of alerts, newest first. Alerts that opened at the same time are sorted by id.
 
     Args:
         connection: reads the store.
         limit: largest number of alerts.
         after: id of the last alert of the page before; None for the first page.
-        public: return alerts in the form for the public (`public_alerts`). A filter `subject` then names a voter by the
+        public: return alerts in the form for the public (`public_alerts`). A filter `subject` then finds a voter by the
             label of the alert.
-        hidden: models without a name for the public. If `public` is true, a filter by the name of such a model finds
-            nothing.
+        hidden: the models under test, whose names the public does not see. If `public` is True, a filter by such a name
+            finds nothing.
         wanted: filters `state`, `severity`, `detector`, `subject_kind` and `subject`: the value that alerts must have.
-            A `subject` without a `subject_kind` finds alerts that name it in any role, also in their evidence.
+            A `subject` without a `subject_kind` also finds alerts that name it in their evidence.
 
     Returns:
-        For each alert, the pair ((time when the alert opened, id), alert). The time is microseconds since 1970 UTC.
+        One pair for each alert: ((time when the alert opened, id), alert). The time is in microseconds since 1970 UTC.
     """
     a = schema.alert.c
     query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
@@ -239,14 +247,14 @@ def list_exclusions(
     public: bool = True,
     hidden: HiddenModels = ALL_SHOWN,
 ) -> list[dict[str, Any]]:
-    """Return entries of the list of exclusions, newest first, as rows of the table.
+    """Return a page of entries of the list of exclusions, newest first, as dictionaries of the table's columns.
 
     Args:
         connection: reads the store.
         limit: largest number of entries.
         before: only entries with a smaller number; None for the first page.
-        public: whether voters are named by their labels instead of their pseudonyms.
-        hidden: models that entries for the public do not name.
+        public: whether labels replace the pseudonyms of voters, and a text the names of hidden models.
+        hidden: the models under test, whose names the public does not see.
     """
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)

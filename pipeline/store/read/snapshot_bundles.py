@@ -1,4 +1,4 @@
-"""Reads bundles from the ledger's files. A bundle has everything that is needed to verify a snapshot."""
+"""Reads a snapshot's bundle from the ledger's files: everything that is needed to verify the snapshot."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -11,11 +11,13 @@ from pipeline.store.read.log_proofs import find_manifest, parse_manifest, snapsh
 
 
 def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
-    """Return path → content of each file of a snapshot's bundle. A file of the ledger is read when it is looked up.
+    """Return the bundle of a snapshot, as path → content of each file.
+
+    A file of the ledger is read only when it is looked up in the result.
 
     Args:
         store: the store.
-        snapshot_id: id of the snapshot, or the beginning of the id; default: the newest snapshot.
+        snapshot_id: id of the snapshot, or the beginning of the id; None for the newest snapshot.
 
     Raises:
         Usage: no snapshot has this id.
@@ -34,7 +36,14 @@ def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, by
 
 
 def write_archive(store: Store, out: BinaryIO, snapshot_id: str | None = None) -> None:
-    """Write a snapshot's bundle as a zip to a stream. The same snapshot and signatures give the same bytes.
+    """Write the bundle of a snapshot as a zip file to a stream.
+
+    The same snapshot and signatures give the same bytes.
+
+    Args:
+        store: the store.
+        out: the stream.
+        snapshot_id: id of the snapshot, or the beginning of the id; None for the newest snapshot.
 
     Raises:
         Usage: no snapshot has this id.

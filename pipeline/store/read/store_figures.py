@@ -1,4 +1,7 @@
-"""Reads counts and times of the whole store for the exporter and `doctor`, and checks that no record is missing."""
+"""Reads counts and times of the whole store for the exporter and `integrity doctor`.
+
+Also checks the ledger of offsets, so that no record is missing unnoticed.
+"""
 
 from typing import Any
 
@@ -11,25 +14,24 @@ from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def count_fates(connection: Connection) -> dict[str, int]:
-    """Return fate → number of records with this fate, from the table of batches (the ledger of offsets)."""
+    """Return the number of records with each fate, as fate → number, from the ledger of offsets."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
 def count_rejects(connection: Connection) -> dict[str, int]:
-    """Return reason → number of rejects with this reason. Reasons without a reject are left out."""
+    """Return the number of rejected records by reason, as reason → number. A reason without a reject is left out."""
     r = schema.reject.c
     return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
 
 
 def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Return the first `limit` rejects, sorted by source, partition and offset. A reject is a record that is no vote.
+    """Return the first `limit` rejected records, sorted by source, partition and offset.
 
     Returns:
-        A dictionary for each reject. "source" is the name of the source, for example a Kafka topic; "partition" is the
-        number of the partition within the source; "offset" is the record's offset in the partition. The other keys are
-        "origin", "reason" and "detail".
+        {"source", "partition", "offset", "origin", "reason", "detail"} for each reject. "source" is the name of the
+        source, such as a Kafka topic. "partition" is the source's number of the partition.
     """
     r, p, s = schema.reject.c, schema.partition.c, schema.source.c
     query = (
@@ -44,11 +46,11 @@ def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
 
 
 def list_partitions(connection: Connection) -> list[dict[str, Any]]:
-    """Return one row for each partition, sorted by source and number.
+    """Return one dictionary for each partition, sorted by source and number.
 
     Returns:
-        Rows of source, number (of the partition in the source), next_offset, sealed_offset, event_time, updated_at and
-        owner. Times are microseconds since 1970 UTC.
+        {"source", "number", "next_offset", "sealed_offset", "event_time", "updated_at", "owner"} for each partition.
+        "number" is the source's number of the partition. Times are in microseconds since 1970 UTC.
     """
     p, s = schema.partition.c, schema.source.c
     query = (
@@ -62,7 +64,7 @@ def list_partitions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
-    """Return the number of alerts for each combination of values of the given columns, resolved alerts included."""
+    """Return the number of alerts for each combination of values in the given columns. Resolved alerts count too."""
     a = schema.alert.c
     keys = [a[name] for name in columns]
     rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
@@ -70,7 +72,7 @@ def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ..
 
 
 def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """Return (detector,) → number of critical alerts of this detector that were escalated at least once."""
+    """Return how many critical alerts of each detector were escalated at least once, as (detector,) → number."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))
@@ -82,22 +84,25 @@ def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
 
 
 def set_time(connection: Connection, name: str, value: int) -> None:
-    """Store when an event of this name last happened, in microseconds since 1970 UTC."""
+    """Store when the event with this name last happened, in microseconds since 1970 UTC."""
     dialect.upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
 
 
 def get_time(connection: Connection, name: str) -> int | None:
-    """Return when an event of this name last happened, as `set_time` stored it; None if it never happened."""
+    """Return the time that `set_time` stored for the event with this name, None if there is none."""
     m = schema.meta.c
     value = connection.scalar(sa.select(m.value).where(m.name == name))
     return None if value is None else int(value)
 
 
 def find_gaps(connection: Connection) -> list[str]:
-    """Check the table of batches (the ledger of offsets); return a sentence for each fault, none if all is right.
+    """Check the ledger of offsets, the table of batches, for gaps and wrong numbers.
 
     In every partition, each batch must begin where the batch before it ended, and the last must end at next_offset. The
     batches must count as many votes, duplicates and rejects as the tables have.
+
+    Returns:
+        A sentence for each fault; an empty list if all is right.
     """
     p, b = schema.partition.c, schema.batch.c
     found = []

@@ -1,4 +1,4 @@
-"""Finds the offsets of the votes of an export, and why a vote does not count.
+"""Finds the offsets that an export reads, and the reason why a vote does not count.
 
 If a vote does not count for several reasons, the first in this order is stated: its fate, a retraction, a rule of the
 method, an exclusion, a model that is not in the registry, a model under test.
@@ -30,10 +30,10 @@ _OFFSETS = 2**40
 
 @dataclass(frozen=True, slots=True)
 class VoteRange:
-    """A range of offsets whose votes have consecutive leaves.
+    """A range of offsets whose votes have consecutive leaves in the vote log.
 
     Attributes:
-        offsets: a triple: partition number (partition_no), first offset, and the offset after the last one.
+        offsets: (partition_no, first offset, offset after the last one).
         first_leaf: index of the leaf of the first vote, NO_LEAF if the offsets are not sealed.
     """
 
@@ -43,7 +43,7 @@ class VoteRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UncountedKeys:
-    """Keys of votes or models that do not count, each with a reason.
+    """Looks up why a vote does not count, by a key of the vote or of its model.
 
     Attributes:
         keys: int64[n], ascending: leaf indices, packed positions (`pack_positions`) or model numbers (model_no).
@@ -57,14 +57,18 @@ class UncountedKeys:
 
     @classmethod
     def build(cls, reasons: Mapping[int, str]) -> UncountedKeys:
-        """Build the table from a mapping: key → reason."""
+        """Build the table from a mapping of keys to reasons."""
         texts = tuple(dict.fromkeys(reasons.values()))
         number = {text: at for at, text in enumerate(texts)}
         keys = np.array(sorted(reasons), dtype=np.int64)
         return cls(keys, np.array([number[reasons[key]] for key in keys.tolist()], dtype=np.int32), texts)
 
     def find(self, keys: Int64) -> Int32:
-        """Return for each key the index of its reason in `texts`, int32[n]; −1 for a key that is not in the table."""
+        """Look up the reasons of n keys.
+
+        Returns:
+            int32[n], for each key the index of its reason in `texts`; −1 for a key that is not in the table.
+        """
         if not len(self.keys):
             return np.full(len(keys), -1, dtype=np.int32)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -73,18 +77,18 @@ class UncountedKeys:
 
 @dataclass(frozen=True, slots=True)
 class CountingRules:
-    """The rules that decide whether a vote counts.
+    """Decides which votes of an export count, and why the others do not.
 
     Attributes:
-        by_leaf: whether the keys of `retracted` and `excluded` are leaf indices; otherwise they are packed positions.
+        by_leaf: True if the keys of `retracted` and `excluded` are leaf indices, False if they are packed positions.
         retracted, excluded: votes that do not count, with reasons.
         unregistered: model numbers (model_no) of models that are not in the registry, with reasons.
         rules: name of a rule of the method → its bit in a vote's flags.
-        fates: fates of the votes that count.
-        frequent: partition number (partition_no) → offsets, int64[n], ascending, of its votes outside the samples of
-            frequent prompts, as decided when they were sealed.
-        under_test: model numbers of models that the export does not name, with reasons. Votes on them count, but are
-            not exported.
+        fates: fates of the votes that count, as indices into FATES.
+        frequent: partition number (partition_no) → int64[n], ascending offsets of votes on frequent prompts that are
+            outside the samples.
+        under_test: model numbers (model_no) of the models that the export does not name, with reasons. A vote on such a
+            model counts on the board, but the export marks it as left out.
     """
 
     by_leaf: bool
@@ -128,11 +132,12 @@ class CountingRules:
 
 
 def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[int, Int64]:
-    """Return the value of `CountingRules.frequent` for the given ranges.
+    """Read which votes are outside the samples of frequent prompts, for `CountingRules.frequent`.
+
+    At most about a tenth of all votes are outside.
 
     Returns:
-        Partition number (partition_no) → offsets, int64[n], ascending, of the votes outside the samples of frequent
-        prompts. At most about a tenth of all votes are among them.
+        Partition number (partition_no) → int64[n], the ascending offsets of these votes within the given ranges.
     """
     found: dict[int, list[Int64]] = {}
     for one in ranges:
@@ -141,7 +146,7 @@ def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[i
 
 
 def pack_positions(part: int, offsets: Int64) -> Int64:
-    """Return int64[n], the positions of n votes of one partition, each packed into one integer that sorts by offset.
+    """Pack the positions of n votes of one partition into int64[n], integers that sort by offset.
 
     Args:
         part: partition number (partition_no) of all votes.
@@ -151,11 +156,13 @@ def pack_positions(part: int, offsets: Int64) -> Int64:
 
 
 def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRange]:
-    """Return the offsets of the sealed votes: one range for each segment and partition, in the order of the log.
+    """Return the ranges of offsets of all sealed votes, in the order of the log.
+
+    There is one range for each segment and partition.
 
     Args:
         connection: connection to the store.
-        log_size: only the segments that lie wholly among the first `log_size` leaves of the log; None for all segments.
+        log_size: only segments within the first `log_size` leaves of the log; None for all segments.
     """
     r, s = schema.segment_range.c, schema.segment.c
     query = (
@@ -169,7 +176,7 @@ def sealed_ranges(connection: Connection, log_size: int | None) -> list[VoteRang
 
 
 def unsealed_ranges(connection: Connection) -> list[VoteRange]:
-    """Return the offsets of the committed votes that are not sealed yet: at most one range for each partition."""
+    """Return the ranges of offsets that are committed but not sealed yet, at most one for each partition."""
     p = schema.partition.c
     query = sa.select(p.partition_no, p.sealed_offset, p.next_offset).order_by(p.partition_no)
     rows = connection.execute(query.where(p.next_offset > p.sealed_offset))

@@ -1,4 +1,4 @@
-"""Issues receipts for voters: the proof that a vote is in the published log, and whether it counts.
+"""Issues receipts for voters. A receipt proves that a vote is in the published log, and states whether it counts.
 
 A receipt reads O(log n) tiles of a log with n leaves, one segment, and the list of excluded votes.
 """
@@ -23,7 +23,7 @@ _RETRACTED = "retracted"
 
 
 def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
-    """Return the receipt of a vote.
+    """Return the receipt of a vote, for the newest snapshot.
 
     Raises:
         Usage: no vote has this id, or the vote is not in a published log yet.
@@ -35,9 +35,11 @@ def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
 
 
 def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
-    """Return the receipts of all votes of a voter that are in the log of the newest snapshot, in the order of the log.
+    """Return the receipts of a voter's votes that are in the log of the newest snapshot, in the order of the log.
 
-    `voter` is a pseudonym.
+    Args:
+        store: the store.
+        voter: the pseudonym.
 
     Raises:
         Usage: nothing is published.

@@ -1,4 +1,4 @@
-"""Stores votes as they were read, and what is computed from them batch by batch.
+"""Stores the votes that were read, and what is computed from them batch by batch.
 
 ingest               writes votes, duplicates and rejects; looks up known ids
 packed_positions     packs the position of a vote into one integer
@@ -10,7 +10,7 @@ snapshots_in_force   records which snapshot evaluates a partition's votes, and f
 window_counts        stores the counts of the five-minute windows
 closed_windows       stores which windows are closed
 stale_windows        reads and clears the mark that window counts must be computed again
-unchecked_votes      counts votes that were read before the first snapshot and that no backfill evaluated
+unchecked_votes      counts votes that neither a snapshot nor a backfill evaluated
 backlog_runs         records evaluations of backlogs, and which votes they covered
 backlog_columns      reads the columns of votes for such an evaluation
 detector_states      stores the states of window detectors

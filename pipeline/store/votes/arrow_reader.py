@@ -1,8 +1,8 @@
 """Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
 
-A batch has votes of one partition, in the order of their offsets. SQLite and PostgreSQL give the same columns. Both
+A batch has votes of one partition, in the order of their offsets. SQLite and PostgreSQL give the same columns: both
 return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the next batch while
-the caller works on the present batch.
+the caller works on the present one.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -56,7 +56,7 @@ _COLUMNS = {name: _KINDS.get(name, "integer") for name in VOTE_SCHEMA.names}
 def read_batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
     """Yield the votes at offsets [first, end) of a partition, batch by batch.
 
-    Another thread reads. The connection is lent to this thread until the generator is exhausted or closed.
+    Another thread reads from the connection, until the generator is exhausted or closed.
     """
     with closing(read_prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
         yield from (batch for _, batch, _ in found)
@@ -65,14 +65,14 @@ def read_batches(connection: Connection, part: int, first: int, end: int) -> Gen
 def read_prepared(
     connection: Connection, ranges: Sequence[OffsetRange], prepare: Callable[[int, pa.RecordBatch], Prepared]
 ) -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
-    """Yield the votes of several ranges of offsets, batch by batch, each batch with the result of `prepare`.
+    """Yield the votes of several ranges batch by batch, together with what `prepare` returns for each batch.
 
     One thread reads batches in advance, and a second thread calls `prepare`. Empty batches are left out.
 
     Args:
-        connection: lent to the first thread until the generator is exhausted or closed.
-        ranges: the ranges to read, in this order.
-        prepare: takes the partition number (partition_no) and a batch.
+        connection: connection to the store. The first thread uses it until the generator is exhausted or closed.
+        ranges: (partition_no, first offset, end) of each range, in the order of reading.
+        prepare: a function that takes the partition number (partition_no) and a batch.
 
     Yields:
         (index of the range in `ranges`, batch, result of `prepare`)
@@ -98,19 +98,26 @@ def read_prepared(
 
 
 def to_numpy(batch: pa.RecordBatch, name: str) -> Any:
-    """Return a column without nulls as a numpy array."""
+    """Return a column of a batch as a numpy array. The column must not have nulls."""
     return batch[name].to_numpy()
 
 
 def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
-    """Return partition number (partition_no) → (name of its source, number of the partition in the source)."""
+    """Return where each partition comes from.
+
+    Returns:
+        Partition number (partition_no) → (name of the source, source's number of the partition).
+    """
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no, s.name, p.number).join(schema.source, s.source_no == p.source_no)
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}
 
 
 def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    """Read the votes at offsets [first, end) of a partition in the calling thread, at most BATCH_ROWS offsets."""
+    """Read the votes at offsets [first, end) of a partition, in the calling thread.
+
+    The range has at most BATCH_ROWS offsets.
+    """
     query = csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
     # Databases do not promise the order within an aggregate.

@@ -1,8 +1,8 @@
 """Reads the columns of votes that the evaluation of a backlog needs.
 
-A backlog is a set of votes that are evaluated together after they were cast. Accepted and late votes are read, as
-detectors see them; quarantined votes are not. A retracted vote is left out. The rows of a range of offsets are read as
-one CSV text, as in `arrow_reader`, but with a third of its columns.
+A backlog is a set of votes that are evaluated together after they were cast. Accepted and late votes are read.
+Quarantined and retracted votes are left out. The rows of a range of offsets are read as one CSV text, as in
+`arrow_reader`, but with a third of its columns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STYLE_FEATURES = 5
 
 @dataclass(frozen=True)
 class BacklogColumns:
-    """The columns of n votes, in the order of partitions and offsets.
+    """Holds n votes of a backlog as columns, in the order of partitions and offsets.
 
     Attributes:
         partition: partition numbers (partition_no).
@@ -49,7 +49,7 @@ class BacklogColumns:
         since: time at which the voter's account was made, in microseconds since 1970 UTC; NO_TIME if unknown.
         prompt: hashes of the prompts, 0 for a vote without a prompt.
         session: keyed hashes of the sessions, 0 for a vote without a session.
-        style: int8[n, STYLE_FEATURES], for each feature 1 if answer a has more of it, −1 if b has more, 0 if both have
+        style: int8[n, STYLE_FEATURES]. 1 if answer a has more of the feature, −1 if answer b has more. 0 if both have
             as much, or if the vote does not state it.
     """
 
@@ -74,12 +74,12 @@ class BacklogColumns:
 def read_columns(
     connection: Connection, ranges: Sequence[OffsetRange], progress: Callable[[int], None] = lambda _: None
 ) -> BacklogColumns:
-    """Read the accepted and late votes of some ranges of offsets, without retracted votes.
+    """Read the accepted and late votes in some ranges of offsets. Retracted votes are left out.
 
     Args:
         connection: reads the store.
         ranges: (partition_no, first offset, end) of each range.
-        progress: called with the number of votes of each block that was read.
+        progress: a function that is called with the number of votes of each block that was read.
     """
     blocks = [_empty()]
     for part, first, end in ranges:

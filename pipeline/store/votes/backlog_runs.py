@@ -1,11 +1,12 @@
-"""Records evaluations of backlogs: which votes each run evaluated, how, and the state of e-LOND before and after.
+"""Records evaluations of backlogs (runs): which votes each run evaluated and how.
 
-A backlog is a set of votes that are evaluated together after they were cast. e-LOND bounds the share of false
-discoveries over all runs.
+A backlog is a set of votes that are evaluated together after they were cast. A vote counts as evaluated if it names a
+voter and a complete run of the kind `backfill` covers its offset. The ranges of a partition begin at its first offset
+or where an earlier range ends.
 
-A vote counts as evaluated if it names a voter and a complete run of the kind `backfill` covers its offset. The ranges
-of a partition begin at its first offset or where an earlier range ends. The hypotheses of all runs are one sequence of
-e-LOND. Runs of one kind over the same ranges are one family of this sequence.
+e-LOND bounds the share of false discoveries over all runs. The hypotheses of all runs form one sequence of e-LOND, so
+each run stores the state of e-LOND before and after it. If runs of one kind have the same ranges, their hypotheses
+count once.
 """
 
 from __future__ import annotations
@@ -33,16 +34,17 @@ _LOCK = 0xBAC10
 
 @dataclass(frozen=True)
 class BacklogRun:
-    """An evaluation of a backlog.
+    """Describes one evaluation of a backlog, as it is recorded.
 
     Attributes:
         kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
-        form: `nested` if the nested form was computed for every fold, else `iterated`.
+        form: `nested` if the nested form was computed for every fold of voters, else `iterated`.
         fold_key: id of the secret key that assigns voters to folds.
         rounds, nested_rounds: numbers of rounds of the two forms; 0 nested rounds if that form was not computed.
-        votes, voters: numbers of evaluated votes and voters.
-        ranges: the ranges of offsets that were read. Their votes count as evaluated if the run is complete.
-        summary: what was found, and the mark COMPLETE, as JSON types.
+        votes, voters: the number of evaluated votes, and of their voters.
+        ranges: (partition_no, first offset, end) of each range that was read. Its votes count as evaluated if the run
+            is complete.
+        summary: JSON object with what was found. COMPLETE → whether all votes with a voter could be compared.
         start, end: the states of e-LOND before and after the run.
     """
 
@@ -65,9 +67,11 @@ def lock_runs(connection: Connection) -> None:
 
 
 def newest_state(connection: Connection, alpha: float) -> ELond:
-    """Return the state of e-LOND after the newest run, the initial state if there is no run.
+    """Return the state of e-LOND after the newest run. Without a run, return the initial state.
 
-    `alpha` is e-LOND's bound of the share of false discoveries.
+    Args:
+        connection: reads the store.
+        alpha: e-LOND's upper bound of the share of false discoveries.
     """
     r = schema.backlog_run.c
     found = connection.execute(sa.select(r.submitted, r.rejected).order_by(r.run_no.desc()).limit(1)).one_or_none()
@@ -76,16 +80,16 @@ def newest_state(connection: Connection, alpha: float) -> ELond:
 
 
 def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
-    """Return the state of e-LOND (which limits false discoveries) before a run over some ranges of offsets.
+    """Return the state of e-LOND with which a run over some ranges of offsets starts.
 
-    If the newest run of this kind that tested anything had the same ranges, this is the state before that run, because
-    tests of the same votes are one family. Otherwise it is the state after the newest run.
+    It is the state after the newest run. If the newest run of this kind that tested anything had the same ranges, it is
+    the state before that run. The hypotheses of the same votes then count once.
 
     Args:
         connection: reads the store.
         kind: kind of the run.
         ranges: (partition_no, first offset, end) of each range.
-        alpha: e-LOND's bound of the share of false discoveries.
+        alpha: e-LOND's upper bound of the share of false discoveries.
     """
     return repeated_state(connection, kind, ranges, alpha) or newest_state(connection, alpha)
 
@@ -99,10 +103,10 @@ def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[Offse
         connection: reads the store.
         kind: kind of the run.
         ranges: (partition_no, first offset, end) of each range, in any order.
-        alpha: e-LOND's bound of the share of false discoveries.
+        alpha: e-LOND's upper bound of the share of false discoveries.
 
     Returns:
-        The state; None if that run had other ranges, or if there is no such run.
+        None if the newest run of this kind had other ranges, or if there is no such run.
     """
     r, g = schema.backlog_run.c, schema.backlog_range.c
     query = sa.select(r.run_no, r.submitted_before, r.rejected_before)
@@ -117,12 +121,15 @@ def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[Offse
 
 
 def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
-    """Store a run and its ranges; return the number of the run (run_no).
+    """Store a run and its ranges.
 
     Args:
         connection: the transaction.
         run: the run, with its ranges and its states of e-LOND.
         now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        The number of the run (run_no).
     """
     row = {
         "kind": run.kind,
@@ -149,13 +156,15 @@ def record_run(connection: Connection, run: BacklogRun, now: int) -> int:
 
 
 def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict[int, int]:
-    """Return partition number (partition_no) → the offset before which the partition's votes are evaluated.
-
-    Only complete runs of the kind `backfill` count. Partitions without such a run are left out.
+    """Return how far each partition is evaluated by complete runs of the kind `backfill`.
 
     Args:
         connection: reads the store.
         form: only runs of this form; None for all.
+
+    Returns:
+        Partition number (partition_no) → the offset before which the votes are evaluated. A partition without such a
+        run is left out.
     """
     g = schema.backlog_range.c
     query = sa.select(g.partition_no, sa.func.max(g.next_offset)).group_by(g.partition_no)
@@ -164,7 +173,10 @@ def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict
 
 
 def evaluated_without_voter(connection: Connection) -> int:
-    """Return how many votes in the ranges of the newest complete `backfill` name no voter; 0 without such a run."""
+    """Return the number of votes without a voter in the ranges of the newest complete run of the kind `backfill`.
+
+    The result is 0 if there is no such run.
+    """
     complete = _complete_backfills(connection)
     return max(complete.items())[1] if complete else 0
 

@@ -1,9 +1,9 @@
-"""Stores closed windows: their numbers of votes, the time up to which windows are closed, and partitions left out.
+"""Stores which windows are closed, with their numbers of votes and the partitions that were left out.
 
 A window is five minutes of event time. It is closed when no more votes are expected for it. A partition that sends
 nothing is left out, so that other partitions need not wait for it.
 
-A window is closed in the transaction that writes the detectors' states and alerts. After a crash, the next monitor
+The transaction that closes a window also writes the detectors' states and alerts. After a crash, the next monitor
 therefore finds all of these changes or none.
 """
 
@@ -22,8 +22,9 @@ def close_windows(connection: Connection, totals: Iterable[tuple[int, int, int]]
 
     Args:
         connection: the transaction.
-        totals: (start, number of accepted votes, number of late votes) of each window with votes.
-        end: microseconds since 1970 UTC.
+        totals: (start, number of accepted votes, number of late votes) of each window with votes. Starts are in
+            microseconds since 1970 UTC.
+        end: end of the last closed window, in microseconds since 1970 UTC.
     """
     rows = [{"start": start, "accepted": accepted, "late": late} for start, accepted, late in totals]
     dialect.upsert(connection, schema.closed_window, ["start"], rows)
@@ -31,21 +32,21 @@ def close_windows(connection: Connection, totals: Iterable[tuple[int, int, int]]
 
 
 def closed_until(connection: Connection) -> int | None:
-    """Return the time before which all windows are closed, microseconds since 1970 UTC; None if none is closed."""
+    """Return the end of the last closed window in microseconds since 1970 UTC, None if no window is closed."""
     c = schema.position.c
     value: int | None = connection.scalar(sa.select(c.position).where(c.name == _MONITOR))
     return value
 
 
 def leave_out(connection: Connection, partitions: Iterable[int], first: int, end: int) -> None:
-    """Store that the windows that start in [first, end) were closed without waiting for these partitions.
+    """Store that some windows were closed without waiting for these partitions.
 
-    A range that continues a stored range of the same partition extends that range.
+    If a stored range of a partition ends at `first`, it is extended to `end`.
 
     Args:
         connection: the transaction.
         partitions: partition numbers (partition_no).
-        first, end: microseconds since 1970 UTC.
+        first, end: the windows that start in [first, end), in microseconds since 1970 UTC.
     """
     c = schema.left_out.c
     for part in sorted(partitions):

@@ -11,12 +11,15 @@ from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
 
 
 def read(connection: Connection) -> dict[str, WindowState]:
-    """Return name of a window detector → its state. A detector without a stored state is left out."""
+    """Return the stored state of each window detector, as name → state.
+
+    A detector without a stored state is left out.
+    """
     c = schema.detector_state.c
     return {name: unpack_arrays(bytes(raw)) for name, raw in connection.execute(sa.select(c.detector, c.state))}
 
 
 def write(connection: Connection, states: Mapping[str, WindowState]) -> None:
-    """Store the states of window detectors, given as name → state. States of other detectors stay."""
+    """Store the states of window detectors, given as name → state. Stored states of other detectors stay."""
     rows = [{"detector": name, "state": pack_arrays(state)} for name, state in sorted(states.items())]
     dialect.upsert(connection, schema.detector_state, ["detector"], rows)

@@ -1,7 +1,7 @@
 """Gives each name (model, language, category, network) a small integer, the same for every worker.
 
-Numbers are assigned in a separate transaction before the batch that uses them. So two workers that find a new name at
-the same time get the same number, and neither waits for the other's batch.
+Numbers are assigned in a separate transaction, before the batch that uses them. If two workers find a new name at the
+same time, both get the same number, and neither waits for the other's batch.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +18,8 @@ from pipeline.vocabulary.arrays import Int32
 class NameDictionary:
     """Assigns numbers to names, and keeps known numbers in memory.
 
-    A name has a kind: "model", "language", "category", "network" or "categories". All but the first are called terms.
-    None, for an absent name, has the number 0.
+    A name has a kind: "model", "language", "category", "network" or "categories". Names of all kinds but "model" are
+    called terms. The number 0 stands for None, an absent name.
     """
 
     def __init__(self, store: Store) -> None:
@@ -29,7 +29,7 @@ class NameDictionary:
         }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
-        """Return the number of each name of a kind, int32[n]. New names get numbers, in a transaction of their own."""
+        """Return int32[n], the numbers of n names of one kind. New names get numbers in a separate transaction."""
         found = self.known_numbers(kind, names)
         if found is not None:
             return found
@@ -38,9 +38,9 @@ class NameDictionary:
         return _read(known, names)
 
     def known_numbers(self, kind: str, names: Sequence[str | None]) -> Int32 | None:
-        """Return the number of each name of a kind, int32[n]; None if the number of any name is not in memory.
+        """Return int32[n], the numbers of n names of one kind, without reading the database.
 
-        No database is read.
+        The result is None if the number of any name is not in memory.
         """
         try:
             return _read(self._known[kind], names)
@@ -48,7 +48,7 @@ class NameDictionary:
             return None
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
-        """Return those of `names`, all of one kind, that have no number in the store yet. No number is assigned."""
+        """Return which names of one kind have no number in the store yet. They are not given numbers."""
         known = self._known[kind]
         missing = names - known.keys()
         if missing:
@@ -91,20 +91,23 @@ def _read(known: Mapping[str | None, int], names: Sequence[str | None]) -> Int32
 
 
 def model_names(connection: Connection) -> dict[int, str]:
-    """Return model number (model_no) → name of the model, for all models."""
+    """Return the name of every model, as model number (model_no) → name."""
     rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
     return {int(number): name for number, name in rows}
 
 
 def terms_of_kind(connection: Connection, kind: str) -> dict[int, str]:
-    """Return term number (term_no) → text of the term, for all terms of one kind."""
+    """Return all terms of one kind, such as "language", as term number (term_no) → text."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.kind == kind))
     return {int(number): text for number, text in rows}
 
 
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """Return term number (term_no) → text of the term, for the given numbers. Unknown numbers are left out."""
+    """Return the texts of the terms with these numbers, as term number (term_no) → text.
+
+    Unknown numbers are left out.
+    """
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
     return {int(number): text for number, text in rows}

@@ -1,8 +1,8 @@
 """Finds a voter with more than a fifth of all votes, who is most likely many people with one id.
 
-On a small board, the votes of all voters are counted. On a large board, 600 evenly spread votes are drawn, and only the
-votes of voters with at least a tenth of this sample are counted. A voter with a fifth of all votes has a smaller share
-of the sample with probability below 10⁻⁹.
+On a board of at most 20,000 votes, the votes of all voters are counted. On a larger board, 600 evenly spread votes are
+drawn. Only the votes of voters with at least a tenth of this sample are then counted. A voter with a fifth of all votes
+has a smaller share of the sample with probability below 10⁻⁹.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True, slots=True)
 class DominantVoter:
-    """A voter with more than MAX_SHARE of all votes.
+    """Describes a voter who has more than MAX_SHARE of all votes.
 
     Attributes:
         voter: pseudonym.
@@ -41,14 +41,14 @@ class DominantVoter:
 
     @property
     def share(self) -> float:
-        """The voter's share of all stored votes."""
+        """Share of the voter in all stored votes, between 0 and 1."""
         return self.votes / self.total
 
 
 def find_dominant_voter(connection: Connection) -> DominantVoter | None:
-    """Return the voter with more than MAX_SHARE of all stored votes, None if there is none.
+    """Return the voter with more than MAX_SHARE of all stored votes. None if there is no such voter.
 
-    The result is also None if there are fewer than 50 votes, or if the database role may not read voters.
+    The result is also None if this voter has fewer than 50 votes, or if the database role may not read voters.
     """
     if not dialect.may_read(connection, "vote", "voter"):
         return None

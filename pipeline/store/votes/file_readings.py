@@ -1,9 +1,8 @@
 """Records readings of files: which records of which file were read, and at which offsets.
 
 All files of a store form one partition. A reading is one pass over the new records of a file, in the order of time, at
-consecutive offsets. The store also keeps which record of the file is at each offset, so that messages can name it.
-
-At most the last reading of a partition is unfinished.
+consecutive offsets. At most the last reading of a partition is unfinished. For each offset, the store also keeps the
+number of the record in its file, so that messages can name the record.
 """
 
 from bisect import bisect_right
@@ -22,7 +21,7 @@ from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """One pass over the new records of a file: records [skipped, records) of the file.
+    """Describes one pass over the new records of a file: its records [skipped, records).
 
     Attributes:
         number: the reading number (reading_no), 0 before it is stored.
@@ -45,7 +44,7 @@ class FileReading:
 
 
 def read_readings(connection: Connection, partition_no: int) -> list[FileReading]:
-    """Return the readings of a partition, in the order of their offsets."""
+    """Return the readings of files in a partition, in the order of their offsets."""
     r = schema.file_reading.c
     query = sa.select(schema.file_reading).where(r.partition_no == partition_no).order_by(r.reading_no)
     return [
@@ -60,19 +59,19 @@ def read_readings(connection: Connection, partition_no: int) -> list[FileReading
 def begin(
     connection: Connection, partition_no: int, next_offset: int, readings: Iterable[FileReading]
 ) -> list[FileReading]:
-    """Store readings before their first batch. A reading is a pass over new records of a file.
+    """Store the readings that a worker is about to do. A reading is a pass over the new records of a file.
 
-    An unfinished reading of the partition that is not among `readings` is marked as abandoned: it ends at
-    `next_offset`, and its digest becomes empty.
+    The partition may have an unfinished reading that is not among `readings`. It is then marked as abandoned: it ends
+    at `next_offset`, and its digest becomes empty.
 
     Args:
         connection: the transaction.
         partition_no: the partition number of the store (partition_no).
         next_offset: next offset of the partition.
-        readings: the readings to be done: interrupted or new.
+        readings: interrupted readings, which have numbers, and new ones.
 
     Returns:
-        The same readings, all with numbers.
+        The given readings, in order. New readings have got numbers.
     """
     table, r = schema.file_reading, schema.file_reading.c
     going = list(readings)
@@ -103,7 +102,7 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
         partition_no: the partition number of the store (partition_no).
         first: first offset of the batch.
         reading_no: the reading number (reading_no).
-        records: int64[n], the record number in the file for each of the offsets first, first + 1, ….
+        records: int64[n], numbers of the records in the file, at the offsets `first`, `first + 1`, and so on.
     """
     steps = np.diff(records, prepend=0)  # mostly 1, which compresses to nothing
     row = {
@@ -116,9 +115,11 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
 
 
 def name_places(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, str]:
-    """Return position (partition_no, offset) → file and record at this position, such as "votes.jsonl#17".
+    """Name the file and the record at each position, for messages.
 
-    Positions that belong to no file are left out.
+    Returns:
+        Position (partition_no, offset) → name, such as "votes.jsonl#17". A position that belongs to no file is left
+        out.
     """
     wanted: dict[int, list[int]] = {}
     for part, offset in positions:

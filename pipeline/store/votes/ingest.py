@@ -29,12 +29,15 @@ _RARE = ("flags", "turn", "session", "categories")
 
 
 def vote_keys(votes: VoteBatch) -> VoteKeys:
-    """Return V16[n], the key of each vote as the store has it: the first 128 bits of SHA-256(vote_id)."""
+    """Return V16[n], the keys under which the store finds n votes: the first 128 bits of SHA-256(vote_id)."""
     return np.ascontiguousarray(votes.key.astype(">u8")).view("V16").ravel()
 
 
 def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosition]:
-    """Return key → position (partition_no, offset) of the stored vote. Keys without a stored vote are left out."""
+    """Return the positions of stored votes, as key → (partition_no, offset).
+
+    Keys without a stored vote are left out.
+    """
     known: dict[bytes, VotePosition] = {}
     key = dialect.key_bytes(connection, "key")
     for start in range(0, len(keys), dialect.CHUNK):
@@ -63,19 +66,22 @@ def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
 
 
 def stored_bodies(connection: Connection, positions: Sequence[VotePosition]) -> list[tuple[Any, ...]]:
-    """Return the bodies of stored votes, in the order of their positions, in the form of `vote_bodies`."""
+    """Return the bodies of the stored votes at these positions, in the given order.
+
+    A body is a tuple of all fields of a vote but its id (`vote_bodies`).
+    """
     return [tuple(row) for row in dialect.rows_at(connection, "vote", _BODY, positions)]
 
 
 def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return the bodies of votes: for each vote a tuple of all its fields but the id.
+    """Return the body of each vote of a batch: a tuple of all its fields but the id.
 
-    Two votes with the same id are the same vote if their bodies are equal.
+    Two records with the same vote id are the same vote if their bodies are equal.
 
     Args:
         votes: n votes.
-        numbers: model_a, model_b, language, category, network, categories → int32[n], the integers of the
-            store's dictionary for the votes' names.
+        numbers: name of a column → int32[n], the numbers of the store's dictionary. The columns are model_a, model_b,
+            language, category, network and categories.
     """
     columns = (
         np.where(votes.has_voter, votes.voter, 0), votes.cast_at, numbers["model_a"], numbers["model_b"], votes.outcome,
@@ -88,13 +94,13 @@ def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any,
 
 
 def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any], fate: Any) -> None:
-    """Insert new votes and their keys.
+    """Insert new votes, and the keys by which they are found.
 
     Args:
         connection: the transaction.
         votes: n votes without duplicates.
-        numbers: model_a, model_b, language, category, network, categories → int32[n], the integers of the
-            store's dictionary for the votes' names.
+        numbers: name of a column → int32[n], the numbers of the store's dictionary. The columns are model_a, model_b,
+            language, category, network and categories.
         fate: int8[n], fate of each vote.
     """
     rare = {"flags": votes.flags, "turn": votes.turn, "session": votes.session}
@@ -141,12 +147,12 @@ def _styles(votes: VoteBatch) -> list[bytes | None]:
 def write_duplicates(
     connection: Connection, votes: VoteBatch, firsts: Sequence[VotePosition], same: Sequence[bool]
 ) -> None:
-    """Store duplicates: where they are, and which vote was the first with the same id.
+    """Store the positions of duplicates, each with the position of the first vote that has the same id.
 
     Args:
         connection: the transaction.
-        votes: the duplicates.
-        firsts: for each duplicate, position (partition_no, offset) of the first vote with its id.
+        votes: n duplicates.
+        firsts: n positions (partition_no, offset), those of the first votes.
         same: for each duplicate, whether its body equals that of the first vote.
     """
     dialect.load(
@@ -170,15 +176,15 @@ def write_rejects(
     appended_at: Int64,
     origins: Sequence[str | None],
 ) -> None:
-    """Store rejected records, each with its place and reason.
+    """Store rejected records, each with its place and the reason.
 
     Args:
         connection: the transaction.
-        rejects: the rejects; `position` is an index into the following arrays.
+        rejects: the rejects. The field `position` of a reject is an index into the following arrays.
         partition: int64[n], partition number (partition_no) of each record of the batch.
         offset: int64[n], offset of each record.
         appended_at: int64[n], append time of each record, in microseconds since 1970 UTC.
-        origins: origin that each record states, None without one.
+        origins: the origin that each record states, None for a record without an origin.
     """
     rows = [
         {

@@ -1,9 +1,7 @@
-"""Stores how many battles were issued in each window, and the next offset to read on the topic of battles.
+"""Stores how many battles the operator showed in each window (issued battles).
 
-An issued battle is a battle that the operator showed to a voter, whether or not the voter voted.
-
-The counts, the keys of the counted battles and the next offset change in one transaction, so no battle of a window is
-counted twice, and none is skipped.
+A battle counts as issued whether or not the voter voted. One transaction changes the counts, the keys of the counted
+battles and the next offset to read from their topic. Therefore no battle of a window is counted twice or skipped.
 """
 
 import json
@@ -25,7 +23,7 @@ from pipeline.store.votes import registry_events
 
 
 def next_offset(connection: Connection, source: str) -> int:
-    """Return the next offset to read of a topic of battles, 0 if nothing was read."""
+    """Return the next offset to read of a topic of issued battles, 0 if nothing was read."""
     c = schema.position.c
     return int(connection.scalar(sa.select(c.position).where(c.name == _position_name(source))) or 0)
 
@@ -33,7 +31,7 @@ def next_offset(connection: Connection, source: str) -> int:
 def append_chunk(
     connection: Connection, source: str, chunk: Chunk, decoded: tuple[Sequence[int], Sequence[Reject]]
 ) -> list[dict[str, Any]] | None:
-    """Count the battles of a chunk in the caller's transaction, and store its rejects and the next offset.
+    """Count the issued battles of a chunk, and store its rejects and the next offset, in the caller's transaction.
 
     A battle that was counted in its window before is not counted again.
 
@@ -41,12 +39,12 @@ def append_chunk(
         connection: the transaction.
         source: name of the topic.
         chunk: records of the topic.
-        decoded: two sequences. The first has the indices in the chunk of the records that are battles, the second the
-            rejects.
+        decoded: two sequences. The first has the indices in the chunk of the records that are battles. The second has
+            the rejects.
 
     Returns:
-        The rejects of this chunk, in the form of `list_rejects`. None if another reader has already stored these
-        offsets; then nothing is written.
+        The rejects of this chunk, in the form of `registry_events.list_rejects`. If another reader has already stored
+        these offsets, nothing is written and the result is None.
     """
     if not registry_events.move_position(connection, _position_name(source), chunk):
         return None
@@ -61,14 +59,20 @@ def append_chunk(
 
 
 def read_range(connection: Connection, first: int, end: int) -> dict[int, IssuedBattles]:
-    """Return start of a window → its battles, for the windows with battles that start in [first, end)."""
+    """Return the issued battles of the windows that start in [first, end), as start of a window → battles.
+
+    Times are in microseconds since 1970 UTC. A window without battles is left out.
+    """
     c = schema.issued_window.c
     rows = connection.execute(sa.select(c.start, c.counts).where(c.start >= first, c.start < end)).all()
     return {int(row.start): _unpack(bytes(row.counts)) for row in rows}
 
 
 def first_start(connection: Connection) -> int | None:
-    """Return the start of the first window with an issued battle, None if there is none."""
+    """Return the start of the first window with an issued battle. None if there is none.
+
+    The start is in microseconds since 1970 UTC.
+    """
     start: int | None = connection.scalar(sa.select(sa.func.min(schema.issued_window.c.start)))
     return start
 

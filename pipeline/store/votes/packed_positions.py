@@ -9,10 +9,15 @@ _OFFSETS = 2**40
 
 
 def pack_position(partition_no: int, offset: int) -> int:
-    """Return a position as one integer. These integers sort like (partition_no, offset)."""
+    """Pack the position of a vote into one integer. Packed positions sort by partition_no, then by offset."""
     return partition_no * _OFFSETS + offset
 
 
 def pack_positions(partition_no: Int64 | int, offset: Int64) -> Int64:
-    """Return int64[n], the positions of n votes of one partition or of n, packed as `pack_position` does for one."""
+    """Pack the positions of n votes into int64[n], as `pack_position` packs one.
+
+    Args:
+        partition_no: int64[n], or one partition number for all votes.
+        offset: int64[n], offset of each vote.
+    """
     return np.asarray(partition_no, dtype=np.int64) * _OFFSETS + offset

@@ -1,9 +1,10 @@
 """Records the owner of each partition of the sources, and how far the partition is read.
 
-The database alone decides how far a partition is read. `claim` raises the epoch of a partition. `fence` is the first
-statement of every batch, and fails for a former owner, who has a lower epoch. Each batch adds one row for each of its
-partitions to the table of batches, which is called the ledger of offsets. The row is added in the transaction that
-writes the votes of the batch.
+The database alone decides how far a partition is read. `claim` makes a worker the owner of a partition and raises its
+epoch. `fence` is the first statement of every batch; it fails for a former owner, who has a lower epoch.
+
+The table of batches is called the ledger of offsets. The transaction that writes the votes of a batch also adds one row
+for each partition of the batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,11 +19,11 @@ from pipeline.store.db import dialect, schema
 
 @dataclass(frozen=True, slots=True)
 class PartitionClaim:
-    """A partition that this worker owns now.
+    """Tells a worker where to continue in a partition that it owns now.
 
     Attributes:
         partition_no: the partition number of the store (partition_no).
-        number: number of the partition in its source.
+        number: source's number of the partition.
         next_offset: the next offset to read.
         epoch: number of this claim. A batch of a former owner has a lower epoch and fails.
         event_time: the largest event time so far, in microseconds since 1970 UTC; None before the first vote.
@@ -41,13 +42,14 @@ class PartitionClaim:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """What a batch read of one partition: a row of the ledger of offsets.
+    """Describes what a batch read of one partition: a row of the ledger of offsets.
 
     Attributes:
         partition_no: the partition number of the store (partition_no).
         epoch: epoch of the partition's owner.
         first_offset, next_offset: the offsets [first_offset, next_offset) that were read.
-        event_time: the largest event time of the partition after the batch, None before the first vote.
+        event_time: the largest event time of the partition after the batch, in microseconds since 1970 UTC; None before
+            the first vote.
         read: number of records.
         accepted, late, quarantined, duplicate, rejected: number of records with each fate.
     """
@@ -67,14 +69,14 @@ class BatchProgress:
 
 @dataclass(frozen=True, slots=True)
 class PartitionProgress:
-    """How far a partition was read, for the merged watermark.
+    """Describes how far a partition was read. The merged watermark is computed from it.
 
     Attributes:
         partition_no: the partition number of the store (partition_no).
-        event_time: the largest event time of its votes.
-        updated_at: time of its last batch. All times are microseconds since 1970 UTC.
-        live: whether the source is a topic, which has no end, and not a file.
-        finished: whether the source is a file and all its readings are complete.
+        event_time: the largest event time of its votes, in microseconds since 1970 UTC.
+        updated_at: time of its last batch, in microseconds since 1970 UTC.
+        live: True if the source is a topic, which has no end; False for a file.
+        finished: True if the source is a file and all its readings are complete.
     """
 
     partition_no: int
@@ -85,21 +87,21 @@ class PartitionProgress:
 
 
 def register_source(connection: Connection, name: str) -> int:
-    """Return the source number (source_no) of a source. A new source is added."""
+    """Return the number of a source in the store (source_no). A new source gets a number."""
     connection.execute(dialect.insert_or_ignore(connection, schema.source, "name"), {"name": name})
     number = connection.scalar(sa.select(schema.source.c.source_no).where(schema.source.c.name == name))
     return int(number)  # type: ignore[arg-type]  # the row was just put there
 
 
 def live_sources(connection: Connection) -> list[int]:
-    """Return the source numbers (source_no) of the sources that are topics, ascending."""
+    """Return the numbers (source_no) of the sources that are topics, not files, in ascending order."""
     s = schema.source.c
     query = sa.select(s.source_no).where(s.name.not_like("file:%")).order_by(s.source_no)
     return list(connection.scalars(query))
 
 
 def is_file(source: str) -> bool:
-    """Return whether a source consists of files, which its name shows: it begins with `file:`."""
+    """Return whether a source consists of files. The name of such a source begins with `file:`."""
     return source.startswith("file:")
 
 
@@ -111,16 +113,16 @@ def file_partitions(connection: Connection) -> set[int]:
 
 
 def end_frozen_transactions(connection: Connection, source_no: int, numbers: Iterable[int]) -> None:
-    """End transactions that have locked one of these partitions for more than 3 s; their batches are rolled back.
+    """End transactions that have locked one of these partitions for more than 3 s. Their batches are rolled back.
 
-    Does nothing on SQLite. No timeout of PostgreSQL ends the transaction of a worker that is frozen within a COPY,
-    because timeouts take effect at the client's next message. The next owner of the partition would therefore wait
-    forever. Nothing is lost: the caller becomes the owner, and the frozen batch could not commit anyway.
+    Nothing is done on SQLite. A worker may freeze within a COPY. No timeout of PostgreSQL ends its transaction then,
+    because timeouts take effect at the client's next message. The next owner of the partition would wait forever.
+    Nothing is lost: the caller becomes the owner, and the frozen batch could not commit anyway.
 
     Args:
         connection: the transaction that will claim the partitions.
         source_no: the source number (source_no).
-        numbers: numbers of the partitions in the source.
+        numbers: the source's numbers of the partitions.
     """
     dialect.execute_on_server(
         connection,
@@ -138,13 +140,13 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
     Args:
         connection: the transaction.
         source_no: the source number (source_no).
-        number: number of the partition in its source.
+        number: the source's number of the partition.
         first: the offset to begin at if the partition was never claimed before.
         owner: name of the new owner, for display.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The state of the partition at the time of the claim.
+        The claim, which says where the worker continues.
     """
     table = schema.partition
     statement = dialect.insert(connection, table).values(
@@ -190,12 +192,17 @@ def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
 
 
 def fenced(partition_no: int, epoch: int) -> Fenced:
-    """Return the error to raise in a worker that no longer owns a partition; `epoch` is the number of its claim."""
+    """Return the error to raise in a worker that no longer owns a partition.
+
+    Args:
+        partition_no: the partition number of the store (partition_no).
+        epoch: number of the worker's claim.
+    """
     return Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
 
 
 def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> None:
-    """Add a batch to the table of batches (the ledger of offsets), one row per partition."""
+    """Add a batch to the ledger of offsets, one row for each partition."""
     rows = [
         {name: getattr(p, name) for name in p.__slots__ if name != "event_time"}  # the partition has it
         for p in progress
@@ -204,35 +211,36 @@ def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> N
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
-    """Return number of a partition in its source → next offset to read, for each partition of a source."""
+    """Return the next offset to read of each partition of a source, as source's number of the partition → offset."""
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}
 
 
 def all_next_offsets(connection: Connection) -> dict[int, int]:
-    """Return partition number (partition_no) → next offset to read, for every partition."""
+    """Return the next offset to read of every partition, as partition number (partition_no) → offset."""
     p = schema.partition.c
     rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
     return {int(part): int(offset) for part, offset in rows}
 
 
 def newest_event_time(connection: Connection) -> int:
-    """Return the largest event time of all partitions, in microseconds since 1970 UTC; 0 without votes."""
+    """Return the largest event time in all partitions, in microseconds since 1970 UTC; 0 without votes."""
     return int(connection.scalar(sa.select(sa.func.max(schema.partition.c.event_time))) or 0)
 
 
 def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int]]:
-    """Return the range of offsets of each partition from its first vote that was cast at `since` or later.
+    """Return the ranges of offsets that contain all votes cast at `since` or later.
 
-    Votes within a range may be older than `since`, because votes are not in order of time.
+    A range begins at the first such vote of a partition. Later votes in it may be older, because votes are not in order
+    of time.
 
     Args:
         connection: reads the store.
         since: the time, in microseconds since 1970 UTC.
 
     Returns:
-        (partition_no, offset of that vote, next offset) of each partition with such a vote.
+        (partition_no, first offset, next offset) of each partition with such a vote.
     """
     v, found = schema.vote.c, []
     for part, end in all_next_offsets(connection).items():
@@ -244,9 +252,11 @@ def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int
 
 
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Return partition number (partition_no) → (offset, append time) of the partition's last vote.
+    """Return the offset and the append time of the last vote of each partition.
 
-    Partitions without a vote are left out.
+    Returns:
+        Partition number (partition_no) → (offset, append time in microseconds since 1970 UTC). A partition without a
+        vote is left out.
     """
     v = schema.vote.c
     found = {}

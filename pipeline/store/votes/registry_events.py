@@ -1,8 +1,8 @@
-"""Stores registry events from files and from the registry topic in the order of arrival, and rejected records.
+"""Stores registry events from files and from the registry topic, in the order of arrival.
 
-Every valid event is stored, even if it contradicts others. Contradictions are found by reading all events, and an event
-that arrives later may resolve a contradiction (`pipeline.registry`). An event is rejected only if a different event
-with the same id is stored.
+Rejected records are stored too. Every valid event is stored, even if it contradicts others: an event that arrives later
+may resolve the contradiction (`pipeline.registry`). An event is rejected only if a different event with the same id is
+stored.
 """
 
 import hashlib
@@ -67,13 +67,13 @@ def append_chunk(
         connection: the transaction.
         source: name of the topic.
         chunk: records of the topic.
-        decoded: two sequences. The first has the indices in the chunk of the records that are events, the second the
-            rejects.
+        decoded: two sequences. The first has the indices in the chunk of the records that are events. The second has
+            the rejects.
 
     Returns:
         The rejects of this chunk and the new contradictions, in the form of `list_rejects`. An event is also rejected
-        if a different event with the same id is stored. None if another reader has already stored these offsets; then
-        nothing is written.
+        if a different event with the same id is stored. If another reader has already stored these offsets, nothing is
+        written and the result is None.
     """
     if not move_position(connection, _position_name(source), chunk):
         return None
@@ -91,7 +91,7 @@ def append_chunk(
 
 
 def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
-    """Move the stored position of a reader of a topic to the end of the chunk that it stores now.
+    """Move the stored position of a topic's reader to the end of a chunk.
 
     Args:
         connection: the transaction that stores the chunk.
@@ -99,7 +99,7 @@ def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
         chunk: records of the topic.
 
     Returns:
-        False if another reader has moved the position past the start of the chunk; it is then not changed.
+        True if the position was moved. False if another reader has already moved it past the start of the chunk.
     """
     table = schema.position
     connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})
@@ -112,7 +112,17 @@ def move_position(connection: Connection, name: str, chunk: Chunk) -> bool:
 
 
 def store_rejects(connection: Connection, source: str, chunk: Chunk, rejects: Sequence[Reject]) -> list[dict[str, Any]]:
-    """Store the rejected records of a chunk; return them in the form of `list_rejects`."""
+    """Store the rejected records of a chunk.
+
+    Args:
+        connection: the transaction.
+        source: name of the topic.
+        chunk: records of the topic.
+        rejects: the rejects. The field `position` of a reject is an index in the chunk.
+
+    Returns:
+        The rejects, in the form of `list_rejects`.
+    """
     rows = [_reject_row(source, chunk, reject) for reject in rejects]
     if rows:
         connection.execute(dialect.insert_or_ignore(connection, schema.registry_reject), rows)
@@ -167,8 +177,8 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
     """Return the registry events that arrived after the event with the number `event_no`.
 
     Returns:
-        Two values: the events in the order of arrival, and the number of the last of them (`event_no` if there is
-        none).
+        Two values: the events in the order of arrival, and the number of the last one. Without an event, the number is
+        `event_no`.
     """
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
@@ -178,7 +188,9 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:
     """Return the rejected records of registry topics, and the events that contradict earlier events.
 
-    The rows have the form of `store_figures.list_rejects`.
+    Returns:
+        {"source", "partition", "offset", "origin", "reason", "detail"} for each record or event, as in
+        `store_figures.list_rejects`. For a contradiction, "offset" is the number of the event.
     """
     r = schema.registry_reject.c
     query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(CodePointOrder(r.source), r.offset)

@@ -1,6 +1,7 @@
 """Records which snapshot evaluates the votes of a partition, and from which offset on (the snapshot in force).
 
-A replay uses these rows, never the newest snapshot. Votes before the first row were not evaluated.
+A replay evaluates stored votes again with the snapshots in these rows, never with the newest one. Votes before the
+first row were not evaluated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,14 @@ from pipeline.store.db import schema
 
 
 def put_in_force(connection: Connection, partition_no: int, from_offset: int, sequence: int) -> None:
-    """Put a snapshot in force for the votes of a partition from an offset on. `sequence` is the snapshot's number."""
+    """Put a snapshot in force for the votes of a partition from an offset on.
+
+    Args:
+        connection: the transaction.
+        partition_no: the partition number of the store (partition_no).
+        from_offset: the first offset whose vote the snapshot evaluates.
+        sequence: sequence number of the snapshot.
+    """
     connection.execute(
         schema.in_force.insert(),
         {"partition_no": partition_no, "from_offset": from_offset, "sequence": sequence},
@@ -20,14 +28,21 @@ def put_in_force(connection: Connection, partition_no: int, from_offset: int, se
 
 
 def newest_sequence(connection: Connection, partition_no: int) -> int:
-    """Return the number of the snapshot in force for the next votes of a partition, 0 if there is none."""
+    """Return the sequence number of the snapshot that will evaluate the next votes of a partition.
+
+    The result is 0 if there is no such snapshot.
+    """
     c = schema.in_force.c
     found = connection.scalar(sa.select(sa.func.max(c.sequence)).where(c.partition_no == partition_no))
     return int(found or 0)
 
 
 def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
-    """Return (first offset, number of the snapshot) for each snapshot in force in a partition, sorted by offset."""
+    """Return the snapshots that evaluate the votes of a partition, in the order of offsets.
+
+    Returns:
+        (first offset, sequence number of the snapshot) for each snapshot in force.
+    """
     f = schema.in_force.c
     rows = connection.execute(
         sa.select(f.from_offset, f.sequence).where(f.partition_no == partition_no).order_by(f.from_offset)
@@ -36,7 +51,7 @@ def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
 
 
 def split_range(given: Sequence[tuple[int, int]], first: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Split a range of offsets by the snapshots in force: those whose references evaluate the votes.
+    """Split a range of offsets where the snapshot that evaluates the votes changes.
 
     Args:
         given: the result of `periods`.

@@ -1,9 +1,8 @@
-"""Reads and clears the mark with which a migration states that window counts are stale and must be computed again.
+"""Reads and clears the mark with which a migration says that window counts must be computed again (stale).
 
-`store.db.migrate` describes the mark, `jobs.rebuild_windows` computes the counts.
-
-While window counts are stale, no process adds to them or reads them. They are deleted and computed again in one
-transaction, during which no worker commits a batch.
+`store.db.migrate` describes the mark, and `jobs.rebuild_windows` computes the counts. While the mark is set, no process
+adds to window counts or reads them. One transaction deletes and computes the counts, and no worker commits a batch
+during it.
 """
 
 import sqlalchemy as sa
@@ -22,10 +21,10 @@ def stale_since(connection: Connection) -> str | None:
 
 
 def expect_current(connection: Connection) -> None:
-    """Check that window counts are current.
+    """Check that no migration has marked the window counts as stale.
 
     Raises:
-        StoreUnavailable: a migration has marked them as stale, and they were not rebuilt since.
+        StoreUnavailable: a migration has marked them, and they were not computed again since.
     """
     revision = stale_since(connection)
     if revision is not None:
@@ -36,12 +35,12 @@ def expect_current(connection: Connection) -> None:
 
 
 def clear(connection: Connection) -> bool:
-    """Delete all window counts and the mark, if a migration marked them as stale.
+    """Delete all window counts and the mark, if a migration marked the counts as stale.
 
     Workers cannot commit until the transaction ends.
 
     Returns:
-        True if window counts were deleted; False if there was no mark, because the window counts are current.
+        True if window counts were deleted; False if there was no mark.
     """
     # Of two that rebuild at once, the second waits here for the first and then finds no mark.
     if not connection.execute(sa.delete(schema.meta).where(_ROW)).rowcount:

@@ -1,10 +1,10 @@
 """Counts unchecked votes: votes that were read before the first snapshot and that no `backfill` evaluated afterwards.
 
-A backfill evaluates such votes by comparing voters with each other. A vote without a voter cannot be compared with
-others, so no backfill evaluates it: it stays unchecked.
+A backfill evaluates such votes by comparing voters with each other. A vote without a voter cannot be compared, so it
+stays unchecked.
 
-A snapshot comes into force at the beginning of a batch, and a backfill covers whole batches. The number of unchecked
-votes therefore follows from the ledger of offsets, without reading the votes.
+A snapshot comes into force at the beginning of a batch, and a backfill covers whole batches. The ledger of offsets is
+therefore enough to count unchecked votes; the votes are not read.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from pipeline.store.votes.partitions import all_next_offsets
 def unpreceded_ranges(connection: Connection, ends: Mapping[int, int] | None = None) -> list[OffsetRange]:
     """Return the ranges of offsets that were stored before the first snapshot came into force, sorted by partition.
 
-    No snapshot evaluated the votes at these offsets.
+    No snapshot evaluated the votes in these ranges.
 
     Args:
         connection: reads the store.
-        ends: partition number (partition_no) → offset; this and later offsets are ignored. None ignores no offset.
+        ends: partition number (partition_no) → end. Offsets from the end on are ignored. None ignores no offset.
 
     Returns:
-        (partition_no, 0, end) of each partition with such offsets: all offsets before `end`.
+        (partition_no, 0, end) of each partition with such offsets.
     """
     f = schema.in_force.c
     query = sa.select(f.partition_no, sa.func.min(f.from_offset)).group_by(f.partition_no)
@@ -44,7 +44,7 @@ def unchecked_ranges(
 
     Args:
         connection: reads the store.
-        ends: partition number (partition_no) → offset; this and later offsets are ignored. None ignores no offset.
+        ends: partition number (partition_no) → end. Offsets from the end on are ignored. None ignores no offset.
         form: only backfills of this form count as evaluation; None for all forms.
 
     Returns:
@@ -56,7 +56,12 @@ def unchecked_ranges(
 
 
 def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
-    """Return the number of accepted and late votes in ranges of offsets (partition_no, first, end) of whole batches."""
+    """Return the number of accepted and late votes in some ranges of offsets.
+
+    Args:
+        connection: reads the store.
+        ranges: (partition_no, first offset, end) of each range. A range has whole batches.
+    """
     b, total = schema.batch.c, 0
     for part, start, until in ranges:
         within = (b.partition_no == part, b.first_offset >= start, b.first_offset < until)
@@ -67,11 +72,11 @@ def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
 def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
     """Count the accepted and late votes that neither a snapshot nor a backfill evaluated.
 
-    Votes without a voter that a backfill read are included, because it cannot evaluate them.
+    A vote without a voter is counted even if a backfill read it, because no backfill can evaluate it.
 
     Args:
         connection: reads the store.
-        ends: partition number (partition_no) → offset; this and later offsets are ignored. None ignores no offset.
+        ends: partition number (partition_no) → end. Offsets from the end on are ignored. None ignores no offset.
     """
     todo = count_votes(connection, unchecked_ranges(connection, ends))
     return todo + count_without_voter(connection, ends)
@@ -82,7 +87,8 @@ def count_without_voter(connection: Connection, ends: Mapping[int, int] | None =
 
     Args:
         connection: reads the store.
-        ends: as for `count_unchecked`. If an end is inside a range of the backfill, the result is an upper bound.
+        ends: partition number (partition_no) → end. Offsets from the end on are ignored. If an end is inside a range of
+            the backfill, the result is an upper bound. None ignores no offset.
     """
     if not (found := evaluated_without_voter(connection)):
         return 0

@@ -1,7 +1,7 @@
 """Selects votes by a period of time and, optionally, by model, cohort, network and prompt.
 
-A person excludes a selection of votes if the evidence names no single voter. A selection has one canonical text. An
-exclusion of a selection is undone by another entry with the same text.
+A person excludes a selection of votes if the evidence names no single voter. A selection has one canonical text, by
+which a later entry can undo the exclusion.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _HASH = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class VoteSelection:
-    """The votes that were cast in [first, end) and that fulfil every filter that is not None.
+    """Selects the votes that were cast in [first, end) and that satisfy every filter.
+
+    A filter that is None is satisfied by all votes.
 
     Attributes:
         first, end: microseconds since 1970 UTC.
@@ -69,7 +71,10 @@ class VoteSelection:
 
     @classmethod
     def parse(cls, text: str) -> VoteSelection:
-        """Parse the canonical text of a selection, or from=TIME,to=TIME[,model=…][,cohort=…][,network=…][,prompt=…].
+        """Parse a selection from text.
+
+        Args:
+            text: the canonical text of a selection, or from=TIME,to=TIME[,model=…][,cohort=…][,network=…][,prompt=…].
 
         Raises:
             Usage: the text has neither form, or a value is invalid.
@@ -89,7 +94,7 @@ class VoteSelection:
         return cls(first, end, **given)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Return the SQL conditions that a row of the table `vote` must fulfil."""
+        """Return the SQL conditions that select these votes in the table `vote`."""
         v, m, t = schema.vote.c, schema.model.c, schema.term.c
         found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
         if self.model is not None:
@@ -107,7 +112,10 @@ class VoteSelection:
         return found
 
     def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
-        """Return the selected votes with these fates as rows with the columns of `excluded_votes.VotesByPosition`."""
+        """Return the selected votes with these fates (indices into FATES), as rows of the store.
+
+        The columns are partition_no, offset, voter, model_a, model_b, outcome and flags.
+        """
         v = schema.vote.c
         names = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
         columns = (*names, flags_column())
@@ -115,14 +123,20 @@ class VoteSelection:
 
 
 def voter_column(connection: Connection) -> sa.ColumnElement[Any]:
-    """Return the SQL column of a vote's voter, or the constant 0 if the database role may not read voters."""
+    """Return the SQL column with the voter of a vote.
+
+    For a database role that may not read voters, the column is the constant 0.
+    """
     if dialect.may_read(connection, "vote", "voter"):
         return schema.vote.c.voter
     return sa.cast(sa.literal(0), sa.BigInteger).label("voter")
 
 
 def flags_column() -> sa.ColumnElement[Any]:
-    """Return the SQL column `flags` of a vote. It includes FREQUENT_PROMPT, which is decided when a vote is sealed."""
+    """Return the SQL column with the flags of a vote, including FREQUENT_PROMPT.
+
+    FREQUENT_PROMPT is stored in another table, because a seal decides about it.
+    """
     v, f = schema.vote.c, schema.frequent_vote.c
     frequent = sa.exists().where(f.partition_no == v.partition_no, f.offset == v.offset)
     return v.flags.bitwise_or(sa.case((frequent, FREQUENT_PROMPT), else_=0)).label("flags")

@@ -1,8 +1,8 @@
 """Stores the states of voter detectors, one packed state for each voter in each partition.
 
 The stored states of a partition include the votes before its `state_offset`. The next owner of the partition replays
-the votes from `state_offset` on. A voter who votes in a partition for the first time continues with the state that
-other partitions have of this voter (`carrying_partitions`).
+the votes from `state_offset` on. When a voter votes in a partition for the first time, the voter's state is taken over
+from another partition (`carrying_partitions`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _ROWS = 20_000
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
-    """Return pseudonym → packed state of the voter in a partition. Voters without a state are left out."""
+    """Return the packed states of voters in a partition, as pseudonym → state. Voters without a state are left out."""
     found: dict[int, bytes] = {}
     for start in range(0, len(voters), dialect.CHUNK):
         where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
@@ -32,18 +32,17 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def carrying_partitions(connection: Connection, partition_no: int, appended_at: int | None = None) -> list[int]:
-    """Return the other partitions that may have states of voters who vote in a partition now, the youngest first.
+    """Find the other partitions that may have states of voters who vote in this partition, the youngest first.
 
-    Partitions of other sources are included, such as the file of an imported history. Other partitions of the same
-    source are included only if the partitions of the source did not all begin within an hour. Then some were added
-    later, and since then a voter's votes may go to another partition than before. If all partitions of a source began
-    together, each voter stays in one partition.
+    Partitions of other sources are included, such as the file of an imported history. Partitions of the same source are
+    included only if some of them were added later, more than an hour after the first. A voter's votes may since go to
+    another partition than before. If all partitions of a source began together, each voter stays in one partition.
 
     Args:
         connection: reads the store.
         partition_no: the partition number of the store (partition_no).
-        appended_at: append time in microseconds since 1970 UTC of the vote that is about to be the first one of the
-            partition; None if there is no such vote. It is ignored if the partition has a stored vote.
+        appended_at: append time of the vote that is about to be the partition's first, in microseconds since 1970 UTC.
+            None if there is no such vote. It is ignored if the partition has a stored vote.
     """
     p, v = schema.partition.c, schema.vote.c
     first = sa.select(v.appended_at).where(v.partition_no == p.partition_no).order_by(v.offset).limit(1)
@@ -64,9 +63,10 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
 
 
 def read_carried(connection: Connection, parts: Sequence[int], voters: Sequence[int]) -> dict[int, bytes]:
-    """Return pseudonym → packed state of the voter, from the first partition of `parts` that has a state of the voter.
+    """Return the states that voters have in other partitions, as pseudonym → packed state.
 
-    Voters without a state in any of these partitions are left out.
+    A state is taken from the first partition in `parts` that has one of the voter. Voters without a state in any of
+    these partitions are left out.
     """
     found: dict[int, bytes] = {}
     for part in parts:
@@ -76,7 +76,7 @@ def read_carried(connection: Connection, parts: Sequence[int], voters: Sequence[
 
 
 def began_at(connection: Connection, partition_no: int) -> int | None:
-    """Return the append time of the first vote of a partition; None if it has none."""
+    """Return the append time of the first vote of a partition in microseconds since 1970 UTC, None without votes."""
     v = schema.vote.c
     query = sa.select(v.appended_at).where(v.partition_no == partition_no).order_by(v.offset).limit(1)
     found: int | None = connection.scalar(query)
@@ -84,9 +84,9 @@ def began_at(connection: Connection, partition_no: int) -> int | None:
 
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
-    """Store packed states, given as partition number (partition_no) → pseudonym → state.
+    """Store packed states of voters, given as partition number (partition_no) → pseudonym → state.
 
-    The states of other voters stay.
+    Stored states of other voters stay.
     """
     for part, by_voter in sorted(states.items()):
         if by_voter:
@@ -100,13 +100,13 @@ def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> 
 
 
 def set_state_offset(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
-    """Store that the stored states of a partition include the votes before `offset`.
+    """Record up to which offset the stored states of a partition include its votes.
 
     Args:
         connection: the transaction.
         partition_no: the partition number of the store (partition_no).
         epoch: number of the worker's claim of the partition.
-        offset: the new state offset.
+        offset: the states include the votes before this offset.
 
     Raises:
         Fenced: another worker claimed the partition.
@@ -120,9 +120,9 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
 
 def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
-    """Yield the votes at offsets [first, end) that voter detectors evaluate, in blocks.
+    """Yield the votes at offsets [first, end) of a partition that voter detectors evaluate, in blocks.
 
-    These are the votes with a voter that are not quarantined.
+    Votes without a voter and quarantined votes are left out.
     """
     v = schema.vote.c
     query = (

@@ -1,4 +1,4 @@
-"""Stores the counts of each window in each partition. Batches add to them, and the monitor reads them."""
+"""Stores the vote counts of each window in each partition. Batches add to these counts, and the monitor reads them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from pipeline.store.db import dialect, schema
 
 
 def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
-    """Add the counts of a batch to the stored counts of the same windows. Only the owner of a partition may do this.
+    """Add the counts of a batch to the stored counts of the same windows. Only the owner of a partition may call this.
 
-    A window keeps its list of voters only if both the stored and the added counts have one.
+    A window keeps its list of voters only if both the stored and the added counts have a list.
     """
     by_part: dict[int, list[WindowCounts]] = {}
     for one in counted:
@@ -65,7 +65,10 @@ def _voters(row: RowMapping | Mapping[str, Any]) -> list[WindowVoters]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[WindowCounts]:
-    """Return the counts of the windows that start in [first, end), in the order of start and partition."""
+    """Return the counts of the windows that start in [first, end), sorted by start and partition.
+
+    Times are in microseconds since 1970 UTC.
+    """
     c = schema.window.c
     query = sa.select(schema.window).where(c.start >= first, c.start < end).order_by(c.start, c.partition_no)
     return [
@@ -101,24 +104,27 @@ def forget_voters(connection: Connection, positions: Iterable[tuple[int, int, in
 
 
 def count_windows(connection: Connection) -> int:
-    """Return the number of stored counts: one for each window and partition with votes."""
+    """Return how many windows with votes are stored, counted once for each partition."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.window)) or 0)
 
 
 def first_start(connection: Connection) -> int | None:
-    """Return the start of the earliest window with counts, None if there is none."""
+    """Return the start of the earliest window with counts, in microseconds since 1970 UTC. None if there is none."""
     start: int | None = connection.scalar(sa.select(sa.func.min(schema.window.c.start)))
     return start
 
 
 def last_start(connection: Connection) -> int | None:
-    """Return the start of the latest window with counts, None if there is none."""
+    """Return the start of the latest window with counts, in microseconds since 1970 UTC. None if there is none."""
     start: int | None = connection.scalar(sa.select(sa.func.max(schema.window.c.start)))
     return start
 
 
 def last_start_with_votes(connection: Connection, before: int) -> int | None:
-    """Return the start of the last window that starts before a time and has an accepted vote, None if there is none."""
+    """Return the start of the last window before a time that has an accepted vote. None if there is none.
+
+    Both times are in microseconds since 1970 UTC.
+    """
     c = schema.window.c
     query = sa.select(c.start).where(c.start < before, c.accepted > 0).order_by(c.start.desc()).limit(1)
     start: int | None = connection.scalar(query)
