@@ -1,10 +1,17 @@
-"""Computes counts of votes from the sealed segments of the vote log, by map and reduce.
+"""Passes over the sealed segments of the vote log, as map and reduce on an engine that INTEGRITY_COMPUTE names.
 
 A segment is the file with the leaves that one seal appended to the log.
 
-segment_map   applies a function to every segment, in threads of this process (the map)
-board_cells   represents counts of votes by board as sorted arrays that can be added (the reduce)
-board_counts  computes the counts of a segment from its public files
+engine          the names of the engines: threads, processes, and clusters of Dask, Ray and Spark
+runner          defines a runner, which applies a function to every item of a pass, in order (the map)
+thread_runner   a runner in threads of this process
+joblib_runner   a runner in processes or on a cluster, through joblib
+clusters        connects to a cluster, or starts one on this machine
+open_runner     opens the engine that the setting names
+task            runs a function in a worker, and carries its error to the caller
+sealed_segment  describes a segment by the paths of its files, and reads them
+board_cells     represents counts of votes by board as sorted arrays that can be added (the reduce)
+board_counts    computes the counts of a segment from its public files
 
 A function that is mapped only reads files and changes nothing. So any engine may run it on any machine, and may run it
 twice.

@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 
 from pipeline.compute import board_cells
 from pipeline.compute.board_cells import Boards, LabelCodes
-from pipeline.compute.segment_map import SealedSegment, map_segments
+from pipeline.compute.runner import Runner
+from pipeline.compute.sealed_segment import SealedSegment
+from pipeline.compute.thread_runner import ThreadRunner
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
@@ -43,7 +45,10 @@ class SegmentBoards:
 
 
 def recount(
-    segments: Sequence[SealedSegment], numbers: Mapping[str, int], retracted: Iterable[int]
+    segments: Sequence[SealedSegment],
+    numbers: Mapping[str, int],
+    retracted: Iterable[int],
+    runner: Runner | None = None,
 ) -> Iterator[tuple[SealedSegment, Boards]]:
     """Yield each segment with its counts by board.
 
@@ -54,17 +59,19 @@ def recount(
         segments: all segments of a log, in order.
         numbers: name of a model → model number (model_no).
         retracted: leaf indices of all retracted votes of the log.
+        runner: where the segments are read; None for threads of this process.
 
     Raises:
         Refuted: a file of a segment is not what was sealed.
         Unavailable: a file is missing.
     """
+    runner = runner or ThreadRunner()
     taken = np.array(sorted(set(retracted)), dtype=np.int64)
     cells: dict[int, Boards] = {}
     involved = [one for one in segments if _within(one, taken).any()]
-    for found in map_segments(partial(count_leaves, numbers=numbers, leaves=taken), involved):
+    for found in runner.map(partial(count_leaves, numbers=numbers, leaves=taken), involved):
         cells |= found
-    counted = map_segments(partial(count_segment, numbers=numbers), segments)
+    counted = runner.map(partial(count_segment, numbers=numbers), segments)
     for segment, one in zip(segments, counted, strict=True):
         boards = dict(one.boards)
         for leaf in one.retracted.tolist():

@@ -4,7 +4,8 @@ A Cholesky factorisation of a 129 × 129 matrix takes 0.3 ms. BLAS splits even t
 machine the threads wait for each other: a search of 500 fits took 0.5 s with one thread and 4 to 8 s with two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import ParamSpec, TypeVar
 
@@ -20,12 +21,19 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+@contextmanager
+def limited_blas() -> Iterator[None]:
+    """Let BLAS use one thread within a `with` block. Blocks of several threads must not overlap in part."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
 def single_blas_thread(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function so that BLAS uses one thread during each call of it."""
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> T:
-        with _controller().limit(limits=1, user_api="blas"):
+        with limited_blas():
             return function(*args, **kwargs)
 
     return limited

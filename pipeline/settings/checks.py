@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
+from pipeline.compute.engine import Engine
 from pipeline.vocabulary.url_passwords import without_passwords
 
 PREFIX = "INTEGRITY_"
@@ -74,6 +75,10 @@ def _page_address(text: str) -> str:
     return address
 
 
+def _engine(text: str) -> str:
+    return str(Engine.parse(text))
+
+
 def _addresses(text: str) -> str:
     for one in filter(None, map(str.strip, text.split(","))):
         try:
@@ -88,6 +93,7 @@ SecurityProtocol = Annotated[str, _one_of(*SECURITY_PROTOCOLS)]
 LogIds = Annotated[str, _one_of("keyed", "conversation")]
 SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
 SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
+Compute = Annotated[str, AfterValidator(_engine)]
 Address = Annotated[str, AfterValidator(_address)]
 PageAddress = Annotated[str, AfterValidator(_page_address)]
 Seed = Annotated[str, AfterValidator(_hexadecimal)]

@@ -6,6 +6,8 @@
    settings, so their names and types must not change.
 """
 
+# Long because every setting is explained here.
+
 from __future__ import annotations
 
 import hashlib
@@ -14,11 +16,13 @@ from typing import Any, Literal
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipeline.compute.engine import Engine
 from pipeline.errors import Usage
 from pipeline.settings.checks import (
     PREFIX,
     Address,
     Anchor,
+    Compute,
     LogIds,
     PageAddress,
     Proxies,
@@ -127,6 +131,9 @@ class Settings(BaseSettings):
             no limit.
         logins_per_minute: number of invalid tokens of one client per minute, above which `serve` refuses all tokens of
             this client; 0 for no limit.
+        compute: engine of the passes over sealed votes. "local" is threads of this process, "processes" or "processes://N"
+            processes of this machine, "dask://HOST:PORT", "ray://HOST:PORT" or "spark://HOST:PORT" a cluster, and the
+            same without an address a cluster that is started on this machine. Results are the same on each engine.
         secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
             case, and its text is the value. "" for /run/secrets if that exists.
     """
@@ -203,6 +210,7 @@ class Settings(BaseSettings):
     client_connections: int = Field(default=100, ge=1, le=100_000)
     costly_per_minute: int = Field(default=120, ge=0, le=1_000_000)
     logins_per_minute: int = Field(default=10, ge=0, le=1_000_000)
+    compute: Compute = "local"
     secrets_dir: str = ""
 
     @classmethod
@@ -262,6 +270,11 @@ class Settings(BaseSettings):
         except ValueError:
             expected = "addresses or networks (10.1.2.3, 198.51.100.0/24), separated by commas"
             raise Usage(f"{PREFIX}PROXIES: expected {expected}, got {self.proxies!r}") from None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the passes over sealed votes."""
+        return Engine.parse(self.compute)
 
     def postgres_parameters(self) -> dict[str, str]:
         """Return name → value of the libpq parameters for TLS; "" for parameters that are not set."""

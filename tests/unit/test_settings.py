@@ -29,7 +29,12 @@ def other(name: str, folder: Path) -> Any:
     words = {"kafka_security_protocol": "SSL", "kafka_sasl_mechanism": "PLAIN", "postgres_sslmode": "require"}
     words |= {"log_ids": "conversation", "backfill": "strict"}
     texts = (
-        {"anchor": "ant=1000", "trusted_proxies": "10.0.0.2", "external_url": "https://board.example"}
+        {
+            "anchor": "ant=1000",
+            "compute": "processes://2",
+            "trusted_proxies": "10.0.0.2",
+            "external_url": "https://board.example",
+        }
         | dict.fromkeys(SECRETS, KEY)
         | {"secrets_dir": str(folder)}
         | words

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from pipeline import settings as configuration
+from pipeline.compute.open_runner import open_runner
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.jobs.refresh.board_rows import board_rows, rate_view, sort_rows
@@ -50,15 +52,16 @@ def verify_ledger(url: str) -> dict[str, Any]:
     Raises:
         VerificationFailed: the ledger differs from the votes. The message names the first difference. Its subclass
             Refuted also names the place.
-        Unavailable: a file of the ledger is missing.
+        Unavailable: a file of the ledger is missing, or the engine of INTEGRITY_COMPUTE does not answer.
     """
-    with existing_store(url) as store, store.read() as connection:
+    engine = configuration.load().engine
+    with open_runner(engine) as runner, existing_store(url) as store, store.read() as connection:
         checked = reverification.reverify_log(connection, store.files)
         if not sealed_counts.total_matches_segments(connection):
             raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
         if not sealed_boards.totals_match_segments(connection):
             raise VerificationFailed("expected the stored totals of all boards to be sums of segments, got others")
-        board_recount.compare_counts(connection, store.files)
+        board_recount.compare_counts(connection, store.files, runner)
         published = snapshots.read_published(connection)
         stored = list(manifests.read_all(connection))
         if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:

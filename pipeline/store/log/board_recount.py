@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.compute import board_cells, board_counts
 from pipeline.compute.board_cells import ALL, MAX_LABELS, Label
-from pipeline.compute.segment_map import SealedSegment
+from pipeline.compute.runner import Runner
+from pipeline.compute.sealed_segment import SealedSegment
 from pipeline.errors import Refuted
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
@@ -35,8 +36,13 @@ def sealed_segments(connection: Connection, files: LedgerFiles) -> list[SealedSe
     ]
 
 
-def compare_counts(connection: Connection, files: LedgerFiles) -> None:
+def compare_counts(connection: Connection, files: LedgerFiles, runner: Runner | None = None) -> None:
     """Check the stored counts of every segment against counts of its public files.
+
+    Args:
+        connection: reads the store.
+        files: the files of the ledger.
+        runner: where the segments are read; None for threads of this process.
 
     Raises:
         Refuted: the reason is `counts` if a stored count is wrong; the message names the segment and the board. The
@@ -46,7 +52,7 @@ def compare_counts(connection: Connection, files: LedgerFiles) -> None:
     s, r = schema.segment.c, schema.retraction.c
     numbers = {name: number for number, name in model_names(connection).items()}
     retracted = [int(leaf) for leaf in connection.scalars(sa.select(r.retracts).where(r.leaf.is_not(None)))]
-    recounted = board_counts.recount(sealed_segments(connection, files), numbers, retracted)
+    recounted = board_counts.recount(sealed_segments(connection, files), numbers, retracted, runner)
     known: set[Label] = set()
     for segment, boards in recounted:
         end = segment.first + segment.leaves

@@ -1,4 +1,4 @@
-"""The map over segments: order, bounds, errors, and functions that another engine could run."""
+"""A segment by the paths of its files, and the counts of its votes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pickle
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,8 @@ import pytest
 
 from pipeline.compute import board_counts
 from pipeline.compute.board_cells import ALL, Label
-from pipeline.compute.segment_map import SealedSegment, map_segments
+from pipeline.compute.sealed_segment import SealedSegment
+from pipeline.compute.thread_runner import ThreadRunner
 from pipeline.errors import Refuted, Unavailable
 from pipeline.ledger import leaf, leaf_encoding, leaf_labels
 from pipeline.ledger.segment import SegmentWriter
@@ -46,26 +46,10 @@ def labels_of(leaves: list[int], rules: list[int], categories: list[list[str]], 
     return leaf_labels.write(np.array(leaves), np.array(rules, dtype=np.int32), *columns)
 
 
-def test_results_come_in_the_order_of_the_segments_and_few_are_worked_on_at_a_time() -> None:
-    segments = [SealedSegment(at, 1, Path("none"), None, "") for at in range(50)]
-    begun: list[int] = []
-    lock = Lock()
-
-    def first(segment: SealedSegment) -> int:
-        with lock:
-            begun.append(segment.first)
-        return segment.first
-
-    results = map_segments(first, iter(segments), threads=3)
-    assert next(results) == 0
-    assert len(begun) <= 4
-    assert list(results) == list(range(1, 50))
-
-
 def test_the_error_of_a_segment_reaches_the_caller() -> None:
     segments = [SealedSegment(at, 1, Path("none"), None, "") for at in range(3)]
     with pytest.raises(Unavailable, match="expected the ledger's file none"):
-        list(map_segments(partial(board_counts.count_segment, numbers={}), segments))
+        list(ThreadRunner().map(partial(board_counts.count_segment, numbers={}), segments))
 
 
 def test_segments_and_functions_can_be_sent_to_another_process(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""Connects to the clusters of the engines: opens a client, or starts a cluster on this machine.
+
+A cluster's packages are not dependencies of the pipeline, except those of the extra `compute` (Dask).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from pipeline.compute import engine as engines
+from pipeline.compute.engine import Engine
+from pipeline.compute.joblib_runner import JoblibRunner
+from pipeline.errors import Unavailable
+
+# Seconds to wait for a scheduler, and for its first worker.
+_TIMEOUT = 15
+_INSTALL = {
+    "distributed": "leaderboard-integrity[compute]",
+    "ray": "ray[default]",
+    "joblibspark": "joblibspark pyspark",
+    "pyspark": "pyspark",
+}
+
+
+@contextmanager
+def open_cluster(engine: Engine) -> Iterator[JoblibRunner]:
+    """Open an engine other than `local` for the duration of a `with` block.
+
+    Raises:
+        Unavailable: a package of the engine is missing, or the cluster does not answer.
+    """
+    if engine.kind == engines.PROCESSES:
+        yield JoblibRunner(engine, "loky", engine.workers or -1)
+        return
+    opened = {"dask": _dask, "ray": _ray, "spark": _spark}[engine.kind]
+    with opened(engine) as runner:
+        yield runner
+
+
+@contextmanager
+def _dask(engine: Engine) -> Iterator[JoblibRunner]:
+    distributed = _package(engine, "distributed")
+    # A process for each processor, since a pass holds Python's lock half of the time.
+    started = None if engine.address else distributed.LocalCluster(threads_per_worker=1, dashboard_address=None)
+    try:
+        client = distributed.Client(started or f"tcp://{engine.address}", timeout=_TIMEOUT, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise _silent(engine, error) from None
+    try:
+        _check_dask_workers(engine, client)
+        with warnings.catch_warnings():
+            # A part of the votes has 25 MB, and must be in the task: data beside it is lost with its worker.
+            warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
+            yield JoblibRunner(engine, "dask", client=client)
+    finally:
+        client.close()
+        if started is not None:
+            started.close()
+
+
+def _check_dask_workers(engine: Engine, client: Any) -> None:
+    """Wait for a worker, and check that the workers have this package."""
+    try:
+        client.wait_for_workers(1, timeout=_TIMEOUT)
+    except TimeoutError:
+        raise Unavailable(
+            f"INTEGRITY_COMPUTE={engine}: expected a worker at this scheduler, got none within {_TIMEOUT} s: start one "
+            f"with `dask worker tcp://{engine.address}`"
+        ) from None
+    for worker, found in client.run(_has_package, on_error="return").items():
+        if found is not True:
+            raise Unavailable(
+                f"INTEGRITY_COMPUTE={engine}: expected the package leaderboard-integrity at the worker {worker}, got "
+                f"{found!r}: install the version of this process there"
+            )
+
+
+def _has_package() -> bool:
+    """Return True; a worker without this package cannot find this function."""
+    return True
+
+
+@contextmanager
+def _ray(engine: Engine) -> Iterator[JoblibRunner]:
+    ray, backend = _package(engine, "ray"), _package(engine, "ray.util.joblib")
+    try:
+        ray.init(address=f"ray://{engine.address}" if engine.address else None, log_to_driver=False)
+    except (OSError, ConnectionError, TimeoutError) as error:
+        raise _silent(engine, error) from None
+    try:
+        backend.register_ray()
+        yield JoblibRunner(engine, "ray")
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _spark(engine: Engine) -> Iterator[JoblibRunner]:
+    pyspark, backend = _package(engine, "pyspark.sql"), _package(engine, "joblibspark")
+    master = f"spark://{engine.address}" if engine.address else "local[*]"
+    try:
+        session = pyspark.SparkSession.builder.master(master).appName("leaderboard-integrity").getOrCreate()
+    except Exception as error:
+        raise _silent(engine, error) from None
+    try:
+        backend.register_spark()
+        # joblibspark takes the number of workers from the caller.
+        yield JoblibRunner(engine, "spark", session.sparkContext.defaultParallelism)
+    finally:
+        session.stop()
+
+
+def _package(engine: Engine, name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise Unavailable(
+            f"INTEGRITY_COMPUTE={engine}: expected the package {package}, which cannot be imported ({error}): "
+            f"`pip install '{_INSTALL[package]}'`"
+        ) from None
+
+
+def _silent(engine: Engine, error: Exception) -> Unavailable:
+    what = engine.address or "a cluster on this machine"
+    return Unavailable(f"INTEGRITY_COMPUTE={engine}: expected an answer of {what}, got {type(error).__name__}: {error}")

@@ -1,0 +1,46 @@
+"""Defines how a pass is run: a runner applies a function to every item, on the engine that INTEGRITY_COMPUTE names.
+
+A pass is a map and a reduce: the engine applies the function to the items, and the caller adds up the results. Results
+come in the order of the items, so sums of floats are the same digits on every engine. The caller reduces each result as
+it comes. So the memory of the caller is bounded by its sums and the items and results in flight, and that of a worker
+by one item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+
+class Item(Protocol):
+    """What a function is applied to: a segment, or a part of the votes. It can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """The name of the item in messages."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """About how many bytes of memory the item has that is sent to a worker; 0 if it only has paths of files."""
+
+
+ItemT = TypeVar("ItemT", bound=Item)
+Result = TypeVar("Result")
+
+
+class Runner(Protocol):
+    """Applies functions to items on an engine."""
+
+    def map(self, function: Callable[[ItemT], Result], items: Iterable[ItemT]) -> Iterator[Result]:
+        """Yield the result of a function for each item, in the order of the items.
+
+        Items are taken from `items` in the thread of the caller, a bounded number before their results are yielded.
+
+        Args:
+            function: reads the item and changes nothing, since it may run twice; can be pickled.
+            items: the items.
+
+        Raises:
+            Exception: the error of `function`, in place of the result of its item. A note of the error names the item.
+            Unavailable: the workers ended several times while they worked on the same items.
+        """

@@ -1,0 +1,76 @@
+"""Runs a function on an item in a worker, and carries its error to the caller.
+
+An error comes back as a value, for two reasons. An error of a function must not be taken for the loss of a worker,
+which is retried. And an exception whose constructor takes other arguments than its message cannot be unpickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pipeline.ratings.blas_threads import single_blas_thread
+
+if TYPE_CHECKING:
+    from pipeline.compute.runner import Item
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Result]):
+    """The result of a function."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The error of a function, in parts that can be pickled.
+
+    Attributes:
+        kind: class of the error.
+        args: arguments of the error, as the exception has them.
+        state: attributes of the error.
+        traceback: the traceback in the worker, as text.
+    """
+
+    kind: type[Exception]
+    args: tuple[Any, ...]
+    state: dict[str, Any]
+    traceback: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failed:
+        """Return the parts of an error."""
+        return cls(type(error), error.args, dict(error.__dict__), "".join(format_exception(error)))
+
+    def error(self) -> Exception:
+        """Return the error again, with the traceback of the worker as a note."""
+        error = self.kind.__new__(self.kind)
+        error.args = self.args
+        error.__dict__.update(self.state)
+        error.add_note(f"In a worker:\n{self.traceback}")
+        return error
+
+
+@single_blas_thread
+def attempt(function_and_item: tuple[Callable[[Any], Result], Item]) -> Done[Result] | Failed:
+    """Apply a function to an item. BLAS uses one thread, so that its sums do not depend on the worker's processors.
+
+    The argument is a tuple, since Dask keeps an argument that is an object of ours on one worker only, and loses it
+    with that worker.
+    """
+    function, item = function_and_item
+    try:
+        return Done(function(item))
+    except Exception as error:
+        return Failed.of(error)
+
+
+def name_item(error: Exception, name: str) -> None:
+    """Add a note to an error that names the item, unless its message names it."""
+    if name not in str(error):
+        error.add_note(f"The error is of the {name}.")
