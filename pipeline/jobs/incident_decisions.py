@@ -241,13 +241,7 @@ def add_note(connection: Connection, given: str, operator: Operator, text: str) 
 
 
 def changeable(connection: Connection, incident: Mapping[str, Any], action: str) -> list[str]:
-    """Return the ids of those alerts of an incident that an action changes.
-
-    Args:
-        connection: a connection to the store.
-        incident: the public form of the incident, from `find_incident`.
-        action: one of STATE_ACTIONS.
-    """
+    """Return the ids of the alerts of an incident that an action would change. `action` is one of STATE_ACTIONS."""
     state = {one: alert_lifecycle.read_state(connection, one)["state"] for one in incident["alert_ids"]}
     if action == "reopen":
         ids = [incident["id"], *incident["former_ids"]]

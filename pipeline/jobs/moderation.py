@@ -199,20 +199,12 @@ def change_exclusions(
 
 
 def preview_change(connection: Connection, after: frozenset[ExclusionTarget]) -> NextRefresh:
-    """Return how many votes the next refresh would move if its exclusions were `after`. Nothing is changed.
-
-    Returns:
-        The numbers of votes that would go into and out of the defended view.
-    """
+    """Return how many votes would go into and out of the defended view if the exclusions were `after`."""
     return exclusion_effect.count_change(connection, expected_exclusions(connection), after, _left_out(connection))
 
 
 def preview_resolve(connection: Connection, alert_ids: Sequence[str]) -> NextRefresh:
-    """Return how many votes the next refresh would move if these alerts were resolved. Nothing is changed.
-
-    Returns:
-        The numbers of votes that would go into and out of the defended view.
-    """
+    """Return how many votes would go into and out of the defended view if these alerts were resolved."""
     return preview_change(connection, expected_exclusions(connection, frozenset(alert_ids)))
 
 
@@ -231,12 +223,7 @@ def targets_of(connection: Connection, action: str, target: str) -> list[Exclusi
 
 
 def expected_exclusions(connection: Connection, resolved: Collection[str] = ()) -> frozenset[ExclusionTarget]:
-    """Return the exclusions that a refresh would use if it began now.
-
-    Args:
-        connection: a connection to the store.
-        resolved: ids of alerts. The exclusions are returned as if these alerts were resolved.
-    """
+    """Return the exclusions that a refresh would use now if the alerts with the ids `resolved` were resolved."""
     auto_voter = configuration.load().auto_voter
     return exclusion_effect.expected_exclusions(connection, auto_voter=auto_voter, resolved=resolved)
 
