@@ -21,6 +21,7 @@ cohort_cells      evaluates the votes of single voters within one cohort
 small_cells       tabulates the likelihood ratios of cells with one or two votes
 pooled_groups     pools the voters of one cohort
 model_periods     compares a model's results in each period of four weeks with its results in all other periods
+answer_styles     finds models whose answers are longer, or have more lists, in some weeks than in others
 voter_habits      finds voters who prefer one style of answers, or press "both bad", more often than honest voters do
 habit_nulls       computes likelihood ratios of habits against honest voters who differ in how often they show them
 

@@ -6,7 +6,7 @@ before the first snapshot. A cell has the votes of one voter on one model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -95,6 +95,10 @@ class BacklogVotes:
         """
         columns = ("row", "voter", "model_a", "model_b", "outcome", "at", "network")
         return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
+
+    def with_outcomes(self, outcome: Int8) -> BacklogVotes:
+        """Return the same votes with other outcomes. `outcome` is int8[n]: 0 (a wins), 1 (b wins), or TIED."""
+        return replace(self, outcome=outcome)
 
     @cached_property
     def starts(self) -> Int64:

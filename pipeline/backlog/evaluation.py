@@ -1,8 +1,9 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. No store is needed.
 
-The evaluation has six steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
+The evaluation has seven steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
 promote or demote the same model; groups of voters with few votes each, who promote or demote a model together; cohorts
-that do so; models whose results differ in one period; and voters with unusual habits.
+that do so; models whose results differ in one period; models whose answers changed their style; and voters with unusual
+habits.
 
 A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once.
 """
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline.backlog.answer_styles import AnswerStyles, StyleFinding
 from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
 from pipeline.backlog.band_values import random_values
 from pipeline.backlog.cohorts import Cohorts
@@ -97,6 +99,7 @@ class BacklogFindings:
             in the rounds for single voters, and for voters whom the caller excluded (`BacklogEvaluation.suspects`).
         habits: voters with a habit, such as a preference for long answers, who are not in `unusual`.
         random: voters who seem to click at random and who are not in `unusual`.
+        styles: models whose answers have another style in four weeks than in all other weeks.
     """
 
     rounds: int
@@ -109,6 +112,7 @@ class BacklogFindings:
     unusual: Bool
     habits: list[HabitFinding] = field(default_factory=list)
     random: list[RandomFinding] = field(default_factory=list)
+    styles: list[StyleFinding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class BacklogEvaluation:
     providers: Int64 | None = None
 
     def run(self) -> BacklogFindings:
-        """Run all six steps of the evaluation (module docstring), and return the findings."""
+        """Run all seven steps of the evaluation (module docstring), and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
         evaluator, fold = VoterEvaluator(votes, cells, self.providers), fold_of(hashes)
@@ -165,14 +169,25 @@ class BacklogEvaluation:
         periods = ModelPeriods(evaluator, self.progress).find(excluded, self.alpha)
         rounds = nested.rounds if nested is not None else 0
         unusual = _with(excluded, [np.array([one.voter for one in voters], dtype=np.int64)])
-        habits = []
+        habits, styles = [], []
         if self.habits is not None:
+            styles = AnswerStyles(votes, self.habits.style, self.progress).find(excluded, self.alpha)
             references = fitter.fit_without([[k] for k in range(FOLDS)], unusual)
             habits = VoterHabits(votes, self.habits, fold).find(references, unusual)
             self.progress()
         random = _random_clickers(evaluator, fold, first, unusual)
         return BacklogFindings(
-            first.rounds, rounds, first.evaluated, voters, pools, groups, periods, unusual, habits, random
+            first.rounds,
+            rounds,
+            first.evaluated,
+            voters,
+            pools,
+            groups,
+            periods,
+            unusual,
+            habits,
+            random,
+            styles,
         )
 
     def _voters(

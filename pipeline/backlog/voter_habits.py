@@ -27,8 +27,12 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
 
 FEATURES = ("longer answers", "answers with more headers", "answers with more lists", "answers with more bold text",
             "answers with more emoji")  # fmt: skip
-_LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lists", "answers with less bold text",
-         "answers with fewer emoji")  # fmt: skip
+"""The features of style, as what an answer has more of. Their order is that of the columns of `HabitColumns.style`."""
+
+LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lists", "answers with less bold text",
+        "answers with fewer emoji")  # fmt: skip
+"""The same features, as what an answer has less of."""
+
 BOTH_BAD = "both answers are bad"
 
 LEAST_VOTES = 15
@@ -178,7 +182,7 @@ class VoterHabits:
         first, other, hit = first[rows], other[rows], hit[rows]
         for names, told, high, moved, side in (
             (FEATURES, hit, reference.high_chances[first, other], shift, _SIDE_WEIGHTS[0]),
-            (_LESS, ~hit, reference.high_chances[other, first], -shift, _SIDE_WEIGHTS[1]),
+            (LESS, ~hit, reference.high_chances[other, first], -shift, _SIDE_WEIGHTS[1]),
         ):
             chance = expit(logit(np.clip(high * CHANCE_UNIT, 1e-9, 1 - 1e-9)) + moved + 2 * error)
             yield _test(f"prefers {names[feature]}", weight * side, votes.voter[rows], told, chance, spread)

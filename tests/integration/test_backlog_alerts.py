@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline.backlog import BacklogFindings
+from pipeline.backlog.answer_styles import StyleFinding
 from pipeline.backlog.model_periods import PeriodFinding
 from pipeline.backlog.pool_rounds import PooledFinding
+from pipeline.errors import Usage
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.evidence.multiple_testing import ELond
 from pipeline.jobs.backlog.backlog_alerts import BacklogAlerts, whole_hours
@@ -126,6 +128,21 @@ def test_public_alerts_about_models_have_whole_hours_around_the_votes(board: Boa
                 inside = (one.votes.at >= first + 7) & (one.votes.at < end - 7)
                 on_it = (one.votes.model_a == 1) | (one.votes.model_b == 1)
                 assert shown["selected"]["votes"] >= int((inside & on_it).sum()) > 0
+
+
+def test_a_change_of_style_names_its_weeks_and_proposes_to_leave_no_votes_out(board: Board) -> None:
+    one = given(board)
+    first, end = one.period()
+    changed = StyleFinding(1, first, end, "longer answers", 15.0, 9, 4)
+    (found,) = record(board, one, findings(one, styles=[changed]))["findings"]
+    assert (found["detector"], found["direction"]) == ("model_style", "longer answers than in other weeks")
+    assert found["proposes"] == "inspect"
+    (row,) = alerts(board, detector="model_style")
+    with board.store() as store, store.read() as connection:
+        shown = alert_queries.find_alert(connection, row["alert_id"])
+        assert "it gives longer answers than in all others" in public_alerts.publish_alert(shown)["evidence"]["what"]
+        with pytest.raises(Usage, match="is about no votes that could be left out"):
+            alert_queries.select_votes(shown)
 
 
 def test_a_resolved_alert_about_a_model_stays_resolved_while_the_weeks_slide(board: Board) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.backlog import BacklogFindings, RandomFinding, VoterFinding
+from pipeline.backlog.answer_styles import StyleFinding
 from pipeline.backlog.cohorts import AGE, AGE_NAMES, NETWORK, PROMPT
 from pipeline.backlog.model_periods import PeriodFinding
 from pipeline.backlog.pool_rounds import PooledFinding
@@ -26,6 +27,7 @@ from pipeline.store.boards.exclusion_list import BACKFILL_VOTER_DETECTOR as VOTE
 from pipeline.vocabulary.time import HOUR, format_rfc3339
 
 PERIOD = "model_period"
+STYLE = "model_style"
 
 # ln of the largest e-value that is stored: a float64 holds it.
 _MOST = 700.0
@@ -61,6 +63,7 @@ class BacklogAlerts:
                 for signal in self._cohort(kind, one)
             ),
             *(self._period(one) for one in self.findings.periods),
+            *(self._style(one) for one in self.findings.styles),
             *(self._habit(one) for one in self.findings.habits),
         ]
 
@@ -202,6 +205,15 @@ class BacklogAlerts:
         evidence = {"what": what, "window": list(at), "tests": one.tests}
         direction = f"wins {more} than in other weeks"
         return self._about_model(PERIOD, one.model, direction, one.log_e, at, evidence)
+
+    def _style(self, one: StyleFinding) -> AlertSignal:
+        what = (
+            f"in these weeks it gives {one.style} than in all others, compared with its opponents' answers to the same "
+            f"prompts, among {one.voters:,} voters: the model, its settings or the prompts on it were changed"
+        )
+        at = whole_hours((one.first, one.end))
+        evidence = {"what": what, "window": list(at), "tests": one.tests}
+        return self._about_model(STYLE, one.model, f"{one.style} than in other weeks", one.log_e, at, evidence)
 
     def _about_voter(
         self, detector: str, voter: int, direction: str, severity: Any, e: float, evidence: dict[str, Any]

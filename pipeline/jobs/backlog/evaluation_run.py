@@ -18,7 +18,7 @@ from pipeline.backlog import BacklogEvaluation, BacklogFindings, fold_key_id
 from pipeline.backlog.evaluation import Nested
 from pipeline.evidence.multiple_testing import ELond
 from pipeline.jobs.backlog import alert_news
-from pipeline.jobs.backlog.backlog_alerts import BacklogAlerts
+from pipeline.jobs.backlog.backlog_alerts import PERIOD, STYLE, BacklogAlerts
 from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.open_store import now
 from pipeline.scoring.signals import AlertSignal
@@ -26,8 +26,8 @@ from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.votes import backlog_runs
 from pipeline.store.votes.backlog_runs import BacklogRun, RunKind
 
-# Pooled voters, weeks, and four kinds of cohorts: each gets the same share of the level of a family.
-_KINDS = 6
+# Pooled voters, results by weeks, styles by weeks, and four kinds of cohorts share the level of a family equally.
+_KINDS = 7
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class EvaluationRun:
         """Evaluate the votes. Nothing is written.
 
         Args:
-            start: the state of e-LOND before the run. Each of the six kinds of tests gets a sixth of its level.
+            start: the state of e-LOND before the run. Each of the seven kinds of tests gets a seventh of its level.
 
         Returns:
             The findings, and the object that turns them into alerts.
@@ -164,4 +164,4 @@ def _proposal(one: AlertSignal) -> str | None:
     """Return what a person may do about an alert; None if the policy acts on it."""
     if one.severity == "critical":
         return None
-    return "exclude" if one.detector != "model_period" else "inspect"
+    return "inspect" if one.detector in (PERIOD, STYLE) else "exclude"

@@ -6,7 +6,6 @@ the votes of other voters, by cross-fitting.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -16,12 +15,11 @@ import numpy as np
 from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes, RandomFinding, VoterFinding, cohorts
 from pipeline.backlog.cohorts import AGE, AGE_NAMES, NETWORK, PROMPT, SESSION, Cohorts
 from pipeline.backlog.evaluation import Nested
-from pipeline.backlog.model_periods import PeriodFinding
 from pipeline.backlog.pool_rounds import PooledFinding
 from pipeline.backlog.pooled_groups import GroupFinding
 from pipeline.backlog.voter_habits import HabitColumns, HabitFinding
 from pipeline.report.evidence.discoveries import discoveries
-from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection, capital, count
+from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection, capital, count, odds_of
 from pipeline.report.evidence.evidence_tests import (
     COHORT,
     GROUP,
@@ -30,10 +28,12 @@ from pipeline.report.evidence.evidence_tests import (
     POOLED_KINDS,
     RANDOM_CLICKS,
     SINGLE_VOTER,
+    STYLES,
     UNUSUAL_VOTER,
     WEEKS,
 )
 from pipeline.report.evidence.random_labels import RandomLabels
+from pipeline.report.evidence.week_evidence import style_section, week_section
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
@@ -41,8 +41,7 @@ from pipeline.vocabulary.time import format_rfc3339
 
 _About = TypeVar("_About", VoterFinding, RandomFinding, HabitFinding)
 _LabelOf: TypeAlias = Callable[[int], str]
-_MOST_LOG = 700.0
-OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, WEEKS)
+OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, WEEKS, STYLES)
 """The tests of an evaluation, in the order of its sections."""
 
 
@@ -100,7 +99,8 @@ class BacklogEvidence:
             ),
             GROUP.answered(groups, "No group of voters with few votes each promotes or demotes a model.", **known),
             self._cohort_section(found),
-            self._week_section(found),
+            week_section(self.given, found.periods),
+            style_section(self.given, found.styles),
         ]
 
     def _evaluate(self) -> tuple[BacklogFindings, BacklogVotes]:
@@ -182,7 +182,7 @@ class BacklogEvidence:
         }  # fmt: skip
         return EvidenceFinding(
             kind="model", subject=model, direction=f"{_verb(one.direction)}d by a group", sentence=sentence,
-            odds=_odds(one.log_e), votes=one.votes, details=details,
+            odds=odds_of(one.log_e), votes=one.votes, details=details,
         )  # fmt: skip
 
     def _cohort_section(self, found: BacklogFindings) -> EvidenceSection:
@@ -201,30 +201,10 @@ class BacklogEvidence:
         sentence = f"{one.voters:,} {where} {_verb(one.direction)} {model}; {len(one.members):,} of them can be named."
         return EvidenceFinding(
             kind="model", subject=model, direction=f"{_verb(one.direction)}d by {who}", sentence=sentence,
-            odds=_odds(one.log_e) / one.tests, votes=0,
+            odds=odds_of(one.log_e) / one.tests, votes=0,
             details={
                 "cohort": kind, "label": who, "voters": one.voters, "named": len(one.members), "tests": one.tests,
             },
-        )  # fmt: skip
-
-    def _week_section(self, found: BacklogFindings) -> EvidenceSection:
-        if self.given.time is None:
-            return WEEKS.unanswered("the file has no times")
-        findings = [self._week(one) for one in found.periods]
-        return WEEKS.answered(findings, "No model wins more or less often in four weeks than in its other weeks.")
-
-    def _week(self, one: PeriodFinding) -> EvidenceFinding:
-        model = self.given.models[one.model]
-        more = "more" if one.direction == "promotes" else "less"
-        first, end = (format_rfc3339(time)[:10] for time in (one.first, one.end))
-        sentence = (
-            f"{model} wins {more} often from {first} to {end} than in its other weeks, among {one.voters:,} voters: an "
-            "attack, or the model was changed."
-        )
-        return EvidenceFinding(
-            kind="model", subject=model, direction=f"wins {more} often than in other weeks", sentence=sentence,
-            odds=_odds(one.log_e) / one.tests, votes=0,
-            details={"from": first, "to": end, "voters": one.voters, "tests": one.tests},
         )  # fmt: skip
 
 
@@ -260,10 +240,6 @@ def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
 def _least(one: VoterFinding) -> float:
     """Return the value that must be large before a voter is named: against the band, and the mixture of tastes."""
     return min(one.e_value, one.cells) if one.strict is None else one.strict
-
-
-def _odds(log_e: float) -> float:
-    return math.exp(min(log_e, _MOST_LOG))
 
 
 def _verb(direction: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 VOTERS, COHORTS, BURSTS, SAMPLING = GROUPS = ("voters", "cohorts", "bursts", "sampling")
 """The parts of a report with evidence, in their order."""
+
+_MOST_LOG = 700.0
 
 MOST_LISTED = 1_000
 """The most findings of a section that a report keeps. `EvidenceSection.found` counts all."""
@@ -106,6 +109,11 @@ class EvidenceTest:
 def count(number: int, what: str) -> str:
     """Return a number with its noun, such as "1 vote" or "2,000 votes"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def odds_of(log_e: float) -> float:
+    """Return the e-value of which `log_e` is the logarithm, at most e^700, so that it stays finite."""
+    return math.exp(min(log_e, _MOST_LOG))
 
 
 def capital(text: str) -> str:

@@ -14,9 +14,9 @@ POOLED_KINDS = {
 }
 """The kinds of cohorts, for people."""
 
-POOLED_ALPHA = 0.05 / (2 + len(POOLED_KINDS))
-"""The tolerated probability of any false finding about groups of voters; cohorts of one kind, and weeks, likewise.
-Together they are at most .05."""
+POOLED_ALPHA = 0.05 / (3 + len(POOLED_KINDS))
+"""The tolerated probability of any false finding about groups of voters. It is the same for cohorts of one kind, for
+results by weeks, and for styles by weeks. Together they are at most .05."""
 
 TEST_ALPHA = 0.01
 """The tolerated probability of any false finding of a test about lockstep, bursts or sides."""
@@ -112,6 +112,14 @@ WEEKS = EvidenceTest(
     accuses=False,
     title="Models by weeks",
     question="Does a model win more or less often in four weeks than in all its other weeks?",
+    error_rate=_POOLED,
+)
+STYLES = EvidenceTest(
+    id="styles",
+    group=BURSTS,
+    accuses=False,
+    title="Style of answers by weeks",
+    question="Does a model answer at more length, or with more lists, in four weeks than in all its other weeks?",
     error_rate=_POOLED,
 )
 SIDES = EvidenceTest(

@@ -47,7 +47,7 @@ def find_evidence(
             found = [one.unanswered(str(error)) for one in OF_BACKLOG]
     else:
         found = [one.unanswered(voters) for one in OF_BACKLOG]
-    single, unusual, random, habit, group, cohort, weeks = found
+    single, unusual, random, habit, group, cohort, weeks, styles = found
     return (
         single,
         _run(tests.FAST_VOTER, timed, lambda: fast_voters(votes, labels)),
@@ -59,6 +59,7 @@ def find_evidence(
         _run(tests.LOCKSTEP, timed, lambda: lockstep_voters(votes, labels)),
         _run(tests.SHARE_BURST, "the file has no times" if votes.time is None else None, lambda: share_bursts(votes)),
         weeks,
+        styles,
         sides(votes),
     )
 

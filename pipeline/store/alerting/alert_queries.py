@@ -30,7 +30,7 @@ VOTER_HABIT = "voter_habit"
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
 # Not caused by particular votes: models are not drawn as declared, changed, or votes do not come.
-_WITHOUT_VOTES = frozenset({"model_shift", "sampling_skew", "silent_deprecation", "traffic_gap", "unknown_model"})
+_WITHOUT_VOTES = {"model_shift", "model_style", "sampling_skew", "silent_deprecation", "traffic_gap", "unknown_model"}
 
 
 def select_alerts() -> sa.Select[Any]:

@@ -1,0 +1,146 @@
+"""Finds models whose answers changed their style: in some weeks they are longer, or have more lists, than in others.
+
+Both answers of a battle have the same prompt. The answer that has more of a feature, such as lists, counts as the
+winner, and `ModelPeriods` compares these results: in which four weeks does a model have more, or less, of the feature
+than in all its other weeks, given its opponents? Voters choose different prompts, and their choice shifts the results
+of single voters. It is integrated out as a voter's taste is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+
+from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
+from pipeline.backlog.model_periods import ModelPeriods, PeriodFinding, split_periods
+from pipeline.backlog.pool_rounds import ALPHA
+from pipeline.backlog.voter_habits import FEATURES, LESS
+from pipeline.backlog.voter_rounds import Progress, no_progress
+from pipeline.backlog.voter_values import VoterEvaluator
+from pipeline.vocabulary.arrays import Bool, Float64, Int8
+from pipeline.vocabulary.time import NO_TIME
+
+# No e-value of a feature reaches its bound if no model and period deviates by as many standard errors.
+_NEAR = 3.5
+
+
+@dataclass(frozen=True)
+class StyleFinding:
+    """A model whose answers have another style in some periods of four weeks than in its other periods.
+
+    Attributes:
+        model: number of the model.
+        first, end: one or more periods, in microseconds since 1970 UTC.
+        style: the style in these periods, compared with the others, such as "longer answers".
+        log_e: ln of the e-value of the period that differs most. The null hypothesis is that the style is the same in
+            all periods.
+        voters: number of voters on the model, in the period with the most voters.
+        tests: number of pairs of a model and a period that were tested for this feature.
+    """
+
+    model: int
+    first: int
+    end: int
+    style: str
+    log_e: float
+    voters: int
+    tests: int
+
+
+@dataclass(frozen=True)
+class AnswerStyles:
+    """Compares the style of each model's answers in each period of four weeks with its style in all other periods.
+
+    Attributes:
+        votes: the n votes of the backlog.
+        style: int8[n, 5], for each feature 1 if answer a has more of it, −1 if b has more, 0 if equal or unknown.
+        progress: called after each pass over the votes.
+    """
+
+    votes: BacklogVotes
+    style: Int8
+    progress: Progress = no_progress
+
+    def find(self, excluded: Bool, alpha: float = ALPHA) -> list[StyleFinding]:
+        """Return the models whose style changed, the strongest finding first.
+
+        A model that changed differs in several periods. One finding is returned for each model and feature: it has the
+        style of the latest of these periods.
+
+        Args:
+            excluded: bool[v], voters whose votes do not count.
+            alpha: the tolerated probability of a false finding, over all features.
+        """
+        found = [
+            finding
+            for feature in range(len(FEATURES))
+            for finding in self._of_feature(feature, excluded, alpha / len(FEATURES))
+        ]
+        return sorted(found, key=lambda one: -one.log_e)
+
+    def _of_feature(self, feature: int, excluded: Bool, alpha: float) -> list[StyleFinding]:
+        sign = self.style[:, feature]
+        rows = np.flatnonzero((sign != 0) & (self.votes.at != NO_TIME))
+        if not len(rows) or not _may_differ(self.votes.take(rows), sign[rows]):
+            return []
+        compared = self.votes.take(rows).with_outcomes(np.where(sign[rows] > 0, 0, 1).astype(np.int8))
+        evaluator = VoterEvaluator(compared, BacklogCells.of(compared), None)
+        found = ModelPeriods(evaluator, self.progress).find(excluded, alpha)
+        return [
+            _latest([one for one in found if one.model == model], feature) for model in {one.model for one in found}
+        ]
+
+
+def _latest(found: Sequence[PeriodFinding], feature: int) -> StyleFinding:
+    """Return the finding about a model: its style in the latest periods that differ in one direction.
+
+    The earlier periods differ from the later ones as much as these from them, so the strongest may be an early one.
+    """
+    periods = sorted(found, key=lambda one: one.first)
+    newest = periods[-1]
+    run = list(takewhile(lambda one: one.direction == newest.direction, reversed(periods)))
+    style = (FEATURES if newest.direction == "promotes" else LESS)[feature]
+    log_e, voters = max(one.log_e for one in found), max(one.voters for one in run)
+    return StyleFinding(newest.model, run[-1].first, newest.end, style, log_e, voters, newest.tests)
+
+
+def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:
+    """Whether some model's share of answers with more of a feature differs clearly between periods.
+
+    This saves the fits where nothing can be found. It counts votes as independent and the opponents as equal, so it
+    lets pass more than the test finds.
+
+    Args:
+        votes: n votes on two answers that differ in the feature.
+        sign: int8[n], 1 if answer a has more of the feature, −1 if b has.
+    """
+    period, start, _ = split_periods(votes.at)
+    count = len(start)
+    if count < 2:
+        return False
+    size = votes.models * count
+    side_a, side_b = (model.astype(np.int64) * count + period for model in (votes.model_a, votes.model_b))
+    sides, has_more = np.concatenate([side_a, side_b]), np.concatenate([sign > 0, sign < 0])
+    more = np.bincount(sides, has_more, size).astype(np.float64)
+    answers = np.bincount(sides, minlength=size).astype(np.float64)
+    return bool((_deviations(more, answers, count) >= _NEAR).any())
+
+
+def _deviations(more: Float64, answers: Float64, periods: int) -> Float64:
+    """Return float64[M, p]: how far each share is from the share of the other periods, in standard errors.
+
+    Args:
+        more: float64[M · p], each model's answers in each period that have more of the feature than the other answer.
+        answers: float64[M · p], all answers that were compared.
+        periods: p, the number of periods.
+    """
+    more, answers = more.reshape(-1, periods), answers.reshape(-1, periods)
+    rest_more, rest = (one.sum(axis=1, keepdims=True) - one for one in (more, answers))
+    both = np.maximum(answers.sum(axis=1, keepdims=True), 1)
+    share = more.sum(axis=1, keepdims=True) / both
+    error = np.sqrt(np.maximum(share * (1 - share), 1e-9) * (1 / np.maximum(answers, 1) + 1 / np.maximum(rest, 1)))
+    apart = np.abs(more / np.maximum(answers, 1) - rest_more / np.maximum(rest, 1)) / error
+    return np.where((answers > 0) & (rest > 0), apart, 0.0)
