@@ -64,19 +64,12 @@ def rate_evaluated(url: str, log_size: int) -> str:
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Rate the first `log_size` leaves of the vote log and store a candidate, within the caller's transaction.
+    """Do what `rate` does within a write transaction of the caller, without a backfill.
 
-    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. No backfill is
-    run.
+    Returns the id that `rate` returns.
 
-    Args:
-        connection: a write transaction.
-        store: the store. The files of the candidate are written to its ledger files.
-        log_size: number of leaves of the vote log to rate.
-        options: the settings.
-
-    Returns:
-        The id of the candidate, or the id of the newest snapshot if it was made from the same input.
+    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. Files of the
+    candidate are written to the ledger files of `store`.
     """
     voter_share.update_alert(connection, now())
     if options.auto_voter:
