@@ -9,21 +9,23 @@ Modules:
     signed_note          signs and verifies notes, checkpoints and cosignatures (C2SP signed-note, tlog-checkpoint,
                          tlog-cosignature)
     canonical_json       writes and reads JSON with one spelling (RFC 8785), and records with exactly their fields
-    leaf                 defines the public leaf of a vote and of a retraction, as Arrow rows; leaf_encoding: their
-        bytes and hashes
+    leaf                 defines the public leaf of a vote and of a retraction, as Arrow rows
+    leaf_encoding        computes the bytes and hashes of leaves
     segment              writes and reads the leaves of one seal as Parquet
     leaf_labels          writes and reads rules, categories and language of leaves, one file for each segment
-    manifest             defines what a snapshot claims: the leaf of the snapshot log; manifest_notices: corrections
+    manifest             defines what a snapshot claims: the leaf of the snapshot log
+    manifest_notices     checks the correction notices in manifests
     manifest_claims      checks what can be checked in a manifest without any other file
     snapshot_body        checks that the body of a snapshot states what its manifest states
     vote_log             reads the vote log leaf by leaf: its root, and which leaves count in each view
     label_verification   checks labels, and how many votes the rules of a method leave out because of labels
     published_views      checks that published boards follow from the votes
-    voter_scores_file    writes and reads sums over the votes of each voter, as the operator states them
+    voter_scores_file    writes and reads sums over voters, which the operator states
     interval_rows        defines the rows of the published intervals, and reads their file
     published_intervals  computes and checks intervals that follow from the votes and these sums
     interval_verification checks that the intervals of a bundle follow from the votes and the sums
-    bundle               assembles and reads the files of a snapshot; bundle_archive: the same as one zip
+    bundle               assembles and reads the files of a snapshot
+    bundle_archive       writes and reads these files as one zip
     bundle_heads         checks the signed heads of a bundle, and that the log continues an earlier head
     bundle_verification  checks a bundle and names the first fault
     size_limits          limits what a bundle may contain

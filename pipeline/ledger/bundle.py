@@ -14,8 +14,9 @@
     key.txt                 the key that signed; proves nothing by itself
     README.txt              how to check the bundle
 
-The head of a log is its name, size and root hash. Proofs and signatures cover the first five files. The manifest lists
-every other file with its SHA-256. A file that the manifest does not list is a fault, and so is a link or a device.
+The head of a log is its name, size and root hash. Proofs and signatures protect the first five files. The manifest
+lists every other file with its SHA-256. A file that the manifest does not list is a fault, and so is a link or a
+device.
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,14 +62,14 @@ voter was excluded or a vote has its labels. It does prove that exactly the list
 
 @dataclass(frozen=True, slots=True)
 class BundleProof:
-    """The proofs in a bundle, as hexadecimal digests, lowest level first.
+    """The proofs in a bundle: hashes in hexadecimal digits, lowest level first.
 
     Attributes:
         inclusion: proof that the manifest is in the log of the checkpoint.
         previous_inclusion: proof that the previous manifest is in the log of the checkpoint.
         consistency: proof that the log of the checkpoint begins with the log of the previous checkpoint.
-        leaves: the leaf hashes of the whole snapshot log. The root at every earlier size follows from them, so a reader
-            can compare a checkpoint of any size. Bundles from before December 2026 have none.
+        leaves: the leaf hashes of the whole snapshot log. From these hashes, a reader can compute the root at every
+            earlier size, and compare any earlier checkpoint. Empty in bundles from before December 2026.
     """
 
     inclusion: tuple[Digest, ...]
@@ -78,17 +79,20 @@ class BundleProof:
 
 
 def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
-    """Return three files of a bundle, by path: the key, the excluded votes and the README.
+    """Build three files of a bundle: the key, the excluded votes and the README.
 
     Args:
         key: the operator's public key.
         excluded: content of `excluded.parquet`.
+
+    Returns:
+        Path of a file → its content.
     """
     return {KEY: f"{key}\n".encode(), README: _README.encode(), EXCLUDED: excluded}
 
 
 def file_digests(files: BundleFiles) -> dict[str, Digest]:
-    """Return the SHA-256 of each file, by path, for the manifest."""
+    """Return the SHA-256 of each file as path → digest, in the form that the manifest lists."""
     return {name: sha256_hex(data) for name, data in sorted(files.items())}
 
 
@@ -99,7 +103,7 @@ def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) 
         sequence: sequence number of the snapshot. Its manifest is leaf `sequence` − 1 of the snapshot log.
         size: number of leaves at the checkpoint.
         previous_size: number of leaves at the previous checkpoint, 0 if there is none.
-        node: reads a node of the snapshot log.
+        node: a function that returns the hash of a node of the snapshot log.
 
     Returns:
         The proofs of inclusion and of consistency, and all leaf hashes.
@@ -121,7 +125,7 @@ def assemble(
     *,
     before: tuple[bytes, bytes] | None = None,
 ) -> dict[str, bytes]:
-    """Return all files of a bundle, by path.
+    """Assemble the bundle of a snapshot, as path → content of each file.
 
     Args:
         manifest: bytes of the manifest, as in the log.
@@ -136,7 +140,10 @@ def assemble(
 
 
 def file_size(files: BundleFiles, name: str) -> int:
-    """Return the size in bytes of the file `name` of a bundle. A file in a folder or a zip is not read for this."""
+    """Return the size of the file `name` of a bundle in bytes.
+
+    A file in a folder or in a zip is not read for this.
+    """
     size = getattr(files, "size", None)
     return len(files[name]) if size is None else int(size(name))
 
@@ -148,10 +155,7 @@ def expected_paths(manifest: Manifest) -> set[str]:
 
 
 def write_folder(folder: Path, files: BundleFiles) -> None:
-    """Write the files of a bundle into a folder, which is created if it is missing.
-
-    The caller passes an empty folder.
-    """
+    """Write the files of a bundle into an empty folder. The folder is created if it is missing."""
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,11 +163,11 @@ def write_folder(folder: Path, files: BundleFiles) -> None:
 
 
 class BundleFolder(BundleFiles):
-    """A bundle in a folder, as a mapping of paths to contents. A file is read when it is looked up.
+    """Reads a bundle in a folder, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `missing`: the folder does not exist. Listing the files raises `not_a_file` for a link or a
-            device, and `limit` for too many files.
+        Refuted: reason `missing`: the folder does not exist. When the files are listed, reason `not_a_file`: there is a
+            link or a device. Reason `limit`: there are too many files.
     """
 
     def __init__(self, folder: Path) -> None:

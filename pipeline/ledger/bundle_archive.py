@@ -1,7 +1,7 @@
 """Writes and reads bundles as zip files with reproducible bytes.
 
 Entries are stored without compression, sorted by path, all with the same fixed time. A zip is accepted only if `write`
-makes the same bytes from its entries, so no data can be hidden between entries.
+would make the same bytes from its entries. Therefore no data can be hidden between entries.
 """
 
 import struct
@@ -26,11 +26,11 @@ _MOST_ENTRY = 46 + 28 + 4 * size_limits.MAX_PATH
 
 
 def write(out: BinaryIO, files: BundleFiles) -> None:
-    """Write the files of a bundle as a zip.
+    """Write the files of a bundle as a zip to a stream.
 
     Args:
-        out: receives the bytes; it need not be seekable.
-        files: the files of the bundle, by path.
+        out: the stream. It need not be seekable.
+        files: path → content of each file.
     """
     with zipfile.ZipFile(_ForwardOnly(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
         for name in sorted(files):
@@ -59,11 +59,11 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 class BundleArchive(BundleFiles):
-    """A bundle in a zip, as a mapping of paths to contents. A file is read when it is looked up.
+    """Reads a bundle in a zip, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `archive`: the file is not the zip that `write` makes from its entries. Reason `limit`: it has
-            too many files, or too long a name.
+        Refuted: reason `archive`: the file is not the zip that `write` makes from its entries. Reason `limit`: the zip
+            has too many files, or a name is too long.
     """
 
     def __init__(self, path: Path) -> None:
@@ -145,6 +145,6 @@ def open_bundle(path: Path) -> BundleFiles:
 
     Raises:
         Refuted: reason `missing`: the path is neither a folder nor a file. Reason `archive`: the file is not a zip that
-            `write` made. Reason `limit`: the zip has too many files, or too long a name.
+            `write` made. Reason `limit`: the zip has too many files, or a name is too long.
     """
     return BundleArchive(path) if path.is_file() else BundleFolder(path)

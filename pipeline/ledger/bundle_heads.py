@@ -1,7 +1,8 @@
 """Checks the signed heads of a bundle: who signed, that the manifests are in the log, and that the log only grew.
 
 The head of a log is its name, size and root hash; a signed head is called a checkpoint. A manifest is parsed only after
-a proof shows that its leaf hash is in the log under a signed head. Only `proof.json`, a small file, is parsed unsigned.
+a proof shows that its leaf hash is in the log under a signed head. Only one small file is parsed although no signature
+protects it: `proof.json`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SEQUENCE = re.compile(rb',"sequence":([1-9][0-9]{0,15}),"[uv]')
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """The head of the snapshot log, and the parts of a bundle that were proved with it.
+    """The verified head of the snapshot log, and the manifests that are proved to be in the log.
 
     Attributes:
         checkpoint: the head.
@@ -46,13 +47,14 @@ class SignedHead:
 
 
 def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierKey], kept: bytes | None) -> SignedHead:
-    """Check the signed heads and both manifests of a bundle.
+    """Check the signed heads of a bundle, and its manifest and previous manifest.
 
     Args:
         files: the bundle.
         names: paths of the bundle's files.
         trusted: keys of the log, one of which must have signed the head.
-        kept: an earlier checkpoint of the same log, as a signed note that the caller saved; None for no comparison.
+        kept: an earlier checkpoint of the same log that the caller saved, as a signed note. The log must continue it.
+            None for no comparison.
 
     Returns:
         The verified head with both manifests.
@@ -81,11 +83,11 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
 
 
 def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> bytes:
-    """Return the content of a file of a bundle.
+    """Return the content of one file of a bundle, if it exists and is not too large.
 
     Args:
         files: the bundle.
-        names: paths of its files.
+        names: paths of all files of the bundle.
         name: path of the file.
         most: largest size in bytes.
 

@@ -1,14 +1,14 @@
-"""Checks a bundle from its files and a key alone, offline.
+"""Checks a bundle offline, from its files and a key.
 
-The first fault ends the check and is named. A file is hashed before it is parsed. The order of the checks is:
+The check ends at the first fault and names it. A file is hashed before it is parsed. The order of the checks is:
 signature, inclusion, manifest, growth of the logs, files, leaves, counts, ratings.
 
 If the caller gives no key, the verdict is only "consistent, signed by the key in the bundle": somebody who replaced the
 bundle could also have replaced that key.
 
-Not checked, since public data cannot show it: why a voter was excluded, what the private fields contain, and whether
-the operator shows everybody the same log. Witnesses reveal a log that differs between readers, and so does a checkpoint
-that the caller saved (`remembered`).
+Public data cannot show why a voter was excluded, what the private fields contain, or whether the operator shows
+everybody the same log. These three are therefore not checked. Witnesses reveal a log that differs between readers, and
+so does a checkpoint that the caller saved (`remembered`).
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _BOARD, _VIEW = "board ", "view "
 
 @dataclass(frozen=True, slots=True)
 class VerifiedBundle:
-    """The result of a successful check.
+    """The result of a successful check of a bundle: what was verified, and who signed it.
 
     Attributes:
         manifest: the verified manifest.
         sha256: SHA-256 of the manifest.
         checkpoint: the head of the snapshot log.
         signer: the key of the log.
-        key_checked: whether the caller gave the key `signer`. If false, `signer` comes from the bundle and is not
+        key_checked: True if the caller gave the key `signer`. If False, `signer` comes from the bundle and is not
             trusted.
         witnesses: names of the witnesses that signed the checkpoint.
     """
@@ -66,7 +66,7 @@ class VerifiedBundle:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The paths of files that the operator states and nobody can check; some intervals are computed from them."""
+        """Paths of the files that the operator states and nobody can check. Some intervals are computed from them."""
         return tuple(path for path in (voter_scores_file.PATH,) if path in self.manifest.files)
 
     def __str__(self) -> str:
@@ -85,7 +85,7 @@ class VerifiedBundle:
 def verify_bundle(
     files: BundleFiles, keys: Sequence[VerifierKey] = (), remembered: bytes | None = None
 ) -> VerifiedBundle:
-    """Check a bundle offline.
+    """Check a bundle offline, and raise the first fault.
 
     Args:
         files: the bundle: a `BundleFolder`, a `BundleArchive`, or a mapping of paths to contents.

@@ -1,8 +1,7 @@
 """Writes and reads canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
-Bytes that are not the canonical form of their value are refused, so each value has one spelling. A missing field
-and an undeclared field are errors. An optional field with the value None is left out. A digest is 64 lower-case
-hexadecimal digits.
+Every value has one spelling: other bytes are refused. A missing field and an undeclared field are errors. An optional
+field with the value None is left out. A digest is 64 lower-case hexadecimal digits.
 
 Not handled: the meaning of fields.
 """

@@ -1,4 +1,7 @@
-"""Defines the rows of `intervals.json`, and reads the file. `published_intervals` computes and checks them."""
+"""Defines the rows of `intervals.json`, and reads the file.
+
+The module `published_intervals` computes and checks the rows.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,18 +14,19 @@ PATH = "intervals.json"
 
 @dataclass(frozen=True, slots=True)
 class IntervalRow:
-    """The intervals of a model, in points rounded to 0.01.
+    """The published intervals of one model, in points rounded to 0.01.
 
     Attributes:
         model: name of the model.
-        clustered_lower, clustered_upper: 95% interval that is valid although the votes of one voter depend on each
+        clustered_lower, clustered_upper: bounds of a 95% interval that allows for votes of one voter depending on each
             other.
-        clustered_best, clustered_worst: the ranks that these intervals of all models allow.
-        sequence_lower, sequence_upper: confidence sequence of the rating: with probability 95% it contains the true
-            rating at every snapshot of the board.
-        sure_best, sure_worst: the ranks that the confidence sequences of all differences of ratings allow.
-        gap_lower, gap_upper: confidence sequence of the model's rating minus the rating of the model in the next row;
-            None in the last row.
+        clustered_best, clustered_worst: the ranks that are compatible with the clustered intervals of all models.
+        sequence_lower, sequence_upper: bounds of the confidence sequence of the rating. With probability 95%, it
+            contains the true rating at every snapshot of the board.
+        sure_best, sure_worst: the ranks that are compatible with the confidence sequences of all differences of
+            ratings.
+        gap_lower, gap_upper: bounds of the confidence sequence of a difference: the model's rating minus the rating in
+            the next row. None in the last row.
     """
 
     model: str
@@ -47,8 +51,8 @@ class PublishedIntervals:
     """The intervals of a snapshot, as `intervals.json` states them.
 
     Attributes:
-        level: coverage of the clustered intervals at one snapshot, and of the sequences over all snapshots, from 0 to
-            1.
+        level: coverage from 0 to 1: of the clustered intervals at one snapshot, and of the sequences over all
+            snapshots.
         models_ever: number of models with votes in the raw view (`confidence_sequences`).
         summed_at: size of the vote log at which the sums over voters were last computed from all votes.
         views: view → rows, best model first.

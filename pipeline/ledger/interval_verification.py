@@ -1,4 +1,7 @@
-"""Checks that the intervals of a bundle follow from the votes and from the operator's sums over voters."""
+"""Checks that the intervals of a bundle follow from the votes and from the operator's sums over voters.
+
+The operator states these sums, because public votes do not name voters.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from .published_intervals import LEVEL, VIEWS
 
 @dataclass(frozen=True, slots=True)
 class StatedIntervals:
-    """The intervals of a bundle, and the sums over voters from which they follow.
+    """The intervals of a bundle, and the sums over voters from which the intervals must follow.
 
     Attributes:
         intervals: content of `intervals.json`.
@@ -26,12 +29,12 @@ class StatedIntervals:
     scores: Mapping[str, VoterScores]
 
     def check(self, view: str, counts: PairCounts, manifest: Manifest) -> None:
-        """Check the intervals of a view.
+        """Check that the intervals of a view follow from its votes and its sums over voters.
 
         Args:
             view: raw or defended.
-            counts: the votes of the view, without unregistered models.
-            manifest: the manifest.
+            counts: pair counts of the view, without unregistered models.
+            manifest: the manifest, which states the settings of the ratings.
 
         Raises:
             Refuted: reason `intervals`: an interval is wrong. The message names the model.
@@ -51,7 +54,10 @@ class StatedIntervals:
 
 
 def read_stated(files: BundleFiles, manifest: Manifest) -> StatedIntervals | None:
-    """Return the intervals of a bundle; None for a bundle of an earlier version, which has none.
+    """Read the intervals of a bundle, and the sums over voters that belong to them.
+
+    Returns:
+        None for a bundle of an earlier version, which has no intervals.
 
     Raises:
         Refuted: reason `fields`: one of the two files is missing, or a field is wrong. Reason `canonical`,

@@ -1,8 +1,8 @@
-"""Checks the labels of a bundle, and that the method of its manifest leaves out the votes that the labels name.
+"""Checks the labels of a bundle: the rules, categories and languages that the operator states for votes.
 
-Four things are checked. The manifest lists each file of labels of the previous manifest with the same digest. A segment
-that had no labels in the previous manifest has none now. Each label belongs to a vote of the log. Each rule leaves out
-exactly the published number of votes.
+Four things are checked. Each label file of the previous manifest is listed with the same digest. A segment that had no
+labels in the previous manifest has none now. Each label belongs to a vote of the log. Each rule of the method leaves
+out exactly the published number of votes.
 """
 
 import numpy as np
@@ -62,7 +62,7 @@ def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | Non
 
 
 def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
-    """Return bool[n], true for the leaf of each vote that any rule of the manifest's method leaves out.
+    """Return bool[n], True for each leaf that at least one rule of the manifest's method leaves out.
 
     Args:
         manifest: the manifest with the method.
@@ -73,12 +73,12 @@ def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
 
 
 def check_left_out(manifest: Manifest, labels: LogLabels, raw: Bool) -> None:
-    """Check the published numbers of votes that each rule leaves out.
+    """Check how many votes each rule of the method leaves out, against the published numbers.
 
     Args:
         manifest: the manifest of the snapshot.
-        labels: the labels of all leaves.
-        raw: mask over all leaves: True for a vote that counts in the raw view.
+        labels: the labels of all n leaves.
+        raw: bool[n], True for the leaf of a vote that counts in the raw view.
 
     Raises:
         Refuted: reason `method`: a published number is wrong. The message names the rule.

@@ -5,11 +5,11 @@
     {"at":"2024-08-15T07:00:00Z","reason":"…","retracts":1234,"type":"retraction","vote":"…"}
 
 A leaf is the canonical JSON (RFC 8785) of its row. The time is rounded down to the hour. The field `commitment` is
-SHA-256(blind ‖ private fields): it binds the voter and all other private fields. The blind is 32 random bytes for
-each vote. After the blind and the private fields are deleted, proofs of the leaf still hold, and nobody can recover the
-private fields. Until then votes are pseudonymous, not anonymous.
+SHA-256(blind ‖ private fields). It fixes the voter and all other private fields without showing them. The blind is 32
+random bytes for each vote. After the blind and the private fields are deleted, proofs of the leaf still hold, and
+nobody can recover the private fields. Until then votes are pseudonymous, not anonymous.
 
-Here leaves are rows of an Arrow table. `leaf_encoding` makes their bytes and hashes.
+In this module, leaves are rows of an Arrow table. `leaf_encoding` makes their bytes and hashes.
 """
 
 import re
@@ -62,12 +62,12 @@ _DENSE_RANGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class VoteLeaf:
-    """The leaf of a vote, with exactly these fields.
+    """The parsed leaf of a vote. A leaf has exactly these fields.
 
     Attributes:
         at: the hour in which the vote was cast, RFC 3339.
         commitment: SHA-256 of the blind and the private fields.
-        fate, outcome: by name.
+        fate, outcome: names of the vote's fate and outcome.
         model_a, model_b: names of the models.
         type: "vote".
         vote: id of the vote.
@@ -117,12 +117,12 @@ def vote_rows(
     fate: npt.NDArray[np.integer[Any]],
     commitments: bytes,
 ) -> pa.Table:
-    """Return n votes as rows of the vote log, a table with SCHEMA.
+    """Build the rows of the vote log for n votes, as a table with SCHEMA.
 
     Args:
-        vote: n vote ids.
+        vote: n ids of votes.
         cast_at: int64[n], microseconds since 1970 UTC; only the hour is stored.
-        model_a, model_b: n names each; a dictionary array is fastest.
+        model_a, model_b: n names of models each. A dictionary array is fastest.
         outcome: n positions in OUTCOMES.
         fate: n positions in FATES.
         commitments: 32·n bytes, the commitment of each vote.
@@ -143,13 +143,13 @@ def vote_rows(
 
 
 def retraction_rows(vote: list[str], at: Int64, retracts: list[int], reason: list[str]) -> pa.Table:
-    """Return n retractions as rows of the vote log, a table with SCHEMA.
+    """Build the rows of the vote log for n retractions, as a table with SCHEMA.
 
     Args:
         vote: ids of the n retracted votes.
         at: int64[n], times of the retractions, microseconds since 1970 UTC; only the hour is stored.
         retracts: leaf indices of the n retracted votes.
-        reason: n texts.
+        reason: why each of the n votes is retracted.
     """
     given = {"at": hour_texts(at), "reason": reason, "retracts": retracts, "vote": vote}
     columns = [pa.array(given[f.name], f.type) if f.name in given else pa.nulls(len(vote), f.type) for f in SCHEMA]
@@ -157,10 +157,13 @@ def retraction_rows(vote: list[str], at: Int64, retracts: list[int], reason: lis
 
 
 def hour_texts(times: Int64) -> pa.DictionaryArray:
-    """Return times as texts in RFC 3339, rounded down to the hour.
+    """Convert times to texts in RFC 3339, rounded down to the hour.
 
     Args:
         times: int64[n], microseconds since 1970 UTC.
+
+    Returns:
+        n texts as a dictionary array.
     """
     found, code = unique_codes(times // HOUR)
     texts = [f"{hour}:00:00Z" for hour in found.astype("datetime64[h]").astype(str).tolist()]
@@ -188,7 +191,7 @@ def unique_codes(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.i
 
 
 def check(rows: pa.Table, first: int) -> None:
-    """Check that every row is a valid vote or a valid retraction.
+    """Check that every row of a segment is a valid vote or a valid retraction.
 
     Args:
         rows: table with the columns of SCHEMA.

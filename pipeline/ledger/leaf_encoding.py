@@ -28,17 +28,25 @@ _MOST_PAIRS = 50_000
 
 
 def entries(rows: pa.Table) -> list[bytes]:
-    """Return the bytes of each leaf, its canonical JSON, from rows of `leaf.SCHEMA`."""
+    """Return the bytes of each leaf: the canonical JSON of a row.
+
+    Args:
+        rows: n rows of `leaf.SCHEMA`.
+    """
     return [entry[1:] for part in _parts(rows) for entry in _prefixed(part)]
 
 
 def hashes(rows: pa.Table) -> bytes:
-    """Return the leaf hashes of n rows of `leaf.SCHEMA`, 32·n bytes."""
+    """Return the leaf hashes of n rows as 32·n bytes.
+
+    Args:
+        rows: n rows of `leaf.SCHEMA`.
+    """
     return b"".join([_hashes(part) for part in _parts(rows)])
 
 
 def sha256_each(texts: pa.Array) -> bytes:
-    """Return the SHA-256 of each of n texts, 32·n bytes."""
+    """Return the SHA-256 of each of n texts, as 32·n bytes."""
     pieces = (texts.slice(at, _HASHED) for at in range(0, len(texts), _HASHED))
     return b"".join([sha256(one).digest() for piece in pieces for one in _to_bytes(piece)])
 

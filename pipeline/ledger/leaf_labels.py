@@ -1,6 +1,7 @@
 """Writes and reads labels of leaves: the rules that may leave a vote out, its categories and its language.
 
-Each segment, which is the file of the leaves of one seal, has one file of labels. This file is Parquet with the columns
+Each segment, which is the file of the leaves of one seal, has at most one file of labels. This file is Parquet with the
+columns
 
     leaf        int64, index of the leaf, ascending; only leaves with a label
     rules       int32, bits of `method_rules.RULE_BITS`
@@ -8,7 +9,7 @@ Each segment, which is the file of the leaves of one seal, has one file of label
     language    string, null if the vote states none
 
 A verifier needs these files to apply a method, and to count the boards by category and language. The operator states
-the labels: they cannot be checked, because a leaf does not contain these fields. The votes of a segment without a file
+the labels. Nobody can check them, because a leaf does not contain these fields. The votes of a segment without a file
 have no labels.
 
 With the same version of Arrow, the same labels give the same bytes.
@@ -57,12 +58,16 @@ _TEXTS = {"categories": "categories.list.element", "language": "language"}
 
 
 def path(first: int) -> str:
-    """Return the path, in a bundle, of the labels of the segment whose first leaf has the index `first`."""
+    """Return the path of a segment's label file in a bundle.
+
+    Args:
+        first: index of the segment's first leaf.
+    """
     return f"labels/{first:012d}.parquet"
 
 
 def write(leaf: Int64, rules: Int32, categories: pa.Array, language: pa.Array) -> bytes:
-    """Return a file of labels as bytes.
+    """Build the content of a label file.
 
     Args:
         leaf: int64[n], indices of the leaves, ascending.
@@ -90,13 +95,16 @@ def write(leaf: Int64, rules: Int32, categories: pa.Array, language: pa.Array) -
 
 
 def read(data: bytes, where: str, first: int, size: int) -> pa.Table:
-    """Read a file of labels; return its rows as a table with dictionary-encoded texts.
+    """Read and check a label file.
 
     Args:
         data: the file.
         where: its path, for messages.
         first: index of the first leaf of its segment.
         size: number of leaves of the segment.
+
+    Returns:
+        The rows of the file as a table with dictionary-encoded texts.
 
     Raises:
         Refuted: reason `limit`: there are too many values. Reason `labels`: the file is not a Parquet file with these
@@ -167,7 +175,7 @@ class LogLabels:
         self.rules = np.zeros(self.size, dtype=np.int32)
 
     def extend(self, table: pa.Table) -> None:
-        """Add the rows of a file that `read` returned."""
+        """Add the rows of a label file, as `read` returned them."""
         if not len(table):
             return
         leaf = table["leaf"].to_numpy()
@@ -186,9 +194,7 @@ class LogLabels:
                 self._leaves.setdefault((kind, text), []).append(leaf[order[start:end]])
 
     def selects(self, board: str) -> Bool:
-        """Return bool[size], true for the leaves that a board by category or language counts.
-
-        All are false if no leaf has the label.
+        """Return which leaves have the label of a board by category or language, as bool[size].
 
         Args:
             board: name of the board, such as "category/coding".

@@ -27,7 +27,7 @@ LATE_COUNT = "late votes count in raw and defended"
 
 @dataclass(frozen=True, slots=True)
 class VoteLogHead:
-    """Number of leaves and root of the vote log that a snapshot rates."""
+    """The vote log that a snapshot rates, given by its number of leaves and its root."""
 
     size: int
     root: Digest
@@ -35,7 +35,7 @@ class VoteLogHead:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFile:
-    """The file of one seal: leaves [first, first + size)."""
+    """The file of one seal, which has the leaves [first, first + size)."""
 
     first: int
     size: int
@@ -43,13 +43,13 @@ class SegmentFile:
 
     @property
     def path(self) -> str:
-        """The path of the file in a bundle."""
+        """Path of the file in a bundle."""
         return f"votes/{self.first:012d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestExclusion:
-    """An exclusion: its kind and target, why and by whom it was decided, and how many votes it excludes."""
+    """An exclusion in the manifest: what is excluded, why and by whom, and how many votes that is."""
 
     kind: str
     target: str
@@ -60,13 +60,13 @@ class ManifestExclusion:
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """A model's row of a board.
+    """One row of a published board: the rating, rank and votes of a model.
 
     Attributes:
         model: name of the model.
         rating: points, rounded to 0.01.
-        lower, upper: bounds of the rating's interval, in points, when the mean of all ratings is fixed.
-        rank, rank_best, rank_worst: rank and rank range (`MarginalRanks`).
+        lower, upper: bounds of the 95% interval of the rating in points, with the mean of all ratings fixed.
+        rank, rank_best, rank_worst: the rank, and the range of ranks that the interval allows (`MarginalRanks`).
         votes: number of votes on the model.
     """
 
@@ -82,7 +82,7 @@ class BoardRow:
 
 @dataclass(frozen=True, slots=True)
 class PublishedView:
-    """A board of a snapshot.
+    """A published board with the figures from which a reader can check it.
 
     Attributes:
         votes: number of counted votes.
@@ -109,7 +109,7 @@ class PublishedViews:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The values of all settings that affect ratings or alerts, and the SHA-256 of their canonical JSON."""
+    """The settings that affect ratings or alerts, with the SHA-256 of their canonical JSON."""
 
     sha256: Digest
     values: Mapping[str, JsonScalar]
@@ -117,7 +117,10 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """The version of the code, and the SHA-256 of the lock file of its libraries; "" if there is no lock file."""
+    """The version of the code that made a snapshot.
+
+    It also has the SHA-256 of the lock file of the libraries, "" without a lock file.
+    """
 
     version: str
     lock_sha256: str
@@ -138,7 +141,7 @@ class DataQuality:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that was open at publication."""
+    """An alert that was open when the snapshot was published."""
 
     id: str
     detector: str
@@ -147,11 +150,11 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """How far a partition of a source was read.
+    """States how far a partition of a source was read when the snapshot was made.
 
     Attributes:
         source: name of the source, such as a topic.
-        partition: the partition's number in its source.
+        partition: the source's number of the partition.
         next_offset: the next offset to read.
     """
 
@@ -162,15 +165,15 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class VoteCoverage:
-    """The rule by which late votes count, and the numbers of late and unchecked votes.
+    """States how late votes count, and how many votes are late or unchecked.
 
     Attributes:
         late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules:
             late votes count in the raw view only, and a model whose votes are all ties gets its standard error by the
             general formula.
         late: number of late votes in the raw view.
-        unchecked: number of votes that no detector evaluated: they were read before the first snapshot, and no backfill
-            evaluated them afterwards. The operator states this number; it does not follow from the log.
+        unchecked: number of votes that no detector evaluated. They were read before the first snapshot, and no backfill
+            evaluated them. The operator states this number; it does not follow from the log.
     """
 
     late_rule: str
@@ -185,9 +188,8 @@ class PublishedMethod:
     Attributes:
         name: name of the method.
         rules: names in `method_rules.RULE_BITS`, in the order of this mapping.
-        left_out: rule → number of votes of the raw view that the rule leaves out. A vote counts under the first rule
-            that leaves it out. The labels in the bundle state which votes these are; the operator states the labels,
-            and they cannot be checked.
+        left_out: rule → number of votes of the raw view that the rule leaves out. A vote that several rules leave out
+            counts under the first. The labels in the bundle say which votes these are. Nobody can check the labels.
     """
 
     name: str
@@ -197,7 +199,7 @@ class PublishedMethod:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The claims of a snapshot.
+    """Everything that a snapshot claims. The fields are those of its canonical JSON.
 
     Attributes:
         schema: version of the format.
@@ -218,7 +220,7 @@ class Manifest:
             a new key is also signed by the key before it.
         witnesses: the keys of witnesses that may sign checkpoints.
         files: path → SHA-256 of every file of the bundle that no proof or signature covers.
-        coverage: the late rule, and numbers of late and unchecked votes; None in manifests of earlier versions.
+        coverage: how late votes count, and numbers of late and unchecked votes; None in manifests of earlier versions.
         unregistered: models that are not in the registry, sorted. No view counts votes on them before they are
             registered.
         notices: all correction notices so far, oldest first; None if there are none.
@@ -254,12 +256,12 @@ class Manifest:
 
     @property
     def origin(self) -> str:
-        """The name of the board's snapshot log."""
+        """Name of the board's snapshot log, as its checkpoints state it."""
         return f"{self.board}/snapshots"
 
     @property
     def votes_origin(self) -> str:
-        """The name of the board's vote log."""
+        """Name of the board's vote log, as its checkpoints state it."""
         return f"{self.board}/votes"
 
     def dump(self) -> bytes:
@@ -292,5 +294,5 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
 
 
 def sha256_hex(data: bytes) -> Digest:
-    """Return the SHA-256 of data as 64 lower-case hexadecimal digits."""
+    """Return the SHA-256 of some bytes as 64 lower-case hexadecimal digits."""
     return Digest(sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-"""Checks the form of a manifest's claims, and that they do not contradict each other. Only the manifest is needed.
+"""Checks a manifest alone: that its claims have the right form and do not contradict each other.
 
 Whether claims follow from the votes is checked in `published_views`.
 """
@@ -31,7 +31,7 @@ _LOCK = re.compile(r"([0-9a-f]{64})?", re.ASCII)
 
 
 def check_claims(given: Manifest, where: str) -> None:
-    """Check the form of a manifest's claims.
+    """Check that the claims of a manifest have the right form and do not contradict each other.
 
     Args:
         given: the manifest.

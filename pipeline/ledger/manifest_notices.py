@@ -11,10 +11,10 @@ from .canonical_json import Digest
 
 @dataclass(frozen=True, slots=True)
 class ManifestNotice:
-    """A dated note of a named person on a published snapshot.
+    """A correction notice: a person's dated statement of what is wrong with a published snapshot.
 
     Attributes:
-        sequence: number of the snapshot.
+        sequence: sequence number of the snapshot.
         snapshot: id of the snapshot's body, its SHA-256.
         text: what is wrong.
         name: name of the author.
@@ -36,7 +36,7 @@ def check_notice_form(notices: Notices, sequence: int, where: str) -> None:
 
     Args:
         notices: the notices of the manifest.
-        sequence: number of the manifest's snapshot.
+        sequence: sequence number of the manifest's snapshot.
         where: place of the notices, for messages.
 
     Raises:

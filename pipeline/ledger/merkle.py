@@ -1,10 +1,10 @@
-"""Hashes Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, prefix 0x00 for leaves and 0x01 for nodes.
+"""Computes the hashes of Merkle trees (RFC 6962; RFC 9162, section 2.1): leaves, nodes, roots.
 
-The root depends only on the leaf hashes and their order, not on the calls that appended them. Nothing is padded,
-so different lists of leaves have different roots.
+The hash is SHA-256 with the prefix 0x00 for leaves and 0x01 for nodes. The root depends only on the leaf hashes and
+their order, not on the calls that appended them. Nothing is padded, so different lists of leaves have different roots.
 
-A list of n hashes is one `bytes` object of length 32·n: to make a million `bytes` objects takes longer than to compute
-the hashes.
+A list of n hashes is one `bytes` object of length 32·n. Making a million `bytes` objects would take longer than
+computing the hashes.
 
 Not handled: the content of leaves (`leaf`, `manifest`), and where hashes are stored (`tiles`).
 """
@@ -28,20 +28,22 @@ NodeReader = Callable[[int, int], bytes]
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """Return the hash of one entry of a log."""
+    """Return the leaf hash of one entry of a log, 32 bytes."""
     return sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of a node from the hashes of its two children."""
+    """Return the hash of a node, 32 bytes, from the hashes of its two children."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def parent_hashes(level: bytes) -> bytes:
-    """Return the hashes of the parents of the complete pairs in a level. A last hash without a partner has no parent.
+    """Return the hashes of the next level of a tree: one parent for each complete pair of hashes.
+
+    A last hash without a partner has no parent.
 
     Args:
-        level: 32·n bytes, n adjacent hashes of one level.
+        level: the n adjacent hashes of one level, 32·n bytes.
     """
     pairs = len(level) // (2 * WIDTH)
     prefixed = np.empty((pairs, 1 + 2 * WIDTH), dtype=np.uint8)
@@ -72,18 +74,18 @@ class Frontier:
 
     @property
     def edge(self) -> tuple[bytes, ...]:
-        """The hashes that make up the right edge: the roots of the complete subtrees of the tree, largest first."""
+        """The hashes of the right edge, largest subtree first: the roots of the complete subtrees of the tree."""
         return tuple(peak for peak in reversed(self._peaks) if peak)
 
     def extend(self, hashes: bytes) -> list[tuple[int, bytes]]:
-        """Append leaf hashes.
+        """Append leaves to the tree, given by their hashes.
 
         Args:
-            hashes: 32·n bytes.
+            hashes: 32·n bytes, n leaf hashes.
 
         Returns:
-            The nodes that became complete: one pair for each level from the leaves up. A pair is the index of the first
-                new node in its level, and the hashes of all new nodes of the level as bytes.
+            The nodes that became complete, level by level from the leaves up. Each level is a pair: the index of the
+            first new node in the level, and the hashes of all its new nodes as bytes.
         """
         made, first, level = [], self.size, 0
         self.size += len(hashes) // WIDTH
@@ -98,7 +100,7 @@ class Frontier:
         return made
 
     def root(self) -> bytes:
-        """Return the root of all leaves so far."""
+        """Return the root of the tree over all leaves so far, 32 bytes."""
         found = b""
         for peak in self._peaks:
             if peak:
@@ -107,14 +109,14 @@ class Frontier:
 
 
 def root(hashes: bytes) -> bytes:
-    """Return the root of the tree with the given leaf hashes, 32·n bytes."""
+    """Return the root of a tree, 32 bytes, from its n leaf hashes (32·n bytes)."""
     frontier = Frontier()
     frontier.extend(hashes)
     return frontier.root()
 
 
 class MerkleTree:
-    """All nodes of a tree in memory, for proofs of small logs. A leaf takes 64 bytes.
+    """Holds all nodes of a small log's tree in memory, to make proofs. A leaf takes 64 bytes.
 
     Attributes:
         size: number of leaves.
@@ -127,5 +129,5 @@ class MerkleTree:
             self._levels.append(parent_hashes(self._levels[-1]))
 
     def node(self, level: int, index: int) -> bytes:
-        """Return the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
+        """Return the root hash of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
         return self._levels[level][index * WIDTH : (index + 1) * WIDTH]

@@ -13,12 +13,15 @@ from .merkle import EMPTY_ROOT, WIDTH, NodeReader, node_hash
 
 
 def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
-    """Return the proof that leaf `index` is in a tree of `size` leaves: O(log size) hashes, lowest level first.
+    """Make the proof that leaf `index` is in a tree of `size` leaves.
 
     Args:
         index: index of the leaf.
         size: number of leaves of the tree.
-        node: reads nodes of the tree.
+        node: a function that returns the hash of a node of the tree.
+
+    Returns:
+        O(log size) hashes, lowest level first.
 
     Raises:
         ValueError: the tree has no leaf `index`.
@@ -38,11 +41,11 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
 
 
 def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
-    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves.
+    """Make the proof that a tree of `new` leaves begins with the tree of `old` leaves.
 
     Args:
         old, new: numbers of leaves.
-        node: reads nodes of the tree.
+        node: a function that returns the hash of a node of the tree.
 
     Returns:
         O(log new) hashes, lowest level first; empty if `old` is 0 or equals `new`.
@@ -67,12 +70,12 @@ def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
 
 
 def subtree_root(low: int, high: int, node: NodeReader) -> bytes:
-    """Return the root over leaves [low, high).
+    """Return the root hash over the leaves [low, high) of a tree.
 
     Args:
-        low: a multiple of the smallest power of two ≥ high − low.
-        high: the end, exclusive.
-        node: reads nodes of the tree.
+        low: first leaf, a multiple of the smallest power of two ≥ high − low.
+        high: the leaf after the last one.
+        node: a function that returns the hash of a node of the tree.
     """
     root, end = b"", high
     while end > low:
@@ -122,10 +125,10 @@ def check_inclusion(
 def check_consistency(
     old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes], where: str = "log"
 ) -> None:
-    """Check that the tree (new, new_root) begins with the tree (old, old_root).
+    """Check that a newer tree begins with an older tree. Each tree is given by its size and root.
 
     Args:
-        old, old_root, new, new_root: sizes and roots from signed data.
+        old, old_root, new, new_root: sizes and roots of both trees, from signed data.
         path: the consistency proof, lowest level first.
         where: place of the proof, for messages.
 

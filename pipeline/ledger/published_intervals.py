@@ -1,7 +1,7 @@
-"""Computes and checks the intervals of `intervals.json`: clustered by voter, confidence sequences and sure ranks.
+"""Computes and checks the intervals of `intervals.json`: clustered intervals, confidence sequences and sure ranks.
 
-Every number follows from the public votes, from the settings in the manifest, and from the operator's statement
-`voter-scores.parquet`. Ratings and ranks themselves are in the manifest, with intervals that need no statement.
+Every number follows from the public votes, from the settings in the manifest, and from the file `voter-scores.parquet`,
+which the operator states. The manifest has the ratings and ranks, with intervals that need no such file.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ _NEARLY = 1e-7
 
 
 def interval_rows(found: VoterIntervals) -> tuple[IntervalRow, ...]:
-    """Return the rows of computed intervals, rounded to 0.01 points."""
+    """Convert computed intervals to rows of `intervals.json`, rounded to 0.01 points."""
     seq = found.sequences
     rows = []
     for i, model in enumerate(found.models):
@@ -60,15 +60,15 @@ def compute_intervals(
     models_ever: int,
     level: float = LEVEL,
 ) -> VoterIntervals:
-    """Compute the intervals of a view.
+    """Compute the clustered intervals, confidence sequences and sure ranks of a view.
 
     Args:
-        counts: the votes of the view.
+        counts: pair counts of the view.
         scores: the sums over voters of the view's rated models, in any order of the models.
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
-        share: least share of the votes that the largest component must have.
+        share: smallest share of the votes, from 0 to 1, that the largest connected component must have.
         models_ever: number of models with votes in the raw view.
-        level: the coverage.
+        level: the coverage, from 0 to 1.
 
     Raises:
         RatingError: the votes have no estimate.
@@ -94,10 +94,10 @@ def check_intervals(
     Args:
         published: the intervals of the snapshot.
         view: raw or defended.
-        counts: the votes of the view.
+        counts: pair counts of the view.
         scores: view → its sums over voters.
         anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
-        share: least share of the votes that the largest component must have.
+        share: smallest share of the votes, from 0 to 1, that the largest connected component must have.
 
     Raises:
         Refuted: reason `intervals`: an interval is wrong. The message names the view and the model.

@@ -1,8 +1,8 @@
 """Checks that the boards in a manifest follow from the votes.
 
-Counts are compared exactly, by a digest over integers. A published rating may differ from the recomputed rating
-by half of its last digit, plus a small allowance for floating-point differences between machines. A rank is accepted
-if ratings within this tolerance give it.
+Counts are compared exactly, by a digest over integers. A published rating may differ from the recomputed rating by half
+of its last digit, plus a small allowance for differences between machines in floating-point arithmetic. A rank is
+accepted if some ratings within this tolerance give this rank.
 """
 
 import re
@@ -33,9 +33,10 @@ _EARLIER_WORDING = re.compile(r"^None of its (\d+ votes?) is a battle with a rat
 
 
 def counts_digest(counts: PairCounts) -> Digest:
-    """Return the digest of pair counts: SHA-256 of [[model, model, wins, losses, ties, both bad], …] as canonical JSON.
+    """Return the digest of pair counts, by which exact equality is checked.
 
-    The two models of a row are sorted by name, and the rows by their models.
+    The digest is the SHA-256 of [[model, model, wins, losses, ties, both bad], …] as canonical JSON. The two models of
+    a row are sorted by name, and the rows by their models.
     """
     names = [rfc8785.dumps(name).decode() for name in counts.models]
     place = np.empty(len(names), dtype=np.int64)
@@ -53,12 +54,12 @@ def counts_digest(counts: PairCounts) -> Digest:
 
 
 def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:
-    """Return settings with their digest, as a `Configuration`."""
+    """Build a `Configuration` from settings: add the SHA-256 of their canonical JSON."""
     return Configuration(sha256_hex(canonical_json.dump(dict(values))), dict(values))
 
 
 def check_configuration(found: Configuration, where: str) -> None:
-    """Check the digest of published settings, and that `least_share` and `anchor`, which ratings need, are valid.
+    """Check the published settings: their digest, and the settings `least_share` and `anchor`, which ratings need.
 
     Args:
         found: the published settings.
@@ -80,12 +81,13 @@ def check_configuration(found: Configuration, where: str) -> None:
 
 
 def recompute_leaderboard(counts: PairCounts, settings: Configuration, *, tie_only: bool = True) -> Leaderboard:
-    """Compute the leaderboard of pair counts under published settings, without rounding.
+    """Compute the leaderboard of a view again under published settings, without rounding.
 
     Args:
-        counts: the pair counts of a view.
+        counts: the pair counts of the view.
         settings: the published settings.
-        tie_only: whether a model with ties only gets the wider standard error; False for manifests of earlier versions.
+        tie_only: whether a model whose votes are all ties gets the wider standard error; False for manifests of earlier
+            versions.
 
     Raises:
         RatingError: the votes have no estimate.
@@ -95,14 +97,15 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration, *, tie_on
 
 
 def rating_options(counts: PairCounts, settings: Configuration) -> tuple[tuple[str, float] | None, float]:
-    """Return the options with which a view is rated under published settings.
+    """Return the anchor and the smallest share of votes with which a view is rated under published settings.
 
     Returns:
-        Two values: the anchor (a model and the points that its rating is shifted to), None if no anchor is set or its
-            model is not rated; and the least share of the votes that the rated models must have.
+        Two values. The first is the anchor: a model and the points that its rating is shifted to. It is None if no
+        anchor is set, or if the model is not rated. The second is the smallest share of the votes, from 0 to 1, that
+        the rated models must have.
 
     Raises:
-        RatingError: the largest component has too few of the votes.
+        RatingError: the largest connected component has too few of the votes.
     """
     share = min(float(settings.values["least_share"] or 0), PUBLISHED_SHARE)
     anchor = _anchor(settings)
@@ -120,7 +123,7 @@ def check_view(
     *,
     tie_only: bool = True,
 ) -> None:
-    """Check that a published view follows from the votes.
+    """Check that the counts, ratings and ranks of a published view follow from the votes.
 
     Args:
         published: the view.
@@ -128,7 +131,8 @@ def check_view(
         settings: the published settings.
         where: name of the view, for messages.
         unregistered: models that are not in the registry, on which no vote counts yet.
-        tie_only: whether a model with ties only gets the wider standard error; False for manifests of earlier versions.
+        tie_only: whether a model whose votes are all ties gets the wider standard error; False for manifests of earlier
+            versions.
 
     Raises:
         Refuted: the reason is the part of the view that is wrong: `counts`, `gradient`, `unrated`, `rows`, `rating`,

@@ -1,8 +1,8 @@
-"""Defines and checks receipts: one vote's leaf, and the proof that the leaf is in the vote log.
+"""Defines and checks receipts: the leaf of one vote, and the proof that the leaf is in the vote log.
 
-The operator signed the head to which the proof leads. The receipt contains the whole leaf of the vote, so the voter can
-read what was logged. The fields `raw` and `defended` claim in which views of the snapshot the vote counts; the receipt
-alone does not prove these claims, the bundle of the snapshot does.
+The proof leads to a head that the operator signed. The receipt has the whole leaf, so the voter can read what was
+logged. The fields `raw` and `defended` claim in which views of the snapshot the vote counts. The receipt alone does not
+prove these claims; the bundle of the snapshot does.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from .signed_note import Checkpoint, VerifierKey
 
 @dataclass(frozen=True, slots=True)
 class VoteReceipt:
-    """The receipt of a vote.
+    """Proves to a voter that a vote is in the public log, and claims whether it counts.
 
     Attributes:
         vote: id of the vote.
         leaf: index of its leaf in the log.
         entry: the leaf, canonical JSON.
         size: number of leaves of the log at `checkpoint`.
-        path: the inclusion proof, hexadecimal digests, lowest level first.
+        path: the inclusion proof: hashes in hexadecimal digits, lowest level first.
         checkpoint: the signed head of the vote log.
         snapshot: SHA-256 of the manifest of the snapshot that rates this log.
         raw: whether the vote counts in the raw view.
@@ -49,7 +49,9 @@ class VoteReceipt:
 
 
 def vote_log_key(key: VerifierKey) -> VerifierKey:
-    """Return the key of a board's vote log: the public key of its snapshot log, with the name of the vote log.
+    """Derive the key that verifies the heads of a board's vote log, from the key of its snapshot log.
+
+    Both are the same public key, with the names of the two logs.
 
     Raises:
         Refuted: reason `key`: the given key is not the key of a snapshot log.
@@ -61,7 +63,7 @@ def vote_log_key(key: VerifierKey) -> VerifierKey:
 
 
 def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """Check a receipt offline.
+    """Check a receipt offline: the signature, the proof and the leaf.
 
     Args:
         receipt: the receipt.

@@ -1,7 +1,7 @@
-"""Writes and reads segments: the leaves of one seal as a Parquet file, each with its hash.
+"""Writes and reads segments. A segment is a Parquet file with the leaves of one seal and their hashes.
 
-Hashes for proofs are computed from the rows. The stored column `leaf_hash` only serves to name the first changed row of
-a damaged file.
+Proofs use hashes that are computed from the rows. The stored column `leaf_hash` only serves to find the first changed
+row of a damaged file.
 
 Not handled: the list of segments and their digests (`manifest`).
 """
@@ -35,7 +35,8 @@ _FILE = pa.schema(
 class SegmentWriter:
     """Writes the file of a segment in several steps.
 
-    With the same version of Arrow, the same rows give the same bytes, however they are split into calls of `append`.
+    With the same version of Arrow, the same rows give the same bytes, whatever number of rows each call of `append`
+    adds.
     """
 
     def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
@@ -46,11 +47,11 @@ class SegmentWriter:
         self._buffer = _ROWS.empty_table()
 
     def append(self, rows: pa.Table, hashes: bytes) -> None:
-        """Append n leaves.
+        """Append n leaves to the file.
 
         Args:
             rows: table of n rows with `leaf.SCHEMA`.
-            hashes: their leaf hashes, 32·n bytes.
+            hashes: the leaf hashes of the rows, 32·n bytes.
         """
         column = pa.FixedSizeBinaryArray.from_buffers(_HASH.type, len(rows), [None, pa.py_buffer(hashes)])
         self._buffer = pa.concat_tables([self._buffer, rows.append_column(_HASH, column)])
@@ -59,7 +60,7 @@ class SegmentWriter:
             self._buffer = self._buffer.slice(GROUP)
 
     def close(self) -> None:
-        """Write the remaining rows and the footer."""
+        """Write the remaining rows and the footer of the Parquet file."""
         if len(self._buffer):
             self._write(self._buffer)
         self._file.close()
@@ -98,8 +99,8 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
         where: its path, for messages.
 
     Returns:
-        Two values: a table of n rows with `leaf.SCHEMA`; and the stored leaf hashes, 32·n bytes. The hashes are not
-            checked; the caller compares them with the rows.
+        Two values: a table of n rows with `leaf.SCHEMA`, and the stored leaf hashes as 32·n bytes. The hashes are not
+        checked; the caller must compare them with the rows.
 
     Raises:
         Refuted: reason `segment`: the file is not Parquet with these columns. Reason `leaf`: a text is too long. Reason
@@ -145,7 +146,7 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 
 def first_wrong_row(hashes: bytes, found: bytes) -> int:
-    """Return the first row whose stored hash differs from the computed hash.
+    """Return the index of the first row whose stored hash differs from the computed hash.
 
     The result is also 0 if no row differs, so the caller must compare the hashes first.
 
@@ -159,11 +160,11 @@ def first_wrong_row(hashes: bytes, found: bytes) -> int:
 
 
 def write_excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
-    """Return the file `excluded.parquet`, which lists the excluded leaves.
+    """Build the content of the file `excluded.parquet`, which lists the excluded leaves.
 
     Args:
-        leaves: indices of the excluded leaves, ascending.
-        exclusion: for each leaf, the position of its exclusion in the manifest.
+        leaves: n indices of the excluded leaves, ascending.
+        exclusion: for each of these leaves, the position of its exclusion in the manifest.
     """
     sink = io.BytesIO()
     pq.write_table(pa.table({"leaf": leaves.cast(pa.int64()), "exclusion": exclusion.cast(pa.int32())}), sink)

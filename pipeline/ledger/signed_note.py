@@ -44,7 +44,9 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A public key with its name. Its text is `name+id+base64(type ‖ key)`, where id is `key_id` in hexadecimal digits.
+    """A named public key, which verifies signatures.
+
+    Its text is `name+id+base64(type ‖ key)`, where id is `key_id` in hexadecimal digits.
 
     Attributes:
         name: name of the signer, without white space and "+".
@@ -58,7 +60,7 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """The first 4 bytes of SHA-256(name ‖ newline ‖ type ‖ key)."""
+        """Short id of the key: the first 4 bytes of SHA-256(name ‖ newline ‖ type ‖ key)."""
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
@@ -90,7 +92,7 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
-    """A private key with its name. The key is never printed and never part of a message.
+    """A named private key, which makes signatures. The key is never printed and never part of a message.
 
     Attributes:
         name: name of the signer.
@@ -111,12 +113,12 @@ class Signer:
 
     @property
     def verifier(self) -> VerifierKey:
-        """The public key that belongs to this private key."""
+        """Public key with which others verify the signatures of this private key."""
         public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
         return VerifierKey(self.name, self.kind, public)
 
     def sign(self, text: bytes, seconds: int = 0) -> bytes:
-        """Return a signature line for the text of a note.
+        """Sign the text of a note, and return the signature line.
 
         Args:
             text: text of the note, which ends in a newline.
@@ -130,7 +132,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """A signature line of a note: name and id of its key, and the signature, which is not yet verified."""
+    """A signature line of a note, not yet verified: the name and id of the key, and the signature."""
 
     name: str
     key_id: bytes
@@ -139,11 +141,11 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class SignedNote:
-    """A text with signature lines.
+    """A parsed note: a text with its signature lines, which are not yet verified.
 
     Attributes:
         text: the signed text, which ends in a newline.
-        signatures: the signatures in the order of their lines, not yet verified.
+        signatures: the signatures in the order of their lines.
     """
 
     text: bytes
@@ -152,7 +154,7 @@ class SignedNote:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of a log: its name, size and root."""
+    """The head of a log: the name, size and root of the log."""
 
     origin: str
     size: int
@@ -160,22 +162,22 @@ class Checkpoint:
 
     @property
     def text(self) -> bytes:
-        """The text of the checkpoint, which is signed: origin, size and root, one line each."""
+        """Text of the checkpoint that is signed: the name, the size and the root, one line each."""
         return f"{self.origin}\n{self.size}\n{_text64(self.root)}\n".encode()
 
 
 def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
-    """Return a note: a text with a signature line of each signer.
+    """Make a note from a text: append a signature line of each signer.
 
     Args:
         text: the text, which ends in a newline.
-        signers: keys of logs. A witness, which signs with a time, uses `Signer.sign`.
+        signers: private keys of logs. A witness uses `Signer.sign`, because it signs with a time.
     """
     return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
 
 
 def parse(note: bytes, where: str) -> SignedNote:
-    """Parse a note. Signatures are not verified.
+    """Parse the bytes of a note into its text and its signatures. No signature is verified.
 
     Args:
         note: the bytes of the note.
@@ -202,13 +204,13 @@ def parse(note: bytes, where: str) -> SignedNote:
 def verify(
     note: SignedNote, keys: Iterable[VerifierKey], where: str, *, strict: bool = True
 ) -> tuple[VerifierKey, ...]:
-    """Verify the signatures by known keys.
+    """Verify the signatures of a note that known keys made.
 
     Args:
         note: the note.
         keys: the known keys.
         where: name of the file, for messages.
-        strict: refuse a note that has a signature by an unknown key, instead of ignoring the signature.
+        strict: True refuses a note that has a signature by an unknown key. False ignores such a signature.
 
     Returns:
         The known keys with a valid signature, in the order of the signature lines; empty if no known key signed.

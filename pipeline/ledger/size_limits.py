@@ -1,7 +1,7 @@
 """Limits the contents of a bundle, so that a small bundle cannot fill the memory of its reader.
 
-Honest files are far below each limit. A manifest of 10,000 models and 10,000 seals has 5 MB. A segment unpacks to about
-five times its size; a third of it is hashes, which do not compress.
+Honest files are far below each limit. A manifest of 10,000 models and 10,000 seals has 5 MB. A segment grows to about
+five times its size when it is unpacked. A third of the segment is hashes, which do not compress.
 """
 
 from collections.abc import Mapping
@@ -64,16 +64,16 @@ def open_parquet(
         rows: largest accepted number of rows.
         lists: path of a column of lists → largest accepted mean length of its lists. A column that is not named here
             must have one value per row.
-        row_bytes: additional unpacked bytes that are allowed for each of `rows` rows, beyond what the size of the file
-            allows.
+        row_bytes: number of unpacked bytes that are allowed for each of `rows` rows, in addition to what the size of
+            the file allows.
         options: options of `pyarrow.parquet.ParquetFile`.
 
     Returns:
-        Two values: the open file; and the declared sizes of each column in each row group.
+        Two values: the open file, and the declared sizes of each column in each row group.
 
     Raises:
-        Refuted: the given reason: the file is not Parquet. Reason `limit`: the file has too many rows, or is too large
-            when unpacked.
+        Refuted: the given reason if the file is not Parquet. Reason `limit`: the file has too many rows, or is too
+            large when unpacked.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data), **options)
@@ -96,12 +96,15 @@ def open_parquet(
 
 
 def most_leaves(data: bytes) -> int:
-    """Return the largest number of leaves that a segment file can have: each leaf needs 32 bytes for its hash."""
+    """Return the largest number of leaves that a segment file of this length can have.
+
+    Each leaf takes at least the 32 bytes of its hash.
+    """
     return len(data) // WIDTH
 
 
 def require_ratable(models: int, votes: int, where: str) -> None:
-    """Refuse a board whose rating would take far more memory than is normal for the size of its vote log.
+    """Refuse a board whose rating would take far more memory than usual for a vote log of this size.
 
     Args:
         models: number of rated models.

@@ -1,4 +1,4 @@
-"""Checks that the body of a snapshot in a bundle states what the signed manifest states.
+"""Checks that the body of a snapshot in a bundle agrees with the signed manifest.
 
 Readers of the API see the body, so the body must not contradict the manifest.
 """
@@ -16,14 +16,16 @@ from .manifest import Manifest, PublishedView, sha256_hex
 
 
 def check_body(files: BundleFiles, manifest: Manifest) -> None:
-    """Check that the fields of a snapshot's body agree with the manifest. A bundle of an earlier version has no body.
+    """Check that the fields of a snapshot's body agree with the manifest.
+
+    A bundle of an earlier version has no body; nothing is checked then.
 
     Args:
         files: the bundle. The caller has checked the digest of the body.
         manifest: the verified manifest.
 
     Raises:
-        Refuted: reason `snapshot`: a field differs, which the message names. Reason `limit`: the body is too large.
+        Refuted: reason `snapshot`: a field differs; the message names the field. Reason `limit`: the body is too large.
     """
     if SNAPSHOT not in manifest.files:
         return

@@ -22,10 +22,10 @@ _PATH = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tile:
-    """The position of a tile.
+    """Names a tile by its position in the tree of a log.
 
     Attributes:
-        level: 0 for leaf hashes, 1 for roots of 256 leaves, …
+        level: 0 for leaf hashes, 1 for roots of 256 leaves, and so on.
         index: 0 for the first 256 hashes of the level.
         width: number of hashes, 1 to 256.
     """
@@ -36,7 +36,7 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """The path of the tile, `tile/LEVEL/INDEX`, with `.p/WIDTH` added for a partial tile.
+        """Path of the tile, `tile/LEVEL/INDEX`, with `.p/WIDTH` added for a partial tile.
 
         INDEX is written in groups of three digits, all but the last after an "x": 1234 is `x001/234`.
         """
@@ -51,7 +51,7 @@ class Tile:
         """Parse the path of a tile.
 
         Raises:
-            ValueError: the text is not exactly what `path` of some tile returns.
+            ValueError: the text is not the path of a tile in the form that `path` returns.
         """
         found = _PATH.fullmatch(path)
         if found is None:
@@ -67,10 +67,7 @@ ReadTile = Callable[[Tile], bytes]
 
 
 def tile_at_size(level: int, index: int, size: int) -> Tile:
-    """Return the tile at a level and an index of a log of `size` leaves.
-
-    Its width is the number of hashes in this log.
-    """
+    """Return the tile at a level and an index, with the width that it has in a log of `size` leaves."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 
@@ -89,10 +86,10 @@ class TileReader:
         self._cache: dict[Tile, bytes] = {}
 
     def node(self, level: int, index: int) -> bytes:
-        """Return the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
+        """Return the root hash of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
 
         Raises:
-            ValueError: a tile does not have the length 32·width.
+            ValueError: a tile that was read has the wrong length.
         """
         below = level % HEIGHT
         first = index << below
@@ -104,10 +101,10 @@ class TileReader:
         return hashes
 
     def hashes(self, tile: Tile) -> bytes:
-        """Return the hashes of a tile, 32·width bytes.
+        """Read a tile, and return its hashes as 32·width bytes.
 
         Raises:
-            ValueError: the tile does not have this length.
+            ValueError: the tile that was read has the wrong length.
         """
         data = self._cache.get(tile)
         if data is None:
@@ -120,7 +117,7 @@ class TileReader:
 
 @dataclass(frozen=True, slots=True)
 class LogGrowth:
-    """The new nodes of a log that grew.
+    """The hashes that new leaves add to the tree of a log.
 
     Attributes:
         size: number of leaves before the growth.

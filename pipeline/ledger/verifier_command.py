@@ -1,7 +1,8 @@
 """Implements the command `leaderboard-verify`, for readers who check a leaderboard without installing the pipeline.
 
-Exit status 0: verified. 2: usage, for example a mistyped path or key. 4: not verified; the first fault is on standard
-error. 70: an unexpected error. A bundle comes from the operator: its names and texts are printed through `visible`.
+The exit status is 0 if the bundle or receipt is verified. It is 2 for a usage error, such as a mistyped path or key. It
+is 4 if something is not verified; the first fault is then on standard error. It is 70 after an unexpected error. Names
+and texts of a bundle come from the operator, so they are printed through `visible`.
 """
 
 import argparse
@@ -33,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command: print the result and return the exit status. An invalid option exits with status 2."""
+    """Run the command: print the result of the check, and return the exit status (0, 2 or 4).
+
+    An option that cannot be parsed exits with status 2.
+    """
     given = _parser().parse_args(arguments)
     if (given.bundle is None) == (given.receipt is None):
         _parser().error("expected a bundle, or --receipt FILE")

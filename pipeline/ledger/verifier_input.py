@@ -1,4 +1,4 @@
-"""Reads the arguments of a verifier: keys, paths, and a checkpoint that the caller saved earlier.
+"""Reads what the caller of a verifier gives: keys, paths, and a checkpoint that the caller saved earlier.
 
 A mistyped path or key is a usage error, never a finding against the operator.
 """
@@ -53,7 +53,7 @@ def parse_key(text: str, option: str) -> VerifierKey:
 
 
 def open_path(path: Path) -> BundleFiles:
-    """Open the bundle at a path.
+    """Open the bundle at a path that the caller gave.
 
     Returns:
         The files of the bundle, as a mapping of paths to contents.
@@ -78,11 +78,11 @@ def open_path(path: Path) -> BundleFiles:
 
 
 def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
-    """Read a checkpoint that the caller saved earlier.
+    """Read a checkpoint that the caller saved earlier, as the bytes of a signed note.
 
     Args:
         path: the file.
-        option: the command-line option that names it, for messages.
+        option: the command-line option that names the file, for messages.
 
     Raises:
         Usage: the file does not exist, or is not a checkpoint.
@@ -112,8 +112,13 @@ def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
 def read_file(path: Path, option: str, most: int = size_limits.MAX_RECEIPT) -> bytes:
     """Read a file of at most `most` bytes.
 
+    Args:
+        path: the file.
+        option: the command-line option that names the file, for messages.
+        most: largest size in bytes.
+
     Raises:
-        Usage: the file does not exist or is larger. The message names `option`, the command-line option of the file.
+        Usage: the file does not exist or is larger. The message names the option.
     """
     try:
         size = path.stat().st_size

@@ -1,11 +1,11 @@
-"""Reads the vote log segment by segment, and determines its root and which leaves count in each view.
+"""Reads the vote log segment by segment, computes its root, and decides which leaves count in each view.
 
 A view says which votes a rating counts. The raw view counts accepted and late votes. The defended view counts the votes
-of the raw view, except excluded votes and votes that a rule of the method leaves out. Under a manifest with the earlier
-late rule, the defended view counts no late vote. A retracted vote counts in no view.
+of the raw view, without excluded votes and votes that a rule of the method leaves out. Under a manifest of an earlier
+version, the defended view counts no late vote. A retracted vote counts in no view.
 
-`VoteLog.counted` refuses a log in which a vote id occurs twice, a retraction does not name its vote by leaf and id, or
-a vote is retracted twice.
+`VoteLog.counted` refuses a log in which a vote id occurs twice, a vote is retracted twice, or a retraction has a wrong
+leaf or vote id.
 """
 
 from typing import Any
@@ -26,7 +26,9 @@ _RETRACTION = -1
 
 
 class VoteLog:
-    """Collects the leaves of the vote log in order. A vote takes about 80 bytes of memory, most of them for its id.
+    """Collects the leaves of the vote log in order, to decide which of them count.
+
+    A vote takes about 80 bytes of memory.
 
     Attributes:
         frontier: the right edge of the Merkle tree over the leaves so far.
@@ -40,11 +42,11 @@ class VoteLog:
         self._retractions: list[tuple[int, int, str]] = []
 
     def extend(self, rows: pa.Table, hashes: bytes) -> None:
-        """Append n leaves.
+        """Append n leaves to the log.
 
         Args:
             rows: table of n rows with `leaf.SCHEMA`, which `leaf.check` has accepted.
-            hashes: their leaf hashes, 32·n bytes.
+            hashes: the leaf hashes of the rows, 32·n bytes.
         """
         if not len(rows):
             return
@@ -66,17 +68,18 @@ class VoteLog:
     def counted(
         self, excluded: pa.Table, exclusions: int, *, late_counts: bool = True, left_out: Bool | None = None
     ) -> tuple[Bool, Bool, list[int]]:
-        """Decide which leaves count in each view.
+        """Decide which of the n leaves count in each view.
 
         Args:
             excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
             late_counts: whether late votes count in the defended view.
-            left_out: bool[n], true for the leaves that a rule of the method leaves out; None without a method.
+            left_out: bool[n], True for the leaves that a rule of the method leaves out; None without a method.
 
         Returns:
-            Three values: bool[n], true for the leaves that count in the raw view; bool[n], true for those that count in
-                the defended view; and the number of excluded votes for each exclusion.
+            Three values. The first is bool[n], True for the leaves that count in the raw view. The second is bool[n],
+            True for the leaves that count in the defended view. The third is a list: the number of excluded votes for
+            each exclusion.
 
         Raises:
             Refuted: reason `duplicate_vote`: a vote id occurs twice. Reason `retraction` or `exclusion`: a retraction
@@ -97,10 +100,10 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def expect_votes(self, leaves: Int64) -> None:
-        """Check that leaves are leaves of votes, because a retraction has no label.
+        """Check that labels belong to votes: none of the given leaves may be a retraction.
 
         Args:
-            leaves: int64, indices of the leaves.
+            leaves: int64[m], indices of the leaves.
 
         Raises:
             Refuted: reason `labels`: a leaf is not a vote. The message names the leaf.
@@ -110,18 +113,22 @@ class VoteLog:
             raise Refuted("labels", f"leaf {wrong[0]}", "expected the label of a vote, got that of a retraction")
 
     def count_late(self, counted: Bool) -> int:
-        """Return the number of late votes among the leaves that the mask `counted`, bool[n], selects."""
+        """Return the number of late votes among some leaves.
+
+        Args:
+            counted: bool[n], True for the leaves to look at.
+        """
         return int((self._whole("fate")[counted] == LATE).sum())
 
     def count_readable(self) -> int:
-        """Return the number of votes with the fate accepted or late, including votes that were retracted later."""
+        """Return how many votes in the log are accepted or late, including votes that were retracted later."""
         return int(np.isin(self._whole("fate"), (ACCEPTED, LATE)).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
-        """Return the pair counts of the leaves that a mask selects.
+        """Count the votes of some leaves by pair of models and outcome.
 
         Args:
-            counted: bool[n], the mask.
+            counted: bool[n], True for the leaves to count.
             also: names of models that the result must have, even without a vote.
 
         Returns:

@@ -1,7 +1,7 @@
-"""Writes and reads `voter-scores.parquet`: sums over the scores of voters, for intervals clustered by voter.
+"""Writes and reads `voter-scores.parquet`: sums over voters, from which clustered intervals are computed.
 
-Public votes do not name voters, so a reader cannot compute these sums (`ratings.voter_scores`). They are a statement of
-the operator. With them and the public votes, a reader computes the intervals again.
+Public votes do not name voters, so a reader cannot compute these sums (`ratings.voter_scores`). The operator states
+them. With the sums and the public votes, a reader computes the intervals again.
 
 The file is Parquet with the columns
 
@@ -10,8 +10,9 @@ The file is Parquet with the columns
     model_b  string, not before model_a in the order of the view's models
     value    float32: for two models the entry of B = Σ s sᵀ, for a model with itself Σ s⁴
 
-The diagonal of B is minus the sum of the rest of its row. Pairs with the value 0 are left out. A view's models are
-those that have a row with themselves, in the order of these rows.
+The vector s has one value for each model: what the votes of one voter add to the gradient of the model's strength. The
+diagonal of B is minus the sum of the rest of its row. Pairs with the value 0 are left out. A view's models are those
+that have a row with themselves, in the order of these rows.
 """
 
 import io
@@ -39,7 +40,7 @@ _SCHEMA = pa.schema([("view", _TEXT), ("model_a", _TEXT), ("model_b", _TEXT), ("
 
 
 def as_published(scores: VoterScores) -> VoterScores:
-    """Return the sums with the precision of the file, from which published intervals are computed."""
+    """Round sums over voters to the precision of the file. Published intervals are computed from the rounded sums."""
     upper = np.triu(scores.scatter, 1).astype(np.float32).astype(np.float64)
     return VoterScores(scores.models, _with_diagonal(upper), scores.fourth.astype(np.float32).astype(np.float64))
 
@@ -50,7 +51,7 @@ def _with_diagonal(upper: Float64) -> Float64:
 
 
 def write(views: Mapping[str, VoterScores]) -> bytes:
-    """Return the content of the file with the sums of each view.
+    """Build the content of the file from the sums over voters of each view.
 
     Args:
         views: name of a view → its sums over voters.

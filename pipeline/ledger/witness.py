@@ -1,8 +1,8 @@
 """Signs, as a witness, a checkpoint that continues the checkpoint signed before (C2SP tlog-witness).
 
-A checkpoint is a signed head of a log: its name, size and root hash. A witness knows one head of each log. It signs a
-new head only with a proof that the new head continues the known head. The caller stores the new state before it sends
-the signature. A third party should run the witness.
+A checkpoint is a signed head of a log: its name, size and root hash. A witness knows one head of each log, and signs a
+new head only with a proof that it continues the known head. The caller must store the new state before it sends the
+signature. A third party should run the witness.
 
 Not handled: storage and transport.
 """
@@ -33,7 +33,7 @@ HTTP_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class WatchedLog:
-    """The public key of a log that a witness watches, and the newest head that the witness signed.
+    """What a witness knows about a log: its public key, and the newest head that the witness signed.
 
     Before the first signature, the head has size 0.
     """
@@ -45,18 +45,18 @@ class WatchedLog:
 def cosign(
     known: WatchedLog | None, checkpoint: bytes, old_size: int, proof: Sequence[bytes], witness: Signer, seconds: int
 ) -> tuple[WatchedLog, bytes]:
-    """Sign a checkpoint that continues the known head.
+    """Sign a checkpoint as a witness, if it continues the known head.
 
     Args:
         known: the log with the head that the witness signed last; None if the witness does not watch the log.
         checkpoint: the signed note of the new head.
-        old_size: number of leaves from which the proof begins; must be the size of the known head.
+        old_size: number of leaves from which the proof begins. It must be the size of the known head.
         proof: the consistency proof from `old_size` leaves to the new head.
         witness: the private key of the witness.
         seconds: time of the signature, seconds since 1970 UTC.
 
     Returns:
-        Two values: the new state of the log; and the signature line.
+        Two values: the new state of the log, and the signature line.
 
     Raises:
         Refuted: the log is unknown or did not sign (reason `unknown_log`, `unsigned`), `old_size` is not the size of

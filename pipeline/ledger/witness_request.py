@@ -23,7 +23,7 @@ _MAX_HASHES = 63
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """A request for a signature: a new head, and the proof that it continues the head of `old` leaves.
+    """Asks a witness to sign a new head, with the proof that the new head continues the head of `old` leaves.
 
     Attributes:
         old: number of leaves of the head that the witness signed last.
