@@ -33,7 +33,7 @@ _decoder = msgspec.json.Decoder(BattleIssued)
 
 
 def decode_battle(raw: bytes) -> BattleIssued:
-    """Decode one event.
+    """Decode one event `battle.issued` from JSON bytes.
 
     Raises:
         msgspec.ValidationError: a field is wrong, or the schema has another major version. The message names the field.

@@ -121,7 +121,8 @@ def parse_publishers(text: str) -> dict[str, Callable[[bytes, bytes], bool]]:
         text: each key has the form that `parse_signer` reads. With `ed25519`, the digits are the public key.
 
     Returns:
-        Name of a publisher → the check of a signature, as in `RecordVerifier.publishers`.
+        Name of a publisher → the check of a signature: called with (signature, message), it returns whether the
+        signature is valid.
 
     Raises:
         Usage: a key has another form, or a name occurs twice. The message does not quote the text.

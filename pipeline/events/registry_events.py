@@ -172,7 +172,7 @@ _decoder = msgspec.json.Decoder(RegistryEvent)
 
 
 def decode_event(raw: bytes) -> RegistryEvent:
-    """Decode one registry event.
+    """Decode one registry event from JSON bytes.
 
     Raises:
         msgspec.ValidationError: a field is wrong, or the schema has another major version. The message names the field.
