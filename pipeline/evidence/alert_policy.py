@@ -58,7 +58,7 @@ def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]
 
 
 def log_e_over_horizon(log_m: Int64, horizon: int) -> Int64:
-    """Return ln e = ln M − ln H, the logarithm of the e-value of an e-detector M over a horizon of H steps.
+    """Return the logarithm of the e-value of an e-detector M over a horizon of H steps: ln M − ln H.
 
     Args:
         log_m: ln M of each key, in units of 2⁻²⁰ nats.

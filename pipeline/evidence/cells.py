@@ -63,7 +63,7 @@ _LEAST_VOTES = 3
 
 @dataclass(frozen=True)
 class CellCounts:
-    """The counts of c cells, int64[c] each. Counts of different votes of a cell can be added, in any order.
+    """The counts of c cells, int64[c] each, from which their evidence is computed. Counts of one cell can be added.
 
     Honest chances are those that the reference predicts, with two standard errors added ("largest"). Sums of chances
     are in units of `CHANCE_UNIT`.

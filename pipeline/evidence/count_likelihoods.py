@@ -30,7 +30,7 @@ _MAX_SHARE = 0.95
 
 
 def alternative_share(share: Array, ratio: Array) -> Float64:
-    """Return the share under the alternative: q = min(ρπ, 0.95), but at least π if ρ ≥ 1.
+    """Return the share under the alternative, in the broadcast shape: q = min(ρπ, 0.95), but at least π if ρ ≥ 1.
 
     Args:
         share: π, the expected share.

@@ -51,12 +51,12 @@ def number_groups(keys: Int64) -> Int64:
 
 
 def order_by_group(group: npt.NDArray[np.integer[Any]], groups: int) -> Int32:
-    """Return the order in which rows are sorted by group; rows of one group stay in their order.
+    """Return int32[n], the positions of the rows sorted by group. Rows of one group stay in their order.
 
     This is a counting sort, which takes a tenth of the time of `numpy.argsort`.
 
     Args:
-        group: the group of each row, from 0 to `groups` − 1.
+        group: int[n], the group of each row, from 0 to `groups` − 1.
         groups: number of groups.
     """
     column = np.arange(len(group), dtype=np.int32)

@@ -1,4 +1,6 @@
-"""Holds detector state as named arrays with a row for each key, sorted by key; `vocabulary.packing` packs them.
+"""Holds the state of a detector as named arrays with a row for each key, sorted by key.
+
+`vocabulary.packing` packs the arrays as bytes.
 
 A key is what a detector keeps evidence about, such as a model or a network. The row of a key depends only on events
 about that key: adding keys, dropping keys and packing change no other row. Input arrays are not changed.
@@ -20,7 +22,7 @@ KEY = "key"
 def add_keys(
     state: Mapping[str, npt.NDArray[Any]], keys: Iterable[str], blank: Mapping[str, Any]
 ) -> tuple[KeyedColumns, Int64]:
-    """Return the state with a row for each key in `keys`: the existing row, or a new one with the values of `blank`.
+    """Return the state with a row for each key in `keys`. New rows have the values of `blank`.
 
     Args:
         state: name → column. The column KEY holds the sorted keys. Empty before the first call.

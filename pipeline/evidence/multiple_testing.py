@@ -53,7 +53,7 @@ def lond_weight(t: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ELond:
-    """The state of e-LOND after some hypotheses.
+    """Tests hypotheses that arrive one after another, by e-LOND. An object is the state after some hypotheses.
 
     Attributes:
         alpha: the tolerated false discovery rate over all hypotheses, past and future.

@@ -86,7 +86,7 @@ def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
 
     Args:
         wins, decided: float64[n], number W of wins and number d of decided battles in each cell.
-        chances: float64[n, nodes], from `chances_by_taste`.
+        chances: float64[n, nodes], the chance of a win for each value of the taste, from `chances_by_taste`.
     """
     grown = np.log1p(chances[:, None, :] * np.expm1(_SIZES)[:, None]) * decided[:, None, None]
     return np.asarray(wins[:, None] * _SIZES - _log_mean(grown, _WEIGHTS))
@@ -119,7 +119,7 @@ def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Flo
 
     Args:
         ties, votes: float64[n], number of ties and number of votes of each cell.
-        factor: float64[n], mean over the votes of the factor for battles between unequal models, at most 1.
+        factor: float64[n], mean over the votes of the factor by which unequal models tie more rarely, at most 1.
         shares: the result of `tie_shares`.
     """
     k, d = ties[:, None], (votes - ties)[:, None]
@@ -172,7 +172,10 @@ def told_ratios(
 
 
 def told_logs(ties: Float64, losses: Float64) -> Float64:
-    """Return float64[n, 3], ln of bᵏ e^(−δX) for each δ in DELTAS: k ties, X losses, and b = 2 − e^(−δ)."""
+    """Return float64[n, 3], ln of the numerator of the ratio in `told_ratios`, for each δ in DELTAS.
+
+    The numerator is bᵏ e^(−δX) for k ties and X losses, with b = 2 − e^(−δ).
+    """
     return np.asarray(ties[:, None] * np.log1p(-np.expm1(-_SIZES)) - losses[:, None] * _SIZES)
 
 
