@@ -1,5 +1,5 @@
 # ruff: noqa: RUF009 - _gauge() and _counter() are dataclasses.field()
-"""Exports the metrics of the store as of a scrape. Each field of `StoreStatus` is a metric."""
+"""Exports metrics of the store to Prometheus. Each scrape reads the store. Each field of `StoreStatus` is a metric."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
