@@ -64,7 +64,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTest:
-    """The test of whether a difference of scores is larger than expected.
+    """The result of testing whether a difference of two scores is larger than expected.
 
     Attributes:
         model: name of the model.

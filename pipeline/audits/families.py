@@ -39,7 +39,11 @@ def name_stem(name: str) -> str:
 
 
 def similarity(first: str, second: str) -> float:
-    """Return how similar two names are, from 0 to 1: the Jaccard similarity of the trigrams of their stems."""
+    """Return how similar two names are, from 0 to 1.
+
+    The similarity is the Jaccard similarity of the trigrams of both stems. A stem is a name without dates, sizes and
+    stages (`name_stem`).
+    """
     a, b = _trigrams(name_stem(first)), _trigrams(name_stem(second))
     return len(a & b) / len(a | b)
 

@@ -13,7 +13,7 @@ A single move is a model whose rating moves far from what the common movement pr
 
 Thresholds:
 
-    shift, rescaling   those of `common_movement`
+    shift, rescaling   the thresholds of `common_movement`
     refit              more than half of the models move by more than three standard errors of the difference of their
                        ratings. In addition, the typical residual is at least four times the usual residual of the
                        board. The usual residual is taken to grow with the square root of the days between the

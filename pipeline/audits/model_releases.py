@@ -36,7 +36,7 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class VariantScore:
-    """The score of a variant.
+    """The rating of a variant, and the numbers of votes that it rests on.
 
     Attributes:
         rating: rating, in points.

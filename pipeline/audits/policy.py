@@ -1,6 +1,6 @@
 """Evaluates a policy: five recommended rules for leaderboards, each with parameters and a verdict.
 
-no_retraction            no published score was withdrawn, and no score of a private variant that was tested
+no_retraction            neither a published score nor the score of a tested private variant was withdrawn
 private_variants         no provider ever had more than `most` private variants under test at the same time
 deprecation_by_license   licence groups lose models at similar rates: the shares of retired models differ by at most
                          `most_apart`, or Fisher's exact test (1922) gives p above `level` for every two groups

@@ -41,7 +41,7 @@ class StyleStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A model as a board shows it, tested or released.
+    """What is known about a model, as it was tested or as it was released: rating, ranks, checkpoint and style.
 
     Attributes:
         model: key of the model.
