@@ -207,7 +207,7 @@ class BacklogCells:
         )
 
     def capped_votes(self, cap: int) -> Bool:
-        """Return bool[n], true for votes that are among the voter's first `cap` votes on both models."""
+        """Return bool[n], true for a vote that is among its voter's first `cap` votes on both of the vote's models."""
         kept = np.ones(len(self.vote) // 2, dtype=np.bool_)
         kept[self.vote[self.place >= cap]] = False
         return kept

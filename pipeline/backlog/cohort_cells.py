@@ -94,7 +94,8 @@ class CohortCells:
     """The evaluated cells of the cohorts of one fold.
 
     Attributes:
-        large: cells with LEAST_VOTES votes or more; `large.voter` are parts.
+        large: cells with LEAST_VOTES votes or more. `large.voter` has parts instead of voters. A part has all votes of
+            one voter in one cohort.
         small: the cells with fewer votes.
     """
 
@@ -206,7 +207,7 @@ class PairNumbers:
 
     @classmethod
     def of(cls, cohorts: CohortVotes, parts: Bool, least: int) -> PairNumbers:
-        """Number the pairs of a cohort and a model that are tested.
+        """Assign numbers to the pairs of a cohort and a model that are tested.
 
         Args:
             cohorts: the votes in cohorts.
@@ -228,6 +229,12 @@ class PairNumbers:
         return np.where(known, place, len(self.code))
 
     def of_cells(self, cell: Int32) -> Int64:
-        """Return the number of the pair of each cell of `cohorts.cells`; `len(code)` if the pair is not tested."""
+        """Return int64, the number of the pair (cohort and model) to which each cell belongs.
+
+        The number is `len(code)` for a pair that is not tested.
+
+        Args:
+            cell: positions of the cells in `cohorts.cells`.
+        """
         cells = self.cohorts.cells
         return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))

@@ -72,10 +72,12 @@ def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]
 
 
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
-    """Return cohorts of accounts of similar age. All votes of a voter are in the stratum of the age at the first vote.
+    """Return cohorts of accounts of similar age.
 
-    The strata are those of AGES and AGE_NAMES. Accounts of unknown age have a stratum of their own; so have those
-    whose first vote has no time.
+    All votes of a voter are in the stratum of the account's age at the voter's first vote.
+
+    AGES and AGE_NAMES define the strata. Accounts of unknown age, and accounts whose first vote has no time, share a
+    stratum of their own.
 
     Args:
         votes: the votes of the backlog.

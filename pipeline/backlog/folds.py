@@ -20,7 +20,7 @@ def hash_voters(names: Int64, key: bytes) -> UInt64:
     """Return uint64[v], the keyed hash of each pseudonym.
 
     Args:
-        names: int64[v], the pseudonyms, or other numbers such as those of groups.
+        names: int64[v], the pseudonyms, or numbers of other things that are assigned to folds, such as groups.
         key: the secret key of the folds.
     """
     secret = np.frombuffer(hashlib.sha256(_KEY + key).digest()[:16], dtype="<u8")

@@ -11,8 +11,8 @@ L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the ratio is
     mean of L(b) for b in BIASED / mean of L(b) over honest voters
 
 c is such that the mean chance over honest voters is p. The expectation of the ratio is 1 if all x_i are equal. If they
-differ, H varies less (Hoeffding 1956, "On the distribution of the number of successes in independent trials"). That
-real voters are no more extreme than the mixture is assumed, not proved.
+differ, H varies less (Hoeffding 1956, "On the distribution of the number of successes in independent trials"). It is
+assumed, not proved, that real voters are no more extreme than the mixture.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class PooledFinding:
 
 @dataclass(frozen=True)
 class KnownTarget:
-    """A model that voters promote or demote who were each found alone, with enough evidence of their own.
+    """A model that some voters promote or demote. Each of these voters was found by the voter's own evidence.
 
     Attributes:
         model: number of the model.
@@ -239,5 +239,10 @@ class VoterPools:
 
 
 def threshold(tests: int, alpha: float = ALPHA) -> float:
-    """Return ln(tests/α), the ln of the e-value above which one of `tests` tests is a finding."""
+    """Return the natural logarithm of the e-value above which a test is a finding: ln(tests/α).
+
+    Args:
+        tests: number of tests that are made.
+        alpha: α, the tolerated probability of a false finding among them.
+    """
     return math.log(tests / alpha)

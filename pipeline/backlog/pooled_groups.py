@@ -55,7 +55,7 @@ class GroupFinding:
     def joined(self, more: GroupFinding) -> GroupFinding:
         """Return this finding with the members of `more` added, and with their probabilities (`likelihood`).
 
-        Members are sorted again by position. All other values stay those of this finding, also `log_e` and `voters`.
+        Members are sorted again by position. All other values are taken from this finding, also `log_e` and `voters`.
 
         Args:
             more: a later finding about the same cohort and model. No member is in both findings.

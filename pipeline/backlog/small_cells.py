@@ -34,7 +34,7 @@ class SmallCells:
         decided, lost: int32[2, c], the row of each cell in `decided_table` and in `lost_table`. The first axis is the
             alternative: 0 for a voter who promotes the model, 1 for one who demotes it.
         decided_table, lost_table: float64[t, 3], ln of the ratio, with a column for each δ in DELTAS. `decided_table`
-            has the ratio of the decided battles, `lost_table` that of losses that are too rare.
+            has the ratio of the decided battles. `lost_table` has the ratio of losses that are too rare.
     """
 
     cell: Int32

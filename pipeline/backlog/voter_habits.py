@@ -7,8 +7,8 @@ others press it for the two models? A voter who never presses it is honest, so t
 
 A voter's e-value is the weighted average of the e-values of the two habits; the null hypothesis is an honest voter. The
 e-value of style is the weighted average over features and directions. All chances come from voters of other folds.
-`habit_nulls` has the ratios. The e-values lead to warnings only: that honest habits are no more extreme than assumed is
-measured, not proved.
+`habit_nulls` has the ratios. The e-values lead to warnings only, since it is measured and not proved that honest habits
+are no more extreme than assumed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class HabitColumns:
 
 @dataclass(frozen=True)
 class HabitFinding:
-    """A voter with a habit.
+    """A voter who shows a habit more often than honest voters do.
 
     Attributes:
         voter: position of the voter in the backlog.

@@ -41,10 +41,10 @@ def no_progress() -> None:
 
 @dataclass(frozen=True)
 class VoterRounds:
-    """The voters' values after the last round.
+    """The e-values of all voters after the last round of an evaluation, and the voters that were excluded.
 
     Attributes:
-        values: the values of all voters; 1 for voters who were not evaluated.
+        values: the e-values of all voters; 1 for voters who were not evaluated.
         excluded: bool[v], the voters whose average reached EXCLUDED_AT in the last evaluation, and the voters who were
             under suspicion before the first round (`VoterFolds.suspects`).
         rounds: number of rounds; in the nested form the largest number for any fold.
@@ -86,7 +86,7 @@ class VoterFolds:
             without: folds that are neither evaluated nor used for references. Their voters have the e-value 1.
 
         Returns:
-            The values of the last round.
+            The e-values of all voters in the last round.
         """
         excluded, rounds = self.suspects, 0
         folds = [k for k in range(self.folds) if k not in without]
@@ -105,7 +105,8 @@ class VoterFolds:
         this takes about F times as long as one call of `iterated`.
 
         Returns:
-            The values of all voters. `excluded` has the suspects, and the voters whose average reached EXCLUDED_AT.
+            The e-values of all voters. `excluded` has the voters whose average e-value reached EXCLUDED_AT, and the
+            voters in `suspects`.
         """
         values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
         rounds, used = 0, []

@@ -99,7 +99,9 @@ class VoterEvaluator:
         into.cells[who] = exact[who]
 
     def weighted_cells(self, reference: Reference, who: Bool, ranked: RankedCells) -> list[WeightedCells]:
-        """Return the counts and weights of cells: an item for the cells of models, and one for those of providers.
+        """Return the counts and weights of cells: one item for cells of models, and one for cells of providers.
+
+        A cell has the votes of one voter on one model, or on the models of one provider.
 
         The second item is missing if no provider is known.
 
