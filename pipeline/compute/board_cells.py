@@ -58,7 +58,7 @@ class Cells:
     votes: Int64
 
     def rows(self) -> Int64:
-        """Return int64[n, 6] with the columns model_a, model_b, outcome, fate, rules, votes."""
+        """Return one row for each cell, int64[n, 6]: model_a, model_b, outcome, fate, rules, votes."""
         key, model = self.key, (1 << _MODEL_A - _MODEL_B) - 1
         parts = (key >> _MODEL_A, key >> _MODEL_B & model, key >> _OUTCOME & 3, key >> _FATE & 3, key & RULES)
         return np.column_stack([*parts, self.votes])
