@@ -51,7 +51,10 @@ def table_of(cells: GroupedModelCounts) -> Float64:
 
 
 def swapped(table: Float64) -> Float64:
-    """Return a table (`table_of`) with wins and losses exchanged, which turns "promoted" into "demoted"."""
+    """Return a table of counts (`table_of`), float64[r, 5], with wins and losses exchanged.
+
+    The exchange turns a test for "promoted" into a test for "demoted".
+    """
     return table[:, [N, LOST, WON, EXPECTED_LOST, EXPECTED_WON]]
 
 
@@ -62,7 +65,7 @@ def decided_share(table: Float64) -> Float64:
     with the rounded wins and the unrounded losses. It is kept between 0.001 and 0.999.
 
     Args:
-        table: float64[r, 5], as from `table_of`.
+        table: float64[r, 5], the counts of evaluated votes in each row (`table_of`).
     """
     won = table[:, EXPECTED_WON]
     total = won + table[:, EXPECTED_LOST] - table[:, N] * EXPECTED_UNIT
@@ -143,7 +146,7 @@ def learn_ties(groups: KeyedColumns, names: Sequence[str], table: Float64) -> Ke
     """Return the votes and ties of cohorts after a window. Only the 1,000 cohorts with the most votes are kept.
 
     Args:
-        groups: the cohorts before the window.
+        groups: the votes and ties of cohorts before the window.
         names: the cohort of each row of `table`.
         table: float64[r, 5], the window's counts (`table_of`).
     """
@@ -167,7 +170,7 @@ def votes_elsewhere(
     A key is a cohort and a model, with the direction in which the votes may be biased.
 
     Args:
-        groups: the cohorts (`learn_ties`).
+        groups: the votes and ties of each cohort in earlier windows (`learn_ties`).
         names: the cohort of each of k keys.
         own_votes, own_ties: float64[k], votes and ties of the key's cohort on the key's model. Older votes must have
             lost weight at the same rate as in `groups`.

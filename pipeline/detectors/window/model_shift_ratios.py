@@ -62,7 +62,7 @@ def shift_ratios(
     """Compute the likelihood ratios of m models for a change at the start of each of s slots.
 
     Args:
-        excess, information: float64[m, s], excess and information of each slot.
+        excess, information: float64[m, s], excess and information of each model in each slot (`model_shift_sums`).
         begun: bool[s], false for slots that are not used yet, whose sums are 0.
         earlier_excess: float64[m], excess of all votes before the first slot.
         earlier: float64[m], information of these votes.

@@ -33,7 +33,8 @@ def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], re
     has all the weight, the probabilities in `appearance` are returned.
 
     Args:
-        appearance: model → probability by the usual rule. The result has the order of this mapping.
+        appearance: model → probability by the usual rule, by which any two models may meet. The result has the order of
+            this mapping.
         weights: model → declared weight.
         registry: has the provider of each model. A model without a provider is treated as a provider of its own.
     """

@@ -238,7 +238,7 @@ def battles_until(share: float, evidence: float) -> int:
 
 
 def least_battles(share: float, battles: float, models: int, alarms: float = 1.0) -> int:
-    """Return the number of battles without a model before which no rule can raise an alert with so few false alarms.
+    """Return the least number of battles without a model after which any rule may raise an alert.
 
     A rule that raises an alert sooner has more than `alarms` false alarms, since such runs of battles occur by chance.
 

@@ -139,7 +139,7 @@ class CellHistory:
         return counts, ProviderCells(self.providers.voter[met], self.providers.provider[met], after[met])
 
     def after(self, looks: Int64) -> tuple[CellsOfVotes, CellsOfVotes]:
-        """Return the cells of a vote's voter after each of some votes (looks), that vote included.
+        """Return, for each of some votes (looks), the cells of the vote's voter after this vote.
 
         Args:
             looks: int64[l], positions of votes.

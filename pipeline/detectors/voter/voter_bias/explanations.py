@@ -33,8 +33,9 @@ def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, 
         random: ln of the largest ratio of clicks at random against an honest voter, in units of 2⁻²⁰ nats.
 
     Returns:
-        {"what", "share"} for each alternative. One about a model also has "model" (its model number, model_no) and
-            "delta". An alternative about a provider names one of the provider's models, and "what" says so.
+        A dictionary for each alternative. "what" describes it, and "share" is its share of the evidence. An alternative
+            about a model also has "model", its model number (model_no), and "delta", the size of the bias. An
+            alternative about a provider names one of the provider's models, and "what" says so.
     """
     looks = np.array([vote])
     (_, models), _ = parts = mixture.parts(looks)

@@ -129,7 +129,7 @@ class MixtureEvidence:
         return found * (1 + 1e-9)
 
     def parts(self, looks: Int64) -> tuple[tuple[float, CellsOfVotes], ...]:
-        """Return a voter's cells after each of some votes, and the total weights of the alternatives about them.
+        """Return the cells of the voters after some votes, with the total weight of the alternatives about these cells.
 
         Args:
             looks: int64[l], positions of votes.
@@ -148,7 +148,8 @@ def large_cells(cells: CellsOfVotes) -> tuple[Int64, Float64]:
     """Find the cells with enough votes for evidence.
 
     Returns:
-        Two arrays: the positions of these cells, ascending; and their weights (`cell_weights`).
+        Two arrays: int64, the positions of these cells, ascending; and float64, the weight of each in its voter's
+        e-value (`cell_weights`).
     """
     rows = np.flatnonzero(cells.counts.votes >= _LEAST_VOTES)
     return rows, cell_weights(cells.look, cells.counts.votes)[rows]

@@ -113,11 +113,14 @@ class StateHeads:
         return heads
 
     def pack_histories(self) -> bytes:
-        """Pack every head as the head of a history, 21 bytes per voter. Voters must not have components."""
+        """Pack every head as the head of a state without folded votes, 21 bytes per voter.
+
+        No voter may have folded votes (`folded`).
+        """
         return self._pack(_SHORT, _HISTORY)
 
     def pack_with_components(self, met: Int64) -> bytes:
-        """Pack every head as the head of a state with components, 40 bytes per voter.
+        """Pack every head as the head of a state with sums over folded votes (components), 40 bytes per voter.
 
         Args:
             met: int64[v], number of models that each voter has met.
@@ -152,7 +155,7 @@ def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
 
 
 def snapshot_marker(snapshot: int) -> bytes:
-    """Return the bytes of a marker among pending votes.
+    """Return the bytes of a marker: an entry among the pending votes that names a snapshot.
 
     Args:
         snapshot: sequence number of the snapshot that evaluates the pending votes before the marker.

@@ -22,7 +22,7 @@ RANKED_AFTER = 4
 
 @dataclass(frozen=True)
 class EvaluatedVotes:
-    """Votes, each with the snapshot whose reference evaluates it: arrays of length n, sorted by voter.
+    """n votes of m voters, each with the snapshot whose reference evaluates it: arrays of length n, sorted by voter.
 
     Attributes:
         voter: position of the voter among the m voters.
