@@ -9,7 +9,7 @@ Modules:
     battle_file       finds the format of a battle file, and the columns that are not read
     json_pieces       reads the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   reads rows of a Parquet file, in memory that its size bounds
-    plain_texts       finds the columns of Parquet whose texts do not repeat
+    plain_texts       finds the columns of a Parquet file whose texts hardly repeat
     tables            reads CSV, TSV and Parquet as records
     cell_values       reads single values: texts, flags, counts, labels, outcomes
     time_parsing      converts the times of public files to RFC 3339
@@ -34,7 +34,7 @@ Modules:
     vote_collector    collects votes as columns of codes, piece by piece
     accepted_names    tells whether the decoder of events accepts texts as names
     column_mapping    maps pieces to columns of votes, as the format declares
-    battle_tables     reads a battle file as columns: by column if every row is a plain vote, else record by record
+    battle_tables     reads a battle file as columns: by column if possible, which is fast, else record by record
     record_estimate   estimates the number of records of a file, for a progress bar
     vote_columns      represents votes as Arrow columns, one for each field
     vote_reader       reads votes with all of their fields, so that they can be written in another format

@@ -47,7 +47,7 @@ class BattlePart:
     def unread(self) -> tuple[str, ...]:
         """The names of the columns that are not read, in the order of the file.
 
-        All columns of a file with this pipeline's own votes are read.
+        The result is empty for a file with this pipeline's own votes.
         """
         if self.form.name == OWN:
             return ()
@@ -84,7 +84,7 @@ class BattleFile:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The names of the columns that are not read in any one of the files, each name once."""
+        """The names of the columns that the files have and that are not read, each name once."""
         return tuple(dict.fromkeys(column for part in self.parts for column in part.unread))
 
     def outcomes(self, form: BattleFormat) -> Mapping[str, str]:
@@ -151,7 +151,7 @@ def recognised(columns: frozenset[str]) -> BattleFormat | None:
 
     Returns:
         The format of this pipeline's own votes if there is a column `schema`. Otherwise the first known format whose
-        columns are all in the table; None if there is none. Then the table must be read by the usual names of columns
+        columns are all in the table. None if no known format fits: the table must be read by the usual names of columns
         (`table_format`).
     """
     if "schema" in columns:

@@ -178,5 +178,5 @@ def has(*names: str) -> Callable[[frozenset[str]], bool]:
 
 
 def first_match(formats: Iterable[BattleFormat], columns: frozenset[str]) -> BattleFormat | None:
-    """Return the first format whose test `matches` accepts these column names, None if there is none."""
+    """Return the first of `formats` whose test `matches` accepts the names of these columns; None if there is none."""
     return next((one for one in formats if one.matches(columns)), None)

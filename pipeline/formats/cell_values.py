@@ -46,7 +46,7 @@ def value_at(record: Record, source: ValueSource) -> Any:
 
 
 def entry(value: Any, key: str) -> Any:
-    """Return the entry of a map with this key, or the entry of a list at this position; None if there is none."""
+    """Return the entry of a map with this key, or of a list at this position; None if there is none."""
     value = structured(value)
     if isinstance(value, list) and key.isdigit():
         return value[int(key)] if int(key) < len(value) else None
@@ -56,7 +56,7 @@ def entry(value: Any, key: str) -> Any:
 def structured(value: Any) -> Any:
     """Convert a text that contains a map or a list to that map or list; return any other value unchanged.
 
-    The text may be JSON, or as Python or numpy prints it.
+    The text may be JSON, or have the form in which Python or numpy prints a map or a list.
     """
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
@@ -101,7 +101,7 @@ def truth_value(value: Any) -> bool | None:
 
 
 def outcome_word(value: Any) -> str | None:
-    """Return a value that states an outcome as a word in a uniform spelling; None if the value is absent.
+    """Convert the value of an outcome's cell to a word in a uniform spelling; None if the value is absent.
 
     1, 1.0 and "1" give the same word. So do true and "True".
     """
@@ -169,7 +169,9 @@ def turn_value(value: Any) -> int | None:
 
 
 def label_values(value: Any) -> list[str]:
-    """Return the labels in a value: the items of a list, the keys of a map whose value is true, or a text itself.
+    """Return the labels in a value.
+
+    The labels of a list are its items. The labels of a map are its keys with the value true. A text is one label.
 
     Nested maps are searched in the same way. Any other value has no labels.
     """

@@ -55,7 +55,7 @@ class ColumnBuffer:
         return np.frombuffer(mmap(-1, values * self._kind.itemsize), self._kind).reshape(_BLOCK, *self._shape)
 
     def finish(self, kind: npt.DTypeLike | None = None, table: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Return all rows as one array, and empty the buffer.
+        """Return all rows as one array, with a row for each row that was added, and empty the buffer.
 
         Args:
             kind: numpy type of the result; None for the type of the values, or of `table` if it is given.

@@ -122,7 +122,7 @@ class ColumnMapper:
         )
 
     def finish(self) -> BattleColumns:
-        """Return all votes, except those whose id an earlier vote has.
+        """Return all votes as columns, except votes whose id an earlier vote has.
 
         Raises:
             Undecided: the decoder of events must check a name, or a vote has more categories than the decoder accepts.

@@ -21,9 +21,9 @@ class ColumnMapping:
         outcomes: outcome in the file, as `outcome_word` writes it → our outcome.
         winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
         proxies: network addresses of proxies, which identify no voter. Only the rating of a file uses them.
-        id_key: for logs that identify a vote by its conversation, the secret key with which the conversation and the
-            turn are hashed to a vote id. If the key is empty, ids are derived from the content of records; if it is
-            None, the conversation and the turn are the id.
+        id_key: a secret key for logs that identify a vote by its conversation. The id of such a vote is a hash of the
+            conversation and the turn under this key. If the key is empty, the id is derived from the content of the
+            record. If it is None, the conversation and the turn are the id.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,12 @@ class ColumnMapping:
 
     @classmethod
     def parse(cls, columns: str = "", outcomes: str = "", winner_is: str = "") -> ColumnMapping:
-        """Parse the options of a user: `columns` is "field=header,…", `outcomes` is "their outcome=our outcome,…".
+        """Parse the options with which a user names columns and outcomes.
+
+        Args:
+            columns: "field=header,…", with our field and the header of its column.
+            outcomes: "their outcome=our outcome,…".
+            winner_is: "name" if the column of the outcome contains the name of the winning model, else "".
 
         Raises:
             UnknownFormat: a pair has no "=", or a field or an outcome is unknown.

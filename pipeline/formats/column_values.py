@@ -109,7 +109,9 @@ def count_column(array: pa.Array) -> Int64:
 
 
 def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
-    """Return the labels of each row as bits, int64[n]: bit k is set if the row has the label with bit number k.
+    """Return the labels of each row as the bits of a number, int64[n].
+
+    Bit k is set if the row has the label whose bit number is k.
 
     Args:
         array: a column with the labels of each row.

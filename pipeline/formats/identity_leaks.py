@@ -103,7 +103,7 @@ class IdentityLeaks:
         self._known = lru_cache(maxsize=10_000)(self._known_names)
 
     def leaks(self, models: Sequence[str], answers: Sequence[Iterable[str]]) -> bool:
-        """Return whether any answer of a battle leaks an identity.
+        """Return whether any answer of a battle reveals the name of a model, its provider or its family.
 
         Args:
             models: the names of the two models.

@@ -44,7 +44,11 @@ class IdentityTable:
     registered: Mapping[str, frozenset[str]]
 
     def of_model(self, model: str) -> list[Identity]:
-        """Return the identities whose names are in the name of a model, and the identity that the registry states."""
+        """Return the provider of a model with its families, as far as the table and the registry know it.
+
+        An identity belongs to the model if one of the identity's names is in the model's name, or if the registry
+        states it.
+        """
         words = plain_words(model), plain_words(_LETTER_THEN_DIGIT.sub(" ", model))
         found = [
             one for one in self.identities if any(f" {name} " in spelled for name in one.names for spelled in words)

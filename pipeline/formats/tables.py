@@ -54,7 +54,7 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
 
 
 def line_of_row(container: Container, row: int) -> int | None:
-    """Return the 1-based line on which a row of a CSV or TSV file begins; None if the file has no such row.
+    """Return the line, counted from 1, on which a row of a CSV or TSV file begins; None without such a row.
 
     Args:
         container: the file.

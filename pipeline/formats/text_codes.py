@@ -200,14 +200,14 @@ def _may_name_nobody(texts: pa.StringArray) -> Bool:
 
 
 def placeholders(texts: pa.StringArray) -> Bool:
-    """Return bool[n], true for an id that is a placeholder of a missing value."""
+    """Return bool[n], true for an id that is a placeholder of a missing value, such as "NaN"."""
     bare = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(texts)), f"^(?:{PREFIXES})[_:-]", "")
     found = pc.is_in(bare, pa.array(sorted(PLACEHOLDERS)))
     return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
 
 
 def row_positions(column: pa.DictionaryArray) -> npt.NDArray[Any]:
-    """Return each row's position in the column's dictionary, −1 for null."""
+    """Return an array of integers: the position of each row's text in the column's dictionary, −1 for null."""
     indices = column.indices.fill_null(-1) if column.indices.null_count else column.indices
     return np.asarray(indices.to_numpy(zero_copy_only=False))
 

@@ -45,7 +45,7 @@ class VotePiece:
 
 
 def decode_piece(block: bytes) -> VotePiece:
-    """Return the votes in a block of lines as a piece.
+    """Decode a block of lines of our own JSON Lines, given as bytes, and return its votes as a piece.
 
     Raises:
         Undecided: a line is not a vote, or needs the exact check of a single record.

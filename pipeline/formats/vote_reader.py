@@ -1,8 +1,9 @@
 """Reads every vote of a battle file with all of its fields, so that the votes can be written in another format.
 
-The votes have the same order and ids as when `work` or `publish` reads the file. Records that `rate` leaves out
-are left out and counted under the same reason, except battles of a model against itself, which are returned. The first
-record that is not a vote is an error with its row, or is left out and counted if the caller wants that.
+The votes have the same order and ids as when `work` or `publish` reads the file. Records that `rate` leaves out are
+left out and counted under the same reason, except battles of a model against itself, which are returned. The first
+record that is not a vote raises an error, which states its row. If the caller asks for it, such records are left out
+and counted instead.
 """
 
 from collections.abc import Iterator

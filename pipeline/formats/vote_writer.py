@@ -55,7 +55,7 @@ def open_writer(path: Path, kind: Kind, codec: str, schema: pa.Schema, *, events
 
     Args:
         path: the file, which is created or emptied.
-        kind, codec: as from `output_kind`.
+        kind, codec: the kind of file, and its compression: "gzip", "zstd", or "" for none (`output_kind`).
         schema: columns of the batches.
         events: whether JSON records are written as canonical events, with sorted keys and no key for a null.
     """

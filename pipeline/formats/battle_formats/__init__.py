@@ -2,7 +2,7 @@
 
 fastchat_log        FastChat's raw log of conversations and votes
 preference_140k     arena-human-preference-140k
-preference_140k_export  the same with our own fields, as `convert` and `export` write it
+preference_140k_export  arena-human-preference-140k with our own fields, as `convert` and `export` write it
 preference_100k     arena-human-preference-100k
 preference_55k      arena-human-preference-55k
 expert_5k           arena-expert-5k
