@@ -64,9 +64,10 @@ class CarriedAlert:
 def incident_id(first: CarriedAlert) -> str:
     """Return the id of the incident whose earliest alert is `first`: 12 hexadecimal digits.
 
-    It is a hash of the alert's id alone. With the time in it, the public could find out an exact time by trial.
-    A merge or a late alert may change the earliest alert of an incident, and with it the id. So the ids that belong to
-    the other alerts of an incident are stored as redirections, and the incident is still found by its former id.
+    The id is a hash of the alert's id alone. If it also contained the time, the public could find out an exact time by
+    trial. A merge or a late alert may change the earliest alert of an incident, and with it the id. So the ids that
+    belong to the other alerts of an incident are stored as redirections, and the incident is still found by its former
+    id.
     """
     return hashlib.sha256(f"incident|{first.alert_id}".encode()).hexdigest()[:12]
 
@@ -82,7 +83,7 @@ def common(one: Int64, other: Int64) -> int:
 
 
 def union(parts: list[Int64]) -> Int64:
-    """Return the distinct integers of several arrays, ascending."""
+    """Return the distinct integers of several arrays as one ascending array, int64."""
     return np.unique(np.concatenate([NONE, *parts]))
 
 

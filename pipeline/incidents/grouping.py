@@ -56,12 +56,12 @@ class Incident(AlertSpan):
 
     @property
     def is_critical(self) -> bool:
-        """Whether an alert of the incident is critical."""
+        """Whether at least one alert of the incident is critical."""
         return any(one.is_critical for one in self.alerts)
 
     @property
     def is_note(self) -> bool:
-        """Whether the incident is only about a habit of at most one voter, and not critical. Nobody needs to act."""
+        """Whether nobody needs to act: the incident is not critical, and only about a habit of at most one voter."""
         return self.claims[0].kind == HABIT and len(self.voters) <= 1 and not self.is_critical
 
 

@@ -18,12 +18,15 @@ _WON_A, _WON_B = OUTCOME_CODES["model_a"], OUTCOME_CODES["model_b"]
 
 
 def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -> list[tuple[int, str]]:
-    """Return the leanings of a voter: (number of a model, LIFTED or LOWERED), sorted.
+    """Find the models that a voter votes for or against far more often than honest voters do.
 
     Args:
         model_a, model_b: int64[n], the numbers of the models of the voter's votes.
         outcome: int64[n], the outcomes as `pipeline.vocabulary.outcomes` codes them.
         models: the number of models on the board.
+
+    Returns:
+        Pairs, sorted: the number of a model; and LIFTED if the voter votes for it, LOWERED if against it.
     """
     least = max(_LEAST_VOTES, len(outcome) * max(LEAST_SHARE, _TIMES / max(1, models)))
     first, second = outcome == _WON_A, outcome == _WON_B
