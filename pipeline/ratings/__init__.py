@@ -21,10 +21,10 @@ Modules:
     rank_sets           computes rank sets with simultaneous coverage
     leaderboard         sorts rated models into rows, best first
     grouped_ratings     computes leaderboards by category or language
-    style_features      names the counts of an answer from which style is controlled
+    style_features      names the counts of an answer for which style control adjusts ratings
     style_control       fits ratings and style coefficients together
     style_newton        maximises the likelihood with style coefficients
-    vote_rows           computes the sums over votes that this fit needs
+    vote_rows           computes the sums over votes that a fit with style needs
     pair_parameter      maximises a likelihood of strengths and one more parameter
     tie_models          fits the tie models of Rao & Kupper and of Davidson
     pair_covariate      fits ratings together with the effect of one covariate, such as the position of a model

@@ -48,7 +48,7 @@ def with_clustered_covariance(
         a, b: the codes of the two models of each of N votes.
         outcome: the code of each vote's outcome.
         voter: N whole numbers, equal for votes of one voter; −1 for an unknown voter.
-        weights: [K, K], the weight of each vote of a pair, as in the fit; None for weight 1.
+        weights: [K, K], the weight that the fit gave to each vote of a pair; None for weight 1.
 
     Raises:
         BadCounts: columns differ in length, or a code is out of range. The message names the row.
@@ -117,7 +117,9 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 def clustered_scatter(
     a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
 ) -> Float64:
-    """Return Σ s sᵀ over the clusters, where s is the sum of residual · (e_a − e_b, z) over the votes of a cluster.
+    """Return the matrix Σ s sᵀ over clusters, the middle part of a clustered sandwich covariance.
+
+    s is the sum of residual · (e_a − e_b, z) over the votes of a cluster.
 
     Args:
         a, b: codes of the two models of each vote; e_a is the unit vector of model a.

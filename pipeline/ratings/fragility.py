@@ -151,7 +151,7 @@ def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float)
 
 
 def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[RankSwap | None]:
-    """Yield the fewest votes that swap ranks 1 and 2, then 2 and 3, and so on, up to `top` and `top` + 1.
+    """Yield the fewest votes without which two neighbouring ranks swap: 1 and 2, 2 and 3, …, `top` and `top` + 1.
 
     None is yielded for two ranks if their models have equal ratings, or if no set of votes was found that swaps them. A
     board with fewer models yields fewer results.

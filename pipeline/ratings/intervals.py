@@ -99,7 +99,11 @@ def wald_quantile(level: float) -> float:
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
-    """Return the ranks and rank ranges of a board. The coverage is that of one model's range, not of all jointly."""
+    """Return the ranks and the rank ranges of the K models of a board.
+
+    The ranges follow from the intervals of single models. So their coverage holds for the range of one model, and not
+    for all ranges jointly.
+    """
     itself = shown.upper > shown.lower
     return MarginalRanks(
         rank=1 + _above(shown.rating, shown.rating),

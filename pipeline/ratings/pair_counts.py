@@ -78,7 +78,8 @@ class PairCounts:
             outcome_counts: [rows, 4], number of votes by outcome, in the order of `OUTCOMES`.
 
         Raises:
-            BadCounts: for the same reasons as `PairCounts` itself.
+            BadCounts: a number is negative, fractional or missing, columns differ in length, a code is out of range, or
+                a model is paired with itself. The message names the pair and the row.
         """
         table = np.asarray(outcome_counts)
         if table.ndim != 2 or table.shape[1] != len(OUTCOMES):

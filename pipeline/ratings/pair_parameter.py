@@ -91,7 +91,7 @@ def maximise_with_parameter(
     Args:
         a, b: int32[R], codes of the two models of each row.
         size: K, the number of models.
-        likelihood: computes the terms of the rows.
+        likelihood: computes the `RowTerms` of all rows.
         start: the strengths and the parameter to start from.
 
     Raises:

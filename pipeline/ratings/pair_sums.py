@@ -72,11 +72,13 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 def merge_unordered_pairs(
     a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int
 ) -> tuple[Int32, Int32, Int64]:
-    """Add up the rows of each unordered pair, so that the pair (b, a) is counted as (a, b) with the wins swapped.
+    """Add up the rows of each unordered pair of models.
+
+    A row of the pair (b, a) is added to the row of (a, b), with the wins of a and b swapped.
 
     Args:
         a, b: codes of the two models of each row.
-        table: int64[rows, 4], number of votes by outcome.
+        table: int64[rows, 4], number of votes by outcome, in the order of `OUTCOMES`.
         size: K, the number of models.
 
     Returns:

@@ -9,7 +9,9 @@ OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
 
 
 def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
-    """Return the residual y − p of each vote, float64[N]: y is the score of model a (1, ½ or 0), p is P(a beats b).
+    """Return the residual y − p of each vote, float64[N].
+
+    y is the score of model a in the vote (1, ½ or 0), and p the probability that a beats b.
 
     Args:
         theta: float64[K], strengths of the models in logits.

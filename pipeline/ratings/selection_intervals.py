@@ -158,8 +158,8 @@ class FamilyIntervals:
 def family_intervals(scores: npt.ArrayLike, se: npt.ArrayLike, *, level: float = 0.95) -> FamilyIntervals:
     """Return estimates and intervals of all variants, moved towards the family mean, with τ integrated out.
 
-    The family mean has a flat prior. Given τ the quality of a variant is normal; the result mixes these normals over
-    the posterior of τ.
+    τ is the standard deviation of the true qualities of the variants. The family mean has a flat prior. Given τ, the
+    quality of a variant is normal. The result mixes these normals over the posterior of τ.
 
     Args:
         scores: [N], the scores of at least two variants.

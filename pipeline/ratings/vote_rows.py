@@ -71,7 +71,9 @@ def required(sums: GramBlocks | None) -> GramBlocks:
 
 
 class VoteRows:
-    """N votes with F features each, sorted by pair of models.
+    """Computes the sums that a fit needs over N votes with F features each.
+
+    The votes are stored sorted by pair of models.
 
     Attributes:
         low: int64[P], the smaller model code of each pair.

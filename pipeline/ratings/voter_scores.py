@@ -81,12 +81,14 @@ class VoterBattles:
     outcome: Int64
 
     def where(self, kept: Bool) -> "VoterBattles":
-        """Return the votes for which the mask `kept` is true."""
+        """Return the votes for which `kept`, bool[n], is true."""
         return VoterBattles(self.voter[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept])
 
 
 def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) -> VoterScores:
-    """Sum s sᵀ and s⁴ over all voters, where s is the score of a voter. A vote without a voter counts as one voter.
+    """Sum s sᵀ and s⁴ over all voters, where s is the score of a voter.
+
+    The score is what the voter's votes add to the gradient of the fit. A vote without a voter counts as one voter.
 
     Args:
         fitted: the fit of these votes.
@@ -135,7 +137,9 @@ def carry_on(scores: VoterScores, before: Float64, fitted: Fit, counts: PairCoun
 
 
 def vote_scatter(fitted: Fit, counts: PairCounts) -> Float64:
-    """Return float64[K, K], the sum of s sᵀ over single votes, where s = (y − p)(e_a − e_b) is the score of one vote.
+    """Return float64[K, K], the sum of s sᵀ over single votes.
+
+    s = (y − p)(e_a − e_b) is the score of one vote, with its residual y − p and the unit vector e_a of model a.
 
     Args:
         fitted: the fit of these votes.

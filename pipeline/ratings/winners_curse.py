@@ -280,7 +280,7 @@ def mismatch_z(tested: float, se_tested: float, released: float, se_released: fl
 
 
 def require_tries(n: int) -> None:
-    """Check a number of variants.
+    """Check that a number of variants is valid.
 
     Raises:
         BadCounts: `n` is not a whole number of at least 1.
