@@ -1,7 +1,7 @@
 """Renders a report as one HTML page that needs nothing else: no script, no picture, no font, no network.
 
-Every text is escaped. The page's own policy (Content-Security-Policy) forbids all requests and all styles but its own,
-whose hash it names.
+Every text is escaped. The page has a Content-Security-Policy. The policy forbids all requests, and all styles except
+the page's own, which it names by hash.
 """
 
 from __future__ import annotations

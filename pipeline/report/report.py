@@ -56,9 +56,10 @@ class Report:
         verdict: the answer, and its five sentences.
         facts: figures of the whole file: votes, models, voters, days, and how votes spread.
         rows: the board, best first: one dictionary for each model.
-        separated: which neighbours on the board the votes separate.
+        separated: number of pairs of neighbours on the board, and of the pairs that the votes separate
+            (`count_separated`).
         evidence: one section for each test for manipulation.
-        probes: what the order of the board depends on.
+        probes: one result for each probe. A probe checks one thing on which the order of the board depends.
         unchecked: the questions that the votes do not answer.
         source: where the votes come from.
         level: coverage of the intervals.

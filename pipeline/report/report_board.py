@@ -30,7 +30,7 @@ class ReportBoard:
     Attributes:
         votes: the votes between the R rated models. Its `models` are `counts.models`.
         counts: these votes by pair and outcome.
-        fitted: their fit. The covariance is that of independent votes.
+        fitted: the fit of these votes. Its covariance takes votes as independent.
         clustered: the fit with the covariance clustered by voter; `fitted` if no vote has a voter.
         leaderboard: the board, best first, with intervals from `clustered` and joint rank sets.
         level: coverage of the intervals.

@@ -1,4 +1,4 @@
-"""Represents what the votes say about one kind of manipulation: findings, each with the error rate of its test."""
+"""Represents the result of a test for one kind of manipulation: its findings, and how often the test errs."""
 
 from __future__ import annotations
 

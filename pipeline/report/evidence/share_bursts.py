@@ -12,8 +12,8 @@ If the board begins to show a model more often, the model's share is at most abo
 around are after the change. Therefore only more than 3 nπ⁺ votes are a finding. A short boost of the model by the board
 itself remains a possible cause.
 
-Source: the share and its upper bound as in the detector `vote_burst`. Blind spot: a burst below three times the share;
-one that lasts for days; votes without a time; many small models that burst together.
+Source: the detector `vote_burst`, which computes the share and its upper bound in the same way. Blind spot: a burst
+below three times the share; one that lasts for days; votes without a time; many small models that burst together.
 """
 
 from __future__ import annotations

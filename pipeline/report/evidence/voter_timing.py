@@ -26,7 +26,12 @@ _NAMED = 100
 
 
 def fast_voters(votes: ReportVotes, labels: RandomLabels) -> EvidenceSection:
-    """Return the section about voters who vote faster than anybody reads; the test is the detector `voter_rate`."""
+    """Test for voters who vote faster than anybody reads (detector `voter_rate`), and return the section about them.
+
+    Args:
+        votes: the votes; voters and times must be known.
+        labels: gives labels to voters.
+    """
     assert votes.voter is not None and votes.time is not None  # noqa: S101  # the caller has checked it
     rows = np.flatnonzero((votes.voter >= 0) & (votes.time != NO_TIME))
     rows = rows[np.lexsort((votes.time[rows], votes.voter[rows]))]
@@ -67,7 +72,12 @@ def _any_models() -> Reference:
 
 
 def lockstep_voters(votes: ReportVotes, labels: RandomLabels) -> EvidenceSection:
-    """Return the section about voters in lockstep; the test is the audit `lockstep`."""
+    """Test for voters who cast the same votes at the same time (audit `lockstep`), and return the section about them.
+
+    Args:
+        votes: the votes; voters and times must be known.
+        labels: gives labels to voters.
+    """
     assert votes.voter is not None and votes.time is not None  # noqa: S101  # the caller has checked it
     rows = np.flatnonzero(votes.time != NO_TIME)
     a, b = votes.model_a[rows].astype(np.int64), votes.model_b[rows].astype(np.int64)

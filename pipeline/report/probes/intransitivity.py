@@ -63,10 +63,15 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def cyclic_triads(wins: Float64) -> tuple[int, int]:
-    """Count the cyclic triads, and the triads of which all three pairs are decided.
+    """Count the cyclic triads of models, and all triads of which the three pairs are decided.
+
+    A triad is cyclic if a beats b, b beats c and c beats a, each by the majority of their decisive votes.
 
     Args:
         wins: float64[K, K], number of decisive votes for i over j.
+
+    Returns:
+        Two numbers: the cyclic triads; and the triads with three decided pairs.
     """
     beats = (wins > wins.T).astype(np.float64)
     decided = beats + beats.T

@@ -1,7 +1,8 @@
 """Compares the order of a board with the order of another fit of the same models.
 
-A pair of models counts as reversed if the board separates it jointly and the other fit orders it the other way round.
-Pairs that the board does not separate may change places in any fit, so they are not counted.
+A pair of models counts as reversed if two conditions hold. The votes separate the two models when all pairs are tested
+together, and the other fit orders them the other way round. Other pairs may change places in any fit, so they are not
+counted.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ In battles of one provider, logit P(a beats b) = c (θ_a − θ_b), with θ from
 figure is c − 1, by maximum likelihood: 0 says that models of one provider beat each other as the other battles predict,
 −1 that voters do not tell them apart, below −1 that they come in the opposite order.
 
-The errors of θ make c too small. It is divided by the reliability of the gaps, 1 − Σ w v / Σ w g², where g is the gap
-of a vote's models, v its variance and w = p (1 − p) (regression calibration; Carroll et al. 2006, Measurement Error in
-Nonlinear Models, section 4.2). The interval is a Wald interval. Its variance is the sum of that of the votes of one
-provider (sandwich, clustered by voter where voters are known) and that of θ (delta method). The probe fires if the
-whole interval is outside ±0.25.
+The errors of θ make the estimate of c too small. So the estimate is divided by the reliability of the gaps, 1 − Σ w v /
+Σ w g², where g is the gap of a vote's models, v its variance and w = p (1 − p) (regression calibration; Carroll et al.
+2006, Measurement Error in Nonlinear Models, section 4.2). The interval is a Wald interval. Its variance is the sum of
+two: the sandwich variance over the votes of one provider, clustered by voter if voters are known; and the variance that
+the errors of θ add (delta method). The probe fires if the whole interval is outside ±0.25.
 
 The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
 between models of one provider, or the reliability is below ½.
