@@ -63,7 +63,7 @@ class VoterVotes:
         Args:
             row: the row of the vote, which also gives the voter.
             detector: name of the detector.
-            direction: direction of the evidence, a part of the alert's key.
+            direction: what is irregular, in a few words. It is a part of the alert's key.
             severity: warning or critical.
             e_value: the evidence after the vote; None if the alert states an observed fact.
             level: how many of `signals.LEVELS` the evidence has reached.

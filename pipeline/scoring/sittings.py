@@ -66,7 +66,7 @@ class SittingCounts:
 
 
 def voter_number(pseudonym: Int64) -> Int64:
-    """Return the number of each voter in window counts: 31 bits of the pseudonym, plus 1."""
+    """Return the number by which window counts identify each voter, int64[n]: 31 bits of the pseudonym, plus 1."""
     return (pseudonym & 0x7FFFFFFF) + 1
 
 
@@ -94,11 +94,11 @@ def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
 
 
 def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
-    """Return the voters of a window, with the votes of some voters counted as votes without a voter or a network.
+    """Return the voters of a window without some voters, whose votes then count as votes without a voter or a network.
 
     Args:
         voters: the voters of the window; not changed.
-        forgotten: int64[k], numbers of the voters whose votes lose voter and network (`voter_number`).
+        forgotten: int64[k], numbers of the voters that are removed (`voter_number`).
     """
     rows = voters.rows.copy()
     rows[np.isin(rows[:, 0], forgotten), :2] = 0

@@ -51,7 +51,7 @@ def unpack_counts(raw: bytes) -> Int64:
 
 
 def pack_voters(voters: WindowVoters) -> bytes:
-    """Pack the voters of a window: a byte for `bits`, then the three compressed columns."""
+    """Pack the voters of a window as bytes: one byte for `bits`, then the compressed columns of `rows`."""
     columns = (voters.rows[:, 0], voters.rows[:, 1], np.minimum(voters.rows[:, 2], 0xFFFFFFFF))
     body = b"".join(column.astype("<u4").tobytes() for column in columns)
     return bytes([voters.bits]) + isal_zlib.compress(body, 1)

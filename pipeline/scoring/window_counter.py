@@ -133,7 +133,7 @@ def count_batch(
         batch: votes without duplicates.
         models: int64[n, 2], model numbers (model_no) of model a and b.
         fate: int8[n], fate of each vote.
-        times: int64[n] from `fate.window_times`.
+        times: int64[n], the time whose window each vote counts in, from `fate.window_times`.
         reference: reference of the snapshot in force, None before the first snapshot.
     """
     counted = fate != QUARANTINED
