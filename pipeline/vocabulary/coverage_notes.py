@@ -37,7 +37,7 @@ def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[s
 
     Args:
         coverage: from the snapshot's body: `late` and `unchecked`, the number of late votes and of votes that no
-            detector evaluated. None, as in older snapshots, gives no sentence.
+            detector evaluated. None, which older snapshots have, gives no sentence.
         raw_votes: number of votes in the raw view.
     """
     if coverage is None:

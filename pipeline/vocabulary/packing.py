@@ -100,7 +100,7 @@ def pack_integers(*arrays: Int64) -> bytes:
 
 
 def unpack_integers(raw: bytes) -> Int64:
-    """Return the values that `pack_integers` packed, as one array of one dimension."""
+    """Return the values that `pack_integers` packed, as one array, int64[n], of all values."""
     return np.frombuffer(zlib.decompress(raw), dtype="<i8").astype(np.int64)
 
 

@@ -75,7 +75,9 @@ class ChunkSizes:
 
 
 def chunk_sizes(metadata: Any, read: ReadAt, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[ChunkSizes]:
-    """Yield the sizes of each wanted column of each row group that has rows.
+    """Yield the sizes that the page headers of a Parquet file declare, for each row group and wanted column.
+
+    Row groups without rows are left out.
 
     Args:
         metadata: pyarrow's `FileMetaData` of the file.

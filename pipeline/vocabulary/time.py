@@ -36,7 +36,7 @@ def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
 
     Args:
         time: microseconds since 1970 UTC, or an aware datetime.
-        timespec: as in `datetime.isoformat`; "seconds" drops the fraction.
+        timespec: the precision, a value that `datetime.isoformat` accepts; "seconds" drops the fraction.
 
     >>> format_rfc3339(1_718_445_600_000_000)
     '2024-06-15T10:00:00Z'
