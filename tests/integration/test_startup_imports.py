@@ -35,6 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return board.url
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "printed"),
     [

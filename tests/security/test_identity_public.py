@@ -117,6 +117,7 @@ def test_two_records_under_a_victims_id_show_nothing_of_the_victim(tmp_path: Pat
     assert again.json() == shown
 
 
+@pytest.mark.long
 def test_two_alerts_about_one_voter_cannot_be_linked(tmp_path: Path, settings: dict[str, str]) -> None:
     chance = random.Random(2)  # noqa: S311
     run(settings, "work", "--source", write(tmp_path / "a.jsonl", honest(0, 50)))

@@ -155,6 +155,7 @@ def test_a_critical_fault_closes_the_gate_and_is_named(suite, changes, named):
     assert named in verdict.critical_failures
 
 
+@pytest.mark.long
 def test_every_critical_expectation_has_a_case():
     cases = {(suite, named) for suite, _, named in CRITICAL}
     for suite, good in GOOD.items():

@@ -70,6 +70,7 @@ def test_clean_histories_have_no_change_and_no_single_move() -> None:
     assert alarms["move"] <= 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("heavy", ["laplace", "t", "unequal"])
 def test_walks_with_large_steps_of_some_models_are_no_change(heavy: str) -> None:
     rng = np.random.default_rng(12)

@@ -15,6 +15,7 @@ def _found(board: StyleBoard) -> list[StyleFinding]:
     return AnswerStyles(votes, columns.style).find(np.zeros(len(votes.names), dtype=np.bool_))
 
 
+@pytest.mark.long
 def test_longer_answers_of_a_model_are_found_with_the_time_and_the_direction() -> None:
     longer, lists = sorted(_found(StyleBoard(votes=30_000, longer=1.5)), key=lambda one: one.style != "longer answers")
     assert (longer.model, longer.style) == (0, "longer answers")
@@ -23,6 +24,7 @@ def test_longer_answers_of_a_model_are_found_with_the_time_and_the_direction() -
     assert longer.log_e > np.log(longer.tests / 0.01)
 
 
+@pytest.mark.long
 def test_answers_that_become_shorter_are_called_shorter() -> None:
     found = _found(StyleBoard(votes=30_000, longer=-1.5))
     assert {(one.model, one.style) for one in found} == {(0, "shorter answers"), (0, "answers with fewer lists")}

@@ -28,6 +28,7 @@ def small_board(seed: int, models: int, gap: float, honest: int, accounts: int) 
     return BacklogVotes.from_columns(models, voter[order], a[order], b[order], outcome[order], at, nowhere)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("models", "gap"), [(2, 6.0), (3, 7.0)])
 def test_a_small_board_whose_halves_cannot_be_rated_without_the_members_is_evaluated(

@@ -10,6 +10,7 @@ import pytest
 VOTES = Path(__file__).parents[3] / "docs" / "assets" / "example-votes.csv"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "stream"),
     [

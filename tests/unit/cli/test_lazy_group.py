@@ -78,6 +78,7 @@ def test_help_and_a_wrong_word_import_no_command(words: list[str], printed: str)
     assert not {f"pipeline.cli.{home}" for home in homes} & modules
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", HEAVY)
 def test_a_command_does_not_import_what_only_others_need(command: str):
     _, modules = run(command, "--help")

@@ -145,6 +145,7 @@ def test_every_detector_is_known_in_the_store_by_a_byte_of_its_own() -> None:
     assert all(1 <= tag <= 255 for tag in tags)
 
 
+@pytest.mark.long
 @every_detector
 @given(seed=st.integers(0, 50), cuts=st.sets(st.integers(1, 239), max_size=8))
 @settings(max_examples=60, deadline=None)
@@ -304,6 +305,7 @@ def proved(raised: Sequence[AlertSignal]) -> set[str]:
     return {r.subject for r in raised if r.evidence.get("proved", True)}
 
 
+@pytest.mark.long
 @every_detector
 @pytest.mark.parametrize("seed", [1, 2])
 def test_on_clean_data_false_alarms_are_at_most_one_in_a_hundred(detector: VoterDetector, seed: int) -> None:

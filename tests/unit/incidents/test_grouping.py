@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,7 @@ def test_each_alert_is_in_one_incident_which_is_found_by_every_former_id(alerts:
         assert one.opened_at == min(alert.opened_at for alert in one.alerts)
 
 
+@pytest.mark.long
 @given(some_alerts(), st.data())
 def test_split_and_merge_undo_each_other(alerts: list[CarriedAlert], data: st.DataObject) -> None:
     before = group_alerts(alerts)

@@ -224,6 +224,7 @@ def test_a_duration_in_a_column_that_nobody_reads_does_no_harm() -> None:
     assert li.rate(small(took=pd.Timedelta(3, "s"))).document["unread_columns"] == ["took"]
 
 
+@pytest.mark.long
 def test_the_package_imports_no_store_no_broker_and_no_chart() -> None:
     code = "import sys, leaderboard_integrity; print(*{'kafka', 'sqlalchemy', 'altair', 'typer'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

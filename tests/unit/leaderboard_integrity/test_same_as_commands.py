@@ -68,6 +68,7 @@ def test_a_rating_of_a_file_is_what_the_command_prints(words: list[str], argumen
     assert plain(li.rate(VOTES, **arguments).document) == printed("rate", VOTES, *words)
 
 
+@pytest.mark.long
 def test_a_report_of_a_file_is_what_the_command_prints() -> None:
     assert plain(li.report(VOTES, seed=5, level=0.9, method="none").document) == printed(
         "report", VOTES, "--method", "none", "--level", "0.9", "--seed", "5"
@@ -82,6 +83,7 @@ def test_a_table_is_rated_like_the_file(kind: str, frame: pd.DataFrame) -> None:
     assert found.votes == 1518
 
 
+@pytest.mark.long
 def test_a_table_has_the_report_of_the_file_but_for_its_hash(frame: pd.DataFrame) -> None:
     found, expected = (li.report(data, seed=2).document for data in (pl.from_pandas(frame), VOTES))
     told, expected_told = (

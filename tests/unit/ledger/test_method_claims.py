@@ -299,6 +299,7 @@ def random_label(leaf: int, number: int) -> str:
     return "".join(sha256(b"%d %d %d" % (leaf, number, part)).hexdigest() for part in range(3))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("size", "lists"),
     [

@@ -38,6 +38,7 @@ def test_the_interval_holds_whatever_the_spread(n: int, tau: float, kept: float)
     assert one.lower < one.score < one.upper
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "tau"), [(3, 0.0), (3, 10.0), (27, 0.0), (27, 5.0), (27, 65.0), (50, 10.0)])
 def test_all_scores_of_a_family_give_an_interval_that_holds(n: int, tau: float) -> None:
     true, seen, best = drawn(n, tau, 400, seed=1)

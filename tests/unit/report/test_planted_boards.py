@@ -41,6 +41,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PLANTED)
 def test_the_probe_of_a_defect_fires_and_no_other(name: str) -> None:
     board, expected = PLANTED[name]

@@ -141,6 +141,7 @@ def test_influential_voters_are_listed_without_a_number_of_theirs() -> None:
     assert "3000" not in str(details)
 
 
+@pytest.mark.long
 def test_pairs_that_met_once_say_nothing_about_the_order_in_which_models_are_shown() -> None:
     found = probes_of(PlantedBoard(models=80, votes=1_500, first_bonus=0.5))["position_bias"]
     assert found.unavailable is None

@@ -85,6 +85,7 @@ ODD: dict[str, tuple[int, int, dict[str, Callable[[int], Any]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_file_is_reported_without_a_false_finding(tmp_path: Path, name: str) -> None:
     path = tmp_path / "votes.parquet"

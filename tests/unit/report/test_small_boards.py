@@ -40,6 +40,7 @@ def _board(seed: int) -> ReportVotes:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(0, 60, 20))
 @pytest.mark.filterwarnings("error")
 def test_each_result_is_finite_or_says_why_there_is_none(first: int) -> None:

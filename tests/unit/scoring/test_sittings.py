@@ -41,6 +41,7 @@ def test_a_sitting_belongs_to_the_network_of_most_of_its_votes() -> None:
     assert sittings_of(counted([(3, 9, 0), (3, 5, 0), (3, 9, 0)]))[0].by_network == {9: 1}
 
 
+@pytest.mark.long
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 3), st.integers(0, 19)), max_size=40),
     st.randoms(use_true_random=False),

@@ -78,6 +78,7 @@ def test_the_verb_shows_every_figure_beside_its_bar_and_says_where_it_falls_shor
     assert [(one["value"], one["bar"], one["holds"]) for one in document] == [(None, 20.0, False), (3.0, None, None)]
 
 
+@pytest.mark.long
 def test_a_tenth_of_the_sample_is_a_tenth_of_the_voters() -> None:
     reported = CliRunner().invoke(
         app, ["bench", "evidence", "--only", "calibration,state", "--scale", "0.02", "--json"]

@@ -27,6 +27,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_the_real_table_holds_the_real_counts(tmp_path: Path) -> None:
     assert rating_tables.write_real_votes(tmp_path / "real.parquet") == 1_670_250
     table = pd.read_parquet(tmp_path / "real.parquet")

@@ -102,6 +102,7 @@ def test_attackers_begin_after_the_first_part_and_leave_real_votes_as_they_are(a
         assert abs((on_a ^ on_b).mean() - attack.focus) < 0.06
 
 
+@pytest.mark.long
 def test_attackers_of_every_side_are_found_and_real_people_are_not() -> None:
     votes = honest_votes()
     found = run_stream(without_attack(votes))
@@ -187,6 +188,7 @@ def test_a_file_of_judgements_in_the_environment_is_no_option_without_effect(mon
     assert [one["value"] for one in json.loads(done.stdout)] == [0.1]
 
 
+@pytest.mark.long
 def test_every_person_and_every_rule_is_in_the_figures_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight people with each number of votes at and beside the bounds of the groups by votes cast."""
     monkeypatch.setattr("pipeline.lab.bench.real_voter_accuracy.ATTACKS", ())

@@ -47,6 +47,7 @@ def test_a_figure_that_one_engine_lacks_is_not_compared() -> None:
     assert found.passed
 
 
+@pytest.mark.long
 def test_the_task_prints_times_and_every_figure(tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     write_report_votes(path, votes=3_000, models=10, voters=300)

@@ -16,6 +16,7 @@ from pipeline.settings import Settings
 OPTIONS = Settings(voter_key="00" * 32, anchor="")
 
 
+@pytest.mark.long
 def test_the_made_store_gives_every_audit_something_to_look_at(tmp_path: Path) -> None:
     url = str(tmp_path / "b.db")
     make_store(url, OPTIONS, 12_000, 30, 6)
