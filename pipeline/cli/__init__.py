@@ -4,7 +4,7 @@
 
     main.py                   runs a command; turns errors into an exit status and a message (entry point)
     app.py                    defines the Typer application, the shared options and JSON output
-    terminal.py               prints everything to the terminal: no markup, no hidden characters
+    terminal.py               prints all output, with hidden characters as escapes and without markup
     progress_columns.py       defines columns of progress bars, with hidden characters as escapes
     lazy_group.py             imports the module of a command when the command is run
     command_table.py          lists every command with its module and the first paragraph of its help
@@ -17,9 +17,9 @@
     board_commands.py         refresh, diff: publish and compare boards
     leaderboard_command.py    leaderboard: shows a published board
     board_choice.py           finds the view or the board that options choose
-    alert_commands.py         alerts, replay: show alerts and exclusions; what one detector would raise
+    alert_commands.py         alerts, replay: show alerts and exclusions, and what one detector would raise
     alert_decision.py         carries out a decision about alerts or votes
-    incident_commands.py      incidents: shows incidents, which are campaigns of votes
+    incident_commands.py      incidents: shows incidents, and decides about them
     incident_decision.py      carries out a decision about incidents
     on_call_text.py           prints lists of alerts and incidents within 80 columns
     exclusion_prompt.py       shows what a decision about exclusions would change, and asks
@@ -42,14 +42,14 @@
     history_text.py           prints the results of history for people
     history_document.py       builds the JSON document of history
     backfill_command.py       backfill: evaluates votes that no snapshot preceded
-    backfill_text.py          builds what backfill and refresh print about such an evaluation
+    backfill_text.py          builds the lines that backfill and refresh print about such an evaluation
     sweep_command.py          sweep: runs the audits and evaluates the policy
     provider_command.py       provider: shows the facts about one provider
     demo_command.py           demo: runs the whole pipeline on real pair counts
-    drill_command.py          drill: sends a simulated campaign, and times how soon the pipeline excludes the votes
+    drill_command.py          drill: sends a simulated campaign of votes, and times how soon the pipeline excludes them
     redteam_command.py        redteam: runs known attacks against the detectors
-    bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
-                              bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py,
-                              bench_formats.py, bench_report.py, bench_startup.py
-    terminal_tables.py        builds tables for boards and alerts
+    bench_group.py            defines the group `bench`, whose commands are in bench_stream.py, bench_ratings.py,
+                              bench_evidence.py, bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py,
+                              bench_ledger.py, bench_formats.py, bench_report.py, bench_startup.py
+    terminal_tables.py        builds tables of boards and alerts
 """

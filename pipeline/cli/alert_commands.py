@@ -1,4 +1,7 @@
-"""Runs the commands alerts and replay: list and show alerts, and show which alerts a detector would raise."""
+"""Runs the commands alerts and replay.
+
+They show alerts, decide about them, and show which alerts a detector would raise.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Carries out what an operator decides about alerts or votes with `integrity alerts`."""
+"""Carries out the decisions about alerts or votes that an operator gives with `integrity alerts`."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,12 +27,12 @@ def decide(
     Args:
         opened: the store.
         action: the decision, one of the actions of the command `alerts`.
-        names: ids of alerts, their beginnings, or votes and voters.
+        names: ids of alerts or their beginnings, or votes and voters in the form of `moderation.change_exclusion`.
         who: the person who decides.
-        reason: why.
-        hours: length of a snooze; None for until somebody acts.
-        yes: whether the person agreed already.
-        as_json: whether to print JSON, without asking.
+        reason: reason of the decision.
+        hours: length of a snooze; None to snooze until somebody acts.
+        yes: whether the person has agreed already, so that no question is asked.
+        as_json: whether to print JSON. No question is asked then.
     """
     moderation.expect_hours(hours)
     with opened.read() as connection:  # an unknown or ambiguous id is refused before any change

@@ -22,7 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON
 
 
 def store_url(option: str | None) -> str:
-    """Return the value of --store; if the option is not given, the setting INTEGRITY_STORE."""
+    """Return the address of the store: the value of --store, or else the setting INTEGRITY_STORE."""
     if option:
         return option
     from pipeline import settings  # noqa: PLC0415  # takes longer to import than the help takes to print

@@ -1,4 +1,4 @@
-"""Runs the command backfill: evaluates votes that no snapshot preceded."""
+"""Runs the command backfill, which evaluates votes from before the first snapshot."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Builds what the commands backfill and refresh print about an evaluation of votes that no snapshot preceded."""
+"""Builds the lines that backfill and refresh print about an evaluation of votes from before the first snapshot."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ _SHOWN = 12
 
 @contextmanager
 def evaluation_progress(quiet: bool = False) -> Iterator[EvaluationProgress]:
-    """Show on standard error how far an evaluation is, for a `with` block: votes that were read, passes over votes.
+    """Show on standard error how far an evaluation of votes is, for the duration of a `with` block.
 
     Nothing is shown if `quiet`, or if standard error is not a terminal.
+
+    Yields:
+        A function to call with ("read", number of votes) or ("evaluated", number of passes over the votes).
     """
     bar = Progress(
         SpinnerColumn(), DescriptionColumn(), BarColumn(), TextColumn("{task.completed:,}", markup=False),
@@ -43,7 +46,7 @@ def evaluation_progress(quiet: bool = False) -> Iterator[EvaluationProgress]:
 
 
 def report_lines(report: Mapping[str, Any], *, refreshed: bool = False) -> list[tuple[str, str]]:
-    """Return the lines about an evaluation, each with its style ("" for none).
+    """Return the lines to print about an evaluation of votes, as (text, style). The style is "" for none.
 
     Args:
         report: the result of `jobs.backfill` or `jobs.reevaluate`.
@@ -68,7 +71,11 @@ def report_lines(report: Mapping[str, Any], *, refreshed: bool = False) -> list[
 
 
 def summary_line(report: Mapping[str, Any]) -> str:
-    """Return one sentence: what was evaluated, how, and how much was found."""
+    """Return a sentence that says what an evaluation of votes has evaluated, how, and how much it found.
+
+    Args:
+        report: the result of `jobs.backfill` or `jobs.reevaluate`.
+    """
     nested = f", nested form {report['nested_rounds']} rounds" if report["nested_rounds"] else ""
     weeks = "of the last weeks" if report["kind"] == "reevaluate" else "that no snapshot preceded"
     found, members = report["found"], sum(map(_is_member, report["findings"]))

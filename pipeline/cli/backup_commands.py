@@ -1,4 +1,4 @@
-"""Runs the commands backup and restore, which save and restore the database, the files of the ledger and the keys."""
+"""Runs the commands backup and restore. A backup has the database, the files of the ledger and the keys."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,7 @@
 """Runs the command bench api: measures the speed of the HTTP API.
 
-The benchmark sends a mix of read requests to the API while a worker runs. The speed is compared with that of an empty
-route of the same process.
+The benchmark sends a mix of read requests to the API while a worker runs. The speed is compared with the speed of a
+route of the same process that returns an empty response.
 """
 
 import asyncio

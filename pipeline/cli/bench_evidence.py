@@ -1,6 +1,6 @@
 """Runs the command bench evidence: measures false-alarm rates and detection delays of the detectors.
 
-The results are compared with targets.
+Each result is compared with its target.
 """
 
 from pathlib import Path

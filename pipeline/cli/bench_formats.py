@@ -1,6 +1,6 @@
 """Runs the command bench formats: measures the speed of reading battle files.
 
-The speed is compared with that of a bare reader, which does the least possible work.
+The speed is compared with the speed of a bare reader, which does the least possible work.
 """
 
 from dataclasses import asdict

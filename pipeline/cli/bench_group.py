@@ -1,4 +1,4 @@
-"""Defines the group of `integrity bench` commands, with the table of its commands. Each module adds its own."""
+"""Defines the group `integrity bench` and the table of its commands. The module of a command adds it to the group."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

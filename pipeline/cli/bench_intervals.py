@@ -1,6 +1,6 @@
-"""Runs the command bench intervals: measures the coverage of confidence intervals and sequences by simulation.
+"""Runs the command bench intervals: measures the coverage of clustered intervals and confidence sequences.
 
-The intervals are clustered by voter.
+The coverage is measured on simulated votes.
 """
 
 from dataclasses import asdict

@@ -1,6 +1,6 @@
 """Runs the command bench ledger: measures the speed of sealing, verifying and refreshing.
 
-Each is compared with the least work that the task requires.
+The time of each task is compared with the time of the least work that the task requires.
 """
 
 from dataclasses import asdict

@@ -1,4 +1,7 @@
-"""Runs the command bench ratings: compares the rating engine with arena-rank and evalica, as ratios within one run."""
+"""Runs the command bench ratings: compares the rating engine with the packages arena-rank and evalica.
+
+The results are ratios within one run.
+"""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Runs the command bench report: compares the probes of a report with arenakit, on the same file in one run."""
+"""Runs the command bench report: compares the probes of a report with the package arenakit, on the same file."""
 
 import os
 import tempfile

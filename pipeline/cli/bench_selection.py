@@ -1,4 +1,4 @@
-"""Runs the command bench selection: measures the winner's curse with and without the correction, by simulation.
+"""Runs the command bench selection: measures the winner's curse by simulation, with and without the correction for it.
 
 The benchmark also measures the coverage of the corrected intervals.
 """

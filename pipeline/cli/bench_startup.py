@@ -1,4 +1,4 @@
-"""Runs the command bench startup: measures time and memory of short commands, in comparison with Python itself."""
+"""Runs the command bench startup: measures time and memory of short commands, compared with those of Python itself."""
 
 from dataclasses import asdict
 from pathlib import Path

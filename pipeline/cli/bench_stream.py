@@ -1,11 +1,11 @@
 """Runs the command bench stream: measures the throughput of the worker.
 
 Results are ratios within one run, because absolute times differ between machines. The command starts its own Kafka and
-PostgreSQL and publishes one stream. Three comparisons are made:
+PostgreSQL, and publishes one stream of votes. Three comparisons are made:
 
-- The worker, as `integrity work` runs it, with a loop that only polls and decodes the same topic.
-- The worker from a file into SQLite, with a plain `executemany` of the same rows.
-- Two workers with one worker.
+- The worker, as `integrity work` runs it, is compared with a loop that only polls and decodes the same topic.
+- The worker that reads a file and writes SQLite is compared with a plain `executemany` of the same rows.
+- Two workers are compared with one.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Runs the command bench sweep: measures time and memory of a sweep, which runs all audits.
 
-The time of a sweep is compared with the time of one read and one fit of the same votes.
+The time of a sweep is compared with the time of reading the same votes once and rating them once.
 """
 
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Finds the view or the board that the options of leaderboard and diff choose."""
+"""Finds in a snapshot the view or board that the options of the commands leaderboard and diff name."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ def require_board(found: PublishedSnapshot, view: View, board: str | None) -> di
     """Return the fields in a snapshot's body that describe a view, or a board by category or language.
 
     Raises:
-        Usage: the snapshot has no such view or board, with the reason.
+        Usage: the snapshot has no such view or board. The message says why.
     """
     known, short = found.body.get("boards", {}), found.snapshot_id[:12]
     if board is None:

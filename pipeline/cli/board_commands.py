@@ -1,4 +1,4 @@
-"""Runs the commands refresh and diff: publish a board, compare two boards."""
+"""Runs the commands refresh, which publishes a snapshot, and diff, which compares two snapshots."""
 
 from typing import Annotated, Any
 

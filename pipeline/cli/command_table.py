@@ -1,6 +1,6 @@
-"""Lists every command with the module that defines it and the first paragraph of its help.
+"""Lists all commands. The entry of a command has its module and the first paragraph of its help.
 
-`integrity --help` prints this table and imports no command. A test compares the table with the commands.
+`integrity --help` prints this table, and imports no module of a command. A test compares the table with the commands.
 """
 
 from pipeline.cli.app import app

@@ -1,4 +1,4 @@
-"""Runs the command convert: writes the votes of a battle file in another format."""
+"""Runs the command convert, which writes the votes of a battle file in another format."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -4,7 +4,7 @@
 2. More votes follow, some of them from attackers. The worker evaluates every vote against the first board, the monitor
    closes windows, and a refresh excludes the attackers' votes.
 3. Registry events name the providers, and a sweep audits variants, releases and claims.
-4. Everything that was published is recomputed from the votes.
+4. Everything that was published is recomputed from the votes and compared.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Runs the command drill: sends a simulated campaign of votes, and times how soon the pipeline reacts to the campaign.
 
-The steps are alert, incident, page (a call to the person on duty), exclusion, and a board without the votes.
+Five events are timed: the alert, the incident, the page (a call to the person on duty), the exclusion, and the first
+board without the votes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Shows what a decision about exclusions would change, and asks whether to go on."""
+"""Shows what a decision about exclusions would change, and asks the person at the terminal whether to go on."""
 
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -27,7 +27,7 @@ def show_preview(
         action: `exclude` or `restore`.
         about: what the decision is about, such as "incident 0123456789ab".
         targets: what would be excluded or restored.
-        models: the models that the decision is about, whose ranks are named first.
+        models: the models that the decision is about. Their ranks are named first.
     """
     found = exclusion_preview.preview(connection, action, targets)
     accounts = sum(kind == "voter" for kind, _ in targets)
@@ -59,12 +59,12 @@ def _move_text(move: RankMove) -> str:
 
 
 def is_done(decided: Sequence[object], find_targets: Callable[[], object]) -> bool:
-    """Return whether the earlier decisions of a command have already changed all that its next decision would change.
+    """Return whether the next decision of a command would change nothing, because earlier ones have changed everything.
 
     Args:
-        decided: the results of the earlier decisions.
+        decided: the results of the command's earlier decisions.
         find_targets: finds what the next decision would change, and raises `Usage` if it would change nothing. Before
-            the first decision it would have changed something.
+            the command's first decision, it found something.
     """
     if not decided:
         return False
@@ -80,13 +80,13 @@ def confirm(command: str, *, yes: bool, required: bool = True) -> None:
 
     Args:
         command: the command, for messages, such as "incidents exclude".
-        yes: whether the person agreed already, by an option.
-        required: whether the command stops where nobody can be asked (standard input is no terminal); otherwise it goes
-            on there.
+        yes: whether the person has agreed already, by an option.
+        required: whether the command must stop if nobody can be asked, because standard input is no terminal. If False,
+            it goes on.
 
     Raises:
-        Exit: the person refused; status 1.
-        Usage: nobody can be asked, and somebody must agree.
+        Exit: the person refused. The status is 1.
+        Usage: nobody can be asked, and `required` is True.
     """
     if yes:
         return

@@ -1,4 +1,4 @@
-"""Runs the command export: writes the votes of a store that count as a public data set."""
+"""Runs the command export, which writes votes of a store as a public data set."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

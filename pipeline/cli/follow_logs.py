@@ -30,10 +30,10 @@ class FollowPlan:
     """The options of `publish --follow`.
 
     Attributes:
-        files: the log, or the logs of a folder.
+        files: the growing files to follow.
         state: folder of the state file; "" for the default, a folder next to the store.
         store: address of the store.
-        pace: the intervals, in seconds, between polls and between heartbeats.
+        pace: the intervals between polls and between heartbeats, in seconds.
         until_end: whether to stop after all lines that the logs contain have been sent, instead of waiting for more.
         metrics_port: port for metrics; None to serve no metrics.
         metrics_host: address at which metrics are served.
@@ -52,9 +52,9 @@ def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]
     """Check that the options of --follow are used together with --follow and without files.
 
     Args:
-        follow: the value of --follow; None if not given.
+        follow: the value of --follow; None if the option is not given.
         files: the files on the command line.
-        given: name → value of each option that needs --follow.
+        given: name → value of each option that is allowed only with --follow.
 
     Raises:
         Usage: such an option is given without --follow, or files are given with --follow.
@@ -84,14 +84,14 @@ def follow_logs(
     mapping: ColumnMapping,
     checks: TextReading,
 ) -> dict[str, Any]:
-    """Follow logs until a signal or, with `until_end`, until everything is sent.
+    """Send the lines of growing logs to Kafka, until a signal or, with `until_end`, until all lines are sent.
 
     Args:
         plan: the options.
-        to: servers and topic, as text for messages.
+        to: servers and topic, as text for messages to the user.
         connect: connects to Kafka and returns a producer.
         preparer: converts records for publication.
-        mapping: names of columns and outcomes that the user gave.
+        mapping: names of columns and outcomes that the user has given.
         checks: reads the text of records.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Runs the command history: finds what changed between the published snapshots of other boards."""
+"""Runs the command history, which finds what changed between the published snapshots of other boards."""
 
 import csv
 from collections.abc import Mapping, Sequence

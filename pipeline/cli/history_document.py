@@ -1,4 +1,4 @@
-"""Holds the results of the command history for each board, and builds the JSON document with all results."""
+"""Builds the JSON document of the command history from the results of the audits of each board."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,13 +12,12 @@ from pipeline.formats.published_boards import BoardConflict, PublishedHistory
 
 @dataclass(frozen=True, slots=True)
 class AuditedBoard:
-    """The results of all audits of one board.
+    """The results of all audits of one published board.
 
     Attributes:
         history: changes between snapshots: vote counts that fell, names that were removed, shares of organisations and
             licences in the votes, and changes of the first place.
-        method: changes of the board's method, and single models whose rating moved far from what the common movement
-            of all ratings predicts.
+        method: method changes, and single moves: models whose rating moved far beyond the movement of all ratings.
         renames: pairs of names that may be one model.
         conflicts: pairs of rows about one model and day that contradict each other.
     """
@@ -40,7 +39,7 @@ def history_document(
     """Build the JSON document that `history --json` prints.
 
     Args:
-        read: the files that were read, and the merged snapshots.
+        read: the files that were read, and the snapshots that were merged from them.
         found: name of a board → the results of its audits.
         notes: sentences about how the files were read.
         renames: old name → new name, as a person stated them.

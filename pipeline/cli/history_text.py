@@ -1,4 +1,4 @@
-"""Prints the results of the command history: notes about files, details of each board, and a table of all boards."""
+"""Prints the results of the command history for people: notes about the files, and the results of each board."""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +49,7 @@ def print_overview(found: Mapping[str, AuditedBoard]) -> None:
     """Print a table with one row for each board.
 
     Args:
-        found: name of a board → its results.
+        found: name of a board → the results of its audits.
     """
     columns = ("board", "days", "last day", "falls", "gone", "renames", "method", "moves")
     table = titled_table(f"{len(found)} boards; --board NAME shows one in detail", columns, columns[:1])
@@ -71,7 +71,7 @@ def print_overview(found: Mapping[str, AuditedBoard]) -> None:
 
 
 def print_board(one: AuditedBoard) -> None:
-    """Print the detailed results of one board."""
+    """Print the results of all audits of one board in detail."""
     history = one.history
     out.rule(f"{history.board}: {len(history.days)} snapshots, {history.days[0]} to {history.days[-1]}", align="left")
     out.print(

@@ -1,4 +1,4 @@
-"""Runs the command incidents: lists incidents, shows one, and carries out decisions about one."""
+"""Runs the command incidents, which lists incidents, shows one, and carries out decisions about incidents."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Carries out a decision about incidents for the command incidents."""
+"""Carries out the decisions about incidents that an operator gives with `integrity incidents`."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,12 +27,13 @@ def decide(
     Args:
         opened: the store.
         action: the decision, one of the actions of the command `incidents`.
-        names: ids of incidents, or their beginnings; to split, the ids of alerts after the first.
+        names: ids of incidents, or their beginnings. For `split`, the first is an incident and the others are ids of
+            alerts.
         who: the person who decides.
-        reason: why, or the text of a note.
-        hours: length of a snooze; None for until somebody acts.
-        yes: whether the person agreed already.
-        as_json: whether to print JSON, without a preview.
+        reason: reason of the decision, or the text of a note.
+        hours: length of a snooze; None to snooze until somebody acts.
+        yes: whether the person has agreed already, so that no question is asked.
+        as_json: whether to print JSON. No preview is shown then.
     """
     moderation.expect_hours(hours)
     if action not in {"merge", "split"}:

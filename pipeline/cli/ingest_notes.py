@@ -1,4 +1,4 @@
-"""Builds sentences for people about the records that were read. Each sentence states the next step."""
+"""Builds sentences for people about records that were rejected or not read. Each sentence also states the next step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,12 @@ from pipeline.formats.left_out import HINTS, LeftOut
 
 
 def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | None, str]]) -> list[str]:
-    """Return a sentence for each reason for which records were rejected, with the first such record.
+    """Return a sentence for each reason for which records were rejected. It describes the first such record.
 
     Args:
         reasons: reason → number of records.
-        first: reason → (file and record number of the first such record, None if not known; what is wrong with it).
+        first: reason → (place, fault) of the first record that was rejected for it. The place is the file and the
+            number of the record, None if not known. The fault says what is wrong.
     """
     notes = []
     for reason, count in sorted(reasons.items()):
@@ -26,7 +27,7 @@ def sent_notes(name: str, rejects: LeftOut) -> list[str]:
 
     Args:
         name: name of the file.
-        rejects: the records that are not valid votes, by reason.
+        rejects: numbers of the records that are not valid votes by reason, and the first record of each reason.
     """
     then = "not sent" if rejects.skip_bad else "sent, and the worker will count them as rejected"
     return [
@@ -37,11 +38,11 @@ def sent_notes(name: str, rejects: LeftOut) -> list[str]:
 
 
 def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
-    """Return sentences about an incomplete last record of a file, which was not read.
+    """Return sentences about records at the end of a file that were not read, because they are incomplete.
 
     Args:
         name: name of the file.
-        waits: descriptions of incomplete records; empty strings are skipped.
+        waits: descriptions of the incomplete records. Empty strings are skipped.
     """
     return [
         f"{name}: {one} may be half written and was not read: give the file again when it is complete, or end it with "
@@ -52,11 +53,11 @@ def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
 
 
 def changed_notes(name: str, records: int) -> list[str]:
-    """Return a sentence if the beginning of a file has changed since it was read before.
+    """Return a list with a sentence, if a file no longer begins with the records that were read before.
 
     Args:
         name: name of the file.
-        records: number of records that were read before; 0 if the file has not changed.
+        records: number of records that were read before. 0 if the file has not changed; the list is then empty.
     """
     if not records:
         return []

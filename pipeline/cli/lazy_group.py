@@ -1,7 +1,6 @@
 """Defines groups of commands that import the module of a command when the command is run.
 
-The list of commands, completions and suggestions come from a table of names and summaries, so that no module is
-imported for them.
+Help, completions and suggestions use a table of names and summaries. No module of a command is imported for them.
 """
 
 import gc
@@ -27,10 +26,10 @@ class CommandEntry(NamedTuple):
 
 
 def lazy_group(application: typer.Typer, table: Mapping[str, CommandEntry]) -> type[TyperGroup]:
-    """Return the class of a group of commands, as Typer expects it in `cls`.
+    """Return the class for a group of commands, for Typer's argument `cls`. The group imports a command when it is run.
 
     Args:
-        application: the application that the modules register their commands with.
+        application: the Typer application to which the modules add their commands.
         table: name of a command → its entry. Help lists the commands in this order.
     """
 

@@ -1,4 +1,4 @@
-"""Runs the command leaderboard: shows a published board."""
+"""Runs the command leaderboard, which shows a published board."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Runs the commands audit, retract, erase and rotate-key, which are for the operator of a ledger."""
+"""Runs the commands audit, retract, erase and rotate-key, by which an operator maintains the public ledger."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Prints lists of alerts and incidents in blocks of a few lines, which need no more than 80 columns."""
+"""Prints lists of alerts and incidents for people on call. An entry has a few lines of at most 80 columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,10 @@ def expect_known(option: str, value: str | None, known: Sequence[str]) -> None:
 
 
 def parse_since(text: str | None) -> str:
-    """Return the value of --since as RFC 3339 in UTC, "" if it is not given; such texts sort by time.
+    """Convert the value of --since to RFC 3339 in UTC, so that times can be compared as texts.
+
+    Args:
+        text: the value; None if the option is not given. The result is then "".
 
     Raises:
         Usage: the value is not a time.
@@ -39,17 +42,17 @@ def parse_since(text: str | None) -> str:
 
 
 def urgency(state: str, severity: str) -> tuple[bool, bool, int]:
-    """Return the sort key of alerts and incidents: open ones first, resolved ones last, then by severity."""
+    """Return a sort key for alerts or incidents: open ones first, resolved ones last, then by severity."""
     return state == "resolved", state != "open", _URGENCY.get(severity, len(_URGENCY))
 
 
 def local_time(time: str) -> str:
-    """Return a time in RFC 3339 as local time to the minute, with the name of the time zone."""
+    """Format a time as local time to the minute, with the name of the time zone. `time` is in RFC 3339."""
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def both_times(time: str) -> str:
-    """Return a time in RFC 3339 to the minute, in UTC and, where that differs, in local time."""
+    """Format a time to the minute in UTC and, if local time differs, also in local time. `time` is in RFC 3339."""
     at = datetime.fromisoformat(time)
     utc, local = at.astimezone(UTC), at.astimezone()
     text = f"{utc:%Y-%m-%d %H:%M} UTC"
@@ -60,7 +63,11 @@ def both_times(time: str) -> str:
 
 
 def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
-    """Print incidents. Each has the fields of `integrity incidents --json`, and may have an exact time `since`."""
+    """Print a list of incidents for people on call.
+
+    An incident has the fields of `integrity incidents --json`. It may also have `since`, the exact time at which it
+    began.
+    """
     for one in listed:
         _print_block(
             _first_line(one["severity"], one["state"], one["id"][:8], one.get("since", one["opened_at"])),
@@ -70,7 +77,7 @@ def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_alerts(listed: Iterable[Mapping[str, Any]]) -> None:
-    """Print alerts, each in the form of `alert_queries.format_alert`."""
+    """Print a list of alerts for people on call. An alert has the form of `alert_queries.format_alert`."""
     for one in listed:
         e_value = "a fact" if one["e_value"] is None else f"e-value {format_e_value(one['e_value'])}"
         _print_block(
@@ -81,7 +88,7 @@ def print_alerts(listed: Iterable[Mapping[str, Any]]) -> None:
 
 
 def subject_text(subject: Mapping[str, Any]) -> str:
-    """Return what an alert is about; a voter is named by codename and pseudonym."""
+    """Return a text that names the subject of an alert. A voter is named by codename and pseudonym."""
     kind, name = subject["kind"], str(subject["id"])
     words = codename(name) if kind == "voter" else name
     return f"{kind} {words} ({name})" if words != name else f"{kind} {name}"

@@ -1,4 +1,4 @@
-"""Runs the command operators log: lists the operators' log."""
+"""Runs the command operators log, which lists the operators' log."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes output files of commands, so that a file is either complete or absent."""
+"""Writes the output files of commands. A file is either complete or absent."""
 
 import errno
 import os
@@ -19,14 +19,14 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def require_new(path: Path, force: bool) -> None:
-    """Raise an error if a file may not be written.
+    """Raise an error if a command may not write this output file.
 
     Args:
         path: name of the file.
         force: whether an existing file may be replaced.
 
     Raises:
-        Usage: the file exists and `force` is false, its folder does not exist, or the name is that of a folder.
+        Usage: the file exists and `force` is false, its folder does not exist, or the path is a folder.
     """
     if path.is_dir() or not path.name:
         raise Usage(f"expected the name of a file to write, got the folder {path}")
@@ -38,7 +38,9 @@ def require_new(path: Path, force: bool) -> None:
 
 @contextmanager
 def new_file(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Provide a temporary file, which is renamed to `path` at the end of the `with` block and deleted after an error.
+    """Provide a temporary file for the duration of a `with` block, and rename it to `path` at the end.
+
+    After an error, the temporary file is deleted instead.
 
     Args:
         path: name of the output file.

@@ -1,4 +1,4 @@
-"""Runs the command provider: shows the facts about one provider."""
+"""Runs the command provider, which shows the facts about one provider."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Runs the command publish: sends battle files and growing logs to Kafka."""
+"""Runs the command publish, which sends battle files and growing logs to Kafka."""
 
 from collections.abc import Callable
 from dataclasses import replace

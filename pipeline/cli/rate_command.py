@@ -1,4 +1,4 @@
-"""Runs the command rate: rates a battle file without a store."""
+"""Runs the command rate, which rates a battle file without a store."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence

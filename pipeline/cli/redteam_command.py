@@ -1,4 +1,4 @@
-"""Runs the command redteam: runs known attacks against the detectors and against published baseline methods."""
+"""Runs the command redteam, which runs known attacks against the detectors and against published baseline methods."""
 
 from collections.abc import Callable
 from dataclasses import asdict

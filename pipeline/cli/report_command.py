@@ -1,4 +1,4 @@
-"""Runs the command report: says whether the board of a file of votes can be trusted, and why."""
+"""Runs the command report, which says whether the board of a file of votes can be trusted, and why."""
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence

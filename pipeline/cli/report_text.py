@@ -23,8 +23,8 @@ def print_report(report: Report, saved: Path | None) -> None:
 
     Args:
         report: the report.
-        saved: the file to which the whole report was written, in which case only the verdict is printed; None if no
-            file was written.
+        saved: the file to which the whole report was written. Only the verdict is printed then. None if no file was
+            written.
     """
     answer = report.verdict.answer
     out.print(styled("Can this board be trusted? ", (f"{answer.capitalize()}.", _tone(answer))))

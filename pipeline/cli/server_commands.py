@@ -1,4 +1,7 @@
-"""Runs the commands serve and exporter, which start HTTP servers: for the API with its pages, and for metrics."""
+"""Runs the commands serve and exporter.
+
+`serve` starts the server of the API and the pages, `exporter` that of metrics.
+"""
 
 import signal
 import socket
@@ -44,7 +47,7 @@ def serve_store(store: Store, host: str, port: int, metrics: ApiMetrics | None =
         store: the open store.
         host: address to listen on.
         port: port to listen on; 0 for a free port.
-        metrics: counters of the API; None for new counters.
+        metrics: counters of the API's responses and requests; None to create new counters.
 
     Raises:
         Unavailable: the port cannot be used, for example because another program uses it.

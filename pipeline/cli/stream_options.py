@@ -1,4 +1,4 @@
-"""Defines the parts that the commands publish and work share: options about columns, the topic, and a progress bar."""
+"""Defines what the commands publish and work share: column options, the choice of the topic, and a progress bar."""
 
 from typing import Annotated
 
@@ -38,9 +38,9 @@ def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
     """Return the name of the votes topic.
 
     Args:
-        option: the value of --topic; None if not given.
+        option: the value of --topic; None if the option is not given.
         in_url: the topic in the kafka:// URL; "" if the URL has none.
-        options: the settings, whose topic is used if neither of the others is given.
+        options: the settings. Their topic is used if neither --topic nor the URL names one.
 
     Raises:
         Usage: both --topic and the URL name a topic, or the name is not valid for a topic.

@@ -1,4 +1,4 @@
-"""Runs the command sweep: runs the audits and evaluates the policy over all votes of a store."""
+"""Runs the command sweep, which runs the audits and evaluates the policy over all votes of a store."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,8 +1,8 @@
-"""Prints everything that a command prints. A test forbids other ways to print.
+"""Prints all output of commands. A test forbids other ways to print.
 
 Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as escapes. A line
-break inside a text is printed as an escape too, so text from votes or people cannot begin a new line. Styles are set by
-`styled`, never inside a text.
+break inside a text is printed as an escape too, so that text from votes or people cannot begin a new line. Styles are
+set with `styled`, never inside a text.
 """
 
 import logging
@@ -23,24 +23,27 @@ CRASHED = 70
 
 
 class Terminal(Console):
-    """A rich console that prints hidden characters as escapes. It interprets no markup and no emoji codes."""
+    """A console of the library rich that prints hidden characters as escapes.
+
+    It interprets no markup and no emoji codes.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Convert a string to rich's Text, with escapes. rich calls this for every string, in tables and titles too."""
+        """Convert a string to a Text of rich, with hidden characters as escapes. rich calls this for every string."""
         return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render an object for rich, with escapes in text that did not pass through `render_str`."""
+        """Render an object for rich. Text that did not pass through `render_str` also gets escapes."""
         if isinstance(renderable, Text) and visible(renderable.plain, lines=True) != renderable.plain:
             renderable = Text(visible(renderable.plain, lines=True), renderable.style)
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text, lines=True))
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print objects. A text is printed on one line without wrapping, so that a search in the output finds it."""
+        """Print objects. A text is printed without wrapping, so that a search in the output finds it."""
         if all(isinstance(one, str | Text) for one in objects):
             options.setdefault("soft_wrap", True)
         super().print(*objects, **options)
@@ -64,11 +67,11 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 
 def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
-    """Print texts: in a terminal, wrapped between words at the terminal's width; elsewhere each on one line.
+    """Print each text as a paragraph. A terminal wraps it between words; elsewhere it is one line.
 
     Args:
-        lines: the texts. Spaces at the beginning of a text indent all of its lines. A command (a text that begins with
-            "integrity ") stays on one line everywhere, so that it can be copied.
+        lines: the texts. Spaces at the beginning of a text indent all of its lines. A text that begins with "integrity
+            " is a command; it stays on one line everywhere, so that it can be copied.
         indent: number of further spaces before each line.
         console: the terminal to print to.
     """
@@ -82,7 +85,7 @@ def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = 
 
 
 def met(passed: bool | None) -> tuple[str, str]:
-    """Return "met" or "missed" with its color, as a part (text, style) for `styled`; ("", "") if `passed` is None."""
+    """Return ("met", colour) or ("missed", colour) as a part for `styled`; ("", "") if `passed` is None."""
     return ("", "") if passed is None else ("met", "green") if passed else ("missed", "red")
 
 
@@ -97,7 +100,7 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def print_crash(error: BaseException) -> None:
-    """Print an unexpected error with its traceback."""
+    """Print an unexpected error with its traceback to standard error."""
     err.lines(line for part in traceback.format_exception(error) for line in part.splitlines())
     err.print(styled((type(error).__name__, "bold red"), ": an unexpected error of this program, as shown above"))
 

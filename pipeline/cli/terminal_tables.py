@@ -1,4 +1,4 @@
-"""Builds tables for the terminal: boards, comparisons and alerts. An interval is drawn as a line of characters."""
+"""Builds tables for the terminal: boards, comparisons and alerts. Intervals are drawn as lines of characters."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -66,15 +66,15 @@ def board_table(
 ) -> Table:
     """Build the table of one view of a snapshot.
 
-    A row that has an interval clustered by voter shows this interval and its sure ranks. The table has the widest of
-    these layouts that fits: with drawn intervals; with numbers only; without lines between columns; and, as the last,
-    rounded to whole points. A terminal that is too narrow for that shows neither intervals nor rank sets.
+    A row that has a clustered interval shows this interval and its sure ranks. The table has the first of these layouts
+    that fits the width: with drawn intervals; with numbers only; without lines between columns; rounded to whole
+    points. If none fits, the table has neither intervals nor rank sets.
 
     Args:
         rows: the rows of the board.
         title: the title of the table.
         width: width of the terminal in characters.
-        more: says where the rest is; stated under a table without drawn intervals.
+        more: a text that says where to find what the table lacks. It stands under a table without drawn intervals.
     """
     for drawn, digits, grid in ((_WIDTH, 2, True), (_NARROW, 2, True), (0, 2, True), (0, 2, False), (0, 0, False)):
         columns = _board_columns(rows, drawn, digits)
@@ -124,7 +124,11 @@ def _preferred(first: str, second: str, row: Mapping[str, Any]) -> Any:
 
 
 def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line of text for the coefficient of each style feature."""
+    """Return a line of text for each style feature, with its coefficient.
+
+    Args:
+        rows: {"feature", "coefficient", "lower", "upper"} of each style feature.
+    """
     return [
         f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
         "  logits per standard deviation"
@@ -133,7 +137,7 @@ def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def quality_warning(row: Mapping[str, Any]) -> str:
-    """Describe a failed expectation of severity `warning` on one line: where, why it matters, and what was found."""
+    """Describe a failed expectation of severity `warning` on one line: its place, its reason, and what was found."""
     where = f"{row['suite']} {row['part']}".rstrip()
     return f"warning: {where}, {row['column']}: {row['reason']} ({row['expectation']}, observed {row['observed']})"
 
@@ -141,7 +145,7 @@ def quality_warning(row: Mapping[str, Any]) -> str:
 def comparison_table(
     raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
 ) -> Table:
-    """Build a table with the raw and defended ratings of each model side by side, and the change of rank.
+    """Build a table with the raw and the defended rating of each model, and the change of its rank.
 
     Args:
         raw: rows of the raw view, which has all models of the defended view.
@@ -183,7 +187,10 @@ def _table(
 
 
 def titled_table(title: str, columns: Iterable[str], left: Collection[str] = ("",)) -> Table:
-    """Build a table without rows. Long cells are folded. Columns are aligned to the right, except those in `left`."""
+    """Build a table with a title and columns, but without rows. Long values are wrapped.
+
+    Columns are aligned to the right, except those named in `left`.
+    """
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", overflow="fold")
@@ -191,7 +198,7 @@ def titled_table(title: str, columns: Iterable[str], left: Collection[str] = (""
 
 
 def rank_change(places: int) -> Text:
-    """Format a change of rank: places gained in green with +, places lost in red with −, empty for no change."""
+    """Format a number of places that a model gained or lost: green with +, red with −, empty for 0."""
     if not places:
         return styled("")
     return styled((f"{places:+d}", "green" if places > 0 else "red"))
@@ -202,7 +209,7 @@ def _subject_and_summary(alert: Mapping[str, Any]) -> str:
 
 
 def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
-    """Build a table with one alert in each row. With a small `width` (in characters) it has fewer columns."""
+    """Build a table with one alert in each row. It has fewer columns if `width`, in characters, is small."""
     columns: list[_Column] = [
         ("id", 0, lambda a: a["id"]),
         ("severity", 0, lambda a: styled((a["severity"], "red" if a["severity"] == "critical" else "yellow"))),

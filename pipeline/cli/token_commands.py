@@ -1,4 +1,4 @@
-"""Runs the command tokens: lists, adds and revokes the tokens with which operators use the HTTP API."""
+"""Runs the command tokens, which lists, adds and revokes the tokens with which operators use the HTTP API."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,6 +1,6 @@
 """Runs the commands verify, bundle and receipt, which let a reader check results without trusting the operator.
 
-`verify BUNDLE` does not import the store. Functions that read a store import the store's modules themselves.
+`verify BUNDLE` works without the code that reads a store. The functions that read a store import this code themselves.
 """
 
 from pathlib import Path

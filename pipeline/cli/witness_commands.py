@@ -1,4 +1,4 @@
-"""Runs the commands of the group `witness`. A witness is a third party that signs heads of the board's ledger.
+"""Runs the commands of the group `witness`. A witness is a third party that signs checkpoints of the board's ledger.
 
 The commands `ask` and `keep` are for the operator of the board, all others are for the witness.
 """

@@ -1,7 +1,7 @@
 """Runs the commands work and monitor.
 
-`work` reads votes from Kafka or files into the store. `monitor` closes windows, which are five-minute intervals of
-votes, and runs the window detectors on them.
+`work` reads votes from Kafka or files, and writes them to the store. `monitor` closes windows of five minutes, and runs
+the window detectors on them.
 """
 
 import os
