@@ -193,7 +193,7 @@ def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
 
 
 def vote_shares(snapshot: PublishedBoard) -> VoteShares:
-    """Return the vote shares of one snapshot.
+    """Return the shares of organisations and licences in the votes of one snapshot.
 
     Raises:
         BadCounts: the snapshot has no votes.

@@ -100,7 +100,7 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
         n: number of questions of the measurement.
 
     Raises:
-        BadCounts: for the same reasons as `Score`.
+        BadCounts: a share is not in [0, 1], or a number of questions is below 1.
     """
     scale = 100.0 if max(claimed, measured) > 1 else 1.0
     return Score(claimed / scale, claimed_n or n), Score(measured / scale, n)

@@ -48,7 +48,7 @@ class LockstepGroup:
     Attributes:
         voters: the voters, given by the integers that `lockstep` was called with, ascending.
         cells: number of cells that at least two of the voters share.
-        density: density of the group as in FRAUDAR.
+        density: density of the group by FRAUDAR (module docstring): the higher, the more votes the voters share.
         score: largest score s of two voters of the group, in nats.
     """
 
@@ -66,7 +66,7 @@ def lockstep(
     Args:
         voter: int[n], an integer for the voter of each vote. Votes with −1 (no voter) are left out.
         pair: int[n], an integer for the pair of models of each vote. The pairs (a, b) and (b, a) must have the same
-            one.
+            integer.
         outcome: int[n], the outcome of each vote, seen from a fixed side of the pair.
         at: int[n], time of each vote in microseconds since 1970 UTC.
         prompt: int[n], an integer for the prompt of each vote. All votes without a prompt must have the same integer.
