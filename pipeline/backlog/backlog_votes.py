@@ -154,7 +154,7 @@ class BacklogCells:
 
     @classmethod
     def of(cls, votes: BacklogVotes) -> BacklogCells:
-        """Return the cells of `votes`."""
+        """Return the cells of some votes: one cell for each voter and each model that the voter has voted on."""
         n = len(votes.voter)
         code = np.empty(2 * n, dtype=np.int64)
         code[:n] = votes.voter.astype(np.int64) * votes.models + votes.model_a

@@ -140,7 +140,9 @@ def log_products(log_e: Float64, group: Int64, groups: int, shares: tuple[float,
 
 
 def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
-    """Return ln E_m of each model and side, float64[M, 2]. A model's e-value is the sum over both sides.
+    """Return the logarithm of the evidence about each model, by side, float64[M, 2].
+
+    The sides are "promotes" and "demotes" (SIDES). The e-value of a model is the sum of the evidence over both sides.
 
     The null hypothesis is that all voters on the model are honest.
 

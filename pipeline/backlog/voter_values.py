@@ -121,7 +121,7 @@ class VoterEvaluator:
 
 @dataclass(frozen=True)
 class WeightedCells:
-    """The counts and weights of c cells.
+    """The counts of c cells, and the weights of the cells in the e-values of voters.
 
     Attributes:
         voter: int32[c], the voter of each cell.
