@@ -43,8 +43,9 @@ class ShiftRatios:
     """The likelihood ratios of m models for a change that began in one of s slots.
 
     Attributes:
-        logs: float64[m, 2, s], ln of the mean ratio over the sizes, for the directions "better" and "worse" and each
-            slot in which the change may have begun; −∞ where there are too few votes.
+        logs: float64[m, 2, s], ln of the ratio, averaged over the sizes of the change. The second axis is the
+            directions "better" and "worse", the third the slot in which the change may have begun. An entry with too
+            few votes is −∞.
         spread: float64[s], φ for each slot in which the change may have begun.
     """
 

@@ -95,7 +95,7 @@ class ShiftSums:
         return {**self.columns, "slots": self.starts, "slot_votes": np.array([self.votes], dtype=np.int64)}
 
     def add(self, window: Window) -> "ShiftSums":
-        """Return the sums after a window."""
+        """Return new sums that also have the votes of a window."""
         begun = self if self.starts[-1] >= 0 else ShiftSums(self.columns, np.append(self.starts[:-1], window.start), 0)
         if window.start - begun.starts[-1] >= _SLOT and begun.votes >= _LEAST_VOTES:
             begun = begun._closed(window.start)
