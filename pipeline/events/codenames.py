@@ -1,7 +1,7 @@
 """Names voters for operators: words that are easier to say and to compare than a pseudonym.
 
-A codename stands beside the pseudonym and never replaces it. It is for operators only: whoever knows it can recognise a
-voter, as with the pseudonym, so the public never reads it.
+A codename stands beside the pseudonym and never replaces it. It is for operators only and is never published. A person
+who knows the codename of a voter can recognise the voter, as with the pseudonym.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _NO_MORE = (None,) * (len(_KEYS) + 2)
 
 
 class DuplicateKey(ValueError):
-    """A JSON object has a duplicate key."""
+    """Raised if a JSON object has a duplicate key."""
 
 
 def expected_quotes(vote: Vote) -> int:
