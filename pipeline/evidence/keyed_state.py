@@ -60,5 +60,10 @@ def _blank(row: Any, count: int) -> npt.NDArray[Any]:
 
 
 def take_rows(columns: KeyedColumns, rows: npt.NDArray[Any]) -> KeyedColumns:
-    """Return the selected rows of all columns; `rows` is a mask or ascending positions."""
+    """Return the selected rows of all columns.
+
+    Args:
+        columns: name → column with one row for each key.
+        rows: bool, true for each selected row; or int64, the positions of the selected rows, ascending.
+    """
     return {name: values[rows] for name, values in columns.items()}
