@@ -34,7 +34,7 @@ class ColumnBuffer:
         return self._size
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        """Add rows at the end."""
+        """Add values as rows at the end of the column."""
         if self._kind == np.int16 and values.max(initial=0) > _MOST_SMALL:
             self._kind = np.dtype(np.int32)
             self._blocks[-1:] = [block.astype(self._kind) for block in self._blocks[-1:]]

@@ -81,7 +81,8 @@ def no_times(rows: int) -> Int64:
 def time_column(array: pa.Array) -> Int64:
     """Return int64[n], each time in microseconds since 1970 UTC; NO_TIME for a value that is no time.
 
-    Values are read as `to_rfc3339` reads single ones. The first instant of 2000 stands for a time that is missing.
+    Values are read as `to_rfc3339` reads single ones. The first instant of 2000 is a placeholder for a missing time and
+    gives NO_TIME, too.
     """
     kind = array.type
     if pa.types.is_dictionary(kind):

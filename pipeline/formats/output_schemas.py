@@ -47,7 +47,7 @@ _ADDED = (
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """A schema of votes in a file.
+    """A schema in which votes are written to a file.
 
     Attributes:
         name: name of the schema on the command line.

@@ -23,7 +23,9 @@ _MOST_GROUPS = 256
 
 
 def find_plain_columns(path: Path, chunks: Sequence[ChunkSizes], columns: Collection[str]) -> frozenset[str]:
-    """Return the names of the columns that are read faster as plain texts; none if the file has very many row groups.
+    """Return the names of the columns that are read faster as plain texts than as dictionary codes.
+
+    The result is empty if the file has very many row groups.
 
     Args:
         path: a Parquet file.

@@ -51,9 +51,10 @@ class ReadEvent(bytes):
 
 
 def recognised_bytes(event: bytes) -> bytes:
-    """Return the bytes of an event by which its file is recognised when it is read again.
+    """Return the bytes of an event that serve to recognise a file that was read before.
 
-    For a `ReadEvent` these are the bytes without a hash that a text check added; for other events the event itself.
+    For a `ReadEvent` these are the bytes without a hash that a text check added. For any other event they are the event
+    itself.
     """
     return (event.recognised or event) if isinstance(event, ReadEvent) else event
 
@@ -99,7 +100,7 @@ class VoteIds:
         return raw
 
     def recent(self) -> dict[str, int]:
-        """Return how often each content occurred among the last 200 records whose ids were derived.
+        """Return the counts of identical records for the contents of the last 200 records whose ids were derived.
 
         Returns:
             Key of the content → number of all identical records so far.

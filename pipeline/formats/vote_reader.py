@@ -73,7 +73,7 @@ class VoteReader:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The columns that were not read. The list is complete after all votes were read."""
+        """The names of the columns that were not read. The list is complete after all votes were read."""
         tabled = [column for part in self.file.parts for column in _unread(part)]
         return tuple(dict.fromkeys([*tabled, *self.unknown]))
 

@@ -7,7 +7,7 @@ compressed or not.
 Modules:
     read_boards      reads files as boards, oldest first
     published_board  represents a board on one day, and a conflict between two rows
-    board_files      finds the files, and the board that a file's place names
+    board_files      finds the files, and derives the board of a file from its path
     board_documents  reads our own exports as rows
     board_pieces     reads a file in pieces of columns
     board_columns    finds the columns by name, and reads cells by column
@@ -16,10 +16,10 @@ Modules:
     rename_file      reads a file in which a person states which models were renamed
     board_merging    drops repeated rows, rows that contradict an earlier file, and earlier snapshots of a day
 
-The first row that cannot be read is an error with its 0-based row, unless the caller asks to leave such rows out.
-If a row has no style rank, interval, organisation or licence, the value is missing and never zero. Names stay as
-published, so two spellings of an organisation are two organisations. The same rows give the same boards from every kind
-of file.
+The first row that cannot be read raises an error, which states its 0-based row. If the caller asks for it, such rows
+are left out instead. If a row has no style rank, interval, organisation or licence, the value is missing and never
+zero. Names stay as published, so two spellings of an organisation are two organisations. The same rows give the same
+boards from every kind of file.
 
 Not handled: more than one snapshot on a day. For each model, the last snapshot of the day counts.
 """

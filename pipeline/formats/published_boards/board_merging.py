@@ -27,7 +27,7 @@ MAX_CONFLICTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class MergedRows:
-    """Rows after merging.
+    """The rows of published boards after merging, and the numbers of rows that were dropped.
 
     Attributes:
         columns: the rows, sorted by board and day, then in the order of the files.
@@ -49,8 +49,8 @@ class MergedRows:
 def merge_rows(columns: BoardColumns) -> MergedRows:
     """Merge rows that are about the same model, board and day.
 
-    A repeated row is dropped, and so is a row that contradicts a file read earlier, or that has a later snapshot on its
-    day.
+    Three kinds of rows are dropped: repeated rows, rows that contradict a file read earlier, and rows of a day that has
+    a later snapshot.
     """
     columns, earlier = _last_of_day(columns)
     order, starts = _groups(columns)

@@ -19,7 +19,7 @@ from pipeline.formats.published_boards.published_board import PublishedBoard
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file that was read.
+    """A file of published boards that was read.
 
     Attributes:
         name: name of the file.
