@@ -106,7 +106,7 @@ class AlertSpan:
 
     @property
     def begun_at(self) -> int:
-        """When the first of the votes that the alerts are about was cast."""
+        """The time at which the first of the alerts' votes was cast: the smallest `begun_at` of an alert."""
         return min(one.begun_at for one in self.alerts)
 
     @property
