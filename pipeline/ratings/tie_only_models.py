@@ -21,12 +21,12 @@ from .pair_counts import PairCounts
 def with_tie_only_variance(fitted: Fit, counts: PairCounts, *, reweight: int | None = None) -> Fit:
     """Return the fit with a larger covariance for models that only tied.
 
-    The same fit is returned if there is no such model, or if the information matrix is singular in float64.
+    `fitted` itself is returned if there is no such model, or if the information matrix is singular in float64.
 
     Args:
         fitted: the fit of these counts, with a plain or a clustered covariance.
         counts: the votes.
-        reweight: the `reweight` of the fit.
+        reweight: how the fit weighs votes: None for equal weights; n for the weights `pair_weights(counts, n)`.
     """
     decisive = counts.decisive_matrix()
     only_ties = np.asarray((decisive + decisive.T).sum(axis=1) == 0)

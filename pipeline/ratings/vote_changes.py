@@ -42,7 +42,7 @@ _MOST_ADDED = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoteChange:
-    """Changes of votes that swap two models.
+    """The fewest changes of votes found that swap the ranks of two models.
 
     Attributes:
         above: the model that is rated higher before the change.
