@@ -45,7 +45,7 @@ def judge(
     level: float,
     lacking: Sequence[str] = (),
 ) -> Verdict:
-    """Return the verdict.
+    """Return the verdict on the board of a report: an answer and five sentences.
 
     Args:
         rows: the board, from `board_rows`.

@@ -1,4 +1,4 @@
-"""Looks for manipulation in the votes of a file: by voters, cohorts, in bursts, and in what voters were shown.
+"""Looks for manipulation in the votes of a file: by single voters, by cohorts, in bursts, and in how models were shown.
 
 find_evidence      runs all tests that a file allows
 evidence_tests     declares the tests: what each asks, and how often it errs

@@ -18,7 +18,7 @@ MOST_LISTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceFinding:
-    """One finding.
+    """One finding of a test for manipulation, with the strength of its evidence.
 
     Attributes:
         kind: what the finding is about.
@@ -77,7 +77,16 @@ class EvidenceSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceTest:
-    """A test for one kind of manipulation. The section with its result gets these attributes under the same names."""
+    """A test for one kind of manipulation. Its attributes are those of the section with its result.
+
+    Attributes:
+        id: name of the section, such as `voters`.
+        group: the part of the report with the section: one of GROUPS.
+        accuses: whether a finding says that votes were cast to change the board.
+        title: name of the section for people.
+        question: the question that the test answers.
+        error_rate: how often the test finds something where nothing is wrong, as a sentence.
+    """
 
     id: str
     group: str

@@ -27,7 +27,7 @@ MOST_SHARED = 5
 def find_evidence(
     votes: ReportVotes, labels: RandomLabels, key: bytes, progress: Callable[[], None] = lambda: None
 ) -> tuple[EvidenceSection, ...]:
-    """Run all tests.
+    """Run all tests for manipulation for which the votes have the columns.
 
     Args:
         votes: the votes between the rated models.

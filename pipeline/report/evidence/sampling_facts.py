@@ -19,7 +19,7 @@ from pipeline.report.report_votes import ReportVotes
 
 
 def sides(votes: ReportVotes) -> EvidenceSection:
-    """Return the section about the sides on which models were shown."""
+    """Test whether models are shown equally often on both sides, and return the section about it."""
     if votes.position is None or not (votes.position != 0).any():
         return SIDES.unanswered(
             "nearly every pair stands in one order in the file, so its sides are not those of a screen"

@@ -56,7 +56,7 @@ class _Bins:
 
 
 def share_bursts(votes: ReportVotes) -> EvidenceSection:
-    """Return the section about bursts of votes on one model."""
+    """Test for bursts of votes on one model in an hour or a day, and return the section about them."""
     assert votes.time is not None  # noqa: S101  # the caller has checked it
     rows = np.flatnonzero(votes.time != NO_TIME)
     time = votes.time[rows]

@@ -57,7 +57,7 @@ PROBES: tuple[Probe, ...] = (
 
 
 def run_probes(votes: ReportVotes, board: ReportBoard, options: ProbeOptions | None = None) -> list[ProbeResult]:
-    """Run all probes.
+    """Run all probes of a report on the votes and their board.
 
     Args:
         votes: all votes that count.
