@@ -18,7 +18,11 @@ def battle_key(battle_id: str) -> int:
 
 
 def by_window(battles: Sequence[BattleIssued]) -> dict[int, list[tuple[int, str, str]]]:
-    """Return the battles by window: start of a window (microseconds) → (key, model a, model b) of each battle."""
+    """Group battles by window.
+
+    Returns:
+        Start of a window in microseconds since 1970 UTC → (key, model a, model b) of each battle in it.
+    """
     found: dict[int, list[tuple[int, str, str]]] = {}
     for one in battles:
         at = to_microseconds(one.at)

@@ -125,7 +125,10 @@ def _bounded(rows: Int64, bits: int = 0) -> WindowVoters:
 
 
 class SittingCounter:
-    """Counts the sittings of windows, which it reads in order of time. Voters of the last half hour are remembered."""
+    """Counts the sittings that begin in windows. It reads the windows in order of time.
+
+    The voters of the last half hour are remembered, since their sittings may still go on.
+    """
 
     def __init__(self) -> None:
         self._recent: deque[tuple[int, WindowVoters]] = deque()

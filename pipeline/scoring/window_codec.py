@@ -38,7 +38,7 @@ def _fits(value: int, kind: str) -> bool:
 
 
 def unpack_counts(raw: bytes) -> Int64:
-    """Return the counts that `pack_counts` packed, int64[rows, 12]."""
+    """Return the counts of a window, int64[rows, 12], given the bytes from `pack_counts`."""
     body, kinds = zlib.decompress(raw[1:]), _LAYOUTS[int(raw[:1])]
     widths = [np.dtype(kind).itemsize * (part.stop - part.start) for part, kind in zip(_PARTS, kinds, strict=True)]
     rows = len(body) // sum(widths)
@@ -58,6 +58,6 @@ def pack_voters(voters: WindowVoters) -> bytes:
 
 
 def unpack_voters(raw: bytes) -> WindowVoters:
-    """Return the voters that `pack_voters` packed."""
+    """Return the voters of a window, given the bytes from `pack_voters`."""
     columns = np.frombuffer(zlib.decompress(raw[1:]), dtype="<u4").reshape(3, -1)
     return WindowVoters(raw[0], np.ascontiguousarray(columns.T).astype(np.int64))
