@@ -7,7 +7,7 @@ from .visible_text import visible
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An `argparse.ArgumentParser` that prints its usage and errors through `visible`."""
+    """An `argparse.ArgumentParser` that shows hidden characters in its usage and errors as escapes."""
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message to stderr, and exit with status 2."""

@@ -36,7 +36,7 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
 
 
 def flags_of(stated: Mapping[str, bool | None]) -> int:
-    """Return the flags of a vote.
+    """Return the flags of a vote as one number with a bit for each flag.
 
     Args:
         stated: name of a field in STATED → true, false, or None for a field that the vote does not state.
