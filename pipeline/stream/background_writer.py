@@ -1,11 +1,10 @@
-"""Commits one batch in a thread while the next is polled and decoded.
+"""Commits one batch in a thread while the next batch is polled and decoded.
 
-With PostgreSQL a thread writes the batches: psycopg releases the interpreter lock while the server works. With SQLite
-the caller's thread writes them: SQLite works inside this process and takes the lock again after every row, so a second
-thread would wait up to 5 ms for each row.
+With PostgreSQL, a thread of its own writes the batches, because psycopg releases the interpreter lock while the server
+works. With SQLite, the caller's thread writes them. SQLite works inside this process and takes the lock again after
+every row, so a second thread would wait up to 5 ms for each row.
 
-At most one batch is being written. Batches are written in the order of submission. The error of a batch is raised by
-`wait`.
+Only one batch is written at a time, in the order of submission. `wait` raises the error of a batch that failed.
 """
 
 from collections.abc import Callable
@@ -23,7 +22,7 @@ _HEARTBEAT_SECONDS = 1.0
 
 
 class BackgroundWriter(Generic[Result]):
-    """Writes batches to the store, one at a time, in a thread of its own or in the caller's thread."""
+    """Writes batches to the store, one at a time, in a second thread or in the caller's thread."""
 
     def __init__(self, threaded: bool) -> None:
         """Create a writer that writes in a thread of its own if `threaded`, else in the caller's thread."""
@@ -36,16 +35,16 @@ class BackgroundWriter(Generic[Result]):
 
     @property
     def busy(self) -> bool:
-        """Whether `wait` must still be called for a submitted batch."""
+        """True from `submit` until `wait` returns the result of the batch."""
         return self._pending is not None
 
     def submit(self, batch: Callable[[], Result]) -> None:
-        """Start writing a batch in the writer's thread; without a thread, write it in this call.
+        """Start writing a batch in the second thread. Without a second thread, write the batch in this call.
 
-        An error of the batch is not raised here but by `wait`.
+        `wait` raises the error of the batch, not this function.
 
         Args:
-            batch: writes the batch and returns the result.
+            batch: a function that writes the batch and returns its result.
 
         Raises:
             ValueError: `wait` has not been called for the previous batch yet.
@@ -55,10 +54,10 @@ class BackgroundWriter(Generic[Result]):
         self._pending = self._executor.submit(batch) if self._executor else _run(batch)
 
     def wait(self, heartbeat: Callable[[], None]) -> Result:
-        """Wait for the submitted batch; return its result or raise its error.
+        """Wait for the submitted batch, and return its result or raise its error.
 
         Args:
-            heartbeat: called once per second while waiting.
+            heartbeat: a function that is called once per second while waiting.
 
         Raises:
             ValueError: no batch was submitted.

@@ -1,7 +1,7 @@
-"""Decodes the batches of a worker, in the worker's process or in a process of its own.
+"""Decodes the batches of a worker, either in the worker's process or in a second process.
 
-Decoding takes a fifth of a worker's time, needs the interpreter lock, and depends on nothing but the records and four
-settings. A second process decodes a batch while the worker's threads write the previous batch.
+Decoding takes a fifth of a worker's time and needs the interpreter lock. It depends only on the records and on four
+settings. A second process can therefore decode a batch while the worker's threads write the previous batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ Name = TypeVar("Name", str, "str | None")
 
 @dataclass(frozen=True, slots=True)
 class DecoderSetup:
-    """What decoding depends on besides the records.
+    """The settings that a decoder needs. A decoder in a second process receives them in its first message.
 
     Attributes:
         source: name of the source, kafka:CLUSTER/TOPIC or file:….
-        publishers: INTEGRITY_PUBLISHERS, whose signatures the records of a topic need.
+        publishers: the setting INTEGRITY_PUBLISHERS. Records of a topic need the signature of one of these publishers.
         voter_key: the voter key of the store.
-        proxies: addresses and networks of proxies. An id that is such an address identifies nobody.
+        proxies: addresses and networks of proxies. A voter id that is such an address identifies nobody.
     """
 
     source: str
@@ -39,47 +39,47 @@ class DecoderSetup:
 
     @classmethod
     def of(cls, source: str, voter_key: bytes, settings: "Settings") -> "DecoderSetup":
-        """Return the setup for a source and the voter key of a store."""
+        """Return the setup for a source, from the settings of a worker and the voter key of its store."""
         return cls(source, settings.publishers, voter_key, settings.proxy_networks)
 
 
 class BatchDecoder(Protocol):
-    """Decodes polled records."""
+    """Decodes polled records into votes and rejects, for a worker."""
 
     def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
-        """Decode polled records.
+        """Decode polled records into votes and rejects.
 
         Args:
-            chunks: polled records, at least one chunk, one for each partition.
-            partition_no: number of a partition in its source → partition number of the store.
+            chunks: polled records, one chunk for each partition and at least one chunk.
+            partition_no: source's number of a partition → store's number of the partition.
 
         Returns:
-            The votes and the rejects, in the order (partition, offset).
+            The votes and the rejects, in the order of partition_no and offset.
         """
         ...
 
     def close(self) -> None:
-        """Release what the decoder holds. It decodes nothing afterwards."""
+        """Release the resources of the decoder. It must not be used afterwards."""
         ...
 
 
 class InlineDecoder:
-    """A `BatchDecoder` that decodes in the thread of its caller."""
+    """Decodes in the thread of its caller; implements `BatchDecoder`."""
 
     def __init__(self, setup: DecoderSetup) -> None:
         self._pseudonyms = PseudonymCache(partial(pseudonym, setup.voter_key), setup.proxies)
         self._screen = RecordScreen.of(setup.source, setup.publishers, setup.voter_key)
 
     def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
-        """Decode polled records: see `BatchDecoder`."""
+        """Decode polled records in the calling thread, as `BatchDecoder.decode` describes."""
         return decode_chunks(chunks, partition_no, self._pseudonyms, self._screen)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: this decoder has no resources to release."""
 
 
 def with_shared_names(decoded: DecodedBatch) -> DecodedBatch:
-    """Return the same batch, in which all equal names of a column are one object. Pickle then writes each name once."""
+    """Return a copy of a batch in which equal names of a column are one object. Pickle then writes each name once."""
     v = decoded.votes
     votes = replace(
         v,

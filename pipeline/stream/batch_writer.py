@@ -1,8 +1,8 @@
 """Writes one batch in one transaction.
 
-Order: check that this worker still owns each partition (fence) → find duplicates within the batch and in the store →
-read voter states → score the new votes → write votes, states, window counts, alerts, outbox, offsets. The transaction
-commits all of these changes or none. A batch that was rolled back is written again.
+The steps are, in this order: check that this worker still owns each partition (fence); find duplicates within the batch
+and in the store; read voter states; evaluate the new votes; write votes, states, window counts, alerts, outbox and
+offsets. The transaction commits all of these changes or none. A batch that was rolled back is written again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,13 +37,13 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 
 @dataclass(frozen=True)
 class WriteContext:
-    """The values that are the same for every batch of a worker.
+    """Holds what is the same for every batch that a worker writes.
 
     Attributes:
-        source_no: the number that the store gives to the source.
+        source_no: the number of the source in the store (source_no).
         names: the dictionary of names.
         detectors: the voter detectors to run.
-        lateness: microseconds by which a watermark trails the event time.
+        lateness: microseconds by which a watermark is behind the event time.
         topics: names of the topics "alerts" and "rejected"; None without a broker.
         states: cache of voter states.
     """
@@ -58,13 +58,13 @@ class WriteContext:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch changed. The caller applies these changes to its memory after the commit.
+    """Tells the worker what a batch changed. The worker updates its memory after the commit.
 
     Attributes:
         tally: numbers of records by fate.
         event_time: partition number (partition_no) → largest event time of the partition after the batch, in
             microseconds since 1970 UTC; None before its first vote.
-        states: partition number → pseudonym of a voter → changed detector states of the voter.
+        states: partition number (partition_no) → pseudonym of a voter → changed detector states of the voter.
         states_written: whether the batch also wrote all voter states that earlier batches had left unwritten.
     """
 
@@ -84,14 +84,17 @@ def write_batch(
     context: WriteContext,
     now: int,
 ) -> BatchResult:
-    """Write one batch inside the caller's transaction; return what the batch changed.
+    """Write one batch inside the caller's transaction, and return what the batch changed.
 
     Args:
-        chunks, decoded: the polled records, and their votes and rejects. A chunk ends at its partition's next offset.
-        numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
-        owned: number of a partition in its source → the worker's partition; not changed here.
-        references: refreshed here, so that a newly published snapshot evaluates the votes from this batch on.
-        context: the values that are the same for every batch.
+        chunks: the polled records. A chunk ends at its partition's next offset.
+        decoded: the votes and rejects of these records.
+        numbers: name of a column → int32[n], the numbers of the store's dictionary for the names in the n votes, from
+            `number_batch`.
+        owned: source's number of a partition → the worker's partition. It is not changed here.
+        references: the cache of references. It is refreshed here, so that a newly published snapshot evaluates the
+            votes from this batch on.
+        context: what is the same for every batch.
         now: present time in microseconds since 1970 UTC.
 
     Raises:
@@ -193,15 +196,15 @@ def write_voter_states(
     owned: Mapping[int, OwnedPartition],
     offsets: Mapping[int, int],
 ) -> None:
-    """Write voter states, and the state offset of each owned partition.
+    """Write voter states and the state offset of each owned partition, in one transaction.
 
-    The written states include all votes before the state offset.
+    The written states must include all votes before the state offset.
 
     Args:
         connection: the transaction.
         states: partition number (partition_no) → pseudonym of a voter → packed state.
-        owned: number of a partition in its source → the worker's partition.
-        offsets: number of a partition in its source → its state offset. A partition that is missing gets its
+        owned: source's number of a partition → the worker's partition.
+        offsets: source's number of a partition → its state offset. A partition that is missing here gets its
             `next_offset`.
 
     Raises:

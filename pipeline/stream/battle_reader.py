@@ -1,8 +1,9 @@
 """Reads the topic of issued battles into the store.
 
-An issued battle is a battle that was shown to a voter, whether or not the voter voted. Detectors that test how models
-are sampled count issued battles, or votes if no battles are published. The topic is read as `registry_reader` reads the
-registry topic, but it is optional: a worker goes on if the topic is missing or if access rules hide the topic.
+An issued battle is a battle that the operator showed to a voter, whether or not the voter voted. Detectors that test
+how models are sampled count issued battles. If no issued battles are published, they count votes. The topic is
+optional: a worker goes on if the topic is missing, or if access rules hide it. `registry_reader` describes how topics
+are read.
 """
 
 import threading
@@ -19,14 +20,16 @@ from pipeline.stream.registry_reader import RegistryReader
 
 
 class BattleReader(RegistryReader):
-    """Reads one topic of issued battles into one store."""
+    """Reads one topic of issued battles into one store, in a thread of the worker."""
 
     def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
-        """Read chunks until stopped. If an access rule forbids reading the topic, return without calling `halt`.
+        """Read chunks of the topic until the caller ends the reading.
+
+        If an access rule forbids reading the topic, the function returns without calling `halt`.
 
         Args:
             stopped: an event that the caller sets to end the reading.
-            halt: called with any other error that ends the reading.
+            halt: a function that is called with any other error that ends the reading.
         """
 
         def end(error: Exception) -> None:
@@ -36,11 +39,10 @@ class BattleReader(RegistryReader):
         super().follow(stopped, end)
 
     def catch_up(self) -> int:
-        """Read up to the current end of the topic.
+        """Read the topic of issued battles up to its present end.
 
         Returns:
-            The number of records that this reader has stored in this call; 0 if an access rule forbids reading the
-            topic.
+            The number of records that this reader stored in this call. 0 if an access rule forbids reading the topic.
         """
         try:
             return super().catch_up()

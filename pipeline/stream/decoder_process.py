@@ -1,10 +1,13 @@
-"""Runs a decoder of batches in a process of its own (`python -m pipeline.stream.decoder_process`).
+"""Decodes batches in a second process, `python -m pipeline.stream.decoder_process`.
 
-Both processes exchange pickled messages over the child's standard input and output, each preceded by its length. The
-first message is the setup, so that the voter key is in no argument and no environment. Then every request (chunks,
-partition numbers) gets one answer: the decoded batch, or the error of decoding. The child ends when its input ends,
-so it does not outlive the worker. A child that ended is replaced, and its request is repeated: nothing was written.
-The child imports modules from where its parent does, never from the working directory, which may have others.
+The worker and the child process exchange pickled messages over the child's standard input and output. The length of a
+message precedes it. The first message is the setup, so that the voter key is in no argument and no environment
+variable. Every later message has chunks and partition numbers. The child answers each with the decoded batch or the
+error of decoding.
+
+The child ends when its input ends, so it does not outlive the worker. A child that ended too early is replaced, and its
+request is repeated; nothing was written yet. The child imports modules from the same folders as the worker. It never
+imports from the working directory, which may have other modules.
 """
 
 import os
@@ -32,7 +35,7 @@ _PIPE_BYTES, _F_SETPIPE_SZ = 1 << 20, 1031
 
 
 class DecoderProcess:
-    """A `BatchDecoder` that decodes in a child process. It is used by one thread at a time."""
+    """Decodes in a child process; implements `BatchDecoder`. Only one thread at a time may use it."""
 
     def __init__(self, setup: DecoderSetup) -> None:
         """Start the child process.
@@ -57,11 +60,11 @@ class DecoderProcess:
         return child
 
     def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
-        """Decode polled records: see `BatchDecoder`.
+        """Decode polled records in the child process, as `BatchDecoder.decode` describes.
 
         Raises:
             Unavailable: the child process ended three times while it decoded this batch.
-            Exception: the error of decoding. A note has the place in the child process.
+            Exception: the error of decoding. A note of the error has the place in the child process.
         """
         bare = [replace(chunk, origins=()) for chunk in chunks]  # the worker keeps the origins
         code: int | None = None

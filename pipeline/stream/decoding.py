@@ -17,11 +17,11 @@ from pipeline.vocabulary.voter_identity import Network, find_voter
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """The r records of one poll, in the order (partition, offset). Arrays have length r.
+    """The r records of one poll, decoded, in the order of partition_no and offset.
 
     Attributes:
         votes: the valid records, as votes.
-        rejects: the invalid records; `position` is an index into the r records.
+        rejects: the invalid records. The field `position` of a reject is an index into the r records.
         partition: int64[r], partition number (partition_no) of each record.
         offset: int64[r], offset of each record.
         appended_at: int64[r], append time of each record, in microseconds since 1970 UTC.
@@ -42,7 +42,7 @@ class PseudonymCache:
     """Computes the pseudonyms of voter ids and of sessions, and keeps the results in memory.
 
     An id that identifies nobody, such as a placeholder or the address of a proxy, gets 0. The cache is a dictionary
-    that is emptied when it is full. It takes 0.5 ms per batch, an LRU cache of cachetools 11 ms.
+    that is emptied when it is full. It takes 0.5 ms for each batch; an LRU cache of cachetools would take 11 ms.
     """
 
     def __init__(self, pseudonym: Callable[[str], int], proxies: Sequence[Network] = (), size: int = 200_000) -> None:
@@ -88,16 +88,16 @@ def decode_chunks(
     pseudonyms: Callable[[Sequence[str | None]], Int64],
     screen: RecordScreen | None = None,
 ) -> DecodedBatch:
-    """Decode the polled records.
+    """Decode polled records into votes and rejects.
 
     Args:
-        chunks: polled records, at least one chunk, one for each partition.
-        partition_no: number of a partition in its source → partition number of the store.
-        pseudonyms: takes voter ids, and returns their pseudonyms.
+        chunks: polled records, one chunk for each partition and at least one chunk.
+        partition_no: source's number of a partition → store's number of the partition.
+        pseudonyms: a function that takes voter ids and returns their pseudonyms, int64[n].
         screen: checks the headers of the records; default: no checks.
 
     Returns:
-        The votes and the rejects, in the order (partition, offset).
+        The votes and the rejects, in the order of partition_no and offset.
     """
     ordered = in_order(chunks, partition_no)
     lengths = [len(chunk.values) for chunk in ordered]
@@ -118,22 +118,22 @@ def decode_chunks(
 
 
 def in_order(chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> list[Chunk]:
-    """Return the chunks in ascending order of the partition number of the store.
+    """Sort the chunks of a poll by the store's number of their partition.
 
     Args:
         chunks: polled records, one chunk for each partition.
-        partition_no: number of a partition in its source → partition number of the store.
+        partition_no: source's number of a partition → store's number of the partition.
     """
     return sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
 
 
 def join_origins(ordered: Sequence[Chunk]) -> Sequence[str | None]:
-    """Return the origin (file and record number) of each record of some chunks.
+    """Join the origins of several chunks: the file and record number of each record.
 
-    No texts are built for the records of a file; each is built when it is read from the result.
+    Origins of records of a file are built only when they are read from the result, to save time.
 
     Args:
-        ordered: at least one chunk.
+        ordered: at least one chunk, in the order of the result.
     """
     return JoinedOrigins([chunk.origins for chunk in ordered]) if len(ordered) > 1 else ordered[0].origins
 

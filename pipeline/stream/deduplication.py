@@ -1,7 +1,7 @@
-"""Finds votes whose id is already known: the first vote with an id counts, later votes are duplicates.
+"""Finds votes whose id is already known. The first vote with an id counts, and later votes are duplicates.
 
-A stored vote comes before all votes of the batch. Within the batch, the first vote is the one with the smallest
-(partition, offset). A duplicate whose body (all fields but the id) differs from the first vote's also opens an alert.
+A stored vote comes before all votes of the batch. Within the batch, the vote with the smallest partition_no and offset
+comes first. If the body of a duplicate (all fields but the id) differs from that of the first vote, an alert opens too.
 """
 
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ _PROMPT, _FLAGS, _LEAK = 8, 14, sum(STATED["identity_leak"])
 
 @dataclass(frozen=True)
 class Deduplication:
-    """Which votes of a batch of n votes are new, and which d votes are duplicates.
+    """Tells which of the n votes of a batch are new, and which d votes are duplicates.
 
     Attributes:
         is_new: bool[n], False for a duplicate.
         rows: int64[d], indices of the duplicates in the batch.
-        originals: for each duplicate, position (partition_no, offset) of the first vote with its id.
+        originals: for each duplicate, the position (partition_no, offset) of the first vote with its id.
         same_body: for each duplicate, whether its body equals the body of the first vote. Fields that the stored vote
             lost by an erasure, or that an earlier version did not store, are not compared.
     """
@@ -127,7 +127,7 @@ def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
-    """Store the duplicates of a batch, and return the alerts about duplicates with another body."""
+    """Store the duplicates of a batch, and return alerts about those whose body differs from the first vote's."""
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
     pairs = zip(duplicates.rows.tolist(), duplicates.originals, duplicates.same_body, strict=True)
     other = [((int(votes.partition[i]), int(votes.offset[i])), first) for i, first, same in pairs if not same]

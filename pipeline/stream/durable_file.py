@@ -1,4 +1,4 @@
-"""Replaces a small file so that, after a crash, it has either the whole old content or the whole new content."""
+"""Replaces a small file atomically: after a crash, it has either all of the old content or all of the new."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Lets one process at a time read files into a store.
+"""Lets only one process at a time read files into a store.
 
-A process must hold a lease in the store while it reads a file; the next process waits until the lease is released or
-expires. A slow process that lost its lease cannot write, because the epoch of the partition has changed.
+A process must hold a lease in the store while it reads a file. The next process waits until the lease is released or
+expires. A slow process may lose its lease. It cannot write afterwards, because the epoch of the partition has changed.
 """
 
 import logging
@@ -33,7 +33,7 @@ class _Stopped(Exception):  # no error: the worker was asked to stop
 
 
 class FileIntake:
-    """Holds the lease with which a process may read files into a store, and determines which records are new."""
+    """Controls how a worker reads a file: waits for the lease, and finds the records to read."""
 
     def __init__(
         self, source: FileSource, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
@@ -56,14 +56,18 @@ class FileIntake:
     def of(
         cls, source: Source, store: Store, owner: str, seconds: float, stopping: Callable[[], bool]
     ) -> "FileIntake | None":
-        """Return the intake for a source that is a file; None for any other source.
+        """Return the intake for a source that is a file. None for any other source.
 
         The other arguments are passed to the constructor.
         """
         return cls(source, store, owner, seconds, stopping) if isinstance(source, FileSource) else None
 
     def take_turn(self) -> bool:
-        """Wait until this process holds the lease. Return False if the worker was asked to stop while it waited."""
+        """Wait until this process holds the lease for reading files.
+
+        Returns:
+            False if the worker was asked to stop while it waited, True otherwise.
+        """
         told = None
         while not self._acquire():
             holder = self._retry.read(partial(leases.holder, name=_LEASE))
@@ -84,14 +88,14 @@ class FileIntake:
         A reading is a pass over new records of a file.
 
         Args:
-            partition_no: partition number (partition_no) of the partition of files.
+            partition_no: the store's number (partition_no) of the partition of files.
             next_offset: next offset of this partition.
 
         Returns:
-            False if the worker was asked to stop meanwhile; then nothing was stored. True otherwise.
+            False if the worker was asked to stop meanwhile; nothing was stored then. True otherwise.
 
         Raises:
-            Usage: the store has votes of this log under ids of another kind, so they would count twice.
+            Usage: the store has votes of this log under ids of another kind, so the votes would count twice.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:

@@ -1,7 +1,7 @@
 """Tunes the cyclic garbage collector for a worker.
 
-A batch creates 100,000 tuples and lists. Reference counting frees nearly all of them, because they contain no cycles.
-With its default threshold of 700 new objects, the collector would take a third of the time of a poll.
+A batch creates 100,000 tuples and lists. Reference counting frees nearly all of these objects, because they form no
+cycles. With its default threshold of 700 new objects, the collector would take a third of the time of a poll.
 """
 
 import gc
@@ -11,7 +11,7 @@ _THRESHOLDS = (100_000, 50, 100)
 
 
 def tune_gc() -> None:
-    """Raise the collector's thresholds for a worker process, and exclude all existing objects from collection."""
+    """Raise the collector's thresholds in this process, and exclude all existing objects from collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

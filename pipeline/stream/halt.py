@@ -1,4 +1,4 @@
-"""Halts a worker: checks whether the log was replaced, and opens the alert that explains the halt.
+"""Halts a worker: checks whether the log of a partition was replaced, and opens the alert that explains the halt.
 
 The alert is stored, because nobody watches the output of a process that has ended.
 """
@@ -20,7 +20,10 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 
 @contextmanager
 def absence_endured() -> Iterator[None]:
-    """Ignore BrokerUnavailable within a `with` block, because the broker may return. BrokerRefused is still raised."""
+    """Suppress BrokerUnavailable within a `with` block, because the broker may return.
+
+    BrokerRefused is still raised.
+    """
     try:
         yield
     except BrokerRefused:
@@ -36,9 +39,9 @@ def check_log_unchanged(
 
     Args:
         source: the source of the partitions.
-        retry: retry policy of the store.
-        owned: number of a partition in its source → the worker's partition.
-        bounds: number of a partition in its source → (first available offset, next offset to be written).
+        retry: runs transactions of the store, with retries.
+        owned: source's number of a partition → the worker's partition.
+        bounds: source's number of a partition → (first available offset, next offset to be written).
 
     Raises:
         OffsetGap: the next offset is not available, or the last vote that was read is no longer at its offset.
@@ -64,13 +67,14 @@ def open_halt_alert(
     owned: Mapping[int, OwnedPartition],
     now: int,
 ) -> None:
-    """Open the alert `worker_halted`, which names the cause and the runbook.
+    """Open the alert `worker_halted`, which says why a worker stopped and names the runbook.
 
     Args:
         connection: the transaction.
         error: the cause of the halt.
         source: name of the source.
-        owned: the worker's partitions, by number in the source. The alert states the next offset of the first of them.
+        owned: source's number of a partition → the worker's partition. The alert states the next offset of the first
+            partition.
         now: present time in microseconds since 1970 UTC.
     """
     some = next(iter(owned.values()), None)

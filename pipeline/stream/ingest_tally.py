@@ -1,4 +1,4 @@
-"""Counts the fates of the records of one or more batches."""
+"""Counts the records of one or more batches by fate, for the summary and the metrics of a worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNTS = ("read", *RECORD_FATES)
 
 @dataclass
 class IngestTally:
-    """Numbers of records by fate, of alerts, and of rejects by reason.
+    """Counts records by fate, alerts, and rejects by reason.
 
     Attributes:
         read: number of all records.
@@ -23,8 +23,8 @@ class IngestTally:
         alerts: number of alerts that were opened or escalated.
         conflicting: number of duplicates whose content differs from the first vote with their id.
         reasons: reason of a rejection → number of records that were rejected for it.
-        first: reason of a rejection → (origin of the first record that was rejected for it, what is wrong with that
-            record). The origin is None if unknown.
+        first: reason of a rejection → (origin, detail) of the first record that was rejected for it. The origin is the
+            file and record number, None if unknown. The detail says what is wrong.
     """
 
     read: int = 0
@@ -39,7 +39,10 @@ class IngestTally:
     first: dict[str, tuple[str | None, str]] = field(default_factory=dict)
 
     def add(self, other: IngestTally) -> None:
-        """Add the numbers of another tally to this one. For each reason, the first record of both tallies is kept."""
+        """Add the numbers of another tally to this tally.
+
+        For each reason of a rejection, the record with the smaller record number is kept as the first.
+        """
         for name in (*_COUNTS, "alerts", "conflicting"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.reasons.items():
@@ -69,13 +72,13 @@ def tally_batch(
     origins: Sequence[str | None],
     same_body: Sequence[bool],
 ) -> IngestTally:
-    """Return the tally of one batch.
+    """Count the records, alerts and rejects of one batch.
 
     Args:
         progress: numbers of records by fate, for each partition of the batch.
         alert_ids: ids of the alerts of the batch.
-        rejects: the rejects of the batch; `position` is an index into `origins`.
-        origins: for each record of the batch, the file and record number that it comes from, None if unknown.
+        rejects: the rejects of the batch. The field `position` of a reject is an index into `origins`.
+        origins: for each record of the batch, the file and record number that it comes from; None if unknown.
         same_body: for each duplicate, whether its content equals that of the first vote with its id.
     """
     tally = IngestTally(alerts=len(set(alert_ids)), conflicting=len(same_body) - sum(same_body))

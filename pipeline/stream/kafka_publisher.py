@@ -1,8 +1,8 @@
-"""Publishes battle files to Kafka: every record becomes an event, and the delivery of every event is checked.
+"""Publishes battle files to Kafka: every record becomes an event, and every delivery is checked.
 
-The client's `flush()` raises no error for a failed delivery, so the future of every event is checked. The partition is
-computed here with the hash of Kafka's Java client (murmur2), so that all publishers put the votes of a voter on the
-same partition.
+The client's `flush()` raises no error for a failed delivery. The future of every event is therefore checked. The
+partition is computed here, with the hash of Kafka's Java client (murmur2). All publishers thus put the votes of a voter
+on the same partition.
 """
 
 import time
@@ -34,12 +34,12 @@ _FLUSH_SECONDS, _CLOSE_SECONDS = 1.0, 5.0
 
 
 def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> Any:
-    """Return a producer whose records are acknowledged by all replicas.
+    """Create a producer whose records must be acknowledged by all replicas.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
         security: options for TLS and SASL, from `client_security`.
-        options: options of the client, which take precedence over the defaults of this function.
+        options: options of the client, which replace the defaults of this function.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -83,19 +83,19 @@ class RecordProducer:
 
     @property
     def waiting(self) -> int:
-        """Number of sent records whose acknowledgement was not checked yet."""
+        """Number of sent records whose acknowledgement has not been checked yet."""
         return len(self._waiting)
 
     def send(self, record: PreparedRecord, name: str, row: int) -> bool:
-        """Send a record. If too many records are not acknowledged yet, wait for the oldest of them.
+        """Send a record. If too many earlier records are not acknowledged yet, wait for the oldest of these.
 
         Args:
-            record: the record in the form in which it is sent.
+            record: the prepared record.
             name: name of the file that contains the record.
             row: record number in the file.
 
         Returns:
-            Whether the call waited for acknowledgements.
+            True if the call waited for acknowledgements.
 
         Raises:
             BrokerUnavailable: a delivery failed. The message names the file and the record.
@@ -116,14 +116,14 @@ class RecordProducer:
         return waits
 
     def flush(self, give_up: Callable[[float], bool] = lambda _: False) -> bool:
-        """Wait until all sent records are acknowledged. Raises the same errors as `send`.
+        """Wait until all sent records are acknowledged. The errors are those of `send`.
 
         Args:
-            give_up: called about every second with the number of seconds waited so far. If it returns True, the wait
-                ends.
+            give_up: a function that is called about every second with the number of seconds waited so far. If it
+                returns True, the wait ends.
 
         Returns:
-            False if `give_up` ended the wait, True if all records are acknowledged.
+            True if all records are acknowledged, False if `give_up` ended the wait.
         """
         started = time.monotonic()
         while True:
@@ -169,22 +169,23 @@ def publish(
     check: RecordCheck | None = None,
     rejects: LeftOut | None = None,
 ) -> dict[str, int]:
-    """Publish one file.
+    """Publish the records of one file to Kafka.
 
-    Invalid records are sent too, unless `rejects` leaves them out: the worker rejects them and stores their origin.
+    Invalid records are sent too, unless `rejects` leaves them out. The worker then rejects them and stores their
+    origin.
 
     Args:
         path: the file.
         bootstrap: HOST:PORT of brokers, separated by commas.
         topic: the topic of votes.
-        settings: names the topic of registry events.
+        settings: settings, which name the topic of registry events.
         mapping: the user's names of columns and outcomes, for a file whose format is not recognised; None if there are
             none.
-        progress: called with the number of records acknowledged so far.
-        preparer: prepares the records; None to send them as they are.
+        progress: a function that is called with the number of records acknowledged so far.
+        preparer: prepares the records. None sends the records as they are.
         security: options for TLS and SASL, from `client_security`.
-        waits: called with a description of an incomplete record at the end of the file.
-        check: function that adds fields computed from the texts of a record; None if texts need not be read.
+        waits: a function that is called with a description of an incomplete record at the end of the file.
+        check: a function that returns fields computed from the texts of a record; None if texts need not be read.
         rejects: counts the records that the preparer marks as invalid. With `skip_bad` these are not sent. None neither
             counts them nor leaves them out.
 

@@ -1,7 +1,7 @@
-"""Delivers outbox messages to their topics on Kafka, or fails within seconds.
+"""Delivers messages of the outbox to their topics on Kafka, or fails within seconds.
 
-A topic is checked before messages are sent to it. Without this check, the client, and with it the worker, would wait a
-minute for a missing topic.
+A topic is checked before messages are sent to it. Without this check, the client would wait a minute for a missing
+topic, and the worker with it.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _SECONDS = 5.0
 
 
 class KafkaSender:
-    """Sends messages to Kafka. A call with messages returns when all of them are acknowledged.
+    """Sends messages to Kafka. A call returns when all its messages are acknowledged.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
@@ -59,7 +59,7 @@ class KafkaSender:
             raise broker_error("outbox", error) from error
 
     def expect_topics(self, topics: set[str]) -> None:
-        """Check that topics exist and that we may write to them.
+        """Check that some topics exist and that we may write to them.
 
         Raises:
             TopicUnavailable: a topic is missing, or we may not write to it. The message names the first such topic.

@@ -1,9 +1,10 @@
 """Decides whether a worker is healthy: it stores batches, or it has proof that nothing is left to store.
 
-For a worker with partitions, the proof is the broker's report that each of its partitions ends at the worker's next
-offset. The worker's own position proves nothing while the broker does not answer. A worker without a partition is
-healthy if the store contains everything or if other workers make progress. Otherwise the consumer group is stuck, which
-no other check would show.
+A worker with partitions asks the broker for the ends of its partitions. If each ends at the worker's next offset,
+nothing is left to store. While the broker does not answer, the worker's own position proves nothing.
+
+A worker without a partition is healthy if the store has everything, or if other workers make progress. Otherwise the
+consumer group is stuck, and no other check would show that.
 """
 
 import time
@@ -22,7 +23,7 @@ _CHECK_SECONDS = 5.0
 
 
 class Liveness:
-    """Keeps the time of the worker's last progress.
+    """Records the time of a worker's last progress, and decides whether the worker is healthy.
 
     Progress means that a batch was stored, or that the broker reported that nothing is left to store.
     """
@@ -45,23 +46,31 @@ class Liveness:
         self._stored: Mapping[int, int] | None = None
 
     def healthy(self, problem: str = "") -> tuple[bool, str]:
-        """Return whether the last progress is recent enough, and a sentence for /healthz.
+        """Return whether the last progress is recent enough, and a sentence about it for /healthz.
 
-        `problem` is added to the sentence unless it is "".
+        Args:
+            problem: a text that is added to the sentence; "" adds nothing.
         """
         silent = time.monotonic() - self._last
         return silent < self._seconds, f"last progress {silent:.0f} s ago" + (f"; {problem}" if problem else "")
 
     def progress(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """Record that a batch was stored. `owned` are the worker's partitions, whose lag is updated in the metrics."""
+        """Record that a batch was stored, and update the lag of the worker's partitions in the metrics.
+
+        Args:
+            owned: source's number of a partition → the worker's partition.
+        """
         self._last = time.monotonic()
         self._metrics.last_progress.set_to_current_time()
         self._show_lag(owned, self._source.known_ends())
 
     def idle(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """After an empty poll, check whether everything is stored; if so, record progress.
+        """After an empty poll, record progress if everything is stored.
 
-        The check is made at most every few seconds. While the broker does not answer, nothing is recorded.
+        The broker is asked at most every few seconds. While it does not answer, nothing is recorded.
+
+        Args:
+            owned: source's number of a partition → the worker's partition.
         """
         if time.monotonic() < self._next_check:
             return

@@ -1,4 +1,4 @@
-"""Replaces the names in a batch of votes by the integers of the store's dictionary."""
+"""Replaces the names in a batch of votes by the numbers of the store's dictionary."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,9 +23,9 @@ def number_batch(
     decoded: DecodedBatch,
     owned: Mapping[int, OwnedPartition],
 ) -> tuple[DecodedBatch, Mapping[str, Int32]]:
-    """Apply the quota for new model names to a batch, then number its names.
+    """Reject votes beyond the quota for new model names, then replace the names in a batch by numbers.
 
-    The quota is applied only if the number of a model name is not in memory. New names get numbers in the store.
+    The quota is checked only if the number of a model name is not in memory. New names get numbers in the store.
 
     Args:
         store: the store with the dictionary, the registry and the counts.
@@ -33,7 +33,7 @@ def number_batch(
         quota: largest number of new model names of a partition in an hour of append time.
         chunks: the polled records.
         decoded: the same records, decoded.
-        owned: number of a partition in its source → the worker's partition.
+        owned: source's number of a partition → the worker's partition.
 
     Returns:
         Two values. The first is the batch, in which votes beyond the quota are rejects. The second is column name

@@ -1,9 +1,9 @@
 """Rejects votes on new model names beyond a quota for each partition and hour of append time.
 
-Names stay in the store's dictionary forever, so an attacker could fill it with votes on invented names. A name that is
-in the dictionary or in the registry is not new. New names are counted in the order of the offsets. The count of a
-partition and the names that were admitted are stored in one transaction. A batch that is written again therefore finds
-both the count and the names.
+Names stay in the store's dictionary forever. Without a quota, an attacker could fill it with votes on invented names. A
+name that is in the dictionary or in the registry is not new. New names are counted in the order of the offsets. One
+transaction stores the count of a partition and the names that were admitted. A batch that is written again therefore
+finds both.
 
 Not handled: languages, categories and networks.
 """
@@ -40,10 +40,10 @@ def apply_name_quota(
     decoded: DecodedBatch,
     partition_no: Mapping[int, int],
 ) -> DecodedBatch:
-    """Return the batch with votes on new model names beyond the quota turned into rejects.
+    """Turn votes on new model names beyond the quota into rejects, and return the batch.
 
-    A model name is new if neither the dictionary nor the registry has it. A batch without votes beyond the quota is
-    returned unchanged. New names within the quota get numbers in the store.
+    A model name is new if neither the dictionary nor the registry has it. New names within the quota get numbers in the
+    store. If no vote is beyond the quota, the batch is unchanged.
 
     Args:
         store: the store with the dictionary, the registry and the counts.
@@ -51,7 +51,7 @@ def apply_name_quota(
         quota: largest number of new model names of a partition in an hour of append time.
         chunks: the polled records.
         decoded: the same records, decoded.
-        partition_no: number of a partition in its source → partition number of the store.
+        partition_no: source's number of a partition → store's number of the partition.
     """
     votes = decoded.votes
     fresh = names.find_new("model", {*votes.model_a, *votes.model_b})

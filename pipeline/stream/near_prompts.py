@@ -1,12 +1,11 @@
 """Hashes prompts so that copies and near copies of a prompt get the hash of the first one.
 
 Case, spaces and punctuation of a prompt do not change its hash. Near copies are found by MinHash over runs of
-characters, in any language. A hash and a signature of each recent prompt are remembered, never its text. Hashes and
-signatures are computed with a secret key, so nobody can find a prompt by hashing a list of candidates. Signatures are
-stored in a file, so that the next run finds the same copies.
+characters, in any language. For each recent prompt, a hash and a MinHash signature are remembered, never the text. Both
+are computed with a secret key, so nobody can find a prompt by hashing a list of candidates. Signatures are stored in a
+file, so that the next run finds the same copies.
 
-A prompt that was hashed before `flush` gets the same hash again after a crash, as long as it is among the remembered
-prompts.
+If a prompt was hashed before `flush`, it gets the same hash again after a crash, as long as it is remembered.
 """
 
 import fcntl
@@ -57,7 +56,7 @@ def _run(text: str) -> int:
 
 
 class NearPrompts:
-    """Hashes prompts, and remembers recent ones to find near copies.
+    """Hashes prompts, and remembers recent prompts to find near copies.
 
     Attributes:
         shared: True if another process has locked the file of signatures. This process then reads the file, but adds
@@ -93,9 +92,10 @@ class NearPrompts:
     def hash(self, prompt: str) -> str:
         """Return the hash of a prompt as 64 hexadecimal digits.
 
-        If the prompt is a near copy of remembered prompts, the hash of the oldest of these is returned. Otherwise the
-        prompt is remembered, unless as many as 200 remembered prompts resemble it: prompts from one template would
-        otherwise all be compared with each other. Short prompts have no near copies and are not remembered.
+        A near copy of remembered prompts gets the hash of the oldest of these. Any other prompt gets its own hash and
+        is remembered. There are two exceptions. A short prompt has no near copies and is not remembered. A prompt that
+        at least 200 remembered prompts resemble is not remembered either: prompts from one template would otherwise all
+        be compared with each other.
         """
         text = plain_prompt(prompt)
         digest = self._digest(text.encode("utf-8", "surrogatepass"))
@@ -114,7 +114,7 @@ class NearPrompts:
     def flush(self) -> None:
         """Append the prompts that are new since the last flush to the file of signatures, and sync the file.
 
-        Nothing is written if there is no folder, or if the file is read-only for this process or locked by another one.
+        Nothing is written if there is no folder, or if the file is read-only or locked by another process.
         """
         if self._new and self._path is not None and self._file is None and not self.shared:
             self._open(self._path)
@@ -129,7 +129,7 @@ class NearPrompts:
             self._compact()
 
     def close(self) -> None:
-        """Flush new prompts, and close the file of signatures, which also releases its lock."""
+        """Write new prompts to the file of signatures, and close the file. Its lock is released."""
         self.flush()
         if self._file is not None:
             os.close(self._file)

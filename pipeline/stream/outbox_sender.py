@@ -1,7 +1,7 @@
-"""Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet.
+"""Sends the messages in the outbox: those that were written with batches and that the broker has not acknowledged yet.
 
-Messages for a topic that is missing, or to which access rules forbid us to write, stay in the outbox. Other messages
-are sent.
+If a topic is missing, or access rules forbid us to write to it, its messages stay in the outbox. Other messages are
+sent.
 """
 
 import logging
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class OutboxSender:
-    """Sends the outbox messages of one source. Each message is sent at least once."""
+    """Sends the outbox messages of one source, each at least once."""
 
     def __init__(self, send: Send | None, source_no: int, retry: RetryPolicy) -> None:
         """Create a sender.
@@ -49,14 +49,14 @@ class OutboxSender:
 
     @property
     def problem(self) -> str:
-        """A text that names the topics to which the last try failed, and why; "" if there are none."""
+        """Text that names the topics to which the last try failed, and why. "" if there are no such topics."""
         return "; ".join(f"{why}: messages wait in the outbox" for _, why in self._closed.values())
 
     def deliver(self) -> None:
         """Send the messages in the outbox, and delete those that were acknowledged.
 
-        While the broker does not answer, the messages stay in the outbox. For a few seconds after a failure, and
-        without new messages, nothing is done.
+        While the broker does not answer, the messages stay in the outbox. For a few seconds after a failure, nothing is
+        sent. The outbox is read after `notify`, and otherwise about once a second.
         """
         if self._send is None or time.monotonic() < self._paused_until:
             return

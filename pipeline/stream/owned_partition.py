@@ -1,4 +1,4 @@
-"""Claims the partitions of a worker in the store, and describes each of them. Each batch moves their next offsets."""
+"""Claims the partitions of a worker in the store, and keeps what the worker must know about each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipeline.store.votes import partitions, snapshots_in_force, stale_windows
 
 @dataclass
 class OwnedPartition:
-    """A partition that this worker owns.
+    """A partition that this worker owns, and how far it is stored.
 
     Attributes:
         claim: the state of the partition when it was claimed.
@@ -29,19 +29,19 @@ class OwnedPartition:
 def claim_partitions(
     connection: Connection, source_no: int, bounds: Mapping[int, tuple[int, int]], owner: str, now: int
 ) -> dict[int, OwnedPartition]:
-    """Claim partitions for a worker. From then on, batches of their former owners fail.
+    """Make a worker the owner of partitions. From then on, batches of the former owners fail.
 
     In PostgreSQL, transactions that have locked one of these partitions for more than 3 s are ended first.
 
     Args:
         connection: the transaction.
-        source_no: the number that the store gives to the source.
-        bounds: number of a partition in its source → (first available offset, next offset to be written).
+        source_no: the number of the source in the store (source_no).
+        bounds: source's number of a partition → (first available offset, next offset to be written).
         owner: the name of the worker, for display.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        Number of a partition in its source → the owned partition.
+        Source's number of a partition → the owned partition.
 
     Raises:
         StoreUnavailable: a migration marked the window counts as stale.
@@ -57,12 +57,12 @@ def claim_partitions(
 
 
 def skip_offsets(connection: Connection, owned: OwnedPartition, end: int, now: int) -> None:
-    """Store `end` as the next offset of a partition, to skip offsets that have no record (transaction markers).
+    """Move the next offset of a partition over offsets that have no record, such as transaction markers.
 
     Args:
         connection: the transaction.
         owned: the partition.
-        end: the offset to continue at.
+        end: the new next offset.
         now: present time in microseconds since 1970 UTC.
 
     Raises:

@@ -1,8 +1,8 @@
 """Prepares records for `publish`: removes voter ids and everything else about a person, and adds a signature.
 
-A valid vote is sent with its known fields only, and with pseudonyms of its voter and session. For an invalid record, a
-sample of its content is sent, with the reason of its rejection in a header. The worker rejects the sample for this
-reason, as it would reject the original. Registry events contain no voter and are sent unchanged.
+A valid vote is sent with its known fields only, and with pseudonyms of its voter and session. An invalid record is
+replaced by a sample of its content, with the reason of its rejection in a header. The worker rejects the sample for the
+same reason. Registry events have no voter and are sent unchanged.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ _KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 
 @dataclass(frozen=True, slots=True)
 class PreparedRecord:
-    """A record in the form in which it is sent.
+    """A record as it is sent to a topic.
 
     Attributes:
         is_vote: False for a registry event. An invalid record counts as a vote.
         value: bytes of the record.
-        key: decides the partition. For a vote it is the pseudonym of the voter, or the id of the vote without a voter;
-            for an invalid record it is the SHA-256 of the record.
+        key: the bytes that decide the partition. For a vote, the pseudonym of the voter, or the vote's id if it has no
+            voter. For an invalid record, the SHA-256 of the record.
         event_id: the event's id in its CloudEvents header.
         marks: (name, value) of each header that this project defines.
     """
@@ -52,9 +52,9 @@ class RecordPreparer:
 
     Attributes:
         topic, registry_topic: topics to which votes and registry events are sent.
-        pseudonyms: computes pseudonyms of voter ids; None to send records as they are.
+        pseudonyms: computes pseudonyms of voter ids. None sends records as they are.
         voter_key: id of the key with which pseudonyms are computed.
-        signer: signs the records; None to send records unsigned.
+        signer: signs the records. None sends records unsigned.
     """
 
     topic: str

@@ -1,8 +1,8 @@
-"""Reads the headers of records, before and after the records are decoded.
+"""Checks the headers of records: signature, rejection by the publisher, and pseudonyms.
 
-If publishers are configured, a record without the signature of one of them is rejected. A record that its publisher
-found invalid is rejected with the publisher's reason. If a header states that the voter id in a record is a pseudonym
-already, the worker uses this pseudonym unchanged.
+If publishers are configured, a record needs the signature of one of them and is rejected otherwise. A record that its
+publisher found invalid is rejected with the publisher's reason. A header may state that the voter id in a record is a
+pseudonym already. The worker then uses this pseudonym unchanged.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Decoded = tuple[list[Event], list[int], list[Reject]]
 
 
 class MarkedVotes(NamedTuple):
-    """The result of decoding n records into v votes.
+    """The result of decoding n records: v votes with the pseudonyms of their voters, and the rejects.
 
     Attributes:
         votes: the v votes.
@@ -52,7 +52,7 @@ class MarkedVotes(NamedTuple):
 
 @dataclass
 class RecordScreen:
-    """The checks of a worker on the headers of its records.
+    """Holds how a worker checks the headers of its records.
 
     Attributes:
         verifier: checks signatures; None if records need no signature.
@@ -65,26 +65,24 @@ class RecordScreen:
 
     @classmethod
     def of(cls, source: str, publishers: str, voter_key: bytes) -> RecordScreen:
-        """Return the checks for a worker.
+        """Return the checks of headers for a worker.
 
         Args:
             source: name of the source, kafka:CLUSTER/TOPIC or file:….
-            publishers: INTEGRITY_PUBLISHERS.
+            publishers: the setting INTEGRITY_PUBLISHERS.
             voter_key: the voter key of the worker's store.
         """
         return cls(verifier_of(source, publishers), key_id(voter_key))
 
     def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
-        """Find voter keys that the headers name for the first time and that are not the store's key.
-
-        A key is reported once; later calls leave it out.
+        """Find voter keys in the headers that are not the store's key and that no earlier call found.
 
         Args:
             marks: headers of records.
 
         Returns:
-            For each key, the index in `marks` of the first record that names it, and the id of the key. Sorted by
-            index.
+            One pair for each key, sorted by index: the index in `marks` of the first record that names the key, and the
+            id of the key.
         """
         found = {mark[0] for mark in marks if mark[0] is not None} - self._known_keys - {self.own_key.encode()}
         self._known_keys |= found
@@ -95,12 +93,12 @@ class RecordScreen:
 def verifier_of(source: str, publishers: str) -> RecordVerifier | None:
     """Return the verifier for the records of a source, or None if its records need no signature.
 
-    Without publishers no record needs a signature. The records of a file never need one, because the person who starts
+    Without publishers, no record needs a signature. The records of a file never need one, because the person who starts
     the worker chooses the file.
 
     Args:
         source: name of the source, kafka:CLUSTER/TOPIC or file:….
-        publishers: INTEGRITY_PUBLISHERS.
+        publishers: the setting INTEGRITY_PUBLISHERS.
     """
     kind, _, place = source.partition(":")
     known = parse_publishers(publishers)
@@ -115,16 +113,16 @@ def decode_marked(
 ) -> Decoded[Event]:
     """Check the headers of records, and decode the records that pass.
 
-    A record without a valid signature, and a record that its publisher found invalid, become rejects.
+    A record becomes a reject if it lacks a valid signature, or if its publisher found it invalid.
 
     Args:
         values: the records, None for a record without a value.
         marks: signature and other headers of each record; None if no record has such headers.
         verifier: checks the signatures; None if records need no signature.
-        decode: function that decodes records, such as `decode_votes` or `decode_registry`.
+        decode: a function that decodes records, such as `decode_votes` or `decode_registry`.
 
     Returns:
-        Three lists: the events, for each event its index in `values`, and all rejects in order of position.
+        Three lists: the events; for each event its index in `values`; and all rejects, in order of position.
     """
     refused: dict[int, Reject] = {}
     if verifier is not None:
@@ -150,15 +148,16 @@ def decode_marked_votes(
     verifier: RecordVerifier | None,
     pseudonyms: Callable[[Sequence[str | None]], Int64],
 ) -> MarkedVotes:
-    """Decode records into votes, and determine the pseudonyms of their voters and sessions.
+    """Decode records into votes, and find the pseudonyms of their voters and sessions.
 
-    A record whose header states that it has pseudonyms, but which has another text in their place, becomes a reject.
+    If a header states that a record has pseudonyms, but the record has another text in their place, it becomes a
+    reject.
 
     Args:
         values: the records, None for a record without a value.
         marks: signature and other headers of each record; None if no record has such headers.
         verifier: checks the signatures; None if records need no signature.
-        pseudonyms: takes voter ids or sessions, and returns their pseudonyms, 0 for nobody.
+        pseudonyms: a function that takes voter ids or sessions, and returns their pseudonyms, 0 for nobody.
 
     Returns:
         The votes with the pseudonyms, and the rejects.

@@ -1,6 +1,6 @@
-"""Keeps the references of snapshots in memory: that of the newest snapshot, and earlier ones that were used recently.
+"""Keeps references of snapshots in memory: that of the newest snapshot, and earlier ones that were used recently.
 
-The reference of a snapshot holds the ratings with which detectors compare votes.
+The reference of a snapshot has the strengths of models with which detectors compare votes.
 """
 
 from cachetools import LRUCache
@@ -15,10 +15,10 @@ _EARLIER = 24
 
 
 class ReferenceCache:
-    """The reference of the newest published snapshot, and up to 24 references of earlier snapshots.
+    """Keeps the reference of the newest published snapshot, and up to 24 references of earlier snapshots.
 
     Attributes:
-        sequence: number of the newest snapshot at the last `refresh`, 0 if there was none.
+        sequence: sequence number of the newest snapshot at the last `refresh`, 0 if there was none.
         reference: reference of this snapshot, None if there is none.
     """
 
@@ -28,7 +28,7 @@ class ReferenceCache:
         self._earlier: LRUCache[int, Reference] = LRUCache(_EARLIER)
 
     def refresh(self, connection: Connection) -> None:
-        """Load the newest published snapshot if it is not loaded yet."""
+        """Load the reference of the newest published snapshot, unless it is in memory."""
         newest = snapshots.newest_sequence(connection)
         if newest != self.sequence:
             self.reference = read_reference(connection, newest)

@@ -1,13 +1,14 @@
 """Reads the registry topic into the store, in a thread of the worker process.
 
 The registry is the list of events about models: submission, release, renaming, retraction and so on. Every worker reads
-the topic. Events, rejects and the store's next offset of the topic are written in one transaction, and only if the next
-offset has not moved meanwhile. Each event is therefore stored once, even with several readers. A record that is not an
-event is stored as a reject with its reason. An event that contradicts earlier events is stored, has no effect, and
-counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are published on the topic
-of rejects through the worker's outbox.
+the topic. One transaction writes events, rejects and the next offset of the topic, and only if the stored next offset
+has not moved meanwhile. Several readers thus store each event only once, and no event is skipped.
 
-The next offset never moves past an event that is not stored. Not handled: a registry topic with several partitions.
+A record that is not an event is stored as a reject with its reason. An event that contradicts earlier events is stored,
+but has no effect. It counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are
+published on the topic of rejects, through the worker's outbox.
+
+Not handled: a registry topic with several partitions.
 """
 
 import threading
@@ -36,7 +37,7 @@ _POLL, _RETRY = 0.5, 5.0
 
 
 class RegistryReader:
-    """Reads one registry topic into one store.
+    """Reads one registry topic into one store, in a thread of the worker.
 
     Attributes:
         read: number of records that this reader has stored.
@@ -73,11 +74,10 @@ class RegistryReader:
         return self._opened
 
     def catch_up(self) -> int:
-        """Read up to the current end of the topic.
+        """Read the registry topic up to its present end.
 
         Returns:
-            The number of records that this reader has stored in this call; records that another reader stored do not
-            count.
+            The number of records that this reader stored in this call. Records that another reader stored do not count.
 
         Raises:
             OffsetGap: records were deleted before they were read.
@@ -93,13 +93,13 @@ class RegistryReader:
         return self.read - before
 
     def read_chunk(self, seconds: float) -> int:
-        """Read one chunk and store it, unless another reader has stored it meanwhile.
+        """Read one chunk of the registry topic and store it, unless another reader has stored it meanwhile.
 
         Args:
             seconds: longest wait for the first record.
 
         Returns:
-            The number of records that were read.
+            The number of records that were read, 0 if none arrived.
 
         Raises:
             OffsetGap: records were deleted before they were read.
@@ -117,11 +117,14 @@ class RegistryReader:
         return len(chunk.values)
 
     def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
-        """Read chunks until stopped. While the broker or the database does not answer, try again.
+        """Read chunks of the registry topic until the caller ends the reading.
+
+        While the broker or the database does not answer, the function tries again.
 
         Args:
             stopped: an event that the caller sets to end the reading.
-            halt: called with the error that ends the reading: an offset gap, a refusal, or an unexpected error.
+            halt: a function that is called with the error that ends the reading: an offset gap, a refusal, or an
+                unexpected error.
         """
         while not stopped.is_set():
             try:
@@ -170,10 +173,9 @@ def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Call
 
     Args:
         reader: reader of the registry topic.
-        until_end: whether to read only the existing events, before the block begins. If the topic is then missing or
-            the broker does not answer, the block begins all the same. Otherwise a thread reads the topic during the
-            block.
-        halt: called to stop the worker if the thread fails.
+        until_end: True reads only the present events, before the block begins. A missing topic or a silent broker is
+            then ignored. False lets a thread read the topic during the block.
+        halt: a function that is called to stop the worker if the thread fails.
 
     Raises:
         OffsetGap: registry events were deleted before they were read.

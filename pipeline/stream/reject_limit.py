@@ -26,13 +26,14 @@ class RejectLimit:
         self._recent: deque[tuple[int, int]] = deque()  # (records, rejects) by batch
 
     def check(self, read: int, rejects: Sequence[Reject]) -> None:
-        """Count a batch, and check the limits.
+        """Count the rejects of a batch, and check the limits.
 
-        Rejects for a missing or wrong signature are not counted: anybody could stop the worker with them.
+        Rejects for a missing or wrong signature are not counted, because anybody could stop the worker with such
+        records.
 
         Args:
             read: number of records in the batch.
-            rejects: the rejects among them, in order of position.
+            rejects: the rejected records of the batch, in order of position.
 
         Raises:
             TooManyRejects: a limit was exceeded. The message names the limit.

@@ -1,8 +1,9 @@
 """Retries transactions that failed for a transient reason: a lost connection, a lock, a race.
 
-`is_transient` in store/db/engine.py decides which errors are transient. The failed transaction was rolled back, so the
-whole transaction is run again. The wait before a retry doubles from 0.1 s to 5 s. After a minute of waits in total, the
-database counts as unavailable. The time inside transactions does not count, so a long transaction is retried too.
+`is_transient` in store/db/engine.py decides which errors are transient. The database has rolled back a failed
+transaction, so the whole transaction is run again. The wait before a retry doubles from 0.1 s to 5 s. When the waits
+add up to a minute, the database counts as unavailable. The time inside transactions does not count, so a long
+transaction is retried too.
 """
 
 import logging
@@ -45,7 +46,11 @@ class RetryPolicy:
         )
 
     def write(self, statements: Callable[[Connection], Result]) -> Result:
-        """Run a function in a transaction that may write, with retries; return its result."""
+        """Run a function in a transaction that may write, with retries, and return its result.
+
+        Args:
+            statements: the function. It takes the connection and may be called several times.
+        """
 
         def transaction() -> Result:
             with self._store.write() as connection:
@@ -54,7 +59,11 @@ class RetryPolicy:
         return self.run(transaction)
 
     def read(self, query: Callable[[Connection], Result]) -> Result:
-        """Run a function in a transaction that only reads, with retries; return its result."""
+        """Run a function in a transaction that only reads, with retries, and return its result.
+
+        Args:
+            query: the function. It takes the connection and may be called several times.
+        """
 
         def transaction() -> Result:
             with self._store.read() as connection:
@@ -63,7 +72,10 @@ class RetryPolicy:
         return self.run(transaction)
 
     def run(self, transaction: Callable[[], Result]) -> Result:
-        """Run a function that opens and commits its own transaction, with retries; return its result.
+        """Run a function that opens and commits its own transaction, with retries, and return its result.
+
+        Args:
+            transaction: the function. It may be called several times.
 
         Raises:
             StoreUnavailable: every try failed for a transient reason, until the waits added up to a minute.

@@ -1,6 +1,6 @@
-"""Checks the text of a battle when it is published: whether an answer reveals its model, and the hash of the prompt.
+"""Checks the texts of a battle when it is published: whether an answer reveals its model, and the hash of the prompt.
 
-The text is neither stored nor sent. The sent record gets only the flag `identity_leak` (an answer reveals its model)
+The texts are neither stored nor sent. The sent record only gets the flag `identity_leak` (an answer reveals its model)
 and the field `prompt_hash`.
 """
 
@@ -20,7 +20,7 @@ from pipeline.stream.text_reading import TextReading
 
 
 class TextChecks:
-    """Derives `identity_leak` and `prompt_hash` from the text of a record. Its instances are `RecordCheck`s.
+    """Computes `identity_leak` and `prompt_hash` from the texts of a record. An instance is a `RecordCheck`.
 
     Attributes:
         battles: number of records with text so far.
@@ -63,13 +63,14 @@ class TextChecks:
 
 
 def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield (name of a model, names of its provider and family) for each model in a registry file.
-
-    Former names and code names of a model are yielded as well. A provider or family that the file does not state is
-    left out.
+    """Read the names of models, providers and families from a file of registry events.
 
     Args:
-        path: a file of registry events, JSON Lines.
+        path: the file, JSON Lines.
+
+    Yields:
+        (name of a model, names of its provider and family) for each model, and for each former name and code name of a
+        model. A provider or family that the file does not state is left out.
 
     Raises:
         BadRecord: a line is not a registry event. The message has the line number.
@@ -95,14 +96,14 @@ def registered_names(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
 def open_text_reading(
     folder: Path, key: bytes, registry: Path | None = None, *, read_only: bool = False
 ) -> TextReading:
-    """Open the check of texts for identity leaks and near copies of prompts.
+    """Prepare the functions that check texts for identity leaks and for near copies of prompts.
 
     Args:
         folder: folder in which signatures of prompts are stored between runs.
         key: secret key of the hashes and signatures.
         registry: a file of registry events; the names in it are looked for in answers. None looks only for the names
             that are known without a file.
-        read_only: whether to leave the folder unchanged.
+        read_only: True leaves the folder unchanged.
 
     Raises:
         BadRecord: a line of the registry file is not a valid event.

@@ -15,10 +15,10 @@ from pipeline.formats.record_reader import RecordCheck
 
 @dataclass(frozen=True)
 class TextReading:
-    """The functions that check the texts of records.
+    """Bundles the functions with which a command checks the texts of records.
 
     Attributes:
-        check: returns the fields computed from the text of a record; None if texts are not checked.
+        check: computes fields from the texts of a record. None if texts are not checked.
         flush: writes the state that the next run needs to the disk.
         close: closes the files of the state.
         count: returns two numbers: the number of battles with text, and how many of these have an identity leak.
@@ -33,9 +33,9 @@ class TextReading:
 
 
 def delayed_text_reading(open_reading: Callable[[], TextReading]) -> TextReading:
-    """Return a text reading that calls `open_reading` when the first record is checked.
+    """Return functions that check texts, and that call `open_reading` only when the first record is checked.
 
-    If no record is checked, `open_reading` is not called, and the text reading does nothing.
+    If no record is checked, `open_reading` is never called, and the functions do nothing.
     """
     opened: list[TextReading] = []
 

@@ -1,4 +1,4 @@
-"""Reports topics that are missing, or that access rules (ACLs) forbid us to read or write, before a worker begins."""
+"""Reports topics that are missing, or that access rules (ACLs) forbid us to use, before a worker begins."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
-    """Return a sentence for each optional topic of a worker that is missing or that the worker may not write to.
+    """Return a sentence for each optional topic that is missing or that the worker may not write to.
 
-    These topics are those of registry events, alerts and rejects. A sentence names the topic, what is wrong with it,
-    and the consequence. A registry topic that we may not read has no sentence, because it stops the worker:
+    The optional topics are those of registry events, alerts and rejects. A sentence names the topic, what is wrong with
+    it, and the consequence. A registry topic that we may not read has no sentence, because it stops the worker:
     `RegistryReader` raises `BrokerRefused`. The topic of votes is not checked.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        settings: names the topics.
+        settings: settings, which name the topics.
         security: options for TLS and SASL, from `client_security`.
 
     Raises:
@@ -39,7 +39,7 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
 
 
 def describe(url: str, settings: Settings) -> dict[str, Any]:
-    """Return facts about a cluster for `doctor`: whether our login works, and what we may do with each topic.
+    """Return facts about a Kafka cluster for `integrity doctor`: whether our login works, and which topics we may use.
 
     Returns:
         {"servers", "security_protocol", "healthy", "topics"}. "healthy" is True if all topics can be used. "topics" is

@@ -23,18 +23,19 @@ def create_topics(
 ) -> list[str]:
     """Create the topics of the project that do not exist. Existing topics are not changed.
 
-    In a created topic the broker sets the append times. Votes, registry events and issued battles are never deleted.
+    In a created topic, the broker sets the append times. The topics of votes, registry events and issued battles never
+    delete a record.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
-        settings: names the topics of registry events, issued battles, alerts and rejects.
+        settings: settings, which name the topics of registry events, issued battles, alerts and rejects.
         topic: the topic of votes.
         partitions: number of partitions of `topic`, if it is created.
         security: options for TLS and SASL, from `client_security`.
 
     Returns:
-        One sentence for each topic with a problem, apart from `topic`. Either an access rule hides the topic, or the
-        topic is missing and an access rule forbids us to create it.
+        One sentence for each topic other than `topic` that has a problem. An access rule hides the topic, or the topic
+        is missing and an access rule forbids us to create it.
 
     Raises:
         BrokerUnavailable: no broker answers.

@@ -12,14 +12,14 @@ Message = tuple[str, bytes, bytes]
 
 
 def alert_message(topic: str, alert_id: str, subject: str, raised: AlertSignal, partition: int) -> Message:
-    """Return the message that announces an alert.
+    """Build the message that announces an alert.
 
     Args:
         topic: the topic of alerts.
         alert_id: id of the alert.
-        subject: subject of the alert. A voter is named by the voter's label in this alert, not by the pseudonym.
+        subject: subject of the alert. A voter is given by the label of this alert, not by the pseudonym.
         raised: the signal that opened or escalated the alert.
-        partition: number of the alert's partition in its source, NO_PARTITION for an alert about a window.
+        partition: source's number of the alert's partition, NO_PARTITION for an alert about a window.
     """
     value = {
         "schema": 1, "id": alert_id, "detector": raised.detector, "severity": raised.severity,
@@ -31,12 +31,12 @@ def alert_message(topic: str, alert_id: str, subject: str, raised: AlertSignal, 
 
 
 def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: int, origin: str | None) -> Message:
-    """Return the message about a rejected record of the votes topic.
+    """Build the message about a rejected record of the votes topic.
 
     Args:
         topic: the topic of rejects.
         reject: the rejected record, with the reason and a sample of its bytes.
-        partition: number of the record's partition in its source.
+        partition: source's number of the record's partition.
         offset: offset of the record.
         origin: file and record number from which the record was published, None if unknown.
     """
@@ -48,11 +48,11 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
 
 
 def rejected_event_message(topic: str, reject: Mapping[str, Any]) -> Message:
-    """Return the message about a rejected record of the registry topic or of the topic of issued battles.
+    """Build the message about a rejected record of the registry topic or of the topic of issued battles.
 
     Args:
         topic: the topic of rejects.
-        reject: the reject, in the form of `registry_events.list_rejects`. It may be an event that contradicts earlier
+        reject: the reject, as `registry_events.list_rejects` returns it. It may be an event that contradicts earlier
             events.
     """
     return topic, str(reject["origin"] or reject["offset"]).encode(), _json({"schema": 1, **reject})

@@ -1,14 +1,14 @@
-"""Keeps voter states in memory, and delays their writes.
+"""Keeps voter states in memory, and delays writing them.
 
 A voter state is what the voter detectors know about a voter after the voter's last vote. It can be computed from stored
 votes, so it is not written with every batch. States are written every 20 batches or 5 seconds, together with the state
-offset: the written states include all votes before this offset. The next owner of a partition replays the votes from
+offset. The written states include all votes before this offset. The next owner of a partition replays the votes from
 the state offset on (`replay_states`). The replay opens no alerts, because the former owner opened them.
 
-An unwritten state is never evicted. Memory is bounded. The cache is cleared when partitions change their owner.
+Memory is bounded, but an unwritten state is never dropped. The cache is cleared when partitions change their owner.
 
-The store has one packed state per voter: for each detector a tag byte, a length and the detector's state. A new
-detector finds no state for any voter. The state of a removed detector is dropped at the voter's next vote.
+A packed state has, for each detector, a tag byte, a length and the detector's state. A new detector finds no state for
+any voter. The state of a removed detector is dropped at the voter's next vote.
 """
 
 import time
@@ -31,7 +31,7 @@ ByVoter = dict[int, dict[int, DetectorStates]]
 
 
 class VoterStateCache:
-    """States of the voters of owned partitions: all unwritten states, and recently used written states.
+    """Keeps the states of the voters of owned partitions: unwritten states, and written states that were used recently.
 
     Written states are kept in two generations. When the young generation is full, it becomes the old generation, and
     the previous old generation is dropped. This approximates an LRU cache, and reads 20 times as fast as
@@ -44,7 +44,7 @@ class VoterStateCache:
         self.clear()
 
     def clear(self) -> None:
-        """Drop all states, because partitions changed their owner and other workers may have newer states."""
+        """Drop all states, because partitions changed their owner. Other workers may have newer states."""
         self._young: ByVoter = {}
         self._old: ByVoter = {}
         self._young_count = 0
@@ -58,21 +58,21 @@ class VoterStateCache:
     def get(
         self, connection: Connection, part: int, voters: Sequence[int], appended_at: int | None = None
     ) -> list[DetectorStates | None]:
-        """Return the states of voters from memory or, if they are not there, from the store.
+        """Return the states of voters from memory or, for states that are not there, from the store.
 
-        The state of a voter who is new to the partition is read from the partition where the voter was before. The list
-        of partitions to search is kept until `mark_written`, and is then read again from the store, because a file may
-        have been imported.
+        If a voter votes in the partition for the first time, the state is read from the partition where the voter voted
+        before. The list of such partitions is kept until `mark_written`. It is then read again from the store, because
+        a file may have been imported.
 
         Args:
             connection: reads the store.
             part: the partition number of the store (partition_no).
-            voters: pseudonyms.
+            voters: n pseudonyms.
             appended_at: append time of the vote that will be the first stored vote of the partition, in microseconds
-                since 1970 UTC. It is ignored if the partition has a stored vote. None if there is no such vote.
+                since 1970 UTC. None if there is no such vote. It is ignored if the partition has a stored vote.
 
         Returns:
-            For each voter, the state of every detector; None for a voter without a state.
+            n values: the voter's state of every detector, or None for a voter without a state.
         """
         unwritten, young, old = (half.get(part, {}) for half in (self._unwritten, self._young, self._old))
         found = [unwritten.get(v) or young.get(v) or old.get(v) for v in voters]
@@ -93,7 +93,7 @@ class VoterStateCache:
         return self._carrying[part]
 
     def put(self, states: Mapping[int, Mapping[int, DetectorStates]]) -> None:
-        """Add the states that a committed batch changed, as unwritten states.
+        """Add the states that a committed batch changed. They are unwritten until `mark_written`.
 
         Args:
             states: partition number (partition_no) → pseudonym → the voter's detector states.
@@ -103,16 +103,16 @@ class VoterStateCache:
         self._batches += 1
 
     def write_due(self) -> bool:
-        """Return whether unwritten states should be written with the next batch."""
+        """Return whether the next batch should write the unwritten states too."""
         waited = time.monotonic() - self._since
         full = sum(map(len, self._unwritten.values())) >= self._half
         return self._batches >= _BATCHES or full or waited >= _SECONDS
 
     def unwritten(self, batch: Mapping[int, Mapping[int, DetectorStates]] | None = None) -> dict[int, dict[int, bytes]]:
-        """Return partition number (partition_no) → pseudonym → unwritten state, packed for the store.
+        """Return the unwritten states, packed for the store, as partition number (partition_no) → pseudonym → state.
 
         Args:
-            batch: states changed by a batch that is not committed yet: partition number → pseudonym → the voter's
+            batch: states that an uncommitted batch changed: partition number (partition_no) → pseudonym → the voter's
                 detector states. They replace the cached states of these voters. None if there is no such batch.
         """
         tags, packed = self._tags, {}
@@ -122,9 +122,9 @@ class VoterStateCache:
         return packed
 
     def mark_written(self) -> None:
-        """Mark all states as written, so that they may be evicted.
+        """Mark all states as written, so that they may be dropped.
 
-        The list of partitions in which `get` searches for new voters is forgotten, and read again when it is needed.
+        The list of partitions in which `get` finds states of new voters is dropped too.
         """
         self._carrying.clear()
         for part, group in self._unwritten.items():
@@ -146,18 +146,19 @@ def replay_states(
     detectors: Sequence[VoterDetector],
     reference: Callable[[int], Reference],
 ) -> None:
-    """Bring the voter states of a partition up to date, by evaluating its votes in [first, end) without alerts.
+    """Bring the voter states of a partition up to date, by evaluating its votes in [first, end) again.
 
-    Each vote is evaluated by the snapshot that was in force at its offset. Nothing is written to the store.
+    No alerts are opened, and nothing is written to the store. Each vote is evaluated by the snapshot that was in force
+    at its offset.
 
     Args:
         connection: reads the store.
         states: the cache, which receives the new states.
         partition_no: the partition number of the store (partition_no).
-        first: the state offset: stored states include the votes before it.
+        first: the state offset: stored states include the votes before this offset.
         end: the next offset of the partition.
         detectors: the voter detectors.
-        reference: takes the sequence number of a snapshot, and returns its reference.
+        reference: a function that takes the sequence number of a snapshot and returns its reference.
     """
 
     def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:

@@ -1,19 +1,17 @@
-"""Implements the monitor: merges the windows of all partitions, closes them in order, and runs the window detectors.
+"""Implements the monitor, which closes the windows of all partitions in order and runs the window detectors.
 
 A window is five minutes of event time. It is closed when the merged watermark has passed its end. The watermark of a
 partition is the event time up to which its votes are assumed to be complete. The merged watermark is the smallest
 watermark of the partitions, with these rules:
 
 1. Finished files do not count. If all sources are finished files, the watermark is their newest event time, without
-   lateness, because no more votes come.
-2. A partition without an event for `idle_after` is idle and does not count. The store records which partitions were
-   left out.
-3. If all partitions of a live source are idle, the clock replaces the watermark, so that detectors see windows without
-   votes.
-4. `--close` closes every window, regardless of the watermark, for a log that has ended.
+lateness, because no more votes come. 2. A partition without an event for `idle_after` is idle and does not count. The
+store records that it was left out. 3. If all partitions of a live source are idle, the clock replaces the watermark, so
+that detectors see windows without votes. 4. `--close` closes every window, regardless of the watermark, for a log that
+has ended.
 
-A lease in the store lets one monitor work at a time. The end of the closed windows, detector states, alerts and closed
-windows are written in one transaction, so a monitor that was killed has neither skipped nor repeated a window.
+A lease in the store lets one monitor work at a time. One transaction writes closed windows, their end, detector states
+and alerts, so a monitor that was killed has neither skipped nor repeated a window.
 
 Not handled: votes of an idle partition that arrive after their windows were closed. Such votes count, but no detector
 evaluates them.
@@ -70,7 +68,7 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MergedWatermark:
-    """The event time up to which windows are complete.
+    """States the event time up to which windows are complete.
 
     Attributes:
         at: microseconds since 1970 UTC, None before the first vote.
@@ -84,11 +82,11 @@ class MergedWatermark:
 def merged_watermark(
     known: Sequence[PartitionProgress], lateness: int, idle_after: int, now: int, floor: int | None = None
 ) -> MergedWatermark:
-    """Return the merged watermark of partitions, by the rules of the module docstring.
+    """Compute the merged watermark of all partitions by the rules in the docstring of this module.
 
     Args:
         known: all partitions that ever had a vote.
-        lateness: microseconds by which a watermark trails the event time.
+        lateness: microseconds by which a watermark is behind the event time.
         idle_after: microseconds without an event after which a partition is idle.
         now: present time in microseconds since 1970 UTC.
         floor: end of the closed windows; the result is never before it. None if no window is closed.
@@ -122,7 +120,7 @@ class Monitor:
         settings: the settings of this process.
         owner: the name of this process in the lease.
         detectors: the window detectors to run.
-        progress: called with the number of windows closed so far, after each transaction that closed some.
+        progress: a function that is called after each transaction that closed windows, with their total number so far.
     """
 
     store: Store
@@ -151,8 +149,8 @@ class Monitor:
         While another monitor holds the lease, wait for it.
 
         Args:
-            until_end: return as soon as there is no window to close.
-            close: whether to close all windows, also those that end after the watermark.
+            until_end: True returns as soon as there is no window to close.
+            close: True closes all windows, also those that end after the watermark.
 
         Returns:
             The number of windows with votes that were closed. A transaction that closed only windows without votes

@@ -1,8 +1,9 @@
 """Runs a worker: claims partitions, writes batches, stops cleanly.
 
-Every acknowledged vote is stored exactly once, with its fate. A batch of a partition that was reassigned is dropped,
-never written. SIGTERM ends the process after the current batch. A worker is healthy while it stores batches or has
-proof that nothing is left to store (`liveness`). At most two batches are in memory, so a slow store slows the reading.
+Every vote that the broker acknowledged is stored exactly once, with its fate. If a partition is reassigned, its
+unwritten batch is dropped. SIGTERM ends the process after the current batch. A worker is healthy while it stores
+batches or has proof that nothing is left to store (`liveness`). At most two batches are in memory, so a slow store
+slows the reading.
 """
 
 import time
@@ -52,15 +53,15 @@ class _PolledBatch:
 
 @dataclass
 class Worker:
-    """Reads one source into one store.
+    """Reads one source into one store: polls records, decodes, evaluates and writes them.
 
     Attributes:
         source, store, settings: the source to read, the store for the votes, and the settings of this process.
         detectors: the voter detectors to run.
         owner: the name of the worker, for display.
         metrics: counters of this worker.
-        send: delivers outbox messages and returns when they are acknowledged; None without a broker.
-        progress: called after every batch with the tally so far.
+        send: a function that delivers outbox messages and returns when they are acknowledged; None without a broker.
+        progress: a function that is called after every batch with the counts so far.
         tally: counts of all records so far.
         decode_apart: whether a second process may decode the records (`start_decoder`).
     """
@@ -110,14 +111,14 @@ class Worker:
         return self._liveness.healthy(self._outbox.problem)
 
     def run(self, *, until_end: bool = False) -> IngestTally:
-        """Read and store votes until `stop` is called; return the tally of all batches.
+        """Read and store votes until `stop` is called, and return the counts of all batches.
 
         Args:
-            until_end: return when all records that the source had at the start are stored.
+            until_end: True returns when all records that the source had at the start are stored.
 
         Raises:
             OffsetGap: votes were deleted or replaced before they were read. The alert `worker_halted` is opened.
-            TooManyRejects: too many records are not votes. The alert `worker_halted` is opened.
+            TooManyRejects: too many records were rejected. The alert `worker_halted` is opened.
             StoreUnavailable: the database stayed unavailable, or a migration marked the window counts as stale.
             BrokerRefused: the broker forbids us to read the votes or to join the consumer group.
         """

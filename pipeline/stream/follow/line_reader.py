@@ -1,4 +1,4 @@
-"""Reads the complete lines of a log after a position, in blocks of bounded memory."""
+"""Reads the complete lines of a log after a position, block by block, in bounded memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _BLOCK = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LineBlock:
-    """Consecutive lines of a log.
+    """Some consecutive lines of a log, with the digest of the log up to their end.
 
     Attributes:
         lines: the lines that are not blank, without line ends. A line of more than MAX_RECORD bytes is cut to MAX_BYTES
@@ -31,12 +31,12 @@ class LineBlock:
 def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) -> Iterator[LineBlock]:
     """Yield the lines of a log after a position, block by block.
 
-    A last line without a newline is not yielded, unless the log is complete. Of a line that is too long for a record,
-    only the beginning is yielded, so that the record is rejected.
+    A last line without a newline is not yielded, unless the log is complete. If a line is too long for a record, only
+    its beginning is yielded, so that the record is rejected.
 
     Args:
         file: the log.
-        digest: digest of the bytes before the position; it is not changed.
+        digest: digest of the bytes before the position. It is not changed.
         complete: True if the log does not grow any more.
     """
     digest, rest, cut = digest.copy(), b"", b""

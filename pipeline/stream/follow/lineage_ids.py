@@ -1,8 +1,8 @@
 """Derives vote ids for the lines of logs that state no vote ids.
 
-Logs that had the same name one after another form a lineage. An id is derived from the record and from the number of
-identical records before it in the lineage. Identical records therefore stay different votes even across a rotation, and
-reading a log again gives the same ids.
+Logs that had the same name one after another form a lineage. An id is derived from the record, and from the number of
+identical records before it in the lineage. Two identical records therefore stay two votes, even across a rotation.
+Reading a log again gives the same ids.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from pipeline.stream.follow.prefix_digest import PrefixDigest
 
 
 class LineMapping(Protocol):
-    """Maps lines of a log to events. `LineEvents` implements it.
+    """Maps the lines of a log to events. `LineEvents` implements this protocol.
 
     Attributes:
         id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
@@ -26,14 +26,24 @@ class LineMapping(Protocol):
     id_key: bytes | None
 
     def event(self, line: bytes, ids: VoteIds) -> bytes | None:
-        """Return the event in a line, None if the line contains no event. `ids` derives a missing vote id."""
+        """Return the event in a line as JSON, or None if the line has no event.
+
+        Args:
+            line: the line.
+            ids: derives the vote id if the line states none.
+        """
 
     def count(self, line: bytes, ids: VoteIds) -> None:
-        """Add a line that was read earlier to the counts of `ids`, so that later identical lines get other ids."""
+        """Count a line that was read in an earlier run, so that later identical lines get other ids.
+
+        Args:
+            line: the line.
+            ids: keeps the counts of identical lines.
+        """
 
 
 class LineageIds:
-    """Keeps, for each lineage, the `VoteIds` that derives its missing vote ids.
+    """Provides the object that derives vote ids for a log. All logs of a lineage share one object.
 
     Logs that had the same name one after another are one lineage. A renamed log stays in its lineage.
     """
@@ -46,15 +56,13 @@ class LineageIds:
     def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
         """Return the object that derives vote ids for a log and for all logs of its lineage.
 
-        A lineage consists of the logs that had the same name one after another.
-
         Args:
             log: the log that is read next.
-            file: the file of the log. If ids of its earlier lines were derived, these lines are read and counted again.
+            file: the file of the log. If ids of its earlier lines were derived, these lines are read again and counted.
             logs: all known logs.
 
         Raises:
-            LogTruncated: the file does not begin with the lines that were read of the log.
+            LogTruncated: the file does not begin with the lines that were read from the log.
         """
         if log.lineage not in self._ids:
             self._ids[log.lineage] = ids = VoteIds(self._lines.id_key)

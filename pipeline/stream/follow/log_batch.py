@@ -1,4 +1,4 @@
-"""Builds batches of the events in consecutive lines of a log."""
+"""Builds a batch of events from consecutive lines of a log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipeline.stream.follow.log_position import LogPosition
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """Consecutive events of one log.
+    """Consecutive events of one log, ready to be published.
 
     Attributes:
         name: path of the log below the followed folder.
@@ -29,11 +29,11 @@ class LogBatch:
         Args:
             log: the position.
             lines: the lines, without blank ones.
-            mapping: maps a line to an event, or to None if the line is no event.
+            mapping: maps a line to an event, or to None if the line has no event.
             ids: derives the vote ids of the log's lineage.
 
         Returns:
-            The events with their record numbers. Lines that are no events are left out.
+            The events with their record numbers. Lines without an event are left out.
         """
         mapped = [(log.records + n, mapping.event(line, ids)) for n, line in enumerate(lines)]
         events = [(row, event) for row, event in mapped if event is not None]

@@ -1,6 +1,7 @@
-"""Reads the bytes of a log at any position from an open file, which may be renamed or deleted at any time.
+"""Reads the bytes of a log at any position, from an open file that may be renamed or deleted at any time.
 
-A compressed log was closed by a rotation. It never grows, and is unpacked from its beginning.
+A log is compressed by a rotation, after its last line was written. A compressed log never grows, and is unpacked from
+its beginning.
 """
 
 import bz2
@@ -25,15 +26,15 @@ _SKIP = 1024 * 1024
 
 
 def is_compressed(name: str) -> bool:
-    """Return whether a file with this name is compressed, so that it is unpacked when it is read."""
+    """Return whether a file with this name is compressed, so that it must be unpacked."""
     return Path(name).suffix.lower() in _OPENERS
 
 
 class LogFile:
-    """An open log.
+    """Reads the bytes of one log, from a file that stays open.
 
     Attributes:
-        compressed: whether the file is compressed. The log is then complete, and all positions are in unpacked bytes.
+        compressed: whether the file is compressed. The log is then complete, and all positions count unpacked bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,11 +50,11 @@ class LogFile:
         self.compressed = self._opener is not None
 
     def stat(self) -> os.stat_result:
-        """Return the status of the open file, as `os.fstat`."""
+        """Return the status of the open file, the result of `os.fstat`."""
         return os.fstat(self._descriptor)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from a position on, fewer at the end of the log.
+        """Return `size` bytes of the log from the position `offset` on, or fewer at the end of the log.
 
         Raises:
             OSError, EOFError, lzma.LZMAError, ValueError: a compressed file is damaged or incomplete. The tuple DAMAGED

@@ -1,4 +1,4 @@
-"""Lists the files that belong to a followed log or to the logs of a followed folder."""
+"""Lists the files of a followed log, or of the logs in a followed folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AFTER_NAME = (".", "-")
 
 @dataclass(frozen=True, slots=True)
 class LogFiles:
-    """The files of a followed log or folder.
+    """Finds the files of a followed log or folder.
 
     Attributes:
         path: a folder or a log; it need not exist yet.
@@ -31,7 +31,7 @@ class LogFiles:
 
     @classmethod
     def of(cls, path: Path, pattern: str) -> LogFiles:
-        """Check a path and return the files to follow.
+        """Check a path that a person gave, and return the files to follow.
 
         Args:
             path: a folder or a log; it need not exist yet.
@@ -47,10 +47,11 @@ class LogFiles:
         return cls(path, pattern or DEFAULT_PATTERN)
 
     def paths(self) -> Mapping[str, Path]:
-        """Return name → path of all files that exist now, hidden files excepted.
+        """Return name → path of all files that exist now. Hidden files are left out.
 
-        For a followed folder, these are the files in the folder and its subfolders; for a followed log, those in its
-        folder. Files that are not named like a log are listed too, because a rotation may give a log any name.
+        For a followed folder, these are the files in the folder and its subfolders. For a followed log, these are the
+        files in the folder of the log. Files that are not named like a log are listed too, because a rotation may give
+        a log any name.
         """
         if self.path.is_dir():
             found = [one for one in self.path.rglob("*") if one.is_file() and not one.name.startswith(".")]
@@ -58,10 +59,10 @@ class LogFiles:
         return {one.name: one for one in self.path.parent.iterdir() if one.is_file() and not one.name.startswith(".")}
 
     def is_log(self, name: str) -> bool:
-        """Return whether a file is a log by its name.
+        """Return whether a file is a log, judged by its name.
 
-        In a followed folder, the name of a log matches the pattern. Beside a followed log, it is the name of this log,
-        possibly with a suffix that a rotation added.
+        In a followed folder, the name of a log matches the pattern. For a followed log, the name is that of the log,
+        with or without a suffix that a rotation added.
         """
         if self.path.is_dir():
             return fnmatchcase(Path(name).name, self.pattern)

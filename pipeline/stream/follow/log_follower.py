@@ -1,7 +1,7 @@
 """Follows logs: sends new events, waits until the broker has confirmed them, and stores how far the logs were read.
 
-While the broker does not answer, no position is stored, so nothing is lost: events that were not confirmed are read
-again.
+While the broker does not answer, no position is stored. Events that were not confirmed are therefore read again, and
+nothing is lost.
 """
 
 import threading
@@ -21,7 +21,7 @@ _RETRY_SECONDS = 5.0
 
 @dataclass(slots=True)
 class FollowTally:
-    """What a follower has done so far.
+    """Counts what a follower has done so far.
 
     Attributes:
         votes, registry: numbers of votes and of registry events that the broker has confirmed.
@@ -35,13 +35,13 @@ class FollowTally:
     behind: int = 0
 
     def sentence(self) -> str:
-        """Return the tally as one sentence."""
+        """Return the counts as one sentence for people."""
         return f"{self.votes:,} votes sent, {self.files:,} files followed, {self.behind:,} bytes behind"
 
 
 @dataclass(frozen=True, slots=True)
 class FollowPace:
-    """The periods of a follower, in seconds.
+    """Sets how often a follower looks for new lines and reports, in seconds.
 
     Attributes:
         poll: time between two checks for new lines.
@@ -97,18 +97,17 @@ class LogFollower:
         self._stopping.set()
 
     def healthy(self) -> tuple[bool, str]:
-        """Return whether the last progress is recent enough, and a sentence for /healthz."""
+        """Return whether the last progress is recent enough, and a sentence about it for /healthz."""
         silent = time.monotonic() - self._last_progress
         return silent < max(self._pace.progress, 3 * self._pace.poll), f"last progress {silent:.0f} s ago"
 
     def run(self, *, until_end: bool = False) -> FollowTally:
-        """Follow the logs until `stop` is called; return what was done.
+        """Follow the logs until `stop` is called, and return the counts of what was done.
 
         While the broker does not answer, the follower tries again every few seconds.
 
         Args:
-            until_end: whether to return after all lines that the logs contain have been sent, instead of waiting for
-                more lines.
+            until_end: True returns after all present lines of the logs have been sent. False waits for more lines.
 
         Raises:
             BrokerRefused: an access rule forbids us to write to a topic.

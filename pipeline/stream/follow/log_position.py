@@ -1,4 +1,4 @@
-"""Describes the position up to which a log was read, in the form in which the state file stores it."""
+"""Describes how far a log was read, in the form in which the state file stores it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LINE_ENDS = 300
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
-    """An earlier position of a log, by which a copy that was made at this position is recognised.
+    """An earlier reading position of a log. A copy of the log that ends here is recognised by it.
 
     Attributes:
         offset: number of bytes before the position.
@@ -32,7 +32,7 @@ class EarlierPosition(msgspec.Struct, frozen=True):
 
 
 class LineEnd(msgspec.Struct, frozen=True, array_like=True):
-    """The end of a line that was read. It serves to recognise a copy of the log that ends at this line.
+    """The end of a line that was read. A copy of the log that ends at this line is recognised by it.
 
     Attributes:
         offset: number of bytes up to the end of the line.
@@ -44,30 +44,30 @@ class LineEnd(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, digest: PrefixDigest) -> "LineEnd":
-        """Return the end of the last line that a digest includes."""
+        """Return the end of the last line in the bytes of a digest."""
         return cls(digest.size, digest.hexdigest()[:16])
 
 
 class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """A log and how far it was read.
+    """Identifies a log, and says how far it was read.
 
     Attributes:
-        name: path of the log below the followed folder, when it was last seen.
-        device, inode: identity of the file.
+        name: path of the log below the followed folder, as it was last seen.
+        device, inode: numbers that identify the file.
         offset: number of bytes whose votes the broker has confirmed, always whole lines.
         records: number of lines before the offset that are not blank.
         digest: `PrefixDigest` of the bytes before the offset, in hexadecimal digits.
-        chain: attribute `chain` of this `PrefixDigest`, in hexadecimal digits.
+        chain: the attribute `chain` of the same `PrefixDigest`, in hexadecimal digits.
         head: SHA-256 of the first HEAD bytes, or of the bytes before the offset if they are fewer.
         derived: number of records before the offset whose vote ids were derived.
         lineage: first name of the log. Logs that had the same name one after another have the same lineage.
-        recent: key of a record → how often it occurred in all logs of the lineage, for the last records whose ids were
-            derived.
+        recent: key of a record → how often the record occurred in the lineage. Only the last records whose ids were
+            derived are listed.
         checkpoints: earlier positions, oldest first.
         ends: the ends of the last LINE_ENDS lines before the offset.
-        size, mtime: size and modification time of the file when it was read. While neither changes, the file has no
-            new lines.
-        gone: whether the file was deleted or truncated. Its position is kept so that a copy is recognised.
+        size, mtime: size and modification time of the file when it was read. While neither changes, the file has no new
+            lines.
+        gone: True if the file was deleted or truncated. Its position is kept so that a copy is recognised.
     """
 
     name: str
@@ -89,11 +89,11 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[int, int]:
-        """The identity of the file: (device, inode)."""
+        """Key by which the file is identified: (device, inode)."""
         return self.device, self.inode
 
     def prefix(self, file: LogFile) -> PrefixDigest:
-        """Return the digest of the bytes before the offset, to which further bytes can be added."""
+        """Return the digest of the bytes before the offset. Further bytes can be added to it."""
         whole = self.offset // BLOCK * BLOCK
         digest = PrefixDigest(whole, bytes.fromhex(self.chain))
         digest.update(file.read_at(whole, self.offset - whole))
@@ -111,7 +111,10 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         return head_digest(file, self.offset) == self.head and self.prefix(file).hexdigest() == self.digest
 
     def points(self) -> tuple[EarlierPosition, ...]:
-        """Return the positions that a copy of the log is compared with: the present one, then earlier ones."""
+        """Return the present position and the earlier positions of the log, newest first.
+
+        A file that may be a copy of the log is compared at these positions.
+        """
         return EarlierPosition(self.offset, self.records, self.digest), *reversed(self.checkpoints)
 
     def advanced(self, digest: PrefixDigest, records: int, head: str, ends: Sequence[LineEnd]) -> "LogPosition":
@@ -137,7 +140,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Positions(Protocol):
-    """Stores the positions of logs. `PositionFile` implements it."""
+    """Stores how far each log was read. `PositionFile` implements this protocol."""
 
     def load(self) -> list[LogPosition]:
         """Return the stored positions of all logs."""
@@ -147,7 +150,10 @@ class Positions(Protocol):
 
 
 def head_digest(file: LogFile, size: int) -> str:
-    """Return the SHA-256 of the first `size` bytes of a file, at most HEAD; "" if the file is shorter."""
+    """Return the SHA-256 of the first `size` bytes of a file, but of at most HEAD bytes.
+
+    The result is "" if the file has fewer bytes.
+    """
     wanted = min(HEAD, size)
     head = file.read_at(0, wanted)
     return hashlib.sha256(head).hexdigest() if len(head) == wanted else ""

@@ -1,4 +1,4 @@
-"""Reads a log from a position on, and raises `LogTruncated` if the log is truncated while it is read."""
+"""Reads a log from a position on, and detects that the log is truncated while it is read."""
 
 from collections.abc import Iterator
 
@@ -8,15 +8,18 @@ from pipeline.stream.follow.log_position import HEAD, LogPosition, head_digest
 
 
 class LogTruncated(Exception):
-    """A log was truncated while it was read. The bytes read last may be of two logs, so they must not be used."""
+    """Raised if a log was truncated while it was read.
+
+    The last bytes may then come from two logs, so they must not be used.
+    """
 
 
 def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tuple[list[bytes], LogPosition]]:
-    """Yield the lines after a position of a log, block by block, each with the position after the block.
+    """Yield the lines after a position of a log, block by block, each block with the position after it.
 
-    After a block was read, the beginning of the file is compared with what was read before. If it is unchanged, the
-    block is yielded: all bytes are then of one log, because a truncated log does not get its old content again. A
-    compressed file is not compared.
+    A log may be truncated while a block is read. The beginning of the file is therefore compared again before the block
+    is yielded. If it is unchanged, all bytes come from one log, because a truncated log does not get its old content
+    again. A compressed file is not compared.
 
     Args:
         log: the position.
@@ -24,8 +27,7 @@ def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tupl
         complete: True if the log does not grow any more.
 
     Raises:
-        LogTruncated: the file does not begin with the bytes before the position, either from the start or because it
-            was truncated while it was read.
+        LogTruncated: the file does not begin, or no longer begins, with the bytes before the position.
     """
     prefix = log.prefix(file)
     if log.offset and prefix.hexdigest() != log.digest:

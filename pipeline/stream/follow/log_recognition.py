@@ -1,4 +1,4 @@
-"""Decides whether an unknown file is a new log, the continuation of a known log, or a copy of a known log."""
+"""Decides whether an unknown file is a new log, continues a known log, or is a copy of a known log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _PIECE = 16 * BLOCK
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A match: a file begins with the same bytes as a known log, up to a position to which the log was read.
+    """Says that a file begins with the same bytes as a known log, up to a position to which the log was read.
 
     Attributes:
         log: position of the known log.
@@ -28,9 +28,13 @@ class Continuation:
     chain: str
 
     def moved_to(self, name: str, device: int, inode: int) -> LogPosition:
-        """Return the position at which the reading of this file begins.
+        """Return the position at which the reading of the file begins.
 
-        It is the matching position of the known log, with the name and identity of this file.
+        It is the matching position of the known log, with the name and the identity of the file.
+
+        Args:
+            name: path of the file below the followed folder.
+            device, inode: numbers that identify the file.
         """
         return msgspec.structs.replace(
             self.log,
@@ -49,10 +53,9 @@ class Continuation:
 
 
 def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition]:
-    """Return those of the known logs that a file may continue or copy, because the first bytes are the same.
+    """Return the known logs that a file may continue or copy, because their first bytes are equal.
 
-    A log is also returned if the file is too short to compare these bytes. A log of which nothing was read is not
-    returned.
+    If the file is too short to compare, the log is returned too. A log of which nothing was read is never returned.
     """
     heads: dict[int, str] = {}
     return [
@@ -63,10 +66,10 @@ def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition
 
 
 def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuation | None:
-    """Return the known log that a file continues, and the position from which the file has new lines.
+    """Return the known log that a file continues, with the position from which the file has new lines.
 
-    The beginning of the file is compared with the bytes before the known positions of the logs. If several positions
-    match, the one with most bytes is returned. None if none matches.
+    The beginning of the file is compared with the known positions of the logs. If several positions match, the largest
+    is returned. The result is None if none matches.
     """
     points = sorted({point.offset for log in logs for point in log.points()})
     digest, found = PrefixDigest(), {}
@@ -86,7 +89,7 @@ def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuatio
 
 
 def is_known(file: LogFile, log: LogPosition, original: LogFile | None) -> bool:
-    """Return whether a file is a shorter copy of a log, so that it contains no new line.
+    """Return whether a file is a shorter copy of a log, and so has no new line.
 
     Args:
         file: the unknown file.

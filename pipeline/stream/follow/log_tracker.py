@@ -2,7 +2,7 @@
 
 An event is published when the broker has confirmed it. Logs may be rotated: a log gets another name, or it is copied
 and then emptied. A poll reads the known logs first, then new files. A new file that begins like a known log is most
-likely a copy that a rotation is making, so it is read only after it has stopped growing.
+likely a copy that is still growing, so it is read only after it has stopped growing.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Key = tuple[int, int]
 
 
 class LogTracker:
-    """Reads what is new in a set of logs.
+    """Reads what is new in a set of logs, poll by poll.
 
     Attributes:
         unsettled: number of new files that are not read yet, because they may still be growing copies.

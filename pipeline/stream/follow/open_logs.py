@@ -13,13 +13,16 @@ Key = tuple[int, int]
 
 
 class OpenLogs:
-    """Keeps at most 100 files open, each under (device, inode). The least recently used file is closed first."""
+    """Keeps at most 100 files open. The least recently used file is closed first.
+
+    The key of a file is (device, inode).
+    """
 
     def __init__(self) -> None:
         self._files: OrderedDict[Key, LogFile] = OrderedDict()
 
     def get(self, key: Key, path: Path) -> LogFile:
-        """Return an open file. A file that is not open yet is opened by its path.
+        """Return a file, which is opened if it is not open yet.
 
         If more than 100 files are then open, the least recently used one is closed.
 
@@ -38,7 +41,7 @@ class OpenLogs:
         return self._files[key]
 
     def keep(self, key: Key, path: Path) -> None:
-        """Open a file, unless it is open or 100 files are open. Nothing happens if the file cannot be opened."""
+        """Open a file, unless 100 files are open or it is open already. A file that cannot be opened is ignored."""
         if key not in self._files and len(self._files) < _MOST:
             try:
                 self.get(key, path)
@@ -47,12 +50,11 @@ class OpenLogs:
 
     @contextmanager
     def lent(self, key: Key, path: Path | None) -> Iterator[LogFile | None]:
-        """Lend a file for a `with` block, without closing another one for it.
+        """Lend an open file for a `with` block. No other file is closed for it.
 
         Args:
             key: (device, inode) of the file.
-            path: path of the file. If the file is not open, it is opened for the block. None lends only a file that is
-                open.
+            path: path from which the file is opened for the block if it is not open. None opens no file.
 
         Yields:
             The file; None if it is not open and `path` is None.
@@ -68,16 +70,16 @@ class OpenLogs:
                 yield own
 
     def peek(self, key: Key) -> LogFile | None:
-        """Return the file if it is open, else None."""
+        """Return a file if it is open, None otherwise."""
         return self._files.get(key)
 
     def size(self, key: Key) -> int:
-        """Return the size of a file if it is open and not compressed, else 0."""
+        """Return the size of a file in bytes. 0 if the file is not open, or is compressed."""
         file = self._files.get(key)
         return file.stat().st_size if file is not None and not file.compressed else 0
 
     def drop(self, key: Key) -> None:
-        """Close a file, if it is open."""
+        """Close a file if it is open."""
         file = self._files.pop(key, None)
         if file is not None:
             file.close()

@@ -1,6 +1,6 @@
-"""Reads and writes the state file of a follower, with the positions of its logs.
+"""Reads and writes the state file of a follower, which says how far each log was read.
 
-A lock gives the file to one process at a time. Each write replaces the file atomically.
+A lock lets only one process at a time use the file. Each write replaces the file atomically.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class _Document(msgspec.Struct):
 
 
 class PositionFile:
-    """The state file of a follower, locked for this process."""
+    """Stores the positions of a follower in its state file, which is locked for this process."""
 
     def __init__(self, path: Path, follows: str, to: str) -> None:
         """Lock the file, which need not exist yet. Its folder is created.

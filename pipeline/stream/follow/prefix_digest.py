@@ -1,7 +1,7 @@
-"""Computes a digest of the first bytes of a growing file, to which more bytes can be added after a restart.
+"""Computes a digest of the first bytes of a growing file. More bytes can be added after a restart.
 
-The file is hashed in blocks of 64 KiB, each together with the hash of the blocks before it. The state is therefore one
-hash: after a restart, only the last, incomplete block is read again.
+The file is hashed in blocks of 64 KiB. The hash of a block also covers the hash of the blocks before it, so the state
+is a single hash. After a restart, only the last, incomplete block is read again.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ BLOCK = 64 * 1024
 
 
 class PrefixDigest:
-    """The digest of all bytes that were added so far.
+    """Computes the digest of all bytes that were added so far.
 
     Attributes:
         size: number of bytes.
@@ -40,11 +40,11 @@ class PrefixDigest:
             view = view[len(part) :]
 
     def copy(self) -> "PrefixDigest":
-        """Return a copy that further bytes do not change."""
+        """Return an independent copy: bytes that are added to one digest do not change the other."""
         other = PrefixDigest(self.size, self.chain)
         other._block = self._block.copy()
         return other
 
     def hexdigest(self) -> str:
-        """Return the digest of all bytes, 64 hexadecimal digits."""
+        """Return the digest of all bytes that were added, as 64 hexadecimal digits."""
         return self._block.hexdigest()

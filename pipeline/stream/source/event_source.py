@@ -3,13 +3,12 @@
 Rules that every source keeps (checked by tests/integration/test_sources.py):
 
 1. A partition is a sequence of records with growing offsets. Reading from an offset gives the same records every time.
-2. An offset is always the *next* one to read. Offsets may have gaps, so the offset after n is not always n + 1.
-3. `assigned_partitions()` are the partitions that this worker may read now. When they change, `generation()` grows, and
-   the worker drops a batch that was polled before.
-4. Nothing is read from a partition before `seek`.
-5. The source does not store how far it was read; the store does.
+2. An offset is always the *next* one to read. Offsets may have gaps, so the offset after n is not always n + 1. 3.
+`assigned_partitions()` are the partitions that this worker may read now. When they change, `generation()` grows, and
+the worker drops a batch that was polled before. 4. Nothing is read from a partition before `seek`. 5. The source does
+not store how far it was read; the store does.
 
-Partitions are given by their number in the source.
+In this module, a partition is given by the source's number.
 """
 
 from collections.abc import Mapping
@@ -20,11 +19,14 @@ from pipeline.events.chunk import Chunk
 
 
 class Source(Protocol):
-    """A source of events. Implementations keep the rules in the docstring of this module."""
+    """Reads events from a source, partition by partition.
+
+    Every implementation keeps the rules of the module's docstring.
+    """
 
     @property
     def name(self) -> str:
-        """The source's name in the store. The same log always has the same name, another log has another name."""
+        """Name of the source in the store. The same log always has the same name; another log has another name."""
         ...
 
     def generation(self) -> int:
@@ -36,21 +38,26 @@ class Source(Protocol):
         ...
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return partition → (first available offset, next offset to be written), for each of the given partitions."""
+        """Return the available offsets of each given partition.
+
+        Returns:
+            Partition → (first available offset, next offset to be written).
+        """
         ...
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return partition → the offset after the last record in the log, as the last fetch of the partition showed it.
+        """Return the end of each partition's log, as the last fetch showed it. No request is made.
 
-        No request is made. Partitions of which nothing was fetched yet are left out.
+        Returns:
+            Partition → the offset after the last record. A partition of which nothing was fetched yet is left out.
         """
         ...
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
-        """Return the partitions whose log was replaced: a record that was read is no longer there.
+        """Return the partitions whose log was replaced, so that a record that was read is no longer there.
 
         Args:
-            read: partition → (offset of a record that was read, its append time in microseconds).
+            read: partition → (offset of a record that was read, its append time in microseconds since 1970 UTC).
         """
         ...
 
@@ -59,26 +66,40 @@ class Source(Protocol):
         ...
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Make `poll` continue at the given offsets: partition → next offset to read."""
+        """Make `poll` continue at the given offsets.
+
+        Args:
+            offsets: partition → next offset to read.
+        """
         ...
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Return up to `limit` records, one chunk per partition; an empty list if none arrives within `seconds`."""
+        """Return up to `limit` records, as one chunk for each partition.
+
+        The list is empty if no record arrives within `seconds`.
+        """
         ...
 
     def heartbeat(self) -> None:
-        """Tell the broker that this worker still runs, so that the worker keeps its partitions. Nothing is read.
+        """Tell the broker that this worker still runs, so that it keeps its partitions. Nothing is read.
 
-        Called once per second while the worker waits for the store.
+        The worker calls this once per second while it waits for the store.
         """
         ...
 
     def positions(self) -> Mapping[int, int]:
-        """Return partition → next offset to read. If the log ends with offsets without records, they are skipped."""
+        """Return the next offset to read of each partition, as partition → offset.
+
+        If a log ends with offsets that have no record, these are skipped.
+        """
         ...
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Report how far each partition is stored: partition → next offset to store. Only displays of lag use this."""
+        """Report how far each partition is stored. The report is only for displays of lag.
+
+        Args:
+            offsets: partition → next offset to store.
+        """
         ...
 
     def close(self) -> None:
@@ -87,11 +108,11 @@ class Source(Protocol):
 
 
 def find_offset_gap(source: str, partition: int, wanted: int, first: int, end: int) -> OffsetGap | None:
-    """Return an error if reading cannot continue at the offset `wanted`, else None.
+    """Return an error if reading cannot continue at the offset `wanted`, otherwise None.
 
     Args:
         source: name of the source.
-        partition: number of the partition in the source.
+        partition: source's number of the partition.
         wanted: the next offset to read.
         first: the first available offset.
         end: the next offset to be written.

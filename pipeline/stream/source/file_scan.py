@@ -1,7 +1,7 @@
 """Reads the records of a file from its beginning, and computes a digest of all records so far.
 
-The digest is computed from the records, not from the bytes of the file. So it is the same in every format. If records
-are appended to a file, the digest of the earlier records stays the same.
+The digest is computed from the records, not from the bytes of the file, so it is the same in every file format. If
+records are appended to a file, the digest of the earlier records stays the same.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _CONVERSATIONS = 1_000
 
 
 class FileScan:
-    """Reads the records of a file in order.
+    """Reads the records of a file in order, and computes their digest.
 
     Attributes:
         at: number of records taken so far.
@@ -39,9 +39,9 @@ class FileScan:
         self.conversations: list[str] = []
 
     def take(self, limit: int) -> list[bytes]:
-        """Return the next records: at most `limit`, and at most 5,000; an empty list at the end of the file.
+        """Return the next records of the file and add them to the digest.
 
-        The records are added to the digest.
+        At most `limit` records are returned, and at most 5,000. The list is empty at the end of the file.
         """
         step = list(islice(self._records, min(_STEP, limit)))
         bare = list(map(recognised_bytes, step))
@@ -69,13 +69,13 @@ _NO_TIME = (ValueError, RecursionError, OverflowError)
 
 
 def record_times(records: Sequence[bytes], before: int) -> Int64:
-    """Return the `cast_at` of each record, int64[n] in microseconds since 1970 UTC.
+    """Return the `cast_at` of n records as int64[n], in microseconds since 1970 UTC.
 
     A record without a readable time gets the time of the record before it.
 
     Args:
         records: n records.
-        before: time of the record before the first of them.
+        before: time of the record before the first one, in microseconds since 1970 UTC.
     """
     try:
         return to_times([_decode(record).cast_at for record in records])

@@ -1,11 +1,12 @@
-"""Reads a battle file as a source. All files of a store form one source with one partition, and are read in turn.
+"""Reads a battle file as a source. All files of a store form one source with one partition.
 
-A *reading* is the pass over the new records of a file. It sorts them by time and gives them new offsets, which follow
-those of the previous reading. An interrupted reading continues with the same records at the same offsets.
+Files are read one after another. A *reading* is the pass over the new records of a file. It sorts the records by time
+and gives them new offsets, after those of the previous reading. An interrupted reading continues with the same records
+at the same offsets.
 
 A file is recognised by the digest of the records that were read, not by its name. Records that were appended to the
-file since then form a new reading. If earlier records were changed, the whole file is read again, and votes that are
-stored already become duplicates.
+file later form a new reading. If earlier records were changed, the whole file is read again, and votes that are stored
+already become duplicates.
 
 Not handled: which process may read files into the store now, and where readings are stored (`stream.file_intake`).
 """
@@ -50,10 +51,10 @@ class FileSource:
         path: the file.
         notes: sentences about how the file is read; empty before `prepare`.
         waits: description of an incomplete record at the end of the file; "" if there is none.
-        changed: 0, unless the beginning of the file differs from what an earlier reading took from a file of this name.
-            It is then the number of records that the earlier reading took.
+        changed: number of records that an earlier reading took from a file of this name whose beginning was different.
+            0 if there is no such reading.
         conversations: the texts, made of a conversation and a turn, by which the log identifies its first votes. Empty
-            before `prepare`, if the log has no such texts, or if these texts are the vote ids themselves.
+            if the log has no such texts, or if these texts are the vote ids themselves. Also empty before `prepare`.
     """
 
     name = FILES
@@ -87,7 +88,7 @@ class FileSource:
     def prepare(
         self, known: Sequence[FileReading] = (), next_offset: int = 0, keep: Callable[[], None] = lambda: None
     ) -> list[FileReading]:
-        """Read the file, find its new records, and sort these by time.
+        """Read the file, find its new records, and sort the new records by time.
 
         A reading is a pass over new records of a file, with the offsets that these records get.
 
@@ -95,11 +96,11 @@ class FileSource:
             known: the readings of all files that are in the store.
             next_offset: next offset of the partition. If the end of a reading is after this offset, the reading was
                 interrupted.
-            keep: called after every few thousand records. An error that it raises ends the call.
+            keep: a function that is called after every few thousand records. An error that it raises ends the call.
 
         Returns:
-            The readings that must be done: interrupted readings of this file, then a reading of its new records, if
-            any.
+            The readings that must be done: first interrupted readings of this file, then one of its new records, if it
+            has any.
         """
         self.close()
         self.waits = ""
@@ -162,7 +163,7 @@ class FileSource:
         return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
 
     def number(self, readings: Sequence[FileReading]) -> None:
-        """Replace the readings that `prepare` returned by the same readings with the numbers that the store gave them.
+        """Replace the readings that `prepare` returned by the stored readings, which have numbers.
 
         Args:
             readings: the stored readings, in the order in which `prepare` returned them.
@@ -171,31 +172,34 @@ class FileSource:
             part.reading = reading
 
     def generation(self) -> int:
-        """Return 1: the assigned partitions of a file never change."""
+        """Return 1, because the assigned partitions of a file never change."""
         return 1
 
     def assigned_partitions(self) -> list[int]:
-        """Return the only partition, number 0."""
+        """Return the only partition of the source, which has the number 0."""
         return [0]
 
     def all_partitions(self) -> list[int]:
-        """Return the only partition, number 0."""
+        """Return the only partition of the source, which has the number 0."""
         return [0]
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return bounds without an upper limit: the number of records is unknown until the file is read."""
+        """Return the bounds 0 and 2⁶³ − 1, because the number of records is unknown until the file is read."""
         return {number: (0, np.iinfo(np.int64).max) for number in partitions}
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return an empty mapping: the end is unknown until the file is read."""
+        """Return an empty mapping, because the end is unknown until the file is read."""
         return {}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
-        """Return an empty list: whether a file was replaced is decided by the digest of its records."""
+        """Return an empty list. `prepare` decides by a digest whether a file was replaced."""
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Make `poll` continue at `offsets[0]`. If `prepare` was not called, all records of the file count as new."""
+        """Make `poll` continue at `offsets[0]`, the offset of the only partition.
+
+        If `prepare` was not called, all records of the file count as new.
+        """
         if self._parts is None:
             self.prepare()
         self._next = offsets[0]
@@ -209,9 +213,9 @@ class FileSource:
                     yield part, block
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:  # noqa: ARG002  # a file never waits
-        """Return up to `limit` next records as one chunk in a list; an empty list at the end of the file.
+        """Return the next records, at most `limit`, as one chunk in a list. The list is empty at the end of the file.
 
-        A chunk has records of one reading only.
+        All records of a chunk belong to one reading.
         """
         if self._blocks is None:
             return []
@@ -237,17 +241,17 @@ class FileSource:
         return Chunk(0, offsets, read_at, values, records, self._next, of_file=True)
 
     def heartbeat(self) -> None:
-        """Do nothing: a file is never assigned to another worker."""
+        """Do nothing, because a file is never assigned to another worker."""
 
     def positions(self) -> Mapping[int, int]:
-        """Return {0: next offset to read}."""
+        """Return the next offset to read of the only partition, as {0: offset}."""
         return {0: self._next}
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Do nothing: no display shows a file's lag."""
+        """Do nothing, because no display shows the lag of a file."""
 
     def close(self) -> None:
-        """Delete the temporary files, and forget the result of `prepare`."""
+        """Delete the temporary files, and discard the result of `prepare`."""
         for part in self._parts or []:
             part.sorter.close()
         self._parts, self._blocks, self._open = None, None, None

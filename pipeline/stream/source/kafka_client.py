@@ -1,8 +1,8 @@
 """Creates Kafka clients with safe options, identifies a topic, and turns polled records into a `Chunk`.
 
-Four of kafka-python's defaults are unsafe. Three are changed here: a client would skip to the latest offset if its
-offset is missing, read uncommitted records, and create topics by accident. The fourth, automatic commits, is switched
-off where a consumer group is joined.
+Four defaults of kafka-python are unsafe, and three of them are changed here. By default, a client whose offset is
+missing skips to the latest offset. By default it also reads uncommitted records, and creates topics by accident. The
+fourth default, automatic commits, is switched off where a consumer group is joined.
 """
 
 from collections.abc import Mapping
@@ -34,12 +34,12 @@ _MARKS = frozenset({PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER})
 
 
 def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> KafkaConsumer:
-    """Return a consumer that reads committed records only, creates no topic and never resets its offset.
+    """Create a consumer that reads committed records only, creates no topic and never resets its offset.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
         security: options for TLS and SASL, from `client_security`.
-        options: options of the client, which take precedence over the safe options.
+        options: options of the client, which replace the safe options.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -70,7 +70,7 @@ def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminC
 
 
 def source_name(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
-    """Return kafka:CLUSTER/TOPIC, the name that a store has for a topic, after checking that we may read the topic.
+    """Return the name that a topic has in the store, kafka:CLUSTER/TOPIC. Check first that we may read the topic.
 
     CLUSTER is the id of the Kafka cluster, which stays the same when its brokers move.
 
@@ -98,7 +98,7 @@ def source_name(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> s
 
 
 def end_offsets(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> dict[int, int]:
-    """Return partition → next offset to be written, for each partition of a topic.
+    """Return the end of each partition of a topic, as source's number of the partition → next offset to be written.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
@@ -121,7 +121,7 @@ def end_offsets(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> d
 
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:
-    """Return the polled records of one partition as a chunk. `records` has at least one record."""
+    """Convert the polled records of one partition to a chunk. There must be at least one record."""
     names = {name for r in records for name, _ in r.headers or ()}
     return Chunk(
         partition,

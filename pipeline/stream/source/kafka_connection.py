@@ -1,8 +1,8 @@
 """Creates clients of kafka-python whose errors say why they cannot connect.
 
-The library retries a failed connection until a timeout, and then raises an error without the reason. Here the last
-failure of each broker is remembered, and the error states it. If every broker refuses the first connection because of a
-certificate or a login, the attempt ends immediately.
+The library retries a failed connection until a timeout, and then raises an error without the reason. This module
+remembers the last failure of each broker, and puts it in the error. If every broker refuses the first connection
+because of a certificate or a login, the attempt ends immediately.
 """
 
 import logging
@@ -118,7 +118,7 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
 
 
 class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not typed
-    """The library's network client, with a connection manager that keeps the last failure of each broker."""
+    """Extends the library's network client: it remembers the last failure of each broker."""
 
     def __init__(self, **configs: Any) -> None:
         # On a busy machine the library warns of each step of its loop that took over 0.1 s. Nobody can act on that.
@@ -126,7 +126,10 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not 
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
-        """Return the last refusal by a broker, or else the last other failure; None if no connection failed."""
+        """Return the last refusal by a broker. Without a refusal, return the last other failure.
+
+        The result is None if no connection failed.
+        """
         failures: list[BaseException] = list(self._manager.failures.values())
         refused = [error for error in failures if _refusal(error, self._manager.config)]
         found = refused or failures
@@ -169,15 +172,15 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """Return the error to raise for a failed connection.
+    """Convert an error of the library about a connection to an error that says why the connection failed.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
         error: the error of the library.
-        security: options of the client.
+        security: options for TLS and SASL, from `client_security`.
 
     Returns:
-        BrokerRefused if the brokers refuse us, else BrokerUnavailable.
+        BrokerRefused if the brokers refuse us, BrokerUnavailable otherwise.
     """
     if why := _refusal(error, security):
         return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")
@@ -190,15 +193,15 @@ def explained(bootstrap: str, error: BaseException, security: Security) -> Broke
 
 
 def broker_error(where: str, error: BaseException) -> Unavailable:
-    """Return the error to raise for a failed request.
+    """Convert an error of the library about a request to an error of this project.
 
     Args:
         where: the request and the broker, for the message.
         error: the error of the library.
 
     Returns:
-        BrokerRefused for a refusal by an access rule or a login, MissingCodec if the package for a compression is
-        missing, else BrokerUnavailable.
+        BrokerRefused if an access rule or a login was refused. MissingCodec if the package for a compression is
+        missing. BrokerUnavailable otherwise.
     """
     if isinstance(error, GroupAuthorizationFailedError):
         return BrokerRefused(f"{where}: no ACL lets us join consumer group {_named(error)} (READ on the group)")

@@ -1,8 +1,7 @@
-"""Reads the registry topic of Kafka: one partition, from any offset, without a consumer group.
+"""Reads the registry topic of Kafka, which has one partition, from any offset and without a consumer group.
 
-Every worker may read the topic. The store keeps the next offset (`store.votes.registry_events`).
-
-An offset is always the next one to read. No record is skipped.
+Every worker may read the topic. The store keeps the next offset to read (`store.votes.registry_events`). No record is
+skipped.
 """
 
 import time
@@ -19,7 +18,7 @@ from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 
 
 class RegistryTopic:
-    """A client that reads one registry topic, which has one partition."""
+    """Reads one topic with one partition, such as the registry topic."""
 
     def __init__(self, bootstrap: str, topic: str, security: Security = PLAINTEXT) -> None:
         """Connect to Kafka.
@@ -50,14 +49,14 @@ class RegistryTopic:
 
     @property
     def next_offset(self) -> int:
-        """The offset up to which the last `poll` has read.
+        """Next offset to read after the last `poll`.
 
-        If the log ends with offsets without records, they are skipped.
+        If the log ends with offsets that have no record, these are skipped.
         """
         return self._empty_range[1]
 
     def end(self) -> int:
-        """Return the end of the topic: the next offset to be written.
+        """Return the next offset that will be written to the topic.
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -65,13 +64,15 @@ class RegistryTopic:
         return self._bounds()[1]
 
     def poll(self, offset: int, limit: int, seconds: float) -> Chunk | None:
-        """Return up to `limit` records from `offset` on as a chunk; None if no record arrives within `seconds`.
+        """Return up to `limit` records from `offset` on, as a chunk.
+
+        Returns:
+            None if no record arrives within `seconds`, for example because the broker does not answer.
 
         Raises:
             OffsetGap: the topic does not have this offset.
             BrokerRefused: an access rule forbids us to read the topic.
-            BrokerUnavailable: the broker refuses the request for another reason. If it does not answer, None is
-                returned.
+            BrokerUnavailable: the broker refuses the request for another reason.
         """
         if not self._empty_range[0] <= offset <= self._empty_range[1]:
             self._consumer.seek(self._partition, offset)

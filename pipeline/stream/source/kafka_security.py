@@ -1,4 +1,4 @@
-"""Turns settings into kafka-python's options for TLS and SASL, which every client gets.
+"""Turns settings into kafka-python's options for TLS and SASL. Every client gets these options.
 
 A setting that would have no effect is an error, so that nobody connects without TLS by mistake. If a certificate or key
 file cannot be used, an error names it before any connection is made. Passwords never appear in logs, not even when the
@@ -59,7 +59,7 @@ class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is 
 
 
 def client_security(settings: Settings) -> Security:
-    """Return the options for TLS and SASL that every Kafka client of this process gets.
+    """Return the options for TLS and SASL that every Kafka client of this process must get.
 
     Raises:
         Usage: the settings contradict each other, a setting that SASL needs is missing, or a certificate or key file

@@ -53,7 +53,7 @@ class _RebalanceCounter(ConsumerRebalanceListener):  # type: ignore[misc]  # the
 
 
 class KafkaSource:
-    """The partitions of a topic that are assigned to one worker as a member of a consumer group."""
+    """Reads the partitions of a topic that Kafka assigns to this worker, as a member of a consumer group."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class KafkaSource:
             raise broker_error(f"{self.name}: the broker did not return its partitions", error) from error
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return partition → (first available offset, next offset to be written), as the broker answers now.
+        """Ask the broker for the available offsets: partition → (first available offset, next offset to be written).
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -157,19 +157,19 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return partition → end of the log (the next offset to be written), as fetches since `seek` have shown it."""
+        """Return partition → next offset to be written, as the last fetch since `seek` showed it."""
         assigned = self.assigned_partitions()
         known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
-        """Return the partitions whose log was truncated before a record that was read, and written to again.
+        """Return the partitions whose log was replaced, so that a record that was read is no longer there.
 
-        Each record is fetched again and its append time compared. A separate client fetches, so that the next offset of
-        the consumer group does not move.
+        Each record is fetched again, and its append time is compared. A second client fetches, so that the next offset
+        of the consumer group does not move.
 
         Args:
-            read: partition → (offset of a record that was read, its append time in microseconds).
+            read: partition → (offset of a record that was read, its append time in microseconds since 1970 UTC).
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -212,7 +212,7 @@ class KafkaSource:
         return [(number, TopicPartition(self._topic, number)) for number in numbers]
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Return up to `limit` records of the partitions that `seek` named, one chunk per partition.
+        """Return up to `limit` records of the partitions that `seek` named, as one chunk for each partition.
 
         Wait at most `seconds` for the first record. While the broker does not answer, the list is empty, and the client
         reconnects by itself, twice a second.
@@ -268,7 +268,7 @@ class KafkaSource:
             self._subscribe()
 
     def heartbeat(self) -> None:
-        """Stay in the consumer group without reading: poll while every partition is paused."""
+        """Stay in the consumer group without reading. To this end, poll while every partition is paused."""
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)
         try:
@@ -279,7 +279,7 @@ class KafkaSource:
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
-        """Return partition → next offset to read, for the partitions that `seek` named."""
+        """Return the next offset to read of each partition that `seek` named, as partition → offset."""
         return {
             number: self._consumer.position(TopicPartition(self._topic, number), timeout_ms=1000)
             for number in self._sought

@@ -1,4 +1,4 @@
-"""Asks the broker in one request which topics exist, and whether we may read and write them."""
+"""Asks the broker which topics exist, and whether we may read and write them, in one request."""
 
 from collections.abc import Sequence
 from enum import Flag
@@ -9,10 +9,10 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopic
 
 
 class Access(Flag):
-    """Our access to a topic.
+    """States what we may do with a topic.
 
-    MISSING: the topic does not exist. HIDDEN: access rules hide whether it exists. SEEN: it exists; READ and WRITE are
-    added if we may read and write it.
+    MISSING: the topic does not exist. HIDDEN: access rules hide whether it exists. SEEN: the topic exists. READ and
+    WRITE are added to SEEN if we may read and write it.
     """
 
     MISSING = 0
@@ -23,25 +23,28 @@ class Access(Flag):
 
     @property
     def may_read(self) -> bool:
-        """Whether we may read records of the topic."""
+        """True if we may read records of the topic."""
         return Access.READ in self
 
     @property
     def may_write(self) -> bool:
-        """Whether we may write records to the topic."""
+        """True if we may write records to the topic."""
         return Access.WRITE in self
 
 
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
-    """Return name of a topic → what this process may do with the topic, `Access.MISSING` or `Access.HIDDEN` included.
+    """Ask the broker what this process may do with each topic.
 
     Args:
         admin: an administration client.
         topics: names of the topics.
 
+    Returns:
+        Name of a topic → our access to it. It may be `Access.MISSING` or `Access.HIDDEN`.
+
     Raises:
-        kafka.errors.KafkaError: the broker does not answer, or reports another error about a topic than that the topic
-            is missing or that we may not see it.
+        kafka.errors.KafkaError: the broker does not answer. Or it reports an error about a topic other than that the
+            topic is missing or that we may not see it.
     """
     if not topics:
         return {}
@@ -49,7 +52,7 @@ def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Ac
 
 
 def write_problem(found: Access, topic: str) -> str | None:
-    """Return why we cannot write to a topic, or None if we can.
+    """Return a text that says why we cannot write to a topic, or None if we can.
 
     Args:
         found: our access to the topic.

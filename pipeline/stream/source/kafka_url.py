@@ -1,6 +1,6 @@
 """Parses kafka://HOST:PORT,HOST:PORT…/TOPIC, the address of a Kafka cluster. The login is in settings, not in the URL.
 
-No part of a URL is ignored. An unknown part is an error, whose message never contains a password.
+A URL with a part that is not allowed is an error. The message never has a password.
 """
 
 import re
@@ -16,12 +16,12 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def is_kafka_url(text: str) -> bool:
-    """Return whether the address of a source begins like a Kafka URL. Any other address is a file."""
+    """Return whether the address of a source begins like a Kafka URL. Any other address is that of a file."""
     return text.lower().startswith("kafka:")
 
 
 def parse_kafka_url(url: str) -> tuple[str, str]:
-    """Parse a Kafka URL.
+    """Parse a Kafka URL into its servers and its topic.
 
     Returns:
         Two texts: the servers as HOST:PORT,HOST:PORT (a missing port becomes 9092), and the topic ("" if the URL names
@@ -51,7 +51,7 @@ def parse_kafka_url(url: str) -> tuple[str, str]:
 
 
 def check_topic(name: str) -> str:
-    """Return the name of a topic unchanged, after checking that Kafka accepts it.
+    """Check that Kafka accepts the name of a topic, and return the name.
 
     Raises:
         Usage: the name is not 1 to 249 letters, digits, dots, dashes and underscores.

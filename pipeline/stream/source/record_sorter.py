@@ -1,10 +1,10 @@
-"""Sorts the records of a file by time in bounded memory.
+"""Sorts the records of a file by time, in bounded memory.
 
 Records are collected into pieces of about 64 MB. A full piece is sorted and written to a temporary folder. Reading
 merges the pieces block by block. If all records fit into one piece, they stay in memory.
 
-The order is (time, record number), and does not depend on the size of the pieces. Memory holds one piece while records
-are added, and one block of each piece while they are read.
+Records of the same time are in the order of the file, so the result does not depend on the size of the pieces. Memory
+holds one piece while records are added, and one block of each piece while they are read.
 """
 
 import errno
@@ -26,7 +26,7 @@ _SCHEMA = pa.schema([("at", pa.int64()), ("number", pa.int64()), ("value", pa.la
 
 @dataclass(frozen=True, slots=True)
 class RecordBlock:
-    """n consecutive records of a sorted sequence.
+    """Some consecutive records of the sorted sequence: n records with their times and numbers.
 
     Attributes:
         at: int64[n], time of each record in microseconds since 1970 UTC.
@@ -39,17 +39,17 @@ class RecordBlock:
     values: list[bytes]
 
     def take(self, rows: Int64) -> "RecordBlock":
-        """Return the records at the given indices, in the order of these indices."""
+        """Return the records at the given indices, in the given order."""
         return RecordBlock(self.at[rows], self.number[rows], [self.values[row] for row in rows.tolist()])
 
     def split(self, row: int) -> tuple["RecordBlock", "RecordBlock"]:
-        """Return two blocks: the first `row` records, and all others."""
+        """Split the records into two blocks: the first `row` records, and the others."""
         head = RecordBlock(self.at[:row], self.number[:row], self.values[:row])
         return head, RecordBlock(self.at[row:], self.number[row:], self.values[row:])
 
 
 class RecordSorter:
-    """Sorts the records of one reading: they are added in the order of the file and read in the order of time."""
+    """Sorts the records of one reading. Records are added in the order of the file, and read in the order of time."""
 
     def __init__(self, piece_bytes: int = PIECE_BYTES, block_rows: int = BLOCK_ROWS) -> None:
         """Create a sorter without records.
@@ -66,10 +66,10 @@ class RecordSorter:
         self.size = 0
 
     def add(self, first: int, values: Sequence[bytes], at: Int64) -> None:
-        """Add consecutive records of the file.
+        """Add n consecutive records of the file.
 
         Args:
-            first: record number in the file of the first of them.
+            first: record number in the file of the first record.
             values: n records.
             at: int64[n], time of each record in microseconds since 1970 UTC.
 
@@ -83,7 +83,10 @@ class RecordSorter:
             self._write_piece()
 
     def read(self, first: int = 0) -> Iterator[RecordBlock]:
-        """Yield the records in order of time, in blocks. The first `first` records of this order are left out.
+        """Yield the records in the order of time, block by block.
+
+        Args:
+            first: number of records at the beginning of this order that are left out.
 
         Raises:
             Unavailable: the disk of the temporary folder is full.
@@ -99,7 +102,7 @@ class RecordSorter:
             first = 0
 
     def close(self) -> None:
-        """Delete the temporary folder, and forget all records."""
+        """Delete the temporary folder, and discard all records."""
         self._open, self._pieces = [], []
         if self._folder is not None:
             self._folder.cleanup()
