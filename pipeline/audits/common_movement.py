@@ -76,7 +76,7 @@ class CommonMovement:
     aside: Bool
 
     def expected(self, rating: float) -> float:
-        """Return the later rating that the common movement predicts for an earlier rating.
+        """Return the later rating that the common movement predicts for an earlier rating, both in points.
 
         A shift or scale that is not significant is not applied.
         """

@@ -112,7 +112,7 @@ def evaluate_policy(policy: Mapping[str, Mapping[str, float]], facts: PolicyFact
 
     Args:
         policy: rule → its parameters, from `parse_policy`.
-        facts: what the rules are evaluated on.
+        facts: the figures and findings on which the rules are evaluated.
     """
     return tuple(_EVALUATORS[rule](given, facts) for rule, given in policy.items())
 

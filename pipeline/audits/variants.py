@@ -25,7 +25,10 @@ MANY, TOO_MANY = 3, 10
 
 
 def release_times(state: RegistryState) -> dict[str, int]:
-    """Return model → time of its release, for released variants and for the public models that they became."""
+    """Return the times of all releases: model → time of its release, in microseconds since 1970 UTC.
+
+    A released variant is included, and so is the public model that it became.
+    """
     found: dict[str, int] = {}
     for model in state.models.values():
         for name in (model.name, state.first_name(model.released_as or model.name)):
