@@ -2,8 +2,8 @@
 
 Both answers of a battle have the same prompt. The answer that has more of a feature, such as lists, counts as the
 winner, and `ModelPeriods` compares these results: in which four weeks does a model have more, or less, of the feature
-than in all its other weeks, given its opponents? Voters choose different prompts, and their choice shifts the results
-of single voters. It is integrated out as a voter's taste is.
+than in all its other weeks, given its opponents? Voters choose different prompts, and this choice shifts the results of
+single voters. The shift is integrated out in the same way as a voter's taste.
 """
 
 from __future__ import annotations

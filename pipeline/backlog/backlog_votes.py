@@ -97,7 +97,7 @@ class BacklogVotes:
         return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
 
     def with_outcomes(self, outcome: Int8) -> BacklogVotes:
-        """Return the same votes with other outcomes. `outcome` is int8[n]: 0 (a wins), 1 (b wins), or TIED."""
+        """Return a copy of the votes with other outcomes. `outcome` is int8[n]: 0 (a wins), 1 (b wins), or TIED."""
         return replace(self, outcome=outcome)
 
     @cached_property

@@ -72,7 +72,7 @@ class RankedCells:
         return cls(cell, rank, rows, starts.astype(np.int64), Reference.taste_band(before))
 
     def of_voters(self, cells: BacklogCells, who: Bool) -> RankedCells:
-        """Return the ranked cells of the voters where `who` (bool[v]) is true."""
+        """Return those of the ranked cells whose voter is selected: `who`, bool[v], is true for the selected voters."""
         kept = who[cells.voter[self.cell]]
         lengths = np.diff(np.append(self.start, len(self.rows)))
         rows = np.repeat(kept, lengths)
