@@ -1,11 +1,13 @@
-"""Passes over the sealed segments of the vote log, as map and reduce on an engine that INTEGRITY_COMPUTE names.
+"""Runs passes over the sealed segments of the vote log, by map and reduce on the engine that INTEGRITY_COMPUTE names.
+
+A pass applies a function to every segment (the map), and adds up the results (the reduce).
 
 A segment is the file with the leaves that one seal appended to the log.
 
-engine          the names of the engines: threads, processes, and clusters of Dask, Ray and Spark
+engine          names the engines: threads, processes, and clusters of Dask, Ray and Spark
 runner          defines a runner, which applies a function to every item of a pass, in order (the map)
-thread_runner   a runner in threads of this process
-joblib_runner   a runner in processes or on a cluster, through joblib
+thread_runner   runs functions in threads of this process
+joblib_runner   runs functions in processes or on a cluster, through joblib
 clusters        connects to a cluster, or starts one on this machine
 open_runner     opens the engine that the setting names
 task            runs a function in a worker, and carries its error to the caller

@@ -28,7 +28,7 @@ _INSTALL = {
 
 @contextmanager
 def open_cluster(engine: Engine) -> Iterator[JoblibRunner]:
-    """Open an engine other than `local` for the duration of a `with` block.
+    """Open an engine other than `local`, and yield its runner for the duration of a `with` block.
 
     Raises:
         Unavailable: a package of the engine is missing, or the cluster does not answer.

@@ -1,4 +1,4 @@
-"""Names the engine on which passes over segments run, as the setting INTEGRITY_COMPUTE does."""
+"""Parses the setting INTEGRITY_COMPUTE, which names the engine on which passes over segments run."""
 
 from __future__ import annotations
 

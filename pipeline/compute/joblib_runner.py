@@ -25,8 +25,8 @@ _NAMED = 3
 class JoblibRunner:
     """Applies functions to items with a backend of joblib.
 
-    Items are sent in rounds, and a round ends when all its results are there. Unlike joblib's own generator, this
-    bounds the number of results that wait, and works with each backend.
+    Items are sent in rounds. A round ends when all its results are there, so only the results of one round are in
+    memory. Joblib's own generator has no such bound, and does not work with every backend.
 
     Args:
         engine: the engine, for messages.
@@ -39,7 +39,7 @@ class JoblibRunner:
         self._engine, self._backend, self._workers, self._options = engine, backend, workers, options
 
     def map(self, function: Callable[[ItemT], Result], items: Iterable[ItemT]) -> Iterator[Result]:
-        """Yield the results in order; see `Runner.map`."""
+        """Yield the result of a function for each item, in the order of the items (`Runner.map`)."""
         with self._configured():
             workers = effective_n_jobs(self._workers)
         left = iter(items)

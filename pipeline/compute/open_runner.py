@@ -1,4 +1,4 @@
-"""Opens the engine that INTEGRITY_COMPUTE names."""
+"""Opens the engine that the setting INTEGRITY_COMPUTE names, so that passes over segments can run on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_runner(engine: Engine) -> Iterator[Runner]:
-    """Open an engine for the duration of a `with` block. A cluster that was started here ends with the block.
+    """Open an engine, and yield its runner for the duration of a `with` block.
+
+    A cluster that was started here ends with the block.
 
     Raises:
         Unavailable: a package of the engine is missing, or the cluster does not answer.

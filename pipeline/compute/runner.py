@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 
 class Item(Protocol):
-    """What a function is applied to: a segment, or a part of the votes. It can be pickled."""
+    """What a function is applied to in a pass, such as a segment or a part of the votes. It can be pickled."""
 
     @property
     def name(self) -> str:
@@ -21,7 +21,7 @@ class Item(Protocol):
 
     @property
     def sent_bytes(self) -> int:
-        """About how many bytes of memory the item has that is sent to a worker; 0 if it only has paths of files."""
+        """About how many bytes are sent to a worker with the item; 0 if the item has only paths of files."""
 
 
 ItemT = TypeVar("ItemT", bound=Item)
@@ -29,12 +29,13 @@ Result = TypeVar("Result")
 
 
 class Runner(Protocol):
-    """Applies functions to items on an engine."""
+    """Applies a function to every item of a pass, on one of the engines."""
 
     def map(self, function: Callable[[ItemT], Result], items: Iterable[ItemT]) -> Iterator[Result]:
         """Yield the result of a function for each item, in the order of the items.
 
-        Items are taken from `items` in the thread of the caller, a bounded number before their results are yielded.
+        Items are taken from `items` in the thread of the caller. The number of items that are taken before their
+        results are yielded is bounded.
 
         Args:
             function: reads the item and changes nothing, since it may run twice; can be pickled.

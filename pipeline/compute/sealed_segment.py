@@ -38,7 +38,7 @@ class SealedSegment:
 
     @property
     def sent_bytes(self) -> int:
-        """0: a worker reads the files."""
+        """0, the number of bytes that are sent to a worker with the segment: the worker reads the files itself."""
         return 0
 
     def read_rows(self) -> pa.Table:

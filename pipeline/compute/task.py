@@ -21,14 +21,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[Result]):
-    """The result of a function."""
+    """The result of a function that ended without an error, as a worker returns it.
+
+    Attributes:
+        result: what the function returned.
+    """
 
     result: Result
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The error of a function, in parts that can be pickled.
+    """The error of a function, as a worker returns it: in parts that can be pickled.
 
     Attributes:
         kind: class of the error.
@@ -44,11 +48,11 @@ class Failed:
 
     @classmethod
     def of(cls, error: Exception) -> Failed:
-        """Return the parts of an error."""
+        """Split an error into parts that can be pickled."""
         return cls(type(error), error.args, dict(error.__dict__), "".join(format_exception(error)))
 
     def error(self) -> Exception:
-        """Return the error again, with the traceback of the worker as a note."""
+        """Return the error that the parts stand for, with the traceback of the worker as a note."""
         error = self.kind.__new__(self.kind)
         error.args = self.args
         error.__dict__.update(self.state)
@@ -58,10 +62,12 @@ class Failed:
 
 @single_blas_thread
 def attempt(function_and_item: tuple[Callable[[Any], Result], Item]) -> Done[Result] | Failed:
-    """Apply a function to an item. BLAS uses one thread, so that its sums do not depend on the worker's processors.
+    """Apply a function to an item, and return its result or its error as a value.
 
-    The argument is a tuple, since Dask keeps an argument that is an object of ours on one worker only, and loses it
-    with that worker.
+    BLAS uses one thread, so that its sums do not depend on the worker's processors.
+
+    The argument is a tuple of the function and the item. Dask would keep an argument that is an object of our own on
+    one worker only, and lose it with this worker.
     """
     function, item = function_and_item
     try:
@@ -71,6 +77,6 @@ def attempt(function_and_item: tuple[Callable[[Any], Result], Item]) -> Done[Res
 
 
 def name_item(error: Exception, name: str) -> None:
-    """Add a note to an error that names the item, unless its message names it."""
+    """Add a note that names the item to an error, unless the error's message already names it."""
     if name not in str(error):
         error.add_note(f"The error is of the {name}.")

@@ -17,18 +17,18 @@ _MOST_THREADS = 4
 
 
 class ThreadRunner:
-    """Applies functions in threads of this process.
+    """Applies a function to every item of a pass in threads of this process.
 
     Args:
-        threads: largest number of items that are processed at the same time; by default one for each processor, at
-            most 4.
+        threads: largest number of items that are processed at the same time; by default one for each processor, at most
+            4.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
 
     def map(self, function: Callable[[ItemT], Result], items: Iterable[ItemT]) -> Iterator[Result]:
-        """Yield the results in order; see `Runner.map`."""
+        """Yield the result of a function for each item, in the order of the items (`Runner.map`)."""
         left = iter(items)
         with limited_blas(), ThreadPoolExecutor(self._threads) as pool:
             waiting: deque[tuple[ItemT, Future[Result]]] = deque()
