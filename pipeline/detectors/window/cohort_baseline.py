@@ -120,7 +120,7 @@ def add_models(base: KeyedColumns, window: Window) -> tuple[KeyedColumns, Int64]
     """Add a row to the baseline for each model of the window that has none.
 
     Returns:
-        Two values: the baseline; and int64[m], the row of each of the window's models.
+        Two values: the baseline with the added rows; and int64[m], the row of each of the window's models.
     """
     return add_keys(base, window.models, _NEW_MODEL)
 

@@ -1,6 +1,7 @@
-"""Computes likelihood ratios for `cohort_bias`: too many wins of decided or of all votes, or too few losses.
+"""Computes the likelihood ratios of `cohort_bias`, for the votes of a cohort on one model.
 
-The votes are those of a cohort (new accounts, a network, or a prompt) on one model.
+A cohort is all new accounts, the voters of one network, or the votes under one prompt. The ratios test for too many
+wins among the decided votes, for too many wins among all votes, and for too few losses.
 """
 
 import numpy as np

@@ -157,7 +157,11 @@ class _HourlyTraffic:
 
 @dataclass(frozen=True)
 class Traffic(_HourlyTraffic):
-    """The detector `traffic`, which detects more votes than usual at this hour of the week."""
+    """Detects more votes on the board than usual at this hour of the week. The module docstring has the formula.
+
+    Attributes:
+        ratios: the values of ρ, each above 1: the mean under an alternative divided by the usual mean.
+    """
 
     name = "traffic"
     direction = "more votes than usual"
@@ -167,7 +171,11 @@ class Traffic(_HourlyTraffic):
 
 @dataclass(frozen=True)
 class TrafficGap(_HourlyTraffic):
-    """The detector `traffic_gap`, which detects fewer votes than usual at this hour of the week, or none."""
+    """Detects fewer votes on the board than usual at this hour of the week, or none. See the module docstring.
+
+    Attributes:
+        ratios: the values of ρ, each below 1: the mean under an alternative divided by the usual mean.
+    """
 
     name = "traffic_gap"
     direction = "fewer votes than usual"

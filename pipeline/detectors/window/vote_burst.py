@@ -95,7 +95,7 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class VoteBurst:
-    """Detects that a model, provider or network gets more than its share. The module docstring has the formula."""
+    """Detects that a model, provider or network gets more than its share of the votes (see the module docstring)."""
 
     name = "vote_burst"
 

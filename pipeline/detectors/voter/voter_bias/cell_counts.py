@@ -120,7 +120,7 @@ class CellHistory:
         return cls(votes, targets, rows, joined, provider_rows, steps.reshape(-1, COUNTS))
 
     def folded(self, kept: Bool) -> tuple[Int64, ProviderCells]:
-        """Return the counts after the votes that a mask selects.
+        """Return the counts of the voters' cells after some of the votes were added.
 
         A provider is left out if it had no counts before and no selected vote is on one of its models.
 

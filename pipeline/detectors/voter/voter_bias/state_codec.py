@@ -94,7 +94,7 @@ class StateHeads:
 
     @classmethod
     def unpack(cls, states: Sequence[bytes | None]) -> StateHeads:
-        """Read the heads of packed states; None stands for a new voter."""
+        """Read the first part (head) of each packed state; None stands for the state of a new voter."""
         v = len(states)
         kinds = read_records(np.uint8, [b"\0" if s is None else s[:1] for s in states])
         lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
