@@ -1,6 +1,6 @@
 """Defines the registry events: submission, release and withdrawal of models, sampling policy, benchmark results.
 
-The state as of a time is computed by `pipeline.registry`.
+From these events, `pipeline.registry` computes the state of the registry at any time.
 """
 
 from typing import Annotated, Literal, get_args
