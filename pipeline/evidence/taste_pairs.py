@@ -1,7 +1,7 @@
 """Computes sums over pairs of a voter's votes, from which taste and sharpness are estimated.
 
 A vote has two rows, one for each of its models. A cell has the rows of one voter with one model. Only cells with two or
-more rows have pairs; most cells of a large board have one, and take no part in a sum.
+more rows have pairs. Most cells of a large board have one row, and take no part in a sum.
 """
 
 from __future__ import annotations
