@@ -1,4 +1,4 @@
-"""Tells whether the decoder of events accepts texts as names, without asking it about every text."""
+"""Checks whether the decoder of events accepts texts as names. Only unusual texts are decoded for the check."""
 
 from collections.abc import Sequence
 
@@ -12,22 +12,25 @@ from pipeline.formats.text_codes import TextSequence
 
 
 def are_accepted(names: Sequence[str]) -> bool:
-    """Return whether the decoder accepts all of these names, for example as models of a battle."""
+    """Return whether the decoder of events accepts all of these names, for example as models of a battle."""
     plain = names.are_plain(MAX_NAME) if isinstance(names, TextSequence) else are_plain(names)
     return plain or _decoded(names)
 
 
 def are_plain(names: Sequence[str]) -> bool:
-    """Return whether names have only visible ASCII and an accepted length, so that the decoder need not be asked."""
+    """Return whether all names have only visible ASCII characters and at most MAX_NAME of them.
+
+    The decoder of events accepts such names.
+    """
     text = "".join(names)
     return text.isascii() and text.isprintable() and max(map(len, names), default=0) <= MAX_NAME
 
 
 def is_accepted_column(array: pa.Array) -> bool:
-    """Return whether the decoder accepts every text of a column; nulls and empty texts are no names.
+    """Return whether the decoder of events accepts every text of a column. Nulls and empty texts are not checked.
 
     Raises:
-        Undecided: the column has lists or maps, whose texts are those of records.
+        Undecided: the column has lists, maps or bytes, which must be read record by record.
     """
     kind = array.type
     if pa.types.is_dictionary(kind):

@@ -192,7 +192,9 @@ class LeakCheck:
         return self.of(text, fields)
 
     def of(self, text: BattleText, fields: Fields) -> Fields:
-        """Return the field `identity_leak`, true or false, and count it; no field if the battle has no answers.
+        """Return the field `identity_leak`, true or false, as a mapping, and count the battle.
+
+        The mapping is empty if the battle has no answers. Such a battle is not counted.
 
         Args:
             text: the texts of a battle.

@@ -44,10 +44,9 @@ class IdentityTable:
     registered: Mapping[str, frozenset[str]]
 
     def of_model(self, model: str) -> list[Identity]:
-        """Return the provider of a model with its families, as far as the table and the registry know it.
+        """Return the providers, with their families, to which a model belongs by its name or by the registry.
 
-        An identity belongs to the model if one of the identity's names is in the model's name, or if the registry
-        states it.
+        A model belongs to a provider by its name if the name contains a name of the provider or of one of its families.
         """
         words = plain_words(model), plain_words(_LETTER_THEN_DIGIT.sub(" ", model))
         found = [

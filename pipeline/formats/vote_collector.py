@@ -52,7 +52,7 @@ class NeededColumns:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The text fields of a vote that are read."""
+        """The names of the text fields of a vote that are collected."""
         return (*TEXTS, PROMPT) if self.prompts else TEXTS
 
     @property

@@ -46,7 +46,7 @@ class BoardColumns:
 
 @dataclass
 class BoardTable:
-    """Collects the rows of several files.
+    """Collects the rows of several files of published boards.
 
     Attributes:
         skip_bad: whether a row that cannot be read is left out and counted, instead of raising an error.
