@@ -101,7 +101,7 @@ class AlertSpan:
 
     @property
     def opened_at(self) -> int:
-        """When the first alert opened."""
+        """The time at which the first alert opened."""
         return self.alerts[0].opened_at
 
     @property
