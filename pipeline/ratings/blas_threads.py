@@ -23,7 +23,11 @@ def _controller() -> ThreadpoolController:
 
 @contextmanager
 def limited_blas() -> Iterator[None]:
-    """Let BLAS use one thread within a `with` block. Blocks of several threads must not overlap in part."""
+    """Let BLAS use one thread within a `with` block.
+
+    The limit holds for the whole process. So the blocks of two threads must not overlap in part: one block must lie
+    within the other, or end before it.
+    """
     with _controller().limit(limits=1, user_api="blas"):
         yield
 

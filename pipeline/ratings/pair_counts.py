@@ -148,7 +148,7 @@ class PairCounts:
         return _canonical(self.models, a, b, np.concatenate([self.table(), -other.table()]))
 
     def subset(self, codes: npt.ArrayLike) -> PairCounts:
-        """Return the counts of the votes between the models with these codes.
+        """Return the counts of the votes between some models, given by their codes.
 
         The `models` of the result are only these models, in the order of their codes.
         """
@@ -160,12 +160,12 @@ class PairCounts:
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
     def without_empty_models(self) -> PairCounts:
-        """Return the same votes; the `models` of the result are only the models that have votes."""
+        """Return the counts with only those models in `models` that have votes. The votes stay the same."""
         battles = self.battles_per_model()
         return self if battles.all() else self.subset(np.flatnonzero(battles))
 
     def without_models(self, names: Collection[str]) -> PairCounts:
-        """Return the counts without votes on these models. The models stay in `models`, without votes."""
+        """Return the counts without the votes on the models in `names`. These models stay in `models`."""
         if not names:
             return self
         kept = np.array([name not in names for name in self.models], dtype=np.bool_)

@@ -49,7 +49,9 @@ class CovariateFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CovariateCells:
-    """C cells of votes with equal models, outcome and covariate.
+    """The votes that a fit with a covariate needs, counted by cell.
+
+    There are C cells. The votes of a cell have the same models, outcome and covariate.
 
     Attributes:
         a, b: int32[C], codes of the models.

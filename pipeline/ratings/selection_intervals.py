@@ -140,7 +140,7 @@ def _distribution(n: int, kept: float) -> tuple[Float64, float, float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyIntervals:
-    """The qualities of all N variants of a family, given all their scores; in points.
+    """Estimated qualities of the N variants of a family and their intervals, in points, given the scores of all.
 
     Attributes:
         score: float64[N], posterior means.

@@ -290,7 +290,7 @@ def require_tries(n: int) -> None:
 
 
 def require_spread(what: str, value: float) -> None:
-    """Check a standard deviation in points, named `what` in the message.
+    """Check that a standard deviation in points is valid. `what` names it in the message.
 
     Raises:
         BadCounts: the value is negative or not finite.
