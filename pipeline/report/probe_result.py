@@ -13,7 +13,7 @@ class ProbeOptions:
 
     Attributes:
         level: coverage of the intervals, between 0 and 1.
-        top: k: some probes check which models are in the first k ranks (top-k).
+        top: k, a number of first ranks. Some probes check which models have these ranks (top-k).
         rounds: number of random draws in each probe that estimates by simulation.
         seed: seed of the draws. The same seed gives the same results.
     """

@@ -1,4 +1,4 @@
-"""Rates the votes of a report: the models that can be rated together, by maximum likelihood."""
+"""Rates the models of a report that can be rated together, by maximum likelihood."""
 
 from __future__ import annotations
 

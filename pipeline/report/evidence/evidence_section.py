@@ -121,7 +121,7 @@ def count(number: int, what: str) -> str:
 
 
 def odds_of(log_e: float) -> float:
-    """Return the e-value of which `log_e` is the logarithm, at most e^700, so that it stays finite."""
+    """Return the e-value whose logarithm is `log_e`. The result is at most e^700, so that it stays finite."""
     return math.exp(min(log_e, _MOST_LOG))
 
 

@@ -1,4 +1,4 @@
-"""States in which four weeks a model won more or less often, or answered in another style, than in its other weeks."""
+"""Tests whether a model won more or less often, or answered in another style, in four weeks than in all others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def week_section(given: ReportVotes, found: Sequence[PeriodFinding]) -> EvidenceSection:
-    """Return the section on models that win more or less often in four weeks than in all their other weeks."""
+    """Return the section on models that won more or less often in four weeks than in all their other weeks."""
     if given.time is None:
         return WEEKS.unanswered("the file has no times")
     findings = [_week(given, one) for one in found]

@@ -33,7 +33,9 @@ def separated_pairs(board: ReportBoard) -> Bool:
 
 
 def reversed_pairs(board: ReportBoard, theta: Float64) -> list[tuple[str, str]]:
-    """Return the jointly separated pairs (above, below) that another fit orders the other way round.
+    """Return the pairs (above, below) of the board that another fit orders the other way round.
+
+    Only pairs are compared that the votes separate when all pairs are tested together.
 
     Args:
         board: the board.
