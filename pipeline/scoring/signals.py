@@ -54,7 +54,10 @@ class AlertSignal:
 
     @property
     def alert_id(self) -> str:
-        """The id of an alert that opens with this signal: 16 hexadecimal digits, a hash of key and place."""
+        """The id of an alert that opens with this signal: 16 hexadecimal digits.
+
+        The id is a hash of the alert's key and of the place of its vote or window.
+        """
         key = f"{self.detector}|{self.subject}|{self.direction}|{self.partition}|{self.offset}"
         return hashlib.sha256(key.encode()).hexdigest()[:16]
 

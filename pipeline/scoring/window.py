@@ -43,7 +43,7 @@ NEW_ACCOUNT = 7 * DAY
 
 @dataclass(frozen=True, slots=True)
 class GroupedModelCounts:
-    """Counts of models within groups of votes: r rows, one for each model of a group.
+    """Counts of the votes on each model within groups of votes: r rows, one for each model of a group.
 
     Attributes:
         group: r names. A group is what the votes of a row have in common: a cohort, a network or a prompt.
@@ -56,7 +56,7 @@ class GroupedModelCounts:
     counts: Int64
 
     def column(self, measure: str) -> Int64:
-        """Return the column of one measure out of MEASURES, int64[r]."""
+        """Return the counts of one measure, int64[r]. `measure` is a name in MEASURES."""
         return np.asarray(self.counts[:, MEASURES.index(measure)])
 
 
