@@ -1,7 +1,7 @@
 """Defines and reads the settings of the pipeline. Only this package reads the environment.
 
-- `checks`: types of single settings, messages about bad values, and which settings are secret.
-- `model`: the class `Settings` with name, default, range and meaning of every setting.
+- `checks`: checks the values of single settings, builds messages about bad values, and knows which settings are secret.
+- `model`: defines the class `Settings`, with name, default, range and meaning of every setting.
 - `method_file`: reads the method that a setting or an option names.
 - `loading`: reads the values (`load`), lets a caller replace them (`override`), and finds unknown variables.
 """

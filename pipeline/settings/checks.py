@@ -102,7 +102,9 @@ Proxies = Annotated[str, AfterValidator(_addresses)]
 
 
 def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    """Describe a bad value: the name of the variable, what was expected, and (unless it is secret) the value.
+    """Return a sentence about a bad value of a setting.
+
+    It has the name of the variable, what was expected and, unless the setting is secret, the value.
 
     Args:
         fault: an entry of pydantic's `ValidationError.errors()`.
@@ -117,12 +119,24 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Return whether this value of a setting contains a key or a password."""
+    """Return whether the value of a setting contains a key or a password.
+
+    Args:
+        name: name of the setting.
+        value: the value.
+    """
     return bool(value) and shown(name, value) != value
 
 
 def shown(name: str, value: Any) -> Any:
-    """Return the value of the setting `name` as it may be shown: "(set)" for a secret, URLs without passwords."""
+    """Return the value of a setting in the form in which it may be shown.
+
+    A secret becomes "(set)", or "" if it is not set. A URL loses its passwords.
+
+    Args:
+        name: name of the setting.
+        value: the value.
+    """
     if name in _HIDDEN:
         return "(set)" if value else ""
     return without_passwords(value) if isinstance(value, str) else value

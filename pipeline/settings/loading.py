@@ -35,9 +35,9 @@ _overridden: ContextVar[Settings | None] = ContextVar("settings", default=None)
 
 @contextmanager
 def override(settings: Settings) -> Iterator[None]:
-    """Let `load` return these settings within a `with` block, for demos, benchmarks and tests.
+    """Let `load` return the given settings within a `with` block, for demos, benchmarks and tests.
 
-    Other threads and asyncio tasks are not affected (context variable).
+    Other threads and asyncio tasks are not affected.
     """
     token = _overridden.set(settings)
     try:
@@ -47,7 +47,7 @@ def override(settings: Settings) -> Iterator[None]:
 
 
 def load() -> Settings:
-    """Read the settings of this process.
+    """Read the settings of this process from all sources, or return those of `override`.
 
     Raises:
         Usage: a value is not valid, or the secrets directory or one of its files cannot be read.
@@ -62,7 +62,11 @@ def load() -> Settings:
 
 
 def sources() -> dict[str, str]:
-    """Return name of a setting → source of its value: environment, .env, secrets directory, override or default."""
+    """Return where the value of each setting comes from.
+
+    Returns:
+        Name of a setting → environment, .env, secrets directory, override or default.
+    """
     fixed = _overridden.get()
     if fixed is not None:
         return {name: "override" if name in fixed.model_fields_set else "default" for name in Settings.model_fields}
@@ -74,7 +78,7 @@ def sources() -> dict[str, str]:
 
 
 def unknown() -> dict[str, str]:
-    """Find variables that begin with INTEGRITY_ and are not settings.
+    """Find variables that begin with INTEGRITY_ but are not settings, most likely mistyped ones.
 
     Returns:
         Name of the variable → its source and, if a setting has a similar name, the setting that is probably meant.

@@ -11,7 +11,7 @@ _MOST_BYTES = 64 * 1024
 
 
 def load_method(given: str, option: str) -> Method:
-    """Return the shipped method, the method without rules, or the method in a file.
+    """Return the method that a setting or an option names: a shipped one, or the one in a file.
 
     Args:
         given: "arena" for the shipped method, "none" to count every vote, or the path of a TOML file.

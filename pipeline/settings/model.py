@@ -2,7 +2,7 @@
 
 1. `Settings(...)` does not read the environment or files; only `load` (loading.py) does.
 2. A bad value raises `Usage`. The message has the variable, what was expected and, unless it is secret, the value.
-3. `SHAPING` names the settings that can change a rating or an alert. Each snapshot contains the digest of these
+3. `SHAPING` names the settings that can change a rating or an alert. Each snapshot has the digest of these
    settings, so their names and types must not change.
 """
 
@@ -40,31 +40,33 @@ SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share", "false_ala
 
 
 class Settings(BaseSettings):
-    """All settings. The setting `name` is read from the variable INTEGRITY_NAME.
+    """Holds the values of all settings of a process. The setting `name` is read from the variable INTEGRITY_NAME.
 
     Attributes:
         store: URL or file of the store.
         voter_key: key of the pseudonyms, 64 hexadecimal digits; default: the key file of the store.
         board: public name of the board and of its logs, without white space and "+". The first snapshot fixes the name.
             Default: derived from the store's id.
-        ledger: folder of the files of the public ledger, shared by all processes that seal or publish;
-            default: `<store>.ledger/`.
+        ledger: folder of the files of the public ledger, shared by all processes that seal or publish; default:
+            `<store>.ledger/`.
         ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits; default: the key file of the store.
-        ledger_key_before: seed of the previous signing key, needed until a snapshot is signed by both keys.
+        ledger_key_before: seed of the previous signing key, 64 hexadecimal digits. It is needed until a snapshot is
+            signed by both keys.
         witnesses: public keys of the witnesses whose signatures on checkpoints are accepted, separated by commas.
         lateness_minutes: minutes by which the watermark is behind the newest vote.
         anchor: MODEL=POINTS: ratings are shifted so that this model has these points; "" for a mean of 1000.
         auto_voter: whether to exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
-        least_share: least share of the votes that should be in the largest connected component. With a smaller share an
-            alert is opened. A refresh is refused if the share is below this setting and also below half.
+        least_share: smallest share of the votes, from 0 to 1, that should be in the largest connected component. With a
+            smaller share, an alert is opened. A refresh is refused if the share is below this setting and also below
+            half.
         method: the method of the defended view and of the boards by category and language. "arena" is the shipped
             method, "none" counts every vote, and any other value is a TOML file. A snapshot states its method
             separately from the settings.
-        hold_places: a candidate that moves a model of the top by more than this number of places is held until a
-            person releases it; 0 to hold none.
-        hold_top: number of ranks that belong to the top.
-        appeals: address of a page or a mailbox where voters and providers can appeal, shown on pages, in the API and
-            in manifests; "" for none.
+        hold_places: largest number of places that a model of the top may move. A candidate with a larger move is held
+            until a person releases it. 0 holds no candidate.
+        hold_top: number of ranks that belong to the top, for `hold_places`.
+        appeals: address of a page or a mailbox where voters and providers can appeal, shown on pages, in the API and in
+            manifests; "" for none.
         external_url: address under which readers reach the pages, such as https://board.example. Links in feeds,
             citations, share cards and embeddable tables begin with it; "" for links without a host, and no share cards.
         topic_votes, topic_registry, topic_battles, topic_alerts, topic_rejected: names of the Kafka topics.
@@ -73,23 +75,23 @@ class Settings(BaseSettings):
         partitions: number of partitions of a votes topic that `publish` creates.
         batch_votes: largest number of votes in one transaction.
         decoder_process: whether a worker that reads from Kafka into PostgreSQL decodes records in a second process.
-        session_seconds: Kafka gives the partitions of a worker to another worker after this time without heartbeat.
-        poll_seconds: Kafka gives the partitions of a worker to another worker after this time without a poll.
+        session_seconds: after this time without a heartbeat, Kafka gives the partitions of a worker to another worker.
+        poll_seconds: after this time without a poll, Kafka gives the partitions of a worker to another worker.
         max_consecutive_rejects: the worker stops after this number of rejected records in a row.
-        max_reject_ratio: the worker stops if more than this share of the last 2,000 records are rejected.
+        max_reject_ratio: the worker stops if more than this share, from 0 to 1, of the last 2,000 records is rejected.
         new_models_per_hour: number of new model names that a partition may have in one hour of append time, not
             counting names in the registry. Votes on further new names are rejected.
         progress_seconds: a worker with work to do is unhealthy after this time without progress.
         lease_seconds: the lease of a monitor ends after this time without renewal.
         idle_seconds: a partition without votes for this time no longer keeps windows open.
-        false_alarms: tolerated number of false alarms per window detector and month.
-        false_share: tolerated share of false alerts among alerts that open together, and of false discoveries in all
-            sweeps.
+        false_alarms: tolerated number of false alarms of each window detector in a month.
+        false_share: tolerated share, from 0 to 1, of false alerts among alerts that open together. Also the tolerated
+            share of false discoveries over all sweeps.
         backfill: how the first refresh of a store evaluates the votes that no snapshot preceded. "iterated" proposes to
             a person whom to exclude; "strict" also computes the nested form, whose values exclude voters by the policy
             backfill-voter/1; "off" does not evaluate them.
-        nightly_share: tolerated share of false findings about groups and weeks, over all backfills and nightly
-            re-evaluations together (e-LOND).
+        nightly_share: tolerated share, from 0 to 1, of false findings about groups and weeks, over all backfills and
+            nightly re-evaluations together (e-LOND).
         nightly_weeks: number of weeks before the newest vote that a nightly re-evaluation covers.
         policy: policy file (TOML) that sweeps evaluate; "" for the shipped policy.
         second_board: file with published snapshots of another board, compared in every sweep; "" for none.
@@ -101,15 +103,15 @@ class Settings(BaseSettings):
             `<store>.publish/`.
         log_ids: how ids of votes in raw logs are made. "keyed" gives keyed hashes. "conversation" gives the names of
             the conversations, as early versions did; a board that was filled by such a version must continue with it.
-        publishers: keys of the publishers whose records a worker accepts, separated by commas:
-            NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
-            prints the entry of a publish_key.
+        publishers: keys of the publishers whose records a worker accepts, separated by commas: NAME=ed25519:PUBLIC KEY
+            or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key` prints the entry of a
+            publish_key.
         kafka_security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. All kafka_ settings have the names of
             kafka-python.
         kafka_ssl_cafile: PEM file of the CAs that sign the brokers' certificates; "" for those of the system.
         kafka_ssl_certfile: PEM file of the client certificate.
         kafka_ssl_keyfile: PEM file of the client's private key.
-        kafka_ssl_password: password of that key.
+        kafka_ssl_password: password of the private key in `kafka_ssl_keyfile`.
         kafka_ssl_crlfile: PEM file of revoked certificates.
         kafka_ssl_check_hostname: whether to refuse a certificate that was issued for another host.
         kafka_sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
@@ -124,16 +126,17 @@ class Settings(BaseSettings):
         trusted_proxies: addresses and networks of proxies, separated by commas, whose headers X-Forwarded-For and
             X-Forwarded-Proto `serve` trusts; "" for none.
         tls_cert: PEM file of the certificate chain with which `serve` uses HTTPS; "" for HTTP.
-        tls_key: PEM file of the private key of that certificate.
+        tls_key: PEM file of the private key of the certificate in `tls_cert`.
         https_days: number of days for which browsers must use HTTPS only (HSTS); 0 for no such header.
         client_connections: largest number of open connections of one client of `serve`, except trusted proxies.
-        costly_per_minute: largest number of costly requests (moves, providers, bundles) of one client per minute; 0 for
-            no limit.
-        logins_per_minute: number of invalid tokens of one client per minute, above which `serve` refuses all tokens of
-            this client; 0 for no limit.
-        compute: engine of the passes over sealed votes. "local" is threads of this process, "processes" or "processes://N"
-            processes of this machine, "dask://HOST:PORT", "ray://HOST:PORT" or "spark://HOST:PORT" a cluster, and the
-            same without an address a cluster that is started on this machine. Results are the same on each engine.
+        costly_per_minute: largest number of costly requests of one client per minute: for moves, providers or bundles.
+            0 for no limit.
+        logins_per_minute: largest number of invalid tokens of one client per minute. Beyond it, `serve` refuses all
+            tokens of this client. 0 for no limit.
+        compute: engine of the passes over sealed votes. "local" is threads of this process, "processes" or
+            "processes://N" processes of this machine, "dask://HOST:PORT", "ray://HOST:PORT" or "spark://HOST:PORT" a
+            cluster, and the same without an address a cluster that is started on this machine. Results are the same on
+            each engine.
         secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
             case, and its text is the value. "" for /run/secrets if that exists.
     """
@@ -221,7 +224,10 @@ class Settings(BaseSettings):
         *_sources: Any,
         **_named: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the arguments as sources: settings read from a snapshot must not mix with those of this process."""
+        """Let only the arguments be sources of values.
+
+        Settings that are read from a snapshot must not mix with those of this process.
+        """
         return (init_settings,)
 
     @model_validator(mode="wrap")
@@ -234,33 +240,33 @@ class Settings(BaseSettings):
 
     @property
     def lateness(self) -> int:
-        """The time by which the watermark is behind the newest vote, in microseconds."""
+        """Time by which the watermark is behind the newest vote, in microseconds."""
         return round(self.lateness_minutes * 60e6)
 
     @property
     def idle_after(self) -> int:
-        """The time without a batch after which a partition no longer keeps windows open, in microseconds."""
+        """Time without a batch after which a partition no longer keeps windows open, in microseconds."""
         return round(self.idle_seconds * SECOND)
 
     @property
     def key(self) -> bytes | None:
-        """The voter key as bytes; None if it is not set."""
+        """Voter key as bytes; None if it is not set."""
         return bytes.fromhex(self.voter_key) or None
 
     @property
     def ledger_seeds(self) -> tuple[bytes | None, bytes | None]:
-        """The seed of the signing key and the seed of the previous signing key; None for a seed that is not set."""
+        """Seed of the signing key, and seed of the previous signing key. A seed that is not set is None."""
         return bytes.fromhex(self.ledger_key) or None, bytes.fromhex(self.ledger_key_before) or None
 
     @property
     def anchor_points(self) -> tuple[str, float] | None:
-        """The anchor model and its rating in points; None for a mean of 1000."""
+        """Anchor model and its rating in points; None for a mean of 1000."""
         model, _, points = self.anchor.rpartition("=")
         return (model, float(points)) if self.anchor else None
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """The networks of proxies: a voter id that is an address in one of them does not identify a voter.
+        """Networks of proxies. A voter id that is an address in one of these networks does not identify a voter.
 
         Raises:
             Usage: an entry of INTEGRITY_PROXIES is neither an address nor a network.
@@ -277,19 +283,19 @@ class Settings(BaseSettings):
         return Engine.parse(self.compute)
 
     def postgres_parameters(self) -> dict[str, str]:
-        """Return name → value of the libpq parameters for TLS; "" for parameters that are not set."""
+        """Return the libpq parameters for TLS as name → value, "" for a parameter that is not set."""
         names = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
         return {name: getattr(self, f"postgres_{name}") for name in names}
 
     @property
     def trusted_networks(self) -> tuple[str, ...]:
-        """The addresses and networks of the trusted proxies, as text."""
+        """Addresses and networks of the trusted proxies, as texts."""
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def log_id_key(self, key: bytes) -> bytes | None:
-        """Return the key of the vote ids of raw logs, as `formats.ColumnMapping.id_key` takes it.
+        """Return the key from which vote ids of raw logs are computed, for `formats.ColumnMapping.id_key`.
 
-        The result is the voter key; None if `log_ids` is "conversation".
+        The result is None if `log_ids` is "conversation", because such ids need no key. Otherwise it is the voter key.
 
         Args:
             key: the voter key; b"" if there is none.
@@ -297,10 +303,10 @@ class Settings(BaseSettings):
         return key if self.log_ids == "keyed" else None
 
     def shaping(self) -> dict[str, Any]:
-        """Return name → value of the settings that can change a rating or an alert."""
+        """Return the settings that can change a rating or an alert, as name → value."""
         return {name: getattr(self, name) for name in SHAPING}
 
     def digest(self) -> str:
-        """The SHA-256 of the settings that can change a rating or an alert, as 64 hexadecimal digits."""
+        """SHA-256 of the settings that can change a rating or an alert, as 64 hexadecimal digits."""
         text = "\n".join(f"{name}={value!r}" for name, value in sorted(self.shaping().items()))
         return hashlib.sha256(text.encode()).hexdigest()

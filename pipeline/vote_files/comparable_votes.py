@@ -22,13 +22,13 @@ _NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class ComparableVotes:
-    """The votes among the largest group of models that can be compared.
+    """The votes among the largest group of models that can be compared, and what is left out.
 
     Attributes:
-        battles: the votes; all votes if the group has too few of them.
+        battles: the votes in the group. All votes of the file if the group has too few of them.
         unrated: what is left out, as data for `--json`: the number of votes, and each model with its votes and reason.
         notes: what is left out, as sentences.
-        refused: the error if the group has too few votes, else None.
+        refused: the error to raise if the group has too few votes, None otherwise.
     """
 
     battles: BattleColumns
@@ -38,7 +38,10 @@ class ComparableVotes:
 
 
 def select_comparable(battles: BattleColumns) -> ComparableVotes:
-    """Return the votes among the largest group of models that can be compared, if they are at least half of all."""
+    """Select the votes among the largest group of models that can be compared.
+
+    The group must have at least half of all votes. Otherwise no vote is left out, and the result has an error.
+    """
     if not len(battles):
         return ComparableVotes(battles)
     counts = battles.pair_counts()

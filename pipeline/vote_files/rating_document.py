@@ -1,4 +1,4 @@
-"""Builds the document of a rating: what `integrity rate --json` prints, and what a notebook gets."""
+"""Builds the document of a rating, which `integrity rate --json` prints and a notebook gets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ BOARD_COLUMNS = (
 
 
 def rating_document(read: VoteInput, rated: BattleRatings, options: RatingOptions) -> dict[str, Any]:
-    """Return the ratings of a file as plain values, with how the file was read and what was left out.
+    """Build the document of a rating from JSON types: ratings, how the file was read, and what was left out.
 
     Args:
         read: the file as it was read.
@@ -43,7 +43,7 @@ def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:
 
 
 def require_compatible(options: RatingOptions) -> None:
-    """Raise Usage if the options exclude each other."""
+    """Raise Usage if options of a rating cannot be used together, or if one has an invalid value."""
     if options.bootstrap and (options.style or options.by_voter):
         raise Usage("--bootstrap: expected it without --style and --by-voter, which it does not support")
     if (options.fragility or options.influence) and (options.style or options.reweight):

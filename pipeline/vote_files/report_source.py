@@ -1,4 +1,4 @@
-"""Says where the votes of a report come from: the hashes of their files, how they were read, and the command."""
+"""Describes where the votes of a report come from: hashes of the files, how they were read, and the command."""
 
 import hashlib
 import shlex
@@ -18,7 +18,9 @@ _READING = ("format", "records", "unread_columns", "left_out", "method", "unrate
 def report_source(
     paths: Sequence[Path], named: Sequence[Path], read: VoteInput, options: Mapping[str, str | bool], seed: int
 ) -> ReportSource:
-    """Return where the votes come from: the files' names without their folders, since these may name a person.
+    """Describe where the votes of a report come from.
+
+    Files are named without their folders, because a folder may name a person.
 
     Args:
         paths: the files, as they can be read again; none if the votes come from memory.
@@ -39,7 +41,9 @@ def report_source(
 
 
 def require_each_once(files: Sequence[Path]) -> list[Path]:
-    """Return the resolved path of each file that `files` name; "-" for standard input.
+    """Check that a user named each file only once, and return the resolved paths of all files.
+
+    A folder or glob is replaced by its files. "-" for standard input stays.
 
     Raises:
         Usage: a file does not exist, or is named twice.

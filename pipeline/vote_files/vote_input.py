@@ -34,15 +34,15 @@ _NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class VoteInput:
-    """The votes of a file, and notes about how the file was read.
+    """The votes of a file that can be rated, and notes about how the file was read.
 
     Attributes:
         battles: the votes that count.
         notes: the notes, as sentences for people.
-        document: the same facts, as data for `--json`.
-        not_rated: how many records have no part in the ratings, and why, as phrases. With the votes of `battles`, these
-            are all records of the file.
-        refused: the error if no group of models has enough votes for a rating, else None.
+        document: the facts in the notes, as data for `--json`.
+        not_rated: phrases that say how many records have no part in the ratings, and why. Together with the votes in
+            `battles`, they account for all records of the file.
+        refused: the error to raise if no group of models has enough votes for a rating, None otherwise.
     """
 
     battles: BattleColumns
@@ -62,18 +62,21 @@ def read_vote_input(
     more: frozenset[str] = frozenset(),
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> VoteInput:
-    """Read a battle file, without the votes that the method leaves out and those on models that cannot be compared.
+    """Read the votes of a file that can be rated.
+
+    Votes that the method leaves out, and votes on models that cannot be compared, are left out.
 
     Args:
-        path: a file, a folder of shards, a glob, or "-" for standard input; or several, which are read as one.
+        path: a file, a folder of shards, a glob, or "-" for standard input. Several paths are read as one file.
         mapping: names of columns and outcomes that the user gave.
-        skip_bad: whether to leave out invalid records; otherwise the first one raises an error.
+        skip_bad: True leaves out invalid records. False raises an error for the first one.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
-        needs: the options of the rating; columns that it does not need are left out. None for all columns.
-        more: the names in NUMBERS that are collected too, only without `needs`. With any name, prompts are collected
-            as well, and no note quotes a value of a record, as it is for a report.
-        progress: called with the estimated number of rows of the file, 0 if unknown. It returns a context manager,
-            whose value is a function that is called with the number of records read since the last call.
+        needs: the options of the rating. Columns that the rating does not need are left out. None for all columns.
+        more: names in NUMBERS of columns that a report needs in addition, only without `needs`. With any name, prompts
+            are collected as well, and no note quotes a value of a record.
+        progress: a function that is called with the estimated number of rows of the file, 0 if unknown. It returns a
+            context manager. The value of the context manager is a function that is called with the number of records
+            read since the last call.
 
     Raises:
         UnknownFormat: the format of the file is not known.
@@ -239,10 +242,10 @@ def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]
 
 
 def left_out_notes(left_out: LeftOut, file: BattleFile, *, quote: bool = True) -> list[str]:
-    """Return one sentence for each reason why records were left out.
+    """Return sentences that say how many records were left out and why, one for each reason.
 
     Args:
-        left_out: the counted records that were left out.
+        left_out: counts the records that were left out.
         file: the file.
         quote: whether a sentence may quote the value that is wrong.
     """
