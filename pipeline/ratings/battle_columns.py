@@ -89,7 +89,7 @@ class BattleColumns:
         """Return the votes except repeats. A repeat is a vote with the id of an earlier vote.
 
         The result's `repeated` is the number of repeats left out. `conflicting` is the number of those that differ from
-        the earlier vote. Without repeats, these votes are returned unchanged.
+        the earlier vote. If there are no repeats, the votes are returned unchanged.
 
         Args:
             identity: int64[N], equal numbers for votes with equal ids; −1 for a vote without an id, which is never a

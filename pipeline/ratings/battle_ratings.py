@@ -47,8 +47,8 @@ class RatingOptions:
         level: coverage of the intervals.
         anchor: a model and the rating in points that it is shifted to; None for a mean of 1000 points.
         group: a name in GROUPS, to compute one board for each of its labels, without style; "" for no group boards.
-        fragility: number of top places. For each, the fewest votes are searched that swap it with the next place. 0 for
-            none.
+        fragility: number of top places, 0 for none. For each place, a search finds the fewest votes whose removal swaps
+            its model with the next one.
         influence: number of most influential voters to list, by ratings without style; 0 for none.
         seed: seed of all random draws.
     """

@@ -28,7 +28,7 @@ _TOLERANCE = 1e-10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleFit:
-    """A converged fit with style control.
+    """A converged fit of ratings and of coefficients of style features.
 
     Attributes:
         ratings: the strengths θ, adjusted for style, and their covariance. `ratings.hessian` is the information about
