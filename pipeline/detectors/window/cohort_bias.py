@@ -41,8 +41,8 @@ models that the snapshot lacks; votes before the first snapshot. The detector ca
 votes of the cohort, and a rival may have cast them to discredit the model. So only a person excludes a cohort's votes.
 
 False alarms: at most the number per month that the operator tolerates (default 1), while honest cohorts differ by no
-more than the bands. Half of that number is for new accounts, a quarter for networks and a quarter for prompts. Measured
-by `integrity bench evidence`, and on streams that the simulator did not make.
+more than the bands. Half of that number is for new accounts, a quarter for networks and a quarter for prompts. This is
+measured by `integrity bench evidence`, and on streams that the simulator did not make.
 
 >>> from pipeline.registry import RegistryState
 >>> def votes(won, lost):  # of a model that is expected to win half of them

@@ -29,9 +29,9 @@ Blind spot: changes by less than 0.2 logits, or slower than eight days; a change
 in the style of answers, which windows do not count; boards of fewer than three models. An attack in which accounts of
 all ages and networks take part in proportion reads like a change of the model.
 
-False alarms: at most the number per month that the operator tolerates (default 1), over all models. This is measured,
-not proved: votes are taken to be nearly normal, and the spread is estimated. Measured on streams that the simulator did
-not make.
+False alarms: at most the number per month that the operator tolerates (default 1), over all models. This is measured on
+streams that the simulator did not make. It is not proved, since votes are taken to be nearly normal and the spread is
+estimated.
 
 >>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 >>> swap = WindowEffect(first=864, end=1152, shift={"m003": 1.0})  # logits, from window 864 on

@@ -70,7 +70,7 @@ _OF_BOARD = ("slots", "slot_votes")
 
 @dataclass(frozen=True)
 class ShiftSums:
-    """The sums of m models by slot, in the order of `columns[KEY]`.
+    """The sums of votes on m models by slot of time. The models are in the order of `columns[KEY]`.
 
     Attributes:
         columns: name → column with one entry for each model: the sums, and the state of the model's alerts.

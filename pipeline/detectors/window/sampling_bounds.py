@@ -53,14 +53,14 @@ def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], re
 
 
 def tolerance(chosen: Sequence[int] | Float64, votes: Float64, theta: Float64) -> float:
-    """Return ε, the tolerance around declared shares.
+    """Return ε, by how much a model's share of the votes may differ from its declared share, relative to that share.
 
     It is TOLERANCE if too few models have enough votes to estimate the spread of deviations.
 
     Args:
-        chosen: number of counted votes of each model (one side of each battle is counted).
-        votes: number of counted votes of each model's group.
-        theta: declared share of each model in its group.
+        chosen: int or float64[m], number of counted votes of each model (one side of each battle is counted).
+        votes: float64[m], number of counted votes of each model's group.
+        theta: float64[m], declared share of each model in its group.
     """
     expected = votes * theta
     enough = expected >= _FEWEST_VOTES

@@ -17,8 +17,8 @@ cause of a rise (`vote_burst` finds it). In the week after a release in the regi
 expected and nothing is learned. If all sources fall silent, the gap is found only when the monitor closes windows
 without votes.
 
-False alarms: at most the number per month that the operator tolerates (default 1), if the number of sittings in an
-hour is negative binomial. Measured by `integrity bench evidence`.
+False alarms: at most the number per month that the operator tolerates (default 1), if the number of sittings in an hour
+is negative binomial. This is measured by `integrity bench evidence`.
 
 >>> from pipeline.registry import RegistryState
 >>> from pipeline.scoring.window import MEASURES, GroupedModelCounts

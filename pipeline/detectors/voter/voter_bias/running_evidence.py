@@ -41,8 +41,8 @@ class RunningEvidence:
         votes_so_far: number of the voter's votes, this vote included.
         ties_so_far: number of the voter's ties, this vote included.
         uniform, tie, bound: sums after this vote, in units of 2⁻²⁰ nats. `uniform` sums the log-likelihood ratio of
-            "clicks at random" over decisive votes. `tie` sums that of "each vote is a tie with probability ½" over all
-            votes. `bound` is an upper bound of ln e.
+            "clicks at random" over decisive votes. `tie` sums the ratio of "each vote is a tie with probability ½" over
+            all votes. `bound` is an upper bound of ln e.
         new: int64[v], number of votes of each voter among these n votes.
     """
 
