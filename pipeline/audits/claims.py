@@ -1,4 +1,4 @@
-"""Runs the audits `benchmark_claim`, `perturbation_gap` and `arena_gap`: compare claimed scores with measured scores.
+"""Runs the audits `benchmark_claim`, `perturbation_gap` and `arena_gap`, which compare scores on benchmarks.
 
 benchmark_claim    tests a claimed share p of n questions against a measured share q of m questions with
                    z = (p − q)/√(p(1−p)/n + q(1−q)/m). Published examples: GSM8K 92.1% claimed and 78.8% measured
