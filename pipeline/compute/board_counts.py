@@ -59,7 +59,7 @@ def recount(
         segments: all segments of a log, in order.
         numbers: name of a model → model number (model_no).
         retracted: leaf indices of all retracted votes of the log.
-        runner: where the segments are read; None for threads of this process.
+        runner: runs the reading of the segments; None for threads of this process.
 
     Raises:
         Refuted: a file of a segment is not what was sealed.

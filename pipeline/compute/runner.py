@@ -1,9 +1,9 @@
 """Defines how a pass is run: a runner applies a function to every item, on the engine that INTEGRITY_COMPUTE names.
 
 A pass is a map and a reduce: the engine applies the function to the items, and the caller adds up the results. Results
-come in the order of the items, so sums of floats are the same digits on every engine. The caller reduces each result as
-it comes. So the memory of the caller is bounded by its sums and the items and results in flight, and that of a worker
-by one item.
+come in the order of the items, so sums of floats have the same digits on every engine. The caller reduces each result
+as it comes. So the memory of the caller is bounded by its sums and the items and results in flight. The memory of a
+worker is bounded by one item.
 """
 
 from __future__ import annotations
