@@ -53,7 +53,7 @@ class ReportBoard:
 
 
 def rate_report_votes(votes: ReportVotes, *, level: float = 0.95, least_share: float = 0.0) -> ReportBoard:
-    """Rate the models of the largest group that can be compared.
+    """Rate the models of the largest group of models that can be compared.
 
     Args:
         votes: all votes of the file that count.
