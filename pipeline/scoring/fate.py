@@ -4,7 +4,7 @@ The watermark of a partition is its newest event time minus the allowed lateness
 watermark is late. A vote that is dated more than five minutes after the time at which it was appended is quarantined,
 and does not move the watermark. No clock is read. Fates do not depend on how the votes are split into batches.
 
-The fate duplicate is decided by `stream.deduplication`, the fate rejected by `events.decode`.
+`stream.deduplication` decides the fate duplicate, and `events.decode` the fate rejected.
 """
 
 from collections.abc import Mapping
