@@ -5,9 +5,9 @@ demoted; the attackers' network has a burst of votes; the board has more traffic
 or voters as the attack. So groups of alerts with the same claim are processed from the strongest to the weakest. If
 most votes or voters of a group belong to a stronger group, it joins the stronger group.
 
-At first there are two kinds of groups. All alerts about one voter are a group, whose claim is that of the strongest of
-these alerts. Each alert of a window detector is a group of its own. Then groups with the same claim are joined if there
-is no long pause between them.
+At first there are two kinds of groups. All alerts about one voter are a group. The claim of this group is the claim of
+its strongest alert. Each alert of a window detector is a group of its own. Then groups with the same claim are joined
+if there is no long pause between them.
 """
 
 from __future__ import annotations
