@@ -57,9 +57,9 @@ def open_alerts(
     """Open, escalate or reopen an alert for each signal.
 
     An unresolved alert with the detector, subject and direction of the signal is escalated: it gets the severity,
-    level, e-value and evidence of the signal. If there is no such alert, a new alert is opened. If that alert is
-    already stored and resolved, it is reopened. A snoozed alert stays snoozed, unless its severity rises from warning
-    to critical.
+    level, e-value and evidence of the signal. If there is none, the alert with the id of the signal is opened. It is
+    reopened if it is stored as resolved. A snoozed alert stays snoozed, unless its severity rises from warning to
+    critical.
 
     The id of an alert is a hash over, among others, the source's number of the partition. The store's number is not
     used, because it depends on the order in which workers claimed the partitions.
@@ -162,8 +162,8 @@ def read_state(connection: Connection, alert_id: str) -> dict[str, Any]:
     """Read the state of an alert, and lock its row until the end of the transaction.
 
     Returns:
-        {"state", "snoozed_until"}. "snoozed_until" is in microseconds since 1970 UTC, None if the alert has no end of a
-        snooze.
+        {"state", "snoozed_until"}. "snoozed_until" is in microseconds since 1970 UTC, None if no end of a snooze is
+        set.
 
     Raises:
         UnknownAlert: no alert has this id.

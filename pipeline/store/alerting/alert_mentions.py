@@ -14,9 +14,9 @@ _ROLES = ("model", "provider")
 def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Build the SQL condition that an alert names something, as its subject or in its evidence.
 
-    The evidence about a voter names models that explain how the voter votes. The evidence about a member of a group of
-    voters names the alert about the group. A condition for a model therefore also holds for the alerts about such
-    members.
+    An alert about a voter may name, in its evidence, models that explain how the voter votes. An alert about a member
+    of a group of voters names the alert about the group. The condition for a model therefore also holds for alerts
+    about the members of a group whose alert is about this model.
 
     Args:
         connection: reads the store.

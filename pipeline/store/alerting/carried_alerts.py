@@ -3,7 +3,7 @@
 An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
 evidence selects.
 
-The votes for all alerts about windows are read in one pass. The votes for all alerts about voters are read by voter.
+One pass reads the votes for all alerts about windows. A second query reads the votes of all voters with an alert.
 """
 
 from __future__ import annotations

@@ -78,7 +78,10 @@ def _stored_inputs(connection: Connection) -> dict[str, int]:
 
 
 def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> None:
-    """Replace all stored incidents by those of a new grouping, and store the numbers of `present_inputs`."""
+    """Replace all stored incidents by those of a new grouping.
+
+    The numbers of `present_inputs` are stored too, by which `is_current` detects later changes.
+    """
     dialect.lock_table(connection, "grouping")
     connection.execute(sa.delete(schema.incident))
     rows = [

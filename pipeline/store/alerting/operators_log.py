@@ -147,7 +147,7 @@ def record_refusal(connection: Connection, operator: Operator, action: str, targ
 
 
 def takes_refusals(connection: Connection, now: int) -> bool:
-    """Return whether `record_refusal` would append a row, as fewer than 1,000 refusals were recorded in the last hour.
+    """Return whether `record_refusal` would append a row: fewer than 1,000 refusals were recorded in the last hour.
 
     A caller that gets False needs no write transaction.
     """

@@ -102,9 +102,9 @@ def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) 
 
 
 def publish_evidence(alert: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:
-    """Return an alert as a public incident shows it, for alerts that are not about a voter.
+    """Return an alert in the form in which a public incident shows it as evidence.
 
-    Times are rounded down to the hour, and names of networks are left out.
+    The alert must not be about a voter. Times are rounded down to the hour, and names of networks are left out.
 
     Args:
         alert: the alert as `alert_queries.format_alert` returns it.

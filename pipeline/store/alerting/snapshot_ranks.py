@@ -1,4 +1,4 @@
-"""Reads how the rank of a model changed over an incident, from published snapshots."""
+"""Reads the ranks of a model before, after and without the votes of an incident, from published snapshots."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
 
 
 def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
-    """Find models that have fewer votes in a published snapshot than in the one before, or that disappeared from it.
+    """Find models that lost votes or disappeared from one published snapshot to the next.
 
     The database compares the snapshots, because a year of hourly snapshots has millions of rows.
 
@@ -134,7 +134,7 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
 
 
 def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """Return when each model was first published, in a snapshot of this view.
+    """Return when each model first appeared in a published snapshot.
 
     Args:
         connection: reads the store.

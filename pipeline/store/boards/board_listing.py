@@ -60,7 +60,7 @@ def list_unrated(body: Mapping[str, Any], unrated: Iterable[Row]) -> list[Row]:
 
 
 def listing_notes(body: Mapping[str, Any], rows: Sequence[Row], mark: str = "") -> list[str]:
-    """Return two sentences: how many models of a board are not listed, and how many are preliminary.
+    """Return up to two sentences: how many models of a board are not listed, and how many are preliminary.
 
     A sentence whose number would be 0 is left out.
 

@@ -1,10 +1,10 @@
 """Keeps the dated list of exclusions: which votes do not count in the defended view, and why.
 
 The defended view is the board without excluded votes; the raw view counts them. Every entry has a reason and an author.
-No entry is removed; a later entry about the same target replaces its effect.
+No entry is removed. The last entry about a target decides whether the target is excluded.
 
-The author may be a policy. A policy excludes the votes of a voter with an open critical alert. It is `backfill-voter/1`
-for an alert from a backfill, and `auto-voter/1` for any other alert.
+The author may be a policy. A policy excludes the votes of a voter with an open critical alert. The policy for an alert
+from a backfill is `backfill-voter/1`; the policy for any other alert is `auto-voter/1`.
 """
 
 from collections.abc import Collection, Mapping

@@ -27,9 +27,9 @@ def add_intervals(
 ) -> list[dict[str, Any]]:
     """Return copies of the rows with the columns `interval_rows.COLUMNS` added.
 
-    A column is None if the snapshot has no such interval, or if its file of intervals is missing. One column pair is
-    the interval of the gap to the next model of the snapshot. It is also None if the next model is not in `rows`,
-    because readers do not see it.
+    A column is None if the snapshot has no such interval, or if its file of intervals is missing. The columns
+    `gap_lower` and `gap_upper` are the interval of the gap between a model and the next model of the snapshot. They are
+    also None if readers do not see the next model, so that it is not in `rows`.
 
     Args:
         files: the files of the ledger.

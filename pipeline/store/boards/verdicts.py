@@ -45,7 +45,7 @@ def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
 
 
 def all_passed(connection: Connection, suite: str | None = None) -> bool | None:
-    """Return whether the newest verdict of a suite passed, or whether those of all suites did.
+    """Return whether the newest verdict of one suite passed, or the newest verdicts of all suites.
 
     Args:
         connection: reads the store.

@@ -26,7 +26,7 @@ Entry = Mapping[str, str]
 
 
 def new_label() -> str:
-    """Return a new random voter label, such as "voter-" and 12 hexadecimal digits."""
+    """Return a new random voter label: "voter-" followed by 12 hexadecimal digits."""
     return f"voter-{secrets.token_hex(6)}"
 
 

@@ -1,7 +1,7 @@
 """Writes and reads rows with PostgreSQL's binary COPY, and converts the bytes with numpy.
 
-Rows whose fields all have equal lengths form one structured array. Converting row by row in Python would take three
-times as long. PostgreSQL documents the format under "COPY", section "Binary Format".
+Rows are grouped by the lengths of their fields, and each group forms one structured array. Converting row by row in
+Python would take three times as long. PostgreSQL documents the format under "COPY", section "Binary Format".
 """
 
 from collections.abc import Iterator, Mapping, Sequence

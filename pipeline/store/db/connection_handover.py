@@ -18,7 +18,7 @@ _LOAN = "loan"
 
 
 class ConnectionLent(RuntimeError):
-    """The error for a thread that uses a connection which is lent to another thread. The calling code is wrong."""
+    """Raised if a thread uses a connection that is lent to another thread. This is a fault of the calling code."""
 
 
 class Loan:

@@ -10,8 +10,8 @@ from pipeline.store.db.dialect import has_server
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
     """Return the SQL text of a query that reads a range of rows as one value: CSV as bytes, NULL without rows.
 
-    The caller gives three parameters: partition_no, first offset and end offset. The rows are read as one value,
-    because fetching single rows through a driver takes longer than all hashing of a seal.
+    The query has three placeholders: partition_no, first offset and end offset. The rows are read as one value, because
+    fetching single rows through a driver takes longer than all hashing of a seal.
 
     Args:
         connection: connection to the database for which the query is built.

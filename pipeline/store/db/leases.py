@@ -21,7 +21,7 @@ def acquire(connection: Connection, name: str, owner: str, now: int, seconds: fl
         seconds: time from now after which the lease expires.
 
     Returns:
-        Whether this owner has the lease now; False if another owner's lease has not expired.
+        True if this owner has the lease now. False if another owner's lease has not expired.
     """
     c = schema.lease.c
     until = now + int(seconds * SECOND)

@@ -78,7 +78,7 @@ NOTHING = NewestVotes(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_CO
 
 @dataclass(frozen=True, slots=True)
 class SealedRange:
-    """Names a segment of the log and the leaves that it has.
+    """Identifies a segment of the log, and says how many leaves it has.
 
     Attributes:
         segment_no: number of the segment.

@@ -60,7 +60,8 @@ def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
         The numbers of segments, leaves and erased votes that were compared.
 
     Raises:
-        Refuted: a leaf or a segment is wrong, or a vote that must be sealed has no leaf. The message names it.
+        Refuted: a leaf or a segment is wrong, or a vote that must be sealed has no leaf. The message names the leaf,
+            the segment or the vote.
         VerificationFailed: the style counts of a segment are wrong.
         Unavailable: a file of the ledger is missing.
     """

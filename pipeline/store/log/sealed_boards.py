@@ -37,7 +37,8 @@ def read_boards(
     """Return the counts of the votes in the first `log_size` leaves, for each board.
 
     For the newest log size, one stored row for each board is read. For an older size, the counts of later segments are
-    subtracted from the totals. If there are fewer earlier segments than later ones, their counts are added up instead.
+    subtracted from the totals. If there are fewer earlier segments than later ones, the counts of the earlier segments
+    are added up instead.
 
     Args:
         connection: reads the store.

@@ -44,7 +44,8 @@ def read_counts(connection: Connection, log_size: int) -> SealedCounts:
     """Return the counts of the votes in the first `log_size` leaves.
 
     For the newest size of the log, one row is read. For an older size, the counts of later segments are subtracted from
-    the total. If there are fewer earlier segments than later ones, their counts are added up instead.
+    the total. If there are fewer earlier segments than later ones, the counts of the earlier segments are added up
+    instead.
     """
     s = schema.segment.c
     total = _total(connection)

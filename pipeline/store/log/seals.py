@@ -64,7 +64,7 @@ class SealResult:
 
 
 def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
-    """Append the votes and retractions to the vote log that are committed but not in the log yet.
+    """Append to the vote log all votes and retractions that are committed but not in the log yet.
 
     Old drafts in the ledger's folder are deleted. The number of boards by category and language is limited. Votes of
     further categories and languages are sealed, but not counted by board; a log message names these categories and

@@ -54,8 +54,8 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
     """Replace missing and wrong hashes in the ledger's files.
 
-    Hashes are computed from the files of segments, and compared with the stored hashes. This begins with the segment
-    that contains the leaf `first`.
+    Hashes are computed from the files of segments, and compared with the stored hashes. The comparison begins with the
+    segment that contains the leaf `first`.
 
     Args:
         connection: reads the store.

@@ -70,8 +70,8 @@ def earlier_snapshot(
             since 1970 UTC. It returns None for a log without votes.
 
     Returns:
-        The snapshot. If no snapshot is that old, the oldest one. None if `found` is the oldest snapshot or has no
-        votes.
+        The snapshot, or the oldest snapshot if none is that old. The result is None if `found` is the oldest snapshot
+        or has no votes.
     """
     c = schema.snapshot.c
     end, oldest = newest_vote(found.log_size), connection.scalar(sa.select(sa.func.min(c.sequence)))
@@ -253,7 +253,7 @@ def list_exclusions(
         connection: reads the store.
         limit: largest number of entries.
         before: only entries with a smaller number; None for the first page.
-        public: whether labels replace the pseudonyms of voters, and a text the names of hidden models.
+        public: True replaces the pseudonyms of voters by labels, and hides the names of models under test.
         hidden: the models under test, whose names the public does not see.
     """
     e = schema.exclusion.c

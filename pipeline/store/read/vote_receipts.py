@@ -1,6 +1,6 @@
 """Issues receipts for voters. A receipt proves that a vote is in the published log, and states whether it counts.
 
-A receipt reads O(log n) tiles of a log with n leaves, one segment, and the list of excluded votes.
+To issue a receipt, O(log n) tiles of a log with n leaves are read, one segment, and the list of excluded votes.
 """
 
 import pyarrow as pa

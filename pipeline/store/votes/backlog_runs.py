@@ -44,7 +44,8 @@ class BacklogRun:
         votes, voters: the number of evaluated votes, and of their voters.
         ranges: (partition_no, first offset, end) of each range that was read. Its votes count as evaluated if the run
             is complete.
-        summary: JSON object with what was found. COMPLETE → whether all votes with a voter could be compared.
+        summary: JSON object with what was found. Its entry COMPLETE says whether all votes with a voter could be
+            compared.
         start, end: the states of e-LOND before and after the run.
     """
 

@@ -120,7 +120,7 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
 
 def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
-    """Yield the votes at offsets [first, end) of a partition that voter detectors evaluate, in blocks.
+    """Yield, in blocks, the votes of a partition at offsets [first, end) on which voter detectors base their states.
 
     Votes without a voter and quarantined votes are left out.
     """

@@ -89,7 +89,7 @@ def forget_voters(connection: Connection, positions: Iterable[tuple[int, int, in
 
     Args:
         connection: the transaction.
-        positions: (partition_no, event time in microseconds, pseudonym) of each erased vote.
+        positions: (partition_no, event time in microseconds since 1970 UTC, pseudonym) of each erased vote.
     """
     gone: dict[tuple[int, int], set[int]] = {}
     for part, cast_at, voter in positions:
@@ -104,7 +104,7 @@ def forget_voters(connection: Connection, positions: Iterable[tuple[int, int, in
 
 
 def count_windows(connection: Connection) -> int:
-    """Return how many windows with votes are stored, counted once for each partition."""
+    """Return how many counts of windows are stored: one for each window and partition with votes."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.window)) or 0)
 
 
@@ -121,7 +121,7 @@ def last_start(connection: Connection) -> int | None:
 
 
 def last_start_with_votes(connection: Connection, before: int) -> int | None:
-    """Return the start of the last window before a time that has an accepted vote. None if there is none.
+    """Return the start of the last window that has an accepted vote and starts before a time. None if there is none.
 
     Both times are in microseconds since 1970 UTC.
     """

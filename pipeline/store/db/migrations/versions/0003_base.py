@@ -1,7 +1,8 @@
 """Creates every table as of revision 0003, the base of all later revisions.
 
-The revisions 0001 and 0002 were used by earlier versions of the project, and revision ids are never reused. A store at
-0002 has the tables of 0003 and two more, of a hash chain, so only its revision is changed. Older stores are refused.
+Earlier versions of the project used the revisions 0001 and 0002, and revision ids are never reused. A store of revision
+0002 has the tables of 0003 and two tables of a hash chain. These two are dropped, and the revision is changed. Older
+stores are refused.
 
 The tables are written out here and not imported from `pipeline.store.db.schema`, because later versions change them
 there.
