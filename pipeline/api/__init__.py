@@ -29,6 +29,8 @@ JavaScript and load nothing from other hosts.
     bundle_files.py        writes bundles to temporary files
     snapshot_routes.py     serves snapshots and boards
     model_routes.py        serves models, providers and history
+    public_stories.py      converts stories about variants, claims and removals to JSON, with their proofs
+    story_routes.py        serves these stories
     model_comparison.py    compares two models
     comparison_text.py     writes sentences about the comparison of two models
     comparison_routes.py   serves the comparison of two models

@@ -30,6 +30,7 @@ from pipeline.api import (
     pages,
     snapshot_routes,
     status_routes,
+    story_routes,
 )
 from pipeline.api.cache_policies import NO_STORE, RENDERED
 from pipeline.api.change_token import ChangeToken
@@ -127,7 +128,8 @@ def _api_routes(
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
     for plain in (snapshot_routes, notice_routes, incident_routes, alert_routes, status_routes):
         api.include_router(plain.routes(reader))
-    api.include_router(citation_routes.routes(reader, options.external_url))
+    for linked in (citation_routes, story_routes):
+        api.include_router(linked.routes(reader, options.external_url))
     for mixed, work in (
         (model_routes, costly),
         (comparison_routes, costly),

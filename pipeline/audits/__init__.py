@@ -24,6 +24,9 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     finding           defines the result of an audit: an irregularity, with a p-value and an e-value if it was tested
     top_churn         compares how often the first place changes with what the intervals allow
     policy            evaluates the rules of a policy file
+    story_sentences   defines the sentences of the story about variants, claims and removals, with figure and proof
+    variant_story     writes its sentences about private variants and releases
+    removal_story     writes its sentences about claims, withdrawn scores and removed models
 
 An audit reads no clock and no file and uses no random numbers. Every figure is reported with its inputs. A figure that
 cannot be computed is None or raises an error.

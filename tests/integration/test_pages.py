@@ -57,6 +57,7 @@ PAGES = {
     "compare": "/compare?a=zeta&b=gamma/7b",
     "compare-form": "/compare",
     "method": "/method",
+    "variants": "/variants",
     "glossary": "/glossary",
     "share": "/share",
     "embed": "/embed/board",

@@ -102,6 +102,9 @@ def registry(folder: Path) -> Path:
             },
         }[n % 4]
         lines.append({**event, "event_id": f"m {name}"[:200], **more})
+        if n % 4 == 2:  # the claim does not reproduce
+            lines.append({**event, "event_id": f"r {name}"[:200], "type": "benchmark.result", "model": name,
+                          "benchmark": name, "score": 0.1, "n": 100, "evaluator": name})  # fmt: skip
     lines.append({"schema": 1, "event_id": "contradiction", "at": START.isoformat(), "type": "model.submitted",
                   "model": NAMES[0], "provider": NAMES[1], "visibility": "public", "license": "open"})  # fmt: skip
     file = folder / "registry.jsonl"

@@ -73,7 +73,8 @@ def client(empty: Store) -> Iterator[TestClient]:
 def addresses(store: Store) -> list[str]:
     """An address for every route that reads, with values that are well formed and name nothing."""
     values = {"snapshot": "0" * 64, "pair": f"{'0' * 64}..{'1' * 64}", "alert": "0" * 16, "log": "votes",
-              "tile": "tile/0/000", "name": "rating", "incident": "0" * 12, "action": "exclude"}  # fmt: skip
+              "tile": "tile/0/000", "name": "rating", "incident": "0" * 12, "action": "exclude",
+              "events": "0"}  # fmt: skip
     found = []
     for route in create_app(store).routes:
         if not isinstance(route, APIRoute) or "GET" not in (route.methods or ()):

@@ -10,6 +10,7 @@ rounded to 0.01, and intervals have 95% coverage.
     incident_documents.py  incidents
     model_documents.py     models and providers, and a model's history
     comparison_documents.py  the comparison of two models
+    story_documents.py     the story about private variants, claims and removals
     diff_documents.py      moves between two snapshots
     ledger_documents.py    keys, proofs and receipts of the public ledger
     citation_documents.py  citations of snapshots

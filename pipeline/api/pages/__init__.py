@@ -25,6 +25,7 @@ a picture is also on the page as text.
     feed_pages.py          serves the Atom feeds
     feed_entries.py        writes the entries of the feeds about snapshots, moves and incidents
     provider_sentences.py  writes what is known about a provider as sentences
+    story_pages.py         serves the page about private variants, claims and removals
     method_pages.py        serves the page about the method of the newest snapshot
     glossary_pages.py      serves the glossary
     runbook_pages.py       serves the runbooks of alert rules and incidents
@@ -53,6 +54,7 @@ from pipeline.api.pages import (
     runbook_pages,
     sign_in_pages,
     site_pages,
+    story_pages,
     verification_pages,
 )
 from pipeline.api.pages.page_templates import PageTemplates
@@ -80,6 +82,7 @@ def routes(
     router.include_router(card_pages.routes(reader, costly))
     router.include_router(embed_pages.routes(reader, templates))
     router.include_router(feed_pages.routes(reader, costly, templates.site))
+    router.include_router(story_pages.routes(reader, templates))
     router.include_router(method_pages.routes(reader, templates))
     router.include_router(glossary_pages.routes(templates))
     router.include_router(runbook_pages.routes(templates))

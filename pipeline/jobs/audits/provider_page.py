@@ -1,7 +1,7 @@
 """Builds the page of facts about a provider from data that one transaction reads from a store."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -49,20 +49,33 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
     return hidden.provider_page(page) if public else page
 
 
-def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return name of a provider → page with all facts about the provider.
+@dataclass(frozen=True, slots=True)
+class ProviderAudits:
+    """What the audits of providers found, and what they read.
 
-    The result is empty if the registry names no provider.
-
-    The store is read once and the audits run once. Models under test are named.
+    Attributes:
+        given: the input of the audits, without voters.
+        findings: the findings of the audits in PROVIDER_AUDITS.
     """
+
+    given: AuditInput
+    findings: Sequence[Finding]
+
+
+def audit_providers(connection: Connection) -> ProviderAudits | None:
+    """Read the store once and run the audits of providers once; None if the registry names no provider."""
     events, _ = registry_events.read_since(connection, 0)
     if not any(getattr(event, "provider", None) for event in events):
-        return {}  # a store without providers need not be read
+        return None  # a store without providers need not be read
     given = read_audit_input(connection, voters=False)
-    providers = _providers(given)
-    found = run_audits(given, PROVIDER_AUDITS)[0] if providers else []
-    return {name: _page(name, given, found) for name in providers}
+    return ProviderAudits(given, run_audits(given, PROVIDER_AUDITS)[0] if _providers(given) else [])
+
+
+def all_provider_pages(audited: ProviderAudits | None) -> dict[str, dict[str, Any]]:
+    """Return name of a provider → page with all facts about the provider. Models under test are named."""
+    if audited is None:
+        return {}
+    return {name: _page(name, audited.given, audited.findings) for name in _providers(audited.given)}
 
 
 def _providers(given: AuditInput) -> list[str]:

@@ -1,7 +1,7 @@
 """Computes answers of the API at the end of a refresh, and stores them, because a request cannot compute them.
 
-Pages of providers and battles of models are stored, because they need all votes and take too long for a request.
-Comparisons of snapshots are stored, because the database role of the API may not read voters.
+Pages of providers, the story of variants and battles of models are stored, because they need all votes and take too
+long for a request. Comparisons of snapshots are stored, because the database role of the API may not read voters.
 """
 
 import logging
@@ -11,7 +11,8 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import BadInput, Usage
-from pipeline.jobs.audits.provider_page import all_provider_pages
+from pipeline.jobs.audits.provider_page import all_provider_pages, audit_providers
+from pipeline.jobs.audits.variants_story import variants_story
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
 from pipeline.jobs.refresh.compared_snapshots import ComparedSnapshots
 from pipeline.jobs.refresh.diff_steps import changed_rules
@@ -19,7 +20,7 @@ from pipeline.jobs.refresh.pair_battles import ModelBattles, battles_name, count
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
-from pipeline.store.boards.prepared_answers import Kind, moves_name
+from pipeline.store.boards.prepared_answers import Kind, moves_name, story_name
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.read import page_queries
@@ -49,7 +50,7 @@ class StoredMoves(msgspec.Struct):
 
 
 def prepare_answers(store: Store) -> None:
-    """Store the provider pages, comparisons and battles of models for the newest snapshot.
+    """Store the provider pages, the story of variants, comparisons and battles of models for the newest snapshot.
 
     Nothing is done if there is no snapshot, or if the answers for this snapshot and the present registry are stored
     already. A comparison that fails is left out and logged.
@@ -59,8 +60,10 @@ def prepare_answers(store: Store) -> None:
         _, event_no = registry_events.read_since(connection, 0)
         if newest is None or prepared_answers.is_prepared(connection, newest.snapshot_id, event_no):
             return
-        pages = all_provider_pages(connection)
+        audited = audit_providers(connection)
+        pages = all_provider_pages(audited)
         answers: dict[tuple[Kind, str], Any] = {("provider", name): page for name, page in pages.items()}
+        answers["story", story_name(newest.snapshot_id, event_no)] = variants_story(audited, newest, event_no)
         answers |= _moves(connection, store.files, newest)
         answers |= _battles(connection, store.files, newest)
         # A board without providers and without a snapshot before has been prepared too.

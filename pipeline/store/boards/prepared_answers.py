@@ -1,8 +1,8 @@
 """Stores answers that a refresh computes in advance for the API.
 
 These answers take long to compute, or need columns that the API may not read. An answer about the moves of ranks from
-one snapshot to the next never changes, so it stays stored. Every other answer is about the newest snapshot, and the
-next refresh replaces it.
+one snapshot to the next never changes, so it stays stored; a story stays, because its address is permanent. Every other
+answer is about the newest snapshot, and the next refresh replaces it.
 """
 
 import json
@@ -16,18 +16,19 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
 
-Kind = Literal["provider", "moves", "recent_moves", "battles"]
+Kind = Literal["provider", "moves", "recent_moves", "battles", "story"]
 """Kind of an answer.
 
 provider: the page of a provider. moves: the moves of models from a snapshot to the next one. recent_moves: the moves
-from an older snapshot to the newest one. battles: the battles of one model with each other model.
+from an older snapshot to the newest one. battles: the battles of one model with each other model. story: what was found
+about private variants, claims and removals.
 """
 
 Answers = Mapping[tuple[Kind, str], Any]
-_KEPT: Kind = "moves"
+_KEPT: tuple[Kind, ...] = ("moves", "story")
 # Levels of compression: what stays is packed small, what the next refresh replaces in a third of the time.
 _FAST = 1
-_LEVELS: Mapping[Kind, int] = {_KEPT: 6}
+_LEVELS: Mapping[Kind, int] = dict.fromkeys(_KEPT, 6)
 
 
 def moves_name(before: str, after: str, view: str) -> str:
@@ -38,6 +39,31 @@ def moves_name(before: str, after: str, view: str) -> str:
         view: the view whose ranks are compared.
     """
     return f"{before}..{after} {view}"
+
+
+def story_name(snapshot_id: str, event_no: int) -> str:
+    """Return the name under which a story is stored.
+
+    Args:
+        snapshot_id: id of the snapshot.
+        event_no: number of the newest registry event that it covers.
+    """
+    return f"{snapshot_id}/{event_no}"
+
+
+def newest_story(connection: Connection, snapshot_id: str | None = None) -> tuple[str, int] | None:
+    """Return snapshot and number of the newest registry event of the newest story; None if there is none.
+
+    Args:
+        connection: reads the store.
+        snapshot_id: only stories about this snapshot; None for any.
+    """
+    p = schema.prepared.c
+    query = sa.select(p.snapshot_id, p.event_no).where(p.kind == "story")
+    if snapshot_id is not None:
+        query = query.where(p.snapshot_id == snapshot_id)
+    row = connection.execute(query.order_by(p.prepared_at.desc(), p.event_no.desc()).limit(1)).first()
+    return None if row is None else (str(row[0]), int(row[1]))
 
 
 def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool:
@@ -61,7 +87,7 @@ def has_kind(connection: Connection, kind: Kind, snapshot_id: str) -> bool:
 
 
 def replace(connection: Connection, snapshot_id: str, event_no: int, answers: Answers, now: int) -> None:
-    """Replace the prepared answers by answers about the newest snapshot. Stored answers of kind `moves` stay.
+    """Replace the prepared answers by answers about the newest snapshot. Stored moves and stories stay.
 
     Args:
         connection: the transaction.
@@ -71,7 +97,7 @@ def replace(connection: Connection, snapshot_id: str, event_no: int, answers: An
         now: present time in microseconds since 1970 UTC.
     """
     p = schema.prepared.c
-    connection.execute(sa.delete(schema.prepared).where(p.kind != _KEPT))
+    connection.execute(sa.delete(schema.prepared).where(p.kind.not_in(_KEPT)))
     rows = [
         {
             "kind": kind, "name": name, "snapshot_id": snapshot_id, "event_no": event_no, "prepared_at": now,

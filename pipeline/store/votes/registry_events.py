@@ -24,7 +24,7 @@ from pipeline.registry import Registry
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
 from pipeline.store.db.sort_order import CodePointOrder
-from pipeline.vocabulary.time import to_microseconds
+from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 
 # The source under which `list_rejects` shows events that contradict others.
 _CONTRADICTIONS = "registry"
@@ -183,6 +183,28 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
     return [events.decode_event(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
+
+
+def list_events(connection: Connection) -> list[dict[str, Any]]:
+    """Return all registry events in the order of arrival.
+
+    Returns:
+        Rows {"number", "key", "type", "at", "model", "other", "sha256"}: the event's number and id, its type, its time
+        in RFC 3339, its model and the new name that it gives the model (None if it has none), and the SHA-256 of its
+        record in hexadecimal digits.
+    """
+    c = schema.registry_event.c
+    query = sa.select(c.event_no, c.event_id, c.type, c.at, c.body).order_by(c.event_no)
+    return [_described(*row) for row in connection.execute(query)]
+
+
+def _described(number: int, key: str, kind: str, at: int, body: str) -> dict[str, Any]:
+    event = events.decode_event(body.encode())
+    return {
+        "number": int(number), "key": key, "type": kind, "at": format_rfc3339(int(at)),
+        "model": getattr(event, "model", None), "other": getattr(event, "to", None),
+        "sha256": hashlib.sha256(body.encode()).hexdigest(),
+    }  # fmt: skip
 
 
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:
