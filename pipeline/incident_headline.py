@@ -122,7 +122,7 @@ def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> 
     return f" from {first[:10]} {first[11:16]} to {last[:10]} {last[11:16]} UTC"
 
 
-def _places(incident: Mapping[str, Any]) -> tuple[int, int] | None:
+def places_of(incident: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the ranks of the model before and after, counting all votes; None if they are not known.
 
     Without a snapshot from before, the rank without the votes is the rank before, if all of them are left out.
@@ -156,13 +156,13 @@ def _is_as_stated(incident: Mapping[str, Any], before: int, after: int) -> bool:
 
 def _moved(incident: Mapping[str, Any]) -> str:
     """Return from where to where the model moved, if it moved in the direction that the incident states."""
-    places = _places(incident)
+    places = places_of(incident)
     return f" from #{places[0]} to #{places[1]}" if places is not None and _is_as_stated(incident, *places) else ""
 
 
 def _unmoved(incident: Mapping[str, Any]) -> str:
     """Return a clause about a model that did not move in the direction that the incident states."""
-    places = _places(incident)
+    places = places_of(incident)
     about = incident["about"][0]
     if places is None or about["effect"] not in _CHANGED or _is_as_stated(incident, *places):
         return ""

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.incidents.claims import BOARD, FACT, HABIT, MODEL, NETWORK, PROVIDER
+from pipeline.incident_headline import places_of
+from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, LOWERED, MODEL, NETWORK, PROVIDER
 from pipeline.metrics import MAX_INCIDENTS
 from pipeline.store.alerting import incident_table
 from pipeline.store.boards.hidden_models import HiddenModels
@@ -34,9 +35,12 @@ class IncidentFigures:
     incident_accounts: Figures
     incident_votes: Figures
     incident_votes_left_out: Figures
+    incident_accounts_left_out: Figures
+    incident_awaits_refresh: Figures
     incident_e_value: Figures
     incident_begun: Figures
     incident_rank: Figures
+    incident_rank_change: Figures
     alerts_ungrouped: Figures
 
 
@@ -53,20 +57,28 @@ def read_incident_figures(connection: Connection, models: Iterable[str], hidden:
     # The newest are in front. Those that page come first: beyond the limit there is only their number.
     shown = [one for one in sorted(waiting, key=_urgency) if one["severity"] != "note"][:MAX_INCIDENTS]
     named = frozenset(models)
+    public = [one for one in shown if _about(one, named, hidden)[2]]
     return IncidentFigures(
         incidents_open=_count(waiting),
         incident_open={(one["id"], one["severity"], *_about(one, named, hidden)): 1.0 for one in shown},
         incident_accounts=_of_each(shown, "accounts"),
         incident_votes=_of_each(shown, "votes"),
         incident_votes_left_out=_of_each(shown, "votes_left_out"),
+        incident_accounts_left_out=_of_each(shown, "accounts_left_out"),
+        incident_awaits_refresh=_of_each(shown, "awaits_refresh"),
         incident_e_value=_of_each([one for one in shown if one["e_value"] is not None], "e_value"),
         incident_begun={(one["id"],): parse_rfc3339(one["begun_at"]) / SECOND for one in shown},
         incident_rank={
             (one["id"], view): float(rank)
-            for one in shown
-            if _about(one, named, hidden)[2]
+            for one in public
             for view in ("raw", "defended")
             if (rank := (one["rank"] or {}).get(view)) is not None
+        },
+        incident_rank_change={
+            (one["id"], when): float(rank)
+            for one in public
+            if one["about"][0]["effect"] in (LIFTED, LOWERED) and (places := places_of(one)) is not None
+            for when, rank in zip(("before", "after"), places, strict=True)
         },
         alerts_ungrouped={key: float(n) for key, n in incident_table.count_ungrouped(connection, OPEN_STATES).items()},
     )

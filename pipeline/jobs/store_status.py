@@ -1,5 +1,7 @@
 """Reads the state of the store for the metrics exporter."""
 
+from dataclasses import asdict
+
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
@@ -34,15 +36,7 @@ def read_store_status(store: Store) -> StoreStatus:
         return StoreStatus(
             alerts_open=_open(by_state),
             alerts_opened=_opened(connection),
-            incidents_open=incidents.incidents_open,
-            incident_open=incidents.incident_open,
-            incident_accounts=incidents.incident_accounts,
-            incident_votes=incidents.incident_votes,
-            incident_votes_left_out=incidents.incident_votes_left_out,
-            incident_e_value=incidents.incident_e_value,
-            incident_begun=incidents.incident_begun,
-            incident_rank=incidents.incident_rank,
-            alerts_ungrouped=incidents.alerts_ungrouped,
+            **asdict(incidents),
             decisions={(action,): float(n) for action, n in operators_log.count_decisions(connection).items()},
             halts_open={
                 **{

@@ -63,6 +63,14 @@ class StoreStatus:
     incident_votes_left_out: Labelled = _gauge(
         "integrity_incident_votes_left_out", "Excluded votes of an open incident.", "incident"
     )
+    # Its accounts whose votes exclusions leave out.
+    incident_accounts_left_out: Labelled = _gauge(
+        "integrity_incident_accounts_left_out", "Excluded accounts of an open incident.", "incident"
+    )
+    # 1 if some of what is left out still counts in the newest snapshot, else 0.
+    incident_awaits_refresh: Labelled = _gauge(
+        "integrity_incident_awaits_refresh", "1 if an exclusion of an open incident waits for a refresh.", "incident"
+    )
     # The largest of its alerts; none for a recorded fact.
     incident_e_value: Labelled = _gauge("integrity_incident_e_value", "Evidence of an open incident.", "incident")
     # The hour of its first vote.
@@ -71,6 +79,11 @@ class StoreStatus:
     )
     # Where its model stands in the newest snapshot, in views raw and defended.
     incident_rank: Labelled = _gauge("integrity_incident_rank", "Rank of an incident's model.", "incident", "view")
+    # when is before or after: the ranks between which the incident moved its model, as its headline states them. None
+    # before they are known.
+    incident_rank_change: Labelled = _gauge(
+        "integrity_incident_rank_change", "Rank of an incident's model before and after it.", "incident", "when"
+    )
     # Alerts in state open or acknowledged that the newest grouping into incidents does not have yet. The monitor groups
     # every 10 s, so a number that stays means that no incident pages for these alerts.
     alerts_ungrouped: Labelled = _gauge(

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.incident_headline import headline
 from pipeline.jobs import incident_status
-from pipeline.jobs.incident_decisions import change_state
+from pipeline.jobs.incident_decisions import change_exclusions, change_state
 from pipeline.jobs.store_status import read_store_status
 from pipeline.metrics import StoreCollector
 from pipeline.open_store import now
 from pipeline.store.alerting import alert_lifecycle
-from tests.integration.board_of_votes import Board
+from pipeline.store.db import schema
+from pipeline.vocabulary.time import DAY, to_microseconds
+from tests.integration.board_of_votes import START, Board
 from tests.integration.test_incidents import SYBILS, WHO, board, campaign, decide, raise_alerts, signal
 
 __all__ = ["board"]
@@ -58,6 +62,24 @@ def test_one_campaign_is_one_series_until_it_is_closed(board: Board) -> None:
     assert series(board, "integrity_incident_open") == [(expected, 1)]
     decided = {at["action"] for at, number in series(board, "integrity_decisions") if number}
     assert {action.rpartition(".")[2] for action in decided} >= {"ack", "resolve", "reopen"}
+
+
+def test_the_ranks_of_a_page_are_those_of_the_headline(board: Board) -> None:
+    incident = campaign(board)
+    assert series(board, "integrity_incident_rank_change") == []
+    with board.store() as store, store.write() as connection:
+        # As if the only snapshot were from a day before the campaign.
+        connection.execute(sa.update(schema.snapshot).values(published_at=to_microseconds(START) - DAY))
+    decide(board, change_exclusions, incident, "exclude", WHO, "bought")
+    assert series(board, "integrity_incident_awaits_refresh") == [({"incident": incident}, 1)]
+    board.refresh()
+    with board.store() as store, store.read() as connection:
+        (one,) = incident_status.incident_table.read_public(connection)
+    ranks = {at["when"]: number for at, number in series(board, "integrity_incident_rank_change")}
+    assert ranks == {when: one["rank"][when] for when in ("before", "after")}
+    assert f"; its rank stayed #{ranks['after']:.0f}" in headline(one)
+    assert series(board, "integrity_incident_awaits_refresh") == [({"incident": incident}, 0)]
+    assert series(board, "integrity_incident_accounts_left_out") == [({"incident": incident}, SYBILS)]
 
 
 def test_an_alert_that_nobody_groups_is_counted_until_somebody_does(board: Board) -> None:

@@ -28,7 +28,7 @@ ALERT = {
     },
     "annotations": {
         "summary": f"31 accounts lifted {HOSTILE}",
-        "description": "How sure: very strong evidence (e-value 3e+06).",
+        "description": "How sure: very strong evidence (e-value 3e+06).\nWhat to do: look at its accounts.",
         "incident_url": "https://board.test/incidents/0a1b2c3d4e5f",
         "runbook_url": "https://board.test/runbooks/incident-lifted",
         "dashboard_url": "https://grafana.test/d/integrity-incident?var-board=text&var-incident=0a1b2c3d4e5f",
@@ -70,15 +70,17 @@ def test_slack_mentions_nobody_because_of_a_models_name_and_has_the_links(amtool
         text = rendered(amtool, tmp_path, name)
         assert "lifted &lt;!channel&gt; &amp; {{ .Nothing }}" in text
     text = rendered(amtool, tmp_path, "integrity.slack")
+    assert "\nHow sure: very strong evidence (e-value 3e+06).\nWhat to do: look at its accounts.\n" in text
     for link, word in (("incident_url", "Incident"), ("runbook_url", "Runbook"), ("dashboard_url", "Dashboard")):
         assert f"<{ALERT['annotations'][link]}|{word}>" in text
 
 
 def test_the_mail_has_the_links_and_the_times_in_both_its_forms(amtool, tmp_path):
     text = rendered(amtool, tmp_path, "integrity.text", "resolved")
-    assert "Since:     2026-11-01 14:02 UTC\nOver:      2026-11-01 16:40 UTC" in text
+    assert "Fired:     2026-11-01 14:02 UTC\nOver:      2026-11-01 16:40 UTC" in text
     assert f"Runbook:   {ALERT['annotations']['runbook_url']}" in text
     page = rendered(amtool, tmp_path, "integrity.html", kind="html")
+    assert 'white-space: pre-line">How sure: very strong evidence (e-value 3e&#43;06).\nWhat to do: look' in page
     assert "31 accounts lifted &lt;!channel&gt; &amp; {{ .Nothing }}</h1>" in page
     assert f'<a href="{ALERT["annotations"]["incident_url"]}">Incident</a>' in page
 
