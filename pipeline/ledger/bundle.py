@@ -166,8 +166,8 @@ class BundleFolder(BundleFiles):
     """Reads a bundle in a folder, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `missing`: the folder does not exist. When the files are listed, reason `not_a_file`: there is a
-            link or a device. Reason `limit`: there are too many files.
+        Refuted: reason `missing`: the folder does not exist. Listing the files raises two more reasons. Reason
+            `not_a_file`: there is a link or a device. Reason `limit`: there are too many files.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -32,7 +32,7 @@ _MAX_VALUES = 1_000_000
 
 
 def dump(record: Any) -> bytes:
-    """Return the canonical bytes of a record (a dataclass) or of a JSON value."""
+    """Return a record (a dataclass) or a JSON value as the bytes of its canonical JSON."""
     return rfc8785.dumps(_plain(record))
 
 

@@ -18,8 +18,8 @@ class IntervalRow:
 
     Attributes:
         model: name of the model.
-        clustered_lower, clustered_upper: bounds of a 95% interval that allows for votes of one voter depending on each
-            other.
+        clustered_lower, clustered_upper: bounds of a 95% interval that allows for dependence between the votes of one
+            voter.
         clustered_best, clustered_worst: the ranks that are compatible with the clustered intervals of all models.
         sequence_lower, sequence_upper: bounds of the confidence sequence of the rating. With probability 95%, it
             contains the true rating at every snapshot of the board.

@@ -101,7 +101,7 @@ class PublishedView:
 
 @dataclass(frozen=True, slots=True)
 class PublishedViews:
-    """The boards of the raw and of the defended view."""
+    """The published boards of the raw view and of the defended view."""
 
     raw: PublishedView
     defended: PublishedView
@@ -141,7 +141,7 @@ class DataQuality:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that was open when the snapshot was published."""
+    """An alert that was open when the snapshot was published, as the manifest lists it."""
 
     id: str
     detector: str

@@ -204,7 +204,7 @@ def parse(note: bytes, where: str) -> SignedNote:
 def verify(
     note: SignedNote, keys: Iterable[VerifierKey], where: str, *, strict: bool = True
 ) -> tuple[VerifierKey, ...]:
-    """Verify the signatures of a note that known keys made.
+    """Verify those signatures of a note that were made by known keys.
 
     Args:
         note: the note.

@@ -1,7 +1,7 @@
 """Represents the hashes of a log as immutable files, called tiles (C2SP tlog-tiles).
 
-A tile of level L contains up to 256 roots of complete subtrees of 2^(8·L) leaves. A tile never changes: a partial
-tile has its width in its path. A proof in a log of n leaves reads O(log n) tiles.
+A tile of level L contains up to 256 roots of complete subtrees of 2^(8·L) leaves. A tile never changes. A partial tile
+has its width in its path, so a wider tile is another file. A proof in a log of n leaves reads O(log n) tiles.
 
 Not handled: storage; callers pass a function that reads a tile.
 """

@@ -116,7 +116,7 @@ class VoteLog:
         """Return the number of late votes among some leaves.
 
         Args:
-            counted: bool[n], True for the leaves to look at.
+            counted: bool[n], True for the leaves among which late votes are counted.
         """
         return int((self._whole("fate")[counted] == LATE).sum())
 

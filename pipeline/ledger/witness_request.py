@@ -36,7 +36,7 @@ class WitnessRequest:
     checkpoint: bytes
 
     def dump(self) -> bytes:
-        """Return the body of the request."""
+        """Return the request as bytes, in the text form that the docstring of this module shows."""
         return b"old %d\n%b\n%b" % (self.old, _lines(self.proof), self.checkpoint)
 
 

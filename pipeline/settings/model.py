@@ -279,7 +279,7 @@ class Settings(BaseSettings):
 
     @property
     def engine(self) -> Engine:
-        """The engine of the passes over sealed votes."""
+        """Engine that works through sealed votes, as the setting `compute` names it."""
         return Engine.parse(self.compute)
 
     def postgres_parameters(self) -> dict[str, str]:

@@ -58,7 +58,12 @@ class FileIntake:
     ) -> "FileIntake | None":
         """Return the intake for a source that is a file. None for any other source.
 
-        The other arguments are passed to the constructor.
+        Args:
+            source: the source.
+            store: the store.
+            owner: HOST:PID, the name of this process in the lease.
+            seconds: time without renewal after which the lease expires.
+            stopping: a function that returns whether the worker was asked to stop.
         """
         return cls(source, store, owner, seconds, stopping) if isinstance(source, FileSource) else None
 

@@ -11,7 +11,10 @@ _THRESHOLDS = (100_000, 50, 100)
 
 
 def tune_gc() -> None:
-    """Raise the collector's thresholds in this process, and exclude all existing objects from collection."""
+    """Raise the thresholds of Python's garbage collector in this process.
+
+    All existing objects are exempted from collection.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -52,7 +52,7 @@ class MarkedVotes(NamedTuple):
 
 @dataclass
 class RecordScreen:
-    """Holds how a worker checks the headers of its records.
+    """Holds what a worker needs to check the headers of its records.
 
     Attributes:
         verifier: checks signatures; None if records need no signature.

@@ -107,14 +107,14 @@ def _clear(connection: Connection, signal: ClearedSignal, now: int) -> str | Non
 
 
 def end_snoozes(connection: Connection, now: int) -> int:
-    """Open every snoozed alert again whose snooze is over.
+    """Change the state of an alert from snoozed to open, for every alert whose snooze is over.
 
     Args:
         connection: the transaction.
         now: present time in microseconds since 1970 UTC.
 
     Returns:
-        The number of alerts that were opened again.
+        The number of alerts whose state changed.
     """
     c = schema.alert.c
     ended = list(connection.scalars(sa.select(c.alert_id).where(c.state == "snoozed", c.snoozed_until <= now)))

@@ -103,7 +103,7 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
-    """Set the field `until` of an alert about windows: the end of the votes that the alert is about.
+    """Return an alert about windows with its field `until` set: the end of the votes that the alert is about.
 
     Any other alert, and an alert whose `until` is set, is returned unchanged. The votes of an open alert last until the
     last closed window ends. The votes of an alert about a backlog end with the window in its evidence.

@@ -1,4 +1,4 @@
-"""Removes what links an erased vote to its voter: pseudonyms in alerts and exclusions, and votes in evidence.
+"""Removes what links erased votes to their voter: pseudonyms in alerts and exclusions, and ids of votes in evidence.
 
 An alert about an erased voter keeps its label, figures and history, so that the published reason of an exclusion still
 leads to the alert. Nobody can find the voter from the remaining data, even with the voter key.

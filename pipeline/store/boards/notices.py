@@ -50,7 +50,7 @@ def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, n
 
 
 def count_notices(connection: Connection) -> int:
-    """Return the number of notices."""
+    """Return the number of correction notices on all snapshots."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.notice)) or 0)
 
 

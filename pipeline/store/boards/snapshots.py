@@ -155,7 +155,7 @@ def publish(
 
 
 def latest(connection: Connection) -> PublishedSnapshot | None:
-    """Return the newest published snapshot, None before the first."""
+    """Return the newest published snapshot, None if no snapshot is published."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
     row = connection.execute(query).mappings().one_or_none()
@@ -203,7 +203,7 @@ def _not_found(connection: Connection, snapshot_id: str | None, at: int | None) 
 
 
 def newest_sequence(connection: Connection) -> int:
-    """Return the sequence number of the newest published snapshot, 0 before the first."""
+    """Return the sequence number of the newest published snapshot, 0 if no snapshot is published."""
     return int(connection.scalar(sa.select(sa.func.max(schema.snapshot.c.sequence))) or 0)
 
 

@@ -152,7 +152,7 @@ def lock(connection: Connection, number: int) -> None:
 
 
 def insert(connection: Connection, table: sa.Table) -> Any:
-    """Return the database's own INSERT, with `on_conflict_do_update`, `on_conflict_do_nothing` and `excluded`."""
+    """Return an INSERT in the dialect of the database. It has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
@@ -280,7 +280,7 @@ def key_bytes(connection: Connection, column: str) -> str:
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Return the rows at these positions (partition_no, offset), in order. All must exist; `columns` is SQL text."""
+    """Return `columns` (SQL text) of the rows at positions (partition_no, offset), in their order. All must exist."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]

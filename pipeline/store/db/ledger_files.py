@@ -130,7 +130,7 @@ class LedgerFiles:
             path.unlink(missing_ok=True)
 
     def leaf_count(self) -> int:
-        """Return the number of leaf hashes of the vote log that are stored as a file."""
+        """Return how many leaf hashes of the vote log are stored."""
         try:
             return self.level_path(0).stat().st_size // WIDTH
         except OSError:

@@ -115,13 +115,13 @@ def find_by_snapshot(connection: Connection, snapshot_id: str) -> SignedManifest
 
 
 def newest(connection: Connection) -> SignedManifest | None:
-    """Return the newest manifest, None before the first."""
+    """Return the newest manifest, None if no snapshot is published."""
     last = connection.scalar(sa.select(sa.func.max(schema.manifest.c.sequence)))
     return None if last is None else find_by_sequence(connection, int(last))
 
 
 def read_all(connection: Connection) -> Iterator[SignedManifest]:
-    """Yield every manifest, oldest first."""
+    """Yield the manifest of every published snapshot, oldest first."""
     m = schema.manifest.c
     for row in connection.execute(sa.select(*(m[name] for name in _COLUMNS)).order_by(m.sequence)):
         yield _signed(row)

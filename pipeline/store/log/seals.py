@@ -228,7 +228,10 @@ def head(connection: Connection) -> tuple[int, str]:
 
 
 def root_at(connection: Connection, log_size: int) -> str:
-    """Return the root hash of the vote log at the size after an earlier seal, in hexadecimal digits."""
+    """Return the root hash that the vote log had at a size, in hexadecimal digits.
+
+    A seal must have ended at this size.
+    """
     s = schema.segment.c
     found = connection.scalar(sa.select(s.root).where(s.log_size == log_size))
     return EMPTY_ROOT.hex() if log_size == 0 else str(found)

@@ -268,7 +268,7 @@ def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, t
 
 
 def read_progress(connection: Connection) -> list[PartitionProgress]:
-    """Return the progress of each partition that has a vote."""
+    """Return how far each partition is read. Partitions without a vote are left out."""
     p, s, r = schema.partition.c, schema.source.c, schema.file_reading.c
     unfinished = sa.exists().where(r.partition_no == p.partition_no, r.next_offset > p.next_offset)
     rows = connection.execute(

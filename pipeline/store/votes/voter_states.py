@@ -120,9 +120,9 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
 
 def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
-    """Yield, in blocks, the votes of a partition at offsets [first, end) on which voter detectors base their states.
+    """Yield the votes at offsets [first, end) of a partition, in blocks, to compute voter states again.
 
-    Votes without a voter and quarantined votes are left out.
+    Votes without a voter and quarantined votes are left out, because voter detectors ignore them.
     """
     v = schema.vote.c
     query = (

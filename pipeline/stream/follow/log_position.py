@@ -44,7 +44,7 @@ class LineEnd(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, digest: PrefixDigest) -> "LineEnd":
-        """Return the end of the last line in the bytes of a digest."""
+        """Return the end of the last line among the bytes that a digest covers."""
         return cls(digest.size, digest.hexdigest()[:16])
 
 

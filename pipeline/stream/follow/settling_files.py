@@ -29,7 +29,7 @@ class SettlingFiles:
         return (size, mtime) == (stat.st_size, stat.st_mtime_ns) or polls >= _MOST_POLLS
 
     def is_waited_for(self, key: Key) -> bool:
-        """Return whether the follower still waits for a file. It does until it has polled the file 60 times."""
+        """Return whether the follower still waits for a file. The wait ends after 60 polls of the file."""
         return self._seen.get(key, (0, 0, 0))[2] < _MOST_POLLS
 
     def forget(self, key: Key) -> None:

@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table of prepared answers."""
+    """Create the table of answers that a refresh computes in advance for the API."""
     op.create_table(
         "prepared",
         *(sa.Column(name, sa.Text(), primary_key=True) for name in ("kind", "name")),

@@ -1,4 +1,4 @@
-"""Adds a table that counts the battles which the operator showed to voters (issued battles)."""
+"""Adds a table for the number of battles that the operator showed to voters in each window (issued battles)."""
 
 import sqlalchemy as sa
 from alembic import op
