@@ -1,7 +1,7 @@
-"""Contains simulators, benchmarks and the red team. Modules that run in production do not import this package.
+"""Contains simulators, benchmarks, the drill and the red team. No module that runs in production imports this package.
 
-simulate  simulates votes, windows and voters
+simulate  simulates voters, their votes, and windows of votes
 bench     measures speed and accuracy, for the commands `integrity bench …`
-drill     sends a simulated campaign, and times how soon the pipeline excludes the votes, for `integrity drill`
+drill     sends a simulated campaign of votes, and times how soon the pipeline excludes them, for `integrity drill`
 redteam   runs known attacks against the detectors, for the command `integrity redteam`
 """

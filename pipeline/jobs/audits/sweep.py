@@ -53,8 +53,8 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
 
         at           time of the newest vote or registry event, in RFC 3339
         votes        number of audited votes
-        findings the findings as dictionaries. The field "discovery" states whether e-LOND selected the finding as a
-        discovery; it is None for a finding of a fact
+        findings     the findings as dictionaries. The field "discovery" states whether e-LOND selected the finding as a
+                     discovery; it is None for a finding of a fact
         audits       name of an audit → its report, or the reason why it could not run (`run_audits`)
         policy       the verdict on each rule of the policy
         alerts       {"told": number of alerts for findings, "cleared": number of cleared alerts}

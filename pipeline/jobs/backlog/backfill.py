@@ -46,12 +46,12 @@ def backfill(
             ("evaluated", 1).
 
     Returns:
-        A dictionary with these keys. If there is nothing to evaluate, no vote is read and the counts are 0.
+        A dictionary with these keys. If there is nothing to evaluate, no vote is read and nothing is found.
 
         kind                    "backfill"
         form                    "iterated" or "nested" (`pipeline.backlog.voter_rounds`)
         rounds, nested_rounds   number of rounds of the iterated and of the nested form
-        votes, voters number of votes that were read, and number of their voters
+        votes, voters           number of votes that were read, and number of their voters
         votes_without_voter     number of votes that cannot be evaluated, because they name no voter. If there is
                                 nothing to evaluate, the number that earlier backfills stored
         voters_not_comparable   number of voters who were not evaluated, because the other votes cannot be rated

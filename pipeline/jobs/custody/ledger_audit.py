@@ -3,8 +3,8 @@
 Five checks are made:
     votes       recomputes every leaf, count, root and published figure from the rows of the store
     bundle      verifies the newest snapshot in the way a reader does, from the ledger's files and the public key only
-    heads checks that the log continues every signed head (checkpoint): the heads stored as files, and those that a
-    witness signed
+    heads       checks that the log continues every signed head (checkpoint): the heads stored as files, and those that
+                a witness signed
     offsets     checks that every offset of every partition has a fate, and that every sealed offset is in a segment
     tiles       checks the stored hashes from which proofs are made
 

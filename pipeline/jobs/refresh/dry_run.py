@@ -36,7 +36,7 @@ def dry_run(url: str) -> dict[str, Any]:
         would_publish    whether the candidate would be published
         why_not          list of the reasons why it would not be published; empty if it would
         after            sequence number of the newest published snapshot; 0 if there is none
-        log_size number of leaves of the vote log that the candidate rates
+        log_size         number of leaves of the vote log that the candidate rates
         votes_counted    number of votes that the candidate counts
         votes_excluded   number of votes in the log that exclusions leave out
         unrated          [{"model", "reason"}]: the models that the candidate's defended view does not rate
@@ -44,7 +44,7 @@ def dry_run(url: str) -> dict[str, Any]:
         boards           names of the candidate's boards by category and language, sorted
         moves            [{"model", "before", "after", "places"}]: the models whose rank in the defended view differs
                          from their rank in the newest published snapshot (`far_moves`); empty if there is no snapshot
-        held the moves that are so large that the candidate would be held; empty if it would not be held
+        held             the moves that are so large that the candidate would be held; empty if it would not be held
         gate             {"success": bool, "critical": [text], "warnings": [text]}: the result of the quality gate, with
                          the expectations that failed
 

@@ -5,8 +5,8 @@ suites of expectations:
 
     votes      evaluated before rating, on the votes that were added to the log since the last passed verdict
     registry   evaluated before rating, on all registry events, if there are new events
-    snapshot evaluated before publishing, on the rows of each view of a candidate. The rows of all its boards by
-    category and language are evaluated together, by the expectations of severity `critical` only
+    snapshot   evaluated before publishing, on the rows of each view of a candidate. The rows of all its boards by
+               category and language are evaluated together, by the expectations of severity `critical` only
 
 A failed expectation of severity `critical` stops the refresh. A failed expectation of severity `warning` does not;
 `verdicts.list_warnings` lists them.

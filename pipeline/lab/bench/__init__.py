@@ -5,15 +5,15 @@
     sweep_costs               a sweep relative to one read of the same votes
     api_load                  requests per second of the API while a worker runs
     served_board              the store, the requests and the processes for api_load
-    rating_comparison         the rating engine relative to its peers, each run in its own process
+    rating_comparison         time, memory and error of the rating engine, compared with its peers
     rating_tables             the tables of votes that every engine rates
-    rating_tasks, peers       the project's tasks, and the peers' tasks
+    rating_tasks, peers       the rating tasks with this project's code, and with the peers' code
     report_comparison         the probes of a report relative to arenakit, with report_tasks, on report_table
     format_speed              speed and memory of reading battle files, relative to bare reads
     startup_costs             processor time and memory of short commands
     battle_file_task          one reader of a battle file, in a process of its own
     peer_environment          the peers' environment .venv-bench
-    interval_coverage         coverage of 95% intervals, by simulation
+    interval_coverage         coverage of 95% intervals that take votes as independent, by simulation
     taste_boards              simulated votes for clustered_coverage: each voter has a taste, and few voters cast many
                               votes
     clustered_coverage        coverage of intervals clustered by voter, by simulation
@@ -29,9 +29,9 @@
     real_streams              runs the detectors of single voters over real votes, for real_voter_accuracy
     annotator_ability         abilities of voters as am-ELO estimates them, for comparison
     backlog_stream            simulated votes of honest voters and attackers, for backlog_accuracy and cohort_accuracy
-    backlog_accuracy          power and false findings when a backlog is evaluated for attackers
-    cohort_accuracy           power and false findings when a backlog is evaluated for cohorts (groups of voters, such
-                              as a network) and for habits of voters
+    backlog_accuracy          power and false findings of the evaluation of a backlog
+    cohort_accuracy           power and false findings of the tests of a backlog for cohorts (groups of votes, such as
+                              those of a network) and for habits of voters
 
 A peer is another package that computes ratings. A backlog is the set of votes that were cast before the first snapshot.
 Power is the share of the attackers that are found. The time of a rating task begins with a table of strings in memory

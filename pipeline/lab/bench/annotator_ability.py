@@ -1,4 +1,4 @@
-"""Estimates the ability of each voter as am-ELO does, for comparison only.
+"""Estimates the ability of each voter by the published method am-ELO, for comparison only.
 
 The chance that model i wins against model j with voter k is σ(θ_k (R_i − R_j)). Ratings R and abilities θ are estimated
 together by maximum likelihood; a tie counts as half a win of each model. Abilities are scaled to a mean of 1. A voter
@@ -19,7 +19,7 @@ _MOST, _ROUNDS = 20.0, 60
 
 
 def estimate_abilities(votes: RealVotes) -> Float64:
-    """Return the ability of each voter, float64[v], in the order of their numbers."""
+    """Estimate the ability of each of v voters. Returns float64[v], in the order of the voters' numbers."""
     names, voter = np.unique(votes.voter, return_inverse=True)
     voter, people, models = voter.ravel(), len(names), votes.models
     a, b = votes.model_a, votes.model_b

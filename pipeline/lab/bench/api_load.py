@@ -1,13 +1,13 @@
-"""Generates load for the API: sends mixed reads and requests for an empty route in turns, while a worker runs.
+"""Generates load for the API while a worker runs: a mix of reads, in turns with requests for an empty route.
 
-Server, load generator and worker are three processes. The worker reads votes into the store that the server serves.
-Each connection sends its next request when the last one is answered. The empty route and the mix use the same
-connections in turns, so that other load on the machine affects both.
+Server, load generator and worker are three processes. The worker reads votes into the store that the server serves. A
+connection sends a request when its previous request is answered. The empty route and the mix use the same connections
+in turns, so that other load on the machine affects both.
 
 The mix has the addresses that browsers and programs request, weighted by frequency. One request in a hundred is for the
-receipt of a vote, each time of another vote, so its response is never in the cache. All other addresses are requested
-once before the measurement, and the duration of these requests is reported. Immutable responses are then in the cache.
-Other responses are computed again during the measurement, because the worker changes the store.
+receipt of a vote. Each of these requests names another vote, so its response is never in the cache. All other addresses
+are requested once before the measurement, and the duration of these requests is reported. Immutable responses are then
+in the cache. Other responses are computed again during the measurement, because the worker changes the store.
 """
 
 import asyncio
@@ -48,14 +48,14 @@ class LoadResult:
 
 @dataclass
 class LoadSamples:
-    """Latencies (in seconds) and statuses of the responses to one kind of load, over all its turns."""
+    """The latencies in seconds and the statuses of all responses to one kind of load."""
 
     latencies: list[float]
     statuses: dict[int, int]
     seconds: float = 0.0
 
     def summarize(self) -> LoadResult:
-        """Compute the number of requests, the percentiles of the latency and the counts of statuses.
+        """Summarize the responses: their number, the percentiles of the latency, and the counts of statuses.
 
         There must be at least one response.
         """
@@ -110,7 +110,7 @@ async def run_load(
         connections: number of open connections.
 
     Returns:
-        Two results over all turns: that of /empty, and that of the mix.
+        Two results over all turns: the result of /empty, and the result of the mix.
     """
     opened = [HttpConnection(host, port) for _ in range(connections)]
     await asyncio.gather(*(one.open() for one in opened))

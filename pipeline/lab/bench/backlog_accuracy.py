@@ -1,4 +1,4 @@
-"""Measures the power of the evaluation of a backlog, and its false findings: the part `backlog` of `bench evidence`.
+"""Measures power and false findings of the evaluation of a backlog, for the part `backlog` of `bench evidence`.
 
 A backlog is the set of votes that were cast before the first snapshot. Each figure comes from one simulated stream:
 100,000 honest votes on 20 models, and attackers who cast 1%, 5% or 20% of all votes. The figure "named" is the share of
@@ -37,7 +37,7 @@ _MOST_HONEST = 11
 
 
 def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure power and false findings.
+    """Measure power and false findings of the evaluation of a backlog, and yield each figure as it is known.
 
     Args:
         scale: the sample size as a fraction of the full size.

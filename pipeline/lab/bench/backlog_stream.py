@@ -1,8 +1,8 @@
-"""Simulates boards for the evaluation of backlogs: honest voters with power-law activity, and attackers among them.
+"""Simulates votes for the evaluation of backlogs, by honest voters with power-law activity and by attackers.
 
-The stream shares nothing with `pipeline.lab.simulate`: it uses numpy only. Voters differ in taste for each model, in
-how strongly the strengths decide their votes, and in their share of ties. The votes of a voter lie within a week. The
-stream lasts eight weeks, and attackers are active in two of these weeks.
+The stream shares nothing with `pipeline.lab.simulate`: it uses numpy only. Voters differ in taste, in sharpness, and in
+their share of ties. All votes of a voter are cast within a week. The stream lasts eight weeks, and attackers are active
+in two of these weeks.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class BacklogStream:
 
     @property
     def target(self) -> int:
-        """The number of the model that attacks are about."""
+        """The number of the model that the attackers promote or demote."""
         return _TARGET
 
 
@@ -71,9 +71,10 @@ def make_stream(
     Args:
         seed: seed of all random numbers.
         honest: number of votes of honest voters.
-        behaviour: how attackers vote: "target only" (no battles without the target), "target", "demote", "half
-            strength", "losses to ties", "provider" (promotes every model of one provider), "left", "omnidirectional" or
-            "random clicks".
+        behaviour: how attackers vote, one of these names. "target" promotes the target, and "target only" has no
+            battles without it. "demote" demotes the target. "half strength" and "losses to ties" are weaker promotions.
+            "provider" promotes every model of one provider. "left", "omnidirectional" and "random clicks" have no
+            target.
         attackers: number of attackers.
         each: number of votes of each attacker.
     """

@@ -1,4 +1,4 @@
-"""Reads a battle file in a separate process, once to warm up and then several times, and prints time and memory.
+"""Reads a battle file in a separate process several times, and prints time and memory.
 
     python -m pipeline.lab.bench.battle_file_task READER PATH REPEATS
 
@@ -25,7 +25,7 @@ _BLOCK = 8 * 1024 * 1024
 
 
 def ours(path: Path) -> int:
-    """Read a battle file as the command `rate` reads it, and return the number of votes."""
+    """Read a battle file with this project's reader, as the command `rate` does, and return the number of votes."""
     found = read_by_column(open_battles(path))
     return 0 if found is None else len(found)
 

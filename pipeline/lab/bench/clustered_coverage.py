@@ -1,8 +1,9 @@
-"""Measures the coverage of 95% intervals of ratings where voters have tastes and power-law numbers of votes.
+"""Measures the coverage of 95% intervals of ratings on simulated votes of voters with tastes.
 
-The votes are simulated (`taste_boards`). Two kinds of intervals are compared. The intervals from counts treat the votes
-of a voter as independent; the intervals clustered by voter do not. The coverage over R boards of K models has a Monte
-Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for 400 boards.
+In these votes (`taste_boards`), the number of votes of a voter follows a power law. Two kinds of intervals are
+compared. The intervals from counts treat the votes of a voter as independent; the clustered intervals do not. The
+coverage over R boards of K models has a Monte Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for
+400 boards.
 """
 
 from collections.abc import Callable
@@ -28,9 +29,9 @@ class ClusteredCoverage:
 
     Attributes:
         taste: standard deviation of a voter's taste for a model, in logits.
-        counted: coverage of the intervals from counts.
-        clustered: coverage of the intervals clustered by voter.
-        width: width of the clustered intervals divided by the width of the intervals from counts; mean over models and
+        counted: coverage of the intervals from counts, from 0 to 1.
+        clustered: coverage of the clustered intervals, from 0 to 1.
+        width: width of a clustered interval divided by the width of the interval from counts, as a mean over models and
             boards.
     """
 
@@ -48,7 +49,7 @@ class ClusteredCoverage:
 def simulate_clustered(
     boards: int = 400, seed: int = 0, step: Callable[[], None] | None = None
 ) -> tuple[ClusteredCoverage, ...]:
-    """Simulate boards at each spread of taste in TASTES, and return the coverage at each.
+    """Simulate boards for each spread of taste in TASTES, and return the coverage of the intervals for each.
 
     Args:
         boards: number of boards for each spread.

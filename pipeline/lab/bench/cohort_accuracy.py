@@ -1,8 +1,9 @@
-"""Measures power and false findings of the tests of cohorts and habits in a backlog: `groups` of `bench evidence`.
+"""Measures power and false findings of the tests for cohorts and habits, for the part `groups` of `bench evidence`.
 
-Cohorts: 100 accounts with one or two votes each for one model, among 12,000 honest votes in 200 networks, of which one
-in ten has an unknown age. Habits: voters who choose the longer answer, or press "both bad", in nineteen of twenty
-votes, among honest voters of whom some decide up to a third of their votes by length.
+Both tests are parts of the evaluation of a backlog. For cohorts, 100 accounts cast one or two votes each for one model.
+They vote among 12,000 honest votes in 200 networks; one honest account in ten has an unknown age. For habits, some
+voters choose the longer answer, or press "both bad", in nineteen of twenty votes. Some of the honest voters decide up
+to a third of their votes by length.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ _BY_LENGTH, _LENGTH_SD, _BOTH_BAD, _BAD_SD = 0.06, 0.1, -2.0, 0.9
 
 
 def groups(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure power and false findings. The scale multiplies the number of boards."""
+    """Measure power and false findings of the tests for cohorts and habits, and yield each figure as it is known.
+
+    Args:
+        scale: the number of simulated boards as a fraction of the full number.
+    """
     boards = max(round(6 * scale), 1)
     for each in (1, 2):
         attacks = [make_stream(4_000 + seed, _HONEST, "target only", 100 // each, each) for seed in range(boards)]

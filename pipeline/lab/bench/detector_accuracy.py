@@ -1,4 +1,4 @@
-"""Lists the measurements of false-alarm rates and detection delays of the detectors: the parts of `bench evidence`.
+"""Lists the parts of `bench evidence`, which measure false-alarm rates and detection delays of the detectors.
 
 The simulations are realistic in three ways: snapshots are estimated from earlier votes, honest voters have tastes with
 standard deviation 0.5 and different tendencies to tie, and counts of votes vary more than Poisson counts. A figure that

@@ -1,4 +1,4 @@
-"""Measures time and memory of reading battle files, as ratios to bare readers that do the least work possible.
+"""Measures time and memory of reading battle files, compared with bare readers that do the least work possible.
 
     Parquet      the bare reader reads the same columns with pyarrow and encodes their texts as dictionaries
     JSON Lines   the bare reader decodes every line with msgspec
@@ -33,7 +33,7 @@ _TASK = "pipeline.lab.bench.battle_file_task"
 
 @dataclass(frozen=True, slots=True)
 class FormatSpeed:
-    """Time and memory of reading one kind of file.
+    """Time and memory of reading one kind of file, with this project's reader and with the bare reader.
 
     Attributes:
         kind: Parquet or JSON Lines.
@@ -62,7 +62,10 @@ class FormatSpeed:
 
     @property
     def ratio_cpu(self) -> float:
-        """CPU time of the bare reader divided by this project's. Other processes affect it less than `ratio`."""
+        """CPU time of the bare reader divided by the CPU time of this project's reader.
+
+        Other processes affect this figure less than `ratio`.
+        """
         return self.bare_cpu / self.cpu
 
     @property
@@ -80,7 +83,7 @@ class _Reading:
 
 
 def measure(folder: Path, votes: int, repeats: int, report: Callable[[str], None]) -> tuple[FormatSpeed, ...]:
-    """Write the files, and measure how they are read.
+    """Write the files, and measure time and memory of reading each kind.
 
     Args:
         folder: folder for the files, which take about 300 bytes per vote.

@@ -1,4 +1,4 @@
-"""Measures the coverage of 95% intervals by simulation, for new models as well as for models with many votes.
+"""Measures the coverage of 95% intervals of ratings by simulation, for models with few and with many votes.
 
 The simulated board has the real board's 129 models, pairs and numbers of votes, with its ratings as true strengths. A
 third of the votes are ties. Every tenth model is treated as new: only 200 to 1,000 of its votes are kept. Each round
@@ -30,11 +30,11 @@ BANDS = ((0, 1_000), (1_000, 10_000), (10_000, 10**9))
 
 @dataclass(frozen=True, slots=True)
 class CoverageBand:
-    """Coverage of the intervals of models with similar numbers of votes.
+    """The coverage of 95% intervals for the models whose numbers of votes lie in one range.
 
     Attributes:
         low: least number of votes of these models.
-        high: the models have fewer votes than this.
+        high: upper end of the range; these models have fewer votes.
         models: number of these models.
         exact: coverage of this project's intervals, from 0 to 1.
         ridge: coverage of the other package's intervals, from 0 to 1.

@@ -1,4 +1,4 @@
-"""Measures the cost of the public ledger, as ratios to lower bounds within one run of one process.
+"""Measures the costs of the public ledger, as ratios to the times of the least necessary work in the same run.
 
     seal      time to seal all votes and to write the tiles (files with hashes of the log), divided by the time of one
               SHA-256 loop over the same leaves
@@ -6,7 +6,7 @@
               and to run the same loop
     refresh   time of a refresh after 10,000 more votes, divided by the time of a refresh of the first 10,000 votes on
               an empty log; both are medians of three. Two steps are not counted: the backfill, which only the first
-              refresh of a store has, and the intervals clustered by voter, whose times are stated beside the ratio
+              refresh of a store has, and the clustered intervals, whose times are stated separately
     proof     number of tiles that are read for the receipt of one vote
 
 The store is synthetic: it has votes on 129 models in four partitions, and as many voters per vote as a real board. The
@@ -68,12 +68,12 @@ class LedgerCosts:
     Attributes:
         votes: number of votes in the log.
         seal: time to seal all votes.
-        bare_hashing: time of SHA-256 over their leaves, one after another.
-        reading: time to read their Parquet files.
+        bare_hashing: time of SHA-256 over the leaves of the votes, one after another.
+        reading: time to read the Parquet files of the leaves.
         verify: time to verify the bundle.
-        first: times of refreshes of the first 10,000 votes, without the steps in `UNCOUNTED`.
-        later: times of refreshes after 10,000 more votes, without these steps.
-        uncounted: times of these steps in the refreshes after 10,000 more votes.
+        first: times of three refreshes of the first 10,000 votes, without the steps in `UNCOUNTED`.
+        later: times of three refreshes after 10,000 more votes each, without the steps in `UNCOUNTED`.
+        uncounted: times of the steps in `UNCOUNTED`, in the refreshes of `later`.
         tiles_read: largest number of tiles read for a receipt, over the receipts of 100 votes.
         path: number of hashes in the longest proof of these receipts.
     """
@@ -91,7 +91,7 @@ class LedgerCosts:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """Name → value of the three ratios of times that have a target: seal, verify and refresh."""
+        """Name of a step (seal, verify or refresh) → its time divided by the time of the least necessary work."""
         return {
             "seal": self.bare_hashing / self.seal,
             "verify": self.verify / (self.reading + self.bare_hashing),
@@ -116,10 +116,10 @@ class LedgerCosts:
 
 
 def measure(make_url: Callable[[str], str], folder: Path, votes: int, report: Callable[[str], None]) -> LedgerCosts:
-    """Create the stores and measure the costs.
+    """Create stores with simulated votes, and measure the costs of their ledgers.
 
     Args:
-        make_url: returns the URL of a new store with this name.
+        make_url: takes the name of a new store, and returns its URL.
         folder: folder for the bundle.
         votes: number of votes in the large log.
         report: called with a line of text for each step.
@@ -199,7 +199,7 @@ def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
 
     Args:
         url: address of the store.
-        options: the settings, with the voter key.
+        options: the settings, which must have a voter key.
         votes: number of votes.
         seed: seed of the simulation.
     """

@@ -1,4 +1,4 @@
-"""Creates .venv-bench, the Python environment of the peers, from its own lock file.
+"""Creates .venv-bench, the Python environment of the peers, from its own lock file. A peer is another rating package.
 
 No peer is installed in the environment of this project, because one of them requires a fixed numpy and JAX.
 """

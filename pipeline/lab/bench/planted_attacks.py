@@ -1,7 +1,8 @@
 """Adds simulated attackers to the votes of real people.
 
-The battles and the honest outcomes of an attacker are votes of real people, drawn from the same board. In the battles
-that the attack is about, the outcome is changed. Attackers vote from a given row of the stream until the end.
+The battles of an attacker, and the outcomes before the attack changes them, are drawn from votes of real people on the
+same board. The attack changes the outcomes of the battles that it is about. Attackers vote from a given row of the
+stream until its end.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _SLIPS = 0.02
 
 @dataclass(frozen=True)
 class PlantedAttack:
-    """A kind of attacker.
+    """A kind of attacker, which `plant` adds to real voters.
 
     Attributes:
         name: "target only", "target at 20%", "demotes at 20%", "half strength at 20%", "losses to ties at 20%",
             "provider", "left", "omnidirectional" or "random clicks".
         votes: number of votes of an attacker.
-        focus: share of the battles with the target; None for the share of an honest voter.
+        focus: share of an attacker's battles that include the target; None for the share of an honest voter.
     """
 
     name: str
@@ -37,7 +38,7 @@ class PlantedAttack:
 
     @property
     def of_models(self) -> bool:
-        """Whether the attack promotes or demotes models, and is not a habit in all battles."""
+        """Whether the attack promotes or demotes models. If False, it is a habit in all battles."""
         return self.focus is not None or self.name == "provider"
 
 
@@ -59,11 +60,12 @@ class PlantedStream:
     """Votes of real people and of attackers.
 
     Attributes:
-        votes: the votes.
+        votes: the votes of both, in order.
         attackers: int64[k], numbers of the attackers.
-        targets: int64[t], the models that the attack is about; for an attack about a provider, the provider's models.
-        providers: int64[K], the provider of each model. In an attack about a provider, `targets` have the provider 0;
-            otherwise each model has a provider of its own.
+        targets: int64[t], the models that the attack promotes or demotes. An attack for a provider has all models of
+            the provider.
+        providers: int64[K], number of the provider of each model. In an attack for a provider, all `targets` have the
+            same number; otherwise each model has a number of its own.
     """
 
     votes: RealVotes

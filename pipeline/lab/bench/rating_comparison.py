@@ -1,11 +1,14 @@
-"""Runs every rating task with every engine, each in its own process, and computes the ratios.
+"""Runs every rating task with this project and its peers, and compares times and memory.
 
-All engines read the same table from one file. One process runs at a time. Each peer is measured with its fastest
-setting. A ratio compares warm calls with warm calls, and first calls with first calls.
+A peer is another rating package.
+
+Each run has its own process, and one process runs at a time. All engines read the same table from one file. Each peer
+is measured with its fastest setting. A ratio compares warm calls with warm calls, and first calls with first calls.
 
 A hundred bootstrap rounds of a peer take minutes. So a peer runs only n rounds, and the time of 100 rounds is
-extrapolated, which the result states: T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), with the measured times T(2) and
-T(n). In this formula the start of the process counts only once. With `peer_rounds=100` a peer runs all rounds.
+extrapolated: T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), with the measured times T(2) and T(n). This formula counts the
+start of the process only once. The result states that it is extrapolated. With `peer_rounds=100` a peer runs all
+rounds.
 """
 
 import json
@@ -36,11 +39,12 @@ class EngineRun:
     """The figures of one engine for one task on one table.
 
     Attributes:
-        engine: name of the engine (this project or a peer), with its setting if there are several.
+        engine: name of the engine (this project or a peer). If the engine is run with several settings, the name has
+            the setting.
         first: time of the first call of the process, in seconds.
         warm: time of the fastest later call, in seconds; `first` if there is no later call.
         cpu: least CPU time of a call, in seconds, without child processes; NaN for extrapolated times. Other load on
-            the machine affects it less than `warm`.
+            the machine affects `cpu` less than `warm`.
         peak_mb: largest resident set of the process that reads the table, in MB. Its child processes are not counted.
         error: largest deviation of a rating from the exact optimum, in points.
         extrapolated: 0 if all bootstrap rounds were run. Otherwise the number of rounds that were run, from whose times
@@ -99,7 +103,7 @@ class ComparedTask:
 
     @property
     def ratio_cpu(self) -> float:
-        """The least CPU time of a peer divided by this project's CPU time; NaN if the peers' times are extrapolated."""
+        """The least CPU time of a peer divided by this project's CPU time. NaN if the peers' times are extrapolated."""
         return min(run.cpu for run in self.peers) / self.ours.cpu
 
     @property

@@ -1,4 +1,4 @@
-"""Writes the tables of votes that every rating engine rates.
+"""Writes the tables of votes on which rating engines are compared.
 
 The same seed gives the same rows. Each table is written once in a run, and all engines read the same Parquet file.
 """
@@ -21,7 +21,9 @@ _TIES = 0.99
 
 
 def write_real_votes(path: Path, seed: int = 20240814) -> int:
-    """Write a table with a row for every real vote, in random order and with random sides.
+    """Write a table with a row for every vote of the shipped pair counts, in random order.
+
+    Which of the two models is on the left is random too.
 
     Args:
         path: the Parquet file to write.
@@ -47,7 +49,7 @@ def write_real_votes(path: Path, seed: int = 20240814) -> int:
 def write_synthetic_votes(path: Path, votes: int = 2_000_000, models: int = 243, seed: int = 7) -> int:
     """Write a table of simulated votes with style counts. A third of the votes are ties.
 
-    The popularity of models is log-normal.
+    The frequency of models in battles is log-normal.
 
     Args:
         path: the Parquet file to write.

@@ -1,4 +1,4 @@
-"""Contains this project's code for each rating task, and runs and times one task in a child process.
+"""Runs one rating task with this project's code in a child process, and times it.
 
     python -m pipeline.lab.bench.rating_tasks TASK FILE REPEATS [ROUNDS]
 
@@ -26,7 +26,10 @@ from pipeline.ratings import (
 
 
 def fit_with_intervals(table: pd.DataFrame) -> Result:
-    """Compute ratings with sandwich intervals and rank sets from columns of text.
+    """Compute ratings with sandwich intervals and rank sets.
+
+    Args:
+        table: one battle a row, with the text columns model_a, model_b and winner.
 
     Returns:
         The names of the models, their ratings θ in logits, and an empty list. Intervals and ranks are computed, but not
@@ -39,10 +42,10 @@ def fit_with_intervals(table: pd.DataFrame) -> Result:
 
 
 def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Compute ratings with bootstrap intervals from columns of text.
+    """Compute ratings with bootstrap intervals.
 
     Args:
-        table: the votes.
+        table: one battle a row, with the text columns model_a, model_b and winner.
         rounds: number of bootstrap rounds.
 
     Returns:
@@ -55,11 +58,12 @@ def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
 
 
 def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
-    """Compute ratings and style coefficients with intervals from columns of text and style counts.
+    """Compute ratings and style coefficients with intervals.
 
     Args:
-        table: the votes.
-        centred: whether to subtract the mean of each feature first, as the peers do.
+        table: one battle a row, with the text columns model_a, model_b and winner, and the style counts of both
+            answers.
+        centred: whether to subtract the mean of each style feature first, as the peers do.
 
     Returns:
         The names of the models, their ratings θ in logits, and the style coefficients. Intervals are computed, but not
@@ -77,7 +81,7 @@ def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
 
 
 def main() -> None:
-    """Run and time the task of the command line in this process."""
+    """Run the task that the command line names in this process, and print its times as JSON."""
     task, path, repeats = sys.argv[1], sys.argv[2], int(sys.argv[3])
     rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     columns = ["model_a", "model_b", "winner"]

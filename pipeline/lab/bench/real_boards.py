@@ -1,10 +1,11 @@
-"""Reads votes of real people: crowd workers who compared language models, and judges who ranked machine translations.
+"""Reads votes of real people: crowd workers who compared language models, and judges of machine translations.
 
-The crowd workers' votes are in the source tree (`tests/data/llmfao/NOTICE.md` has source and licence) and not in the
-wheel. The judges' votes (manual evaluations of WMT 2015 and 2016, Bojar et al.) have no licence, and are read only from
-a copy beside the source tree. A judge ranked up to five translations at once, so the pairs of one ranking are not
-independent. Therefore a draw takes one random pair of each ranking. The order of the votes in a draw is random, since
-neither file has times.
+The votes of the crowd workers are in the source tree (`tests/data/llmfao/NOTICE.md` has source and licence) and not in
+the wheel. The votes of the judges (manual evaluations of WMT 2015 and 2016, Bojar et al.) have no licence. They are
+read only from a copy beside the source tree.
+
+A judge ranked up to five translations at once, so the pairs of one ranking are not independent. Therefore
+`RealBoard.draw` takes one random pair of each ranking. It returns them in random order, since neither file has times.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _JUDGES_OUTCOMES = ("model_a", "model_b", "tie")
 
 @dataclass(frozen=True)
 class RealVotes:
-    """n votes in the order in which they count as cast.
+    """n votes of real people on K models, in the order in which they count as cast.
 
     Attributes:
         models: K, the number of models; a model is a number from 0 to K − 1.
@@ -49,20 +50,21 @@ class RealVotes:
     outcome: Int8
 
     def take(self, rows: Any) -> RealVotes:
-        """Return the votes at `rows`: a mask, positions or a slice."""
+        """Return some of the votes. `rows` is a mask, an array of positions or a slice."""
         columns = (self.voter, self.model_a, self.model_b, self.outcome)
         return RealVotes(self.models, *(column[rows] for column in columns))
 
 
 @dataclass(frozen=True)
 class RealBoard:
-    """The votes of a board in the order of its file.
+    """All votes of real people on one board, in the order of its file. `draw` selects independent ones.
 
     Attributes:
         name: name of the board.
         votes: the votes.
-        ranking: int64[n], the ranking of each vote. Votes of a voter with the same number are from one ranking.
-        sides: whether model a was on the left of the screen. If this is not known, a draw swaps the two models of each
+        ranking: int64[n], number of the ranking from which each vote comes. A ranking is one person's order of several
+            answers.
+        sides: whether model a is known to be the left one of each vote. If not, a draw swaps the two models of each
             vote with probability one half.
     """
 
@@ -72,7 +74,7 @@ class RealBoard:
     sides: bool
 
     def draw(self, rng: np.random.Generator) -> RealVotes:
-        """Return one vote of each ranking, in a random order."""
+        """Draw one random vote of each ranking, and return the votes in random order."""
         votes = self.votes
         order = rng.permutation(len(votes.voter))
         code = votes.voter[order] * (int(self.ranking.max(initial=0)) + 1) + self.ranking[order]
@@ -111,7 +113,7 @@ def read_crowd(path: Path = CROWD_FILE) -> RealBoard:
 
 
 def read_judges(path: Path) -> list[RealBoard]:
-    """Read the boards of the judges of translations, in the order of their names.
+    """Read the votes of the judges of translations. Returns their boards, sorted by name.
 
     Raises:
         Usage: the file is missing, is no Parquet file, or has other columns or outcomes.

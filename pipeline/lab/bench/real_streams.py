@@ -1,8 +1,8 @@
-"""Runs this project's detection of single voters over real votes in two ways: as a stream, and as a backlog.
+"""Runs the detection of single voters over votes of real people, once as a stream and once as a backlog.
 
 As a stream, the detector evaluates each vote by the last snapshot before the vote. The reference of a snapshot is
-estimated from the votes before the snapshot, by the function that a refresh uses, without the votes of voters who have
-an alert. As a backlog, all votes are evaluated together, in the nested form (`pipeline.backlog.voter_rounds`).
+estimated from the earlier votes, without the votes of voters who have an alert. A refresh uses the same function. As a
+backlog, all votes are evaluated together, in the nested form (`pipeline.backlog.voter_rounds`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ PARTS = 5
 
 @dataclass(frozen=True)
 class StreamFindings:
-    """What the detector found about the v voters of a stream.
+    """What the detector `voter_bias` found about the v voters of a stream.
 
     Attributes:
-        names: int64[v], the voters, ascending.
+        names: int64[v], numbers of the voters, ascending.
         seen: int64[v], number of votes that were evaluated.
         warned, critical, random: float64[v], number of evaluated votes until the first warning, the first critical
             alert, and the first alert about random clicks; infinite without one.
-        about: int64[v], the model that the first explanation of the voter's last alert names; −1 for none.
+        about: int64[v], number of the model that the likeliest explanation in the voter's last alert names; −1 for
+            none.
         last: the reference of the last snapshot; None if the votes before this snapshot cannot be rated.
     """
 
@@ -51,9 +52,10 @@ class StreamFindings:
 
 
 def run_stream(stream: PlantedStream) -> StreamFindings:
-    """Run `voter_bias` over a stream, each vote by the reference of the last snapshot before it.
+    """Run the detector `voter_bias` over a stream of votes.
 
-    The findings say after how many votes of a voter which alert opened.
+    Each vote is evaluated by the reference of the last snapshot before the vote. The result says for each voter after
+    how many votes each kind of alert opened.
     """
     votes = stream.votes
     names = np.unique(votes.voter)
@@ -89,7 +91,7 @@ def run_stream(stream: PlantedStream) -> StreamFindings:
 
 
 def snapshot_reference(votes: RealVotes, flagged: Int64, sequence: int) -> Reference | None:
-    """Return the reference of a snapshot: estimated from these votes, without the votes of flagged voters.
+    """Estimate the reference of a snapshot from these votes, without the votes of flagged voters.
 
     The result is None if the remaining votes do not suffice to rate the models.
     """
@@ -105,7 +107,7 @@ def snapshot_reference(votes: RealVotes, flagged: Int64, sequence: int) -> Refer
 
 
 def as_batch(votes: RealVotes, begin: int, end: int) -> VoterVotes:
-    """Return the votes of the rows from `begin` to `end` as a detector reads them.
+    """Return the votes of the rows `begin` to `end` − 1 in the form that a detector reads.
 
     The pseudonym of voter v is v + 1.
     """
@@ -125,12 +127,12 @@ class BacklogVerdicts:
     """What the evaluation of a backlog found about the v voters.
 
     Attributes:
-        names: int64[v], the voters, ascending.
-        votes: int64[v], number of votes.
+        names: int64[v], numbers of the voters, ascending.
+        votes: int64[v], number of votes of each voter.
         e_value: float64[v], the average e-value of the iterated form, against the null hypothesis that the voter is
             honest; 0 if it is below 1/α.
         strict: float64[v], the e-value of the nested form, by which a policy may exclude a voter; 0 if it is below 1/α.
-        pooled: int64[p], voters who are members of a group.
+        pooled: int64[p], numbers of the voters who were found as members of a group.
     """
 
     names: Int64
@@ -141,17 +143,17 @@ class BacklogVerdicts:
 
     @property
     def warned(self) -> Int64:
-        """The voters with a finding about the single voter."""
+        """The numbers of the voters with a finding about the voter alone, not as a member of a group."""
         return self.names[self.e_value >= 1 / ALPHA]
 
     @property
     def excluded(self) -> Int64:
-        """The voters whom the policy excludes without a person's decision."""
+        """The numbers of the voters whom the policy excludes without a person's decision."""
         return self.names[self.strict >= CRITICAL]
 
 
 def run_backlog(stream: PlantedStream) -> BacklogVerdicts:
-    """Evaluate all votes as a backlog, in the nested form too."""
+    """Evaluate all votes of a stream as a backlog, in the iterated and in the nested form."""
     votes = stream.votes
     at = np.arange(len(votes.voter))
     given = BacklogVotes.from_columns(votes.models, votes.voter + 1, votes.model_a, votes.model_b, votes.outcome, at)

@@ -1,10 +1,10 @@
-"""Measures false alarms and power among real voters: the figures of `bench evidence --real`.
+"""Measures false alarms and power among real voters, for `bench evidence --real`.
 
 The voters are the crowd workers of llmfao and, if their file is present, the judges of 22 boards of WMT 2015 and 2016
 (`real_boards`). Nobody knows whether these people are honest. So each worker's decisive votes are compared with a board
-that is rated without the worker, by a logistic regression of the votes on the board's logits. A worker with a slope
-below 0.3 counts as careless. Attackers are added to the real voters (`planted_attacks`). Each figure is an average over
-random orders of the votes.
+that is rated without the worker. The comparison is a logistic regression of the votes on the board's logits; a worker
+with a slope below 0.3 counts as careless. To measure power, attackers are added to the real voters (`planted_attacks`).
+Each figure is an average over random orders of the votes.
 
 Published rules and am-ELO are evaluated for comparison. The rules get the votes after the first snapshot, and the
 reference of the last snapshot; am-ELO gets all votes. The rule "30 an hour" is left out, since these votes have no
@@ -84,13 +84,13 @@ class _People:
 def real_voters(
     groups: Mapping[str, Sequence[RealBoard]], orders: int, seed: int = 1, step: Step = _no_step
 ) -> Iterator[AccuracyFigure]:
-    """Measure false alarms, then power, for each group of boards.
+    """Measure false alarms, then power, for each group of people, and yield each figure as it is known.
 
     Args:
-        groups: name of a group of people → their boards.
+        groups: name of a group of people → the boards on which they voted.
         orders: number of random orders of each board's votes.
         seed: seed of the random numbers.
-        step: called before each run.
+        step: called with a text before each run.
     """
     for name, boards in groups.items():
         yield from _false_alarms(name, boards, orders, seed, step)
@@ -159,7 +159,7 @@ def _false_figures(name: str, found: _People, *, careful: bool) -> Iterator[Accu
 
 
 def published_flags(stream: PlantedStream, streamed: StreamFindings) -> dict[str, Int64]:
-    """Return name of a published rule → the numbers of the voters whom the rule flags, int64."""
+    """Return name of a published rule → int64, numbers of the voters whom the rule flags."""
     votes = stream.votes
     ability = estimate_abilities(votes)
     found = {_AM_ELO: streamed.names[ability <= 0]}
@@ -172,14 +172,17 @@ def published_flags(stream: PlantedStream, streamed: StreamFindings) -> dict[str
 
 
 def worker_slopes(votes: RealVotes, workers: Int64) -> Float64:
-    """Return the slope of each worker in a logistic regression of the worker's decisive votes (module docstring).
+    """Return for each worker the slope of a logistic regression of the worker's decisive votes on the board's logits.
+
+    The board is rated without the worker. A slope near 0 means that the worker's votes ignore the strengths.
 
     Args:
         votes: all votes of a board.
         workers: numbers of the workers.
 
     Returns:
-        float64, in the order of `workers`. A worker without whose votes the board cannot be rated is left out.
+        float64, in the order of `workers`. A worker is left out if the board cannot be rated without the worker's
+        votes.
     """
     found = []
     for worker in workers.tolist():

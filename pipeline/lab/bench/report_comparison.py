@@ -1,13 +1,16 @@
-"""Runs the probes of a report and the audit of arenakit on the same file, and compares figures and times.
+"""Runs the probes of a report and the audit of the package arenakit on the same file, and compares figures and times.
 
-Each engine runs in a process of its own, one after the other, with the same number of resamples. The ratio is the time
-of arenakit's audit, which runs once, divided by the time of our fastest call after the first. Nearly all of arenakit's
-time is spent on resamples after its first, so its start-up hardly counts. Reading the file is not included.
+The two engines run one after the other, each in its own process, with the same number of resamples. The ratio is the
+time of arenakit's audit, which runs once, divided by the time of this project's fastest call after the first. Nearly
+all of arenakit's time is spent on resamples, so its start hardly counts. Reading the file is not included.
 
-Definitions agree for the figures in `TOLERANCES`. arenakit adds half a battle against an average opponent to every
-model, and resamples where this project uses closed forms, so some figures agree within a tolerance only. Not compared:
-connectivity (arenakit checks whether models met, this project whether they won and lost), pairs that another fit
-reverses (arenakit looks at neighbours, this project at all separated pairs), and what arenakit does not have.
+The figures in `TOLERANCES` have the same definition in both engines. Some agree only within a tolerance, for two
+reasons. arenakit adds half a battle against an average opponent to every model, and it resamples where this project
+uses closed forms.
+
+Three kinds of figures are not compared. For connectivity, arenakit checks whether models met, this project whether they
+won and lost. For pairs that another fit reverses, arenakit looks at neighbours, this project at all separated pairs.
+The third kind is what arenakit does not have.
 """
 
 from __future__ import annotations
@@ -49,12 +52,12 @@ _POINTS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ComparedFigure:
-    """A figure of both engines.
+    """A figure that both engines compute, with both values.
 
     Attributes:
         name: name of the figure.
-        ours, peer: the figure of this project and of arenakit; None if not computed.
-        agrees: whether the two figures differ by at most the tolerance; None if one of them is not computed.
+        ours, peer: the value of this project and of arenakit; None if the engine did not compute it.
+        agrees: whether the two values differ by at most the tolerance; None if one of them is missing.
     """
 
     name: str
@@ -65,17 +68,17 @@ class ComparedFigure:
 
 @dataclass(frozen=True, slots=True)
 class ReportComparison:
-    """The probes of both engines on one file.
+    """The figures and times of both engines on one file: the probes of this project, and the audit of arenakit.
 
     Attributes:
         rounds: number of resamples.
         figures: the compared figures.
-        first, warm: time of our first and of our fastest later call, in seconds.
+        first, warm: time of this project's first call and of its fastest later call, in seconds.
         peer: time of arenakit's audit, in seconds.
-        cpu, peer_cpu: least CPU time of our calls, and that of arenakit's audit, in seconds. Other load on the
-            machine affects it less.
-        reading, peer_reading: time of reading the file, in seconds.
-        peak_mb, peer_peak_mb: largest resident set of the processes, in MB.
+        cpu, peer_cpu: least CPU time of this project's calls, and CPU time of arenakit's audit, in seconds. Other load
+            on the machine affects CPU times less.
+        reading, peer_reading: time in which each engine reads the file, in seconds.
+        peak_mb, peer_peak_mb: largest resident set of each engine's process, in MB.
         version: version of arenakit.
     """
 
@@ -94,31 +97,31 @@ class ReportComparison:
 
     @property
     def ratio(self) -> float:
-        """The time of the audit of arenakit, divided by the time of our fastest later call."""
+        """The time of arenakit's audit divided by the time of this project's fastest call after the first."""
         return self.peer / self.warm
 
     @property
     def ratio_first(self) -> float:
-        """The time of the audit of arenakit, divided by the time of our first call."""
+        """The time of arenakit's audit divided by the time of this project's first call."""
         return self.peer / self.first
 
     @property
     def ratio_cpu(self) -> float:
-        """The CPU time of the audit of arenakit, divided by that of our fastest call."""
+        """The CPU time of arenakit's audit divided by the least CPU time of this project's calls."""
         return self.peer_cpu / self.cpu
 
     @property
     def passed(self) -> bool:
-        """Whether the ratio reaches BAR, and all figures that both engines computed agree."""
+        """Whether `ratio` is at least BAR, and all figures that both engines computed agree."""
         return self.ratio >= BAR and all(one.agrees is not False for one in self.figures)
 
 
 def compare_reports(python: Path, path: Path, rounds: int, report: Callable[[str], None]) -> ReportComparison:
-    """Run both engines on a CSV file.
+    """Run the probes of this project and the audit of arenakit on a CSV file.
 
     Args:
         python: path of the interpreter of the peers' environment.
-        path: a CSV file with model_a, model_b, winner (a, b, tie), and perhaps voter_id and item_id.
+        path: a CSV file with the columns model_a, model_b, winner (a, b, tie), and perhaps voter_id and item_id.
         rounds: number of resamples.
         report: called with a line of text for each step.
 
@@ -147,11 +150,14 @@ def compare_reports(python: Path, path: Path, rounds: int, report: Callable[[str
 
 
 def compare_figures(ours: dict[str, Any], peer: dict[str, Any]) -> tuple[ComparedFigure, ...]:
-    """Compare the figures of both engines. The first result is the largest deviation of a rating, in points.
+    """Compare the figures of both engines, one by one.
 
     Args:
-        ours: the figures of this project, see `report_tasks.figures`.
-        peer: the figures of arenakit, by the same names.
+        ours: name → figure of this project (`report_tasks.figures`).
+        peer: the same name → figure of arenakit.
+
+    Returns:
+        The compared figures. The first is the largest deviation of a rating between the engines, in points.
     """
     names = sorted(ours["theta"].keys() & peer["theta"].keys())
     centred = [[one["theta"][name] - sum(one["theta"][n] for n in names) / len(names) for name in names]

@@ -1,7 +1,7 @@
-"""Writes the table of votes whose probes are compared, in the columns that arenakit reads.
+"""Writes a table of simulated votes, on which the probes of a report are compared with arenakit.
 
-Voters differ in taste, and few of them cast many votes. The model that is shown first has a small advantage. The same
-seed gives the same rows.
+The table has the columns that arenakit reads. Voters differ in taste, and few of them cast many votes. The model that
+is shown first has a small advantage. The same seed gives the same rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TIES, _FIRST, _TASTE = 0.35, 0.03, 0.35
 
 
 def write_report_votes(path: Path, votes: int = 100_000, models: int = 55, voters: int = 40_000, seed: int = 3) -> None:
-    """Write simulated votes as CSV: model_a, model_b, winner, voter_id, item_id.
+    """Write simulated votes to a CSV file with the columns model_a, model_b, winner, voter_id and item_id.
 
     Args:
         path: the file to write.

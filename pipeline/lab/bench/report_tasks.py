@@ -2,8 +2,8 @@
 
     python -m pipeline.lab.bench.report_tasks FILE ROUNDS REPEATS
 
-The columns are those of `report_table`; voter_id and item_id may be missing. The time of reading the file is counted
-apart from the time of the probes, which begins with columns in memory and includes the rating.
+The file has the columns of `report_table`; voter_id and item_id may be missing. The time of reading the file is
+measured separately. The time of the probes begins with columns in memory and includes the rating.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ def _numbers(table: pa.Table, name: str) -> Int64 | None:
 
 
 def figures(results: list[ProbeResult], board: ReportBoard) -> dict[str, Any]:
-    """Return the figures that another engine has under the same definition, by name; None where not computed."""
+    """Return name → figure, for the figures that arenakit defines in the same way.
+
+    A figure that was not computed is None.
+    """
     by = {one.id: one for one in results}
     detail = {name: one.details for name, one in by.items()}
     clustered = detail["clustering"].get("by", {}).get("voter", {})
@@ -100,7 +103,7 @@ def figures(results: list[ProbeResult], board: ReportBoard) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run and time the probes of the command line's file in this process."""
+    """Run the probes on the file that the command line names, and print their times and figures as JSON."""
     path, rounds, repeats = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     started = time.perf_counter()
     votes = read_votes(path)

@@ -6,8 +6,9 @@ A provider tests N variants that are all equally good (τ = 0) and releases the 
     simulate_votes    draws every vote of N variants against the models of a board. The board is fitted in each round,
                       and s comes from the fit, so the estimators get the same input as on a real board
 
-The error of an estimate is estimate − true quality, in points. Targets at N = 27 (disclosed), s = 6.3, τ = 0: bias at
-most 0.5 and RMSE at most 3.5. For comparison, a score without selection has bias 0 and RMSE 6.3.
+The error of an estimate is the estimate minus the true quality, in points. For N = 27 (disclosed), s = 6.3 and τ = 0,
+the targets are a bias of at most 0.5 and an RMSE of at most 3.5. For comparison, a score without selection has bias 0
+and RMSE 6.3.
 """
 
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class SelectionSimulation:
     """The results of one simulation.
 
     Attributes:
-        what: whether scores were drawn as normals or computed from simulated votes.
+        what: a text that says whether scores were drawn as normals or computed from simulated votes.
         rounds: number of rounds.
         se: mean standard error of the scores, in points.
         estimators: the errors of each estimator.
@@ -111,7 +112,9 @@ def simulate_scores(
 def simulate_votes(
     rounds: int = 300, n: int = N, seed: int = 0, step: Callable[[], None] | None = None
 ) -> SelectionSimulation:
-    """Simulate every vote of a family of equally good variants on a board of twenty models. The best score is selected.
+    """Simulate every vote on a family of equally good variants, on a board of twenty models.
+
+    The best score is selected.
 
     Args:
         rounds: number of boards.

@@ -1,11 +1,13 @@
-"""Measures the coverage of the intervals of a selected variant, for several N and several fixed τ.
+"""Measures the coverage of intervals for the quality of the best of N variants, for several N.
 
-N variants have true qualities that are normal with the standard deviation τ, and scores with the standard error 6.3
-points. The variant with the best score is selected. Two kinds of 95% intervals for the selected variant's true quality
-are measured, neither of which knows τ: one from the variant's score and N (`best_of_n_interval`), one from all N scores
-(`family_intervals`). Two more figures are measured for comparison. The first is the coverage of the uncorrected
-interval, the score ± 1.96 standard errors. The second is the share of rounds in which the true quality lies between the
-bounds for an undisclosed N (`undisclosed_bounds`), widened by 1.96 standard errors on both sides.
+The true qualities of N variants are normal with the standard deviation τ, one of several fixed values. Their scores
+have the standard error 6.3 points, and the variant with the best score is selected. Two kinds of 95% intervals for the
+true quality of this variant are measured. `best_of_n_interval` uses its score and N, `family_intervals` uses all N
+scores. Neither knows τ.
+
+Two more figures are measured for comparison. The first is the coverage of the uncorrected interval, the score ± 1.96
+standard errors. The second is the share of rounds in which the true quality lies between the bounds for an undisclosed
+N (`undisclosed_bounds`), widened by 1.96 standard errors on both sides.
 
 The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R): 0.3 percentage points for 5,000 rounds,
 and 0.7 for 1,000 rounds, the largest number for intervals from all scores.

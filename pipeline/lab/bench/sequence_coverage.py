@@ -1,13 +1,12 @@
 """Measures whether confidence sequences of ratings contain the true ratings at every evaluation of growing boards.
 
-The boards are simulated (`taste_boards`) and grow together. All are evaluated for the first time after 400 votes, where
-the standard error of a rating is about 35 points, and then after each 20 votes. The code calls an evaluation a look.
+The boards are simulated (`taste_boards`). Each is evaluated for the first time after 400 votes, when the standard error
+of a rating is about 35 points, and then after each 20 further votes. The code calls an evaluation a look.
 
-The covariances of the ratings are those of `ratings.voter_intervals`, which need the residual of each vote, its outcome
-minus the expected outcome. For speed, they are computed with two approximations. The residual of a vote is computed
-with the ratings of the first evaluation that includes the vote, and not at each evaluation. The effective number of
-voters is not computed at each evaluation either. The residuals of all votes and the effective number of voters are
-computed anew at five evaluations only: the first, and those after 1/16, 1/8, 1/4 and 1/2 of all evaluations.
+The covariances of the ratings are those of `ratings.voter_intervals`. They need the residual of each vote and the
+effective number of voters. For speed, neither is computed anew at each evaluation. A residual is computed with the
+ratings of the first evaluation that includes the vote. All residuals and the effective number of voters are computed
+anew at five evaluations only: the first, and those after 1/16, 1/8, 1/4 and 1/2 of all evaluations.
 """
 
 from collections.abc import Callable
@@ -35,7 +34,7 @@ _SCORES = np.array([1.0, 0.0, 0.5])
 class SequenceCoverage:
     """How often confidence sequences contained the true values at every evaluation of growing boards.
 
-    All shares are from 0 to 1, over all boards.
+    All shares are from 0 to 1, over all simulated boards.
 
     Attributes:
         boards: number of boards.
@@ -46,10 +45,11 @@ class SequenceCoverage:
             difference at every evaluation.
         board: share of boards on which the confidence sequences of all ratings contained the true ratings at every
             evaluation.
-        sure: share of boards on which the sequence of a difference never placed a weaker model above a stronger one.
+        sure: share of boards on which the confidence sequences of differences never placed a weaker model above a
+            stronger one.
         intervals: share of ratings whose clustered 95% interval contained the true rating at every evaluation.
-        widths: mean width of the sequence of a rating divided by the width of the 95% interval, at the first, middle
-            and last evaluation.
+        widths: mean width of a rating's confidence sequence divided by the width of its 95% interval, at the first,
+            middle and last evaluation.
         errors: mean standard error of a rating, in points, at the first, middle and last evaluation.
     """
 

@@ -1,4 +1,4 @@
-"""Prepares the store, the requests and the processes of `bench api`."""
+"""Prepares the store and the requests of `bench api`, and starts its processes."""
 
 import os
 import random
@@ -55,12 +55,12 @@ def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path
 
 
 def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
-    """Return the paths of the mix of requests. A path occurs several times in proportion to its weight.
+    """Return the paths that the load generator requests. A path occurs several times, in proportion to its weight.
 
     Args:
         url: address of the store.
         options: the settings.
-        seed: seed of the order and of the random receipts.
+        seed: seed of the order of the paths, and of the votes whose receipts are requested.
     """
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         ids = [one.snapshot_id for one in page_queries.list_snapshots(connection, SNAPSHOTS)]
@@ -94,7 +94,10 @@ def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
 
 @contextmanager
 def run_integrity(url: str, options: Settings, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the command `integrity` with the arguments `words` and this store, for the duration of a `with` block."""
+    """Run `integrity` with the arguments `words` on this store, for the duration of a `with` block.
+
+    Yields the process.
+    """
     environment = os.environ | {"INTEGRITY_STORE": url, "INTEGRITY_VOTER_KEY": options.voter_key}
     integrity = Path(sys.executable).with_name("integrity")
     process = subprocess.Popen(
@@ -114,7 +117,7 @@ def count_votes_read(url: str, options: Settings) -> int:
 
 
 def wait_for_worker(url: str, options: Settings, worker: subprocess.Popen[bytes], seconds: float = 60.0) -> int:
-    """Wait until a worker begins to read votes, and return how many votes the store had at the time of the call.
+    """Wait until a worker begins to read votes. Returns the number of votes in the store before the wait.
 
     Raises:
         Unavailable: the worker ended, or read no vote within this number of seconds.

@@ -1,7 +1,7 @@
 """Measures the processor time and the peak memory of short commands, each run in a process of its own.
 
-A command is run several times after one run that compiles its modules; the medians count. The commands read a small
-store: 5,000 simulated votes on 20 models, one snapshot, 20 alerts.
+A command is run once to compile its modules, and then several times; the medians of the later runs count. The commands
+read a small store with 5,000 simulated votes on 20 models, one snapshot and 20 alerts.
 """
 
 import os
@@ -45,10 +45,10 @@ class StartupCost:
     """Processor time and memory of one command, with its targets.
 
     Attributes:
-        command: the command.
+        command: the command line, as a text.
         seconds: median processor time, user and system, in seconds.
         peak_mb: median of the largest resident set, in MB.
-        most_seconds, most_mb: the targets; None for a command without one.
+        most_seconds, most_mb: the targets, as upper limits; None if the command has no such target.
     """
 
     command: str
@@ -66,12 +66,12 @@ class StartupCost:
 
 
 def measure(folder: Path, repeats: int, report: Callable[[str], None]) -> list[StartupCost]:
-    """Measure the start of Python, the import of SQLAlchemy, the help, and the commands that list what a store has.
+    """Measure the costs of starting Python, importing SQLAlchemy, showing the help, and listing what a store has.
 
     Args:
         folder: an empty folder for the store.
-        repeats: runs of each command, after one that is not counted.
-        report: receives a line before each step.
+        repeats: number of runs of each command, after one that is not counted.
+        report: called with a line of text before each step.
 
     Raises:
         Unavailable: a command failed.

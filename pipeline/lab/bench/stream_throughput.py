@@ -1,8 +1,8 @@
-"""Measures the worker's throughput, each measurement in its own process.
+"""Measures the throughput of the worker in votes per second. Each measurement has its own process.
 
-A child process has its own peak memory, and memory left by another measurement does not slow it. The time of a rate
-begins at the end of the first batch, so that joining a consumer group is not included. It ends after the last voter
-states are written.
+In its own process, a measurement has its own peak memory, and memory that another measurement left does not slow it.
+The measured time begins at the end of the first batch, so that joining a consumer group is not included. It ends after
+the last voter states are written.
 """
 
 import multiprocessing
@@ -50,7 +50,7 @@ class Throughput:
 
     Attributes:
         votes: number of votes after the first batch.
-        seconds: wall time from the end of the first batch, in seconds.
+        seconds: wall time from the end of the first batch to the end, in seconds.
         peak_mb: peak memory of the process, in MB.
         memory_mb: memory of the process after 20, 60 and 100% of the votes, in MB.
     """
@@ -67,7 +67,7 @@ class Throughput:
 
 
 def combine(one: Throughput, other: Throughput) -> Throughput:
-    """Combine two measurements of the same work.
+    """Combine two measurements of the same work into one.
 
     Returns:
         A measurement with the sums of votes and seconds, the larger peak memory, and `memory_mb` of `other`.
@@ -94,7 +94,10 @@ class _ProgressLog:
 
 
 def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function with these arguments in a new process, and return its result. Its errors are raised here."""
+    """Call a function with these arguments in a new process, and return its result.
+
+    An error of the function is raised here.
+    """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -124,7 +127,7 @@ def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
 
 
 def load_and_rate(url: str, before: Path, options: Settings) -> None:
-    """Read the votes of the file `before` into a store, rate them, and publish a snapshot to evaluate later votes."""
+    """Read the votes of the file `before` into a store, and publish a snapshot by which later votes are evaluated."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         Worker(FileSource(before), store, options, VOTER, "bench").run(until_end=True)
     with configuration.override(options):
@@ -132,7 +135,14 @@ def load_and_rate(url: str, before: Path, options: Settings) -> None:
 
 
 def measure_kafka_worker(bootstrap: str, url: str, options: Settings, watched: bool = True) -> Throughput:
-    """Measure one worker that reads the topic, with all voter detectors (`watched`) or with none."""
+    """Measure the throughput of one worker that reads all votes from Kafka into the store `url`.
+
+    Args:
+        bootstrap: HOST:PORT of the broker.
+        url: address of the store.
+        options: the settings.
+        watched: whether all voter detectors run; otherwise none runs.
+    """
     with (
         closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source,
@@ -141,7 +151,7 @@ def measure_kafka_worker(bootstrap: str, url: str, options: Settings, watched: b
 
 
 def measure_file_worker(file: Path, url: str, options: Settings) -> Throughput:
-    """Measure one worker that reads a file."""
+    """Measure the throughput of one worker that reads a file into the store `url`. All voter detectors run."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         return _run(FileSource(file), store, options, True)
 
@@ -159,7 +169,7 @@ def _run(source: FileSource | KafkaSource, store: Store, options: Settings, watc
 
 
 def measure_group(bootstrap: str, url: str, options: Settings, workers: int, partitions: int) -> float:
-    """Return the votes per second of several workers in one consumer group, which share the partitions."""
+    """Return the votes per second of all workers of a consumer group together. The workers share the partitions."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
         joined, group = manager.Barrier(workers, timeout=_JOIN_SECONDS), f"bench-{uuid4().hex}"
@@ -191,7 +201,7 @@ def _member(
 
 
 def measure_executemany(filled: str, url: str, options: Settings, votes: int) -> Throughput:
-    """Measure `executemany`: copy the rows of a filled store into the same tables of an empty store.
+    """Measure the throughput of a plain `executemany`, which copies the rows of a filled store to an empty store.
 
     Args:
         filled: address of the filled store.

@@ -1,8 +1,8 @@
-"""Measures the cost of a sweep, as a ratio to one read of the same segments with one fit.
+"""Measures the time and memory of a sweep, compared with reading the same votes once and fitting them once.
 
 The store is synthetic: 300 models of 40 providers, and 2 million votes in sixty days, with as many voters per vote as a
 real board. It has a sampling policy, private variants, releases and claims, and half of the votes have style counts.
-The votes are sealed, rated and published as usual, but without the keys for deduplication. Two kinds of run alternate,
+The votes are sealed, rated and published as usual, but without the keys for deduplication. Two kinds of runs alternate,
 each in its own process:
 
     read    reads all sealed votes, counts them by pair, and fits a board with intervals
@@ -54,7 +54,7 @@ _SPREAD = 0.75
 
 @dataclass(frozen=True, slots=True)
 class ProcessCost:
-    """The cost of one run.
+    """The time and memory of one run.
 
     Attributes:
         seconds: wall time, in seconds.
@@ -94,7 +94,7 @@ class SweepCosts:
 
     @property
     def ratio_cpu(self) -> float:
-        """The median CPU time of a sweep divided by that of a read. Other load affects it less than `ratio`."""
+        """The median CPU time of a sweep divided by that of a read, which other load affects less than `ratio`."""
         return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
 
     @property
@@ -109,7 +109,7 @@ class SweepCosts:
 
 
 def measure(url: str, options: Settings, votes: int, models: int, providers: int, repeats: int = 2) -> SweepCosts:
-    """Create a store, and measure alternating reads and sweeps.
+    """Create a store, and measure reads and sweeps of it in turns.
 
     Args:
         url: address of the new store.
@@ -159,7 +159,7 @@ def _read(url: str, options: Settings) -> None:
 def time_audits(url: str, options: Settings) -> dict[str, float]:
     """Return the time in seconds of reading the input of the audits and of each audit, longest first.
 
-    An audit that raises BadCounts is timed until then.
+    An audit that raises BadCounts is timed until it raises the error.
     """
     found: dict[str, float] = {}
     store = open_store(url, voter_key=options.key, create=False)

@@ -1,8 +1,8 @@
-"""Simulates votes of voters with a taste of their own and power-law numbers of votes, for the coverage of intervals.
+"""Simulates votes of voters with different tastes, to measure the coverage of intervals.
 
-A voter has a normally distributed taste for each model, and a share of ties of the voter's own. The number of votes of
-a voter is at least n with probability n^−1.5, and at most 300. All votes of a voter are cast within a few days.
-`true_strengths` are the strengths that infinitely many such voters would show. They differ from the simulated
+A voter has a normally distributed taste for each model, and a personal share of ties. The number of votes of a voter
+follows a power law: it is at least n with probability n^−1.5, and at most 300. All votes of a voter are cast within a
+few days. `true_strengths` are the strengths that infinitely many such voters would show. They differ from the simulated
 strengths, because tastes move the average choice towards a half.
 """
 
@@ -20,7 +20,7 @@ _RANGE = 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TasteVotes:
-    """Votes in the order in which they were cast. All arrays are int64[n].
+    """n simulated votes in the order in which they were cast. All arrays are int64[n].
 
     Attributes:
         voter: number of the voter, from 0.
@@ -62,7 +62,15 @@ def draw_votes(rng: np.random.Generator, models: int, votes: int, taste: float) 
 
 
 def true_strengths(models: int, taste: float) -> Float64:
-    """Return the strengths that infinitely many voters would show, float64[models] in logits with mean zero."""
+    """Return the strengths that infinitely many simulated voters would show.
+
+    Args:
+        models: number of models.
+        taste: standard deviation of a voter's taste for each model, in logits.
+
+    Returns:
+        float64[models], in logits, with mean zero.
+    """
     nodes, weights = np.polynomial.hermite_e.hermegauss(41)
     strength = np.linspace(-_RANGE, _RANGE, models)
     gap = (strength[:, None] - strength)[..., None] + taste * np.sqrt(2) * nodes

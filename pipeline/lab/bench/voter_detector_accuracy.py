@@ -17,9 +17,9 @@ _CHUNK = 2_000
 
 
 def first_alarms(votes: VoterVotes, reference: Reference, direction: str) -> np.ndarray:
-    """Return the number of votes of each voter until its first `voter_bias` alert with this direction.
+    """Return for each voter the number of votes until the first `voter_bias` alert with this direction.
 
-    The number is infinite for a voter without such an alert.
+    The result is float64[voters]. It is infinite for a voter without such an alert.
     """
     _, raised = VoterBias().observe(votes, [None] * len(votes.names), reference)
     first = np.full(len(votes.names), np.inf)
@@ -32,7 +32,7 @@ def first_alarms(votes: VoterVotes, reference: Reference, direction: str) -> np.
 
 
 def calibration(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the false alarms of `voter_bias` with a snapshot that is estimated from earlier votes.
+    """Measure false alarms of `voter_bias`. Votes are evaluated by a snapshot that is estimated from earlier votes.
 
     `scale` is the sample size as a fraction of the full size.
     """

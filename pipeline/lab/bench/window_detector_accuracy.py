@@ -19,7 +19,9 @@ _DAY = 288
 def first_alert(
     board: SimulatedBoard, detector: WindowDetector, first: int, accept: Callable[[AlertSignal], bool]
 ) -> tuple[float, float]:
-    """Find the first alert of a detector on a board that `accept` accepts, in window `first` or later.
+    """Find the first alert that a window detector raises on a simulated board from window `first` on.
+
+    Only alerts for which `accept` returns True count.
 
     Returns:
         Two values: the number of windows from window `first` to this alert, and the number of votes from window 0 to
@@ -43,9 +45,10 @@ def false_alarms(board: SimulatedBoard) -> dict[str, int]:
 
 
 def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Count false alarms on a board of 200 models in 30 days, with a surge of votes after an announced release.
+    """Count false alarms of all window detectors on two boards without an attack, over 30 days.
 
-    Then count them on a board of 60 models without a declared sampling policy.
+    The first board has 200 models, and a surge of votes after an announced release. The second has 60 models and no
+    declared sampling policy.
 
     Args:
         scale: the sample size as a fraction of the full size. Below 1 the surge is left out.
@@ -64,7 +67,9 @@ def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `vote_burst` when one model gets three times its votes in normal traffic.
+    """Measure how soon `vote_burst` finds that a model gets three times its votes in normal traffic.
+
+    `scale` is the sample size as a fraction of the full size.
 
     The board has 100 models, 20 providers and 80 networks, which are 200 keys.
     """
@@ -103,7 +108,10 @@ def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `sampling_skew` when one of 40 models is not sampled as declared from the start."""
+    """Measure how soon `sampling_skew` finds that one of 40 models is not sampled as declared.
+
+    `scale` is the number of simulated boards as a fraction of the full number.
+    """
     for times, subject, bar in ((2.0, "m005", 2_400.0), (2.0, "board", None), (1.5, "m005", None), (0.0, "m005", None)):
         waits = []
         for seed in range(max(round(40 * scale), 4)):
@@ -116,7 +124,10 @@ def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def swaps(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `model_shift` when one of 40 models changes, after 100,000 votes of the board."""
+    """Measure how soon `model_shift` finds that the strength of one of 40 models changes after 100,000 votes.
+
+    `scale` is the number of simulated boards as a fraction of the full number.
+    """
     first = 9 * _DAY
     for shift, bar in ((0.6, 30_000.0), (-0.6, 30_000.0), (0.3, None)):
         waits = []
@@ -130,7 +141,10 @@ def swaps(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def silence(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the delay of `silent_deprecation` when a model no longer appears."""
+    """Measure how soon `silent_deprecation` finds that a model no longer appears in battles.
+
+    `scale` is the number of simulated boards as a fraction of the full number.
+    """
     for share, bar in ((0.01, 917), (0.03, 303)):
         what = f"evidence of 10⁴ for a share of {share:.0%}, by the formula"
         yield AccuracyFigure(what, battles_until(share, 1e4), "battles", at_most=bar)

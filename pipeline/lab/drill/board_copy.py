@@ -2,9 +2,9 @@
 
 The copy is made by a backup and a restore. It has the keys of the board, because otherwise its snapshots and voters
 would differ from those of the board. So the copy, its keys and its ledger are in a temporary folder that only its owner
-can read, and that is removed at the end. The copy asks no witness for a signature, and its Prometheus calls nobody.
+can read. The folder is removed at the end. The copy asks no witness for a signature, and its Prometheus calls nobody.
 
-The tables of a copy in PostgreSQL stay in the database that was given: drop the database afterwards.
+If the copy is in PostgreSQL, its tables stay in the given database. The user must drop this database afterwards.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class BoardCopy:
     Attributes:
         url: the address of the copy.
         folder: a folder for files of the drill.
-        prometheus: the address of its Prometheus; "" if the program is missing.
-        environment: environment variables of its processes, in addition to those of this process: the address of the
-            copy, and the folders for keys and ledger.
+        prometheus: the address of the copy's Prometheus; "" if the program is not installed.
+        environment: variables of the environment that lead commands to the copy: its address, and the folders of its
+            keys and its ledger.
     """
 
     url: str
@@ -49,7 +49,7 @@ class BoardCopy:
     environment: Mapping[str, str] = field(repr=False)  # the address may have a password
 
     def read(self, votes: Path) -> None:
-        """Let a worker read votes from a file.
+        """Run a worker that reads the votes of a JSON Lines file into the copy.
 
         Raises:
             Unavailable: the worker failed. The message has the worker's output.
@@ -62,11 +62,11 @@ class BoardCopy:
 
 @contextmanager
 def copied_board(url: str, to: str, scrape: int, say: Callable[[str], object]) -> Iterator[BoardCopy]:
-    """Copy a board and watch the copy for the duration of a `with` block.
+    """Copy a board, and run monitor, exporter and Prometheus on the copy for the duration of a `with` block.
 
     Args:
         url: the address of the board.
-        to: where the copy goes: an empty PostgreSQL database, or "" for a file in a temporary folder.
+        to: address of an empty PostgreSQL database for the copy; "" for a SQLite file in a temporary folder.
         scrape: number of seconds between two scrapes of Prometheus.
         say: called with a text for each step that begins.
     """

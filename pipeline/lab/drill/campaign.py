@@ -1,4 +1,7 @@
-"""Makes the votes of a drill: accounts with a label, which all vote for one model of the board."""
+"""Plans the votes of a drill: a campaign of accounts that all vote for one model of the board.
+
+All ids begin with a label, so that the votes of the drill can be recognised.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class DrillCampaign:
     """The votes of a drill.
 
     Attributes:
-        name: the label, with which ids of accounts, votes and the network begin.
+        name: the label with which the ids of the accounts and votes and the name of the network begin.
         target: the model that all votes are for.
         voters: the id of each account, as the arena would send it.
         events: the votes, in the form in which an arena publishes them.
@@ -59,7 +62,7 @@ def plan_campaign(
     Args:
         connection: reads the store.
         name: the label of the drill.
-        target: the model; None for a model in the lower half of the board that no open incident is about.
+        target: name of the model. None to choose a model in the lower half of the board that no open incident is about.
         accounts: number of accounts.
         votes_each: number of votes of each account.
 

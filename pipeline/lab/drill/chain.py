@@ -1,8 +1,8 @@
-"""Sends the votes of a drill, and times each step that follows: alert, incident, page, exclusion, board (the chain).
+"""Sends the votes of a drill, and times each step of the pipeline that follows.
 
-A page is a call to the person on duty. Each step (link of the chain) is observed as a person on duty would see it:
-alerts and incidents in the store, the page in Prometheus, ranks in the newest snapshot. The times are exact to half a
-second.
+The steps are alert, incident, page, exclusion and board; together they are called the chain. A page is a call to the
+person on duty. A step is observed as this person would see it: alerts and incidents in the store, the page in
+Prometheus, ranks in the newest snapshot. The times are exact to half a second.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A step that follows the votes of a drill.
+    """One step of the pipeline that follows the votes of a drill, with its time.
 
     Attributes:
         name: what happened.
@@ -56,10 +56,10 @@ class Link:
 
 @dataclass(slots=True)
 class DrillResult:
-    """What a drill measured.
+    """The steps that a drill has timed, and the incident that it caused.
 
     Attributes:
-        links: the links of the chain, in order.
+        links: the steps, in order.
         incident: id of the incident of the campaign; "" if none was found.
         headline: the incident in one sentence, for operators.
     """
@@ -70,22 +70,22 @@ class DrillResult:
 
     @property
     def passed(self) -> bool:
-        """Whether every step followed in time, and the page within PAGE_SECONDS."""
+        """Whether every step followed in time, and the page came within PAGE_SECONDS."""
         times = {link.name: link.seconds for link in self.links}
         page = times.get("page")
         return None not in times.values() and page is not None and page <= PAGE_SECONDS
 
 
 class Chain:
-    """Measures the chain for one campaign.
+    """Sends the votes of one campaign, and times the steps of the pipeline that follow.
 
     Args:
         store: the store that the votes reach, open with its voter key.
         url: the address of the store.
-        campaign: the votes.
+        campaign: the campaign with its votes.
         prometheus: address of the Prometheus with the alert rules that call the person on duty; "" if there is none.
-        limit: seconds to wait for each link.
-        tell: called with each link as soon as it is known.
+        limit: seconds to wait for each step.
+        tell: called with each step as soon as its time is known.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class Chain:
         self._began = 0.0
 
     def run(self, send: Callable[[], object], operator: Operator) -> DrillResult:
-        """Send the votes, and wait for each step in turn.
+        """Send the votes of the campaign, exclude them after the page, and wait for each step in turn.
 
         Args:
-            send: sends the votes; it may return before they are stored.
-            operator: who excludes the votes.
+            send: sends the votes. It may return before the votes are stored.
+            operator: the person in whose name the votes are excluded.
 
         Raises:
             Usage: the address of Prometheus is not valid. Nothing was sent.

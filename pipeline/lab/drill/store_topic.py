@@ -1,7 +1,7 @@
-"""Checks that workers of a store read a topic, before a drill sends votes to the topic.
+"""Checks that workers of a test store read a topic, before a drill sends votes to the topic.
 
-The mark that permits a drill is in a store, but the votes go to a topic. Votes in a topic that other stores read would
-stay in the logs of those stores.
+A mark in a store permits drills on it, but the votes of a drill are sent to a topic. If other stores read this topic,
+the votes would stay in the logs of those stores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def expect_read(store: Store, to: str) -> None:
-    """Check that a store has read the topic to which the votes of a drill would go.
+    """Raise an error unless a store has read the topic to which the votes of a drill would go.
 
     Args:
         store: the test store.

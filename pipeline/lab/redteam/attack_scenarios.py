@@ -1,9 +1,9 @@
 """Defines attack scenarios with parameters from the literature, on vote streams with the real pair counts.
 
 The numbers S1 … S18 and the parameters come from a list of published attacks (Min et al. 2025, Huang et al. 2025, Zhao
-et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month. The votes of the days before are honest, and
-the snapshot estimated from them evaluates later votes. A clean month (S0) has eighteen such days and thirty more honest
-days.
+et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month. All earlier votes are honest, and the
+snapshot that is estimated from them evaluates the later votes. A clean month (S0) has thirty more honest days instead
+of an attack.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,17 +33,17 @@ Requirement = Literal["alert", "no alert", "report"]
 
 @dataclass(frozen=True)
 class AttackScenario:
-    """One attack scenario.
+    """One attack scenario: the attack, the stream of votes around it, and what must be found.
 
     Attributes:
         name: S1, S2, …, with a letter if a number has several scenarios.
-        what: description.
-        plan: returns the attacks for a target model and a rival model.
+        what: description of the attack in words.
+        plan: takes the names of a target and a rival model, and returns the attacks.
         must: the requirement. "alert": at least one alert about the attack. "no alert": no alert at all. "report": the
             attack is too weak for a voter detector and too small for a cohort, so it need not be found.
         about: the model whose rank is measured: the target, or the rival that the attack frames.
         days: length of the stream in days.
-        population: integer that selects the voter population; another integer gives other voters.
+        population: integer that is added to the seed, so that scenarios with different integers have different voters.
         twins: whether the target appears under two names with half of its battles each, like two identical checkpoints.
     """
 
@@ -58,13 +58,16 @@ class AttackScenario:
 
 
 def honest_spec(scenario: AttackScenario, votes: int, seed: int) -> HonestSpec:
-    """Return the parameters of the honest stream of a scenario, with this number of votes per month."""
+    """Return the parameters of the honest votes of a scenario. `votes` is their number per month."""
     count = round(votes * scenario.days / DAYS)
     return HonestSpec(votes=count, seed=seed + scenario.population, days=scenario.days, models=MODELS)
 
 
 def target_and_rival_names() -> tuple[str, str]:
-    """Return the names of two models: the target, rarely sampled and around rank 20, and the rival one rank above."""
+    """Return the names of the target and of its rival.
+
+    The target is a rarely sampled model around rank 20, and the rival is one rank above the target.
+    """
     return target_and_rival(real_pair_rates(MODELS))
 
 

@@ -1,4 +1,4 @@
-"""Runs cases that the audits must find or must not report: S7, S8, S12, S13, S15, S17 and published claims.
+"""Runs cases for the audits, some of which must be found and some must not: S7, S8, S12, S13, S15, S17 and claims.
 
 S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}, whose true qualities have standard deviation
       τ ∈ {0, 10, 65} points
@@ -42,14 +42,14 @@ _FALSE = 0.02
 
 @dataclass(frozen=True)
 class AuditCaseResult:
-    """The result of one case.
+    """The result of one case for an audit.
 
     Attributes:
         scenario: number of the scenario.
         what: description of the case.
         found: the finding with its figures, in words.
         must: the requirement: a finding, no finding, or the published figure.
-        figures: name → figure.
+        figures: name of a figure → its value.
         passed: whether the requirement is met.
     """
 
@@ -159,7 +159,7 @@ ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
 
 
 def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: nothing is random
-    """Run S12: a model is retired after 1,000 votes at a task mix of 9:1. Then follow 1,000 votes at 1:9."""
+    """Run S12: a model is retired after 1,000 votes at a task mix of 9:1. Then follow 1,000 votes at a mix of 1:9."""
     rows = []
     for retired, order in ORDERS.items():
         before = _phase((0.9, 0.1), "ABCD")
@@ -269,7 +269,7 @@ _ARENA, _OTHER = (23.5, 42.7, 49.9), (66.5, 64.4, 65.9)
 
 
 def claim_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Compare published benchmark claims with measured scores, and test the published effect of training on votes."""
+    """Test published figures: benchmark claims against measured scores, and the effect of training on votes."""
     rows = []
     for name, claimed, measured, n, fires in _CLAIMS:
         test = claims.benchmark_claim("m", name, *claims.score_pair(claimed, None, measured, n))

@@ -1,7 +1,7 @@
-"""Compares `voter_bias` with the baseline rules on voters with 100 votes each.
+"""Compares the detector `voter_bias` with baselines, which are published rules, on voters with 100 votes each.
 
 A rule that flags more honest voters also finds more attackers. So each baseline is evaluated twice: at its published
-threshold, and at a threshold that flags 1% of honest voters. `voter_bias` is evaluated at its own level.
+threshold, and at a threshold that flags 1% of honest voters. `voter_bias` is evaluated at its own threshold.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ _FALSE = 0.01
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """The shares of one kind of voter that are flagged.
+    """The share of voters of one kind that `voter_bias` and each baseline flag.
 
     Attributes:
         voters: the kind of voter: honest, or a kind of attacker.
-        ours: two shares flagged by `voter_bias` at e ≥ 100: without and with the alert about random clicks, whose error
-            rate is not proved.
-        published: name of a baseline → share flagged at its published threshold.
-        fixed: name of a baseline → share flagged at a threshold that flags 1% of honest voters.
+        ours: two shares that `voter_bias` flags at e ≥ 100. The second also counts alerts about random clicks, whose
+            error rate is not proved.
+        published: name of a baseline → share that it flags at its published threshold.
+        fixed: name of a baseline → share that it flags at a threshold that flags 1% of honest voters.
     """
 
     voters: str
@@ -36,7 +36,7 @@ class BaselineComparison:
 
 
 def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineComparison]:
-    """Compute the flagged shares of honest voters and of each kind of attacker.
+    """Compute which share of honest voters and of each kind of attacker the rules flag.
 
     Args:
         voters: number of attackers of each kind; the number of honest voters is three times as large.

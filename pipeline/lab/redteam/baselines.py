@@ -31,21 +31,21 @@ class Baseline:
     """A published rule that flags voters.
 
     Attributes:
-        score: computes float64[voters] from votes and the reference (the ratings of a snapshot); higher is more
-            suspicious.
-        bar: the threshold: voters with at least this score are flagged.
+        score: function from votes and the reference of a snapshot to a score for each voter, float64[voters]. A higher
+            score is more suspicious.
+        bar: the threshold. Voters with at least this score are flagged.
     """
 
     score: Callable[[VoterVotes, Reference], Float64]
     bar: float
 
     def flags(self, votes: VoterVotes, reference: Reference) -> Bool:
-        """Return bool[voters], true for each voter that the rule flags."""
+        """Evaluate the rule. Returns bool[voters], true for each voter that the rule flags."""
         return np.asarray(self.score(votes, reference) >= self.bar)
 
 
 def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Float64, Int64]:
-    """Return the probabilities of the outcomes of each vote, and the outcome.
+    """Return for each vote the probabilities of a win, a loss and a tie, and the actual outcome.
 
     Args:
         votes: n votes, sorted by voter.
@@ -99,16 +99,17 @@ def _highest(values: Float64, votes: VoterVotes) -> Float64:
 
 
 def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
-    """Compute the score of a public board's rule: the largest value of ln Π 1/(2p) within the first 100 votes.
+    """Compute the scores of a rule that a public board has published, float64[voters].
 
-    The product is over the votes so far, and p is the p-value of a vote's outcome.
+    The score of a voter is the largest value of ln Π 1/(2p) within the first 100 votes. The product is over the votes
+    so far, and p is the p-value of a vote's outcome.
     """
     votes = _first(votes)
     return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
 
 
 def fisher(votes: VoterVotes, reference: Reference) -> Float64:
-    """Compute the score of Fisher's method at five checkpoints: 1 − 5 times the smallest p-value.
+    """Compute scores by Fisher's method at five numbers of votes, float64[voters]: 1 − 5 times the smallest p-value.
 
     The p-value after n votes is P(χ² with 2n degrees of freedom ≥ −2 Σ ln p), where p is the p-value of a vote's
     outcome. Source: Chiang et al. 2024, section 5.3.
@@ -120,10 +121,11 @@ def fisher(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
-    """Compute how far Σ ln P(outcome) is below an honest voter's sum, in standard deviations (Huang et al. 2025).
+    """Compute how unlikely each voter's outcomes are, float64[voters] (Huang et al. 2025).
 
-    The honest voter's sum is taken as normal, with the exact mean and variance for the same battles. The score is 0 for
-    a voter none of whose battles the snapshot can predict.
+    The score is the number of standard deviations by which Σ ln P(outcome) is below the sum of an honest voter. That
+    sum is taken as normal, with the exact mean and variance for the same battles. The score is 0 if the snapshot can
+    predict none of the voter's battles.
     """
     votes = _first(votes)
     p, outcome = outcome_probabilities(votes, reference)
@@ -138,7 +140,7 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
-    """Compute each voter's largest number of votes within an hour. The rule has no error rate."""
+    """Compute each voter's largest number of votes within an hour, float64[voters]. This rule has no error rate."""
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
     # One time line for all voters, on which votes of different voters are more than an hour apart.

@@ -1,7 +1,7 @@
-"""Runs every detector over a stream in memory, and rates the stream with and without selected votes.
+"""Runs every detector over a simulated stream of votes in memory, and rates the stream with and without selected votes.
 
-The first part of the stream is honest. The snapshot estimated from it evaluates the votes of the second part.
-Detectors, states and windows are those of the pipeline; only the store is not used.
+The first part of the stream is honest. The snapshot that is estimated from the first part evaluates the votes of the
+second part. Detectors, states and windows are those of the pipeline; only the store is not used.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
         split: row of the first vote that is evaluated. The snapshot is estimated from the earlier votes.
 
     Returns:
-        The alerts, with the votes and the reference.
+        The alerts, the evaluated votes and the reference.
     """
     reference = estimate_reference(stream.take(slice(0, split)))
     alerts = [*_voter_alerts(stream, split, reference), *_window_alerts(stream, split, reference)]
@@ -116,7 +116,10 @@ def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
 
 
 def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
-    """Return the stream with a model split at random into two names, like two identical checkpoints."""
+    """Return the stream with half of a model's battles, chosen at random, under a second name.
+
+    The two names are like two identical checkpoints of the model.
+    """
     code, twin = stream.models.index(model), len(stream.models)
     second = np.random.default_rng([stream.seed, 8]).random(len(stream)) < 0.5
     a, b = (np.where(second & (side == code), twin, side).astype(np.int16) for side in (stream.model_a, stream.model_b))
@@ -228,12 +231,15 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return bool[n], true for the votes that the window alerts about a model propose for exclusion.
+    """Return which votes the window alerts about a model propose for exclusion.
 
     Args:
         stream: n votes.
         alerts: the alerts.
         about: name of the model.
+
+    Returns:
+        bool[n], true for a proposed vote.
     """
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
@@ -256,7 +262,10 @@ def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], a
 
 
 def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
-    """Fit the votes of a stream where `kept` is true; return θ, float64[K], NaN for models that are not rated."""
+    """Rate a stream from the votes for which `kept` is true. Returns the strengths θ, float64[K] in logits.
+
+    A model that is not rated has NaN.
+    """
     counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
     rated, _ = select_rated_models(counts, least_share=0.0)
     theta = np.full(len(stream.models), np.nan)
@@ -265,5 +274,5 @@ def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
 
 
 def rank_of(theta: Float64, model: int) -> int:
-    """Return the rank of a model (`model` is its position in `theta`) by strength; 1 is the best."""
+    """Return the rank of a model by strength; 1 is the best. `model` is its position in `theta`."""
     return int((theta > theta[model]).sum()) + 1

@@ -1,4 +1,4 @@
-"""Simulates boards that are not sampled as declared, and honest boards that seem so: scenarios S9, S10, S11 and S14.
+"""Runs window detectors over boards that are not sampled as declared (S9, S10, S11), and over an honest one (S14).
 
 Each board has forty models for a month, with the weights of the real board's forty most frequent models. The first
 third of the month is honest.
@@ -25,15 +25,16 @@ class SamplingResult:
 
     Attributes:
         scenario: name of the scenario.
-        what: description.
-        alerts: detector → two numbers, counted from the first window with wrong sampling to the detector's alert about
-            the wrong sampling: the number of windows, and the number of votes.
+        what: description of the scenario in words.
+        alerts: detector → (windows, votes): how many windows and votes pass from the first window with wrong sampling
+            to the detector's first alert about the wrong sampling.
         other: detector → number of its other alerts since that window. If some models are drawn more often, alerts
             about models that are drawn less often are expected.
         false: detector → number of its alerts in the honest third.
-        battles: number of votes from the first window with wrong sampling to the first alert; None without an alert.
-        passed: if the sampling is wrong, whether at least one alert about it was raised; otherwise, whether no alert
-            was raised after the honest third.
+        battles: number of votes from the first window with wrong sampling to the first alert of any detector about it;
+            None without such an alert.
+        passed: whether the requirement is met. If the sampling is wrong, at least one alert about it must be raised.
+            Otherwise no alert may be raised after the honest third.
     """
 
     scenario: str
@@ -74,7 +75,7 @@ def _models_of(provider: int) -> tuple[str, ...]:
 
 
 def sampling_cases() -> dict[str, _Case]:
-    """Return name of a scenario → its board: description, declared weights, what is wrong, required alerts."""
+    """Return name of a scenario → its board, what is wrong with the sampling, and which alerts are required."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     weights = np.array([float(battles[name]) for name in real_pair_rates(_MODELS).models])
     provider = np.arange(_MODELS) % _PROVIDERS

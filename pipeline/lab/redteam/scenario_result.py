@@ -1,4 +1,4 @@
-"""Runs a scenario, and summarizes it as one row of the red team's table."""
+"""Runs an attack scenario, and summarizes what was found as one row of the red team's table."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -23,26 +23,28 @@ from pipeline.vocabulary.time import DAY, to_microseconds
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """The result of one scenario. "The policy" is auto-voter/1, which excludes voters with a critical alert.
+    """What the detectors found in one scenario, and how the board changed.
+
+    "The policy" is auto-voter/1, which excludes voters with a critical alert.
 
     Attributes:
         scenario: name of the scenario.
-        what: description.
+        what: description of the scenario in words.
         attack_votes: number of attack votes.
         found: share of the attackers with a voter alert; None without attackers.
         excluded: share of the attackers whose votes the policy excludes.
-        alerts: window detector with an alert about the model or the board → its highest severity.
+        alerts: window detector → highest severity of its alerts about the model or the board. A detector without such
+            an alert is missing.
         admitted: number of attack votes before the first alert about the attack; all attack votes if there is none.
-        places_lost: three numbers of ranks that the model lost by the attack. The first is in the raw view, the second
-            with the policy. For the third, the votes that alerts about the model propose for exclusion are excluded as
-            well.
-        honest_excluded: two numbers of excluded honest votes: with the policy, and with the further exclusions of
-            `places_lost`.
-        false_voters: two shares of the honest voters: those with an alert `biased`, whose error rate is proved, and
-            those with an alert `random`, whose error rate is only measured.
-        elsewhere: detector → number of window alerts about other subjects or before the attack.
-        baselines: baseline rule → two shares that the rule flags, among voters with at least 20 votes: the share of the
-            attackers, and the share of the honest voters. A share is None if there are no such voters.
+        places_lost: number of ranks that the model lost by the attack, in three cases: in the raw view; with the
+            policy; and with the policy if the votes that alerts about the model propose for exclusion are excluded too.
+        honest_excluded: number of excluded honest votes in two cases: with the policy, and with the proposed exclusions
+            too.
+        false_voters: two shares of the honest voters. The first have an alert `biased`, whose error rate is proved. The
+            second have an alert `random`, whose error rate is only measured.
+        elsewhere: window detector → number of its alerts about other subjects or before the attack.
+        baselines: name of a baseline → two shares of voters that it flags: the share of the attackers, and the share of
+            the honest voters. Only voters with at least 20 votes count. A share is None if there are no such voters.
         must: the requirement of the scenario, see `AttackScenario.must`.
         passed: whether the requirement is met. For "alert", an attacker has a voter alert, or a window alert is about
             the model or the board. For "no alert", there is no window alert, and at most the share ALPHA of the honest
@@ -75,7 +77,7 @@ def evaluate_scenario(scenario: AttackScenario, votes: int, seed: int) -> Scenar
 
 
 def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun:
-    """Simulate the votes of a scenario, and run every detector over them.
+    """Simulate the votes of a scenario, and run every detector over these votes.
 
     Args:
         scenario: the scenario.
@@ -83,7 +85,7 @@ def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun
         seed: seed of the simulation.
 
     Returns:
-        The alerts of all detectors.
+        The alerts of all detectors, with the votes and the reference.
     """
     target, rival = target_and_rival_names()
     honest = honest_spec(scenario, votes, seed)
@@ -95,7 +97,7 @@ def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun
 
 
 def summarize_run(scenario: AttackScenario, run: DetectorRun) -> ScenarioResult:
-    """Compute the figures of a `ScenarioResult` from the run of a scenario."""
+    """Summarize what the detectors found in a scenario. `run` is the result of `run_scenario`."""
     stream = run.stream
     about = dict(zip(("target", "rival"), target_and_rival_names(), strict=True))[scenario.about]
     attackers = np.unique(stream.voter[stream.is_attack])

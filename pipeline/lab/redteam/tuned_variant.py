@@ -1,4 +1,4 @@
-"""Simulates S17: a board on which a provider tests a chat-tuned variant and releases another model.
+"""Simulates the scenario S17: a provider tests a chat-tuned variant on a board, and releases another model.
 
 Forty models are about four points apart, like the first forty models of the real board. Voters prefer long answers: one
 standard deviation of the length contrast adds a quarter of a logit, which is the published coefficient. The variant is
@@ -25,7 +25,7 @@ def simulate_tuned_variant(seed: int) -> tuple[ModelVersion, ModelVersion, float
 
     Returns:
         Three values. The first two are the tested and the released version, with the figures that a sweep compares. The
-        third is the winner's curse of 27 variants, in points.
+        third is the expected winner's curse of the best of 27 variants, in points.
     """
     rng = np.random.default_rng(seed)
     theta = -_APART * np.arange(_MODELS) / POINTS_PER_LOGIT

@@ -1,4 +1,6 @@
-"""Simulates votes with the real board's pair counts, and attacks, for the demo, the red team, benchmarks and tests.
+"""Simulates honest votes and attacks on a real board, for the demo, the red team, benchmarks and tests.
+
+The frequencies of pairs and outcomes are estimated from the shipped pair counts of the real board.
 
     keyed_hashing      computes random numbers from a key, so that voters' tastes need no table
     pair_rates         estimates how often each real pair meets, and how often each side wins

@@ -1,4 +1,4 @@
-"""Defines the base class of attacks, and attacks without a target model. `stream_simulation` simulates them.
+"""Defines the base class of attacks, and attacks without a target model. `stream_simulation` simulates attacks.
 
 Source of careless votes: "Challenges in trustworthy human evaluation of chatbots" (Zhao, Rush & Goyal, NAACL 2025).
 
@@ -19,7 +19,7 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(ABC):
-    """The parameters of an attack, and the methods that draw its battles and outcomes.
+    """The base class of attacks: the parameters of an attack, and methods that draw its battles and outcomes.
 
     Attributes:
         voters: number of attackers.
@@ -53,7 +53,7 @@ class Attack(ABC):
 
     @property
     def target_model(self) -> str | None:
-        """The model that the attack is for or against; None for an attack without a target."""
+        """The name of the model that the attack is for or against; None for an attack without a target."""
         return None
 
     def vote_bounds(self) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class Attack(ABC):
 
     @abstractmethod
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return int8[N], the code of the outcome that the attacker chooses in each battle.
+        """Choose the outcome that the attacker reports for each battle. Returns int8[N], outcome codes.
 
         Args:
             simulator: draws battles and honest outcomes.
@@ -98,7 +98,8 @@ class Omnidirectional(Attack):
     """An attack whose voters vote for the weaker model of every battle.
 
     Attributes:
-        accuracy: probability that an attacker recognises the weaker model; otherwise the vote is for the stronger one.
+        accuracy: probability that an attacker recognises the weaker model of a battle. Otherwise the vote is for the
+            stronger model.
     """
 
     kind: ClassVar[str] = "omnidirectional"
@@ -110,7 +111,7 @@ class Omnidirectional(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return an outcome for each battle, int8[N]: the weaker model wins with probability `accuracy`."""
+        """Return an outcome code for each battle, int8[N]. The weaker model wins with probability `accuracy`."""
         theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
@@ -124,7 +125,7 @@ class AlwaysLeft(Attack):
     kind: ClassVar[str] = "always_left"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Return an outcome for each battle, int8[N]: the left model wins."""
+        """Return an outcome code for each battle, int8[N]. The left model always wins."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
 
@@ -135,22 +136,22 @@ class RandomClicks(Attack):
     kind: ClassVar[str] = "random_clicks"
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Return a random outcome for each battle, int8[N]."""
+        """Return an outcome code for each battle, int8[N]. The four outcomes have equal probability."""
         return random_outcomes(rng, shown)
 
 
 def random_outcomes(rng: np.random.Generator, shown: ShownBattles) -> Int8:
-    """Draw an outcome for each battle, each of the four outcomes with equal probability."""
+    """Draw an outcome code for each of N battles, int8[N]. The four outcomes have equal probability."""
     return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
 
 
 def require(holds: bool, what: str, got: object) -> None:
-    """Raise `Usage` unless a condition holds.
+    """Raise `Usage` unless a parameter is valid.
 
     Args:
-        holds: the condition.
+        holds: whether the parameter is valid.
         what: what was expected, for the message.
-        got: the value that was found, for the message.
+        got: the value of the parameter, for the message.
     """
     if not holds:
         raise Usage(f"expected {what}, got {got}")

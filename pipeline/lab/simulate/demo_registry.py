@@ -1,7 +1,7 @@
-"""Lists the demo's registry events: the providers of the real models, and a fictitious laboratory.
+"""Lists the registry events of the demo, about the providers of the real models and a fictitious laboratory.
 
 Providers and licences are public facts of August 2024. The laboratory tests a dozen variants in private, and releases
-one of them without disclosing how many it tested. The audits detect such a case.
+one of them without disclosing how many it tested. The audits must detect this.
 """
 
 import json
@@ -46,7 +46,7 @@ def demo_registry(models: Sequence[str], start: datetime) -> list[bytes]:
 
     Args:
         models: names of the models of the board.
-        start: time of the first vote, before which all models are public.
+        start: time of the first vote. All models are public before this time.
     """
     return [json.dumps(event).encode() for event in [*_board(models, start), *_laboratory(start)]]
 

@@ -1,9 +1,9 @@
-"""Simulates the demo's votes: eighteen honest days, then twelve days with a few attackers.
+"""Simulates the votes of the demo: eighteen honest days, and then twelve days with a few attackers.
 
 The models and the rates of honest votes are real. The attacks are fictitious, and no provider named here took part in
-them. The attacks are intentionally small, with less than 3% of the votes of the second part. They still change the
-board, because models between rank 15 and 25 are only a few points apart, and few votes suffice to promote a rarely
-sampled model.
+them. The attacks are small on purpose: they have less than 3% of the votes of the second part. They still change the
+board, because models between rank 15 and 25 are only a few points apart. A few votes suffice to promote a rarely
+sampled model there.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,10 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
 
 
 def target_and_rival(board: PairRates) -> tuple[str, str]:
-    """Return the names of two models: the one with the fewest battles around rank 20, and the one a rank above it."""
+    """Return the names of the target and of its rival.
+
+    The target is the model with the fewest battles around rank 20, and the rival is one rank above the target.
+    """
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     order = np.argsort(-board.theta).tolist()
     rank = min(range(len(order))[_RANKS], key=lambda at: battles[board.models[order[at]]])
@@ -83,7 +86,10 @@ def target_and_rival(board: PairRates) -> tuple[str, str]:
 
 
 def demo_attacks(target: str, rival: str) -> tuple[Attack, ...]:
-    """Return the attacks of the demo, by seventeen voters of five kinds. `target` is promoted and `rival` demoted."""
+    """Return the five attacks of the demo, which have seventeen voters together.
+
+    `target` is the name of the model to promote, and `rival` that of the model to demote.
+    """
     begin = HONEST_DAYS
     # Enough votes each that the e-value of `voter_bias` exceeds 10⁴ (critical) for nearly every attacker except the
     # random clicker, who gets a warning at most.

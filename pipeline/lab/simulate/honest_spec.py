@@ -20,8 +20,9 @@ class HonestSpec:
         start: time of the first hour, with a time zone; the default is a Monday.
         taste_sd: standard deviation of a voter's taste for a model, in logits.
         tie_sd: standard deviation of the voters' tendency to tie, in logits.
-        models: number of models, namely those with the most battles; None for all 129.
-        burstiness: variance of the random factor of each hour's rate, whose mean is 1; 0 gives Poisson counts.
+        models: number of models on the board, which are those with the most battles. None for all 129.
+        burstiness: variance of a random factor in the rate of each hour, whose mean is 1. With 0, the counts are
+            Poisson.
 
     Raises:
         Usage: a value is out of range.

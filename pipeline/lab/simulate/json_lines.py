@@ -1,6 +1,6 @@
-"""Writes votes as canonical JSON lines, several times faster than through the vote class.
+"""Writes votes as canonical JSON lines, several times faster than by creating an object for each vote.
 
-Each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left out.
+Each line has the bytes that `events.encode_event` gives for its vote: keys are sorted, absent fields are left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,13 +30,13 @@ def encode_votes(
     voter_since: list[str],
     outcome: Int8,
 ) -> Iterator[bytes]:
-    """Yield each vote as a line of JSON, without a line end.
+    """Yield each of n votes as a line of canonical JSON, without a line end.
 
     Args:
-        cast_at, category, language, model_a, model_b, network, voter_id, voter_since: the fields of each vote, already
+        cast_at, category, language, model_a, model_b, network, voter_id, voter_since: n values of each field, already
             encoded as JSON strings.
-        prompt_hash, vote_id: hexadecimal digits without quotes.
-        outcome: int8[n], outcome codes (positions in OUTCOMES).
+        prompt_hash, vote_id: n values of each field, as hexadecimal digits without quotes.
+        outcome: int8[n], outcome codes.
     """
     schema, winner = SCHEMA, json_strings(OUTCOMES, outcome)
     columns = (
@@ -52,11 +52,11 @@ def encode_votes(
 
 
 def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
-    """Return for each code its name as a JSON string. Each name is encoded only once, not once for each vote.
+    """Return the name for each code as a JSON string. Each name is encoded only once.
 
     Args:
         names: the names.
-        codes: n positions in `names`.
+        codes: n positions in `names`. The result has n strings.
     """
     quoted = [msgspec.json.encode(name).decode() for name in names]
     return [quoted[code] for code in codes.tolist()]

@@ -1,13 +1,13 @@
 """Computes random numbers from keys by hashing.
 
 A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would be large, and
-most of its pairs would never occur. A hash of (seed, purpose, voter, model) gives the same number at every vote without
-a table.
+most of its values would never be used. A hash of (seed, purpose, voter, model) gives the same number at every vote
+without a table.
 
-The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators",
-OOPSLA).
+The hash function is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
+generators", OOPSLA).
 
-If all keys except the last are fixed, the hash is a bijection of the last key, so ids do not collide.
+If all keys except the last are fixed, the hash is a bijection of the last key. Ids therefore do not collide.
 """
 
 import numpy as np
@@ -33,7 +33,8 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
         keys: arrays of integers ≥ 0, which are broadcast against each other.
 
     Returns:
-        uint64, an array of the shape to which the keys are broadcast; of one element if all keys are single numbers.
+        uint64, an array of the shape to which the keys are broadcast. It has one element if all keys are single
+        numbers.
     """
     state = np.array([seed % 2**64], dtype=np.uint64)
     for key in (purpose, *keys):
@@ -48,6 +49,9 @@ def hash_normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
         seed: seed of the stream, taken modulo 2⁶⁴.
         purpose: a constant of this module that distinguishes uses of the same keys.
         keys: arrays of integers ≥ 0, which are broadcast against each other.
+
+    Returns:
+        float64, an array of the shape to which the keys are broadcast.
     """
     # 53 bits fill a double; adding a half excludes 0 and 1, whose quantiles are infinite.
     uniform = ((hash_keys(seed, purpose, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53

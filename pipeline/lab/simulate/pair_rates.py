@@ -1,8 +1,8 @@
-"""Estimates from the shipped pair counts how often real pairs of models meet, and how their battles end.
+"""Estimates how often pairs of models meet on the real board, and how their battles end, from the shipped pair counts.
 
 Source: pipeline/data/NOTICE.md (1,670,250 votes on 129 models; 34.5% of the votes are ties of either kind). The rates
-of a pair with few battles are uncertain, so `SMOOTHING` artificial battles are added to each pair. The artificial
-battles have the win rate of the Bradley-Terry fit to decisive votes, and the tie rate of all votes.
+of a pair with few battles are uncertain, so `SMOOTHING` artificial battles are added to each pair. Their win rate is
+that of the Bradley-Terry fit to decisive votes, and their tie rate is that of all votes.
 
 Blind spot: the file lists the models of a pair in alphabetical order, so a preference for the left side is not known.
 """
@@ -30,7 +30,7 @@ _OUTCOME_COLUMNS = ("win_a", "win_b", "tie", "tie_bothbad")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRates:
-    """The rates of each pair of models on the real board.
+    """How often each of P pairs of models meets on the real board, and how often each side wins.
 
     Attributes:
         models: names of the K models, sorted.
@@ -74,7 +74,7 @@ def real_pair_rates(models: int | None = None) -> PairRates:
     """Estimate the rates of each pair of models.
 
     Args:
-        models: number of models, namely those with the most battles; None for all.
+        models: number of models, of which those with the most battles are taken. None for all.
 
     Raises:
         Usage: `models` is below 2 or above the number of models in the counts.
@@ -89,13 +89,13 @@ def real_pair_rates(models: int | None = None) -> PairRates:
 
 
 def averaged_logit(probability: Float64, sd: float) -> Float64:
-    """Return the logit l for which voters with different tastes have the average rate p.
+    """Return the logits for which voters with different tastes have the given average rates.
 
-    l solves E σ(l + sd·z) = p, where z is standard normal and σ the logistic function. If logit(p) were used instead of
-    l, tastes would move the average rate towards one half.
+    The logit l for an average rate p solves E σ(l + sd·z) = p, where z is standard normal and σ the logistic function.
+    With logit(p) instead of l, tastes would move the average rate towards one half.
 
     Args:
-        probability: the average rates p.
+        probability: array of average rates p. The result has the same shape.
         sd: standard deviation of the voters' tastes for the pair, in logits.
     """
     if sd == 0:

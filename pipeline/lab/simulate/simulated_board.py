@@ -1,12 +1,12 @@
 """Simulates windows of votes (five minutes each), for tests and measurements of window detectors.
 
-This module simulates counts of windows directly, thousands of windows per second. `simulate_stream` simulates single
-votes instead, with the real pair counts.
+Thousands of windows are simulated per second. `simulate_stream` simulates complete votes instead, with the real pair
+counts.
 
-Honest votes: the rate of an hour has a daily rhythm times a random factor with a gamma distribution, which the windows
-of the hour share. Pairs are sampled by the sampling policy that the registry declares for the time. Outcomes follow the
+Honest votes: the rate of an hour is a daily rhythm times a random factor with a gamma distribution, which all windows
+of the hour share. Pairs are drawn by the sampling policy that the registry declares for the time. Outcomes follow the
 Bradley-Terry model with ties. Networks differ in popularity. The detectors use a snapshot whose strengths are
-*estimated*: they have the error of 2,000 votes per model. A `WindowEffect` changes a range of windows.
+*estimated*: they have the error of 2,000 votes per model. A `WindowEffect` changes the votes of a range of windows.
 
 The same parameters give the same windows. Without effects every vote is honest.
 """
@@ -58,8 +58,8 @@ class WindowEffect:
         cohort: cohort of the extra votes, a position in COHORTS.
         network: network of the extra votes.
         prompt: prompt of the extra votes.
-        declared: whether the policy declares the changed weights, and the registry a release of the models in
-            `sampling`, so that the effect is honest.
+        declared: whether the effect is honest: the sampling policy declares the changed weights, and the registry
+            declares a release of the models in `sampling`.
     """
 
     first: int
@@ -132,8 +132,8 @@ class SimulatedBoard:
     def registry(self) -> Registry:
         """The registry with all models of the board, their providers and the sampling policies.
 
-        An effect is declared if its attribute `declared` says so. At the first window of such an effect, the registry
-        has a new sampling policy with the effect's weights, and a release of each model in the effect's `sampling`.
+        For an effect with `declared`, the registry has two kinds of events at the effect's first window: a new sampling
+        policy with the effect's weights, and a release of each model in the effect's `sampling`.
         """
         events: list[RegistryEvent] = [
             Submitted(
@@ -159,7 +159,12 @@ class SimulatedBoard:
         return SamplingPolicy(schema=1, event_id=f"policy {at}", at=at, weights=weights)
 
     def context(self, window: int, false_alarms: float = 1.0) -> WindowContext:
-        """Return the context with which a window detector processes a window."""
+        """Return the context that a window detector needs for a window, such as the registry at its time.
+
+        Args:
+            window: number of the window.
+            false_alarms: tolerated number of false alarms per detector and month.
+        """
         start = to_microseconds(self.window_start(window))
         changed = self.registry.has_policy_change(start - WINDOW_WIDTH + 1, start + WINDOW_WIDTH)
         return WindowContext(self.registry.as_of(start), not changed, false_alarms)

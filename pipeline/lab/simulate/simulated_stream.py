@@ -1,7 +1,7 @@
 """Holds simulated votes as columns, in order of time.
 
-Element i of every column belongs to the same vote. cast_at never decreases. The id of a voter is computed from seed and
-code only, so a voter has the same id in all parts of a stream.
+Element i of every column belongs to vote i, and `cast_at` never decreases. The id of a voter is computed from the seed
+and the voter's code only, so a voter has the same id in all parts of a stream.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SimulatedStream:
         return self.attack >= 0
 
     def take(self, rows: npt.NDArray[Any] | slice) -> SimulatedStream:
-        """Return the votes at `rows`, which is a mask, a slice or ascending positions."""
+        """Return some of the votes. `rows` is a mask, a slice or an array of ascending positions."""
         columns = {name: getattr(self, name)[rows] for name in self._columns()}
         return SimulatedStream(models=self.models, seed=self.seed, **columns)
 
@@ -97,7 +97,7 @@ class SimulatedStream:
         return [high + low for high, low in zip(*halves, strict=True)]
 
     def to_bytes(self) -> Iterator[bytes]:
-        """Yield each vote as canonical JSON, without a line end."""
+        """Yield each vote as the bytes of a canonical JSON line, without a line end."""
         for begin in range(0, len(self), _CHUNK):
             yield from self.take(slice(begin, begin + _CHUNK))._lines()
 

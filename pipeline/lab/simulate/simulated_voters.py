@@ -27,7 +27,7 @@ _SNAPSHOT_VOTES, _SNAPSHOT_EACH = 2_000, 4
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedVoters:
-    """The parameters of a board, and a generator of its voters' votes.
+    """A simulated board, on which `cast_votes` simulates honest voters and attackers.
 
     Attributes:
         seed: seed of the simulation; the same seed gives the same board.
@@ -35,8 +35,8 @@ class SimulatedVoters:
         spread: standard deviation of the models' strengths, in logits.
         taste_sd: standard deviation of a voter's taste for a model, in logits.
         tie_sd: standard deviation of a voter's tendency to tie, in logits.
-        davidson_ties: whether ties are rarer between models of more different strength, as on the real board (Davidson
-            1970); otherwise all pairs have the same tie rate.
+        davidson_ties: whether ties are rarer the more the strengths of two models differ, as on the real board
+            (Davidson 1970). Otherwise all pairs have the same tie rate.
         model_tie_sd: standard deviation of a model's effect on the log-odds of a tie; 0.1 on the real board.
     """
 
@@ -55,9 +55,9 @@ class SimulatedVoters:
 
     @cached_property
     def reference(self) -> Reference:
-        """The ratings with which detectors evaluate votes, with covariance and tie rates, estimated from honest votes.
+        """The reference with which detectors evaluate votes, estimated from honest votes.
 
-        The number of a model is its position in `theta`.
+        It has ratings, their covariance and tie rates. The number of a model is its position in `theta`.
         """
         each = _SNAPSHOT_EACH
         votes = self.cast_votes("honest", _SNAPSHOT_VOTES * self.models // (2 * each), each, stream=1)
@@ -88,14 +88,15 @@ class SimulatedVoters:
         """Simulate the votes of some voters of one kind, sorted by voter.
 
         Args:
-            kind: honest, or a kind of attacker.
+            kind: "honest" or the name of a kind of attacker.
             voters: number of voters.
             each: number of votes of each voter.
-            otherwise: what attackers of a target do in battles without the target.
+            otherwise: what attackers with a target do in battles without it: not vote, vote honestly, or vote at
+                random.
             sampling: share of the attackers' battles that include the target; None for the share of honest voters.
-            strength: share of the battles with the target in which attackers vote for it; the others are honest votes.
+            strength: share of the battles with the target in which attackers vote for it; in others they vote honestly.
             stream: number of the random stream; another number gives other voters.
-            identical: whether the first two models are identical.
+            identical: whether the first two models have the same strength and tastes, like identical checkpoints.
         """
         rng = np.random.default_rng([self.seed, 3, stream])
         n, shape = voters * each, (voters, self.models)

@@ -1,4 +1,4 @@
-"""Simulates an honest stream with attacks, and lists the attackers.
+"""Simulates a stream of honest votes and attacks, and lists the attackers.
 
 Honest votes do not depend on the attacks. No attacker is also an honest voter.
 """
@@ -22,12 +22,12 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAttacker:
-    """One attacker of a stream.
+    """One attacker of a simulated stream.
 
     Attributes:
         voter: id of the attacker in the stream.
         kind: kind of the attack.
-        target_model: the model that the attack is for or against; None for an attack without a target.
+        target_model: name of the model that the attack is for or against; None for an attack without a target.
         attack: position of the attack in the list of attacks, from 0.
         votes: number of votes that the attacker casts.
     """
@@ -40,12 +40,12 @@ class SimulatedAttacker:
 
 
 def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int | None = None) -> SimulatedStream:
-    """Simulate an honest stream with attacks.
+    """Simulate a stream of honest votes and attacks.
 
     Args:
         spec: the parameters of the honest stream.
-        attacks: the attacks. Attackers have codes above all honest voters' codes, in the order of the attacks.
-        seed: seed of the attacks; None for the seed of the stream.
+        attacks: the attacks. The codes of attackers follow the codes of all honest voters, in the order of the attacks.
+        seed: seed of the attacks; None for the seed of the honest votes.
 
     Returns:
         All votes in order of time.
@@ -69,7 +69,7 @@ def list_attackers(stream: SimulatedStream, attacks: Sequence[Attack]) -> tuple[
     """List the attackers of a stream, or of a part of it, in the order of their codes.
 
     Args:
-        stream: the votes. Attackers without a vote in them are left out.
+        stream: the votes. Attackers without a vote among these are left out.
         attacks: the attacks with which the stream was simulated.
     """
     planted = stream.is_attack

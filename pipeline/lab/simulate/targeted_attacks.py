@@ -25,9 +25,9 @@ class TargetOnly(Attack):
     Attributes:
         target: name of a model of the board.
         direction: "promote" to let the target win, "demote" to let it lose.
-        otherwise: what attackers do if they do not recognise the target. "abstain": cast no vote, so all of
-            `votes_each` are on the target. "normal": vote like an honest voter. "random": choose any outcome.
-            "ranking": vote for the stronger model.
+        otherwise: what attackers do in a battle in which they do not recognise the target. "abstain": cast no vote, so
+            that all of `votes_each` are on the target. "normal": vote like an honest voter. "random": choose any
+            outcome. "ranking": vote for the stronger model.
         sampling: share of the attackers' battles that include the target; None for the share of honest voters.
         accuracy: probability that an attacker recognises the target in a battle that includes it. Other models are
             never taken for the target.
@@ -51,11 +51,11 @@ class TargetOnly(Attack):
 
     @property
     def target_model(self) -> str | None:
-        """The model that the attack is for or against."""
+        """The name of the model that the attack is for or against."""
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the attackers' battles.
+        """Draw the battles that the attackers vote on.
 
         With `otherwise` "abstain", all battles include the target. Otherwise the share `sampling` of the battles
         includes the target or, if `sampling` is None, the same share as for honest voters.
@@ -73,7 +73,7 @@ class TargetOnly(Attack):
         return with_target.where(on_target, without)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Return an outcome for each battle, int8[N].
+        """Return an outcome code for each battle, int8[N].
 
         In a battle in which the attacker recognises the target, the target wins or loses, as `direction` says. The
         outcome of any other battle is drawn as `otherwise` says.
@@ -94,8 +94,8 @@ class Burst(TargetOnly):
     """An attack with bought votes: accounts that vote on one model only, within minutes.
 
     Attributes:
-        votes: total number of votes. They are split over the voters as evenly as possible, which sets `votes_each`.
-        minutes: duration of the attack from `from_day` on, which sets `to_day`.
+        votes: total number of votes, which are split over the voters as evenly as possible. They set `votes_each`.
+        minutes: duration of the attack from `from_day` on, in minutes. It sets `to_day`.
     """
 
     kind: ClassVar[str] = "burst"
@@ -118,5 +118,5 @@ class Burst(TargetOnly):
         TargetOnly.__post_init__(self)
 
     def draw_vote_counts(self, rng: np.random.Generator) -> Int64:  # noqa: ARG002
-        """Split the votes over the voters as evenly as possible."""
+        """Return the number of votes of each attacker, int64[voters]: the votes are split as evenly as possible."""
         return self.votes // self.voters + (np.arange(self.voters) < self.votes % self.voters)

@@ -1,4 +1,6 @@
-"""Draws battles and honest outcomes. Pairs meet as often as on the real board, and voters differ in taste.
+"""Draws battles, and the outcomes that honest voters choose.
+
+Pairs of models meet as often as on the real board, and voters differ in taste.
 
 For voter v, the logit of a tie of models a and b is t_ab + tendency(v). In decided battles the logit of a win of the
 left model a over the right model b is l_ab + taste(v, a) − taste(v, b). Tastes are normal with standard deviation
@@ -40,7 +42,7 @@ class ShownBattles:
     right: Int64
 
     def where(self, mine: Bool, other: ShownBattles) -> ShownBattles:
-        """Return the battles of this object where `mine` (bool[N]) is true, and those of `other` where it is false."""
+        """Merge two arrays of N battles: battle i is taken from this object if `mine[i]` is true, else from `other`."""
         return ShownBattles(
             voter=self.voter,
             pair=np.where(mine, self.pair, other.pair),
@@ -51,7 +53,10 @@ class ShownBattles:
 
 
 class VoteSimulator:
-    """Draws battles and honest outcomes with the real rates. Honest votes and attacks share tastes and hourly rates."""
+    """Draws battles and honest outcomes with the rates of the real board.
+
+    Honest votes and attacks use the same object, and so the same tastes and hourly rates.
+    """
 
     def __init__(self, spec: HonestSpec) -> None:
         self.spec = spec
@@ -63,7 +68,7 @@ class VoteSimulator:
         self._ties = averaged_logit(self.pair_rates.ties, spec.tie_sd)
 
     def draw_battles(self, rng: np.random.Generator, voter: Int64, among: Int64 | None = None) -> ShownBattles:
-        """Draw a battle for each entry of `voter`: a pair with its real frequency, on random sides.
+        """Draw a battle for each entry of `voter`. Pairs have their real frequencies, and sides are random.
 
         Args:
             rng: random number generator.
@@ -79,7 +84,7 @@ class VoteSimulator:
         return ShownBattles(voter, pair, flipped, np.where(flipped, b, a), np.where(flipped, a, b))
 
     def draw_outcomes(self, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Draw the outcomes of honest voters in these battles: int8[N], outcome codes."""
+        """Draw the outcomes that honest voters choose in N battles. Returns int8[N], outcome codes."""
         n, pair = len(shown.voter), shown.pair
         liking = self._wins[pair] * np.where(shown.flipped, -1, 1)
         liking += self.taste(shown.voter, shown.left) - self.taste(shown.voter, shown.right)
@@ -90,7 +95,7 @@ class VoteSimulator:
         return np.where(tied, undecided, decided).astype(np.int8)
 
     def taste(self, voter: Int64, model: Int64) -> Float64:
-        """Return the taste of voter[i] for model[i] at position i, float64[N] in logits.
+        """Return tastes in logits, float64[N]. Element i is the taste of voter[i] for model[i].
 
         The taste of a voter for a model is the same at every vote.
         """

@@ -2,7 +2,7 @@
 
 The rate of an hour is the product of a daily sinusoid, a factor of the weekday, and a random factor with a gamma
 distribution and mean 1. With the random factor, hourly counts are negative binomial with size r = 1/burstiness, and
-vary more than Poisson counts, as real counts do. With Poisson counts, detectors of rates would look better than they
+vary more than Poisson counts, as real counts do. With Poisson counts, detectors of rates would seem better than they
 are.
 """
 
@@ -21,7 +21,7 @@ _WEEKEND = 0.8
 
 
 def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstiness: float) -> Float64:
-    """Draw the relative rate of every hour of a stream.
+    """Draw the relative rate of votes in every hour of a stream, float64[hours].
 
     Args:
         rng: random number generator.
@@ -38,7 +38,7 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
 
 
 def draw_times(rng: np.random.Generator, n: int, *, rates: Float64, start: int, begin: float, end: float) -> Int64:
-    """Draw times with density proportional to the rates, by the inverse of the cumulated rate.
+    """Draw times of votes whose density is proportional to hourly rates.
 
     Args:
         rng: random number generator.

@@ -1,4 +1,4 @@
-"""Draws activity, accounts, languages and networks of voters, and prompts of votes.
+"""Draws the numbers of votes, accounts, languages and networks of voters, and the prompts of votes.
 
 The distributions match published figures of the real board. It has 1.80 million votes by 493,600 voters (3.65 each).
 The most active 1% of voters cast 16% of the votes, and 7.3% of the prompts are repeats.
@@ -56,13 +56,16 @@ class VoterAccounts:
 
 
 def draw_votes_per_voter(rng: np.random.Generator, votes: int, voters: int) -> Int64:
-    """Draw the number of votes of each voter, at least 1: int64[voters]. Earlier voters tend to cast more votes."""
+    """Draw the number of votes of each voter, int64[voters]. Each is at least 1, and their sum is `votes`.
+
+    Voters with lower numbers tend to cast more votes.
+    """
     weight = ((np.arange(voters) + 0.5) / voters) ** (-1 / _ALPHA)
     return 1 + rng.multinomial(votes - voters, weight / weight.sum())
 
 
 def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> VoterAccounts:
-    """Draw the account of each voter, which is created before the voter's first vote.
+    """Draw the account of each of V voters. An account is created before the voter's first vote.
 
     Args:
         rng: random number generator.
@@ -84,15 +87,16 @@ def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> 
 
 
 def draw_categories(rng: np.random.Generator, n: int) -> Int8:
-    """Draw the category of each of n prompts, as a position in CATEGORIES."""
+    """Draw the category of each of n prompts. Returns int8[n], positions in CATEGORIES."""
     return _pick(rng, np.array(list(CATEGORIES.values())), n).astype(np.int8)
 
 
 def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
-    """Draw the prompts of n votes: int64[n]. The number of a prompt is the position of the first vote with this prompt.
+    """Draw the prompt of each of n votes. Returns int64[n], numbers of prompts.
 
-    A repeat copies the prompt of an earlier vote that is chosen with equal probability. So popular prompts become more
-    popular, and their popularity follows a power law (Simon 1955, Biometrika 42).
+    The number of a prompt is the position of the first vote with this prompt. A repeat copies the prompt of an earlier
+    vote that is chosen with equal probability. So popular prompts become more popular, and their popularity follows a
+    power law (Simon 1955, Biometrika 42).
     """
     source = np.arange(n)
     repeats = np.flatnonzero(rng.random(n) < _REPEATS)
@@ -105,7 +109,7 @@ def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
 
 
 def network_hashes() -> Int64:
-    """Return the hash of each network in NETWORKS, int64 in that order. Windows count votes by these hashes."""
+    """Return the hashes by which windows count the votes of networks. Returns int64, in the order of NETWORKS."""
     return np.array([network_hash(name) for name in NETWORKS], dtype=np.int64)
 
 

@@ -1,10 +1,10 @@
-"""Runs one task with arena-rank, in the way that the documentation of arena-rank describes.
+"""Runs one rating task with the package arena-rank, in the way that its documentation describes.
 
     python arena_rank_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (with arena-rank's ridge), style-unpenalised (reg
-= 0). This script starts processes with spawn, because arena-rank's bootstrap uses fork, which deadlocks if threads of
-JAX run.
+TASK is `ratings` (sandwich intervals), `bootstrap` (ROUNDS rounds), `style` (with arena-rank's ridge) or
+`style-unpenalised` (reg = 0). The script starts processes with spawn, because arena-rank's bootstrap uses fork, which
+deadlocks if threads of JAX run.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def style(table: pd.DataFrame, reg: float) -> Result:
 
 
 def main() -> None:
-    """Run and time the task of the command line in this process."""
+    """Run the task that the command line names in this process, and print its times as JSON."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     columns = ["model_a", "model_b", "winner"]
     if task.startswith("style"):

@@ -1,9 +1,9 @@
-"""Runs the audit of arenakit on one CSV file, and prints its time and figures as JSON.
+"""Runs the audit of the package arenakit on one CSV file, and prints its time and figures as JSON.
 
     python arenakit_tasks.py FILE ROUNDS
 
-The audit is `arenakit.probes.run_audit` with ROUNDS resamples, as its command line runs it. Reading the file is timed
-apart.
+The audit is `arenakit.probes.run_audit` with ROUNDS resamples, as arenakit's command line runs it. Reading the file is
+timed separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from timed_task import peak_mb  # type: ignore[import-not-found]  # in this scri
 
 
 def figures(audit: Any) -> dict[str, Any]:
-    """Return the figures of an audit under the names of `pipeline.lab.bench.report_tasks.figures`."""
+    """Return name → figure of an audit, with the names that `pipeline.lab.bench.report_tasks.figures` uses."""
     by = {probe.name: probe for probe in audit.probes}
     detail = {name: probe.detail for name, probe in by.items()}
     cycles, clustered = detail["intransitivity"], detail["vote_clustering"]
@@ -46,7 +46,7 @@ def figures(audit: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run and time the audit of the command line's file in this process."""
+    """Run the audit on the file that the command line names, and print its time and figures as JSON."""
     started = time.perf_counter()
     arena = Arena(load_battles(sys.argv[1]))
     reading, started, used = time.perf_counter() - started, time.perf_counter(), time.process_time()

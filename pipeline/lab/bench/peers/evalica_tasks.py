@@ -1,9 +1,10 @@
-"""Runs one task with evalica, which gets lists instead of columns, because lists are its fastest input.
+"""Runs one rating task with the package evalica. It gets lists instead of columns, because lists are its fastest input.
 
     python evalica_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (without intervals, which evalica computes by bootstrap only), and bootstrap (ROUNDS rounds with
-percentile intervals, because evalica's default method would refit once for each vote).
+TASK is `ratings` or `bootstrap`. `ratings` has no intervals, because evalica computes them by bootstrap only.
+`bootstrap` runs ROUNDS rounds with percentile intervals, because evalica's default method would refit once for each
+vote.
 """
 
 from __future__ import annotations
@@ -22,14 +23,21 @@ WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_b
 
 
 def ratings(table: pd.DataFrame) -> Result:
-    """Compute ratings with evalica, without intervals. `table` has one battle a row, in text columns."""
+    """Compute ratings with evalica, without intervals.
+
+    Args:
+        table: one battle a row, with the text columns model_a, model_b and winner.
+
+    Returns:
+        The names of the models, their scores, and an empty list (no style coefficients).
+    """
     return _result(evalica.bradley_terry(**_battles(table)).scores)
 
 
 def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
     """Compute ratings with evalica from `rounds` bootstrap resamples.
 
-    Only the scores are returned. Evalica computes percentile intervals in the same call, so its time includes them.
+    Only the scores are returned. The time of the call includes the percentile intervals, which evalica computes too.
 
     Args:
         table: one battle a row, with the text columns model_a, model_b and winner.
@@ -55,7 +63,7 @@ def _result(scores: Any) -> Result:
 
 
 def main() -> None:
-    """Run and time the task of the command line in this process."""
+    """Run the task that the command line names in this process, and print its times as JSON."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     table = pd.read_parquet(path, columns=["model_a", "model_b", "winner"])
     tasks = {"ratings": lambda: ratings(table), "bootstrap": lambda: bootstrap(table, rounds)}

@@ -1,8 +1,8 @@
-"""Times the calls of one task, and prints the result as JSON.
+"""Times the calls of one rating task, and prints the result as JSON.
 
-A task computes ratings with one engine. The benchmark compares this project with other rating engines, its peers. Their
-tasks run in child processes, in an environment with the peers' packages and without this project. So this module must
-not import other modules of this project.
+A task computes ratings with one engine: this project or a peer, which is another rating package. The tasks of peers run
+in child processes, in an environment without this project. So this module must not import other modules of this
+project.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ Result = tuple[Sequence[str], Any, list[float]]
 def peak_mb() -> float:
     """Return the largest resident set of this process so far, in MB.
 
-    The value is read from /proc. `ru_maxrss` is used only without /proc, because on Linux it includes the parent
-    process.
+    The value is read from /proc if that exists, because `ru_maxrss` includes the parent process on Linux.
     """
     status = Path("/proc/self/status")
     if status.is_file():
