@@ -133,10 +133,10 @@ class Settings(BaseSettings):
             0 for no limit.
         logins_per_minute: largest number of invalid tokens of one client per minute. Beyond it, `serve` refuses all
             tokens of this client. 0 for no limit.
-        compute: engine of the passes over sealed votes. "local" is threads of this process, "processes" or
-            "processes://N" processes of this machine, "dask://HOST:PORT", "ray://HOST:PORT" or "spark://HOST:PORT" a
-            cluster, and the same without an address a cluster that is started on this machine. Results are the same on
-            each engine.
+        compute: engine that works through sealed votes. "local" means threads of this process. "processes" or
+            "processes://N" means processes of this machine. "dask://HOST:PORT", "ray://HOST:PORT" or
+            "spark://HOST:PORT" means a cluster. Without an address, a cluster is started on this machine. All engines
+            give the same results.
         secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
             case, and its text is the value. "" for /run/secrets if that exists.
     """

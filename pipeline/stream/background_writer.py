@@ -41,7 +41,7 @@ class BackgroundWriter(Generic[Result]):
     def submit(self, batch: Callable[[], Result]) -> None:
         """Start writing a batch in the second thread. Without a second thread, write the batch in this call.
 
-        `wait` raises the error of the batch, not this function.
+        An error of the batch is not raised here; `wait` raises it.
 
         Args:
             batch: a function that writes the batch and returns its result.

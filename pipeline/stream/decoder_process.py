@@ -1,7 +1,7 @@
 """Decodes batches in a second process, `python -m pipeline.stream.decoder_process`.
 
-The worker and the child process exchange pickled messages over the child's standard input and output. The length of a
-message precedes it. The first message is the setup, so that the voter key is in no argument and no environment
+The worker and the child process exchange pickled messages over the child's standard input and output. Each message is
+sent after its length. The first message is the setup, so that the voter key is in no argument and no environment
 variable. Every later message has chunks and partition numbers. The child answers each with the decoded batch or the
 error of decoding.
 

@@ -51,11 +51,12 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         connection: a transaction, which reads the stored votes.
         votes: the n votes of the batch.
-        numbers: column → the integers of the store's dictionary for the names in the votes, from `number_batch`.
+        numbers: name of a column → int32[n], the numbers of the store's dictionary for the names in the n votes, from
+            `number_batch`.
 
     Returns:
-        Which votes are new; and for each duplicate, the position of the first vote with its id, in the store or earlier
-            in the batch, and whether both have the same body.
+        Which votes are new. For each duplicate, the result also has the position of the first vote with its id, in the
+        store or earlier in the batch, and whether both bodies are equal.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

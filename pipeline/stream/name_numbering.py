@@ -36,9 +36,9 @@ def number_batch(
         owned: source's number of a partition → the worker's partition.
 
     Returns:
-        Two values. The first is the batch, in which votes beyond the quota are rejects. The second is column name
-        (model_a, model_b, language, category, network, categories) → int32[n], the number of each vote's name in this
-        column.
+        Two values. The first is the batch, in which votes beyond the quota are rejects. The second maps the name of a
+        column (model_a, model_b, language, category, network, categories) to int32[n], the numbers of the n votes'
+        names.
     """
     models = {column: names.known_numbers("model", getattr(decoded.votes, column)) for column in _MODELS}
     known = {column: numbers for column, numbers in models.items() if numbers is not None}

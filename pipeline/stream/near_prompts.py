@@ -59,8 +59,8 @@ class NearPrompts:
     """Hashes prompts, and remembers recent prompts to find near copies.
 
     Attributes:
-        shared: True if another process has locked the file of signatures. This process then reads the file, but adds
-            nothing to it.
+        shared: True if this process reads the file of signatures but must not add to it, for example because another
+            process has locked the file.
     """
 
     def __init__(self, key: bytes, folder: Path | None = None, limit: int = LIMIT, *, read_only: bool = False) -> None:

@@ -33,8 +33,8 @@ class PreparedRecord:
     Attributes:
         is_vote: False for a registry event. An invalid record counts as a vote.
         value: bytes of the record.
-        key: the bytes that decide the partition. For a vote, the pseudonym of the voter, or the vote's id if it has no
-            voter. For an invalid record, the SHA-256 of the record.
+        key: the bytes that decide the partition. The key of a vote is the pseudonym of its voter, or the id of the vote
+            if it has no voter. The key of an invalid record is its SHA-256.
         event_id: the event's id in its CloudEvents header.
         marks: (name, value) of each header that this project defines.
     """

@@ -5,10 +5,11 @@ partition is the event time up to which its votes are assumed to be complete. Th
 watermark of the partitions, with these rules:
 
 1. Finished files do not count. If all sources are finished files, the watermark is their newest event time, without
-lateness, because no more votes come. 2. A partition without an event for `idle_after` is idle and does not count. The
-store records that it was left out. 3. If all partitions of a live source are idle, the clock replaces the watermark, so
-that detectors see windows without votes. 4. `--close` closes every window, regardless of the watermark, for a log that
-has ended.
+   lateness, because no more votes come.
+2. A partition without an event for `idle_after` is idle and does not count. The store records that it was left out.
+3. If all partitions of a live source are idle, the clock replaces the watermark, so that detectors see windows without
+   votes.
+4. `--close` closes every window, regardless of the watermark, for a log that has ended.
 
 A lease in the store lets one monitor work at a time. One transaction writes closed windows, their end, detector states
 and alerts, so a monitor that was killed has neither skipped nor repeated a window.

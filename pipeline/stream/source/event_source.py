@@ -3,10 +3,11 @@
 Rules that every source keeps (checked by tests/integration/test_sources.py):
 
 1. A partition is a sequence of records with growing offsets. Reading from an offset gives the same records every time.
-2. An offset is always the *next* one to read. Offsets may have gaps, so the offset after n is not always n + 1. 3.
-`assigned_partitions()` are the partitions that this worker may read now. When they change, `generation()` grows, and
-the worker drops a batch that was polled before. 4. Nothing is read from a partition before `seek`. 5. The source does
-not store how far it was read; the store does.
+2. An offset is always the *next* one to read. Offsets may have gaps, so the offset after n is not always n + 1.
+3. `assigned_partitions()` are the partitions that this worker may read now. When they change, `generation()` grows, and
+   the worker drops a batch that was polled before.
+4. Nothing is read from a partition before `seek`.
+5. The source does not store how far it was read; the store does.
 
 In this module, a partition is given by the source's number.
 """
