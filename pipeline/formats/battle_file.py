@@ -90,7 +90,7 @@ class BattleFile:
     def outcomes(self, form: BattleFormat) -> Mapping[str, str]:
         """Return the words for outcomes in the file: word → our outcome, such as `model_a`.
 
-        The words are those that the format `form` declares and those that the user gave.
+        The format `form` declares some of the words, and the user may give others.
         """
         return {**form.spellings, **self.mapping.outcomes}
 

@@ -111,7 +111,7 @@ def _chunks(
 ) -> Iterator[tuple[list[bytes | Fields], list[int], int]]:
     """Yield lists of records with their rows, without records that are not votes of the format.
 
-    The third value is the number of records read for a list, with those that are not votes.
+    The third value is the number of records read for a list, including the records that are not votes.
     """
     records = enumerate(mapped_records(file, waits, check))
     while some := list(islice(records, _CHUNK)):

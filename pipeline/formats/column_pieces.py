@@ -91,7 +91,7 @@ class TextedPiece(ArrowPiece):
 
         Args:
             batch: the rows.
-            texts: yields the texts of these rows, then those of the next piece.
+            texts: yields the texts of these rows, then the texts of the next piece.
         """
         super().__init__(batch)
         self._texts = texts
@@ -99,7 +99,7 @@ class TextedPiece(ArrowPiece):
     def records(self, columns: Collection[str]) -> Iterable[Mapping[str, Any]]:  # noqa: ARG002  # those of the stream
         """Return the long texts of the rows, one record for each row.
 
-        The texts can be read only once, and must be read before those of the next piece. `columns` is not used.
+        The texts can be read only once, and must be read before the texts of the next piece. `columns` is not used.
         """
         return islice(self._texts, len(self))
 

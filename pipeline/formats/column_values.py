@@ -160,7 +160,7 @@ def true_label_column(values: Int8, label: str, bits: dict[str, int]) -> Int64:
 
 
 def _struct_labels(array: pa.StructArray, bits: dict[str, int]) -> Int64:
-    """Return int64[n] with the labels of true fields, those of structs inside of the struct too."""
+    """Return int64[n] with the labels of true fields, including the fields of structs inside of the struct."""
     found = np.zeros(len(array), dtype=np.int64)
     for field in array.type:
         inner = pc.struct_field(array, field.name)

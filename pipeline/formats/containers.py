@@ -104,7 +104,7 @@ class Container:
     def plain_path(self) -> Iterator[Path]:
         """Yield the path of a file with the uncompressed bytes, for a `with` block.
 
-        It is this file if it is not compressed, else a temporary copy.
+        The path leads to the file itself if the file is not compressed, else to a temporary copy.
         """
         if not self.codec:
             yield self.path

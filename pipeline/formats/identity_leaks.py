@@ -54,7 +54,7 @@ class _Names:
 
 @dataclass(frozen=True, slots=True)
 class _JoinedNames:
-    """The names that are known everywhere, and those of one battle, searched for together.
+    """The names that are known everywhere and the names of one battle, searched for together.
 
     One pattern of all of them would be compiled anew for each pair of models, which takes longer than to read answers.
     """
@@ -174,7 +174,7 @@ class LeakCheck:
 
     Attributes:
         battles: number of records with answers so far.
-        leaks: number of those records in which an answer leaks an identity.
+        leaks: number of these battles in which an answer leaks an identity.
     """
 
     def __init__(self, leaks: IdentityLeaks) -> None:

@@ -109,7 +109,7 @@ def name_numbers(column: pa.DictionaryArray) -> Int64:
 
 
 def _in_range(times: Int64) -> Int64:
-    """Return the same times, NO_TIME for others than those of votes and for the first instant, a placeholder."""
+    """Return the times, NO_TIME for times outside 2000 to 2099 and for the first instant of 2000, a placeholder."""
     return np.where((times > FIRST_TIME) & (times < END_TIME), times, NO_TIME)
 
 

@@ -89,7 +89,7 @@ def _conversation(record: Record, side: str) -> Iterator[tuple[str, str]]:
 
 
 def _turn(message: Any) -> Iterator[tuple[str, str]]:
-    """Yield the role and the text of a message, in OpenAI's form or that of ShareGPT."""
+    """Yield the role and the text of a message, in OpenAI's form or in ShareGPT's."""
     if not isinstance(message, Mapping):
         return
     role = str(message.get("role") or message.get("from") or "").lower()

@@ -57,7 +57,7 @@ class NeededColumns:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of a vote that are read: those that are collected, and those that are only checked."""
+        """The fields of a vote that are read: some are collected, and some are only checked."""
         return tuple(dict.fromkeys((*self.texts, *sorted(self.numbers), *CHECKED_TEXTS)))
 
 
@@ -155,7 +155,7 @@ class VoteCollector:
         self._outcome.append(outcome)
 
     def finish(self, accepts: Callable[[Sequence[str]], bool] = lambda _: True) -> BattleColumns:
-        """Return all votes, except those whose id an earlier vote has.
+        """Return all votes, except votes with the id of an earlier vote.
 
         Args:
             accepts: returns whether all texts of a list are valid. It is called with the names of models, groups and

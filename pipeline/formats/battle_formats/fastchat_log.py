@@ -22,7 +22,7 @@ _HIDDEN = frozenset({"", "Model A", "Model B"})
 def map_record(record: Record) -> Fields | None:
     """Return the fields of a vote, given the record of a user's action; None if the action is not a vote.
 
-    If the names that the user saw are not those of the models, the field `winner` is a text that the decoder rejects.
+    If the user saw other names than the names of the models, the field `winner` is a text that the decoder rejects.
     """
     winner = _OUTCOMES.get(str(record.get("type")))
     if winner is None:
@@ -49,7 +49,7 @@ def map_record(record: Record) -> Fields | None:
 
 
 def _listed(names: Any) -> list[Any]:
-    """Return the names that were shown. Anything but a list counts as one name, which is not those of the states."""
+    """Return the names that were shown. Anything but a list counts as one name, and absent names as none."""
     return names if isinstance(names, list) else [] if is_absent(names) else [names]
 
 

@@ -1,6 +1,6 @@
 """Builds the format of a table that no other module declares, from the usual names of columns.
 
-The module also replaces columns of a format by those that the user names.
+The module also replaces columns of a format by columns that the user names.
 """
 
 from collections.abc import Mapping

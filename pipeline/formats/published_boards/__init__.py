@@ -1,8 +1,8 @@
 """Reads published leaderboards: tables with one row for each board, day and model.
 
-Three kinds are read: the arena's dataset (a folder for each board, a file for each split), tables such as those of
-fboulnois, and our own exports (boards as JSON, histories, bundles). Files are CSV, TSV, JSON, JSON Lines or Parquet,
-compressed or not.
+Three kinds are read: the arena's dataset (a folder for each board, a file for each split), tables such as the ones that
+fboulnois publishes, and our own exports (boards as JSON, histories, bundles). Files are CSV, TSV, JSON, JSON Lines or
+Parquet, compressed or not.
 
 Modules:
     read_boards      reads files as boards, oldest first

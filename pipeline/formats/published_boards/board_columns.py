@@ -161,7 +161,7 @@ def _arrow_numbers(cells: pa.Array, field: str) -> tuple[Float64, Bool]:
 
 
 def _checked(found: Float64, field: str) -> tuple[Float64, Bool]:
-    """Return numbers, NaN where missing, and bool[n] of those that the field may not have."""
+    """Return the numbers, NaN where missing, and bool[n], true for a number that the field may not have."""
     missing = np.isnan(found)
     with np.errstate(invalid="ignore"):
         bad = ~missing & ~(np.abs(found) <= board_cells.LARGEST)

@@ -88,7 +88,7 @@ def _groups(columns: BoardColumns) -> tuple[Int64, Int64]:
 
 
 def _last_of_day(columns: BoardColumns) -> tuple[BoardColumns, int]:
-    """Return the rows without those that a later snapshot of the day replaces, and how many those are."""
+    """Leave out rows that a later snapshot of the day replaces; return the other rows and the number left out."""
     time = columns.numbers["snapshot"]
     if not len(time) or not (time % _SECONDS_OF_DAY).any():
         return columns, 0
