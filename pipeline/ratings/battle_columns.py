@@ -88,8 +88,8 @@ class BattleColumns:
     def without_repeats(self, identity: Int64) -> "BattleColumns":
         """Return the votes except repeats. A repeat is a vote with the id of an earlier vote.
 
-        The result's `repeated` is the number of repeats left out. `conflicting` is the number of those that differ from
-        the earlier vote. If there are no repeats, the votes are returned unchanged.
+        The result's `repeated` is the number of repeats left out. `conflicting` is the number of repeats that differ
+        from the earlier vote. If there are no repeats, the votes are returned unchanged.
 
         Args:
             identity: int64[N], equal numbers for votes with equal ids; −1 for a vote without an id, which is never a
@@ -186,7 +186,7 @@ def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
 
 
 def _select(values: npt.NDArray[_Integer], rows: Bool) -> npt.NDArray[_Integer]:
-    """Return rows of a column; those of a constant column take no memory either."""
+    """Return rows of a column. If the column is constant and takes no memory, neither do its rows."""
     if any(values.strides):
         return values[rows]
     return np.broadcast_to(values.dtype.type(-1), (int(np.count_nonzero(rows)), *values.shape[1:]))

@@ -230,7 +230,7 @@ class _Cells:
         return votes, failed
 
     def chord_newton(self, votes: Float64) -> tuple[Float64, list[int]]:
-        """Fit R draws of votes at once. Every step uses the information of the fit, not that of the draw.
+        """Fit R draws of votes at once. Every step uses the information of the fit, not of the draw.
 
         Args:
             votes: float64[R, 3P], one row for each draw, as `draw` returns them.

@@ -160,7 +160,7 @@ class PairCounts:
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
     def without_empty_models(self) -> PairCounts:
-        """Return the counts with only those models in `models` that have votes. The votes stay the same."""
+        """Return the counts without the models in `models` that have no votes. The votes stay the same."""
         battles = self.battles_per_model()
         return self if battles.all() else self.subset(np.flatnonzero(battles))
 

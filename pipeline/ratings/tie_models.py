@@ -30,7 +30,7 @@ def fit_rao_kupper(counts: PairCounts, start: Float64) -> ParameterFit:
 
     Args:
         counts: the votes. Their win digraph must be strongly connected.
-        start: float64[K], strengths to start from, such as those of the Bradley-Terry fit.
+        start: float64[K], strengths to start from, for example of the Bradley-Terry fit.
 
     Returns:
         The strengths; `phi` is ln of the threshold, above 0.
@@ -66,7 +66,7 @@ def fit_davidson(counts: PairCounts, start: Float64) -> ParameterFit:
 
     Args:
         counts: the votes. Their win digraph must be strongly connected.
-        start: float64[K], strengths to start from, such as those of the Bradley-Terry fit.
+        start: float64[K], strengths to start from, for example of the Bradley-Terry fit.
 
     Returns:
         The strengths; `phi` is ln ν.

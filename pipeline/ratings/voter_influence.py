@@ -36,7 +36,7 @@ class VoterInfluence:
     """A voter and the model whose rating the voter's votes change most.
 
     Attributes:
-        voter: number of the voter, one of those that `most_influential_voters` was given.
+        voter: number of the voter in the argument `voter` of `most_influential_voters`.
         votes: number of the voter's votes.
         model: the model whose rating changes most.
         points: rating with the voter's votes minus rating without them, in points, to first order.

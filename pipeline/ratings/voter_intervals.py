@@ -4,8 +4,8 @@ The signed rows of a board have intervals from pair counts alone, which everybod
 votes of one voter as independent, so they are too short if voters with many votes have a taste of their own. On boards
 whose voters follow a power law, they cover 80 to 92% instead of 95%. The intervals of this module cover 94 to 96%.
 
-Ratings, and therefore ranks, are those of the board. Everything follows from the pair counts and the sums over
-voters (`voter_scores`), so a reader who has both can compute it again.
+Ratings, and therefore ranks, stay as on the board. Everything follows from the pair counts and the sums over voters
+(`voter_scores`), so a reader who has both can compute it again.
 
 No interval is shorter than the one from counts.
 

@@ -8,7 +8,8 @@ voters with many votes make ν small. The interval of a rating is ± t_ν √(1 
 power-law voters 94 to 96% of these intervals contain the true rating, and 92.5 to 95% of the intervals without ν.
 
 B can be updated for a log that has grown a little, because the difference of B and the sum over single votes grows in
-proportion to the votes. After a growth of 5% the standard errors are those of all votes to within a few per cent.
+proportion to the votes. After a growth of 5% the standard errors are within a few per cent of the standard errors of
+all votes.
 
 Each vote without a voter (0) is a cluster of its own. If no vote has a voter, B is the sum over single votes.
 

@@ -235,7 +235,7 @@ def _spread(y: Float64, s: Float64) -> float:
 
 
 def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> PairCounts:
-    """Return all votes except some on one model: those that were cast before this model was selected.
+    """Return all votes except the votes on one model that were cast before this model was selected.
 
     Args:
         counts: all votes.
