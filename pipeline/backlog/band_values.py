@@ -1,8 +1,8 @@
 """Computes the e-value of each voter against bands of honest taste, after the voter's last vote.
 
 The null hypothesis is an honest voter whose logit of each win lies within a band around the logit of the reference. The
-e-value is computed against the voter in the band who makes the e-value smallest. The alternatives and weights are those
-of the detector `voter_bias`: the voter promotes or demotes a model, or always chooses one side, or votes against the
+e-value is computed against the voter in the band who makes the e-value smallest. The detector `voter_bias` has the same
+alternatives and weights: the voter promotes or demotes a model, or always chooses one side, or votes against the
 rating. `voter_bias` computes a value after each vote; here only the value after the last vote is needed, so sums over
 cells replace the computation vote by vote. A cell has the votes of one voter on one model.
 """
@@ -72,7 +72,7 @@ class RankedCells:
         return cls(cell, rank, rows, starts.astype(np.int64), Reference.taste_band(before))
 
     def of_voters(self, cells: BacklogCells, who: Bool) -> RankedCells:
-        """Return those of the ranked cells whose voter is selected: `who`, bool[v], is true for the selected voters."""
+        """Return the ranked cells of the selected voters: `who`, bool[v], is true for a selected voter."""
         kept = who[cells.voter[self.cell]]
         lengths = np.diff(np.append(self.start, len(self.rows)))
         rows = np.repeat(kept, lengths)

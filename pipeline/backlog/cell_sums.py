@@ -25,7 +25,7 @@ def count_rows(
     A row is not counted if the reference lacks one of the two models of its vote.
 
     Args:
-        votes: the votes of a backlog, or those in cohorts (`CohortVotes.votes`).
+        votes: the votes of a backlog, or its votes in cohorts (`CohortVotes.votes`).
         cells: the cells of these votes.
         rows: positions of rows of `cells`, ascending.
         reference: gives the chances of an honest voter.
@@ -79,7 +79,7 @@ def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, refer
     this provider.
 
     Args:
-        votes: the votes of a backlog, or those in cohorts (`CohortVotes.votes`).
+        votes: the votes of a backlog, or its votes in cohorts (`CohortVotes.votes`).
         cells: the cells of these votes.
         rows: positions of rows of `cells`.
         reference: the reference in which the models are looked up.

@@ -1,9 +1,9 @@
 """Computes likelihood ratios of each voter's votes within one cohort, and combines them to the evidence of the cohort.
 
-A cell has the votes of one voter in one cohort on one model. From LEAST_VOTES votes on, the ratios of a cell are those
-of `pipeline.evidence.cells` (`PooledCells`). The ratios of cells with fewer votes are tabulated (`SmallCells`). Let E_v
-be the ratio of voter v's cell for one alternative. The evidence of a cohort for this alternative is the mean over ε in
-SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model.
+A cell has the votes of one voter in one cohort on one model. The ratios of a cell with LEAST_VOTES votes or more come
+from `pipeline.evidence.cells` (`PooledCells`). The ratios of cells with fewer votes are tabulated (`SmallCells`). Let
+E_v be the ratio of voter v's cell for one alternative. The evidence of a cohort for this alternative is the mean over ε
+in SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Divides the votes of a backlog into cohorts whose votes are evaluated together: one network, age, prompt or session.
 
-Each kind of cohort states by how many logits an honest cohort's chances of a win may be above those of all voters. Such
-a difference is common to the voters of the cohort, so the taste of single voters does not explain it. The number of
-logits is smallest for account ages, since accounts of different ages agree best. It is largest for prompts, since the
-voters under one prompt compare other answers than all other voters.
+Each kind of cohort states by how many logits an honest cohort's chances of a win may exceed the chances of all voters.
+Such a difference is common to the voters of the cohort, so the taste of single voters does not explain it. The number
+of logits is smallest for account ages, since accounts of different ages agree best. It is largest for prompts, since
+the voters under one prompt compare other answers than all other voters.
 """
 
 from __future__ import annotations

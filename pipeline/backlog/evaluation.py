@@ -2,8 +2,8 @@
 
 The evaluation has seven steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
 promote or demote the same model; groups of voters with few votes each, who promote or demote a model together; cohorts
-that do so; models whose results differ in one period; models whose answers changed their style; and voters with unusual
-habits.
+that promote or demote a model; models whose results differ in one period; models whose answers changed their style; and
+voters with unusual habits.
 
 A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once.
 """
@@ -90,7 +90,7 @@ class BacklogFindings:
     Attributes:
         rounds: number of rounds in which single voters were evaluated.
         nested_rounds: the largest number of rounds in the nested form; 0 if it was not computed.
-        evaluated: bool[v], false for voters whose votes could not be compared with those of others.
+        evaluated: bool[v], false for voters whose votes could not be compared with the votes of others.
         voters: single voters with enough evidence, the strongest first.
         pools: models that a group of voters promotes or demotes.
         groups: kind of cohorts, such as `network` → the cohorts that promote or demote a model.

@@ -73,7 +73,7 @@ class ModelPeriods:
     progress: Progress = no_progress
 
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[PeriodFinding]:
-        """Find models whose results in one period differ from those in the other periods, one after another.
+        """Find models whose results in one period differ from their results in the other periods, one after another.
 
         Each round finds the model and the period with the largest e-value. The rounds end when no e-value is above t/α,
         where t is the number of pairs of a model and a period that have votes, or after ten findings. Nothing is found

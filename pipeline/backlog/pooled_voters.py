@@ -87,7 +87,7 @@ class PooledCells:
     def unlimited(cls, evaluator: VoterEvaluator, reference: Reference, who: Bool, model: int) -> PooledCells:
         """Evaluate all votes of the cells of one model, to find the members of a group that was found.
 
-        The result serves to estimate who the members are, and not for a test: the chances are those of the reference,
+        The result serves to estimate who the members are, and not for a test: the chances come from the reference,
         without its standard errors.
 
         Args:

@@ -1,6 +1,6 @@
 """Tabulates the likelihood ratios of cells with one or two votes, of which a backlog may have millions.
 
-A cell has the votes of one voter in one cohort on one model. The ratios are those of `pipeline.evidence.taste_nulls`.
+A cell has the votes of one voter in one cohort on one model. The ratios are defined by `pipeline.evidence.taste_nulls`.
 The chances of a win are rounded up to one of _LEVELS levels, and the cohort's share of ties to one of _TIE_LEVELS
 levels. The voters of a cohort are taken to differ in their share of ties as much as the voters of the board do. One or
 two votes cannot show that ties are rare. So the alternative "wins and rarer ties" has the ratio of decided battles

@@ -198,8 +198,8 @@ def cell_e_values(counts: CellCounts, reference: Reference) -> Float64:
 def _upper_logs(counts: CellCounts, reference: Reference) -> Float64:
     """Return an upper estimate of ln of each cell's e-value, which is fast to compute: float64[c].
 
-    A mean over tastes of (1 + p x)ⁿ is at least that of the mean p, so the ratios of wins and of losses without taste
-    are upper bounds. The ratio of ties is taken at a share of ties three standard deviations above the voter's.
+    The mean over tastes of (1 + p x)ⁿ is at least its value at the mean p, so the ratios of wins and of losses without
+    taste are upper bounds. The ratio of ties is taken at a share of ties three standard deviations above the voter's.
     """
     n, votes = np.array(DELTAS), counts.votes[:, None].astype(float)
     a = reference.tie_prior[0] + (counts.other_ties + counts.votes - counts.wins - counts.losses)
