@@ -215,8 +215,8 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
 def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boards:
     """Return the boards that are counted: the board of all votes, the known boards, and new boards up to the limit.
 
-    A log counts at most MAX_LABELS categories and languages. Of the new labels of a segment, those with the most votes
-    are taken. A label that is refused once is never counted later, because a counted label is never dropped.
+    A log counts at most MAX_LABELS categories and languages. If a segment has too many new labels, the labels with the
+    most votes are taken. A label that is refused once is never counted later, because a counted label is never dropped.
 
     Args:
         boards: counts of the votes of a segment.

@@ -1,6 +1,6 @@
 """Counts the votes of each segment of the log by board, from the public files of the segment.
 
-A board has all votes, or those of one category or language. A retraction subtracts a vote of an earlier segment. So
+A board has all votes, or the votes of one category or language. A retraction subtracts a vote of an earlier segment. So
 `recount` reads the segments twice: first to find the votes that are retracted, then to count the votes of every
 segment.
 """

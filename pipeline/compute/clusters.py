@@ -1,6 +1,6 @@
 """Connects to the clusters of the engines: opens a client, or starts a cluster on this machine.
 
-A cluster's packages are not dependencies of the pipeline, except those of the extra `compute` (Dask).
+A cluster's packages are not dependencies of the pipeline, except Dask, which the extra `compute` installs.
 """
 
 from __future__ import annotations
