@@ -1,4 +1,4 @@
-"""Defines the detectors, and lists those that run. A detector is a module or a package, and imports no other detector.
+"""Defines and lists the detectors. A detector is a module or a package, and imports no other detector.
 
 voter    detectors about one voter, which process vote after vote
 window   detectors about models, providers, networks, new accounts and the board, which process window after window

@@ -7,8 +7,8 @@ CUSUM is W ← max(W, 0) + ln L. An alert is emitted at e^W ≥ 10⁴, and again
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4 (average run length).
 
-Blind spot: voters slower than one vote in twelve seconds; a person with many voter ids. The times are those that the
-source states (`cast_at`), in whole seconds. A time on a full minute is ignored, since the source may have rounded it.
+Blind spot: voters slower than one vote in twelve seconds; a person with many voter ids. The source of the votes states
+the times (`cast_at`), in whole seconds. A time on a full minute is ignored, since the source may have rounded it.
 
 False alarms: at most one in 10⁴ votes of a voter who votes twice a minute without a pause, and fewer for a slower
 voter. Measured: none among 500,000 voters with 3.65 votes each on average (power law).

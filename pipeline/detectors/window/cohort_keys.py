@@ -7,7 +7,7 @@ A cohort of new accounts is followed from its first vote on a model. There are m
 only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later window,
 the first vote is no evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
 
-If there are too many keys, those with the least evidence for their number of steps are dropped. This can only lose
+If there are too many keys, the keys with the least evidence for their number of steps are dropped. This can only lose
 evidence.
 """
 
@@ -86,7 +86,7 @@ def _contains(ascending: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Bool:
 
 
 def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
-    """Return the keys without those that have the least evidence for their number of steps, if there are too many.
+    """Drop the keys with the least evidence for their number of steps, if there are too many keys.
 
     At most MAX_KEYS keys are kept. Both keys of a cell are kept or none of them. Keys with an open alert are kept
     first.

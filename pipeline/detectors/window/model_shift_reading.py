@@ -2,8 +2,8 @@
 
 If a model itself changed, the votes of all kinds of voters show the change. The votes of an attack come from some
 accounts or networks only. There are three kinds of accounts by age. The fourth kind, "most networks", has the votes
-from networks without six of the sixteen groups of networks: those six whose excess is largest. So the networks of an
-attack must be in more than six groups to pass for all.
+from all but six of the sixteen groups of networks. The six groups with the largest excess are left out. So the networks
+of an attack must be in more than six groups to pass for all.
 
 Let δ be the change that all votes together show, at most 0.6 logits, and z be δ divided by the standard error of one
 kind's own change. If z ≥ 3, the kind shows the change if its own change is at least 0.4 δ, and otherwise does not. If
@@ -132,7 +132,7 @@ def read_strata(excess: Float64, information: Float64, before: tuple[float, floa
 
 
 def _weakest_networks(excess: Float64, information: Float64) -> tuple[float, float]:
-    """Return the sums of the groups of networks without those of the largest excess."""
+    """Return the sums over the groups of networks, without the groups with the largest excess."""
     rest = np.argsort(-excess, kind="stable")[_LEFT_OUT:NETWORK_GROUPS]
     return float(excess[rest].sum()), float(information[rest].sum())
 

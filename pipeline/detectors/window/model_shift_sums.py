@@ -85,7 +85,7 @@ class ShiftSums:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "ShiftSums":
-        """Return the sums that `to_state` stored, also those of an older version with four groups of networks."""
+        """Return the sums that `to_state` stored, also if an older version with four groups of networks stored them."""
         columns = {name: _in_groups(name, values) for name, values in state.items() if name not in _OF_BOARD}
         starts = state.get("slots", np.full(SLOTS + 1, -1, dtype=np.int64))
         return cls(columns, starts, int(state.get("slot_votes", np.zeros(1))[0]))

@@ -27,8 +27,8 @@ the silence; the alert by the published definition is then raised after 52 days 
 
 False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
 the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is nearly as high as
-this bound, unlike that of other detectors. Example: 67 models appear in 3% of the battles each. A model that is never
-drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N battles
+this bound, which is not so for other detectors. Example: 67 models appear in 3% of the battles each. A model that is
+never drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N battles
 contain Nπ(1 − π)^n runs of n battles without a given model, so no rule with one false alarm a month is much faster
 (`least_battles`). If the share in the votes is 0.85 π for one of these models, E raises a false alarm for it with 3.8
 times the chance that the bound assumes. The alert by the published definition has no false alarms.
@@ -216,7 +216,7 @@ def _appearances(window: Window, names: list[str]) -> list[int]:
 
 
 def _with_day(days: Any, appearances: Any, day: int, before: int) -> Any:
-    """Return the votes of the last 52 days with those of today added: a ring with one column per day."""
+    """Add the votes of today to the votes of the last 52 days, and return them: a ring with one column per day."""
     ring = days.copy()
     for passed in range(before + 1, min(day, before + _DAYS) + 1):
         ring[:, passed % _DAYS] = 0

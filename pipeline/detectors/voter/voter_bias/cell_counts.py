@@ -167,7 +167,7 @@ class CellHistory:
 
 
 def _join(voter: Int64, provider: Int64, folded: ProviderCells) -> tuple[ProviderCells, Int64]:
-    """Return the cells with those of new voters and providers, and the position of each row's cell."""
+    """Return the cells, new ones for new voters and providers included, and the position of each row's cell."""
     width = int(max(provider.max(initial=0), folded.provider.max(initial=0))) + 1
     known, rows = folded.voter * width + folded.provider, voter * width + provider
     codes = np.union1d(known, rows)

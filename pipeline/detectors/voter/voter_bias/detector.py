@@ -1,4 +1,4 @@
-"""`voter_bias`: detects a voter whose choice of winners differs from that of an honest voter.
+"""`voter_bias`: detects a voter whose choice of winners differs from an honest voter's choice.
 
 Formula: the evidence has two parts. Each is a mixture E = Σ_k w_k L_k over alternatives k with weights w_k, and L_k is
 a likelihood ratio against an honest voter. The alternatives and their weights are:
@@ -105,7 +105,7 @@ _RANDOM_CLICKS = {"what": "clicks at random", "share": 1.0}
 
 @dataclass(frozen=True)
 class VoterBias:
-    """Detects a voter whose choice of winners differs from that of an honest voter.
+    """Detects a voter whose choice of winners differs from an honest voter's choice.
 
     The module docstring has formula, source, blind spot, false-alarm rate and cost.
     """

@@ -50,7 +50,7 @@ class EvaluatedVotes:
 class FoldedSums:
     """The sums over the folded votes of m voters: arrays of length m.
 
-    Folded votes are those that are no longer kept one by one (`state_codec`).
+    Folded votes are no longer kept one by one (`state_codec`).
 
     Attributes:
         met: number of models that the voter has met.
