@@ -26,7 +26,7 @@ _one_at_a_time = Lock()
 def codename(voter: str) -> str:
     """Return the codename of a voter: three English words or more, joined by hyphens.
 
-    The codename is computed from the pseudonym alone, so a voter has the same one everywhere. The words come from the
+    The codename is computed from the pseudonym alone, so a voter has one codename everywhere. The words come from the
     library `coolname`, so a new version of the library may change codenames.
 
     Args:

@@ -131,7 +131,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
     """Return an event as canonical JSON: sorted keys, no spaces, absent optional fields left out.
 
-    For events of strings and integers, the bytes are those of RFC 8785.
+    For events of strings and integers, this is the canonical form of RFC 8785.
     """
     return _encoder.encode(event)
 
