@@ -12,8 +12,8 @@ of the bias and three kinds. A bias of the first kind shows in decided battles a
 second kind in decided battles alone (0.3), of the third kind in losses that are too rare (0.3). The third kind finds a
 voter who votes "tie" instead of a loss. Half of its weight is for losses that are rarer than any taste makes them, and
 half for losses that became ties. The ratio of losses that became ties is limited: alone it can raise a warning, but not
-exclude a voter. The same alternatives are tested for all models of one provider together. The votes that count in this
-test are those on exactly one model of the provider.
+exclude a voter. The same alternatives are tested for all models of one provider together. This test counts the votes on
+exactly one model of the provider.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's
@@ -65,7 +65,7 @@ _LEAST_VOTES = 3
 class CellCounts:
     """The counts of c cells, int64[c] each, from which their evidence is computed. Counts of one cell can be added.
 
-    Honest chances are those that the reference predicts, with two standard errors added ("largest"). Sums of chances
+    Honest chances are predicted by the reference; the "largest" ones have two standard errors added. Sums of chances
     are in units of `CHANCE_UNIT`.
 
     Attributes:
@@ -123,8 +123,8 @@ def count_cells(
 ) -> VoterCells:
     """Count votes by voter and model, or by voter and provider.
 
-    By model, a vote counts in two cells: that of the voter and model a, and that of the voter and model b. By provider,
-    it counts in the cells of the providers of both models, but nowhere if both models have the same provider.
+    By model, a vote counts in two cells: voter and model a, and voter and model b. By provider, it counts in the cells
+    of the providers of both models, but nowhere if both models have the same provider.
 
     Args:
         voter: int64[n], the voter of each vote.

@@ -143,7 +143,7 @@ class Reference:
 
     @cached_property
     def tie_factors(self) -> Int64:
-        """The chance of a tie of i and j divided by that of two equal models: int64[K, K], rounded down.
+        """The chance that i and j tie, divided by the chance that two equal models tie: int64[K, K], rounded down.
 
         The unit is CHANCE_UNIT.
         """

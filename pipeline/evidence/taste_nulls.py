@@ -82,7 +82,7 @@ def chances_by_taste(p: Float64, sd: float) -> Float64:
 def win_ratios(wins: Float64, decided: Float64, chances: Float64) -> Float64:
     """Return float64[n, 3], the log-likelihood ratio of W wins in d decided battles, for each δ in DELTAS.
 
-    The alternative is that the logit of each win is δ higher than that of an honest voter with unknown taste.
+    The alternative is that the logit of each win is δ higher than an honest voter's logit, with unknown taste.
 
     Args:
         wins, decided: float64[n], number W of wins and number d of decided battles in each cell.

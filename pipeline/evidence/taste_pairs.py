@@ -59,7 +59,7 @@ class DecidedVotes:
     def sharpness(self) -> float:
         """Estimate the standard deviation of sharpness over voters, from pairs of a voter's votes that share no model.
 
-        A voter's sharpness is the factor by which the voter's logits differ from those of the board. The result is 0 if
+        A voter's sharpness is the factor by which the voter's logits differ from the board's logits. The result is 0 if
         there are no such pairs.
         """
         one = np.flatnonzero(self.whole)
