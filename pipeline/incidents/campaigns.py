@@ -56,7 +56,7 @@ class Campaign(AlertSpan):
 
     @property
     def rank(self) -> tuple[int, float, int, str]:
-        """The sort key of campaigns: first those with named voters, then those about models, then bursts of votes.
+        """The sort key of campaigns: first campaigns with named voters, then about models, then bursts of votes.
 
         Within each kind, the strongest campaign is first.
         """
@@ -84,7 +84,7 @@ def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
 
 
 def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
-    """Let the strongest groups explain the others, and return those that no other explains."""
+    """Let the strongest groups explain the others, and return the groups that no other group explains."""
     campaigns: list[Campaign] = []
     for group in sorted(groups, key=lambda one: one.rank):
         shares = [_share_in(group, one) for one in campaigns]
