@@ -48,8 +48,8 @@ def count_separated(rows: list[dict[str, Any]]) -> dict[str, int]:
     """Count the pairs of neighbours on the board that the votes separate.
 
     Returns:
-        {"neighbours", "each", "jointly"}: the number of pairs, the number of those that are separated if each pair is
-        tested alone, and the number of those that are separated if all pairs are tested together.
+        {"neighbours", "each", "jointly"}: the number of pairs, the number of pairs that are separated if each is tested
+        alone, and the number of pairs that are separated if all are tested together.
     """
     ways = [row["separated_from_next"] for row in rows[:-1]]
     jointly = ways.count("jointly")

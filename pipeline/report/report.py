@@ -26,8 +26,8 @@ class ReportSource:
 
     Attributes:
         files: the files, in the order in which they were read; empty if the votes come from memory.
-        reading: how the files were read, as plain values: what was left out by which rule, and why. The keys are those
-            of `integrity rate --json` that are about reading.
+        reading: how the files were read, as plain values: what was left out by which rule, and why. The keys are the
+            keys about reading of `integrity rate --json`.
         command: the command that makes the same report; "" if the votes come from memory.
         version: version of the program.
         seed: seed of all random draws.

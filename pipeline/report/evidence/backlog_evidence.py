@@ -1,7 +1,7 @@
 """Evaluates the votes of a report as a backlog, to find manipulation by single voters, groups, cohorts, or in weeks.
 
-The functions are those that evaluate the imported votes of a store (`pipeline.backlog`): each voter is compared with
-the votes of other voters, by cross-fitting.
+The functions of `pipeline.backlog` are used, which also evaluate the imported votes of a store: each voter is compared
+with the votes of other voters, by cross-fitting.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class BacklogEvidence:
     def _pools(
         self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes, label_of: _LabelOf
     ) -> tuple[list[EvidenceFinding], list[EvidenceFinding]]:
-        """Return the findings about groups, and those about accomplices of voters who are not named as pushers."""
+        """Return the findings about groups, and about accomplices of voters who are not named as pushers."""
         targets = {one.likeliest[0].get("model") for one in pushers}
         groups: list[EvidenceFinding] = []
         followers: list[EvidenceFinding] = []

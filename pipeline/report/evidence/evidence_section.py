@@ -77,7 +77,7 @@ class EvidenceSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceTest:
-    """A test for one kind of manipulation. Its attributes are those of the section with its result.
+    """A test for one kind of manipulation. The section with its result has the same attributes.
 
     Attributes:
         id: name of the section, such as `voters`.

@@ -38,7 +38,7 @@ class RandomLabels:
 
         Args:
             kind: kind of the subject, such as "voter".
-            key: the number of the subject among those of its kind.
+            key: the number of the subject among the subjects of its kind.
         """
         if (kind, key) not in self._labels:
             self._labels[kind, key] = f"{kind} {self._new_code()}"

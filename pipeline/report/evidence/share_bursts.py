@@ -46,7 +46,7 @@ class _Bins:
     Attributes:
         width: width of a bin in microseconds.
         start: int64[B], the start of each bin with votes; 0 for bins without.
-        votes: int64[B], votes in each bin; shown: int64[B, K], those on each model.
+        votes: int64[B], votes in each bin; shown: int64[B, K], votes on each model in each bin.
     """
 
     width: int

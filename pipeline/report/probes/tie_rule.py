@@ -3,7 +3,7 @@
 The board counts a tie as half a win for each side. The other rules drop ties, or fit them as an outcome of their own:
 Rao & Kupper 1967 (JASA 62) and Davidson 1970 (JASA 65), see `pipeline.ratings.tie_models`. The figure is the largest
 number of jointly separated pairs that one of these rules reverses. The probe fires if at least one pair is reversed.
-There is no interval: the pairs are those whose order is beyond sampling error, and the same votes give the same count.
+There is no interval: only pairs whose order is beyond sampling error count, and the same votes give the same count.
 """
 
 from __future__ import annotations
