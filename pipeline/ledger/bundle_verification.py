@@ -3,7 +3,7 @@
 The check ends at the first fault and names it. A file is hashed before it is parsed. The order of the checks is:
 signature, inclusion, manifest, growth of the logs, files, leaves, counts, ratings.
 
-If the caller gives no key, the verdict is only "consistent, signed by the key in the bundle": somebody who replaced the
+If the caller gives no key, the verdict is only "consistent, signed by the key in the bundle". Somebody who replaced the
 bundle could also have replaced that key.
 
 Public data cannot show why a voter was excluded, what the private fields contain, or whether the operator shows

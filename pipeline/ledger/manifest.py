@@ -168,8 +168,8 @@ class VoteCoverage:
     """States how late votes count, and how many votes are late or unchecked.
 
     Attributes:
-        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules:
-            late votes count in the raw view only, and a model whose votes are all ties gets its standard error by the
+        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules.
+            Late votes count in the raw view only. A model whose votes are all ties gets its standard error by the
             general formula.
         late: number of late votes in the raw view.
         unchecked: number of votes that no detector evaluated. They were read before the first snapshot, and no backfill

@@ -1,8 +1,8 @@
 """Checks that the boards in a manifest follow from the votes.
 
 Counts are compared exactly, by a digest over integers. A published rating may differ from the recomputed rating by half
-of its last digit, plus a small allowance for differences between machines in floating-point arithmetic. A rank is
-accepted if some ratings within this tolerance give this rank.
+of its last digit. A small allowance is added, because machines differ in floating-point arithmetic. A rank is accepted
+if some ratings within this tolerance give this rank.
 """
 
 import re

@@ -67,7 +67,7 @@ ReadTile = Callable[[Tile], bytes]
 
 
 def tile_at_size(level: int, index: int, size: int) -> Tile:
-    """Return the tile at a level and an index, with the width that it has in a log of `size` leaves."""
+    """Return the tile at a level and an index, as wide as it is in a log of `size` leaves."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 

@@ -23,7 +23,9 @@ _MAX_HASHES = 63
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """Asks a witness to sign a new head, with the proof that the new head continues the head of `old` leaves.
+    """Asks a witness to sign a new head.
+
+    The request has the proof that the new head continues the head of `old` leaves.
 
     Attributes:
         old: number of leaves of the head that the witness signed last.

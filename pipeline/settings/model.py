@@ -135,8 +135,8 @@ class Settings(BaseSettings):
             tokens of this client. 0 for no limit.
         compute: engine that works through sealed votes. "local" means threads of this process. "processes" or
             "processes://N" means processes of this machine. "dask://HOST:PORT", "ray://HOST:PORT" or
-            "spark://HOST:PORT" means a cluster. Without an address, a cluster is started on this machine. All engines
-            give the same results.
+            "spark://HOST:PORT" means a cluster. Without an address, as in "dask://", a cluster is started on this
+            machine. All engines give the same results.
         secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
             case, and its text is the value. "" for /run/secrets if that exists.
     """

@@ -55,8 +55,8 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
             `number_batch`.
 
     Returns:
-        Which votes are new. For each duplicate, the result also has the position of the first vote with its id, in the
-        store or earlier in the batch, and whether both bodies are equal.
+        Which votes are new. For each duplicate, the result also has the position of the first vote with its id, and
+        whether both bodies are equal. The first vote is in the store or earlier in the batch.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

@@ -1,4 +1,7 @@
-"""Reads a file of votes for a rating or a report, with notes about how it was read and what was left out."""
+"""Reads a file of votes for a rating or a report, and notes what was left out.
+
+Further notes say how the file was read.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext

@@ -63,8 +63,8 @@ def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
         acted: the ids of incidents under which people decided something.
 
     Returns:
-        {"alert_ids", "ids"}: the ids of the alerts that are not about voters, and the former ids by which the public
-        can look the incident up.
+        {"alert_ids", "ids"}. "alert_ids" are the ids of the alerts that are not about voters. "ids" are the former ids
+        by which the public can look the incident up.
     """
     open_to_all = [one for one in incident.alerts if not one.voter]
     few = 0 < len(incident.voters) < FEWEST

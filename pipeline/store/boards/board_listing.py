@@ -16,8 +16,8 @@ Row = dict[str, Any]
 def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
     """Return the rows that readers see, in the given order, each with the field `preliminary` added.
 
-    `preliminary` is True for a model with few votes. The method in the body states two limits: a row with fewer votes
-    than the first is not listed, and a row with fewer votes than the second is preliminary.
+    `preliminary` is True for a model with few votes. The method in the body states two numbers of votes. A row with
+    fewer votes than the first number is not listed. A row with fewer votes than the second number is preliminary.
 
     Args:
         body: the body of the snapshot.

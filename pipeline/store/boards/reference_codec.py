@@ -4,8 +4,8 @@ Detectors compare votes with a reference: strengths of models and their covarian
 covariance matrix is stored. For a large board, only the variances and the covariances of pairs that met in a battle are
 stored.
 
-For a pair that never met, the standard error of the difference is then taken as the sum of the two standard errors,
-which is the largest possible value. A vote on such a pair becomes weaker evidence, never stronger.
+For a pair that never met, the standard error of the difference is then taken as the sum of the two standard errors.
+This is its largest possible value. A vote on such a pair becomes weaker evidence, never stronger.
 """
 
 import io
@@ -29,8 +29,8 @@ _CELL, _PAIR = 8, 16
 def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
     """Pack a reference as bytes, in numpy's format npz without pickled objects.
 
-    The sequence number is not packed. On a board of more than 64 models, only the variances and the covariances of
-    `pairs` are packed, unless the whole covariance matrix takes no more bytes.
+    The sequence number is not packed. On a board of at most 64 models, the whole covariance matrix is packed. On a
+    larger board, the variances and the covariances of `pairs` are packed, if this takes fewer bytes.
 
     Args:
         reference: the reference of a snapshot.

@@ -37,7 +37,9 @@ def state_before(connection: Connection, log_size: int, event_no: int, alpha: fl
 
 
 def record_sweep(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
-    """Store the states of e-LOND before and after a sweep, unless a sweep of this log size and registry is recorded.
+    """Store the states of e-LOND before and after a sweep.
+
+    A repeated sweep of the same log size and registry is not stored.
 
     Args:
         connection: the transaction of the sweep.

@@ -26,7 +26,7 @@ _WARNING = ("part", "column", "expectation", "observed", "reason")
 
 
 class PassedVerdict(NamedTuple):
-    """Identifies a verdict that let a refresh continue, by the id of the verdict and the size of the checked log."""
+    """Identifies a verdict that let a refresh continue: its id, and the size of the checked log."""
 
     verdict_id: str
     log_size: int

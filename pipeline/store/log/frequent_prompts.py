@@ -32,7 +32,7 @@ _BLOCK = 50_000
 
 
 def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa.ChunkedArray], log_size: int) -> Int64:
-    """Find the votes of a segment that are outside the samples of their prompts, and store the new counts of prompts.
+    """Find the votes of a segment that are outside the samples of their prompts. Store the new counts of prompts.
 
     A vote on a frequent prompt counts only if it is in the prompt's sample.
 

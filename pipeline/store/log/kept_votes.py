@@ -1,7 +1,7 @@
-"""Keeps a packed copy of the newest sealed votes, so that a refresh need not read each vote from its row.
+"""Keeps a packed copy of the newest sealed votes. A refresh reads the copy faster than single rows.
 
-The copy has the columns of `newest_votes`. A refresh reads the copy, and reads single rows only for segments that were
-sealed later. If more than a twentieth of the votes are not in the copy, the refresh stores the copy anew.
+The copy has the columns of `newest_votes`. A refresh reads single rows only for segments that were sealed after the
+copy was made. If more than a twentieth of the votes are not in the copy, the refresh stores the copy anew.
 
 The copy names voters, so an erasure deletes it. A refresh that read votes before an erasure must not store them
 afterwards. It detects this by the number of erasures, which is stored beside the copy.

@@ -153,7 +153,7 @@ def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[RetractionRow]:
-    """Return the retractions among the leaves `first` to `end` − 1 of the vote log, in the order of the leaves.
+    """Return the retractions among the leaves `first` to `end` − 1 of the vote log, by leaf index.
 
     Returns:
         Tuples (index of the retraction's leaf, id of the vote, index of the vote's leaf, reason, time in microseconds

@@ -157,7 +157,7 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
 
 
 def read_votes(connection: Connection, log_size: int, first: int = 0) -> StyledVotes:
-    """Return the counted votes with style counts in the leaves `first` to `log_size` − 1, in the order of the log.
+    """Return the counted votes with style counts in the leaves `first` to `log_size` − 1, by leaf index.
 
     Both sizes must be sizes of the log after a seal.
     """

@@ -1,7 +1,7 @@
 """Builds the public leaves of stored votes, for seals and for audits that compare them.
 
-A leaf has the public fields of a vote, and a commitment to the private ones: the SHA-256 of 32 random bytes (the
-blind) followed by the private fields.
+A leaf has the public fields of a vote, and a commitment to the private fields. The commitment is the SHA-256 of 32
+random bytes (the blind) followed by the private fields.
 
 The same vote, names and blind give the same leaf in SQLite and in PostgreSQL.
 

@@ -35,7 +35,7 @@ def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
 
 
 def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
-    """Return the receipts of a voter's votes that are in the log of the newest snapshot, in the order of the log.
+    """Return the receipts of a voter's votes in the log of the newest snapshot, in the order of the log.
 
     Args:
         store: the store.

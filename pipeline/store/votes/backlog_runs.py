@@ -96,7 +96,7 @@ def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetR
 
 
 def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond | None:
-    """Return the state of e-LOND before the newest run of a kind, if that run had the same ranges of offsets.
+    """Return the state of e-LOND before the newest run of a kind, if it had the given ranges of offsets.
 
     Runs that tested nothing are ignored.
 

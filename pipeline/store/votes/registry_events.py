@@ -189,9 +189,9 @@ def list_events(connection: Connection) -> list[dict[str, Any]]:
     """Return all registry events in the order of arrival.
 
     Returns:
-        Rows {"number", "key", "type", "at", "model", "other", "sha256"}: the event's number and id, its type, its time
-        in RFC 3339, its model and the new name that it gives the model (None if it has none), and the SHA-256 of its
-        record in hexadecimal digits.
+        {"number", "key", "type", "at", "model", "other", "sha256"} for each event. "key" is the event's id, "at" its
+        time in RFC 3339, and "sha256" the SHA-256 of its record in hexadecimal digits. "model" is the model, and
+        "other" the new name that the event gives to the model, None if it gives none.
     """
     c = schema.registry_event.c
     query = sa.select(c.event_no, c.event_id, c.type, c.at, c.body).order_by(c.event_no)

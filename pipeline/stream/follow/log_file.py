@@ -1,4 +1,4 @@
-"""Reads the bytes of a log at any position, from an open file that may be renamed or deleted at any time.
+"""Reads the bytes of a log at any position. The open file may be renamed or deleted at any time.
 
 A log is compressed by a rotation, after its last line was written. A compressed log never grows, and is unpacked from
 its beginning.

@@ -1,4 +1,4 @@
-"""Decides whether an unknown file is a new log, continues a known log, or is a copy of a known log."""
+"""Decides whether an unknown file is a new log, the continuation of a known log, or a copy of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _PIECE = 16 * BLOCK
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Says that a file begins with the same bytes as a known log, up to a position to which the log was read.
+    """Says up to which reading position of a known log a file has the same bytes as the log.
 
     Attributes:
         log: position of the known log.

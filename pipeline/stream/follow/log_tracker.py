@@ -1,8 +1,8 @@
-"""Reads new events from a set of log files, and stores the position up to which the events of each log were published.
+"""Reads new events from a set of log files, and stores how far the events of each log were published.
 
 An event is published when the broker has confirmed it. Logs may be rotated: a log gets another name, or it is copied
 and then emptied. A poll reads the known logs first, then new files. A new file that begins like a known log is most
-likely a copy that is still growing, so it is read only after it has stopped growing.
+likely a copy that still grows. It is read after it has stopped growing.
 """
 
 from collections import Counter

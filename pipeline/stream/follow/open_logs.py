@@ -1,4 +1,4 @@
-"""Keeps the files of recently changed logs open, so that a log can be read to its end after it was deleted."""
+"""Keeps the files of recently changed logs open, so that a deleted log can be read to its end."""
 
 from collections import OrderedDict
 from collections.abc import Iterator

@@ -98,7 +98,7 @@ def source_name(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> s
 
 
 def end_offsets(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> dict[int, int]:
-    """Return the end of each partition of a topic, as source's number of the partition → next offset to be written.
+    """Return the next offset to be written to each partition of a topic, as source's number of the partition → offset.
 
     Args:
         bootstrap: HOST:PORT of brokers, separated by commas.
