@@ -31,7 +31,7 @@ from pipeline.formats.column_values import (
 )
 from pipeline.formats.left_out import NO_OUTCOME, LeftOut
 from pipeline.formats.number_columns import number_columns
-from pipeline.formats.record_reader import RecordCheck
+from pipeline.formats.record_reader import RecordCheck, check_records
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.text_codes import Texts
 from pipeline.formats.vote_collector import ALL_COLUMNS, CHECKED_TEXTS, PROMPT, NeededColumns, VoteCollector
@@ -153,10 +153,8 @@ class ColumnMapper:
             of prompts, null without a prompt.
         """
         models = zip(*(column.to_pylist() for column in names), strict=True)
-        found = [
-            check(record, {"model_a": model_a, "model_b": model_b})
-            for record, (model_a, model_b) in zip(piece.records(TEXT_COLUMNS), models, strict=True)
-        ]
+        fields = ({"model_a": model_a, "model_b": model_b} for model_a, model_b in models)
+        found = list(check_records(check, piece.records(TEXT_COLUMNS), fields))
         shown = np.array([one.get(_LEAK, -1) for one in found], dtype=np.int8)
         leaks = shown if stated is None else np.where(stated >= 0, stated, shown)
         return leaks, pa.array([one.get(PROMPT) for one in found], pa.string())

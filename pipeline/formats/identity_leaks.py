@@ -17,10 +17,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+import numpy as np
+
 from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.identity_table import IdentityTable, load_identities
+from pipeline.formats.leak_screen import may_have_name
 from pipeline.formats.plain_words import plain_words
 from pipeline.formats.record_text import BattleText, battle_text
+from pipeline.vocabulary.arrays import Bool
 
 # Words of `between` between the words about itself and the name; a sign of Han is a word.
 _MOST_BETWEEN = 18
@@ -29,6 +33,7 @@ _SENTENCES = re.compile(r"[.!?…]+\s+|[。！？\n]+")
 _ARTICLES = ("a", "an")
 # After an ordinary word with an article these say that a model is meant: "I am a Gemini model".
 _MODEL_WORDS = frozenset({"model", "ai", "assistant", "language", "chatbot", "llm"})
+_MODELS = ("model_a", "model_b")
 _NOTHING = re.compile(r"(?!)")
 
 
@@ -116,6 +121,17 @@ class IdentityLeaks:
             for answer in texts
         )
 
+    def may_leak(self, models: Iterable[str], answers: Sequence[str]) -> Bool:
+        """Return bool[n], false for each answer that reveals nothing, whichever of the models wrote it.
+
+        Args:
+            models: the names of all models.
+            answers: n answers.
+        """
+        parts = [plain_words(model).split() for model in models]
+        own = {" ".join(some) for words in parts for some in (words, *_numbered(words)) if some}
+        return may_have_name(answers, self._table.names() | own)
+
     def _leaks(self, answer: str, own: _Names, known: _JoinedNames) -> bool:
         words = plain_words(answer)
         present = set(words.split())
@@ -155,7 +171,7 @@ class IdentityLeaks:
         names = {name for one in self._table.of_model(model) for name in one.names - one.common}
         if len(parts) > 1 and len(parts[0]) > 1:
             names.add(" ".join(parts))
-            names |= {" ".join(parts[:n]) for n in range(2, len(parts)) if _has_digit(parts[:n])}
+            names |= {" ".join(some) for some in _numbered(parts)}
         return _Names.of(names)
 
     def _known_names(self, models: tuple[str, ...]) -> _JoinedNames:
@@ -165,12 +181,17 @@ class IdentityLeaks:
         )
 
 
+def _numbered(parts: Sequence[str]) -> list[Sequence[str]]:
+    """Return the beginnings of a name that have two words or more, and a digit."""
+    return [parts[:n] for n in range(2, len(parts)) if _has_digit(parts[:n])]
+
+
 def _has_digit(parts: Iterable[str]) -> bool:
     return any(char.isdigit() for part in parts for char in part)
 
 
 class LeakCheck:
-    """Adds the field `identity_leak` to records that contain answers. An object of this class is a `RecordCheck`.
+    """Adds the field `identity_leak` to records that contain answers. An object of this class is a `BatchCheck`.
 
     Attributes:
         battles: number of records with answers so far.
@@ -202,11 +223,34 @@ class LeakCheck:
         """
         if not any(text.answers):
             return {}
-        models = [str(fields.get(name) or "") for name in ("model_a", "model_b")]
-        found = self._leaks.leaks(models, text.answers)
+        models = [str(fields.get(name) or "") for name in _MODELS]
+        return self._counted(self._leaks.leaks(models, text.answers))
+
+    def _counted(self, found: bool) -> Fields:
         self.battles += 1
         self.leaks += found
         return {"identity_leak": found}
+
+    def of_all(self, texts: Sequence[BattleText], fields: Sequence[Fields]) -> list[Fields]:
+        """Return what `of` returns for each battle, several times as fast.
+
+        Args:
+            texts: the texts of some battles.
+            fields: the fields of the votes on these battles.
+        """
+        models = {str(one.get(name) or "") for one in fields for name in _MODELS}
+        answers = [answer for text in texts for side in text.answers for answer in side]
+        ends = np.cumsum([sum(map(len, text.answers)) for text in texts], dtype=np.int64)
+        before = np.append(0, np.cumsum(self._leaks.may_leak(models, answers)))[np.append(0, ends)]
+        close = np.diff(before) > 0
+        return [
+            self.of(text, of_vote) if read or not any(text.answers) else self._counted(found=False)
+            for text, of_vote, read in zip(texts, fields, close.tolist(), strict=True)
+        ]
+
+    def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
+        """Return what a call returns for each of some records, several times as fast."""
+        return self.of_all([battle_text(record) for record in records], fields)
 
 
 @cache

@@ -32,6 +32,7 @@ window_monitor.py     closes windows and runs the window detectors
 text_checks.py        computes fields from the texts of a battle when it is published
 text_reading.py       builds the functions with which a command checks the texts of records
 near_prompts.py       computes one hash for copies and near copies of a prompt
+band_index.py         finds the signatures that have a band in common
 durable_file.py       replaces a small file atomically
 topic_creation.py     creates the topics that do not exist
 kafka_publisher.py    publishes files to topics

@@ -15,13 +15,13 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from datasketch import MinHash, MinHashLSH
+from datasketch import MinHash
 
 from pipeline.formats.plain_words import plain_prompt
+from pipeline.stream.band_index import BandIndex
 from pipeline.stream.durable_file import write_durably
 
 LIMIT = 20_000
@@ -55,6 +55,15 @@ def _run(text: str) -> int:
     return _RUN if text.count(" ") * _LETTERS_A_SPACE >= len(text) else _SHORT_RUN
 
 
+def _mix(numbers: Signature) -> Signature:
+    """Return numbers as the finaliser of MurmurHash3 mixes them, as `MinHash.update_batch` does before it permutes."""
+    mixed = numbers ^ (numbers >> np.uint32(16))
+    mixed = mixed * np.uint32(0x85EBCA6B)
+    mixed ^= mixed >> np.uint32(13)
+    mixed *= np.uint32(0xC2B2AE35)
+    return np.asarray(mixed ^ (mixed >> np.uint32(16)))
+
+
 class NearPrompts:
     """Hashes prompts, and remembers recent prompts to find near copies.
 
@@ -74,11 +83,13 @@ class NearPrompts:
         """
         self._key, self._limit = key, limit
         seed = self._digest(_SIGNATURES)
-        self._empty = MinHash(_PERMUTATIONS, int.from_bytes(seed[:4], "big"), hashfunc=int, scheme="affine32")
+        # Only its permutations are used: `MinHash.update_batch` takes twice as long, since it reads Python's numbers.
+        drawn = MinHash(_PERMUTATIONS, int.from_bytes(seed[:4], "big"), scheme="affine32").permutations
+        self._permutations: tuple[Signature, Signature] = (drawn[0][:, None], drawn[1][:, None])
         # Secret too: the seed alone has so few bits that it could be found by trying all.
         base = int.from_bytes(seed[12:20], "big") | 1
         self._factors = np.array([pow(base, n, 1 << 64) for n in range(_RUN)], dtype=np.uint64)
-        self._index = MinHashLSH(num_perm=_PERMUTATIONS, params=(_BANDS, _ROWS))
+        self._index = BandIndex(_BANDS, _ROWS)
         self._signatures: OrderedDict[bytes, Signature] = OrderedDict()
         self._order: dict[bytes, int] = {}
         self._count = 0
@@ -101,14 +112,14 @@ class NearPrompts:
         digest = self._digest(text.encode("utf-8", "surrogatepass"))
         if not self._limit or len(text) < _LEAST_RUNS * _run(text) or digest in self._signatures:
             return digest.hex()
-        sketch = self._sketch(text)
-        alike = self._index.query(sketch)
-        first = self._first_copy(sketch, alike)
+        signature = self._sign(text)
+        alike = self._index.query(signature)
+        first = self._first_copy(signature, alike)
         if first is not None:
             return first.hex()
         if len(alike) < _MOST_ALIKE:
-            self._remember(digest, sketch)
-            self._new += digest + np.asarray(sketch.hashvalues, "<u4").tobytes()
+            self._remember(digest, signature)
+            self._new += digest + signature.astype("<u4").tobytes()
         return digest.hex()
 
     def flush(self) -> None:
@@ -140,34 +151,35 @@ class NearPrompts:
             return hmac.digest(self._key, b"prompt\0" + data, "sha256")
         return hashlib.sha256(b"prompt\0" + data).digest()
 
-    def _sketch(self, text: str) -> Any:
+    def _sign(self, text: str) -> Signature:
+        """Return the smallest number of each permutation among the runs of a text."""
         codes = np.frombuffer(text[:_MOST_TEXT].encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
         run = _run(text)
         starts = len(codes) - run + 1
         runs = sum((codes[n : n + starts] * self._factors[n] for n in range(1, run)), codes[:starts])
-        sketch = self._empty.copy()
-        sketch.update_batch((runs >> np.uint64(16) & np.uint64(0xFFFFFFFF)).tolist())
-        return sketch
+        mixed = _mix((runs >> np.uint64(16)).astype(np.uint32))
+        factor, summand = self._permutations
+        return np.asarray((factor * mixed + summand).min(axis=1))
 
-    def _first_copy(self, sketch: Any, alike: Sequence[bytes]) -> bytes | None:
+    def _first_copy(self, signature: Signature, alike: Sequence[bytes]) -> bytes | None:
         """Return the digest of the oldest prompt that is a near copy, from the digests of prompts that share a band."""
         if not alike:
             return None
         signatures = np.array([self._signatures[one] for one in alike])
-        equal = np.count_nonzero(signatures == sketch.hashvalues, axis=1)
+        equal = np.count_nonzero(signatures == signature, axis=1)
         similar = [alike[row] for row in np.flatnonzero(equal >= SIMILAR * _PERMUTATIONS).tolist()]
         return min(similar, key=self._order.__getitem__, default=None)
 
-    def _remember(self, digest: bytes, sketch: Any) -> None:
+    def _remember(self, digest: bytes, signature: Signature) -> None:
         if digest in self._signatures:
             return
         self._count += 1
-        self._signatures[digest], self._order[digest] = np.asarray(sketch.hashvalues, dtype=np.uint32), self._count
-        self._index.insert(digest, sketch, check_duplication=False)
+        self._signatures[digest], self._order[digest] = signature, self._count
+        self._index.insert(digest, signature)
         while len(self._signatures) > self._limit:
-            oldest, _ = self._signatures.popitem(last=False)
+            oldest, old = self._signatures.popitem(last=False)
             del self._order[oldest]
-            self._index.remove(oldest)
+            self._index.remove(oldest, old)
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -176,8 +188,7 @@ class NearPrompts:
         data = path.read_bytes()
         for at in range(0, len(data) - _RECORD + 1, _RECORD)[-self._limit :]:
             values = np.frombuffer(data, dtype="<u4", count=_PERMUTATIONS, offset=at + _DIGEST).astype(np.uint32)
-            sketch = MinHash(hashvalues=values, permutations=self._empty.permutations, hashfunc=int, scheme="affine32")
-            self._remember(data[at : at + _DIGEST], sketch)
+            self._remember(data[at : at + _DIGEST], values)
         try:
             if not self.shared:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

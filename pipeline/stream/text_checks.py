@@ -14,13 +14,13 @@ from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.identity_leaks import IdentityLeaks, LeakCheck
 from pipeline.formats.identity_table import load_identities
 from pipeline.formats.json_pieces import read_lines
-from pipeline.formats.record_text import battle_text
+from pipeline.formats.record_text import BattleText, battle_text
 from pipeline.stream.near_prompts import NearPrompts
 from pipeline.stream.text_reading import TextReading
 
 
 class TextChecks:
-    """Computes `identity_leak` and `prompt_hash` from the texts of a record. An instance is a `RecordCheck`.
+    """Computes `identity_leak` and `prompt_hash` from the texts of a record. An instance is a `BatchCheck`.
 
     Attributes:
         battles: number of records with text so far.
@@ -54,7 +54,18 @@ class TextChecks:
             `prompt_hash`.
         """
         text = battle_text(record)
-        found = self._leaks.of(text, fields)
+        return self._added(text, fields, self._leaks.of(text, fields))
+
+    def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
+        """Return what a call returns for each of some records, several times as fast."""
+        texts = [battle_text(record) for record in records]
+        return [
+            self._added(text, of_vote, found)
+            for text, of_vote, found in zip(texts, fields, self._leaks.of_all(texts, fields), strict=True)
+        ]
+
+    def _added(self, text: BattleText, fields: Fields, found: Fields) -> Fields:
+        """Return a battle's field `identity_leak` with its `prompt_hash`, and count the battle."""
         self.battles += bool(text)
         self.identity_leaks += found.get("identity_leak") is True
         if text.prompt and not fields.get("prompt_hash"):

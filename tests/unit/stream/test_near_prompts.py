@@ -3,8 +3,11 @@
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
+from datasketch import MinHash, MinHashLSH
 
+from pipeline.stream.band_index import BandIndex
 from pipeline.stream.near_prompts import _SIGNATURES, NearPrompts
 
 KEY = bytes(32)
@@ -33,8 +36,38 @@ def test_a_near_copy_has_the_hash_of_the_first(prompt: str) -> None:
 
 def test_a_signature_needs_more_of_the_key_than_the_seed() -> None:
     one, other = NearPrompts(KEY), NearPrompts(bytes(range(32)))
-    other._empty = one._empty
-    assert not (one._sketch(LONG).hashvalues == other._sketch(LONG).hashvalues).any()
+    other._permutations = one._permutations
+    assert not (one._sign(LONG) == other._sign(LONG)).any()
+
+
+@pytest.mark.parametrize("text", [LONG, CHINESE, "a" * 40])
+def test_a_signature_is_that_of_the_library(text: str) -> None:
+    """Signatures of earlier versions are in files, and must stay comparable."""
+    prompts = NearPrompts(KEY)
+    run = 5 if " " in text else 3
+    base = int(prompts._factors[1])
+    numbers = [
+        (sum(ord(char) * pow(base, n, 1 << 64) for n, char in enumerate(text[at : at + run])) % (1 << 64) >> 16)
+        & 0xFFFFFFFF
+        for at in range(len(text) - run + 1)
+    ]
+    seed = int.from_bytes(prompts._digest(_SIGNATURES)[:4], "big")
+    expected = MinHash(64, seed, hashfunc=int, scheme="affine32")
+    expected.update_batch(numbers)
+    assert prompts._sign(text).tolist() == expected.hashvalues.tolist()
+
+
+def test_a_prompt_shares_a_band_with_the_same_prompts_as_in_the_library() -> None:
+    drawn = np.random.default_rng(1).integers(0, 3, (300, 64), dtype=np.uint32)
+    index, expected = BandIndex(32, 2), MinHashLSH(num_perm=64, params=(32, 2))
+    for n, signature in enumerate(drawn[:200]):
+        index.insert(bytes([n]), signature)
+        expected.insert(bytes([n]), MinHash(hashvalues=signature, scheme="affine32"))
+    for n in range(50):
+        index.remove(bytes([n]), drawn[n])
+        expected.remove(bytes([n]))
+    for signature in drawn[200:]:
+        assert set(index.query(signature)) == set(expected.query(MinHash(hashvalues=signature, scheme="affine32")))
 
 
 @pytest.mark.parametrize("text", ["signatures of prompts", "\0signatures of prompts"])
@@ -110,4 +143,4 @@ def test_prompts_from_one_template_are_not_all_compared_with_each_other(monkeypa
     assert len(prompts._signatures) < len(set(hashes))  # of these, not all are remembered
     assert [prompts.hash(prompt) for prompt in crowd[:20]] == hashes[:20]
     assert prompts.hash(crowd[0] + " please") == hashes[0]
-    assert max(len(prompts._index.query(prompts._sketch(prompt))) for prompt in crowd) <= 8 * 20  # of eight bands
+    assert max(len(prompts._index.query(prompts._sign(prompt))) for prompt in crowd) <= 8 * 20  # of eight bands
