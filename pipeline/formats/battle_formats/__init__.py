@@ -1,18 +1,18 @@
 """Declares the battle formats that are recognised, one module for each format.
 
-fastchat_log        FastChat's raw log of conversations and votes
-preference_140k     arena-human-preference-140k
+fastchat_log            FastChat's raw log of conversations and votes
+preference_140k         arena-human-preference-140k
 preference_140k_export  arena-human-preference-140k with our own fields, as `convert` and `export` write it
-preference_100k     arena-human-preference-100k
-preference_55k      arena-human-preference-55k
-expert_5k           arena-expert-5k
-search_arena        search-arena-24k
-comparia            compar:IA votes
-mt_bench            MT-bench human judgments
-llmfao              llmfao's comparisons by crowd workers
-fastchat_battles    FastChat battles
-table               any other table, by the usual names of its columns
-conversation_style  declares where several sets have style counts
+preference_100k         arena-human-preference-100k
+preference_55k          arena-human-preference-55k
+expert_5k               arena-expert-5k
+search_arena            search-arena-24k
+comparia                compar:IA votes
+mt_bench                MT-bench human judgments
+llmfao                  llmfao's comparisons by crowd workers
+fastchat_battles        FastChat battles
+table                   any other table, by the usual names of its columns
+conversation_style      declares where several sets have style counts
 """
 
 from pipeline.formats.battle_formats import (

@@ -1,4 +1,7 @@
-"""Declares compar:IA votes. The winner is the name of a model. Without a winner, a true `both_equal` means a tie."""
+"""Declares the format of compar:IA votes.
+
+The winner is the name of a model. Without a winner, a true `both_equal` means a tie.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, at, has
 

@@ -1,4 +1,7 @@
-"""Declares arena-expert-5k: votes of experts, labelled with their occupation. The set has no voters and no times."""
+"""Declares the format of arena-expert-5k: votes of experts, labelled with their occupation.
+
+The set has no voters and no times.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 

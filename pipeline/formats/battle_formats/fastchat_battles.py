@@ -1,4 +1,4 @@
-"""Declares FastChat battles, as the arena's code writes them.
+"""Declares the format of FastChat battles, as the arena's code writes them.
 
 `anony` is false for a vote that was cast while the names of the models were visible; the arena's board leaves such
 votes out. `judge` is the network address of the client.

@@ -1,4 +1,4 @@
-"""Declares llmfao's comparisons by crowd workers.
+"""Declares the format of llmfao: comparisons of answers by crowd workers.
 
 No column is the vote's id: `id` names the pair of answers, so it repeats.
 """

@@ -1,4 +1,4 @@
-"""Declares MT-bench human judgments.
+"""Declares the format of MT-bench human judgments.
 
 No column is the vote's id: `question_id` names the question, so it repeats.
 """

@@ -1,4 +1,4 @@
-"""Declares arena-human-preference-100k: FastChat battles with style counts, tags, and a hash of the voter.
+"""Declares the format of arena-human-preference-100k: FastChat battles with style counts, tags and hashes of voters.
 
 Of the votes on a frequent prompt, the publisher's boards count only a sample. The flag `deduplicated` is true for the
 votes on frequent prompts that are not in the sample.

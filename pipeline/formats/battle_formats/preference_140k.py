@@ -1,4 +1,4 @@
-"""Declares arena-human-preference-140k.
+"""Declares the format of arena-human-preference-140k: votes with style counts and categories.
 
 An evaluation session belongs to one person, so its id is read as the voter's id.
 """

@@ -1,4 +1,7 @@
-"""Declares arena-human-preference-55k: one column for each outcome. The set has no voters and no times."""
+"""Declares the format of arena-human-preference-55k: one column for each outcome.
+
+The set has no voters and no times.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, OneHotOutcome, at, has
 

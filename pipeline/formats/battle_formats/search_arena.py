@@ -1,4 +1,7 @@
-"""Declares search-arena-24k: the user's intent is read as the category, and the first language as the language."""
+"""Declares the format of search-arena-24k.
+
+The user's intent is read as the category, and the first language as the language.
+"""
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
 
