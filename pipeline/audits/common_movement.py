@@ -1,4 +1,4 @@
-"""Estimates the movement that all ratings of a board share between two snapshots, and finds models that move otherwise.
+"""Estimates the movement that all ratings of a board share between two snapshots, and finds models that deviate.
 
 Model: r'_i = r_i + shift + (scale − 1)(r_i − center) + noise, with the ratings r_i and r'_i of model i in the two
 snapshots. The fit has three steps. First, a robust line gives residuals: its slope is the median slope over pairs of
