@@ -91,8 +91,8 @@ def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding
 def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins | None:
     """Count the votes of each bin; None if the table would be too large.
 
-    Of a time without votes, only as many bins are kept as are looked at around a bin, so that one wrong time in a file
-    does not make the table large.
+    A long time without votes keeps only as many bins as a test needs around a bin. So one wrong time in a file does not
+    make the table large.
     """
     used, place = np.unique(time // width, return_inverse=True)
     row = np.cumsum(np.minimum(np.diff(used, prepend=used[0]), _AROUND[width] + 1))
