@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings bench-report up status down kafka prometheus faketime chromium nginx drill slo-rules clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings bench-report up status down kafka prometheus faketime chromium nginx helm chart-files drill slo-rules clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ test-all: ## every test, as CI runs them
 
 # Without coverage, which makes Python a third slower: the everyday suite alone is above the bar of pyproject.toml.
 # LONG="long or slow" takes the long faults too: they wait, and leave the cores to the others.
-test-long: setup kafka prometheus faketime chromium nginx ## what make test leaves out
+test-long: setup kafka prometheus faketime chromium nginx helm ## what make test leaves out
 	$(pytest) --numprocesses 4 --dist loadscope --durations 30 -m "$(if $(LONG),($(LONG)),long and not slow) and $(chosen)" $(ARGS)
 
 test-beside: setup ## what real files in ../shared/data say, which may not be shipped
@@ -102,6 +102,9 @@ test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down
 slo-rules: setup ## the alert rules about error budgets, made anew from deploy/prometheus/slo.toml
 	@$(BIN)/python -m pipeline.devstack.slo_rules
 
+chart-files: setup ## what deploy/helm takes from elsewhere: alert rules, names of settings
+	@$(BIN)/python -m deploy.helm.chart_files
+
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
 
 prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Alertmanager and their tools into .venv/bin
@@ -111,6 +114,8 @@ faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's
 chromium: $(BIN)/chromium ## Debian's browser, for the tests of the page
 
 nginx: $(BIN)/nginx ## Debian's web server, for the tests of the proxy in deploy/nginx
+
+helm: $(VENV)/helm/.copied ## Helm's engine and Kubernetes' schemas into .venv/helm, for the tests of the chart
 
 wheel-verify: setup ## the verifier as a wheel of its own, for readers: dist/leaderboard_verify-….whl
 	$(BIN)/uv build --quiet --wheel --out-dir dist deploy/verifier
@@ -126,6 +131,8 @@ lock: | $(BIN)/python ## choose versions anew where pyproject.toml asks for it
 		--no-header --all-extras --group dev pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --group pyproject.toml:bench -o requirements-bench.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-deps --group pyproject.toml:chart -o requirements-chart.lock
 
 # `uv pip sync` removes whatever the lock does not name, uv and pip themselves included: they are brought each time.
 define get_uv
@@ -203,6 +210,16 @@ $(BIN)/prometheus-alertmanager: | $(BIN)/python
 # It needs OpenSSL, PCRE2 and zlib, which every Debian has.
 $(BIN)/nginx: | $(BIN)/python
 	$(call unpack,nginx,nginx)
+
+# Wheels of Helm's engine exist for Linux, macOS and Windows on x86-64. What else these packages need, .venv has.
+$(VENV)/helm/.copied: requirements-chart.lock | $(VENV)/.synced
+	@rm -rf $(@D) && \
+	if $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --only-binary :all: --require-hashes \
+		--requirements $< --target $(@D); then \
+		touch $@; \
+	else \
+		$(call go_without,no wheel of helm-python-sdk for this machine: the tests of the chart WILL BE SKIPPED); \
+	fi
 
 # A library has no place on PATH; the machine's own is taken if it is there.
 $(VENV)/faketime/libfaketimeMT.so.1: | $(BIN)/python

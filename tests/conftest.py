@@ -40,6 +40,7 @@ SERVICES = {
     "prometheus": "Prometheus",
     "chromium": "Chromium",
     "nginx": "nginx",
+    "helm": "Helm's engine",
 }
 FIXTURES = {
     "kafka_server": "kafka",
@@ -55,6 +56,7 @@ FIXTURES = {
     "alertmanager": "prometheus",
     "chromium": "chromium",
     "nginx": "nginx",
+    "helm_tools": "helm",
 }
 # The services that no complete run under CI may do without, whatever became of the tests that use them.
 REQUIRED = ("kafka", "postgres")
@@ -184,6 +186,15 @@ def chromium() -> str:
 def nginx() -> str:
     """The path of Debian's nginx."""
     return _tool("nginx", "nginx")
+
+
+@pytest.fixture(scope="session")
+def helm_tools() -> Path:
+    """The folder with Helm's engine and Kubernetes' schemas."""
+    folder = Path(sys.prefix) / "helm"
+    if not (folder / ".copied").is_file():
+        give_up(f"expected Helm's engine in {folder}, got none: run `make helm`")
+    return folder
 
 
 def _tool(name: str, target: str = "prometheus") -> str:

@@ -1,5 +1,6 @@
 -- The five roles of a board's database, and the database's own doors. Run by a superuser, in that database, before
--- the store is made; running it again changes nothing. Passwords are set elsewhere (logins.sh for compose).
+-- the store is made; running it again changes nothing. Where nobody is a superuser, the owner of the database who may
+-- create roles runs it after SET createrole_self_grant = 'set, inherit'; a warning says what could not be closed. Passwords are set elsewhere (logins.sh for compose).
 --
 --   integrity_migrate   owns the tables: `integrity migrate` as this role makes the store and brings it up to date
 --   integrity_ingest    workers and the monitor
@@ -45,14 +46,22 @@ GRANT USAGE ON LANGUAGE plpgsql TO integrity_migrate;
 DO $$
 DECLARE
     named regprocedure;
+    refused integer := 0;
 BEGIN
     FOR named IN
         SELECT p.oid::regprocedure FROM pg_proc p
         WHERE p.pronamespace = 'pg_catalog'::regnamespace
           AND (p.proname ~ '^lo_' OR p.proname IN ('loread', 'lowrite') OR p.proname ~ '^pg_(try_)?advisory_')
     LOOP
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', named);
+        BEGIN
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', named);
+        EXCEPTION WHEN insufficient_privilege THEN
+            refused := refused + 1;
+        END;
     END LOOP;
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE WARNING 'not a superuser: the roles keep EXECUTE on functions of large objects and advisory locks, and USAGE of plpgsql (% refused)', refused;
+    END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO integrity_migrate, integrity_rate;
 

@@ -397,3 +397,30 @@ def test_rights_need_the_roles_and_a_database_that_has_roles(postgres_url, tmp_p
     file = called("migrate", "--grant-roles", "--store", str(tmp_path / "board.db"), settings={})
     assert file.returncode == 2
     assert "expected a PostgreSQL store" in file.stderr
+
+
+@pytest.mark.long
+def test_an_administrator_who_is_no_superuser_makes_the_roles_and_is_told_what_stays_open(postgres_server):
+    """As on managed servers."""
+    whole = Board(postgres_server.url)
+    admin = Board(whole.url.replace("//postgres@", "//admin@").rpartition("/")[0] + "/managed")
+    whole.sql("postgres", "CREATE ROLE admin LOGIN CREATEROLE CREATEDB")
+    whole.sql("postgres", "CREATE DATABASE managed OWNER admin")
+    told: list[str | None] = []
+    with psycopg.connect(admin.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        connection.execute("SET createrole_self_grant = 'set, inherit'")
+        connection.execute((DEPLOY / "roles.sql").read_bytes())
+    assert any("not a superuser" in (line or "") for line in told)
+    settings = {
+        "INTEGRITY_STORE": admin.url.replace("//admin@", "//integrity_migrate@"),
+        "INTEGRITY_VOTER_KEY": "5c" * 32,
+    }
+    assert called("migrate", "--grant-roles", settings=settings).returncode == 0
+    reading = settings | {"INTEGRITY_STORE": admin.url.replace("//admin@", "//integrity_read@")}
+    assert called("alerts", settings=reading).returncode == 0
+    whole.sql("postgres", "DROP DATABASE managed WITH (FORCE)")
+    for role in (*(f"integrity_{name}" for name in ROLES), "admin"):
+        whole.sql("postgres", f"DROP OWNED BY {role} CASCADE")
+    for role in (*(f"integrity_{name}" for name in reversed(ROLES)), "admin"):
+        whole.sql("postgres", f"DROP ROLE {role}")
