@@ -32,7 +32,7 @@ class SignedHead:
     """The verified head of the snapshot log, and the manifests that are proved to be in the log.
 
     Attributes:
-        checkpoint: the head.
+        checkpoint: the verified head of the snapshot log.
         signers: the keys with a valid signature, among the trusted keys and the keys and witnesses in the manifest.
         manifest: the manifest of the snapshot.
         raw: bytes of the manifest.

@@ -58,7 +58,7 @@ def load(kind: type[T], data: bytes, where: str) -> T:
 
     Args:
         kind: the dataclass of the record.
-        data: the bytes.
+        data: bytes of the file.
         where: name of the file, for messages.
 
     Returns:

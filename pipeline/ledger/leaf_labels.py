@@ -98,8 +98,8 @@ def read(data: bytes, where: str, first: int, size: int) -> pa.Table:
     """Read and check a label file.
 
     Args:
-        data: the file.
-        where: its path, for messages.
+        data: content of the label file.
+        where: path of the file, for messages.
         first: index of the first leaf of its segment.
         size: number of leaves of the segment.
 

@@ -92,7 +92,7 @@ def check_inclusion(
     """Check that a leaf is at `index` of the tree with this size and root.
 
     Args:
-        leaf: the leaf hash.
+        leaf: hash of the leaf, 32 bytes.
         index: index of the leaf, from signed data.
         size: number of leaves of the tree, from signed data.
         path: the inclusion proof, lowest level first.

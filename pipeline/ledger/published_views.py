@@ -126,9 +126,9 @@ def check_view(
     """Check that the counts, ratings and ranks of a published view follow from the votes.
 
     Args:
-        published: the view.
+        published: the view as the manifest states it.
         counts: pair counts of the leaves that count in the view.
-        settings: the published settings.
+        settings: the settings as the manifest states them.
         where: name of the view, for messages.
         unregistered: models that are not in the registry, on which no vote counts yet.
         tie_only: whether a model whose votes are all ties gets the wider standard error; False for manifests of earlier

@@ -95,8 +95,8 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
     """Read the file of a segment.
 
     Args:
-        data: the file.
-        where: its path, for messages.
+        data: content of the segment file.
+        where: path of the file, for messages.
 
     Returns:
         Two values: a table of n rows with `leaf.SCHEMA`, and the stored leaf hashes as 32·n bytes. The hashes are not
@@ -175,8 +175,8 @@ def read_excluded(data: bytes, where: str, leaves: int = MAX_LEAVES) -> pa.Table
     """Read the file `excluded.parquet`.
 
     Args:
-        data: the file.
-        where: its path, for messages.
+        data: content of the file.
+        where: path of the file, for messages.
         leaves: number of leaves of the log.
 
     Returns:

@@ -207,8 +207,8 @@ def verify(
     """Verify those signatures of a note that were made by known keys.
 
     Args:
-        note: the note.
-        keys: the known keys.
+        note: the parsed note.
+        keys: the keys whose signatures are verified.
         where: name of the file, for messages.
         strict: True refuses a note that has a signature by an unknown key. False ignores such a signature.
 
@@ -239,7 +239,7 @@ def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
     """Parse the checkpoint in a note. Extension lines are refused, because nothing would check their content.
 
     Args:
-        note: the note.
+        note: the parsed note.
         where: name of the file, for messages.
 
     Raises:

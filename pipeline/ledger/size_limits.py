@@ -58,8 +58,8 @@ def open_parquet(
     """Check the sizes that a Parquet file declares, then open the file.
 
     Args:
-        data: the file.
-        where: its path, for messages.
+        data: content of the file.
+        where: path of the file, for messages.
         reason: reason of the error if the file is not Parquet.
         rows: largest accepted number of rows.
         lists: path of a column of lists → largest accepted mean length of its lists. A column that is not named here

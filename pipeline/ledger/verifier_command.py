@@ -60,7 +60,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def verdict_document(found: VerifiedBundle) -> dict[str, Any]:
-    """Return the result of a verification as a JSON object."""
+    """Return the result of a successful verification as a JSON object, for the option --json.
+
+    It states the snapshot, the size of its vote log, the signer, the witnesses and the verdict as a sentence.
+    """
     return {
         "verified": True,
         "snapshot": found.sha256,

@@ -81,7 +81,7 @@ def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
     """Read a checkpoint that the caller saved earlier, as the bytes of a signed note.
 
     Args:
-        path: the file.
+        path: path of the file.
         option: the command-line option that names the file, for messages.
 
     Raises:
@@ -99,7 +99,7 @@ def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
     """Read a receipt from a file.
 
     Args:
-        path: the file.
+        path: path of the file.
         option: the command-line option that names it, for messages.
 
     Raises:
@@ -113,7 +113,7 @@ def read_file(path: Path, option: str, most: int = size_limits.MAX_RECEIPT) -> b
     """Read a file of at most `most` bytes.
 
     Args:
-        path: the file.
+        path: path of the file.
         option: the command-line option that names the file, for messages.
         most: largest size in bytes.
 

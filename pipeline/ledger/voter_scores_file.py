@@ -78,7 +78,7 @@ def read(data: bytes, models: int) -> dict[str, VoterScores]:
     """Read the file `voter-scores.parquet`.
 
     Args:
-        data: the file.
+        data: content of the file.
         models: largest number of models of a view.
 
     Returns:

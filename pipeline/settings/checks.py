@@ -123,7 +123,7 @@ def is_secret(name: str, value: str) -> bool:
 
     Args:
         name: name of the setting.
-        value: the value.
+        value: value of the setting.
     """
     return bool(value) and shown(name, value) != value
 
@@ -135,7 +135,7 @@ def shown(name: str, value: Any) -> Any:
 
     Args:
         name: name of the setting.
-        value: the value.
+        value: value of the setting.
     """
     if name in _HIDDEN:
         return "(set)" if value else ""

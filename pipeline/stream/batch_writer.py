@@ -41,7 +41,7 @@ class WriteContext:
 
     Attributes:
         source_no: the number of the source in the store (source_no).
-        names: the dictionary of names.
+        names: the store's dictionary, which gives names numbers.
         detectors: the voter detectors to run.
         lateness: microseconds by which a watermark is behind the event time.
         topics: names of the topics "alerts" and "rejected"; None without a broker.

@@ -59,7 +59,7 @@ class FileIntake:
         """Return the intake for a source that is a file. None for any other source.
 
         Args:
-            source: the source.
+            source: the source that the worker reads.
             store: the store.
             owner: HOST:PID, the name of this process in the lease.
             seconds: time without renewal after which the lease expires.
@@ -100,7 +100,7 @@ class FileIntake:
             False if the worker was asked to stop meanwhile; nothing was stored then. True otherwise.
 
         Raises:
-            Usage: the store has votes of this log under ids of another kind, so the votes would count twice.
+            Usage: votes of this log are stored under ids that an earlier version made, so the votes would count twice.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:

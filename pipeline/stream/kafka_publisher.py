@@ -175,7 +175,7 @@ def publish(
     origin.
 
     Args:
-        path: the file.
+        path: path of the battle file.
         bootstrap: HOST:PORT of brokers, separated by commas.
         topic: the topic of votes.
         settings: settings, which name the topic of registry events.

@@ -47,7 +47,7 @@ def apply_name_quota(
 
     Args:
         store: the store with the dictionary, the registry and the counts.
-        names: the dictionary of names.
+        names: the store's dictionary, which gives names numbers.
         quota: largest number of new model names of a partition in an hour of append time.
         chunks: the polled records.
         decoded: the same records, decoded.

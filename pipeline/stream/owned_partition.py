@@ -61,7 +61,7 @@ def skip_offsets(connection: Connection, owned: OwnedPartition, end: int, now: i
 
     Args:
         connection: the transaction.
-        owned: the partition.
+        owned: the partition, which this worker owns.
         end: the new next offset.
         now: present time in microseconds since 1970 UTC.
 

@@ -157,7 +157,7 @@ def replay_states(
         partition_no: the partition number of the store (partition_no).
         first: the state offset: stored states include the votes before this offset.
         end: the next offset of the partition.
-        detectors: the voter detectors.
+        detectors: the voter detectors to run.
         reference: a function that takes the sequence number of a snapshot and returns its reference.
     """
 

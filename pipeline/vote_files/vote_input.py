@@ -249,7 +249,7 @@ def left_out_notes(left_out: LeftOut, file: BattleFile, *, quote: bool = True) -
 
     Args:
         left_out: counts the records that were left out.
-        file: the file.
+        file: the file that was read.
         quote: whether a sentence may quote the value that is wrong.
     """
     return [_left_out_note(reason, count, left_out, file, quote) for reason, count in left_out.counts.items()]

@@ -38,8 +38,9 @@ _OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank", 
 def regroup(connection: Connection) -> int:
     """Group all alerts into incidents and replace the stored incidents.
 
-    Nothing is written if no alert, decision, exclusion or snapshot has changed since the last grouping. A database role
-    that may not read exclusions, as that of the monitor, copies the figures about exclusions from the last grouping.
+    Nothing is written if no alert, decision, exclusion or snapshot has changed since the last grouping. If the database
+    role may not read exclusions, such as the monitor's role, the figures about exclusions are copied from the last
+    grouping.
 
     Returns:
         The number of incidents.

@@ -21,7 +21,7 @@ def list_rows(body: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 
     Args:
         body: the body of the snapshot.
-        rows: rows of a board.
+        rows: rows of a board of this snapshot.
     """
     listing = body.get("method", {}).get("listing", {})
     hidden, least = set(listing.get("hidden", ())), listing.get("least_votes", 0)

@@ -41,7 +41,7 @@ def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
 
     Args:
         connection: reads the store.
-        voter: the pseudonym.
+        voter: pseudonym of the voter.
     """
     v = schema.vote.c
     rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
@@ -56,7 +56,7 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
 
     Args:
         connection: the transaction.
-        voter: the pseudonym.
+        voter: pseudonym of the voter.
         now: present time in microseconds since 1970 UTC.
 
     Returns:

@@ -37,7 +37,7 @@ class ActiveExclusion:
     """An exclusion that is in force now.
 
     Attributes:
-        kind: one of KINDS.
+        kind: what is excluded: "voter", "vote", or "votes" for a selection of votes.
         target: a voter's pseudonym in hexadecimal digits, a vote id, or the text of a selection of votes.
         reason, name: reason and author of the entry.
         public: the target in the form for the public, with a voter's label instead of the pseudonym.
@@ -67,7 +67,7 @@ def add_entry(
     Args:
         connection: the transaction.
         action: exclude or restore.
-        kind: one of KINDS.
+        kind: what is excluded: "voter", "vote", or "votes" for a selection of votes.
         target: a voter's pseudonym in hexadecimal digits, a vote id, or the text of a selection of votes.
         reason, name: reason and author of the entry.
         now: present time in microseconds since 1970 UTC.

@@ -103,7 +103,7 @@ def all_names(state: RegistryState, keys: Iterable[str]) -> frozenset[str]:
     """Return all names of some models, given the first name of each.
 
     Args:
-        state: the registry.
+        state: the registry at one moment.
         keys: first names. They are in the result, together with all later names.
     """
     first = frozenset(keys)

@@ -62,7 +62,7 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
 
     Args:
         sequence: sequence number of the reference's snapshot.
-        raw: the bytes.
+        raw: the bytes that `pack_reference` returned.
     """
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()

@@ -199,7 +199,7 @@ def _row_values(columns: Mapping[str, binary_copy.Values]) -> tuple[str, list[tu
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as name of a column → its values. Columns without rows are allowed.
+    """Insert many rows, given as name of a column → its values. Empty columns insert nothing.
 
     A column of integers with NULLs must be a masked array int64[n].
 

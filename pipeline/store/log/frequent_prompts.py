@@ -90,7 +90,7 @@ def read_marked(connection: Connection, partition_no: int, first: int, end: int)
 
     Args:
         connection: reads the store.
-        partition_no: the partition.
+        partition_no: the partition number of the store (partition_no).
         first, end: the range of offsets, `end` excluded.
 
     Returns:

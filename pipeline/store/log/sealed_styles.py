@@ -170,7 +170,7 @@ def read_votes(connection: Connection, log_size: int, first: int = 0) -> StyledV
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Sum the style counts and their squares over the answers of each of some models.
+    """Sum the style counts and their squares over the answers of a model, for some models.
 
     Args:
         connection: reads the store.

@@ -127,7 +127,7 @@ def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tupl
     Args:
         store: the store.
         old, new: the two numbers of leaves.
-        log: name of the log.
+        log: SNAPSHOTS or VOTES, the name of the log.
 
     Returns:
         The consistency proof: hashes in hexadecimal digits, lowest level first.
@@ -161,7 +161,7 @@ def read_tile(store: Store, log: str, path: str) -> bytes:
 
     Args:
         store: the store.
-        log: name of the log.
+        log: SNAPSHOTS or VOTES, the name of the log.
         path: path of the tile as in C2SP tlog-tiles.
 
     Raises:

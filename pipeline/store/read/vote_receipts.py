@@ -39,7 +39,7 @@ def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
 
     Args:
         store: the store.
-        voter: the pseudonym.
+        voter: pseudonym of the voter.
 
     Raises:
         Usage: nothing is published.

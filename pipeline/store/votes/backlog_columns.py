@@ -40,7 +40,7 @@ class BacklogColumns:
 
     Attributes:
         partition: partition numbers (partition_no).
-        offset: offsets.
+        offset: offsets of the votes in their partitions.
         voter: pseudonyms, 0 for a vote without a voter.
         at: event times, in microseconds since 1970 UTC.
         model_a, model_b: model numbers of the store (model_no).

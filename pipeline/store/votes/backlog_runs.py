@@ -88,7 +88,7 @@ def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetR
 
     Args:
         connection: reads the store.
-        kind: kind of the run.
+        kind: kind of the run: `backfill` or `reevaluate`.
         ranges: (partition_no, first offset, end) of each range.
         alpha: e-LOND's upper bound of the share of false discoveries.
     """
@@ -102,7 +102,7 @@ def repeated_state(connection: Connection, kind: RunKind, ranges: Sequence[Offse
 
     Args:
         connection: reads the store.
-        kind: kind of the run.
+        kind: kind of the run: `backfill` or `reevaluate`.
         ranges: (partition_no, first offset, end) of each range, in any order.
         alpha: e-LOND's upper bound of the share of false discoveries.
 

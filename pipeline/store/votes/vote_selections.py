@@ -32,7 +32,7 @@ class VoteSelection:
     A filter that is None is satisfied by all votes.
 
     Attributes:
-        first, end: microseconds since 1970 UTC.
+        first, end: the period [first, end), in microseconds since 1970 UTC.
         model: name of one of the vote's two models, as the vote states it.
         cohort: a name in COHORTS.
         network: name of the vote's network.

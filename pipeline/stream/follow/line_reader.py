@@ -35,7 +35,7 @@ def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) 
     its beginning is yielded, so that the record is rejected.
 
     Args:
-        file: the log.
+        file: the file of the log.
         digest: digest of the bytes before the position. It is not changed.
         complete: True if the log does not grow any more.
     """

@@ -29,7 +29,7 @@ class LineMapping(Protocol):
         """Return the event in a line as JSON, or None if the line has no event.
 
         Args:
-            line: the line.
+            line: one line of the log, without its end.
             ids: derives the vote id if the line states none.
         """
 
@@ -37,7 +37,7 @@ class LineMapping(Protocol):
         """Count a line that was read in an earlier run, so that later identical lines get other ids.
 
         Args:
-            line: the line.
+            line: one line of the log, without its end.
             ids: keeps the counts of identical lines.
         """
 

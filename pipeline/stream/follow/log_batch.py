@@ -27,7 +27,7 @@ class LogBatch:
         """Map the lines after a position of a log to events.
 
         Args:
-            log: the position.
+            log: the log, with its position before these lines.
             lines: the lines, without blank ones.
             mapping: maps a line to an event, or to None if the line has no event.
             ids: derives the vote ids of the log's lineage.

@@ -22,7 +22,7 @@ def read_on(log: LogPosition, file: LogFile, *, complete: bool) -> Iterator[tupl
     again. A compressed file is not compared.
 
     Args:
-        log: the position.
+        log: the log, with the position after which lines are read.
         file: the file of the log.
         complete: True if the log does not grow any more.
 

@@ -48,7 +48,7 @@ class FileSource:
     """Reads the new records of a file, in the order of time.
 
     Attributes:
-        path: the file.
+        path: path of the battle file.
         notes: sentences about how the file is read; empty before `prepare`.
         waits: description of an incomplete record at the end of the file; "" if there is none.
         changed: number of records that an earlier reading took from a file of this name whose beginning was different.

@@ -69,8 +69,8 @@ class RecordSorter:
         """Add n consecutive records of the file.
 
         Args:
-            first: record number in the file of the first record.
-            values: n records.
+            first: number of the first of these records in the file.
+            values: the n records as bytes.
             at: int64[n], time of each record in microseconds since 1970 UTC.
 
         Raises:
