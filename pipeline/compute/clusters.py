@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from joblib.externals.loky import get_reusable_executor
+
 from pipeline.compute import engine as engines
 from pipeline.compute.engine import Engine
 from pipeline.compute.joblib_runner import JoblibRunner
@@ -34,7 +36,10 @@ def open_cluster(engine: Engine) -> Iterator[JoblibRunner]:
         Unavailable: a package of the engine is missing, or the cluster does not answer.
     """
     if engine.kind == engines.PROCESSES:
-        yield JoblibRunner(engine, "loky", engine.workers or -1)
+        try:
+            yield JoblibRunner(engine, "loky", engine.workers or -1)
+        finally:
+            get_reusable_executor(reuse=True).shutdown()
         return
     opened = {"dask": _dask, "ray": _ray, "spark": _spark}[engine.kind]
     with opened(engine) as runner:

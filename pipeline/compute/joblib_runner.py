@@ -35,6 +35,8 @@ class JoblibRunner:
         options: options of the backend.
     """
 
+    in_process = False
+
     def __init__(self, engine: Engine, backend: str, workers: int = -1, **options: Any) -> None:
         self._engine, self._backend, self._workers, self._options = engine, backend, workers, options
 

@@ -29,7 +29,13 @@ Result = TypeVar("Result")
 
 
 class Runner(Protocol):
-    """Applies a function to every item of a pass, on one of the engines."""
+    """Applies a function to every item of a pass, on one of the engines.
+
+    Attributes:
+        in_process: whether functions run in threads of this process, and so may keep what they read.
+    """
+
+    in_process: bool
 
     def map(self, function: Callable[[ItemT], Result], items: Iterable[ItemT]) -> Iterator[Result]:
         """Yield the result of a function for each item, in the order of the items.

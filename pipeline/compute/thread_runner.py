@@ -24,6 +24,8 @@ class ThreadRunner:
             4.
     """
 
+    in_process = True
+
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
 

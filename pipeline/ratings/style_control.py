@@ -16,12 +16,13 @@ Not handled: votes without style counts (the caller leaves them out).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from ..errors import BadCounts, Collinear
+from ..errors import BadCounts, Collinear, RatingError
 from ..vocabulary.arrays import Float64, Int64
 from ..vocabulary.outcomes import OUTCOMES
 from . import validation
@@ -32,7 +33,7 @@ from .pair_counts import PairCounts
 from .residuals import OUTCOME_SCORES
 from .style_features import STYLE_FEATURES
 from .style_newton import StyleFit, StyleNewton
-from .vote_rows import VoteRows
+from .vote_rows import SummedVotes, VoteRows
 
 _BLOCK = 65_536
 
@@ -69,6 +70,60 @@ def style_contrast(
             first, second = x[rows].astype(np.float64), y[rows].astype(np.float64)
             z[rows, place] = (first - second) / (first + second + 1.0)
     return z
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StyleStart:
+    """Where a fit starts: figures of an earlier fit of about the same votes.
+
+    Attributes:
+        theta: float64[K], strengths of the models, in any gauge; NaN for a model that the earlier fit lacks.
+        coefficients: float64[F], logits per standard deviation of the feature.
+    """
+
+    theta: Float64
+    coefficients: Float64
+
+
+@single_blas_thread
+def fit_style_sums(
+    votes: SummedVotes, counts: PairCounts, *, features: Sequence[str], start: StyleStart | None = None
+) -> StyleFit:
+    """Fit ratings and style coefficients to votes of which only sums are read. Each vote is a cluster.
+
+    Args:
+        votes: the votes, whose model codes are positions in `counts.models`.
+        counts: the same votes, counted by pair.
+        features: names of the F style features.
+        start: where the fit starts; None for a fit without style. The result is the same to the tolerance of the fit,
+            and a fit that does not converge from there is started anew.
+
+    Raises:
+        Disconnected, Collinear, Separated, NotConverged: as `fit_style` raises them.
+    """
+    plain, newton = fit(counts), _newton(votes, tuple(features), np.ones(len(votes.votes)), len(counts.models))
+    if start is not None:
+        try:
+            return newton.maximise(replace(plain, theta=_started(start.theta, plain.theta)), None, start.coefficients)
+        except RatingError:
+            newton = _newton(votes, tuple(features), np.ones(len(votes.votes)), len(counts.models))
+    return newton.maximise(plain)
+
+
+def _started(theta: Float64, plain: Float64) -> Float64:
+    """Return the strengths of an earlier fit, with those of the fit without style for models that it lacks."""
+    known = ~np.isnan(theta)
+    moved = np.where(known, theta, plain + (theta[known] - plain[known]).mean())
+    started: Float64 = moved - moved.mean()
+    return started
+
+
+def _newton(votes: SummedVotes, names: tuple[str, ...], weight: Float64, size: int) -> StyleNewton:
+    scale = np.sqrt(votes.second_moments())
+    for name, sd in zip(names, scale.tolist(), strict=True):
+        if sd == 0:
+            raise Collinear(f"expected a style feature that varies, got {name}, which is 0 in every vote", name)
+    return StyleNewton(votes, names, scale, weight, size)
 
 
 @single_blas_thread
@@ -110,15 +165,11 @@ def fit_style(
     left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)
     result = validation.codes(outcome, "outcome", len(OUTCOMES))
     rows = VoteRows(left, right, result, given, size)
-    scale = np.sqrt(rows.second_moments())
-    for name, sd in zip(names, scale.tolist(), strict=True):
-        if sd == 0:
-            raise Collinear(f"expected a style feature that varies, got {name}, which is 0 in every vote", name)
     weight = np.ones(len(rows.votes))
     if reweight is not None:
         weight = pair_weights(counts, reweight)[rows.low, rows.high]
         weight *= rows.votes.sum() / (rows.votes * weight).sum()
-    newton = StyleNewton(rows, names, scale, weight, size)
+    newton = _newton(rows, names, weight, size)
     if voter is None:
         return newton.maximise(start)
     cluster = _clusters(voter, counts.total)

@@ -16,7 +16,7 @@ from ..vocabulary.arrays import Float64
 from .bradley_terry import Fit
 from .intervals import standard_errors, wald_quantile
 from .newton import laplacian
-from .vote_rows import GramBlocks, LikelihoodSums, VoteRows, required
+from .vote_rows import GramBlocks, LikelihoodSums, SummedVotes, required
 
 # The least share of a feature's variance that models and other features must leave unexplained.
 _LEAST_UNEXPLAINED = 1e-10
@@ -65,14 +65,14 @@ class StyleNewton:
     the step before it.
 
     Args:
-        rows: the votes with their features, sorted by pair of models.
+        rows: the votes with their features, or sums over them.
         names: names of the F features, for messages.
         scale: float64[F], the root mean square of each feature over the votes.
         weight: float64[P], for each of the P pairs of models the weight of each of its votes.
         size: number of models.
     """
 
-    def __init__(self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int) -> None:
+    def __init__(self, rows: SummedVotes, names: tuple[str, ...], scale: Float64, weight: Float64, size: int) -> None:
         self._rows, self._names, self._scale, self._weight = rows, names, scale, weight
         self._size = size
         each = rows.votes * weight
@@ -82,23 +82,28 @@ class StyleNewton:
         # The information of each feature alone, at the start.
         self._alone: Float64 | None = None
 
-    def maximise(self, start: Fit, clusters: ClusterScatter | None = None) -> StyleFit:
-        """Maximise the likelihood, starting from a fit without style.
+    def maximise(
+        self, start: Fit, clusters: ClusterScatter | None = None, coefficients: Float64 | None = None
+    ) -> StyleFit:
+        """Maximise the likelihood, starting from a fit without style or from an earlier fit.
+
+        The last step, which is within the tolerance, is taken too. So the start does not show in the result.
 
         Let m be the slope of the likelihood along a step at its beginning. The step is halved if the slope at its end
         is below −m/4. The likelihood is concave, so this is enough for convergence.
 
         Args:
-            start: the fit without style.
+            start: the fit without style, or strengths of an earlier fit.
             clusters: returns Σ s sᵀ over clusters, float64[K + F, K + F], given θ and γ, for unscaled features. s is
                 the sum of the score vectors of the votes of a cluster. None if every vote is a cluster.
+            coefficients: float64[F], coefficients to start from, in logits per standard deviation; None for 0.
 
         Raises:
             Collinear: the models or other features determine a feature.
             Separated: a feature has no finite coefficient.
             NotConverged: the fit does not converge.
         """
-        at = np.concatenate([start.theta, np.zeros(len(self._names))])
+        at = np.concatenate([start.theta, np.zeros(len(self._names)) if coefficients is None else coefficients])
         step, slope, length = np.zeros_like(at), 0.0, np.inf
         factor: tuple[Float64, bool] | None = None
         gradient = step
@@ -114,7 +119,7 @@ class StyleNewton:
             step, before = cho_solve(factor, gradient, check_finite=False), length
             slope, length = float(gradient @ step), float(np.abs(step).max())
             if length <= _TOLERANCE and (np.abs(gradient) / self._unit).max() <= _TOLERANCE:
-                return self._result(at, start.iterations + passes, gradient, step, clusters)
+                return self._result(at + step, start.iterations + passes, gradient, step, clusters)
             if passes < 2 or length > 0.1 * before:
                 factor = None
             at = at + step

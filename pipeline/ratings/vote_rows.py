@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,10 @@ from ..vocabulary.arrays import Float64, Int32, Int64
 _BLOCK = 16_384
 # y − ½ of each outcome, for the first model.
 _CENTRED = np.array([0.5, -0.5, 0.0, 0.0])
+
+
+SEPARATION_SLACK = 1e-6
+"""Share of the largest change of a vote's log-odds along a direction that counts as no change."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +75,31 @@ def required(sums: GramBlocks | None) -> GramBlocks:
     return sums
 
 
+class SummedVotes(Protocol):
+    """N votes with F features each, of which a fit with features needs only sums.
+
+    Attributes:
+        low: int64[P], the smaller model code of each pair.
+        high: int64[P], the larger model code of each pair.
+        votes: int64[P], number of votes of each pair.
+    """
+
+    low: Int64
+    high: Int64
+    votes: Int64
+
+    def second_moments(self) -> Float64:
+        """Return float64[F], the mean square of each feature over all votes."""
+
+    def sums_at(
+        self, theta: Float64, gamma: Float64, weight: Float64, *, information: bool = False, scatter: bool = False
+    ) -> LikelihoodSums:
+        """Compute the derivatives of the log-likelihood at (θ, γ); see `VoteRows.sums_at`."""
+
+    def separated_along(self, theta: Float64, gamma: Float64) -> bool:
+        """Return whether the direction (θ, γ) predicts no vote wrongly; see `VoteRows.separated_along`."""
+
+
 class VoteRows:
     """Computes the sums that a fit needs over N votes with F features each.
 
@@ -79,7 +109,10 @@ class VoteRows:
         low: int64[P], the smaller model code of each pair.
         high: int64[P], the larger model code of each pair.
         votes: int64[P], number of votes of each pair.
+        threads: number of threads; None for the default of `ThreadPoolExecutor`. It does not change a result.
     """
+
+    threads: int | None = None
 
     def __init__(self, a: Int32, b: Int32, outcome: Int32, z: Float64, size: int) -> None:
         """Sort N votes by pair.
@@ -110,6 +143,8 @@ class VoteRows:
     def _block_slices(self) -> Iterator[tuple[slice, slice]]:
         """Yield for each block the slice of its pairs and the slice of its votes."""
         end, pairs = len(self._centred), len(self._starts)
+        if not pairs:
+            yield slice(0, 0), slice(0, 0)
         cuts = [0]
         if pairs:
             wanted = np.arange(_BLOCK, end, _BLOCK)
@@ -145,8 +180,11 @@ class VoteRows:
             pairs, rows = block
             return self._one(pairs, rows, difference[pairs], gamma, weight[pairs], information, scatter)
 
-        with ThreadPoolExecutor() as threads:
-            parts = list(threads.map(one, self._blocks))
+        if self.threads == 1:
+            parts = [one(block) for block in self._blocks]
+        else:
+            with ThreadPoolExecutor(self.threads) as threads:
+                parts = list(threads.map(one, self._blocks))
         return LikelihoodSums(
             np.concatenate([part.pairs for part in parts]),
             _sum([part.features for part in parts]),
@@ -191,12 +229,22 @@ class VoteRows:
             theta: float64[K], the direction of the strengths.
             gamma: float64[F], the direction of the coefficients.
         """
-        difference = theta[self.low] - theta[self.high]
-        eta = np.repeat(difference, self.votes) + gamma @ self._z
-        largest = np.abs(eta).max(initial=0.0)
-        slack = 1e-6 * largest
+        largest = self.largest_along(theta, gamma)
+        return largest > 0 and not self.contradicts(theta, gamma, SEPARATION_SLACK * largest)
+
+    def largest_along(self, theta: Float64, gamma: Float64) -> float:
+        """Return the largest change of a vote's log-odds along the direction (θ, γ), in absolute value."""
+        return float(np.abs(self._along(theta, gamma)).max(initial=0.0))
+
+    def contradicts(self, theta: Float64, gamma: Float64, slack: float) -> bool:
+        """Return whether the direction (θ, γ) predicts a vote wrongly, by more than `slack` in its log-odds."""
+        eta = self._along(theta, gamma)
         against = np.where(self._centred == 0, np.abs(eta) > slack, eta * np.sign(self._centred) < -slack)
-        return bool(largest > 0 and not against.any())
+        return bool(against.any())
+
+    def _along(self, theta: Float64, gamma: Float64) -> Float64:
+        result: Float64 = np.repeat(theta[self.low] - theta[self.high], self.votes) + gamma @ self._z
+        return result
 
 
 def _sums(u: Float64, z: Float64, starts: npt.NDArray[np.intp]) -> GramBlocks:

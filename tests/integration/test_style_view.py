@@ -26,6 +26,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import exclusion_list, snapshots
 from pipeline.store.db import schema
+from pipeline.store.log import sealed_styles
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 
@@ -41,6 +42,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "store.db")
     return str(request.getfixturevalue("postgres_store"))
+
+
+@pytest.fixture(autouse=True)
+def _a_part_for_each_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed_styles, "PART_LEAVES", 1)
 
 
 @pytest.fixture
@@ -101,7 +107,10 @@ def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str
 
 @pytest.mark.long
 def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) -> None:
-    work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(ROWS)])
+    events = [event(k, row) for k, row in enumerate(ROWS)]
+    for name, some in (("one", events[:700]), ("two", events[700:])):
+        work(store, tmp_path / f"{name}.jsonl", some)
+        jobs.refresh_board(url)
     with store.write() as connection:
         label = format_pseudonym(store.pseudonym("voter-1"))
         exclusion_list.add_entry(connection, "exclude", "voter", label, "test", "tester", 1)

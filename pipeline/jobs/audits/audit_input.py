@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from pipeline import settings as configuration
 from pipeline.audits import shares
 from pipeline.audits.model_releases import ModelRelease, VariantScore, releases
 from pipeline.audits.sampling import DailyAppearances, SamplingLedger, ledger
 from pipeline.audits.version_mismatch import StyleStatistics
+from pipeline.compute.open_runner import open_runner
+from pipeline.compute.style_counts import sum_answers
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
@@ -19,7 +22,7 @@ from pipeline.registry import Registry, RegistryState
 from pipeline.store.boards import audit_queries, snapshots
 from pipeline.store.log import sealed_styles, seals
 from pipeline.store.votes import dictionary, registry_events
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.time import DAY, from_microseconds, to_microseconds
 from pipeline.vocabulary.z_values import Z_95
 
@@ -241,16 +244,23 @@ def _styles(
         if model.released_as not in (None, model.name)
         for name in (model.name, state.first_name(model.released_as or ""))
     }
-    known = {number: name for number, name in numbers.items() if name in linked}
-    summed: dict[str, sealed_styles.StyleMoments] = {}
-    for number, found in sealed_styles.read_moments(connection, log_size, known).items() if known else ():
-        before = summed.get(known[number])
-        summed[known[number]] = found if before is None else before.plus(found)
-    return {name: _described(moments) for name, moments in summed.items() if moments.n > 1}
+    known = {number: name for number, name in sorted(numbers.items()) if name in linked}
+    if not known:
+        return {}
+    votes = sealed_styles.read_log(connection, log_size)
+    with open_runner(configuration.load().engine) as runner:
+        found = sum_answers(votes, np.array([*known], dtype=np.int64), runner)
+    row = {name: [at for at, other in enumerate(known.values()) if other == name] for name in known.values()}
+    return {
+        name: _described(*(part[rows].sum(axis=0) for part in (found.answers, found.sums, found.squares)))
+        for name, rows in row.items()
+        if found.answers[rows].sum() > 1
+    }
 
 
-def _described(moments: sealed_styles.StyleMoments) -> dict[str, StyleStatistics]:
-    mean = moments.sums / moments.n
-    spread = np.sqrt(np.maximum(moments.squares - moments.n * mean**2, 0.0) / (moments.n - 1))
+def _described(answers: Int64, sums: Float64, squares: Float64) -> dict[str, StyleStatistics]:
+    """Return feature → mean and standard deviation over the answers of a model."""
+    mean = sums / answers
+    spread = np.sqrt(np.maximum(squares - answers * mean**2, 0.0) / (answers - 1))
     columns = zip(STYLE_FEATURES, mean.tolist(), spread.tolist(), strict=True)
-    return {feature: StyleStatistics(m, sd, moments.n) for feature, m, sd in columns}
+    return {feature: StyleStatistics(m, sd, int(answers)) for feature, m, sd in columns}

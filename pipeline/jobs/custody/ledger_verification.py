@@ -12,12 +12,13 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.compute.open_runner import open_runner
+from pipeline.compute.runner import Runner
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.jobs.refresh.board_rows import board_rows, rate_view, sort_rows
 from pipeline.jobs.refresh.label_boards import board_counts
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, counted_fates, read_rating_input, without_rules
-from pipeline.jobs.refresh.style_view import rate_style_view, same_coefficients
+from pipeline.jobs.refresh.style_view import published_view, rate_style_view, same_coefficients
 from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.manifest_notices import check_notices
@@ -73,7 +74,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
             log += merkle.leaf_hash(one.body)
             if snapshot.sequence != signed.sequence:
                 raise VerificationFailed(f"manifest {signed.sequence} is of snapshot {snapshot.sequence}")
-            _verify_snapshot(connection, store, snapshot, signed)
+            _verify_snapshot(connection, store, snapshot, signed, runner)
             previous = signed
     return {
         "segments": checked.segments,
@@ -111,7 +112,9 @@ def _check_head(data: bytes, expected: signed_note.Checkpoint, keys: list[Verifi
         raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
 
 
-def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest) -> None:
+def _verify_snapshot(
+    connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest, runner: Runner
+) -> None:
     where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
     if (snapshot.digest, snapshot.previous) != (manifest.sha256_hex(signed.dump()), signed.previous):
         raise VerificationFailed(f"{where}: its row does not match its manifest")
@@ -121,7 +124,7 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSn
     if (size, seals.root_at(connection, size)) != (signed.vote_log.size, signed.vote_log.root):
         raise VerificationFailed(f"{where}: the log at {size} leaves does not have the root in its manifest")
     found = _inputs(connection, store, snapshot, signed, where)
-    _verify_boards(connection, snapshot, found, where)
+    _verify_boards(connection, snapshot, found, where, runner)
     stated = snapshot.body.get("method")
     if stated is not None and found.by_rule != stated["left_out"]:
         raise VerificationFailed(f"{where}: the votes give {found.by_rule} left out by rule, not {stated['left_out']}")
@@ -134,14 +137,18 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSn
             raise VerificationFailed(f"{where}, {view}: its rows differ from its manifest")
 
 
-def _verify_boards(connection: Connection, snapshot: PublishedSnapshot, found: RatingInput, where: str) -> None:
+def _verify_boards(
+    connection: Connection, snapshot: PublishedSnapshot, found: RatingInput, where: str, runner: Runner
+) -> None:
     """Check the published rows of each view against ratings recomputed from its votes."""
     options = Settings(**snapshot.body["settings"])
     tie_only = "coverage" in snapshot.body  # snapshots before that had the standard error of the formula
     boards = {view: rate_view(found.views[view], options, found.waiting[view], tie_only=tie_only) for view in VIEWS}
     if "style" in snapshot.body["views"]:
         numbers = {number: name for name, number in found.model_no.items()}
-        style = rate_style_view(found.styled, numbers, options, tie_only=tie_only)
+        # The fit starts at the published figures: if they are right, it needs fewer passes over the votes.
+        published = published_view(connection, snapshot)
+        style = rate_style_view(found.styled, numbers, options, tie_only=tie_only, before=published, runner=runner)
         if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
             raise VerificationFailed(f"{where}, style: its coefficients differ from those recomputed from its votes")
         boards["style"] = style.board

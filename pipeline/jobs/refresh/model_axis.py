@@ -7,7 +7,6 @@ import numpy as np
 
 from pipeline.ratings import PairCounts
 from pipeline.ratings.pair_sums import sum_rows
-from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOMES
 
 
@@ -19,6 +18,7 @@ class ModelAxis:
     Attributes:
         names: number of a model → its name.
         labels: the names of the models, in the order of their numbers. A code is a position in this tuple.
+        positions: int64, number of a model (model_no) → its code; 0 for a number that no model has.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -26,13 +26,8 @@ class ModelAxis:
         axis = sorted(names)
         self.names = names
         self.labels = tuple(names[number] for number in axis)
-        self._position = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
-        self._position[axis] = np.arange(len(axis))
-
-    def codes(self, numbers: Int64 | Int32) -> Int64:
-        """Return an array with the code of each model number (model_no)."""
-        found: Int64 = self._position[numbers]
-        return found
+        self.positions = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
+        self.positions[axis] = np.arange(len(axis))
 
     def pairs(self, rows: Any) -> PairCounts:
         """Sum rows (model_a, model_b, outcome, …, votes) to pair counts.
@@ -41,7 +36,7 @@ class ModelAxis:
         votes.
         """
         cells = np.asarray(rows, dtype=np.int64).reshape(len(rows), -1) if len(rows) else _NO_CELLS
-        a, b = self._position[cells[:, 0]], self._position[cells[:, 1]]
+        a, b = self.positions[cells[:, 0]], self.positions[cells[:, 1]]
         outcome, size, outcomes = cells[:, 2], max(1, len(self.labels)), len(OUTCOMES)
         # As pair counts have them: the smaller code first, with a win of the other model where the two changed places.
         outcome = np.where((a > b) & (outcome < 2), 1 - outcome, outcome)

@@ -4,7 +4,9 @@ from collections.abc import Collection
 
 from sqlalchemy.engine import Connection
 
+from pipeline.compute import style_counts
 from pipeline.compute.board_cells import ALL, Label
+from pipeline.compute.thread_runner import ThreadRunner
 from pipeline.jobs.refresh import method_counts
 from pipeline.jobs.refresh.model_axis import ModelAxis
 from pipeline.jobs.refresh.rating_input import registered_votes, styled_votes, without_rules
@@ -12,7 +14,7 @@ from pipeline.ratings import PairCounts
 from pipeline.ratings.method import ALL_VOTES, Method
 from pipeline.store.boards.excluded_votes import VotesByPosition
 from pipeline.store.log import leaf_index, sealed_boards
-from pipeline.store.log.sealed_styles import StyledVotes
+from pipeline.store.log.sealed_styles import StyledLog
 from pipeline.store.votes import dictionary
 from pipeline.vocabulary.fates import COUNTED
 
@@ -68,10 +70,10 @@ def count_new_votes(
     return found
 
 
-def count_styled(votes: StyledVotes, axis: ModelAxis) -> PairCounts:
-    """Return the pair counts of votes of the style view, on the model axis `axis`."""
-    a, b = (axis.codes(numbers) for numbers in (votes.model_a, votes.model_b))
-    return PairCounts.from_codes(axis.labels, a, b, votes.outcome)
+def count_styled(votes: StyledLog, axis: ModelAxis) -> PairCounts:
+    """Return the pair counts of votes of the style view, on the axis of all models of the store."""
+    found = style_counts.count_styled(votes, axis.positions, len(axis.labels), ThreadRunner())
+    return found.pair_counts(axis.labels)
 
 
 def _since(connection: Connection, first: int, votes: VotesByPosition) -> VotesByPosition:

@@ -20,7 +20,7 @@ from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.label_boards import rate_label_boards
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, find_unregistered, read_rating_input
 from pipeline.jobs.refresh.step_times import step
-from pipeline.jobs.refresh.style_view import rate_style_view
+from pipeline.jobs.refresh.style_view import published_view, rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
 from pipeline.ratings import Leaderboard
@@ -80,7 +80,8 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     given = read_rating_input(connection, log_size, method=method)
     boards = {view: _rate(view, given, options) for view in VIEWS}
     with step("style"):
-        style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
+        numbers = {number: name for name, number in given.model_no.items()}
+        style = rate_style_view(given.styled, numbers, options, before=published_view(connection, newest))
     if style.board is not None:
         boards["style"] = style.board
     by_label = rate_label_boards(given, method, options)

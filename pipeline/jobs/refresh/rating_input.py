@@ -18,7 +18,7 @@ from pipeline.registry import Registry
 from pipeline.store.boards import excluded_votes, exclusion_list, voter_labels
 from pipeline.store.boards.excluded_votes import VotesByPosition
 from pipeline.store.log import leaf_index, retractions, sealed_boards, sealed_counts, sealed_styles
-from pipeline.store.log.sealed_styles import StyledVotes
+from pipeline.store.log.sealed_styles import StyledLog
 from pipeline.store.votes import dictionary, registry_events
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.store.votes.vote_selections import VoteSelection
@@ -52,7 +52,7 @@ class RatingInput:
         flagged: number of votes of flagged voters.
         exclusions: {"kind", "target", "reason", "name"} of each exclusion. A target that is a voter is named by a
             public label.
-        styled: the votes of the style view.
+        styled: the votes of the style view, which are read while the connection is open.
         left_out: leaf index of each excluded vote → index of its exclusion in `exclusions`.
         waiting: name of a view or board → name of an unregistered model → number of its votes. Votes on unregistered
             models count in no view.
@@ -72,7 +72,7 @@ class RatingInput:
     excluded: int
     flagged: int
     exclusions: list[dict[str, str]]
-    styled: StyledVotes
+    styled: StyledLog
     left_out: dict[int, int]
     waiting: dict[str, dict[str, int]]
     unregistered: int
@@ -204,15 +204,14 @@ def without_rules(votes: VotesByPosition, method: Method) -> VotesByPosition:
 
 def styled_votes(
     connection: Connection, log_size: int, method: Method, left_out: VotesByPosition, first: int = 0
-) -> StyledVotes:
+) -> StyledLog:
     """Return the votes of the style view in the leaves `first` to `log_size` − 1.
 
     Votes on unregistered models are included. Three kinds are not: the votes in `left_out`, which exclusions exclude,
     retracted votes, and votes that a rule of the method leaves out.
     """
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
-    votes = sealed_styles.read_votes(connection, log_size, first).without(uncounted)
-    return votes.where(votes.flags & rule_mask(method.rules) == 0)
+    return sealed_styles.read_log(connection, log_size, uncounted, rule_mask(method.rules), first)
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
@@ -242,7 +241,7 @@ def _battles(counts: PairCounts, names: Collection[str]) -> dict[str, int]:
     return {name: battles.get(name, 0) for name in sorted(names)}
 
 
-def registered_votes(votes: StyledVotes, numbers: Mapping[int, str], unregistered: Collection[str]) -> StyledVotes:
+def registered_votes(votes: StyledLog, numbers: Mapping[int, str], unregistered: Collection[str]) -> StyledLog:
     """Return those of the votes that are between registered models.
 
     Args:
@@ -250,7 +249,4 @@ def registered_votes(votes: StyledVotes, numbers: Mapping[int, str], unregistere
         numbers: model number (model_no) → name of the model.
         unregistered: names of the unregistered models.
     """
-    if not unregistered:
-        return votes
-    out = [number for number, name in numbers.items() if name in unregistered]
-    return votes.where(~(np.isin(votes.model_a, out) | np.isin(votes.model_b, out)))
+    return votes.without_models([number for number, name in numbers.items() if name in unregistered])

@@ -5,29 +5,40 @@ Otherwise the snapshot states the reason, and the other two views are published 
 style counts, not only the new ones; 2 million votes take about a second.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sqlalchemy.engine import Connection
 
+from pipeline.compute.open_runner import open_runner
+from pipeline.compute.runner import Runner
+from pipeline.compute.style_counts import StyleCounts, count_styled
+from pipeline.compute.style_sums import FittedAxis, StyleSums
 from pipeline.errors import RatingError
+from pipeline.jobs.refresh.model_axis import ModelAxis
 from pipeline.ratings import (
+    POINTS_PER_LOGIT,
     STYLE_FEATURES,
     Leaderboard,
     PairCounts,
     StyleFit,
     assemble_leaderboard,
-    fit_style,
     select_rated_models,
-    style_contrast,
     wald_intervals,
     with_tie_only_variance,
 )
+from pipeline.ratings.style_control import StyleStart, fit_style_sums
 from pipeline.settings import Settings
-from pipeline.store.log.sealed_styles import StyledVotes
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.log.sealed_styles import StyledLog
+from pipeline.vocabulary.arrays import Int64
 
 # Decimals of a published coefficient: the last bits of a float may differ between machines.
 _DIGITS = 6
+_NO_VOTES = "no counted vote has style counts of both answers"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +60,13 @@ class StyleView:
 
 
 def rate_style_view(
-    votes: StyledVotes, numbers: dict[int, str], options: Settings, *, tie_only: bool = True
+    votes: StyledLog,
+    numbers: dict[int, str],
+    options: Settings,
+    *,
+    tie_only: bool = True,
+    before: Mapping[str, Any] | None = None,
+    runner: Runner | None = None,
 ) -> StyleView:
     """Rate the view under style control.
 
@@ -57,42 +74,55 @@ def rate_style_view(
         votes: the votes of the view: those with style counts that are not excluded.
         numbers: model number (model_no) → name of the model.
         options: the settings.
-        tie_only: whether to widen the standard errors of models that have neither won nor lost a vote.
+        tie_only: whether to widen the standard errors of models that only tied.
+        before: an earlier view, from which the fit starts: {"coefficients"} as in `StyleView`, and {"ratings"}, name of
+            a model → its points. None to start from a fit without style.
+        runner: where the votes are read; None for the engine of the settings.
 
     Returns:
-        The board with the coefficients, or the reason why there is no board. No error is raised if the votes cannot be
-        rated.
+        The board with the coefficients, or the reason why there is no board. An error of the rating becomes a reason.
     """
     if not len(votes):
-        return StyleView(None, [], 0, "no counted vote has style counts of both answers")
-    axis = sorted(numbers)
-    place = np.zeros(axis[-1] + 1, dtype=np.int64)
-    place[axis] = np.arange(len(axis))
-    labels = tuple(numbers[number] for number in axis)
+        return StyleView(None, [], 0, _NO_VOTES)
+    if runner is None:
+        with open_runner(options.engine) as opened:
+            return _rate(_Fit(votes, ModelAxis(numbers), options, opened, tie_only), before)
+    return _rate(_Fit(votes, ModelAxis(numbers), options, runner, tie_only), before)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    votes: StyledLog
+    axis: ModelAxis
+    options: Settings
+    runner: Runner
+    tie_only: bool
+
+
+def _rate(given: _Fit, before: Mapping[str, Any] | None) -> StyleView:
+    labels = given.axis.labels
+    counted = count_styled(given.votes, given.axis.positions, len(labels), given.runner)
+    counts = counted.pair_counts(labels)
+    if not counts.total:
+        return StyleView(None, [], 0, _NO_VOTES)
     try:
-        return _view(labels, place[votes.model_a], place[votes.model_b], votes, options, tie_only)
+        return _view(given, counted, counts, before)
     except RatingError as error:
-        return StyleView(None, [], len(votes), str(error))
+        return StyleView(None, [], counts.total, str(error))
 
 
-def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: Settings, tie_only: bool) -> StyleView:
-    counts = PairCounts.from_codes(labels, a, b, votes.outcome)
+def _view(given: _Fit, counted: StyleCounts, counts: PairCounts, before: Mapping[str, Any] | None) -> StyleView:
+    options, labels = given.options, given.axis.labels
     rated, unrated = select_rated_models(counts, least_share=options.least_share)
-    code = {name: number for number, name in enumerate(rated.models)}
-    moved = np.array([code.get(name, -1) for name in labels])
-    rows = (moved[a] >= 0) & (moved[b] >= 0)
-    half = len(STYLE_FEATURES)
-    of_a, of_b = votes.style[rows, :half], votes.style[rows, half:]
-    z = style_contrast(list(of_a.T), list(of_b.T), STYLE_FEATURES)
-    varies = (z != 0).any(axis=0)
-    if not varies.any():
-        return StyleView(None, [], len(votes), "every vote has the same style counts on both sides")
-    names = tuple(np.array(STYLE_FEATURES)[varies].tolist())
-    found = fit_style(rated.models, moved[a[rows]], moved[b[rows]], votes.outcome[rows], z[:, varies], features=names)
-    left, right = moved[a[rows]], moved[b[rows]]
-    shown = found.ratings
-    if tie_only:
-        shown = with_tie_only_variance(shown, PairCounts.from_codes(rated.models, left, right, votes.outcome[rows]))
+    kept = np.flatnonzero(np.isin(labels, rated.models))
+    squares = counted.squares_of(kept, len(labels))
+    if not squares.any():
+        return StyleView(None, [], counts.total, "every vote has the same style counts on both sides")
+    fitted = FittedAxis(_place(given.axis, kept), len(kept), tuple(np.flatnonzero(squares).tolist()))
+    names = tuple(STYLE_FEATURES[at] for at in fitted.features)
+    sums = StyleSums(given.votes, rated, squares[list(fitted.features)], fitted, given.runner)
+    found = fit_style_sums(sums, rated, features=names, start=_start(before, rated.models, names))
+    shown = with_tie_only_variance(found.ratings, rated) if given.tie_only else found.ratings
     battles = dict(zip(labels, counts.battles_per_model().tolist(), strict=True))
     anchor = options.anchor_points
     board = assemble_leaderboard(
@@ -104,6 +134,32 @@ def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: 
         unrated=unrated,
     )
     return StyleView(board.rounded(), _coefficients(found), counts.total, "")
+
+
+def _place(axis: ModelAxis, kept: Int64) -> Int64:
+    """Return model number (model_no) → code among the models at the positions `kept` of the axis, −1 for the others."""
+    code = np.full(len(axis.labels), -1, dtype=np.int64)
+    code[kept] = np.arange(len(kept))
+    return np.asarray(code[axis.positions])
+
+
+def _start(before: Mapping[str, Any] | None, models: Sequence[str], features: Sequence[str]) -> StyleStart | None:
+    """Return where the fit starts; None if the earlier view had other features, or none of the models."""
+    if before is None or [row["feature"] for row in before["coefficients"]] != list(features):
+        return None
+    theta = np.array([before["ratings"].get(model, np.nan) for model in models]) / POINTS_PER_LOGIT
+    if np.isnan(theta).all():
+        return None
+    return StyleStart(theta, np.array([row["coefficient"] for row in before["coefficients"]]))
+
+
+def published_view(connection: Connection, snapshot: PublishedSnapshot | None) -> dict[str, Any] | None:
+    """Return the view `style` of a snapshot as `rate_style_view` takes an earlier view; None if it has none."""
+    if snapshot is None or "style" not in snapshot.body["views"]:
+        return None
+    rows = snapshots.read_rows(connection, snapshot.snapshot_id, "style")
+    ratings = {row["model"]: row["rating"] for row in rows}
+    return {"coefficients": snapshot.body["style"]["coefficients"], "ratings": ratings}
 
 
 def _coefficients(found: StyleFit) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.compute import style_blocks
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.ledger import leaf_encoding, leaf_labels, segment
 from pipeline.ledger.merkle import WIDTH, Frontier
@@ -148,7 +149,7 @@ class _RebuiltSegment:
                 rebuilt.erased_positions += [pack_position(part, o) for o in offsets[erased].tolist()]
             hashes.append(leaf_encoding.hashes(vote_leaves.build_leaves(batch, names, commitments)))
             rebuilt.offsets.append((part, offsets))
-            rebuilt.styled.append(sealed_styles.build_block(part, batch, late=sealed_styles.has_late(row.styles)))
+            rebuilt.styled.append(sealed_styles.build_block(part, batch, late=style_blocks.has_late(row.styles)))
             counter.add_votes(batch)
             labels.add_votes(batch)
             at += len(batch)

@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 
+from pipeline.compute import style_blocks
 from pipeline.store.log import sealed_styles
 from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT, REFUSAL
 
@@ -35,11 +36,11 @@ def test_a_block_has_counted_votes_with_style_and_their_flags() -> None:
     block = sealed_styles.build_block(7, BATCH)
     frequent = sealed_styles.pack_positions(np.array([7]), np.array([3]))
     packed = sealed_styles.pack([block], frequent)
-    found = sealed_styles.unpack(packed)
+    found = style_blocks.unpack(packed)
     assert found["position"].tolist() == [sealed_styles.pack_position(7, offset) for offset in (3, 4)]
     assert found["flags"].tolist() == [FREQUENT_PROMPT, REFUSAL]
     assert found["style"].tolist() == [STYLE.tolist(), (STYLE + 1).tolist()]
-    assert sealed_styles.has_late(packed)
+    assert style_blocks.has_late(packed)
     assert sealed_styles.matches([block], packed)
     changed = block.copy()
     changed["flags"][1] = 0
@@ -48,10 +49,10 @@ def test_a_block_has_counted_votes_with_style_and_their_flags() -> None:
 
 def test_an_earlier_block_is_read_without_flags() -> None:
     with_late, without = earlier(OLD, b"L", late=True), earlier(OLD, b"", late=False)
-    assert sealed_styles.unpack(with_late)["flags"].tolist() == [0, 0]
-    assert sealed_styles.unpack(with_late)["outcome"].tolist() == [0, 1]
-    assert sealed_styles.unpack(without)["outcome"].tolist() == [0]
-    assert (sealed_styles.has_late(with_late), sealed_styles.has_late(without)) == (True, False)
+    assert style_blocks.unpack(with_late)["flags"].tolist() == [0, 0]
+    assert style_blocks.unpack(with_late)["outcome"].tolist() == [0, 1]
+    assert style_blocks.unpack(without)["outcome"].tolist() == [0]
+    assert (style_blocks.has_late(with_late), style_blocks.has_late(without)) == (True, False)
     assert sealed_styles.matches([sealed_styles.build_block(7, BATCH)], with_late)
     assert sealed_styles.matches([sealed_styles.build_block(7, BATCH, late=False)], without)
-    assert sealed_styles.unpack(None)["flags"].tolist() == []
+    assert style_blocks.unpack(None)["flags"].tolist() == []
