@@ -1,20 +1,20 @@
 """Runs real servers as child processes for tests and benchmarks, and the local stack of `make up`.
 
-    process           starts, stops, pauses and kills one server (LocalServer)
+    process           defines the base class of servers (LocalServer), which starts, stops, pauses and kills one
     kafka, postgres   run Kafka and PostgreSQL
     secured_kafka     runs Kafka with TLS, logins and ACLs
-    certificates      issues certificates for tests, as a certificate authority
+    certificates      issues TLS certificates for tests, as a certificate authority
     monitoring        runs Prometheus and Alertmanager
     slo_rules         generates the alert rules about error budgets from deploy/prometheus/slo.toml
     airflow           runs Airflow's three processes
-    service           describes one process of the stack under the supervisor
+    service           describes one process that the supervisor runs (Service)
     services          defines every service of the stack
     stack             carries out `make up`, `make status` and `make down`
     stack_state       keeps the ports and secrets of the stack
-    supervisor        configures supervisord and sends commands to it
-    process_registry  ends every process of a stack
+    supervisor        configures supervisord, and sends commands to supervisord
+    process_registry  finds and ends all processes of a stack
 
-Rules that every server keeps:
+Every server keeps these rules:
 
 1. A server listens on the loopback interface only, and writes all its files to its own directory.
 2. `start` returns when the server answers a client. If the server does not answer in time, `start` kills the server and

@@ -5,9 +5,9 @@
     python -m pipeline.devstack down [--directory D]
     python -m pipeline.devstack drill [--directory D]
 
-Exit statuses: 0: every service runs (up, status), no process is left (down), or the page, a call to the person on duty,
-came in time (drill). 1: the page did not come in time. 2: wrong usage. 3: a program is missing, or a service failed or
-ended. 70: unexpected error. Progress and errors are printed to stderr.
+The exit status is 0 if every service runs (up, status), if no process is left (down), or if the page, a call to the
+person on duty, came in time (drill). It is 1 if the page did not come in time, 2 for wrong usage, 3 if a program is
+missing or a service failed or ended, and 70 for an unexpected error. Progress and errors are printed to stderr.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the command and return its exit status."""
+    """Run the command that the command line names, and return the exit status."""
     parser = CommandParser(prog="python -m pipeline.devstack", description="Run the whole pipeline as local processes.")
     parser.add_argument("verb", choices=("up", "status", "down", "drill"))
     parser.add_argument("--directory", type=Path, default=DIRECTORY, help="state directory; default: .stack")

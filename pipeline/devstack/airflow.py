@@ -1,7 +1,7 @@
 """Runs a real Airflow as three processes: API server, scheduler with LocalExecutor, DAG processor.
 
-Airflow has its own database in the stack's PostgreSQL. Tasks use the API server (the execution API, with a token) and
-do not connect to that database. The only user is `admin`, with a password generated for this stack.
+Airflow has its own database in the stack's PostgreSQL. Tasks do not connect to this database, but use the API server
+(the execution API, with a token). The only user is `admin`, with a password that is generated for this stack.
 
 Not handled: a triggerer (no DAG of this project defers), and more than one scheduler.
 """
@@ -31,7 +31,8 @@ class AirflowServices:
 
     Attributes:
         home: folder for the task logs and the password file.
-        database: SQLAlchemy URL of Airflow's database. The driver psycopg is replaced by psycopg2, which Airflow needs.
+        database: SQLAlchemy URL of Airflow's database. A driver psycopg in it is replaced by psycopg2, which Airflow
+            needs.
         port: port of the API server and its web page.
         password: password of the user `admin`.
         secret: key that signs the tokens of tasks and sessions.
@@ -46,7 +47,7 @@ class AirflowServices:
     task_environment: Mapping[str, str]
 
     def check(self) -> None:
-        """Raise `Unavailable` if Airflow is not installed. Nothing is started."""
+        """Raise `Unavailable` if Airflow is not installed. No process is started."""
         if util.find_spec("airflow") is None:
             raise Unavailable("expected the extra `airflow`, got none: run `make setup`")
 

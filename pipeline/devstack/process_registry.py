@@ -1,9 +1,10 @@
-"""Finds and ends all processes of a stack: a session leader and the processes that belong to the leader.
+"""Finds and ends all processes of a stack, which are a session leader and the processes that belong to the leader.
 
-A process belongs to the leader if the process is in the leader's session or descends from the leader. Both are needed,
-because each child process of PostgreSQL has its own session. Process ids are reused, so the boot of the machine and the
-start time of the leader are compared too. The id of a session is safe: the kernel does not reuse the id while the
-session has processes.
+A process belongs to the leader if it is in the leader's session or descends from a process of this session. Descent is
+needed, because each child process of PostgreSQL has its own session.
+
+The system reuses process ids, so the boot of the machine and the start time of the leader are compared too. The id of a
+session is not reused while the session has processes.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ _LEADER_SECONDS, _TERMINATED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class SessionLeader:
-    """The process that leads the session of a stack.
+    """The process that leads the session of a stack. All processes of the stack are found through it.
 
     Attributes:
         pid: id of the process and of the session.
-        boot: id of the machine's current boot; "" if the system has no such id.
+        boot: id of the machine's boot in which the process runs; "" if the system has no such id.
         started: start time of the process, which distinguishes it from a later process with the same id.
     """
 
@@ -43,7 +44,7 @@ class SessionLeader:
 
     @classmethod
     def from_pid(cls, pid: int) -> SessionLeader:
-        """Return the session leader that is the running process with this id.
+        """Describe a running process as a session leader. `pid` is its process id.
 
         Raises:
             psutil.NoSuchProcess: no process has this id.
@@ -52,7 +53,7 @@ class SessionLeader:
 
     @classmethod
     def read(cls, directory: Path) -> SessionLeader | None:
-        """Read the leader that was last started in a state directory; None if the directory has no leader's file."""
+        """Return the leader that was last started in a state directory; None if the directory has no leader's file."""
         try:
             return cls(**json.loads((directory / _FILE).read_text()))
         except FileNotFoundError:

@@ -32,11 +32,11 @@ _UNSECURED = f"{_MODULE}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredVal
 
 
 class SecuredKafkaServer(KafkaServer):
-    """One Kafka broker with TLS and SASL listeners.
+    """One Kafka broker for tests, with listeners that require TLS or a login.
 
     Args:
-        directory: folder for configuration, data and log; the certificates are in its folder `tls`.
-        users: name → password of each user, for PLAIN and SCRAM.
+        directory: folder for configuration, data and log. The certificates are in its subfolder `tls`.
+        users: name of a user → password, for logins by PLAIN and SCRAM.
 
     Attributes:
         users: name → password of each user.
@@ -55,7 +55,7 @@ class SecuredKafkaServer(KafkaServer):
         return f"{LOOPBACK}:{self._listener_ports[listener]}"
 
     def start(self) -> "SecuredKafkaServer":
-        """Start the broker, and create the users."""
+        """Start the broker, and create its users. Returns this object."""
         super().start()
         mechanisms = (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
         logins = [
@@ -74,7 +74,7 @@ class SecuredKafkaServer(KafkaServer):
         return KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
 
     def allow(self, user: str, kind: str, name: str, operations: Iterable[str], *, prefix: bool = False) -> None:
-        """Allow a user some operations on a resource, by an ACL.
+        """Add an ACL that allows a user some operations on a resource.
 
         Args:
             user: name of the user.

@@ -1,4 +1,4 @@
-"""Describes a service of the local stack: one process under the supervisor."""
+"""Describes a service of the local stack, which is one process that the supervisor runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ Tier = Literal["backing", "pipeline", "scheduler"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process of the stack, and how the supervisor runs it.
+    """One process of the local stack: its command, and how the supervisor runs and ends it.
 
     Attributes:
         name: name of the service in stack.json, and of its log.
         tier: group of services that are stopped together.
         command: the command line.
         directory: the working directory.
-        is_ready: returns whether the service is ready; None if it counts as ready after it has run for 5 s.
+        is_ready: function that returns whether the service is ready. None if the service counts as ready after it has
+            run for 5 s.
         environment: environment variables of this service, in addition to those of the supervisor.
         port: port on which the service listens; None if it does not listen.
         stop_signal: the signal that ends the service.

@@ -27,7 +27,7 @@ PORTS = (
 
 @dataclass(frozen=True)
 class StackServices:
-    """All services of the stack in one state directory.
+    """Defines all services of the stack of one state directory.
 
     Attributes:
         directory: the state directory.
@@ -41,7 +41,7 @@ class StackServices:
 
     @cached_property
     def kafka(self) -> KafkaServer:
-        """The Kafka broker."""
+        """The Kafka broker from which the workers read votes."""
         return KafkaServer(self.directory / "kafka", port=self.state.ports["kafka"])
 
     @cached_property

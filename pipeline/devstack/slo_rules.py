@@ -1,8 +1,8 @@
-"""Writes the alert rules about error budgets: `deploy/prometheus/rules/slo.yml` from `deploy/prometheus/slo.toml`.
+"""Writes the alert rules about error budgets to `deploy/prometheus/rules/slo.yml`.
 
-`make slo-rules` runs this module. For each service-level objective (SLO), the rules record the error ratio over each
-window as a series, and define one alert for each severity. The alert fires when the error budget is used up too fast in
-both a long and a short window.
+`make slo-rules` runs this module, which reads the definitions from `deploy/prometheus/slo.toml`. For each service-level
+objective (SLO), the rules record the error ratio over each window of time, and define one alert for each severity. The
+alert fires if the error budget is used up too fast in both a long and a short window.
 """
 
 import tomllib
@@ -21,7 +21,7 @@ groups:
 
 
 def rules_text(definitions: Mapping[str, Any]) -> str:
-    """Return the rule file for the definitions, as the parsed file `slo.toml` has them."""
+    """Return the text of the rule file. `definitions` is the content of `slo.toml` after parsing."""
     burns: list[Mapping[str, Any]] = definitions["burn"]
     lines = [line for slo in definitions["slo"] for line in _group(slo, burns, definitions["days"])]
     return _HEAD + "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
-"""Starts, describes and ends the local stack for one machine and its user: `make up`, `make status` and `make down`.
+"""Starts, describes and ends the local stack of a user, for `make up`, `make status` and `make down`.
 
 Kafka, PostgreSQL, two workers, the monitor, the exporter, the API with its pages, Airflow, Prometheus and Alertmanager
-run under a supervisor (supervisor.py states which processes are restarted). All files are in one state directory.
+run under a supervisor. `supervisor.py` states which processes are restarted. All files are in one state directory.
 `down` keeps the data, and the next `up` continues with the same data, ports and keys. `up` on a running stack starts
 the services that have ended.
 
@@ -93,7 +93,7 @@ def status(directory: Path) -> dict[str, Any]:
 
 
 def drill(directory: Path) -> int:
-    """Run `integrity drill` against the running stack, and return its exit status."""
+    """Run `integrity drill` on the running stack, and return the exit status of the command."""
     found = status(directory)
     urls = found["urls"]
     command = [str(INTEGRITY), "drill", "--to", urls["kafka"], "--prometheus", urls["prometheus"], "--yes", "--check"]

@@ -1,4 +1,4 @@
-"""Keeps the ports and secrets of a local stack in a file. The first `make up` chooses them.
+"""Keeps the ports and secrets of a local stack in a file, from one `make up` to the next. The first one chooses them.
 
 Only the owner can read the file. Without the voter key in the file, the store cannot be opened again.
 """
@@ -36,7 +36,7 @@ _PORTS = range(10_000, 20_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackState:
-    """The ports and secrets of a stack.
+    """The ports and secrets of a local stack.
 
     Attributes:
         ports: name of a service → its port.
@@ -116,7 +116,10 @@ def _new_state() -> dict[str, Any]:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return name → a free port for each name, for a second stack on the machine. No default port is used."""
+    """Choose ports for a second stack on the machine.
+
+    Returns name of a service → a free port that is not a default port.
+    """
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = _free_port("", ports.values())

@@ -1,15 +1,15 @@
 """Runs the processes of the stack under supervisord (the package `supervisor`).
 
-supervisord restarts a process that ends. If a process ends within 5 s, it is started again up to ten times, with a
-longer pause each time. Then supervisord gives up (state FATAL), which `status`, the metric `up` and the alert rules
-report.
+supervisord restarts a process that ends. If a process ends within 5 s of its start, it is started again up to ten
+times, with a longer pause each time. Then supervisord gives up (state FATAL). `status`, the metric `up` and the alert
+rules report this.
 
 A worker that ended on purpose is not restarted, even if it ended within 5 s (`Service.restart`). Otherwise a worker
 that stops because of too many rejected records would be restarted and reject the whole topic. A worker that crashed is
 always restarted.
 
-supervisord leads a session, to which its processes belong. Processes that are left after supervisord has ended are
-found by session and descent (`process_registry`), never by name.
+supervisord leads a session, to which its processes belong. Processes that still run after supervisord has ended are
+found by their session and descent (`process_registry`), never by name.
 """
 
 import os
@@ -80,7 +80,7 @@ _TIERS: dict[Tier, int] = {"backing": 1, "pipeline": 2, "scheduler": 3}
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """The supervisor of one state directory.
+    """Runs the services of one state directory under supervisord.
 
     Attributes:
         directory: the state directory, with the logs and the configuration. Only the owner can read the configuration,
@@ -101,7 +101,7 @@ class Supervisor:
         """Start supervisord without starting the services.
 
         Args:
-            services: the services that it will run.
+            services: the services that supervisord will run.
             environment: environment variables of all services.
 
         Returns:
@@ -135,7 +135,7 @@ class Supervisor:
         return leader
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """Return name of a service → supervisord's information on it, such as statename, pid and exitstatus.
+        """Return name of a service → what supervisord knows about the service, such as statename, pid and exitstatus.
 
         The result is empty if supervisord does not answer.
         """
