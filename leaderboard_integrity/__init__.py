@@ -1,28 +1,30 @@
-"""Reads, rates and reports votes in a notebook: the functions of the command line for data frames and files.
+"""Reads, rates and says whether the board of some votes can be trusted in a notebook.
+
+The functions do what the command line does, also for data frames.
 
     import leaderboard_integrity as li
 
     report = li.report("votes.parquet")  # or a pandas, polars or Arrow table
     report.plot()
 
-read    reads votes, and says what was left out and why
+read    reads votes, and says which records were left out and why
 rate    rates the models of some votes, as `integrity rate` does
-report  says whether a board of the votes can be trusted, and why, as `integrity report` does
+report  says whether a board of some votes can be trusted, and why, as `integrity report` does
 board   reads a published board from a store, as `integrity leaderboard` does
 
-Errors are `IntegrityError`: `BadInput` for what is wrong with the votes, `RatingError` for votes without a rating.
-Results show themselves in a notebook, and have `to_pandas()`, `to_arrow()` and `plot()`. Modules:
+All errors are subclasses of `IntegrityError`. `BadInput` says what is wrong with the votes, `RatingError` why they
+cannot be rated. Results show themselves in a notebook, and have `to_pandas()`, `to_arrow()` and `plot()`. Modules:
 
     votes          reads votes
     ratings        rates votes
     vote_report    reports votes
     store_board    reads a published board
-    result_table   shows a result as a table of pandas or Arrow, and as HTML
+    result_table   converts results to tables of pandas or Arrow, and to HTML
     charts         draws results with Altair
     html_text      writes foreign text and tables as HTML
-    vote_sources   turns what a caller passes into files
+    vote_sources   converts the argument of a caller to files
     memory_tables  writes tables in memory as files
-    call_words     says in messages what to pass to a function instead of to a command
+    call_words     converts messages that name options of commands to messages that name arguments of functions
 """
 
 from leaderboard_integrity.charts import MissingExtra

@@ -1,6 +1,6 @@
-"""Says in messages what to pass to a function instead of to a command.
+"""Converts messages that name options of commands to messages that name arguments of functions.
 
-The errors and notes about a file are those of the command line, whose options they name.
+Functions for notebooks use the errors and notes of the command line, which name its options.
 """
 
 import re
@@ -19,7 +19,7 @@ _OPTION = re.compile(
 
 
 def in_call_words(text: str) -> str:
-    """Return a message with the options of commands as arguments of functions.
+    """Replace the options of commands in a message by arguments of functions.
 
     >>> in_call_words("name it with --columns winner=HEADER; --skip-bad leaves such records out")
     'name it with columns={"winner": "HEADER"}; skip_bad=True leaves such records out'
@@ -32,7 +32,10 @@ def in_call_words(text: str) -> str:
 
 @contextmanager
 def with_notes(notes: Iterable[str]) -> Iterator[None]:
-    """Add to an error about the votes of a `with` block how the votes were read, and what was left out and why."""
+    """Add notes to an error about votes that a `with` block raises.
+
+    The notes say how the votes were read, and which records were left out and why.
+    """
     try:
         yield
     except BadInput as error:
@@ -43,7 +46,7 @@ def with_notes(notes: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def errors_in_call_words() -> Iterator[None]:
-    """Raise the errors of a `with` block with their messages in the words of functions."""
+    """Change the messages of errors that a `with` block raises: options of commands become arguments of functions."""
     try:
         yield
     except IntegrityError as error:

@@ -1,4 +1,4 @@
-"""Draws results with Altair, which the extra `notebook` installs."""
+"""Draws results as Altair charts. The extra `notebook` of this package installs Altair."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TOP = 30
 
 
 class MissingExtra(Unavailable, ImportError):
-    """A package that only notebooks need is not installed."""
+    """The error that a package is not installed which only notebooks need."""
 
 
 def board_chart(rows: Sequence[Mapping[str, Any]], title: str, top: int = TOP) -> alt.LayerChart:
-    """Return the ratings of a board with their intervals, best first.
+    """Return a chart of the ratings of a board with their intervals, best model first.
 
     Args:
-        rows: the board.
+        rows: the rows of the board, best model first.
         title: title of the chart.
-        top: the most models that are drawn. If there are more, the title says so.
+        top: largest number of models that are drawn. If there are more, the title says so.
 
     Raises:
         MissingExtra: Altair is not installed.
@@ -47,7 +47,7 @@ def board_chart(rows: Sequence[Mapping[str, Any]], title: str, top: int = TOP) -
 
 
 def pair_chart(cells: Sequence[Mapping[str, Any]], models: Sequence[str], title: str) -> alt.Chart:
-    """Return a map of the votes on each pair of models.
+    """Return a heatmap chart of the number of votes on each pair of models.
 
     Args:
         cells: "model", "opponent" and "votes" of each pair.

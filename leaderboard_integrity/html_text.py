@@ -1,4 +1,4 @@
-"""Writes foreign text and tables as HTML. Everything is escaped, hidden characters too."""
+"""Writes text and tables from votes as HTML. Everything is escaped, also hidden characters."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -11,17 +11,17 @@ SHOWN = 20
 
 
 def text(value: object) -> str:
-    """Return a value as HTML text."""
+    """Convert a value to escaped HTML text."""
     return escape(visible(value))
 
 
 def paragraphs(lines: Iterable[str]) -> str:
-    """Return lines as paragraphs."""
+    """Return an HTML text with a paragraph for each line."""
     return "".join(f"<p>{text(line)}</p>" for line in lines)
 
 
 def bullets(lines: Sequence[str], title: str = "") -> str:
-    """Return lines as a list below its title; nothing without lines."""
+    """Return lines as an HTML list below a title; "" without lines."""
     if not lines:
         return ""
     heading = f"<p>{text(title)}</p>" if title else ""
@@ -29,12 +29,12 @@ def bullets(lines: Sequence[str], title: str = "") -> str:
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[Any]], shown: int = SHOWN) -> str:
-    """Return a table with its first rows, and a line that says how many there are if it has more.
+    """Return the first rows of a table as HTML. If there are more rows, a line below says how many.
 
     Args:
         names: names of the columns.
         rows: all rows.
-        shown: the most rows that are shown.
+        shown: largest number of rows that are shown.
     """
     head = "".join(f"<th>{text(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:shown])

@@ -1,4 +1,4 @@
-"""Writes tables in memory as files, so that they are read in the same way as every file of votes."""
+"""Writes tables in memory to Parquet files, so that they are read in the same way as files of votes."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _GROUP_ROWS = 100_000
 
 
 def is_table(data: object) -> bool:
-    """Return whether an object is a table: a pandas data frame, or an object with the Arrow C stream interface."""
+    """Return whether an object is a table, which is a pandas data frame or has the Arrow C stream interface."""
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__") or _is_pandas(data)
 
 
 def write_table(data: Any, folder: Path) -> tuple[Path, list[str]]:
-    """Write a table as Parquet.
+    """Write a table to a Parquet file.
 
     Args:
-        data: the table.
-        folder: the folder of the file.
+        data: the table, as `is_table` recognises it.
+        folder: the folder in which the file is created.
 
     Returns:
-        Two values: the file; and what of the table is not in it, as sentences.
+        Two values: the path of the file, and sentences about the parts of the table that the file lacks.
 
     Raises:
         BadInput: a column has values of several types, or two columns have the same name. The message names the column,
@@ -65,7 +65,7 @@ def write_table(data: Any, folder: Path) -> tuple[Path, list[str]]:
 
 
 def not_a_table(data: object) -> Usage:
-    """Return the error about an argument that is neither a path nor a table."""
+    """Return the error for an argument that is neither a path nor a table, for the caller to raise."""
     if hasattr(data, "collect"):
         return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}: pass its collect()")
     if hasattr(data, "to_pandas"):
@@ -163,9 +163,9 @@ def _decoded(column: Any, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type that Parquet has for the values of an Arrow type: codes become their values, views become texts.
+    """Return the Arrow type with which values of an Arrow type are written to Parquet.
 
-    Durations and other types without one become text.
+    Dictionary codes become their values, and views become texts. Durations and intervals of the calendar become text.
     """
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)

@@ -1,4 +1,4 @@
-"""Rates votes: the ratings, intervals and ranks of `integrity rate`, to the last digit."""
+"""Rates votes in a notebook. The ratings, intervals and ranks equal those of `integrity rate` to the last digit."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class GroupBoard(BoardResult):
 
     Attributes:
         label: the category or language.
-        votes: number of its votes.
+        votes: number of votes with this category or language.
         reason: why these votes have no board; "" if they have one.
-        rows: the board, best model first; empty without a board.
+        rows: the rows of the board, best model first; empty if there is no board.
     """
 
     label: str
@@ -36,12 +36,12 @@ class GroupBoard(BoardResult):
     rows: tuple[Mapping[str, Any], ...]
 
     def __repr__(self) -> str:
-        """Return the label and the number of votes."""
+        """Return a text with the label and the number of votes."""
         return f"GroupBoard({self.title})"
 
     @property
     def title(self) -> str:
-        """What the board is of, in a line."""
+        """A line with the label, the number of votes, and the reason if there is no board."""
         return f"{self.label}: {self.votes:,} votes{f', not rated: {self.reason}' if self.reason else ''}"
 
     def _repr_html_(self) -> str:
@@ -50,16 +50,16 @@ class GroupBoard(BoardResult):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Ratings(BoardResult):
-    """The ratings of some votes.
+    """The result of `rate`: the ratings of some votes.
 
     Attributes:
-        rows: the board: one dictionary for each model, best first.
+        rows: the rows of the board, one dictionary for each model, best model first.
         votes: number of votes that were rated.
-        notes: what became of each record, how the records were read, and what was left out and why, as sentences.
-        groups: category or language → its board, if `group` asked for them.
-        document: everything as plain values: what `integrity rate --json` prints.
-        estimates: the same estimates as arrays, among them the covariance of the bootstrap and the style coefficients.
-        level: coverage of the intervals.
+        notes: sentences that say how the records were read, and which were left out and why.
+        groups: category or language → its board. Empty if `rate` was called without `group`.
+        document: the result as JSON types, as `integrity rate --json` prints it.
+        estimates: the estimates as arrays, among them the covariance of the bootstrap and the style coefficients.
+        level: coverage of the intervals, between 0 and 1.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -71,12 +71,12 @@ class Ratings(BoardResult):
     level: float
 
     def __repr__(self) -> str:
-        """Return the title of the board."""
+        """Return a text with the title of the board."""
         return f"Ratings({self.title})"
 
     @property
     def title(self) -> str:
-        """What the board is of, in a line."""
+        """A line with the numbers of votes and models, and the coverage of the intervals."""
         return f"{self.votes:,} votes on {len(self.rows):,} models, {self.level:.0%} intervals"
 
     def _repr_html_(self) -> str:
@@ -108,21 +108,22 @@ def rate(
     """Rate the models of some votes by the Bradley-Terry model, as `integrity rate` does.
 
     Args:
-        data: what `read` takes, or its result.
-        style: whether to control for the style of the answers; the records must have style counts.
-        bootstrap: take intervals from so many bootstrap resamples; 0: from the fit.
-        by_voter: whether intervals allow for the votes of one voter hanging together.
-        reweight: weigh each vote of a pair by 1 / max(votes of the pair, reweight); 0: equal votes.
-        group: "category" or "language" to rate each of them too.
-        fragility: find the fewest votes that swap neighbours, for so many first ranks.
-        influence: find so many voters whose votes move a rating most.
+        data: the votes: a path, several paths or a table, as for `read`, or the result of `read`.
+        style: whether to control for the style of the answers. The records must then have style counts.
+        bootstrap: number of bootstrap resamples from which intervals are computed; 0 to compute them from the fit.
+        by_voter: whether intervals allow for dependence between the votes of one voter.
+        reweight: each vote on a pair of models gets the weight 1 / max(votes on the pair, reweight). With 0, all
+            weights are equal.
+        group: "category" or "language" to rate the votes of each category or language too.
+        fragility: number of first ranks for which to find the fewest votes whose removal swaps two neighbours.
+        influence: number of voters to find, those whose votes move a rating most.
         level: coverage of the intervals, between 0 and 1.
-        anchor: a model and its points, which fix the scale; None: the mean is 1000.
+        anchor: (model, rating in points) that fixes the scale. None for a scale on which the mean is 1000.
         seed: seed of all random draws.
         **reading: the other arguments of `read`; none for a result of `read`.
 
     Returns:
-        The board with everything that was asked for, and what was left out.
+        The board with everything that was asked for, and notes on what was left out.
 
     Raises:
         RatingError: the votes have no rating (`Disconnected`, …).
@@ -144,7 +145,11 @@ def rate(
 
 
 def require_reading(data: VoteData | Votes, reading: Mapping[str, Any]) -> ReadingOptions:
-    """Return the arguments of a function that are about reading its votes.
+    """Check the arguments of a function that are about reading its votes, and return them as options.
+
+    Args:
+        data: the votes, or the result of `read`.
+        reading: name → value of the further arguments that the caller passed.
 
     Raises:
         TypeError: `read` has no such argument.

@@ -1,4 +1,4 @@
-"""Shows a result as a table of pandas or Arrow, and as HTML."""
+"""Defines the base classes of results, which convert them to tables of pandas or Arrow and to HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IN_HTML = ("rank", "model", "rating", "lower", "upper", "votes")
 
 
 class ResultTable(ABC):
-    """A result that is a table, and whatever else it says."""
+    """The base class of results that can be converted to a table."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class ResultTable(ABC):
 
 
 class BoardResult(ResultTable, ABC):
-    """A result with the rows of a board."""
+    """The base class of results that contain the rows of a board."""
 
     __slots__ = ()
 
@@ -48,17 +48,17 @@ class BoardResult(ResultTable, ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """What the board is of, in a line."""
+        """A line that says which votes the board rates."""
 
     def to_arrow(self) -> pa.Table:
-        """Return the rows as an Arrow table, best model first."""
+        """Return the rows of the board as an Arrow table, best model first."""
         return pa.Table.from_pylist([dict(row) for row in self.rows])
 
     def plot(self, top: int = TOP) -> alt.LayerChart:
-        """Return the ratings with their intervals as an Altair chart.
+        """Return an Altair chart of the ratings with their intervals.
 
         Args:
-            top: the most models that are drawn.
+            top: largest number of models that are drawn.
 
         Raises:
             MissingExtra: Altair is not installed.
@@ -67,6 +67,6 @@ class BoardResult(ResultTable, ABC):
 
 
 def board_html(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the rows of a board as an HTML table with the columns that people need."""
+    """Return the rows of a board as an HTML table, with rank, model, rating, interval and votes."""
     names = [name for name in _IN_HTML if rows and name in rows[0]]
     return html_text.table(names, [[row[name] for name in names] for row in rows])

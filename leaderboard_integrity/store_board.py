@@ -1,4 +1,4 @@
-"""Reads a published board from a store."""
+"""Reads a published board from a store in a notebook."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ View = Literal["raw", "defended", "style"]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class StoreBoard(BoardResult):
-    """A published board.
+    """The result of `board`: a published board.
 
     Attributes:
-        rows: the board: one dictionary for each listed model, best first.
+        rows: the rows of the board, one dictionary for each listed model, best model first.
         snapshot: id of the snapshot.
-        sequence: number of the snapshot, 1 for the first.
-        published_at: when it was published, in UTC.
-        view: name of the view, or `category/LABEL` or `language/LABEL`.
-        body: what the snapshot's manifest signs: configuration, exclusions, counts and verdict.
-        notes: models that are not on the board and why, votes that the method left out, as sentences.
+        sequence: sequence number of the snapshot, 1 for the first.
+        published_at: time at which the snapshot was published, in UTC.
+        view: name of the view, or `category/LABEL` or `language/LABEL` for the board of a label.
+        body: the body of the snapshot, which the signed manifest names by its digest: settings, exclusions, counts and
+            verdict.
+        notes: sentences that say which models are not on the board and why, and how many votes the method left out.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -40,12 +41,12 @@ class StoreBoard(BoardResult):
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Return the title of the board."""
+        """Return a text with the title of the board."""
         return f"StoreBoard({self.title})"
 
     @property
     def title(self) -> str:
-        """What the board is of, in a line."""
+        """A line with the snapshot, the view, the time of publication, and the number of models."""
         return (
             f"Snapshot {self.sequence} ({self.snapshot[:12]}), {self.view}, "
             f"{self.published_at:%Y-%m-%d %H:%M} UTC, {len(self.rows):,} models"
@@ -66,11 +67,13 @@ def board(
     """Read a published board from a store, by default the newest, as `integrity leaderboard` does.
 
     Args:
-        store: postgresql://…, sqlite:///FILE, or simply a file. No key is needed.
-        snapshot: id of a snapshot, or the beginning of one.
-        at: the snapshot that was in force at this time (ISO 8601).
-        view: "raw": all votes; "defended": without exclusions; "style": defended and controlled for style.
-        label: `category/LABEL` or `language/LABEL`: the defended board of the votes with this label.
+        store: address of the store: postgresql://…, sqlite:///FILE, or the path of a file. No key is needed.
+        snapshot: id of the snapshot, or the beginning of the id. None for the newest.
+        at: a time (ISO 8601) to read the snapshot that was the newest then. None for the newest now.
+        view: "raw" for all votes, "defended" for the votes without exclusions, "style" for the defended votes under
+            style control.
+        label: `category/LABEL` or `language/LABEL` for the defended board of the votes with this label. None for the
+            board of all votes.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.

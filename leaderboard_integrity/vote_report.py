@@ -1,4 +1,4 @@
-"""Reports votes: whether their board can be trusted, and why, as `integrity report` does."""
+"""Says in a notebook whether the board of some votes can be trusted, and why, as `integrity report` does."""
 
 from __future__ import annotations
 
@@ -41,14 +41,15 @@ _PROBES = pa.schema(
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class VoteReport(BoardResult):
-    """A report of some votes.
+    """The result of `report`: whether the board of some votes can be trusted, and why.
 
     Attributes:
-        report: the report as objects: verdict, evidence, probes, what was not checked.
-        rows: the board: one dictionary for each model, best first.
+        report: the report as Python objects: the verdict, the evidence, the probes, and what was not checked.
+        rows: the rows of the board, one dictionary for each model, best model first.
         votes: number of votes that count.
-        left_out: how many records do not count, and why, as phrases. With the votes, these are all records.
-        notes: how the records were read, and what was left out and why, as sentences.
+        left_out: phrases that say how many records do not count, and why. Every record is either a vote that counts or
+            in one of these phrases.
+        notes: sentences that say how the records were read, and which were left out and why.
     """
 
     report: Report
@@ -58,7 +59,7 @@ class VoteReport(BoardResult):
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Return the answer."""
+        """Return a text with the answer to "can this board be trusted?"."""
         return f"VoteReport({self.title})"
 
     @property
@@ -78,20 +79,20 @@ class VoteReport(BoardResult):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The report as plain values: what `integrity report --json` prints."""
+        """The report as JSON types, as `integrity report --json` prints it."""
         return self.report.document()
 
     @property
     def title(self) -> str:
-        """What the report is of, and its answer, in a line."""
+        """A line with the numbers of votes and models, and the answer to "can this board be trusted?"."""
         return f"{self.votes:,} votes on {len(self.rows):,} models. Can this board be trusted? {self.answer}"
 
     def to_arrow(self, part: Part = "board") -> pa.Table:
         """Return a part of the report as an Arrow table.
 
         Args:
-            part: "board" for its rows; "evidence" for the findings, the strongest of a test first; "probes" for what
-                the order of the board depends on.
+            part: "board" for the rows of the board; "evidence" for the findings, in each test the strongest first;
+                "probes" for the things on which the order of the board depends.
         """
         if part == "board":
             return pa.Table.from_pylist([dict(row) for row in self.rows])
@@ -102,22 +103,22 @@ class VoteReport(BoardResult):
         raise Usage(f"part: expected board, evidence or probes, got {part!r}")
 
     def to_pandas(self, part: Part = "board") -> Any:
-        """Return a part of the report as a pandas data frame; see `to_arrow`."""
+        """Return a part of the report as a pandas data frame. `part` is as for `to_arrow`."""
         return self.to_arrow(part).to_pandas()
 
     def to_html(self) -> str:
-        """Return the whole report as one HTML page that loads nothing."""
+        """Return the whole report as one HTML page that loads no other file."""
         return render_page(self.report)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the whole report as one HTML page.
+        """Write the whole report to a file as one HTML page, and return the path of the file.
 
         Args:
-            path: the file.
-            overwrite: whether the file may exist.
+            path: path of the file.
+            overwrite: whether to replace an existing file.
 
         Raises:
-            Usage: the file exists.
+            Usage: the file exists, and `overwrite` is false.
         """
         target = Path(path)
         if target.exists() and not overwrite:
@@ -161,9 +162,9 @@ def report(data: VoteData | Votes, *, level: float = 0.95, seed: int | None = No
     """Say whether a board of some votes can be trusted, and why, as `integrity report` does. No store is needed.
 
     Args:
-        data: what `read` takes, or its result.
+        data: the votes: a path, several paths or a table, as for `read`, or the result of `read`.
         level: coverage of the intervals, between 0 and 1.
-        seed: seed of all random draws, among them the labels of voters; None for a fresh one.
+        seed: seed of all random draws, among them the labels of voters. None for a new random seed.
         **reading: the other arguments of `read`; none for a result of `read`.
 
     Returns:

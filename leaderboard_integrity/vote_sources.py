@@ -1,4 +1,4 @@
-"""Turns what a caller passes into files that can be read: paths, or tables in memory."""
+"""Converts the argument of a caller, which is a path or a table in memory, to files that can be read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.vote_files.report_source import require_each_once
 
 @runtime_checkable
 class ArrowTable(Protocol):
-    """A table of any library that gives its columns to others: pandas, polars, Arrow, DuckDB and more."""
+    """A table of any library with the Arrow C stream interface, such as pandas, polars, Arrow and DuckDB."""
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> object:
         """Return the columns as an Arrow C stream."""
@@ -33,9 +33,9 @@ class VoteFiles:
     """Files with votes, for the duration of a `with` block.
 
     Attributes:
-        paths: the files.
-        named: the files as the caller named them; empty if the votes come from memory.
-        notes: what of a table in memory was not read, as sentences.
+        paths: paths of the files to read.
+        named: paths as the caller named them; empty if the votes come from a table in memory.
+        notes: sentences about the parts of a table in memory that are not read.
     """
 
     paths: tuple[Path, ...]
@@ -45,7 +45,7 @@ class VoteFiles:
 
 @contextmanager
 def vote_files(data: VoteData) -> Iterator[VoteFiles]:
-    """Yield what a caller passed as files.
+    """Provide the votes that a caller passed as files, for the duration of a `with` block.
 
     Args:
         data: a path (a file, a folder of shards, or a glob), several paths, or a table.

@@ -1,4 +1,4 @@
-"""Reads votes from a file or a table, and says what was left out and why."""
+"""Reads votes from a file or a table in a notebook, and says which records were left out and why."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FIRST_ROWS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOptions:
-    """How votes are read. The attributes are the arguments of `read` with the same names."""
+    """The options by which votes are read. Each attribute is the argument of `read` with the same name."""
 
     columns: Mapping[str, str | None] | None = None
     outcomes: Mapping[Any, str] | None = None
@@ -42,14 +42,17 @@ class ReadingOptions:
     method: str = ""
 
     def mapping(self) -> ColumnMapping:
-        """Return the names of columns and outcomes, with the proxies of the settings."""
+        """Return the options about columns and outcomes in the form that the reader of files takes.
+
+        The networks of proxies come from the settings.
+        """
         columns = {field: "" if header is None else str(header) for field, header in (self.columns or {}).items()}
         outcomes = {str(theirs): ours for theirs, ours in (self.outcomes or {}).items()}
         given = ColumnMapping.checked(columns, outcomes, self.winner_is)
         return replace(given, proxies=settings.load().proxy_networks)
 
     def command_options(self) -> dict[str, str | bool]:
-        """Return the same options for the command line."""
+        """Return these options as options of the command line: name of an option → its value."""
         columns, outcomes = (
             ",".join(f"{name}={'' if value is None else value}" for name, value in (one or {}).items())
             for one in (self.columns, self.outcomes)
@@ -62,16 +65,17 @@ class ReadingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Votes(ResultTable):
-    """The votes of a file or a table.
+    """The result of `read`: the votes of a file or a table.
 
     Attributes:
-        battles: the votes that count, as columns of numbers.
+        battles: the votes that count, as arrays of codes.
         records: number of all records.
-        left_out: how many records do not count, and why, as phrases. With the votes, these are all records.
-        notes: how the records were read, as sentences.
-        document: the same facts as plain values.
-        input: what the reader returned.
-        source: where the votes come from, for a report: the hashes of the files.
+        left_out: phrases that say how many records do not count, and why. Every record is either a vote that counts or
+            in one of these phrases.
+        notes: sentences that say how the records were read.
+        document: facts about the reading as JSON types, such as numbers of records and reasons.
+        input: the object that the reader of files returned.
+        source: where the votes come from, for a report: files with their hashes, and how they were read.
     """
 
     battles: BattleColumns
@@ -87,7 +91,7 @@ class Votes(ResultTable):
         return len(self.battles)
 
     def __repr__(self) -> str:
-        """Return the account of all records in a line."""
+        """Return a line that says how many records count, and why the others do not."""
         return f"Votes({self.account})"
 
     @property
@@ -97,14 +101,15 @@ class Votes(ResultTable):
 
     @property
     def account(self) -> str:
-        """What became of each record, in a line."""
+        """A line that says how many records count, and why the others do not."""
         counted = f"{len(self):,} votes on {len(self.models):,} models"
         return f"{self.records:,} records: {', '.join([counted, *self.left_out])}"
 
     def to_arrow(self) -> pa.Table:
-        """Return the votes that count: model_a, model_b, winner, and the columns that the records have.
+        """Return the votes that count as an Arrow table with the columns model_a, model_b and winner.
 
-        These are voter_id, category, categories, language, turn and cast_at (UTC).
+        If the records have them, the table also has the columns voter_id, category, categories, language, turn and
+        cast_at (UTC).
         """
         battles = self.battles
         names = pa.array(battles.models, pa.string())
@@ -123,10 +128,10 @@ class Votes(ResultTable):
         return pa.table(columns | _numbers(battles))
 
     def plot(self, top: int = TOP) -> alt.Chart:
-        """Return a map of the votes on each pair of models as an Altair chart.
+        """Return an Altair heatmap of the number of votes on each pair of models.
 
         Args:
-            top: the most models that are drawn: those with most votes.
+            top: largest number of models that are drawn, those with most votes.
 
         Raises:
             MissingExtra: Altair is not installed.
@@ -168,16 +173,16 @@ def read(
     Args:
         data: a path (a file, a folder of shards, or a glob), several paths that are read as one, or a table of pandas,
             polars, Arrow or any library with the Arrow C stream interface. The format is recognised by the columns.
-        columns: our field → the header of its column, such as `{"model_a": "left", "winner": "choice"}`; None or "" for
-            a field that must not be read.
-        outcomes: outcome in the data → ours (model_a, model_b, tie, both_bad), such as `{"left": "model_a"}`.
-        winner_is: "name" if the column of the outcome holds the name of the winning model.
+        columns: field of a vote → header of its column in the data, such as `{"model_a": "left", "winner": "choice"}`.
+            None or "" for a field that must not be read.
+        outcomes: outcome in the data → its meaning (model_a, model_b, tie, both_bad), such as `{"left": "model_a"}`.
+        winner_is: "name" if the column of the outcome has the name of the winning model.
         skip_bad: whether to leave out records that are no votes. If false, the first one is an error.
         method: "arena" (the default) for the shipped rules that leave votes out, "none" to count every vote, or the
             path of a TOML file with rules.
 
     Returns:
-        The votes that count, and what was left out and why.
+        The votes that count, and which records were left out and why.
 
     Raises:
         UnknownFormat: the format is not known; the message names the column that is missing.
@@ -193,13 +198,15 @@ def read(
 def read_files(
     files: VoteFiles, options: ReadingOptions, *, needs: RatingOptions | None = None, more: frozenset[str] = frozenset()
 ) -> VoteInput:
-    """Read files as the command line does; the notes are in the words of functions.
+    """Read votes from files as the command line does.
+
+    The notes name arguments of functions instead of options of commands.
 
     Args:
-        files: the files.
-        options: how they are read.
-        needs: the options of a rating, to collect only its columns; None for all.
-        more: names in NUMBERS that are collected too, for a report.
+        files: the files with votes.
+        options: the options by which the files are read.
+        needs: the options of a rating, to read only the columns that the rating needs. None to read all columns.
+        more: names of further columns of numbers (from NUMBERS) that a report needs.
     """
     mapping = options.mapping()
     with with_notes(files.notes):
