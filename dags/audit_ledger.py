@@ -1,4 +1,4 @@
-"""Audit the public ledger once a day: recompute every leaf, figure and signature, and check all signed heads.
+"""Audit the public ledger once a day: recompute every leaf and figure, and check all signatures and checkpoints.
 
 What a failure means: the table lists the possible reasons for each task. The log of the task names the wrong leaf or
 snapshot. A critical alert stays open until a person resolves it. The audit changes nothing except damaged tiles, which
@@ -11,8 +11,8 @@ it rebuilds.
 
 Prometheus alerts when no audit has passed for 36 hours (deploy/runbooks/audit-stale.md).
 
-If the audit fails, stop publishing first, because a signature on a wrong log cannot be taken back. Clearing the task is
-always safe. Backfilling has no use, because a run always audits the current log.
+If the audit fails, first stop publishing, because a signature on a wrong log cannot be taken back. Clearing the task is
+always safe. A backfill of this DAG has no use, because a run always audits the current log.
 """
 
 from __future__ import annotations

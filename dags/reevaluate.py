@@ -1,4 +1,4 @@
-"""Evaluate the votes of the last weeks again, every night, to find what no single vote could show: many small accounts.
+"""Evaluate the votes of the last weeks again every night, to find attacks by many accounts with few votes each.
 
 What a failure means: the table lists the possible reasons. A finding is not a failure: it is in the log of the task and
 opens an alert. A failed run has changed nothing, and the next run evaluates the same weeks.
@@ -11,7 +11,7 @@ opens an alert. A failed run has changed nothing, and the next run evaluates the
 `INTEGRITY_NIGHTLY_WEEKS` is the number of weeks, `INTEGRITY_NIGHTLY_SHARE` the tolerated share of false findings over
 all nights. Clearing the task is always safe, because the same votes give the same findings, and an open alert is not
 opened twice. A run is skipped while the store has no vote. A backfill of this DAG has no use, because a run always
-reads the newest weeks. Votes that no snapshot preceded are evaluated by the same task, as `integrity backfill` does.
+reads the newest weeks. The task first evaluates the votes from before the first snapshot, as `integrity backfill` does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from airflow.sdk.exceptions import AirflowSkipException
     doc_md=__doc__,
 )
 def reevaluate() -> None:
-    """Run the task reevaluate."""
+    """Evaluate the votes of the last weeks again, in one task."""
 
     @task(task_id="reevaluate")
     def evaluate() -> dict[str, object]:

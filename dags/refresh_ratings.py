@@ -1,4 +1,4 @@
-"""Refresh the ratings on a schedule: seal the new votes, check them, rate them, publish a signed snapshot.
+"""Refresh the ratings on a schedule: seal and check the new votes, rate all votes, and publish a signed snapshot.
 
 What a failure means: the table lists the possible reasons for each task. In every case the last snapshot stays valid,
 and workers keep reading votes. A repeated run continues where the failed run ended, and publishes nothing twice.
@@ -12,13 +12,12 @@ and workers keep reading votes. A repeated run continues where the failed run en
 | publish        | the signing key or the disk is missing       | `integrity doctor`              | 2 hours     |
 | publish        | the top moves too far, a person must release | deploy/runbooks/publication-held.md | 2 hours |
 
-A run is skipped while the log is empty, because there is nothing to check or rate before the first vote.
-"Can wait" counts from the last successful run. One failed run may be ignored, because the next run includes its votes.
-Two hours and about ten minutes after the last successful run, the alert FreshnessBudgetBurn calls the person on duty
+A run is skipped while the log is empty, because there is nothing to check or rate before the first vote. "Can wait"
+counts from the last successful run. One failed run may be ignored, because the next run includes its votes. Two hours
+and about ten minutes after the last successful run, the alert FreshnessBudgetBurn calls the person on duty
 (deploy/runbooks/freshness-budget-burn.md). It is not sent while QualityGateFailed or PublicationHeld fires, because
 these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other alerts
-fires. Clearing a task is always safe.
-Backfilling has no use, because a run always rates the current log.
+fires. Clearing a task is always safe. A backfill of this DAG has no use, because a run always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON).

@@ -1,4 +1,4 @@
-"""Audit the board once a day: variants, sampling, claims, graph, lockstep voting, and the rules of the policy.
+"""Audit the board once a day: variants, sampling, claims, connectivity, voters in lockstep, and the policy.
 
 What a failure means: the table lists the possible reasons for each task. A finding is not a failure: it is in the log
 of the task and, if it is certain enough, opens an alert. A failed run has changed nothing, and the next run audits
@@ -10,10 +10,9 @@ everything.
 | sweep | the store does not answer, or a file is not valid | `integrity sweep --store URL` | a day       |
 
 `INTEGRITY_POLICY` names another policy file. `INTEGRITY_SECOND_BOARD` names a file with snapshots of another board to
-compare with. The log of the task names an invalid file.
-A run is skipped while the log is empty. Clearing a task is always safe, because the same votes and registry give the
-same findings, and an open alert is not opened twice. Backfilling has no use, because a run always audits the current
-log.
+compare with. The log of the task names an invalid file. A run is skipped while the log is empty. Clearing a task is
+always safe, because the same votes and registry give the same findings, and an open alert is not opened twice. A
+backfill of this DAG has no use, because a run always audits the current log.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from airflow.sdk.exceptions import AirflowSkipException
     doc_md=__doc__,
 )
 def sweep_integrity() -> None:
-    """Run the task seal, then the task sweep."""
+    """Run the task seal and then the task sweep, which runs all audits."""
 
     @task
     def seal() -> int:
