@@ -108,8 +108,8 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
         The files with their formats, in the order in which they are read.
 
     Raises:
-        UnknownFormat: a file has a kind that cannot be read, a table lacks a column that every battle needs, or a
-            column that the user names is missing.
+        UnknownFormat: the kind of a file cannot be read, a table lacks a column that every battle needs, or a column
+            named by the user is missing.
     """
     mapping = mapping or ColumnMapping()
     return BattleFile(tuple(_open_part(inspect(one), mapping) for one in list_files(path)), mapping)

@@ -1,7 +1,7 @@
 """Opens battle files: one file or many, compressed or not, each by its kind.
 
-A container states the path of a file and how to read its bytes: kind, compression, encoding. If the content of a file
-shows its kind, the suffix is ignored, since JSON Lines are often named .json, and a spreadsheet may write semicolons or
+A container states the path of a file and how to read its bytes: kind, compression, encoding. The suffix is ignored if
+the content of a file shows its kind. JSON Lines are often named .json, and a spreadsheet may write semicolons or
 UTF-16. If the content has another kind than the suffix names, `Container.note` says so.
 """
 

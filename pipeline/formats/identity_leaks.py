@@ -2,8 +2,8 @@
 
 An answer leaks an identity in two cases:
 
-1. The answer contains the name of the model that wrote it, or the beginning of that name with a number ("GPT-4" of
-   gpt-4-0314), or the name of the model's provider or family. Names that are also ordinary words do not count.
+1. The answer contains the name of the model that wrote it, or of the model's provider or family. The beginning of the
+   model's name with a number counts too ("GPT-4" of gpt-4-0314). Names that are also ordinary words do not count.
 2. The answer contains words about its author followed by any known name: "I am Gemini", "as an AI developed by OpenAI".
    The name need not be the true one, since the voter cannot know the true name.
 
