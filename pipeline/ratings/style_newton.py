@@ -61,8 +61,8 @@ ClusterScatter = Callable[[Float64, Float64], Float64]
 class StyleNewton:
     """Maximises the likelihood over the strengths θ and the style coefficients γ, by Newton's method.
 
-    From the third step on, the factorised information matrix is reused as long as each step is shorter than a tenth of
-    the step before it.
+    The factorised information matrix is reused from the third step on, as long as each step is shorter than a tenth of
+    the one before.
 
     Args:
         rows: the votes with their features, or sums over them.

@@ -7,8 +7,8 @@ Rao & Kupper 1967 ("Ties in paired-comparison experiments", JASA 62, equation 2.
 Davidson 1970 ("On extending the Bradley-Terry model to accommodate ties", JASA 65, equation 2.4), with φ = ln ν:
     P(a wins) : P(b wins) : P(tie) = e^(d/2) : e^(−d/2) : e^φ
 
-Both have a finite maximum if the win digraph, in which a tie is an edge in both directions, is strongly connected and
-there is at least one tie and one decisive vote. A "both bad" vote counts as a tie.
+Both have a finite maximum if there is at least one tie and one decisive vote, and the win digraph is strongly
+connected. A tie is an edge in both directions. A "both bad" vote counts as a tie.
 """
 
 from __future__ import annotations

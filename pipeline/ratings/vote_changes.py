@@ -6,11 +6,11 @@ score changes by s moves the gap by s (u_a − u_b). An added vote moves it by (
 residual of the vote (Cook & Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness
 metric").
 
-The search for flips sorts the cells (a pair and an outcome) by influence, flips the most influential votes, refits
-exactly, and bisects to the smallest number of votes that swaps the two models. It then repeats this with the influence
-at that refit. The search for additions adds copies of the most influential vote, refits, and chooses the vote again. It
-adds about a sixteenth of the estimated number of votes at a time, and bisects the last portion. Every result is
-confirmed by an exact refit.
+The search for flips sorts the cells (a pair and an outcome) by influence and flips the most influential votes. It
+refits exactly, and bisects to the smallest number of votes that swaps the two models. It then repeats this with the
+influence at that refit. The search for additions adds copies of the most influential vote, refits, and chooses the vote
+again. It adds about a sixteenth of the estimated number of votes at a time, and bisects the last portion. Every result
+is confirmed by an exact refit.
 
 Blind spot: the numbers are upper bounds; smaller sets may exist. An attacker who flips votes needs access to votes of
 others; one who adds votes does not.
