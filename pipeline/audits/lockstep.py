@@ -12,8 +12,9 @@ They are linked if s ≥ ln(V²/2 / α), where V is the number of voters. Then t
 is at most about α. Cells with more than 50 votes are skipped, because many people use a popular prompt at a busy hour.
 
 Linked voters form a group. Groups are ranked by the density of FRAUDAR (Hooi et al. 2016, KDD). The density is the
-weighted number of votes in cells that at least two of the group's voters share, divided by the number of voters and
-cells. A vote in a cell with x votes has the weight 1/log(x + 5). Voters who lower the density are removed first.
+weighted number of shared votes, divided by the number of voters and cells. A shared vote is in a cell that at least two
+of the group's voters share. A vote in a cell with x votes has the weight 1/log(x + 5). Voters who lower the density are
+removed first.
 
 A group is evidence for a person to review and never a reason for automatic removal.
 

@@ -2,8 +2,8 @@
 
 The score of the best of N variants is too high on average, because it was selected for its luck too: the winner's
 curse. N is the larger of two numbers: the number that the provider disclosed, and the number of the family's variants
-seen before the release. There is a finding if several variants were seen and no number was disclosed, if the disclosed
-number is below the number seen, or if N is above 10.
+seen before the release. There is a finding in three cases: several variants were seen and no number was disclosed, the
+disclosed number is below the number seen, or N is above 10.
 
 A finding states the score with and without the winner's curse (`ratings.selection_intervals`). If N was not disclosed,
 it states two bounds instead: the score itself, and the score without the winner's curse of as many equally good
@@ -137,8 +137,8 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore]) -> tuple[
 def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
     """Return the findings about releases for which the number N of tested variants was hidden, understated or large.
 
-    There is a finding if N was not disclosed although several variants were seen, if the disclosed N is smaller than
-    the number of variants seen before the release, or if N is above 10. Other releases have none.
+    There is a finding in three cases: N was not disclosed although several variants were seen, the disclosed N is
+    smaller than the number of variants seen before the release, or N is above 10. Other releases have none.
     """
     findings = []
     for one in releases:
