@@ -95,8 +95,8 @@ class BacklogFindings:
         pools: models that a group of voters promotes or demotes.
         groups: kind of cohorts, such as `network` → the cohorts that promote or demote a model.
         periods: models whose results in four weeks differ from all other weeks.
-        unusual: bool[v], true for voters in `voters`, for members in `pools` and `groups`, for voters who were excluded
-            in the rounds for single voters, and for voters whom the caller excluded (`BacklogEvaluation.suspects`).
+        unusual: bool[v], true for voters in `voters` and for members in `pools` and `groups`. It is also true for
+            voters who were excluded in the rounds for single voters, or by the caller (`BacklogEvaluation.suspects`).
         habits: voters with a habit, such as a preference for long answers, who are not in `unusual`.
         random: voters who seem to click at random and who are not in `unusual`.
         styles: models whose answers have another style in four weeks than in all other weeks.

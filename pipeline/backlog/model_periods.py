@@ -75,9 +75,9 @@ class ModelPeriods:
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[PeriodFinding]:
         """Find models whose results in one period differ from their results in the other periods, one after another.
 
-        Each round finds the model and the period with the largest e-value. The rounds end when no e-value is above t/α,
-        where t is the number of pairs of a model and a period that have votes, or after ten findings. Nothing is found
-        if there are fewer than two periods with votes. The votes on a found model in its period do not count in later
+        Each round finds the model and the period with the largest e-value. The rounds end after ten findings, or when
+        no e-value is above t/α. t is the number of pairs of a model and a period that have votes. Nothing is found if
+        there are fewer than two periods with votes. The votes on a found model in its period do not count in later
         rounds. Votes without a time count in no round.
 
         Args:

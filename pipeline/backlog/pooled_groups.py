@@ -1,8 +1,8 @@
 """Pools the evidence of the voters of one cohort: a network, the accounts of one age, a prompt, or a session.
 
-The voters of a cohort are evaluated by a reference that was fitted without the fold of the cohort, so that a cohort's
-own votes cannot make the cohort look honest. The cohort with the strongest evidence is reported. Its members are
-excluded, and the other voters are evaluated again, until no cohort is found.
+The voters of a cohort are evaluated by a reference that was fitted without the fold of the cohort. So a cohort's own
+votes cannot make the cohort look honest. The cohort with the strongest evidence is reported. Its members are excluded,
+and the other voters are evaluated again, until no cohort is found.
 """
 
 from __future__ import annotations

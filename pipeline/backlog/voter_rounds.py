@@ -1,6 +1,6 @@
 """Evaluates the voters of each fold by references from the other folds, in rounds, and excludes voters with evidence.
 
-A round fits a reference for each fold on the votes of the other folds, without the excluded voters, and evaluates the
+A round fits a reference for each fold on the votes of the other folds, without the excluded voters. It evaluates the
 voters of the fold by this reference. The evaluation gives two e-values for each voter (`voter_values`). The first is
 against the band: the range of logits around the prediction of the reference that counts as honest. The second is
 against honest tastes: a voter's taste is by how much the voter likes each model more or less than the reference
@@ -11,7 +11,7 @@ Error rate: in one round, an honest voter within the band and with a taste from 
 average e-value of at least 1/α with probability at most α, given the votes of the other folds. After several rounds
 this bound does not hold, because the voters of a fold have influenced the exclusions, and so the references that
 evaluate them. The nested form (`VoterFolds.nested`) keeps the bound. For each fold it first finds the excluded voters
-of the other folds in rounds that do not use the fold, and then evaluates the fold once.
+of the other folds, in rounds that do not use the fold. Then it evaluates the fold once.
 """
 
 from __future__ import annotations

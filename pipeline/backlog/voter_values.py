@@ -4,7 +4,7 @@ The null hypothesis of both is an honest voter, and both use a reference that wa
 The value against bands compares the voter with the honest voter in a band of tastes who makes the value smallest
 (`band_values`). The value against the mixture compares the voter with an honest voter whose taste is drawn from the
 measured distribution of tastes (`pipeline.evidence.cells`). In the second value, alternatives about single models have
-the total weight TARGET_WEIGHT, and the alternatives of the first value that are not about one model are added. If the
+the total weight TARGET_WEIGHT. The alternatives of the first value that are not about one model are added. If the
 providers of the models are known, a tenth of TARGET_WEIGHT is for alternatives about all models of one provider.
 """
 
