@@ -17,8 +17,8 @@ The alert states whether the model changed or may have been attacked (`model_shi
 changed, the votes of all kinds of voters show the change: of new and established accounts, and on all networks. The
 alert then says "all kinds of voters see it: the model itself changed", and otherwise "attack or change: cannot be told"
 with the reason. While a kind of voters has too few votes to decide this, an alert opens only at a million times the
-evidence, and the e-values of its signals are divided by a million. An open alert escalates when its evidence has grown
-by a factor of 100.
+evidence. The e-values of its signals are divided by a million. An open alert escalates when its evidence has grown by a
+factor of 100.
 
 A renamed model is one model under its first name. A deprecated or retracted model is not tested.
 

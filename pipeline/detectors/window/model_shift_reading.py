@@ -6,12 +6,12 @@ from all but six of the sixteen groups of networks. The six groups with the larg
 of an attack must be in more than six groups to pass for all.
 
 Let δ be the change that all votes together show, at most 0.6 logits, and z be δ divided by the standard error of one
-kind's own change. If z ≥ 3, the kind shows the change if its own change is at least 0.4 δ, and otherwise does not. If
-z < 3, the kind shows the change if its own change is at least 2.5 standard errors above 0, and does not show it if its
-own change is at least 3 standard errors below δ. The ages to which neither applies are evaluated together as one kind.
-If z is below 3 for this kind too, it is unknown whether these ages show the change, unless they have less than 15% of
-the information: then they are ignored. Likewise "most networks", if neither applies to it, is unknown, or is ignored
-if all networks together have less than 20%.
+kind's own change. If z ≥ 3, the kind shows the change if its own change is at least 0.4 δ, and otherwise does not. If z
+< 3, the kind shows the change if its own change is at least 2.5 standard errors above 0. It does not show the change if
+its own change is at least 3 standard errors below δ. The ages to which neither applies are evaluated together as one
+kind. If z is below 3 for this kind too, it is unknown whether these ages show the change, unless they have less than
+15% of the information: then they are ignored. Likewise "most networks", if neither applies to it, is unknown, or is
+ignored if all networks together have less than 20%.
 
 The end of an attack that had deceived the snapshots looks like a change too. So the evaluated votes before the change
 must have z ≥ 3, and must not show a change by 0.4 δ or more in the opposite direction.

@@ -1,7 +1,7 @@
 """`unknown_model`: detects votes on a model that is not in the registry.
 
-Formula: none. An alert without an e-value is raised for each model that has votes in a window and is not in the
-registry at the start of the window. If the registry has no model at all, there are no alerts.
+Formula: none. An alert is raised for each model that has votes in a window and is not in the registry at the start of
+the window. The alert has no e-value. If the registry has no model at all, there are no alerts.
 
 Source: the design of this pipeline. Votes on an unknown model are accepted, since otherwise a delay of the registry
 would silence a model. An alert informs a person instead.

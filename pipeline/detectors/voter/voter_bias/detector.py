@@ -19,11 +19,11 @@ at least as often as on other models. η is twice the board's taste plus the sta
 and 0.6, and grows from the 31st vote on a model. For "always left" and "always right" η is 0.5, and for "against the
 rating" 0.71. Every alternative compares ties with the voter's own share of ties.
 
-The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter whose
-taste is drawn from the distribution that was estimated for the board. In the mixture, nine tenths of the 60% are for
-alternatives about one model, one tenth for alternatives about all models of one provider. The mixture also finds a
-voter who votes "tie" in place of losses. The mixture needs no band. So a voter with many votes raises no alert in a
-crowd with strong tastes, and an attacker at half strength is found among experts.
+The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter's. The
+honest voter's taste is drawn from the distribution that was estimated for the board. In the mixture, nine tenths of the
+60% are for alternatives about one model, one tenth for alternatives about all models of one provider. The mixture also
+finds a voter who votes "tie" in place of losses. The mixture needs no band. So a voter with many votes raises no alert
+in a crowd with strong tastes, and an attacker at half strength is found among experts.
 
 A warning opens when the average of both parts reaches 1/α = 100. An alert is critical, and a machine excludes the
 voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated where the
@@ -56,9 +56,9 @@ a crowd with taste 1.0.
 All rounding is downward. A late vote counts as evidence; a quarantined vote does not.
 
 Cost: the exact e-value against the band is computed only when it may have reached the first level. A vote multiplies
-the e-value by at most the largest likelihood ratio among the alternatives, so the running product of these ratios is an
+the e-value by at most the largest likelihood ratio among the alternatives. So the running product of these ratios is an
 upper bound, which takes a few vector operations per vote. When the bound reaches the level, the exact e-value is
-computed from the pending votes, these votes are folded into the sums of the state, and the bound restarts from the
+computed from the pending votes. These votes are folded into the sums of the state, and the bound restarts from the
 exact value. The alerts are the same as if the exact e-value were computed after every vote. An upper bound of the
 mixture is computed first, too.
 

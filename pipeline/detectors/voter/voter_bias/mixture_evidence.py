@@ -1,9 +1,10 @@
 """Computes the part of the evidence of `voter_bias` that compares a voter with a mixture of honest tastes ("cells").
 
 A level is a value of the evidence at which an alert opens or escalates. This evidence is not computed after every vote;
-a vote after which it is computed is called a look. Looks are the votes at which the evidence against the band reaches
-the first level, every 32nd vote of a voter, and every fourth vote of a voter with an alert. At a look an upper bound is
-computed first. For most honest voters the bound is below the level, so the evidence itself is not computed.
+a vote after which it is computed is called a look. There are three kinds of looks: votes at which the evidence against
+the band reaches the first level, every 32nd vote of a voter, and every fourth vote of a voter with an alert. At a look
+an upper bound is computed first. For most honest voters the bound is below the level, so the evidence itself is not
+computed.
 """
 
 from __future__ import annotations
