@@ -8,12 +8,12 @@ this distribution was estimated for the board (`taste`). `taste_nulls` has the r
 expectation is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
-of the bias and three kinds. A bias of the first kind shows in decided battles and in rarer ties (weight 0.4), of the
-second kind in decided battles alone (0.3), of the third kind in losses that are too rare (0.3). The third kind finds a
-voter who votes "tie" instead of a loss. Half of its weight is for losses that are rarer than any taste makes them, and
-half for losses that became ties. The ratio of losses that became ties is limited: alone it can raise a warning, but not
-exclude a voter. The same alternatives are tested for all models of one provider together. This test counts the votes on
-exactly one model of the provider.
+of the bias and three kinds. The first kind of bias shows in decided battles and in rarer ties (weight 0.4), the second
+in decided battles alone (0.3), the third in losses that are too rare (0.3). The third kind finds a voter who votes
+"tie" instead of a loss. Half of its weight is for losses that are rarer than any taste makes them, and half for losses
+that became ties. The ratio of losses that became ties is limited: alone it can raise a warning, but not exclude a
+voter. The same alternatives are tested for all models of one provider together. This test counts the votes on exactly
+one model of the provider.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's

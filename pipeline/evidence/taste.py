@@ -2,8 +2,8 @@
 
 Taste: a voter's logit of a win of model m differs from the board's by a number. The number is the same in all votes of
 the voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a
-voter's votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, w = p(1 −
-p), and let a *cell* be the votes of one voter on one model, of which the first four count. Then for each model
+voter's votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, and w = p(1
+− p). A *cell* has the votes of one voter on one model, of which the first four count. Then for each model
 
     s² = Σ q [(Σ r)² − Σ r²] / Σ q [(Σ w)² − Σ w²]
 
@@ -158,8 +158,9 @@ def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
     """Estimate the distribution of voters' shares of ties by moments.
 
     The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
-    votes. A voter has one weight, the same in both moments. If the weights were n for the mean and n(n − 1) for the
-    second moment, the result would be too wide if busy voters tie more than others, and too narrow if they tie less.
+    votes. A voter has one weight, the same in both moments. With the weights n for the mean and n(n − 1) for the second
+    moment, the result would depend on busy voters. It would be too wide if they tie more than others, and too narrow if
+    they tie less.
 
     Args:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.
