@@ -2,8 +2,8 @@
 
 An attack on one model has side effects that raise alerts too. The opponents of the model lose, so they seem to be
 demoted; the attackers' network has a burst of votes; the board has more traffic. These alerts are about the same votes
-or voters as the attack. So groups of alerts with the same claim are processed from the strongest to the weakest. If
-most votes or voters of a group belong to a stronger group, it joins the stronger group.
+or voters as the attack. So groups of alerts with the same claim are processed from the strongest to the weakest. A
+group joins a stronger group if most of its votes or voters belong to the stronger group.
 
 At first there are two kinds of groups. All alerts about one voter are a group. The claim of this group is the claim of
 its strongest alert. Each alert of a window detector is a group of its own. Then groups with the same claim are joined

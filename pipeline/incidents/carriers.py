@@ -28,7 +28,7 @@ class CarriedAlert:
         opened_at: when the alert opened, in microseconds since 1970 UTC.
         begun_at, last_at: the first and the last moment that the alert is about. For an alert about a voter, this
             period covers all votes of the voter and the moment when the alert opened. For an alert about windows, it
-            begins with the window in the evidence and ends when the evidence ended or, if that is not stored, when the
+            begins with the window in the evidence. It ends when the evidence ended or, if that is not stored, when the
             alert opened. For an alert without known votes, it begins when the alert opened.
         votes: int64[n], the votes that the alert is about, ascending. For an alert about a voter, these are all counted
             votes of the voter. For an alert about a model, these are the votes for or against the model. For an alert
@@ -66,8 +66,7 @@ def incident_id(first: CarriedAlert) -> str:
 
     The id is a hash of the alert's id alone. If it also contained the time, the public could find out an exact time by
     trial. A merge or a late alert may change the earliest alert of an incident, and with it the id. So the ids that
-    belong to the other alerts of an incident are stored as redirections, and the incident is still found by its former
-    id.
+    belong to the other alerts are stored as redirections, and an incident is still found by its former id.
     """
     return hashlib.sha256(f"incident|{first.alert_id}".encode()).hexdigest()[:12]
 
