@@ -8,8 +8,8 @@ days) and models from their shares, in units of the binomial variance; the large
 The p-value is the upper tail of a negative binomial distribution (a Poisson distribution if φ = 1), times the number of
 tests.
 
-If the board begins to show a model more often, the model's share is at most about twice π, because half of the votes
-around are after the change. Therefore only more than 3 nπ⁺ votes are a finding. A short boost of the model by the board
+If the board begins to show a model more often, the model's share is at most about twice π. Half of the votes around a
+bin are after the change. Therefore only more than 3 nπ⁺ votes are a finding. A short boost of the model by the board
 itself remains a possible cause.
 
 Source: the detector `vote_burst`, which computes the share and its upper bound in the same way. Blind spot: a burst

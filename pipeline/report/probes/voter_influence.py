@@ -1,11 +1,11 @@
 """Measures how far the votes of one voter move a model.
 
-The figure is the largest change of a rating when the votes of one voter are dropped, divided by the larger of the
-median gap of neighbours on the board and the standard error of that model. The probe fires if the figure is at least 1.
-One voter then moves a model by a whole place and by more than sampling error. The change is computed to first order for
-each voter and by an exact refit for the five largest (Cook & Weisberg 1982; `pipeline.ratings.voter_influence`). There
-is no interval: the change is a fact about the votes, not an estimate. No number of a voter is in the result, because it
-may be the voter's id.
+The figure is the largest change of a rating when the votes of one voter are dropped. It is divided by the median gap of
+neighbours on the board or the standard error of that model, whichever is larger. The probe fires if the figure is at
+least 1. One voter then moves a model by a whole place and by more than sampling error. The change is computed to first
+order for each voter and by an exact refit for the five largest (Cook & Weisberg 1982;
+`pipeline.ratings.voter_influence`). There is no interval: the change is a fact about the votes, not an estimate. No
+number of a voter is in the result, because it may be the voter's id.
 """
 
 from __future__ import annotations
