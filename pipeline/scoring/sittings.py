@@ -8,7 +8,7 @@ the network's hash, and the number of votes. Votes without a voter have the vote
 voter begins a sitting in a window if no vote of the voter lies in the six windows before the window. The sitting
 belongs to the network with most of the voter's votes in that window.
 
-Rows can be added in any order and grouping with the same result, so neither the order of votes nor their split into
+Rows can be added in any order and grouping with the same result. So neither the order of votes nor their split into
 batches, files and partitions changes a count. If a window would have more than MAX_VOTERS rows, only a sample of the
 voters is stored: the voters whose number ends in b zero bits, with the smallest b for which the rows fit. More votes
 never need a smaller b.
