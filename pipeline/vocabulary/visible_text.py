@@ -1,8 +1,9 @@
 """Makes foreign text safe to show: hidden characters are written as escapes.
 
-Names, reasons, file names, headers and messages of other programs may contain characters that control a terminal (ESC),
-that reorder text (bidirectional overrides) or that are invisible (zero width). Everything that prints, renders or logs
-foreign text passes it through `visible`. JSON is written by `json_text`, whose escapes a JSON parser decodes.
+Foreign text is names, reasons, file names, headers and messages of other programs. It may contain characters that
+control a terminal (ESC), reorder text (bidirectional overrides) or are invisible (zero width). Everything that prints,
+renders or logs foreign text passes it through `visible`. JSON is written by `json_text`, whose escapes a JSON parser
+decodes.
 """
 
 import json
