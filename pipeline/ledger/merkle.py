@@ -74,7 +74,7 @@ class Frontier:
 
     @property
     def edge(self) -> tuple[bytes, ...]:
-        """The hashes of the right edge, largest subtree first: the roots of the complete subtrees of the tree."""
+        """Hashes of the right edge: the roots of the complete subtrees of the tree, largest subtree first."""
         return tuple(peak for peak in reversed(self._peaks) if peak)
 
     def extend(self, hashes: bytes) -> list[tuple[int, bytes]]:

@@ -35,8 +35,7 @@ _FILE = pa.schema(
 class SegmentWriter:
     """Writes the file of a segment in several steps.
 
-    With the same version of Arrow, the same rows give the same bytes, whatever number of rows each call of `append`
-    adds.
+    With the same version of Arrow, the same rows give the same bytes, however they are divided among calls of `append`.
     """
 
     def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:

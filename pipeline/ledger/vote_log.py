@@ -1,8 +1,8 @@
 """Reads the vote log segment by segment, computes its root, and decides which leaves count in each view.
 
 A view says which votes a rating counts. The raw view counts accepted and late votes. The defended view counts the votes
-of the raw view, without excluded votes and votes that a rule of the method leaves out. Under a manifest of an earlier
-version, the defended view counts no late vote. A retracted vote counts in no view.
+of the raw view, but not excluded votes, and not votes that a rule of the method leaves out. Under a manifest of an
+earlier version, the defended view counts no late vote. A retracted vote counts in no view.
 
 `VoteLog.counted` refuses a log in which a vote id occurs twice, a vote is retracted twice, or a retraction has a wrong
 leaf or vote id.

@@ -67,7 +67,7 @@ def read_vote_input(
 ) -> VoteInput:
     """Read the votes of a file that can be rated.
 
-    Votes that the method leaves out, and votes on models that cannot be compared, are left out.
+    Two kinds of votes are not returned: those that the method leaves out, and those on models that cannot be compared.
 
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input. Several paths are read as one file.

@@ -136,7 +136,7 @@ def change_state(
         alert_id: id of the alert.
         action: ack, snooze, appeal, resolve or reopen.
         name: the person who decides.
-        reason: reason of the decision. A voter's pseudonym in it is replaced by a label before it is stored.
+        reason: reason of the decision. It is stored with labels in place of voters' pseudonyms.
         now: present time in microseconds since 1970 UTC.
         until: end of a snooze in microseconds since 1970 UTC; None for a snooze without an end. Only the action snooze
             uses it.

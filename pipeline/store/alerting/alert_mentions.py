@@ -14,9 +14,9 @@ _ROLES = ("model", "provider")
 def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Build the SQL condition that an alert names something, as its subject or in its evidence.
 
-    An alert about a voter may name, in its evidence, models that explain how the voter votes. An alert about a member
-    of a group of voters names the alert about the group. The condition for a model therefore also holds for alerts
-    about the members of a group whose alert is about this model.
+    An alert about a voter may name models in its evidence. An alert about a member of a group of voters names the
+    group's alert instead. If the group's alert is about a model, the condition for this model therefore also holds for
+    the members' alerts.
 
     Args:
         connection: reads the store.

@@ -1,7 +1,7 @@
 """Creates, looks up and revokes the tokens with which operators decide over HTTP.
 
-A token is shown once, when it is created. The store keeps only its SHA-256; a slow hash is not needed for 256 random
-bits. Nothing is deleted: a revoked or expired token stays in the list, with its author and the reason.
+A token is shown once, when it is created. The store keeps only its SHA-256. A slow hash is not needed, because a token
+has 256 random bits. Nothing is deleted: a revoked or expired token stays in the list, with its author and the reason.
 """
 
 import hashlib

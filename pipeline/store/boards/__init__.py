@@ -1,4 +1,4 @@
-"""Stores boards and snapshots, and the exclusions and other decisions that determine which votes they count.
+"""Stores boards and snapshots, and the decisions, such as exclusions, about which votes count on a board.
 
 snapshots           stores candidates (snapshots before their publication) and published snapshots
 board_listing       selects the rows of a board that readers see, by the method of its snapshot

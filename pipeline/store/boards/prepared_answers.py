@@ -1,8 +1,9 @@
 """Stores answers that a refresh computes in advance for the API.
 
-These answers take long to compute, or need columns that the API may not read. An answer about the moves of ranks from
-one snapshot to the next never changes, so it stays stored; a story stays, because its address is permanent. Every other
-answer is about the newest snapshot, and the next refresh replaces it.
+These answers take long to compute, or need columns that the API may not read. Two kinds of answers stay stored. An
+answer about the moves of ranks from one snapshot to the next never changes. A story says what was found about private
+variants, claims and removals, and has a permanent address. Every other answer is about the newest snapshot, and the
+next refresh replaces it.
 """
 
 import json
@@ -46,17 +47,20 @@ def story_name(snapshot_id: str, event_no: int) -> str:
 
     Args:
         snapshot_id: id of the snapshot.
-        event_no: number of the newest registry event that it covers.
+        event_no: number of the newest registry event that the story covers.
     """
     return f"{snapshot_id}/{event_no}"
 
 
 def newest_story(connection: Connection, snapshot_id: str | None = None) -> tuple[str, int] | None:
-    """Return snapshot and number of the newest registry event of the newest story; None if there is none.
+    """Return which story is the newest: the id of its snapshot, and the number of the newest registry event in it.
 
     Args:
         connection: reads the store.
         snapshot_id: only stories about this snapshot; None for any.
+
+    Returns:
+        None if there is no story.
     """
     p = schema.prepared.c
     query = sa.select(p.snapshot_id, p.event_no).where(p.kind == "story")

@@ -2,8 +2,9 @@
 
 `pipeline.ratings.prompt_samples` defines which prompts are frequent, and how many votes each sample has.
 
-A seal decides about the votes of its segment, by the number of votes that each prompt has in the log with this segment.
-A decision never changes. The same votes in the same segments get the same decisions in SQLite and PostgreSQL.
+A seal decides about the votes of its segment. The decision depends on the number of votes that each prompt has in the
+log, this segment included. A decision never changes. The same votes in the same segments get the same decisions in
+SQLite and PostgreSQL.
 
 A seal reads and writes only the counts of the prompts in its segment, and one summary of all prompts. If the segment
 has more than a quarter of all known prompts, the seal reads the counts of all prompts.
@@ -86,7 +87,7 @@ def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -
 
 
 def read_marked(connection: Connection, partition_no: int, first: int, end: int) -> Int64:
-    """Return the offsets of the votes in a range that are marked as outside the samples of their prompts.
+    """Return the offsets of those votes in a range that are marked as outside the samples of their prompts.
 
     Args:
         connection: reads the store.

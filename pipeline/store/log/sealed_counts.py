@@ -122,7 +122,7 @@ class SegmentCounter:
         self._retracted = _sum_by_cell(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
 
     def result(self) -> SealedCounts:
-        """Return the counts of all votes that were added, without those that were subtracted."""
+        """Return the counts of the segment: the votes that were added, minus the votes that were subtracted."""
         cells, votes = np.unique(np.concatenate(self._cells), return_counts=True)
         model_b = cells >> _MODEL_B & (1 << _MODEL_A - _MODEL_B) - 1
         pairs = np.column_stack([cells >> _MODEL_A, model_b, cells >> 2 & 3, cells & 3, votes])

@@ -145,7 +145,7 @@ def list_terms(category: _Codes, categories: _Codes) -> Int64:
 
 
 def label_codes(lists: Int64, languages: Int64, terms: Mapping[int, str]) -> LabelCodes:
-    """Convert the categories and languages of n votes from numbers to texts, with the codes of each vote's texts.
+    """Convert the categories and languages of n votes from the store's numbers to `LabelCodes`, which have texts.
 
     Args:
         lists: int64[n], the number of each vote's categories, from `list_terms`.

@@ -40,7 +40,8 @@ class BacklogRun:
         kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
         form: `nested` if the nested form was computed for every fold of voters, else `iterated`.
         fold_key: id of the secret key that assigns voters to folds.
-        rounds, nested_rounds: numbers of rounds of the two forms; 0 nested rounds if that form was not computed.
+        rounds: number of rounds of the iterated form.
+        nested_rounds: number of rounds of the nested form, 0 if it was not computed.
         votes, voters: the number of evaluated votes, and of their voters.
         ranges: (partition_no, first offset, end) of each range that was read. Its votes count as evaluated if the run
             is complete.

@@ -33,7 +33,7 @@ class SettlingFiles:
         return self._seen.get(key, (0, 0, 0))[2] < _MOST_POLLS
 
     def forget(self, key: Key) -> None:
-        """Remove a file from the remembered files, if it is one of them."""
+        """Stop remembering a file. Nothing happens if the file is not remembered."""
         self._seen.pop(key, None)
 
     def keys(self) -> list[Key]:
