@@ -43,7 +43,7 @@ class Terminal(Console):
             yield segment if segment.control else segment._replace(text=visible(segment.text, lines=True))
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print objects. A text is printed without wrapping, so that a search in the output finds it."""
+        """Print objects. Each text is printed without line breaks, so that programs can search the output for it."""
         if all(isinstance(one, str | Text) for one in objects):
             options.setdefault("soft_wrap", True)
         super().print(*objects, **options)

@@ -145,7 +145,9 @@ class PostgresServer(LocalServer):
         )
 
     def check(self) -> None:
-        """Raise `Unavailable` if the wheel is missing, or if this process is root and cannot start it as `nobody`."""
+        """Raise `Unavailable` if PostgreSQL's programs are missing, or if this process is root and cannot run them as
+        `nobody`.
+        """
         binary_folder()
         _as_nobody()
 

@@ -21,7 +21,10 @@ def add_notice(connection: Connection, snapshot: str, text: str, operator: Opera
         snapshot: id or digest of the snapshot, or the beginning of either.
         text: one line of text that everybody may read. Pseudonyms and codenames in the text are replaced by public
             labels.
-        operator: who adds the notice.  Returns: The notice, as a row of `notices.list_notices`.
+        operator: who adds the notice.
+
+    Returns:
+        The notice, as a row of `notices.list_notices`.
 
     Raises:
         Usage: there is no such snapshot, or the text is empty, too long or has several lines.

@@ -23,10 +23,10 @@ def read_standing(
     Args:
         connection: reads the store, with a role that may read voters.
         voters: pseudonyms of the accounts of the incident. An erased voter has a label instead of a pseudonym.
-        alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.  Returns: The accounts, and the
-                                                                                          number of votes that would
-                                                                                          count again if the incident
-                                                                                          were resolved.
+        alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.
+
+    Returns:
+        The accounts, and the number of votes that would count again if the incident were resolved.
     """
     expected, newest = moderation.expected_exclusions(connection), snapshots.latest(connection)
     published = voter_labels.resolve(connection, newest.body["exclusions"] if newest is not None else ())

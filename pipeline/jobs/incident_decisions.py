@@ -103,7 +103,10 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
     Args:
         connection: a connection to the store.
         given: id of the incident, as for `find_incident`.
-        action: "exclude" or "restore".  Returns: A list of (target, id of the alert that is its cause).
+        action: "exclude" or "restore".
+
+    Returns:
+        A list of (target, id of the alert that is its cause).
 
     Raises:
         Usage: there is nothing to exclude or restore, or there is no such incident.

@@ -77,7 +77,8 @@ def watch_log(folder: Path, key: str) -> str:
 def watched_logs(folder: Path) -> dict[str, Any]:
     """Return the logs that a witness watches.
 
-    Returns: Name of a log → its public key, and the size and the root of the head that the witness signed last.
+    Returns:
+        Name of a log → its public key, and the size and the root of the head that the witness signed last.
     """
     with _locked(folder) as logs:
         return logs
