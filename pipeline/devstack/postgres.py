@@ -145,9 +145,7 @@ class PostgresServer(LocalServer):
         )
 
     def check(self) -> None:
-        """Raise `Unavailable` if PostgreSQL's programs are missing, or if this process is root and cannot run them as
-        `nobody`.
-        """
+        """Raise `Unavailable` if PostgreSQL's programs are missing, or if root cannot run them as `nobody`."""
         binary_folder()
         _as_nobody()
 

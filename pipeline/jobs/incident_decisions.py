@@ -94,7 +94,8 @@ def change_state(
 
 
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
-    """Return the accounts and selections of votes that `exclude` or `restore` of an incident would change.
+    """Return (target, id of the alert that is its cause) of all that `exclude` or `restore` of an incident would
+    change.
 
     `exclude` changes the accounts that the incident's alerts name. If they name none, it changes the votes of the first
     alert whose votes are not left out yet. `restore` changes everything that people excluded because of the incident's
@@ -104,9 +105,6 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
         connection: a connection to the store.
         given: id of the incident, as for `find_incident`.
         action: "exclude" or "restore".
-
-    Returns:
-        A list of (target, id of the alert that is its cause).
 
     Raises:
         Usage: there is nothing to exclude or restore, or there is no such incident.
