@@ -1,7 +1,7 @@
-"""Finds the signatures that have a band in common with a signature: locality-sensitive hashing of MinHash signatures.
+"""Finds the stored MinHash signatures that share a band with a given signature (locality-sensitive hashing).
 
-A band is some numbers of a signature in a row. A dictionary in memory finds as much as `datasketch.MinHashLSH`, in a
-tenth of its time: each prompt of a board is looked up.
+A band is a run of consecutive numbers of a signature. The index is a dictionary in memory. It finds the same signatures
+as `datasketch.MinHashLSH`, in a tenth of the time. Speed matters, because each prompt of a board is looked up.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 
 class BandIndex:
-    """Maps each band of the signatures to the keys of the signatures with this band."""
+    """Looks up stored signatures by their bands."""
 
     def __init__(self, bands: int, rows: int) -> None:
         """Create an empty index.
@@ -24,7 +24,7 @@ class BandIndex:
         self._keys: dict[tuple[int, bytes], set[bytes]] = {}
 
     def insert(self, key: bytes, signature: npt.NDArray[np.uint32]) -> None:
-        """Add a signature, which must not be in the index, under its key."""
+        """Add a signature under its key. The signature must not be in the index."""
         for band in self._split(signature):
             self._keys.setdefault(band, set()).add(key)
 
@@ -37,7 +37,7 @@ class BandIndex:
                 del self._keys[band]
 
     def query(self, signature: npt.NDArray[np.uint32]) -> list[bytes]:
-        """Return the keys of all signatures that have at least one band in common with this one."""
+        """Return the keys of all stored signatures that share at least one band with the given signature."""
         found = [keys for band in self._split(signature) if (keys := self._keys.get(band))]
         return list(set().union(*found)) if found else []
 

@@ -57,7 +57,15 @@ class TextChecks:
         return self._added(text, fields, self._leaks.of(text, fields))
 
     def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
-        """Return what a call returns for each of some records, several times as fast."""
+        """Compute `identity_leak` and `prompt_hash` for many records, several times as fast as one by one.
+
+        Args:
+            records: n source records, with their texts.
+            fields: for each record, the fields of the vote so far.
+
+        Returns:
+            n dictionaries with the fields that the texts add. A field that cannot be computed is missing.
+        """
         texts = [battle_text(record) for record in records]
         return [
             self._added(text, of_vote, found)

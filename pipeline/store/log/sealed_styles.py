@@ -1,8 +1,8 @@
-"""Stores and reads the sealed votes with style counts, for the view under style control.
+"""Stores and reads the sealed votes with style counts, for ratings under style control.
 
-That view corrects ratings for the length and the formatting of answers. Its fit needs the style of every vote, not sums
-over votes. A segment therefore stores one compressed block of its counted votes that have style counts of both answers
-(`compute.style_blocks`). A refresh reads these blocks instead of the votes, in parts.
+These ratings need the style of every vote, not sums over votes. Each segment therefore stores one compressed block of
+its counted votes with style counts of both answers (`compute.style_blocks`). A refresh reads these blocks instead of
+the votes, in parts.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledLog:
-    """The counted votes with style counts in a range of leaves, read part by part while the connection is open.
+    """Reads the counted votes with style counts in a range of leaves, part by part.
+
+    The connection must be open while votes are read.
 
     Attributes:
         connection: reads the store.
-        segments: for each part the segments (segment_no) that have a block, in the order of the log.
-        leaves: for each part its first leaf, and the leaf after its last one.
+        segments: for each part, the numbers of the segments (segment_no) that have a block, in the order of the log.
+        leaves: for each part, its first leaf and the leaf after its last one.
         without: int64[m], packed positions (`pack_position`) of votes that do not count, ascending.
-        rules: bits of `vote_flags`. A vote with one of them does not count.
-        models: int64[k], model numbers (model_no). A vote on one of them does not count.
+        rules: bits of `vote_flags`. A vote with one of these bits does not count.
+        models: int64[k], model numbers (model_no). A vote on one of these models does not count.
     """
 
     connection: Connection
@@ -53,11 +55,15 @@ class StyledLog:
         return len(self.segments)
 
     def without_models(self, numbers: Collection[int]) -> StyledLog:
-        """Return the votes without those on the models with these numbers (model_no)."""
+        """Return the same range of leaves, in which votes on these models (model_no) do not count either."""
         return replace(self, models=np.array(sorted({*self.models.tolist(), *numbers}), dtype=np.int64))
 
     def parts(self, numbers: Sequence[int] | None = None) -> Iterator[StyledPart]:
-        """Yield parts one after the other, each read when it is asked for; see `StyledVotes.parts`."""
+        """Yield parts of the votes, in the given order. A part is read only when it is asked for.
+
+        Args:
+            numbers: indices of the parts; None for all parts.
+        """
         s, r = schema.segment.c, schema.segment_range.c
         for at in range(len(self)) if numbers is None else numbers:
             here = self.segments[at]
@@ -133,14 +139,16 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
 def read_log(
     connection: Connection, log_size: int, without: Collection[VotePosition] = (), rules: int = 0, first: int = 0
 ) -> StyledLog:
-    """Return the counted votes with style counts in the leaves `first` to `log_size` − 1, without reading them yet.
+    """Prepare to read the counted votes with style counts in the leaves `first` to `log_size` − 1.
+
+    No vote is read yet; `StyledLog.parts` reads them.
 
     Args:
-        connection: reads the store; must be open while the votes are read.
-        log_size: number of leaves of the vote log.
+        connection: reads the store. It must be open while the votes are read.
+        log_size: a size of the log after a seal.
         without: positions (partition_no, offset) of votes that do not count.
-        rules: bits of `vote_flags`. A vote with one of them does not count.
-        first: the first leaf.
+        rules: bits of `vote_flags`. A vote with one of these bits does not count.
+        first: the first leaf, where an earlier seal ended.
     """
     s = schema.segment.c
     which = (s.log_size > first, s.log_size <= log_size, s.styles.is_not(None))

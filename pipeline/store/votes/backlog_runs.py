@@ -41,7 +41,7 @@ class BacklogRun:
         form: `nested` if the nested form was computed for every fold of voters, else `iterated`.
         fold_key: id of the secret key that assigns voters to folds.
         rounds: number of rounds of the iterated form.
-        nested_rounds: number of rounds of the nested form, 0 if it was not computed.
+        nested_rounds: largest number of rounds of the nested form, 0 if it was not computed.
         votes, voters: the number of evaluated votes, and of their voters.
         ranges: (partition_no, first offset, end) of each range that was read. Its votes count as evaluated if the run
             is complete.
