@@ -1,6 +1,6 @@
 """Packs votes with style counts as blocks, and reads blocks.
 
-A block has the counted votes of a segment that have style counts of both answers, about 25 bytes per vote.
+A block has the counted votes of one segment that have style counts of both answers, about 25 bytes per vote.
 
 A block begins with a tag: "F" if it has the flags of the votes, "L" if it was sealed before votes had flags. A block
 without a tag was sealed before late votes counted; it contains accepted votes only.
@@ -36,21 +36,25 @@ WITHOUT_FLAGS = NAMES[:-1]
 
 
 def has_late(packed: bytes | None) -> bool:
-    """Return whether a packed block includes the late votes of its segment; False for None, which is an empty block."""
+    """Return whether a packed block includes the late votes of its segment; False for None, which means no block."""
     return packed is not None and packed[:1] in (WITH_LATE, WITH_FLAGS)
 
 
 def pack(votes: npt.NDArray[np.void]) -> bytes | None:
-    """Pack votes, a structured array with the columns of `BLOCK`, as bytes; return None if there are none."""
+    """Pack votes as the bytes of a block; return None if there are no votes.
+
+    `votes` is a structured array with the columns of `BLOCK`.
+    """
     # Column by column: similar bytes are neighbours, and compress to half.
     raw = b"".join(np.ascontiguousarray(votes[name]).tobytes() for name in NAMES)
     return WITH_FLAGS + zlib.compress(raw, 1) if len(votes) else None
 
 
 def unpack(packed: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """Return column name → values of the votes that `pack` packed. If the block has no flags, all flags are 0.
+    """Return column name → values of the votes that `pack` packed.
 
-    `packed` is None for a segment without a block; the columns are then empty.
+    All flags are 0 if the block has no flags. `packed` is None for a segment without a block; the columns are then
+    empty.
     """
     flat = b"" if packed is None else zlib.decompress(memoryview(packed)[1:] if has_late(packed) else packed)
     names = NAMES if packed is not None and packed[:1] == WITH_FLAGS else WITHOUT_FLAGS

@@ -1,6 +1,6 @@
-"""Counts votes with style counts by pair of models, with sums of their squared style contrasts, and sums over answers.
+"""Counts votes with style counts: by pair of models, with sums over votes, and sums over the answers of each model.
 
-These sums say which models and features a fit under style control can have, before it reads the votes again.
+From these sums follows which models and features a fit under style control can have, before it reads the votes again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _OUTCOMES = len(OUTCOMES)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleCounts:
-    """Sums over votes by pair of models, on an axis of K models.
+    """Sums over votes with style counts by pair of models, on an axis of K models.
 
     Attributes:
         key: int64[P], low·K + high for the codes of the two models of each pair, ascending.
         outcomes: int64[P, 4], number of votes by outcome, as seen from the model with the lower code.
-        squares: float64[P, 5], Σ z² over the votes of each pair, for each style feature.
+        squares: float64[P, 5], Σ z² over the votes of each pair, for each style feature. z is the contrast of the
+            feature between the two answers of a vote (`ratings.style_contrast`).
     """
 
     key: Int64
@@ -36,7 +37,7 @@ class StyleCounts:
     squares: Float64
 
     def plus(self, other: StyleCounts) -> StyleCounts:
-        """Return the sums over the votes of this object and of `other`."""
+        """Return the sums over the votes of both objects, which have the same axis."""
         key = np.union1d(self.key, other.key)
         outcomes, squares = np.zeros((len(key), _OUTCOMES), dtype=np.int64), np.zeros((len(key), SIDE))
         for one in (self, other):
@@ -46,12 +47,17 @@ class StyleCounts:
         return StyleCounts(key, outcomes, squares)
 
     def pair_counts(self, models: Sequence[str]) -> PairCounts:
-        """Return the pair counts on the axis of these K models."""
+        """Return the votes as pair counts; `models` are the names of the K models of the axis."""
         low, high = np.divmod(self.key, max(len(models), 1))
         return PairCounts.from_rows(tuple(models), low, high, self.outcomes)
 
     def squares_of(self, kept: Int64, size: int) -> Float64:
-        """Return float64[5], Σ z² over the votes between the models with the codes `kept`, on an axis of `size`."""
+        """Return float64[5], Σ z² over the votes between the models with the codes `kept`, for each style feature.
+
+        Args:
+            kept: codes of models.
+            size: K, the number of models of the axis.
+        """
         low, high = np.divmod(self.key, max(size, 1))
         total: Float64 = self.squares[np.isin(low, kept) & np.isin(high, kept)].sum(axis=0)
         return total
@@ -61,13 +67,13 @@ NOTHING = StyleCounts(np.zeros(0, np.int64), np.zeros((0, _OUTCOMES), np.int64),
 
 
 def count_styled(votes: StyledVotes, place: Int64, size: int, runner: Runner) -> StyleCounts:
-    """Count votes with style counts.
+    """Count votes with style counts by pair of models.
 
     Args:
         votes: the votes.
         place: number of a model (model_no) → its code on an axis of models.
         size: K, the number of models of the axis.
-        runner: where the parts are counted.
+        runner: runs the counting of each part.
     """
     total = NOTHING
     for one in runner.map(partial(count_part, place=place, size=size), votes.parts()):
@@ -76,7 +82,13 @@ def count_styled(votes: StyledVotes, place: Int64, size: int, runner: Runner) ->
 
 
 def count_part(part: StyledPart, place: Int64, size: int) -> StyleCounts:
-    """Count the votes of a part; see `count_styled`."""
+    """Count the votes of a part.
+
+    Args:
+        part: the part, which is read here.
+        place: number of a model (model_no) → its code on an axis of models.
+        size: K, the number of models of the axis.
+    """
     votes = part.read()
     a, b, outcome = place[votes["model_a"]], place[votes["model_b"]], votes["outcome"]
     outcome = np.where((a > b) & (outcome < 2), 1 - outcome, outcome)
@@ -102,11 +114,12 @@ def _numbered(keys: Int64, end: int) -> tuple[Int64, Int64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnswerSums:
-    """Sums over the answers of M models.
+    """Sums over the answers of M models, for the mean and the variance of each style count.
 
     Attributes:
         answers: int64[M], number of answers of each model.
-        sums, squares: float64[M, 5], Σx and Σx² of tokens, headers, lists, bold and emoji.
+        sums, squares: float64[M, 5], Σx and Σx² over the answers, where x is the number of tokens, headers, lists, bold
+            passages or emoji.
     """
 
     answers: Int64
@@ -120,7 +133,7 @@ def sum_answers(votes: StyledVotes, models: Int64, runner: Runner) -> AnswerSums
     Args:
         votes: the votes.
         models: int64[M], model numbers (model_no), ascending.
-        runner: where the parts are summed.
+        runner: runs the summing of each part.
     """
     size = len(models)
     total = AnswerSums(np.zeros(size, dtype=np.int64), np.zeros((size, SIDE)), np.zeros((size, SIDE)))
@@ -130,7 +143,12 @@ def sum_answers(votes: StyledVotes, models: Int64, runner: Runner) -> AnswerSums
 
 
 def sum_part(part: StyledPart, models: Int64) -> AnswerSums:
-    """Sum the style counts of the answers in a part; see `sum_answers`."""
+    """Sum the style counts of the answers in a part.
+
+    Args:
+        part: the part, which is read here.
+        models: int64[M], model numbers (model_no), ascending. Answers of other models are ignored.
+    """
     votes, size = part.read(), len(models)
     answers, sums, squares = np.zeros(size, dtype=np.int64), np.zeros((size, SIDE)), np.zeros((size, SIDE))
     for side, half in (("model_a", votes["style"][:, :SIDE]), ("model_b", votes["style"][:, SIDE:])):

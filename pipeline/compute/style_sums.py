@@ -1,7 +1,7 @@
 """Computes the sums of a fit under style control over the parts of a log: gradients and information matrices.
 
-Each step of the fit maps the parts: a worker reads one, sorts its votes by pair, and returns sums by pair, some hundred
-kB. In threads of this process the sorted votes of the first parts are kept between the steps.
+Each step of the fit maps the parts. A worker reads a part, sorts its votes by pair, and returns sums by pair, of some
+hundred kB. If the engine is threads of this process, the sorted votes of the first parts are kept between the steps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedAxis:
-    """Which votes and features a fit has.
+    """The models and features of a fit, which select the votes that the fit uses.
 
     Attributes:
         place: int64, number of a model (model_no) → its code among the fitted models, −1 for any other model.
@@ -41,7 +41,12 @@ class FittedAxis:
     features: tuple[int, ...]
 
     def rows(self, part: StyledPart, threads: int | None) -> VoteRows:
-        """Return the votes of a part between fitted models, sorted by pair."""
+        """Return the votes of a part between fitted models, sorted by pair.
+
+        Args:
+            part: the part, which is read here.
+            threads: number of threads that later sum the rows (`VoteRows.threads`).
+        """
         votes = part.read()
         a, b = self.place[votes["model_a"]], self.place[votes["model_b"]]
         fitted = (a >= 0) & (b >= 0)
@@ -57,13 +62,13 @@ class FittedAxis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatedPart:
-    """A part, or its sorted votes if they were kept: the item of the map.
+    """An item of the map: a part of the votes, or the part's sorted votes if they were kept.
 
     Attributes:
         number: position of the part in the log.
         part: the part; None if `kept` is given.
-        kept: the sorted votes.
-        axis: which votes and features are fitted.
+        kept: the sorted votes; None if they were not kept.
+        axis: the models and features of the fit.
     """
 
     number: int
@@ -78,11 +83,15 @@ class RatedPart:
 
     @property
     def sent_bytes(self) -> int:
-        """The bytes of the part."""
+        """About how many bytes are sent to a worker with the item; 0 if the votes were kept."""
         return 0 if self.part is None else self.part.sent_bytes
 
     def rows(self, threads: int | None = 1) -> VoteRows:
-        """Return the sorted votes of the part."""
+        """Return the sorted votes of the part, kept or read here.
+
+        Args:
+            threads: number of threads that later sum the rows, if the part is read here.
+        """
         return self.kept if self.part is None and self.kept is not None else self.axis.rows(self._given(), threads)
 
     def _given(self) -> StyledPart:
@@ -100,10 +109,10 @@ class StyleSums:
 
     Args:
         votes: the votes.
-        counts: the votes between the fitted models, by pair.
-        squares: float64[F], Σ z² over these votes.
-        axis: which votes and features are fitted.
-        runner: where the parts are summed.
+        counts: the votes between the fitted models, counted by pair.
+        squares: float64[F], Σ z² over the votes between fitted models, for each feature.
+        axis: the models and features of the fit.
+        runner: runs the summing of each part.
     """
 
     def __init__(
@@ -155,7 +164,12 @@ class StyleSums:
         return total
 
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
-        """Return whether the direction (θ, γ) predicts no vote wrongly; see `VoteRows.separated_along`."""
+        """Return whether the direction (θ, γ) predicts no vote wrongly; see `VoteRows.separated_along`.
+
+        Args:
+            theta: float64[K], the direction of the strengths.
+            gamma: float64[F], the direction of the coefficients.
+        """
         largest = max(self._map(partial(_largest_along, theta=theta, gamma=gamma)), default=0.0)
         against = partial(_contradicts, theta=theta, gamma=gamma, slack=SEPARATION_SLACK * largest)
         return largest > 0 and not any(self._map(against))
@@ -184,7 +198,18 @@ class StyleSums:
 def sum_rows(
     rows: VoteRows, theta: Float64, gamma: Float64, information: bool, scatter: bool
 ) -> tuple[Int64, LikelihoodSums]:
-    """Return the derivatives over sorted votes, and the key low·K + high of each of their pairs."""
+    """Compute the derivatives of the log-likelihood over the votes of a part.
+
+    Args:
+        rows: the votes, sorted by pair.
+        theta: float64[K], strengths of the models.
+        gamma: float64[F], coefficients of the features.
+        information: whether to compute the attribute `information` of the sums.
+        scatter: whether to compute the attribute `scatter` of the sums.
+
+    Returns:
+        Two values: int64, the key low·K + high of each pair of the part; and the sums.
+    """
     ones = np.ones(len(rows.votes))
     sums = rows.sums_at(theta, gamma, ones, information=information, scatter=scatter)
     return rows.low * len(theta) + rows.high, sums

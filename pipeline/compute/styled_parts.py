@@ -1,7 +1,7 @@
 """Represents the votes of a log that have style counts, in parts that are read one at a time.
 
 A part has the blocks of a large segment, or of several small segments that follow each other. How a log is divided
-depends on its segments alone, so sums over parts are the same digits on every engine.
+depends on its segments alone. So sums over parts have the same digits on every engine.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class StyledPart:
 
     Attributes:
         first: index of the first leaf of the segments.
-        end: index after their last leaf.
+        end: index after the last leaf of the segments.
         packed: the blocks (`style_blocks.pack`), in the order of the log.
-        without: int64[m], packed positions of votes that do not count.
+        without: int64[m], votes that do not count, by their `position` in `style_blocks.BLOCK`.
         rules: bits of `vote_flags`. A vote with one of them does not count.
         models: int64[k], model numbers (model_no). A vote on one of them does not count.
     """
@@ -49,7 +49,7 @@ class StyledPart:
 
     @property
     def sent_bytes(self) -> int:
-        """The bytes of the blocks."""
+        """About how many bytes are sent to a worker with the part."""
         return sum(map(len, self.packed)) + self.without.nbytes
 
     def read(self) -> dict[str, npt.NDArray[Any]]:
@@ -70,10 +70,10 @@ class StyledVotes(Protocol):
     """The votes with style counts that a view counts, in parts."""
 
     def parts(self, numbers: Sequence[int] | None = None) -> Iterator[StyledPart]:
-        """Yield parts one after the other, in the order of the log, each read when it is asked for.
+        """Yield parts one after the other, in the order of the log. A part's blocks are read when it is asked for.
 
         Args:
-            numbers: which parts, by their positions, ascending; None for all.
+            numbers: positions of the parts to yield, ascending; None for all.
         """
 
     def __len__(self) -> int:
