@@ -103,6 +103,9 @@ def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
 
     The ranges follow from the intervals of single models. So their coverage holds for the range of one model, and not
     for all ranges jointly.
+
+    Args:
+        shown: the ratings of the models with their intervals.
     """
     itself = shown.upper > shown.lower
     return MarginalRanks(

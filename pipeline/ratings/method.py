@@ -126,9 +126,13 @@ ALL_VOTES = Method("none", ())
 def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns, dict[str, int]]:
     """Leave out votes by the rules of a method.
 
+    Args:
+        battles: the votes, with their flags.
+        method: the method.
+
     Returns:
         Two values: the votes that the method keeps; and rule → number of votes that the rule left out. A rule is
-            missing from the numbers if no vote states its flag.
+        missing from the numbers if no vote states its flag.
     """
     counts, left_out = find_counted(battles.flags, len(battles), method)
     return (battles if counts.all() else battles.select(counts)), left_out

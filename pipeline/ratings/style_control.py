@@ -74,7 +74,7 @@ def style_contrast(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleStart:
-    """Where a fit starts: figures of an earlier fit of about the same votes.
+    """The figures from which a fit starts. They come from an earlier fit of about the same votes.
 
     Attributes:
         theta: float64[K], strengths of the models, in any gauge; NaN for a model that the earlier fit lacks.
@@ -89,14 +89,14 @@ class StyleStart:
 def fit_style_sums(
     votes: SummedVotes, counts: PairCounts, *, features: Sequence[str], start: StyleStart | None = None
 ) -> StyleFit:
-    """Fit ratings and style coefficients to votes of which only sums are read. Each vote is a cluster.
+    """Fit ratings and style coefficients to votes, reading only sums over the votes. Each vote is a cluster.
 
     Args:
         votes: the votes, whose model codes are positions in `counts.models`.
         counts: the same votes, counted by pair.
         features: names of the F style features.
-        start: where the fit starts; None for a fit without style. The result is the same to the tolerance of the fit,
-            and a fit that does not converge from there is started anew.
+        start: where the fit starts; None for a fit without style. The start changes the result only within the
+            tolerance of the fit. If a fit does not converge from `start`, it is repeated from the fit without style.
 
     Raises:
         Disconnected, Collinear, Separated, NotConverged: as `fit_style` raises them.
@@ -111,7 +111,7 @@ def fit_style_sums(
 
 
 def _started(theta: Float64, plain: Float64) -> Float64:
-    """Return the strengths of an earlier fit, with those of the fit without style for models that it lacks."""
+    """Return the strengths of an earlier fit, with mean 0. Models that it lacks get their strengths without style."""
     known = ~np.isnan(theta)
     moved = np.where(known, theta, plain + (theta[known] - plain[known]).mean())
     started: Float64 = moved - moved.mean()

@@ -87,7 +87,7 @@ class StyleNewton:
     ) -> StyleFit:
         """Maximise the likelihood, starting from a fit without style or from an earlier fit.
 
-        The last step, which is within the tolerance, is taken too. So the start does not show in the result.
+        The last step, which is within the tolerance, is taken too. So the result hardly depends on the start.
 
         Let m be the slope of the likelihood along a step at its beginning. The step is halved if the slope at its end
         is below −m/4. The likelihood is concave, so this is enough for convergence.

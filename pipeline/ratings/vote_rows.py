@@ -76,7 +76,7 @@ def required(sums: GramBlocks | None) -> GramBlocks:
 
 
 class SummedVotes(Protocol):
-    """N votes with F features each, of which a fit with features needs only sums.
+    """N votes with F features each, given by the sums that a fit with features needs.
 
     Attributes:
         low: int64[P], the smaller model code of each pair.
@@ -233,11 +233,22 @@ class VoteRows:
         return largest > 0 and not self.contradicts(theta, gamma, SEPARATION_SLACK * largest)
 
     def largest_along(self, theta: Float64, gamma: Float64) -> float:
-        """Return the largest change of a vote's log-odds along the direction (θ, γ), in absolute value."""
+        """Return the largest change of a vote's log-odds along a direction, in absolute value.
+
+        Args:
+            theta: float64[K], the direction of the strengths.
+            gamma: float64[F], the direction of the coefficients.
+        """
         return float(np.abs(self._along(theta, gamma)).max(initial=0.0))
 
     def contradicts(self, theta: Float64, gamma: Float64, slack: float) -> bool:
-        """Return whether the direction (θ, γ) predicts a vote wrongly, by more than `slack` in its log-odds."""
+        """Return whether a direction predicts a vote wrongly, by more than `slack` in the vote's log-odds.
+
+        Args:
+            theta: float64[K], the direction of the strengths.
+            gamma: float64[F], the direction of the coefficients.
+            slack: the change of log-odds that counts as no change.
+        """
         eta = self._along(theta, gamma)
         against = np.where(self._centred == 0, np.abs(eta) > slack, eta * np.sign(self._centred) < -slack)
         return bool(against.any())
