@@ -249,7 +249,12 @@ class LeakCheck:
         ]
 
     def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
-        """Return what a call returns for each of some records, several times as fast."""
+        """Return what a call returns for each of several records, several times as fast.
+
+        Args:
+            records: the records with their texts.
+            fields: the fields of each record's vote, with the names of both models.
+        """
         return self.of_all([battle_text(record) for record in records], fields)
 
 

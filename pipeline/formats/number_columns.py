@@ -65,6 +65,10 @@ def vote_numbers(name: str, values: Sequence[Any]) -> Int64:
 
     Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none. Sessions and networks are
     equal numbers for equal names, 0 for none.
+
+    Args:
+        name: name of the field.
+        values: the value of the field in each of the n votes; None for none.
     """
     if name in TIMES:
         return time_column(pa.array(values, _MICROSECONDS))

@@ -55,11 +55,22 @@ class BatchCheck(Protocol):
         """Return the fields that the texts of a record add to its fields."""
 
     def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
-        """Return what a call returns for each record with its fields."""
+        """Return what a call returns for each of several records.
+
+        Args:
+            records: the records with their texts.
+            fields: the fields of each record's vote.
+        """
 
 
 def check_records(check: RecordCheck, records: Iterable[Record], fields: Iterable[Fields]) -> Iterator[Fields]:
-    """Yield the fields that text checks add to each record, which has these fields."""
+    """Yield the fields that a text check adds to each record.
+
+    Args:
+        check: the text check.
+        records: the records with their texts.
+        fields: the fields of each record's vote.
+    """
     pairs = zip(records, fields, strict=True)
     if not isinstance(check, BatchCheck):
         yield from (check(record, of_record) for record, of_record in pairs)

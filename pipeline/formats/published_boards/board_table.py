@@ -63,6 +63,10 @@ class BoardTable:
     def add(self, file: BoardFile, opened: OpenBoardFile) -> int:
         """Add the rows of a file.
 
+        Args:
+            file: the file, whose name is stored with each row.
+            opened: the file with its columns, from `open_board_file`.
+
         Returns:
             The number of rows that were added, without rows that were left out.
 
