@@ -81,6 +81,9 @@ class GraphHealth:
 def graph_health(counts: PairCounts) -> GraphHealth:
     """Measure how well the models of a board are connected by battles.
 
+    Args:
+        counts: the votes of the board.
+
     Returns:
         The connectivity of the board, with its weakest cut.
 
@@ -112,6 +115,9 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
     """Return the finding that a board is split into components, or that few votes connect two sides of it.
+
+    Args:
+        counts: the votes of the board.
 
     Returns:
         A tuple with one finding; an empty tuple if the board is well connected.

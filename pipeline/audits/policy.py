@@ -123,6 +123,9 @@ def active_shares(counts: PairCounts) -> Float64:
     Active sampling draws a pair of models in proportion to the precision that one more vote of the pair gains (rule
     `fair_sampling` of the module). A pair without votes is treated as a pair with one vote of the largest variance.
 
+    Args:
+        counts: the votes on K models so far.
+
     Raises:
         BadCounts: there are fewer than two models.
     """
