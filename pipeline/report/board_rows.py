@@ -47,6 +47,9 @@ def _separations(board: ReportBoard, critical: float) -> list[str]:
 def count_separated(rows: list[dict[str, Any]]) -> dict[str, int]:
     """Count the pairs of neighbours on the board that the votes separate.
 
+    Args:
+        rows: the rows of the board, from `board_rows`.
+
     Returns:
         {"neighbours", "each", "jointly"}: the number of pairs, the number of pairs that are separated if each is tested
         alone, and the number of pairs that are separated if all are tested together.

@@ -13,7 +13,12 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def week_section(given: ReportVotes, found: Sequence[PeriodFinding]) -> EvidenceSection:
-    """Return the section on models that won more or less often in four weeks than in all their other weeks."""
+    """Return the section on models that won more or less often in four weeks than in all their other weeks.
+
+    Args:
+        given: the votes of the report.
+        found: the findings about periods of four weeks (`ModelPeriods.find`).
+    """
     if given.time is None:
         return WEEKS.unanswered("the file has no times")
     findings = [_week(given, one) for one in found]
@@ -21,7 +26,12 @@ def week_section(given: ReportVotes, found: Sequence[PeriodFinding]) -> Evidence
 
 
 def style_section(given: ReportVotes, found: Sequence[StyleFinding]) -> EvidenceSection:
-    """Return the section on models whose answers have another style in four weeks than in all their other weeks."""
+    """Return the section on models whose answers have another style in four weeks than in all their other weeks.
+
+    Args:
+        given: the votes of the report.
+        found: the findings about answers in periods of four weeks (`backlog.answer_styles`).
+    """
     if given.time is None or given.style is None:
         return STYLES.unanswered(f"the file has no {'times' if given.time is None else 'counts of style'}")
     findings = [_style(given, one) for one in found]

@@ -71,5 +71,5 @@ def kendall_tau(first: Float64, second: Float64) -> float | None:
 
 
 def name_pairs(pairs: list[tuple[str, str]], most: int = 3) -> str:
-    """Return the first pairs as text, such as "a above b, c above d, …"."""
+    """Return the first `most` pairs as text, such as "a above b, c above d, …"."""
     return ", ".join(f"{i} above {j}" for i, j in pairs[:most]) + (", …" if len(pairs) > most else "")
