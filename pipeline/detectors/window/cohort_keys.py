@@ -36,7 +36,7 @@ def _hash(stem: str) -> int:
 
 
 def stems(cells: GroupedModelCounts, rows: Int64) -> list[str]:
-    """Return the stem of each cell in `rows`: the text that names its cohort and model.
+    """Return the stem of each cell in `rows`: the text that names the cohort and the model of the cell.
 
     Both keys of a cell begin with the stem. The verb, "promoted" or "demoted", follows.
     """
