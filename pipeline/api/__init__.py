@@ -18,7 +18,7 @@ JavaScript and load nothing from other hosts.
     request_params.py      reads parameters of requests: limits, cursors, ids, formats
     error_responses.py     converts exceptions to problem documents
     table_responses.py     converts rows to JSON, CSV and Parquet
-    openapi_responses.py   describes responses for OpenAPI
+    openapi_responses.py   describes in OpenAPI the responses that FastAPI cannot derive
     documents/             defines Pydantic models of the responses, for OpenAPI
     store_reader.py        reads the store for routes and pages
     operator_view.py       decides whether a reader may see pseudonyms of voters
@@ -30,7 +30,7 @@ JavaScript and load nothing from other hosts.
     snapshot_routes.py     serves snapshots and boards
     model_routes.py        serves models, providers and history
     public_stories.py      converts stories about variants, claims and removals to JSON, with their proofs
-    story_routes.py        serves these stories
+    story_routes.py        serves the stories about variants, claims and removals
     model_comparison.py    compares two models
     comparison_text.py     writes sentences about the comparison of two models
     comparison_routes.py   serves the comparison of two models
@@ -39,7 +39,7 @@ JavaScript and load nothing from other hosts.
     incident_routes.py     serves incidents
     incident_operator_routes.py  carries out decisions of operators about incidents
     incident_views.py      converts incidents to JSON, for the public and for operators
-    ledger_routes.py       serves signed heads of the ledger's logs, proofs, receipts, tiles and bundles
+    ledger_routes.py       serves the public ledger: checkpoints, proofs, receipts, tiles and bundles
     status_routes.py       serves the progress of the pipeline
     notice_routes.py       serves correction notices
     operator_routes.py     carries out decisions of operators, protected by tokens

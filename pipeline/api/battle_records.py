@@ -1,8 +1,7 @@
-"""Converts the battles of the newest snapshot to rows.
+"""Converts the battles of the newest snapshot to rows, one for each pair of models.
 
-A row says how often two models met, who won, and what was expected.
-
-The battles are those of the defended view. A refresh has counted and stored them.
+A row says how often the two models met, who won, and what was expected. The battles are those of the defended view. A
+refresh has counted and stored them.
 """
 
 from collections.abc import Mapping, Sequence

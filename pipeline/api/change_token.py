@@ -30,7 +30,7 @@ class ChangeToken:
     async def current(self) -> Any:
         """Return the change token.
 
-        It is read from the store if the last read is over `PERIOD` seconds ago, or after `expire`.
+        After `expire`, or `PERIOD` seconds after the last read, it is read from the store.
         """
         if self._clock() < self._due:
             return self._token

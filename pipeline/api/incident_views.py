@@ -117,20 +117,15 @@ def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -
 
 
 def newest_first(one: Mapping[str, Any]) -> SortKey:
-    """Return a sort key of an incident: by the hour of opening, newest first, then by id.
-
-    The API lists incidents so.
-    """
+    """Return a sort key of an incident: by the hour of opening, newest first, then by id. The API uses this order."""
     return _newest(one), one["id"]
 
 
 def by_urgency(one: Mapping[str, Any]) -> SortKey:
     """Return a sort key of an incident: open ones first, resolved ones last, then by severity.
 
-    The page lists incidents so.
-
     Among incidents of equal state and severity, those about facts come last. All others are sorted from newest to
-    oldest.
+    oldest. The page that lists incidents uses this order.
     """
     state = one["state"]
     is_fact = one["about"][0]["kind"] == "fact"

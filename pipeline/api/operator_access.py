@@ -33,10 +33,7 @@ def client_address(request: Request) -> str:
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """Return a FastAPI dependency that requires a token with all of these scopes.
-
-    The route gets the token's operator.
-    """
+    """Return a FastAPI dependency that requires a token with all of these scopes, and gives the route its operator."""
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given.credentials if given else None), *scopes)
@@ -45,7 +42,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that requires a valid token. The route gets the token.
+    """Return a FastAPI dependency that requires a valid token, and gives the route this token.
 
     The route must check the scopes itself.
     """

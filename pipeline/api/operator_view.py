@@ -1,6 +1,6 @@
 """Decides whether a response may contain pseudonyms of voters.
 
-It may if the request has a token for deciding about voters.
+The request must have a token for decisions about voters.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,9 @@ DECIDING = frozenset({"alerts", "exclusions"})
 def operator_dependency(reader: StoreReader) -> Any:
     """Return a FastAPI dependency that tells a route whether the reader may see voters.
 
-    The route gets True if the request has a token that allows decisions about voters.
-
-    It gets False for a request without a token, and for a valid token without such a scope. The operators' log records
-    a use of the token, at most once an hour for each operator and address.
+    The route gets True if the request has a token that allows decisions about voters. It gets False for a request
+    without a token, and for a valid token without such a scope. The operators' log records a use of the token, at most
+    once an hour for each operator and address.
 
     Raises:
         Problem: raised during a request. Status 401, if the token is unknown, expired or revoked. Status 429, if the

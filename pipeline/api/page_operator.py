@@ -33,9 +33,9 @@ class PageOperator:
 
     Attributes:
         token: the operator's token, which has a name and scopes.
-        session_id: the id of the session.
-        session: the session.
-        csrf: the CSRF token of the forms of the session.
+        session_id: the id of the operator's session.
+        session: the state of this session, such as the message that the next page shows.
+        csrf: the CSRF token of the forms of this session.
     """
 
     token: OperatorToken

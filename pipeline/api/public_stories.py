@@ -1,7 +1,7 @@
 """Reads the stories about private variants, claims and removals in the form for the public, with links to their proofs.
 
-A sentence about a model under test is only counted. A registry event about such a model is listed with number, time and
-type, and without its id, which may contain a name.
+Sentences about models under test are only counted. A registry event about such a model is listed with its number, time
+and type, but without its id, which may contain a name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,12 +23,12 @@ _ALERTS = 1_000
 
 
 def newest_story(reader: StoreReader, connection: Connection, snapshot_id: str | None = None) -> tuple[str, int]:
-    """Return snapshot and number of the newest registry event of the newest story.
+    """Return the names of the newest story: the id of its snapshot, and the number of its newest registry event.
 
     Args:
         reader: reads the store.
         connection: a connection to the store.
-        snapshot_id: only stories about this snapshot; None for any.
+        snapshot_id: id of a snapshot to find the newest story about it; None to find the newest of all stories.
 
     Raises:
         Problem: status 404, if there is no snapshot or story.
@@ -43,13 +43,13 @@ def newest_story(reader: StoreReader, connection: Connection, snapshot_id: str |
 def public_story(
     reader: StoreReader, connection: Connection, snapshot_id: str, events: int, site: str
 ) -> dict[str, Any]:
-    """Return a story with the fields of `StoryDocument`.
+    """Return a story in the form for the public, with the fields of `StoryDocument`.
 
     Args:
         reader: reads the store.
         connection: a connection to the store.
-        snapshot_id: the snapshot of the story.
-        events: number of the newest registry event of the story.
+        snapshot_id: id of the story's snapshot.
+        events: number of the story's newest registry event.
         site: the address under which readers reach the pages; "" for a citation without a link.
 
     Raises:

@@ -94,8 +94,7 @@ def change_state(
 
 
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
-    """Return (target, id of the alert that is its cause) of all that `exclude` or `restore` of an incident would
-    change.
+    """Return what `exclude` or `restore` of an incident would change, as (target, id of the alert behind it).
 
     `exclude` changes the accounts that the incident's alerts name. If they name none, it changes the votes of the first
     alert whose votes are not left out yet. `restore` changes everything that people excluded because of the incident's

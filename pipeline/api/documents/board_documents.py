@@ -14,7 +14,7 @@ _GAP = "Rating minus that of the next model: interval that holds at all snapshot
 
 
 class CoverageDocument(Document):
-    """The votes of a snapshot that came late or were not checked for manipulation."""
+    """How many votes of a snapshot came late or were not checked for manipulation."""
 
     late_rule: str = Field(description="By which rule late votes count.")
     late: int = Field(description="Votes of the raw view that came late.")

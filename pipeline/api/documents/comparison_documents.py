@@ -18,7 +18,7 @@ class ComparedModelDocument(Document):
 
 
 class BattlesDocument(Document):
-    """The battles between two models in one view."""
+    """The battles between two models in one view, counted by outcome."""
 
     votes: int
     won_a: int
@@ -29,7 +29,7 @@ class BattlesDocument(Document):
 
 
 class PairBattlesDocument(Document):
-    """The battles between two models in the raw and in the defended view."""
+    """The battles between two models, counted by outcome in the raw and in the defended view."""
 
     raw: BattlesDocument
     defended: BattlesDocument

@@ -22,7 +22,7 @@ class StorySentenceDocument(Document):
 
 
 class StoryCheckDocument(Document):
-    """A question about the board, with what was found."""
+    """A question about private variants, claims or removals, with the sentences that answer it."""
 
     check: str
     question: str
@@ -34,7 +34,7 @@ class StoryCheckDocument(Document):
 
 
 class StoryVerdictDocument(Document):
-    """The verdict on one rule of the board's policy; null if it cannot be evaluated."""
+    """The verdict on one rule of the board's policy. `passed` is null if the rule cannot be evaluated."""
 
     rule: str
     passed: bool | None
@@ -42,7 +42,10 @@ class StoryVerdictDocument(Document):
 
 
 class StoryEventDocument(Document):
-    """A registry event behind a sentence. An event about a model under test has no id, model and SHA-256 here."""
+    """A registry event behind a sentence.
+
+    For an event about a model under test, the id, the model and the SHA-256 are null.
+    """
 
     number: int = Field(description="Its place in the order of arrival.")
     type: str

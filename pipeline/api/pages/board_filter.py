@@ -55,9 +55,8 @@ class BoardFilter:
     def link(self, **changes: Any) -> str:
         """Return the query of the same board's address with some parameters changed.
 
-        The address leads to the first page unless `changes` has `page`.
-
-        The browser scrolls to the table, below the headline.
+        The address leads to the first page unless `changes` has `page`. The browser scrolls to the table, below the
+        headline.
         """
         other = asdict(replace(self, page=1, **changes) if "page" not in changes else replace(self, **changes))
         defaults = {one.name: one.default for one in fields(self)}
@@ -70,10 +69,7 @@ class BoardFilter:
         return bool(self.q.strip() or self.provider or self.license)
 
     def choose(self, lines: Sequence[Line]) -> list[Line]:
-        """Return the lines that the parameters select, in the order that the reader asked for.
-
-        They are not divided into pages.
-        """
+        """Return the lines of all pages that the parameters select, in the order that the reader asked for."""
         text = self.q.strip().casefold()
         found = [
             line
@@ -89,10 +85,7 @@ class BoardFilter:
         return max(1, -(-number // PAGE_ROWS))
 
     def on_page(self, lines: list[Line]) -> list[Line]:
-        """Return the lines of the page with the number `page`.
-
-        If there are fewer pages, return the lines of the last page.
-        """
+        """Return the lines of the page with the number `page`, or of the last page if there are fewer pages."""
         if self.page == 0:
             return lines
         start = (min(self.page, self.pages(len(lines))) - 1) * PAGE_ROWS

@@ -72,10 +72,7 @@ class IntervalScale:
 
     @classmethod
     def covering(cls, rows: Sequence[Mapping[str, Any]]) -> IntervalScale:
-        """Return the scale that covers all ratings and intervals of these rows of a board.
-
-        Without rows, it is from 0 to 1.
-        """
+        """Return the scale that covers all ratings and intervals of these rows of a board; 0 to 1 without rows."""
         sides = ("lower", "upper", "rating", "clustered_lower", "clustered_upper")
         bounds = [row[side] for row in rows for side in sides if row.get(side) is not None]
         return cls(math.floor(min(bounds, default=0.0)), math.ceil(max(bounds, default=1.0)))

@@ -1,4 +1,7 @@
-"""Serves the page about private variants, claims, withdrawn scores and removals, at a permanent address too."""
+"""Serves the page about private variants, claims, withdrawn scores and removals.
+
+Each story also has a permanent address.
+"""
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response

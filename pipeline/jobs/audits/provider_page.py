@@ -51,7 +51,7 @@ def provider_page(url: str, name: str, *, public: bool = True) -> dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ProviderAudits:
-    """What the audits of providers found, and what they read.
+    """What the audits of providers found, and the data that they read.
 
     Attributes:
         given: the input of the audits, without voters.
@@ -63,7 +63,7 @@ class ProviderAudits:
 
 
 def audit_providers(connection: Connection) -> ProviderAudits | None:
-    """Read the store once and run the audits of providers once; None if the registry names no provider."""
+    """Run the audits of providers on data that is read once. Returns None if the registry names no provider."""
     events, _ = registry_events.read_since(connection, 0)
     if not any(getattr(event, "provider", None) for event in events):
         return None  # a store without providers need not be read

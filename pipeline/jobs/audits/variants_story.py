@@ -1,7 +1,7 @@
-"""Tells what was found about private variants, claims, withdrawn scores and removals, over the whole registry.
+"""Builds the story of private variants: sentences about variants, claims, withdrawn scores and removals.
 
-The story is about one snapshot and the registry up to one event, so it never changes, and each of its sentences can be
-counted again from these.
+A story is about one snapshot and the registry up to one event, so it never changes. Each of its sentences can be
+checked against this snapshot and these events.
 """
 
 import logging
@@ -29,18 +29,19 @@ _CHECKS = (concurrent_variants, best_variants, released_models, failed_claims, w
 
 
 def variants_story(audited: ProviderAudits | None, snapshot: PublishedSnapshot, event_no: int) -> dict[str, Any]:
-    """Return the story as JSON, in which models under test are named.
+    """Return the story of private variants as JSON types. Models under test are named.
 
     Args:
-        audited: the findings of the audits; None if the registry names no provider.
+        audited: the findings of the audits and what they read; None if the registry names no provider.
         snapshot: the newest snapshot.
         event_no: number of the newest registry event.
 
     Returns:
-        {"snapshot", "sequence", "events", "since", "as_of", "checks", "policy"}. "events" is `event_no`, "since" is the
-        time of the first registry event, "as_of" that of the newest event or vote; None without providers, as "checks"
-        and "policy" are then empty. A check has the fields of `StoryCheck` and "nothing", the sentence if nothing was
-        found; a sentence has the fields of `StorySentence`, with times in RFC 3339.
+        {"snapshot", "sequence", "events", "since", "as_of", "checks", "policy"}. "events" is `event_no`. "since" is the
+        time of the first registry event, "as_of" the time of the newest event or vote. "checks" has the fields of each
+        `StoryCheck` and "nothing", the sentence for a check that found nothing. Its sentences have the fields of
+        `StorySentence`, with times in RFC 3339. If the registry names no provider, "since" and "as_of" are None,
+        "checks" and "policy" are empty.
     """
     told: dict[str, Any] = {"snapshot": snapshot.snapshot_id, "sequence": snapshot.sequence, "events": event_no}
     if audited is None:

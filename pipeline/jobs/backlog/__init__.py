@@ -8,7 +8,7 @@ which reads and writes no store.
 backfill.py       evaluates every vote from before the first snapshot; the first refresh of a store calls it
 reevaluation.py   evaluates the votes of the last weeks again
 backlog_input.py  reads the votes of a store as the columns of a backlog
-evaluation_run.py evaluates a backlog, opens alerts and records the run backlog_alerts.py turns the findings of an
-evaluation into alerts
+evaluation_run.py evaluates a backlog, opens alerts and records the run
+backlog_alerts.py turns the findings of an evaluation into alerts
 alert_news.py     selects the alerts that say more than the stored alerts
 """

@@ -47,8 +47,8 @@ def verify_ledger(url: str) -> dict[str, Any]:
     """Recompute everything that is published from the stored votes, and compare it with the ledger.
 
     Returns:
-        {"segments", "votes", "snapshots", "erased"}: how many of each were checked. "votes" is the number of leaves,
-        "erased" the number of erased votes.
+        {"segments", "votes", "snapshots", "erased"}: the number of each that was checked. "votes" is the number of
+        leaves, "erased" the number of erased votes.
 
     Raises:
         VerificationFailed: the ledger differs from the votes. The message names the first difference. Its subclass

@@ -50,7 +50,7 @@ def erase(
         vote_id: id of the vote; None to erase the votes of a voter.
         voter_id: id of the voter; None to erase one vote.
         name: who erases; None for the login of this process.
-        reason: why.
+        reason: why the fields are erased.
 
     Returns:
         {"erased": number of votes}. Three more keys may be present. "unsealed" is the number of votes that could not be

@@ -59,7 +59,7 @@ def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[s
 def stated_method(body: Mapping[str, Any]) -> Method:
     """Read the method that the body of a snapshot states.
 
-    For an old snapshot without one, a method that counts every vote.
+    An old snapshot states no method. The result is then a method that counts every vote.
     """
     stated = body.get("method")
     if stated is None:

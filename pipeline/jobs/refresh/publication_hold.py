@@ -51,7 +51,7 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
     """Return the moves because of which a candidate must be held according to the settings.
 
-    Empty if it need not be held.
+    The list is empty if the candidate need not be held.
 
     Args:
         connection: a connection to the store.

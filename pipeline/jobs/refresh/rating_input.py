@@ -217,7 +217,7 @@ def styled_votes(
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of models that are not in the registry now, sorted.
 
-    Empty if the registry has no model at all.
+    The result is empty if the registry has no model at all.
     """
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     if not state.models:

@@ -74,13 +74,14 @@ def rate_style_view(
         votes: the votes of the view: those with style counts that are not excluded.
         numbers: model number (model_no) → name of the model.
         options: the settings.
-        tie_only: whether to widen the standard errors of models that only tied.
-        before: an earlier view, from which the fit starts: {"coefficients"} as in `StyleView`, and {"ratings"}, name of
-            a model → its points. None to start from a fit without style.
-        runner: where the votes are read; None for the engine of the settings.
+        tie_only: whether to widen the standard errors of models that have neither won nor lost a vote.
+        before: an earlier view, from which the fit starts: {"coefficients", "ratings"}. "coefficients" is as in
+            `StyleView`, "ratings" is name of a model → its points. None to start from a fit without style.
+        runner: the engine that reads the votes; None for the engine that the settings name.
 
     Returns:
-        The board with the coefficients, or the reason why there is no board. An error of the rating becomes a reason.
+        The board with the coefficients, or the reason why there is no board. If the votes cannot be rated, no error is
+        raised.
     """
     if not len(votes):
         return StyleView(None, [], 0, _NO_VOTES)
@@ -154,7 +155,7 @@ def _start(before: Mapping[str, Any] | None, models: Sequence[str], features: Se
 
 
 def published_view(connection: Connection, snapshot: PublishedSnapshot | None) -> dict[str, Any] | None:
-    """Return the view `style` of a snapshot as `rate_style_view` takes an earlier view; None if it has none."""
+    """Return the view `style` of a snapshot, as the argument `before` of `rate_style_view`; None if there is none."""
     if snapshot is None or "style" not in snapshot.body["views"]:
         return None
     rows = snapshots.read_rows(connection, snapshot.snapshot_id, "style")

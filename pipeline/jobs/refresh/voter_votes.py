@@ -57,8 +57,8 @@ class OrderedVotes:
     def cells(self) -> Cells:
         """The cells that have two or more votes, as `shared_cells` returns them, oldest votes first.
 
-        A cell is the votes of one voter on one model. Votes without a voter are left out: row 0 is the first vote with
-        a voter.
+        A cell is the votes of one voter on one model. Votes without a voter are left out, and rows are counted from the
+        first vote with a voter.
         """
         first = self.unknown
         return shared_cells(self.who[first:], self.model_a[first:], self.model_b[first:])
