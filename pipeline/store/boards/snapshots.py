@@ -2,7 +2,7 @@
 
 A refresh first writes a candidate, which readers do not see. One transaction then publishes it: the transaction signs
 the manifest and stores a sequence number. A manifest contains the digest of the previous manifest. The constraint
-UNIQUE(previous) prevents that two snapshots follow the same snapshot.
+UNIQUE(previous) lets only one snapshot follow a snapshot.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Contains everything that differs between SQLite and PostgreSQL. Other modules do not test which one is used.
+"""Contains everything that differs between SQLite and PostgreSQL. Other modules do not ask which is used.
 
 Only PostgreSQL needs statements for locks, because a write transaction of SQLite locks the whole database.
 """

@@ -29,7 +29,7 @@ def grant_roles(engine: Engine) -> None:
 
     Raises:
         Usage: the database is not PostgreSQL.
-        StoreUnavailable: a role is missing, or this role does not own the tables.
+        StoreUnavailable: a role is missing, or the role of this connection does not own the tables.
     """
     expect_roles_possible(engine)
     text = next(path for path in _FILES if path.is_file()).read_text(encoding="utf-8")

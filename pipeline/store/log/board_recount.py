@@ -42,7 +42,7 @@ def compare_counts(connection: Connection, files: LedgerFiles, runner: Runner | 
     Args:
         connection: reads the store.
         files: the files of the ledger.
-        runner: where the segments are read; None for threads of this process.
+        runner: runs the reading of the segments, for example in other processes; None for threads of this process.
 
     Raises:
         Refuted: the reason is `counts` if a stored count is wrong; the message names the segment and the board. The

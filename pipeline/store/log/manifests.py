@@ -64,7 +64,7 @@ class PreviousManifest:
 
     @classmethod
     def of(cls, stored: SignedManifest) -> "PreviousManifest":
-        """Read these fields from a stored manifest.
+        """Read the fields from a stored manifest.
 
         The ledger audit checks the form and the digest of the manifest; this function does not, because that takes
         long.

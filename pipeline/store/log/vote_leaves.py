@@ -98,7 +98,7 @@ def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) ->
 
 
 def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:
-    """Return, for each vote, its blind followed by its private fields, whose SHA-256 is the vote's commitment.
+    """Return, for each vote, its blind followed by its private fields. Their SHA-256 is the vote's commitment.
 
     Args:
         batch: n votes with the columns of `arrow_reader.VOTE_SCHEMA`.

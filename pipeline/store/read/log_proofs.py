@@ -201,7 +201,7 @@ def find_manifest(connection: Connection, snapshot_id: str | None) -> SignedMani
     """Return the manifest of a published snapshot, with its signed heads.
 
     Args:
-        connection: a connection to the store.
+        connection: reads the store.
         snapshot_id: id of the snapshot, or the beginning of the id; None for the newest snapshot.
 
     Raises:

@@ -1,6 +1,7 @@
 """Issues receipts for voters. A receipt proves that a vote is in the published log, and states whether it counts.
 
-To issue a receipt, O(log n) tiles of a log with n leaves are read, one segment, and the list of excluded votes.
+To issue a receipt, three things are read: one segment, the list of excluded votes, and O(log n) tiles of a log with n
+leaves.
 """
 
 import pyarrow as pa

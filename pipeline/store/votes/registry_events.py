@@ -190,8 +190,8 @@ def list_events(connection: Connection) -> list[dict[str, Any]]:
 
     Returns:
         {"number", "key", "type", "at", "model", "other", "sha256"} for each event. "key" is the event's id, "at" its
-        time in RFC 3339, and "sha256" the SHA-256 of its record in hexadecimal digits. "model" is the model, and
-        "other" the new name that the event gives to the model, None if it gives none.
+        time in RFC 3339, and "sha256" the SHA-256 of its record in hexadecimal digits. "model" is the model that the
+        event is about. "other" is the new name that the event gives to the model, None if it gives none.
     """
     c = schema.registry_event.c
     query = sa.select(c.event_no, c.event_id, c.type, c.at, c.body).order_by(c.event_no)

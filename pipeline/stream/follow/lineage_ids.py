@@ -20,7 +20,8 @@ class LineMapping(Protocol):
     """Maps the lines of a log to events. `LineEvents` implements this protocol.
 
     Attributes:
-        id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
+        id_key: secret key from which vote ids are computed, for logs that identify a vote by its conversation
+            (`ColumnMapping.id_key`).
     """
 
     id_key: bytes | None

@@ -11,7 +11,7 @@ Key = tuple[int, int]
 class SettlingFiles:
     """Decides when a new file is read: when it has not changed since the previous poll, or after 60 polls.
 
-    The key of a file is (device, inode).
+    A file is known by its device and inode, so a renamed file is still the same file.
     """
 
     def __init__(self) -> None:
