@@ -9,7 +9,7 @@ from pipeline.metrics import ApiMetrics
 
 
 class ServedConnection(Protocol):
-    """The interface of a connection to the table of connections."""
+    """The interface through which the table of connections uses a connection."""
 
     address: str
 
@@ -52,10 +52,8 @@ class ConnectionTable:
     def admit(self, connection: ServedConnection) -> bool:
         """Add a new connection to the table.
 
-        If the table is full, a connection that waits for its client is closed first.
-
-        If the client has as many connections as it may have, only a connection of this client is closed for the new
-        one.
+        If the table is full, a connection that waits for its client is closed first. If the client has as many
+        connections as it may have, only one of its own connections is closed for the new one.
 
         Returns:
             Whether the connection was added. False if all connections that could be closed are answering requests.

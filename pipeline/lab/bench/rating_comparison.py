@@ -88,7 +88,7 @@ class ComparedTask:
 
     @property
     def faster(self) -> EngineRun:
-        """The figures of the peer with the least warm time, among the peers that finished."""
+        """The figures of the fastest peer by warm time, among the peers that finished the task."""
         return min(self.peers, key=lambda run: run.warm)
 
     @property

@@ -94,7 +94,7 @@ class SweepCosts:
 
     @property
     def ratio_cpu(self) -> float:
-        """The median CPU time of a sweep divided by that of a read, which other load affects less than `ratio`."""
+        """The median CPU time of a sweep divided by the median CPU time of a read."""
         return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
 
     @property

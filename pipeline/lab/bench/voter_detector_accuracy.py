@@ -115,7 +115,11 @@ def _within_400(board: SimulatedVoters, voters: int, *, sampling: float, strengt
 
 
 def state_sizes(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure the size of detector states in bytes per voter, with votes per voter distributed as on the real board."""
+    """Measure the size of detector states in bytes per voter.
+
+    The numbers of votes per voter are distributed as on the real board. `scale` is the sample size as a fraction of the
+    full size.
+    """
     count = round(500_000 * scale)
     rng = np.random.default_rng(1)
     real = real_pair_rates(None)

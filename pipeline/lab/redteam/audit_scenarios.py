@@ -1,4 +1,4 @@
-"""Runs cases for the audits, some of which must be found and some must not: S7, S8, S12, S13, S15, S17 and claims.
+"""Runs cases with known answers through the audits: S7, S8, S12, S13, S15, S17 and published claims.
 
 S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}, whose true qualities have standard deviation
       τ ∈ {0, 10, 65} points

@@ -109,10 +109,11 @@ def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def fisher(votes: VoterVotes, reference: Reference) -> Float64:
-    """Compute scores by Fisher's method at five numbers of votes, float64[voters]: 1 − 5 times the smallest p-value.
+    """Compute scores by Fisher's method, float64[voters].
 
-    The p-value after n votes is P(χ² with 2n degrees of freedom ≥ −2 Σ ln p), where p is the p-value of a vote's
-    outcome. Source: Chiang et al. 2024, section 5.3.
+    The method is applied after each of five numbers of votes. The score is 1 − 5 times the smallest of the five
+    p-values. The p-value after n votes is P(χ² with 2n degrees of freedom ≥ −2 Σ ln p), where p is the p-value of a
+    vote's outcome. Source: Chiang et al. 2024, section 5.3.
     """
     votes = _first(votes)
     sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _index_in_voter(votes) + 1

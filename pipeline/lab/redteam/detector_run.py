@@ -40,13 +40,13 @@ class RaisedAlert:
     Attributes:
         detector: name of the detector.
         subject: the voter (code in hexadecimal), model, provider, network or board that the alert is about.
-        direction: direction of the alert, such as "biased".
+        direction: what the alert says about the subject, such as "biased".
         severity: "warning" or "critical".
         at: event time of the alert, in microseconds.
         row: row of the vote that raised the alert; −1 for an alert of a window detector.
         evidence: the figures of the alert (`AlertSignal.evidence`).
         until: event time at which a window alert was cleared; the end of the stream if it was not cleared.
-        e_value: the e-value; None for an alert without one.
+        e_value: e-value of the alert; None for an alert without one.
         kind: kind of the subject, such as "voter".
     """
 
